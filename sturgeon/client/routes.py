@@ -1,0 +1,314 @@
+"""A method for each route of the server.
+
+    with Client("http://127.0.0.1:8000") as client:
+        lease = client.ask("bowl").leases[0]
+        client.tell("bowl", lease.number, lease.fence, {"loss": loss(**lease.params)})
+
+Methods answer the models of `sturgeon.messages` and raise the classes of `sturgeon.errors`:
+`ServerUnreachable` if no answer came, and the `Problem` that the server raised if it refused. All calls are
+safe to repeat: those that create or hand out carry an Idempotency-Key, the others have the same effect once
+or twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel
+
+from sturgeon import messages as m
+from sturgeon.client.wire import Patience, Wire
+from sturgeon.space import Space
+from sturgeon.states import ToldState, TrialState
+
+Body = BaseModel | Mapping[str, Any]
+
+
+class Client:
+    """A server's routes as methods; use it from any number of threads, and close it (or use `with`).
+
+    Args:
+        base_url: for example `http://127.0.0.1:8000`; a path behind it is kept.
+        token: the server's shared token, if it has one.
+        transport: an httpx transport instead of the network, for tests.
+        timeout: seconds to wait for one answer, beyond the wait that a call asks for.
+        patience_s: seconds during which a call is tried again while the server is away.
+        sleep, clock, uniform: seconds to sleep, a monotonic clock in seconds, a number in [0, 1), for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+        timeout: float = 10.0,
+        patience_s: float = 30.0,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        uniform: Callable[[], float] = random.random,
+    ) -> None:
+        patience = Patience(patience_s, sleep, clock, uniform)
+        self._wire = Wire(base_url, token, transport, timeout, patience)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; a call that waits in another thread ends with ServerUnreachable."""
+        self._wire.close()
+
+    # --- studies
+
+    def create_study(self, study: m.StudyRequest | Mapping[str, Any]) -> m.Study:
+        return self._wire.ask(m.Study, "POST", "/v1/studies", _as_dict(study), once=True)
+
+    def studies(self, page_size: int | None = None, page_token: str | None = None) -> m.Page[m.Study]:
+        return self._wire.ask(m.Page[m.Study], "GET", "/v1/studies", query=_page(page_size, page_token))
+
+    def study(self, study: str) -> m.Study:
+        return self._wire.ask(m.Study, "GET", _study(study))
+
+    def patch_study(self, study: str, patch: m.StudyPatch | Mapping[str, Any]) -> m.Study:
+        return self._wire.ask(m.Study, "PATCH", _study(study), _as_dict(patch))
+
+    def delete_study(self, study: str, force: bool = False) -> None:
+        self._wire.send("DELETE", _study(study), query={"force": "true"} if force else {})
+
+    def best(self, study: str, k: int = 1) -> m.Best:
+        """The `k` best trials, best first."""
+        return self._wire.ask(m.Best, "GET", f"{_study(study)}/best", query={"k": k})
+
+    def events(
+        self, study: str, page_size: int | None = None, page_token: str | None = None
+    ) -> m.Page[m.Event]:
+        return self._wire.ask(
+            m.Page[m.Event], "GET", f"{_study(study)}/events", query=_page(page_size, page_token)
+        )
+
+    def late_results(
+        self, study: str, page_size: int | None = None, page_token: str | None = None
+    ) -> m.Page[m.LateResult]:
+        """What came after its lease was lost."""
+        query = _page(page_size, page_token)
+        return self._wire.ask(m.Page[m.LateResult], "GET", f"{_study(study)}/late-results", query=query)
+
+    # --- trials
+
+    def trials(
+        self,
+        study: str,
+        state: TrialState | None = None,
+        invalid: bool | None = None,
+        sort: str | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> m.Page[m.Trial]:
+        """One page. `sort` is number, value or finished_at, with `-` in front for the largest first."""
+        query = _filters(state, invalid, sort) | _page(page_size, page_token)
+        return self._wire.ask(m.Page[m.Trial], "GET", f"{_study(study)}/trials", query=query)
+
+    def all_trials(
+        self,
+        study: str,
+        state: TrialState | None = None,
+        invalid: bool | None = None,
+        sort: str | None = None,
+        page_size: int | None = 1000,
+    ) -> Iterator[m.Trial]:
+        """The trials of all pages."""
+        page_token = None
+        while True:
+            page = self.trials(study, state, invalid, sort, page_size, page_token)
+            yield from page.items
+            page_token = page.next_page_token
+            if page_token is None:
+                return
+
+    def export(
+        self,
+        study: str,
+        format: Literal["csv", "ndjson"] = "csv",
+        state: TrialState | None = None,
+        invalid: bool | None = None,
+        sort: str | None = None,
+    ) -> Iterator[str]:
+        """All trials as lines of text, without line ends, as they arrive."""
+        query = {"format": format} | _filters(state, invalid, sort)
+        with self._wire.stream(f"{_study(study)}/trials", query) as answer:
+            yield from answer.iter_lines()
+
+    def enqueue(self, study: str, params: Mapping[str, Any]) -> m.Trial:
+        """A trial with parameters that a person gives; it is handed out before new ones are drawn."""
+        return self._wire.ask(m.Trial, "POST", f"{_study(study)}/trials", {"params": dict(params)}, once=True)
+
+    def ask(
+        self, study: str, count: int = 1, worker: str | None = None, lease_s: int | None = None
+    ) -> m.Leases:
+        """At most `count` trials of this study to run yourself, each leased for `lease_s` seconds (3600)."""
+        body = _given(count=count, worker=worker, lease_s=lease_s)
+        return self._wire.ask(m.Leases, "POST", f"{_study(study)}/trials:ask", body, once=True)
+
+    def trial(self, study: str, number: int) -> m.Trial:
+        return self._wire.ask(m.Trial, "GET", _trial(study, number))
+
+    def trial_metrics(
+        self, study: str, number: int, page_size: int | None = None, page_token: str | None = None
+    ) -> m.Page[m.ReportedMetrics]:
+        """What the trial reported, in the order of its steps."""
+        query = _page(page_size, page_token)
+        return self._wire.ask(
+            m.Page[m.ReportedMetrics], "GET", f"{_trial(study, number)}/metrics", query=query
+        )
+
+    def report(
+        self,
+        study: str,
+        number: int,
+        fence: int,
+        reports: Iterable[m.Report | Mapping[str, Any]],
+        applied_version: int | None = None,
+        applied_step: int | None = None,
+    ) -> m.ReportAnswer:
+        """Intermediate metrics, `{"step", "epoch"?, "metrics"}` each; renews the lease. NaN becomes null."""
+        body: dict[str, Any] = {"fence": fence, "reports": [_with_metrics(report) for report in reports]}
+        body |= _given(applied_version=applied_version, applied_step=applied_step)
+        return self._wire.ask(m.ReportAnswer, "POST", f"{_trial(study, number)}:report", body)
+
+    def tell(
+        self,
+        study: str,
+        number: int,
+        fence: int,
+        metrics: Mapping[str, float | None] | None = None,
+        state: ToldState = "complete",
+        step: int | None = None,
+        where: str | None = None,
+        error: str | None = None,
+    ) -> m.Trial:
+        """The end of a trial. NaN becomes null; a run that diverged is told with `state="diverged"`."""
+        body = {"fence": fence, "state": state, "metrics": _metrics(metrics or {})}
+        body |= _given(step=step, where=where, error=error)
+        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:tell", body)
+
+    def tell_many(self, study: str, tells: Iterable[m.TellOne | Mapping[str, Any]]) -> m.TellManyAnswer:
+        """The ends of many trials; each has its own outcome in the answer."""
+        rows = [_with_metrics(tell) for tell in tells]
+        return self._wire.ask(m.TellManyAnswer, "POST", f"{_study(study)}/trials:tell", {"tells": rows})
+
+    def release(self, study: str, number: int, fence: int) -> m.Trial:
+        """Give a leased trial back; it runs again elsewhere, and no attempt is spent."""
+        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:release", {"fence": fence})
+
+    def requeue(self, study: str, number: int) -> m.Trial:
+        """Run a failed or cancelled trial again."""
+        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:requeue")
+
+    def cancel(self, study: str, number: int) -> m.Trial:
+        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:cancel")
+
+    def put_checkpoint(
+        self,
+        study: str,
+        number: int,
+        step: int,
+        data: bytes,
+        fence: int,
+        epoch: float | None = None,
+        value: float | None = None,
+    ) -> m.Checkpoint:
+        """Store a checkpoint; `value`, the study's metric at that step, says which is the best."""
+        digest = hashlib.sha256(data).hexdigest()
+        query = {"fence": fence, "sha256": digest} | _given(epoch=epoch, value=value)
+        path = f"{_trial(study, number)}/checkpoints/{step}"
+        return self._wire.ask(m.Checkpoint, "PUT", path, data, query=query)
+
+    def checkpoints(self, study: str, number: int) -> m.Page[m.Checkpoint]:
+        return self._wire.ask(m.Page[m.Checkpoint], "GET", f"{_trial(study, number)}/checkpoints")
+
+    def checkpoint(self, study: str, number: int, step: int) -> bytes:
+        return self._wire.send("GET", f"{_trial(study, number)}/checkpoints/{step}").content
+
+    # --- workers, and around them
+
+    def lease(self, worker: str, slots: int = 1, wait: float = 0.0) -> m.Leases:
+        """At most `slots` trials of any active study; waits up to `wait` seconds (0 .. 30)."""
+        body = {"worker": worker, "slots": slots, "wait": wait}
+        return self._wire.ask(m.Leases, "POST", "/v1/leases", body, once=True, longer_s=wait)
+
+    def renew(self, worker: str, held: Iterable[m.Held | Mapping[str, Any]]) -> m.RenewAnswer:
+        """Renew all leases of a worker."""
+        body = {"worker": worker, "held": [_as_dict(one) for one in held]}
+        return self._wire.ask(m.RenewAnswer, "POST", "/v1/leases:renew", body)
+
+    def workers(self, page_size: int | None = None, page_token: str | None = None) -> m.Page[m.Worker]:
+        return self._wire.ask(m.Page[m.Worker], "GET", "/v1/workers", query=_page(page_size, page_token))
+
+    def drain_worker(self, worker: str) -> m.Worker:
+        """Let a worker finish what it runs, take nothing new, and end."""
+        return self._wire.ask(m.Worker, "POST", f"/v1/workers/{quote(worker, safe='')}:drain")
+
+    def preview(
+        self, space: Space | Mapping[str, Any], seed: int | None = None, examples: int | None = None
+    ) -> m.Preview:
+        """Quantiles and examples of a space, before compute is spent on it."""
+        body = {"space": _as_dict(space)} | _given(seed=seed, examples=examples)
+        return self._wire.ask(m.Preview, "POST", "/v1/space:preview", body)
+
+    def health(self) -> m.Health:
+        """The process answers."""
+        return self._wire.ask(m.Health, "GET", "/healthz")
+
+    def ready(self) -> m.Health:
+        """The server can serve: its database is there, with the right schema. Waits for it with patience."""
+        return self._wire.ask(m.Health, "GET", "/readyz")
+
+
+def _study(study: str) -> str:
+    return f"/v1/studies/{quote(study, safe='')}"
+
+
+def _trial(study: str, number: int) -> str:
+    return f"{_study(study)}/trials/{number}"
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _page(page_size: int | None, page_token: str | None) -> dict[str, Any]:
+    return _given(page_size=page_size, page_token=page_token)
+
+
+def _filters(state: str | None, invalid: bool | None, sort: str | None) -> dict[str, Any]:
+    return _given(state=state, invalid=invalid, sort=sort)
+
+
+def _as_dict(body: Body) -> dict[str, Any]:
+    return body.model_dump(mode="json", exclude_unset=True) if isinstance(body, BaseModel) else dict(body)
+
+
+def _with_metrics(body: Body) -> dict[str, Any]:
+    plain = _as_dict(body)
+    return plain | {"metrics": _metrics(plain.get("metrics", {}))}
+
+
+def _metrics(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    """JSON has no NaN and no NumPy: what is not finite becomes null, and each number a float."""
+    return {
+        name: float(value) if value is not None and math.isfinite(value) else None
+        for name, value in metrics.items()
+    }

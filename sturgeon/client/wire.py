@@ -1,0 +1,218 @@
+"""Sending one request, with patience while the server is away, and raising what the server raised."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from sturgeon.errors import FieldProblem, Problem, ServerUnreachable, Unauthorized, problem_classes
+from sturgeon.messages import ProblemAnswer
+
+FIRST_WAIT_S: Final = 0.2
+LONGEST_WAIT_S: Final = 5.0
+TOKEN: Final = re.compile(r"[!-~]*")
+AWAY: Final = frozenset({502, 503, 504})  # 502 and 504 are a proxy's words for a server that restarts
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a call is tried again while the server is away; the rest is there for tests.
+
+    `seconds` in all; `sleep` takes seconds, `clock` is monotonic in seconds, `uniform` draws from [0, 1).
+    """
+
+    seconds: float = 30.0
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    uniform: Callable[[], float] = random.random
+
+    def wait_s(self, tries: int) -> float:
+        """Doubled at each try up to a limit, and half of it random, so that workers do not march in step."""
+        longest = min(FIRST_WAIT_S * 2.0 ** min(tries - 1, 30), LONGEST_WAIT_S)
+        return longest * (0.5 + 0.5 * self.uniform())
+
+
+class Wire:
+    """A connection pool to one server.
+
+    Raises:
+        Unauthorized: the token cannot be sent.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str | None,
+        transport: httpx.BaseTransport | None,
+        timeout: float,
+        patience: Patience,
+    ) -> None:
+        if token is not None and not TOKEN.fullmatch(token):
+            raise Unauthorized(
+                "The token must be one word of ASCII characters; is there a line end in its file?"
+            )
+        self._base_url, self._timeout, self._patience = base_url.rstrip("/"), timeout, patience
+        self._http = httpx.Client(
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            transport=transport,
+            trust_env=not _is_loopback(self._base_url),  # a network's proxy cannot reach our own loopback
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def ask(
+        self,
+        model: type[Model],
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        once: bool = False,
+        longer_s: float = 0.0,
+    ) -> Model:
+        """Send and read the answer. `once` sends an Idempotency-Key, the same over all tries of this call."""
+        answer = self.send(method, path, body, query=query, once=once, longer_s=longer_s)
+        try:
+            return model.model_validate_json(answer.content)
+        except ValidationError:
+            self._refuse_stranger(answer)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        once: bool = False,
+        longer_s: float = 0.0,
+    ) -> httpx.Response:
+        """Send until an answer comes, or patience ends; `longer_s` is the time that the call itself may wait.
+
+        Raises:
+            ServerUnreachable: patience ended.
+            Problem: the server refused.
+        """
+        content, headers = _content(body)
+        if once:
+            headers["Idempotency-Key"] = str(uuid.uuid4())
+        return self._patiently(
+            self._request(
+                method,
+                path,
+                content=content,
+                params=query or None,
+                headers=headers,
+                timeout=self._timeout + longer_s,
+            )
+        )
+
+    @contextmanager
+    def stream(self, path: str, query: Mapping[str, Any]) -> Iterator[httpx.Response]:
+        """A GET whose body is read as it arrives. Raises as `send` does, and when the answer breaks off."""
+        request = self._request("GET", path, params=query, timeout=self._timeout)
+        answer = self._patiently(request, stream=True)
+        try:
+            yield answer
+        except httpx.TransportError as error:
+            raise ServerUnreachable(f"The server at {self._base_url} went away in mid-answer.") from error
+        finally:
+            answer.close()
+
+    def _request(self, method: str, path: str, **parts: Any) -> httpx.Request:
+        try:
+            return self._http.build_request(method, self._base_url + path, **parts)
+        except httpx.InvalidURL as error:
+            raise self._bad_address() from error
+
+    def _bad_address(self) -> ServerUnreachable:
+        return ServerUnreachable(f"{self._base_url!r} is no address: write one like http://127.0.0.1:8000.")
+
+    def _patiently(self, request: httpx.Request, stream: bool = False) -> httpx.Response:
+        started, tries = self._patience.clock(), 0
+        while True:
+            tries += 1
+            wait = self._patience.wait_s(tries)
+            answer = self._one_try(request, stream)
+            if isinstance(answer, httpx.Response) and answer.status_code not in AWAY:
+                return self._checked(answer)
+            if isinstance(answer, httpx.Response):
+                answer.close()
+                wait = max(wait, _retry_after_s(answer))
+            waited = self._patience.clock() - started
+            if waited + wait > self._patience.seconds:
+                raise ServerUnreachable(
+                    f"The server at {self._base_url} {_why(answer)}, tried {tries} times in {waited:.0f} s: "
+                    "is it running, and is the address right?"
+                )
+            self._patience.sleep(wait)
+
+    def _one_try(self, request: httpx.Request, stream: bool) -> httpx.Response | httpx.TransportError:
+        try:
+            return self._http.send(request, stream=stream)
+        except httpx.UnsupportedProtocol as error:
+            raise self._bad_address() from error
+        except httpx.TransportError as error:
+            return error
+        except RuntimeError as error:  # httpx: the client was closed, by another thread that wants us to end
+            raise ServerUnreachable(f"The client of {self._base_url} is closed.") from error
+
+    def _checked(self, answer: httpx.Response) -> httpx.Response:
+        if answer.is_success:
+            return answer
+        content = answer.read()
+        answer.close()
+        try:
+            told = ProblemAnswer.model_validate_json(content)
+        except ValidationError:
+            self._refuse_stranger(answer)
+        errors = tuple(FieldProblem(one.get("pointer", ""), one.get("detail", "")) for one in told.errors)
+        raise problem_classes().get(told.code, Problem)(told.detail, errors)
+
+    def _refuse_stranger(self, answer: httpx.Response) -> NoReturn:
+        raise ServerUnreachable(
+            f"{self._base_url} answered {answer.status_code}, but not as this version of Sturgeon does: "
+            "is the address right?"
+        )
+
+
+def _content(body: Mapping[str, Any] | bytes | None) -> tuple[bytes | None, dict[str, str]]:
+    if body is None:
+        return None, {}
+    if isinstance(body, bytes):
+        return body, {"Content-Type": "application/octet-stream"}
+    # ASCII, so that a lone surrogate reaches the server and is refused there in a sentence.
+    return json.dumps(body).encode("ascii"), {"Content-Type": "application/json"}
+
+
+def _retry_after_s(answer: httpx.Response) -> float:
+    told = answer.headers.get("Retry-After", "")
+    return float(told) if told.isascii() and told.isdigit() else 0.0
+
+
+def _why(answer: httpx.Response | httpx.TransportError) -> str:
+    if isinstance(answer, httpx.Response):
+        return f"is not ready (it answers {answer.status_code})"
+    return f"did not answer ({str(answer).strip('. ') or type(answer).__name__})"
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
+    except ValueError:
+        return False
