@@ -1,0 +1,425 @@
+"""Requests and answers: what goes over the wire, as pydantic models.
+
+Requests are strict: an unknown field, a boolean for a number, or a number that is not finite is refused.
+Answers ignore fields that they do not know, so that an older client works with a newer server.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
+
+from sturgeon.space import Name, PlainText, PlainValue, Space
+from sturgeon.states import StudyState, ToldState, TrialState
+
+LARGEST_STEP: Final = 2**53
+LARGEST_SEED: Final = 2**63 - 1
+LARGEST_FENCE: Final = 2**31 - 1
+
+StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$")]
+WorkerName = Annotated[PlainText, Field(min_length=1, max_length=200)]
+Count = Annotated[int, Field(ge=1, le=1000)]
+Step = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
+Fence = Annotated[int, Field(ge=1, le=LARGEST_FENCE)]
+Number = Annotated[int, Field(ge=0, le=LARGEST_FENCE)]
+Version = Annotated[int, Field(ge=0, le=LARGEST_FENCE)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Metrics = Annotated[dict[Name, FiniteFloat | None], Field(max_length=100)]
+Params = Annotated[dict[Name, PlainValue], Field(max_length=100)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Direction = Literal["minimize", "maximize"]
+Fallback = Literal["contention", "error", "slow"]
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+# --- studies -------------------------------------------------------------------------------------------------
+
+
+class Search(Request):
+    """How samples are drawn."""
+
+    sampler: Literal["random"] = "random"
+    seed: Seed | None = Field(default=None, description="Drawn by the server and recorded when it is not given.")
+
+
+class Pruning(Request):
+    """Which rule stops bad trials early."""
+
+    rule: Literal["none"] = "none"
+
+
+class Budget(Request):
+    """`max_trials` counts every number ever given out; it is never exceeded."""
+
+    max_trials: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class CheckpointRule(Request):
+    """How many checkpoints of a trial are kept: the best by the study's metric, and the last."""
+
+    best: Annotated[int, Field(ge=0, le=100)] = 1
+    last: Annotated[int, Field(ge=0, le=100)] = 1
+
+
+class TrainStudyTask(Request):
+    """Train a network with the built-in trainer. `fixed` sets fields of TrainTask for all trials."""
+
+    kind: Literal["train"]
+    dataset: Annotated[PlainText, Field(min_length=1, max_length=500)]
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    fixed: Params = Field(default_factory=dict)
+    checkpoints: CheckpointRule | None = Field(default_factory=CheckpointRule)
+
+
+class StudyRequest(Request):
+    """`POST /studies`."""
+
+    name: StudyName
+    title: Annotated[PlainText, Field(max_length=1000)] = ""
+    metric: Name = Field(description="The metric of the tell that is compared, for example dev_error.")
+    direction: Direction = "minimize"
+    reduce: Literal["last", "best"] = Field(
+        default="last", description="`best`: a trial's value is the best over its reports and its tell."
+    )
+    space: Space
+    search: Search = Field(default_factory=Search)
+    pruning: Pruning = Field(default_factory=Pruning)
+    budget: Budget
+    task: TrainStudyTask | None = Field(
+        default=None, description="What the workers run; null for your own code, which asks and tells."
+    )
+    mode: Literal["caviar"] = "caviar"
+
+
+class StudyPatch(Request):
+    """`PATCH /studies/{study}`: what is left out stays."""
+
+    state: Literal["active", "paused", "stopped", "cancelled"] | None = None
+    title: Annotated[PlainText, Field(max_length=1000)] | None = None
+    budget: Budget | None = None
+
+
+class BestTrial(Answer):
+    number: int
+    value: float
+    params: dict[str, Any]
+    metrics: dict[str, float | None]
+
+
+class Study(Answer):
+    """A study as it is read."""
+
+    name: str
+    title: str
+    state: StudyState
+    metric: str
+    direction: Direction
+    reduce: Literal["last", "best"]
+    space: Space
+    search: Search
+    pruning: Pruning
+    budget: Budget
+    task: TrainStudyTask | None
+    mode: Literal["caviar"]
+    revision: int
+    counts: dict[TrialState, int]
+    best: BestTrial | None
+    created_at: AwareDatetime
+
+
+class Best(Answer):
+    items: list[BestTrial]
+
+
+# --- trials --------------------------------------------------------------------------------------------------
+
+
+class Desired(Answer):
+    """The desired state of a trial: what the worker shall apply between two steps."""
+
+    version: int = 0
+    params: dict[str, Any] = Field(default_factory=dict)
+    run: Literal["run", "pause", "stop"] = "run"
+    restore: int | None = None
+    why: Literal["pruned", "person", "policy", "study"] | None = None
+
+
+class Parent(Answer):
+    number: int
+    step: int
+
+
+class Invalid(Answer):
+    reason: str
+    at: AwareDatetime
+
+
+class Drawn(Answer):
+    """Where a trial's parameters came from. `sampler` is null for parameters that a person gave."""
+
+    sampler: str | None
+    basis: int
+    revision: int
+    round: int | None = None
+    elite: int | None = None
+    level: int | None = None
+    fallback: Fallback | None = None
+
+
+class Trial(Answer):
+    study: str
+    number: int
+    state: TrialState
+    mode: Literal["caviar", "panda"]
+    params: dict[str, Any]
+    seed: int
+    attempt: int
+    value: float | None
+    metrics: dict[str, float | None]
+    step: int | None
+    where: str | None
+    error: str | None
+    worker: str | None
+    parent: Parent | None
+    invalid: Invalid | None
+    drawn: Drawn
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None
+    finished_at: AwareDatetime | None
+
+
+class EnqueueRequest(Request):
+    """`POST /studies/{study}/trials`: a trial with parameters that a person gives."""
+
+    params: Params
+
+
+class AskRequest(Request):
+    """`POST /studies/{study}/trials:ask`: for people and scripts; the lease is long."""
+
+    count: Count = 1
+    worker: WorkerName = "curl"
+    lease_s: Annotated[int, Field(ge=10, le=604_800)] = 3600
+
+
+class LeaseRequest(Request):
+    """`POST /leases`: for workers; the lease is short and is renewed."""
+
+    worker: WorkerName
+    slots: Count = 1
+    wait: Annotated[FiniteFloat, Field(ge=0, le=30)] = 0.0
+
+
+class Lease(Answer):
+    study: str
+    number: int
+    fence: int
+    attempt: int
+    seed: int
+    params: dict[str, Any]
+    task: dict[str, Any] | None
+    lease_s: float
+    desired: Desired
+    resume: dict[str, Any] | None = None
+
+
+class Leases(Answer):
+    """What was handed out; when that is nothing, `reason` says why."""
+
+    leases: list[Lease]
+    reason: Literal["paused", "budget", "waiting", "finished"] | None = None
+
+
+class Held(Request):
+    study: StudyName
+    number: Number
+    fence: Fence
+    applied_version: Version | None = None
+    applied_step: Step | None = None
+
+
+class RenewRequest(Request):
+    """`POST /leases:renew`: all leases that a worker holds, in one call."""
+
+    worker: WorkerName
+    held: Annotated[list[Held], Field(max_length=1000)]
+
+
+class Renewed(Answer):
+    study: str
+    number: int
+    fence: int
+    lease_s: float
+    desired: Desired
+
+
+class Lost(Answer):
+    study: str
+    number: int
+    reason: Literal["expired", "cancelled", "taken"]
+
+
+class RenewAnswer(Answer):
+    held: list[Renewed]
+    lost: list[Lost]
+    drain: bool
+
+
+class Report(Request):
+    step: Step
+    epoch: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    metrics: Metrics
+
+
+class ReportRequest(Request):
+    """`POST .../{n}:report`: intermediate metrics; renews the lease."""
+
+    fence: Fence
+    reports: Annotated[list[Report], Field(max_length=1000)]
+    applied_version: Version | None = None
+    applied_step: Step | None = None
+
+
+class ReportAnswer(Answer):
+    desired: Desired
+
+
+class TellRequest(Request):
+    """`POST .../{n}:tell`: the end of a trial."""
+
+    fence: Fence
+    state: ToldState = "complete"
+    metrics: Metrics = Field(default_factory=dict)
+    step: Step | None = None
+    where: Annotated[PlainText, Field(max_length=200)] | None = Field(
+        default=None, description="Where in the run it happened, for example the layer that diverged."
+    )
+    error: Annotated[PlainText, Field(max_length=10_000)] | None = None
+
+
+class TellOne(TellRequest):
+    number: Number
+
+
+class TellManyRequest(Request):
+    tells: Annotated[list[TellOne], Field(min_length=1, max_length=1000)]
+
+
+class ToldOne(Answer):
+    """The outcome of one tell of many: the trial, or the problem's code and sentence."""
+
+    number: int
+    trial: Trial | None = None
+    code: str | None = None
+    detail: str | None = None
+
+
+class TellManyAnswer(Answer):
+    items: list[ToldOne]
+
+
+class ReleaseRequest(Request):
+    """`POST .../{n}:release`: give a leased trial back; it runs again elsewhere."""
+
+    fence: Fence
+
+
+class ReportedMetrics(Answer):
+    step: int
+    epoch: float | None
+    metrics: dict[str, float | None]
+    fence: int
+    at: AwareDatetime
+
+
+# --- around them ---------------------------------------------------------------------------------------------
+
+
+class PreviewRequest(Request):
+    """`POST /space:preview`: look at a space before compute is spent on it."""
+
+    space: Space
+    seed: Seed = 0
+    examples: Annotated[int, Field(ge=0, le=100)] = 5
+
+
+class ParameterPreview(Answer):
+    """Quantiles of a float or int; shares of each value of a choice."""
+
+    quantiles: dict[str, float] | None = None
+    shares: dict[str, float] | None = None
+
+
+class Preview(Answer):
+    parameters: dict[str, ParameterPreview]
+    examples: list[dict[str, Any]]
+
+
+class Worker(Answer):
+    name: str
+    first_seen_at: AwareDatetime
+    last_seen_at: AwareDatetime
+    slots: int
+    running: int
+    drain: bool
+
+
+class Checkpoint(Answer):
+    step: int
+    epoch: float | None
+    value: float | None
+    sha256: str
+    size: int
+    created_at: AwareDatetime
+
+
+class Event(Answer):
+    id: int
+    number: int | None
+    kind: str
+    detail: dict[str, Any]
+    at: AwareDatetime
+
+
+class LateResult(Answer):
+    """A report or tell whose lease was lost: kept, and counted for nothing."""
+
+    id: int
+    number: int
+    fence: int
+    kind: Literal["report", "tell"]
+    body: dict[str, Any]
+    at: AwareDatetime
+
+
+Item = TypeVar("Item")
+
+
+class Page(Answer, Generic[Item]):
+    """One page of a list; `next_page_token` is null on the last."""
+
+    items: list[Item]
+    next_page_token: str | None = None
+
+
+class Health(Answer):
+    status: Literal["ok"]
+
+
+class ProblemAnswer(Answer):
+    """RFC 9457 problem details: `code` is stable, `detail` says what to do, `errors` point at bad fields."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[dict[str, str]] = Field(default_factory=list)

@@ -1,0 +1,296 @@
+"""The search space: named parameters, each with its range and scale, some only under a condition.
+
+A sampler sees the unit cube alone: one coordinate in [0, 1] a searched parameter, in the order of the space.
+`Space.decode` turns a point into the parameters of a trial, `Space.encode` finds the point of given parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, RootModel
+
+from sturgeon.errors import FieldProblem, Invalid
+from sturgeon.scales import SCALES, ScaleName
+
+MAX_PARAMETERS: Final = 100
+MAX_CHOICES: Final = 1000
+LARGEST_INT: Final = 2**53  # beyond it a float, and so a point of the cube, cannot tell two integers apart
+
+Number = int | float
+Value = str | bool | int | float | None | list[Number] | list[str]
+"""What a parameter may be: what JSON writes without an object."""
+
+
+def plain_value(value: Any) -> Any:
+    """Refuse what is not a `Value`, or cannot be stored: infinite numbers, NUL, lone surrogates, huge integers."""
+    items = value if isinstance(value, list) else [value]
+    if isinstance(value, list) and not 0 < len(value) <= 100:
+        raise ValueError("write a list of 1 to 100 numbers or strings")
+    for item in items:
+        if isinstance(item, str):
+            plain_text(item)
+            if len(item) > 1000:
+                raise ValueError("write at most 1000 characters")
+        elif isinstance(item, bool) or item is None:
+            if isinstance(value, list):
+                raise ValueError("write a list of numbers or strings only")
+        elif isinstance(item, int):
+            if abs(item) > LARGEST_INT:
+                raise ValueError("write an integer of at most 2^53")
+        elif not isinstance(item, float) or not math.isfinite(item):
+            raise ValueError("write a finite number, a string, true, false, null, or a list of numbers or strings")
+    return value
+
+
+def plain_text(text: str) -> str:
+    """Refuse what one of the two databases could not store."""
+    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError("write text without NUL characters and lone surrogates")
+    return text
+
+
+PlainText = Annotated[str, AfterValidator(plain_text)]
+PlainValue = Annotated[Any, BeforeValidator(plain_value)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$")]
+BoundedInt = Annotated[int, Field(ge=-LARGEST_INT, le=LARGEST_INT)]
+When = dict[Name, Annotated[list[PlainValue], Field(min_length=1, max_length=MAX_CHOICES)]]
+
+
+class _Parameter(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    when: When | None = Field(
+        default=None, description='Active only while each named parameter has one of these values: {"optimizer": ["adam"]}.'
+    )
+
+
+class Float(_Parameter):
+    """A real number in [low, high], equally likely on its scale."""
+
+    type: Literal["float"]
+    low: FiniteFloat
+    high: FiniteFloat
+    scale: ScaleName = "linear"
+
+    def problem(self) -> str | None:
+        if not self.low < self.high:
+            return f"low must be less than high; got low {self.low!r} and high {self.high!r}"
+        return SCALES[self.scale].range_problem(self.low, self.high)
+
+    def decode(self, u: float) -> float:
+        return SCALES[self.scale].value(u, self.low, self.high)
+
+    def encode(self, value: Any) -> float:
+        if not _is_number(value) or not self.low <= value <= self.high:
+            raise ValueError(f"write a number from {self.low!r} to {self.high!r}")
+        return SCALES[self.scale].unit(float(value), self.low, self.high)
+
+
+class Int(_Parameter):
+    """An integer low, low + step, .., high. The interval is half a step wider at either end before rounding,
+    so that both ends are as likely as their neighbours on the scale."""
+
+    type: Literal["int"]
+    low: BoundedInt
+    high: BoundedInt
+    step: Annotated[int, Field(ge=1, le=LARGEST_INT)] = 1
+    scale: Literal["linear", "log"] = "linear"
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        return self.low - self.step / 2, self.high + self.step / 2
+
+    def problem(self) -> str | None:
+        if not self.low < self.high:
+            return f"low must be less than high; got low {self.low} and high {self.high}"
+        above = (self.high - self.low) % self.step
+        if above:
+            nearest = f"{self.high - above} or {self.high - above + self.step}"
+            return f"high cannot be reached from low {self.low} in steps of {self.step}: write high {nearest}"
+        if self.scale == "log" and self._ends[0] <= 0:
+            return f"a log scale starts above 0: write a low greater than {self.step / 2:g}, or scale linear"
+        return SCALES[self.scale].range_problem(*self._ends)
+
+    def decode(self, u: float) -> int:
+        steps = round((SCALES[self.scale].value(u, *self._ends) - self.low) / self.step)
+        return min(max(self.low + steps * self.step, self.low), self.high)
+
+    def encode(self, value: Any) -> float:
+        if not isinstance(value, int) or isinstance(value, bool) or not self.low <= value <= self.high:
+            raise ValueError(f"write an integer from {self.low} to {self.high}")
+        if (value - self.low) % self.step:
+            raise ValueError(f"write {self.low} plus a multiple of {self.step}")
+        return SCALES[self.scale].unit(float(value), *self._ends)
+
+
+class Choice(_Parameter):
+    """One of the values, each equally likely; `ordered` says that neighbours are alike."""
+
+    type: Literal["choice"]
+    values: Annotated[list[PlainValue], Field(min_length=1, max_length=MAX_CHOICES)]
+    ordered: bool = False
+
+    def problem(self) -> str | None:
+        for i, value in enumerate(self.values):
+            if any(same_value(value, other) for other in self.values[:i]):
+                return f"each value may stand once; {_short(value)} stands twice"
+        return None
+
+    def decode(self, u: float) -> Any:
+        return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
+
+    def encode(self, value: Any) -> float:
+        for i, own in enumerate(self.values):
+            if same_value(value, own):
+                return (i + 0.5) / len(self.values)
+        raise ValueError(f"write one of {', '.join(_short(v) for v in self.values[:20])}")
+
+
+class Fixed(_Parameter):
+    """A value that is not searched, handed out with every trial."""
+
+    type: Literal["fixed"]
+    value: PlainValue
+
+    def problem(self) -> str | None:
+        return None
+
+    def decode(self, u: float) -> Any:  # noqa: ARG002 - the same shape as its siblings
+        return self.value
+
+    def encode(self, value: Any) -> float:
+        if not same_value(value, self.value):
+            raise ValueError(f"it is fixed at {_short(self.value)}; leave it out")
+        return 0.5
+
+
+Parameter = Annotated[Float | Int | Choice | Fixed, Field(discriminator="type")]
+
+
+class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_length=MAX_PARAMETERS)]]):
+    """Parameters by name. The order of the names is the order of the unit cube's coordinates."""
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]  # a mapping's iteration, not a model's
+        return iter(self.root)
+
+    def __getitem__(self, name: str) -> Float | Int | Choice | Fixed:
+        return self.root[name]
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The names of the cube's coordinates, in order."""
+        return tuple(name for name, parameter in self.root.items() if not isinstance(parameter, Fixed))
+
+    def problems(self) -> list[FieldProblem]:
+        """What is wrong, each with its parameter's pointer and a sentence that says what to write."""
+        found = [
+            FieldProblem(f"/{name}", f"{name}: {sentence}")
+            for name, parameter in self.root.items()
+            if (sentence := parameter.problem()) is not None
+        ]
+        if not self.searched:
+            found.append(FieldProblem("", "a space needs at least one float, int or choice parameter"))
+        return found + self._condition_problems()
+
+    def _condition_problems(self) -> list[FieldProblem]:
+        found = []
+        for name, parameter in self.root.items():
+            for parent, wanted in (parameter.when or {}).items():
+                sentence = self._condition_problem(name, parent, wanted)
+                if sentence:
+                    found.append(FieldProblem(f"/{name}/when/{parent}", f"{name}: {sentence}"))
+        return found
+
+    def _condition_problem(self, name: str, parent: str, wanted: Sequence[Any]) -> str | None:
+        if parent not in self.root:
+            return f"when names {parent!r}, which is no parameter of this space; its parameters are {', '.join(self.root)}"
+        if name in self._ancestors(parent):
+            return f"when goes in a circle through {parent}"
+        above = self.root[parent]
+        if isinstance(above, Float):
+            return f"when needs a choice, int or fixed parameter, and {parent} is a float"
+        for value in wanted:
+            try:
+                above.encode(value)
+            except ValueError as error:
+                return f"when can never hold, {parent} is never {_short(value)}: {error}"
+        return None
+
+    def _ancestors(self, name: str) -> set[str]:
+        found: set[str] = set()
+        todo = [name]
+        while todo:
+            current = todo.pop()
+            if current not in found and current in self.root:
+                found.add(current)
+                todo.extend(self.root[current].when or {})
+        return found
+
+    def _active(self, name: str, values: Mapping[str, Any]) -> bool:
+        """Whether `name` and all that it depends on hold, for the values of a full decode."""
+        return all(
+            self._active(parent, values) and any(same_value(values[parent], v) for v in wanted)
+            for parent, wanted in (self.root[name].when or {}).items()
+        )
+
+    def decode(self, point: Sequence[float]) -> dict[str, Any]:
+        """The parameters at `point` (one u in [0, 1] a searched name), without those whose condition does not hold."""
+        coordinates = dict(zip(self.searched, point, strict=True))
+        values = {name: parameter.decode(coordinates.get(name, 0.5)) for name, parameter in self.root.items()}
+        return {name: value for name, value in values.items() if self._active(name, values)}
+
+    def encode(self, params: Mapping[str, Any]) -> tuple[float, ...]:
+        """The point of `params`: its decode gives them again. Inactive parameters get 0.5.
+
+        Raises Invalid when a name is unknown or missing, stands although its condition does not hold, or a value
+        lies outside.
+        """
+        found = [
+            FieldProblem(f"/{name}", f"{name}: no such parameter; the parameters are {', '.join(self.root)}")
+            for name in params
+            if name not in self.root
+        ]
+        values = {n: params.get(n, p.value if isinstance(p, Fixed) else None) for n, p in self.root.items()}
+        units: dict[str, float] = {}
+        for name, parameter in self.root.items():
+            active = self._active(name, values)
+            if name in params and not active:
+                found.append(FieldProblem(f"/{name}", f"{name}: leave it out, its condition (when) does not hold"))
+            elif name not in params and active and not isinstance(parameter, Fixed):
+                found.append(FieldProblem(f"/{name}", f"{name}: a value is missing"))
+            elif name in params:
+                try:
+                    units[name] = parameter.encode(params[name])
+                except ValueError as error:
+                    found.append(FieldProblem(f"/{name}", f"{name}: {error}"))
+        if found:
+            raise Invalid(f"The parameters do not fit the space. {found[0].detail}.", tuple(found))
+        return tuple(units.get(name, 0.5) for name in self.searched)
+
+    def complete(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """`params` with the active fixed values, in the order of the space."""
+        values = {n: params.get(n, p.value if isinstance(p, Fixed) else None) for n, p in self.root.items()}
+        return {
+            name: values[name]
+            for name, parameter in self.root.items()
+            if name in params or (isinstance(parameter, Fixed) and self._active(name, values))
+        }
+
+
+def same_value(a: Any, b: Any) -> bool:
+    """Equal as JSON: 1 and 1.0 are, 1 and true are not."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    return bool(a == b)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
