@@ -1,0 +1,67 @@
+# What one does with Sturgeon; `make help` lists it.
+
+PYTHON ?= python3.11
+TEST_JOBS ?= 2
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo serve worker test check format secrets clean
+
+help: ## Show this list.
+	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.11]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/development ## Make .venv with Sturgeon and all that its tests need; the other targets do so by themselves.
+
+demo: $(VENV)/runtime ## See it work: a server, two workers and a 30-trial study of digits in a temporary folder.
+	$(BIN)/sturgeon demo $(ARGS)
+
+serve: $(VENV)/runtime ## Run a server at 127.0.0.1:8000 that keeps its studies in ./sturgeon.db.
+	$(BIN)/sturgeon serve $(ARGS)
+
+worker: $(VENV)/runtime ## Run a worker for the server at 127.0.0.1:8000; more of them in more terminals.
+	$(BIN)/sturgeon worker $(ARGS)
+
+test: $(VENV)/development ## Run all tests, on both databases; a part of them with ARGS=tests/trainer.
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal $(ARGS)
+
+check: $(VENV)/development ## Check style, format, types and the direction of imports.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/development ## Write the format and the simple corrections that `make check` asks for.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+secrets: secrets/token secrets/database-password ## Draw the token and the password that docker-compose.yml reads.
+
+clean: ## Remove .venv and what tools have left; studies, checkpoints and secrets stay.
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A container's user has another number than the person here, so it could not read a file of mode 600. The
+# closed folder is what keeps other people out; a container gets the files one by one, not the folder.
+secrets/token secrets/database-password:
+	@mkdir -p secrets && chmod 700 secrets
+	@$(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))' > $@
+	@chmod 644 $@
+	@echo "wrote $@"
+
+# The stamps say that pip has finished: an interrupted run is taken up again, a finished one is not redone.
+$(VENV)/runtime: requirements.txt pyproject.toml
+	@echo "Making $(VENV): this takes a minute, once."
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/development: requirements-dev.txt $(VENV)/runtime
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
