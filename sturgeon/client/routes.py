@@ -18,7 +18,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, SupportsFloat
 from urllib.parse import quote
 
 import httpx
@@ -193,7 +193,7 @@ class Client:
         study: str,
         number: int,
         fence: int,
-        metrics: Mapping[str, float | None] | None = None,
+        metrics: Mapping[str, SupportsFloat | None] | None = None,
         state: ToldState = "complete",
         step: int | None = None,
         where: str | None = None,
@@ -306,7 +306,7 @@ def _with_metrics(body: Body) -> dict[str, Any]:
     return plain | {"metrics": _metrics(plain.get("metrics", {}))}
 
 
-def _metrics(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+def _metrics(metrics: Mapping[str, SupportsFloat | None]) -> dict[str, float | None]:
     """JSON has no NaN and no NumPy: what is not finite becomes null, and each number a float."""
     return {
         name: float(value) if value is not None and math.isfinite(value) else None

@@ -1,0 +1,19 @@
+"""What `import sturgeon` offers."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import sturgeon
+
+
+def test_exactly_the_public_names_are_exported() -> None:
+    assert sturgeon.__all__ == ["Client", "__version__", "errors"]
+    assert all(hasattr(sturgeon, name) for name in sturgeon.__all__)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+
+    assert sturgeon.__version__ == project["version"]
