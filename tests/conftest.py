@@ -1,0 +1,183 @@
+"""What tests stand on: both databases, servers and workers.
+
+The server is imported by the fixtures that need it, so that tests of the trainer do not wait for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: tests run beside each other
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+    from tests.postgres import Postgres
+    from tests.processes import ServerProcess, WorkerProcess
+    from tests.running import RunningServer
+
+hypothesis.settings.register_profile("sturgeon", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("sturgeon")
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("STURGEON_"):
+            monkeypatch.delenv(name)
+
+
+# --- databases ---
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database; tests that use it, or what stands on it, run once on each."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for all tests of this process."""
+    from tests.postgres import Postgres
+
+    server = Postgres()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """A fresh, empty PostgreSQL database."""
+    name = f"empty{next(_numbers)}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A fresh SQLite file, which does not exist yet."""
+    return f"sqlite:///{tmp_path / 'empty.db'}"
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest) -> str:
+    """A fresh, empty database of either kind."""
+    return str(request.getfixturevalue(f"{database_kind}_url"))
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres_template(postgres: Postgres) -> str:
+    from server.store import schema
+
+    schema.migrate(postgres.create_database("migrated"))
+    return "migrated"
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from server.store import schema
+
+    file = tmp_path_factory.mktemp("template") / "migrated.db"
+    schema.migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres: Postgres, migrated_postgres_template: str) -> Iterator[str]:
+    name = f"migrated{next(_numbers)}"
+    yield postgres.create_database(name, template=migrated_postgres_template)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def migrated_sqlite_url(tmp_path: Path, migrated_sqlite_file: Path) -> str:
+    return f"sqlite:///{shutil.copy(migrated_sqlite_file, tmp_path / 'sturgeon.db')}"
+
+
+@pytest.fixture
+def migrated_url(database_kind: str, request: pytest.FixtureRequest) -> str:
+    """A database of either kind with this version's schema and no studies."""
+    return str(request.getfixturevalue(f"migrated_{database_kind}_url"))
+
+
+# --- servers and workers ---
+
+
+@pytest.fixture
+def settings(migrated_url: str, tmp_path: Path) -> Settings:
+    from server.settings import Settings
+
+    return Settings(database_url=migrated_url, checkpoints=tmp_path / "checkpoints")
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Settings], RunningServer]]:
+    """Start servers with settings of the test's own; several may share a database."""
+    from tests.running import RunningServer
+
+    running: list[RunningServer] = []
+
+    def start(settings: Settings) -> RunningServer:
+        server = RunningServer(settings)
+        server.start()
+        running.append(server)
+        return server
+
+    yield start
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture
+def server(settings: Settings, serve: Callable[[Settings], RunningServer]) -> RunningServer:
+    """A server that listens, has no studies, and whose clock stands still. Once on each kind of database."""
+    return serve(settings)
+
+
+@pytest.fixture
+def server_process(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Start `sturgeon serve` with these options and environment, and wait until it is ready.
+
+    Its folder is the test's; without a STURGEON_DATABASE_URL it makes sturgeon.db there.
+    """
+    from tests.processes import ServerProcess
+
+    running: list[ServerProcess] = []
+
+    def start(*options: str, **env: str) -> ServerProcess:
+        running.append(ServerProcess(tmp_path, options, env))
+        running[-1].start()
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+
+
+@pytest.fixture
+def worker_process(tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
+    """Start `sturgeon worker` for the server at this address, with these options and environment."""
+    from tests.processes import WorkerProcess
+
+    running: list[WorkerProcess] = []
+
+    def start(server: str, *options: str, name: str | None = None, **env: str) -> WorkerProcess:
+        running.append(WorkerProcess(server, name or f"worker{len(running)}", tmp_path, options, env))
+        running[-1].start()
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()

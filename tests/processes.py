@@ -1,0 +1,157 @@
+"""Servers and workers as real processes, to be killed, paused and restarted."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import httpx
+
+PR_SET_PDEATHSIG = 1
+STURGEON = Path(sys.executable).with_name("sturgeon")
+libc = ctypes.CDLL(None)
+
+
+class Process:
+    """A program that runs until it is stopped. Start it from the main thread, whose death it follows."""
+
+    def __init__(
+        self, command: Sequence[str | Path], folder: Path, env: Mapping[str, str], name: str
+    ) -> None:
+        self.command = [str(part) for part in command]
+        self.folder = folder
+        self.log = folder / f"{name}.log"
+        self.env = clean_environment() | env
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._child is not None
+        return self._child.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(
+                self.command,
+                cwd=self.folder,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent(signal.SIGKILL),
+            )
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL, within_s=10)
+
+    def stop(self, within_s: float = 30) -> int:
+        """Ask it to end, as systemd and Docker do; its exit status."""
+        return self._end(signal.SIGTERM, within_s)
+
+    def pause(self) -> None:
+        """Make a zombie of it: it lives, and does nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def unpause(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def wait(self, within_s: float = 60) -> int:
+        """Its exit status, when it ends by itself."""
+        assert self._child is not None
+        try:
+            return self._child.wait(timeout=within_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self} was still running after {within_s} s:\n{self.output}") from None
+
+    def wait_until(self, reached: Callable[[], bool], what: str, within_s: float = 30) -> None:
+        """Look until it has come so far; fail at once, with its output, if it ends before."""
+        deadline = time.monotonic() + within_s
+        while not reached():
+            assert self.alive, f"{self} ended before {what}:\n{self.output}"
+            assert time.monotonic() < deadline, f"{self} took over {within_s} s until {what}:\n{self.output}"
+            time.sleep(0.02)
+
+    def _end(self, how: signal.Signals, within_s: float) -> int:
+        if self._child is None:
+            return 0
+        if self.alive:
+            self._child.send_signal(how)
+            if how == signal.SIGKILL:
+                self._child.send_signal(signal.SIGCONT)
+        return self.wait(within_s)
+
+    def __str__(self) -> str:
+        return " ".join(["sturgeon", *self.command[1:3]])
+
+
+class ServerProcess(Process):
+    """`sturgeon serve` on a loopback port that stays the same over its restarts."""
+
+    def __init__(self, folder: Path, options: Sequence[str], env: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(
+            [STURGEON, "serve", *options],
+            folder,
+            {"STURGEON_PORT": str(self.port), **env},
+            f"server-{self.port}",
+        )
+
+    def start(self) -> None:
+        super().start()
+        self.wait_until(lambda: answers(f"{self.url}/readyz"), "it was ready")
+
+    def restart(self) -> None:
+        """Kill it and start it again, with the same database and address."""
+        self.kill()
+        self.start()
+
+
+class WorkerProcess(Process):
+    """`sturgeon worker`, known to the server by its name."""
+
+    def __init__(
+        self, server: str, name: str, folder: Path, options: Sequence[str], env: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        command = [STURGEON, "worker", "--server", server, "--name", name, *options]
+        super().__init__(command, folder, env, f"worker-{name}")
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without a developer's own settings of Sturgeon."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("STURGEON_")}
+
+
+def die_with_parent(how: signal.Signals) -> Callable[[], None]:
+    """For `preexec_fn`: the kernel sends the signal when the thread that started the child is gone."""
+    return lambda: libc.prctl(PR_SET_PDEATHSIG, how)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,77 @@
+"""A real server in a thread of the tests, whose time only the test moves."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from server.app import create_app
+from sturgeon.client import Client
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+    from server.store.engine import Transaction
+
+NOON = 1_767_268_800_000_000  # 2026-01-01T12:00:00Z in microseconds
+
+
+class FakeClock:
+    """Stands at noon until a test moves it."""
+
+    def __init__(self) -> None:
+        self.microseconds = NOON
+
+    def __call__(self, _tx: Transaction) -> int:
+        return self.microseconds
+
+    def advance(self, seconds: float) -> None:
+        self.microseconds += round(seconds * 1_000_000)
+
+
+class RunningServer:
+    """uvicorn with `create_app(settings, clock)` on a loopback port, and a client for it."""
+
+    def __init__(self, settings: Settings, clock: FakeClock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or FakeClock()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.client = Client(self.url, token=settings.shared_token())
+        self._up = threading.Event()
+        self._uvicorn = _Uvicorn(create_app(settings, clock=self.clock), self._up)
+        self._thread = threading.Thread(target=self._serve, name="uvicorn")
+
+    def start(self) -> None:
+        self._thread.start()
+        self._up.wait(timeout=30)
+        assert self._uvicorn.started, "the server did not start; its log says why"
+
+    def advance(self, *, seconds: float) -> None:
+        """Let time pass for the server: leases run out, nobody waits."""
+        self.clock.advance(seconds)
+
+    def stop(self) -> None:
+        self.client.close()
+        self._uvicorn.should_exit = True
+        self._thread.join(timeout=30)
+        assert not self._thread.is_alive(), "the server did not stop"
+
+    def _serve(self) -> None:
+        try:
+            self._uvicorn.run(sockets=[self._socket])
+        finally:
+            self._socket.close()
+            self._up.set()
+
+
+class _Uvicorn(uvicorn.Server):
+    def __init__(self, app: object, up: threading.Event) -> None:
+        super().__init__(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))  # type: ignore[arg-type]
+        self._up = up
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._up.set()

@@ -1,0 +1,99 @@
+"""docker-compose.yml and the Dockerfile hold what they promise, as far as that can be seen without Docker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sturgeon.client import Client
+from sturgeon.errors import Unauthorized
+from tests.system.compose import ROOT, LocalCompose, LocalImage, compose_file, dockerfile, make_secrets
+
+DIGITS = {
+    "name": "digits",
+    "metric": "dev_error",
+    "space": {"learning_rate": {"type": "float", "low": 1e-3, "high": 1e-1, "scale": "log"}},
+    "search": {"sampler": "random", "seed": 1},
+    "budget": {"max_trials": 4},
+    "task": {"kind": "train", "dataset": "digits", "epochs": 2, "fixed": {"hidden_units": 16}},
+}
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> LocalImage:
+    return LocalImage(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture
+def compose(tmp_path: Path, image: LocalImage) -> Iterator[LocalCompose]:
+    running = LocalCompose(tmp_path, image)
+    yield running
+    running.down()
+
+
+def test_two_workers_complete_a_study_that_was_created_through_the_published_door(
+    compose: LocalCompose,
+) -> None:
+    compose.up(worker=2)
+    with Client(compose.door, token=compose.secret("token").read_text().strip()) as client:
+        client.create_study(DIGITS)
+        deadline = time.monotonic() + 60
+        while (study := client.study("digits")).state != "completed":
+            assert time.monotonic() < deadline, compose.output
+            time.sleep(0.1)
+        assert study.counts["complete"] == 4
+        assert len(client.workers().items) == 2
+
+
+def test_the_published_door_is_on_loopback_and_closed_to_a_wrong_token(compose: LocalCompose) -> None:
+    compose.up(worker=0)
+    assert compose.door.startswith("http://127.0.0.1:")
+    with Client(compose.door, token="wrong") as client, pytest.raises(Unauthorized):
+        client.studies()
+
+
+def test_services_start_in_the_order_of_their_needs(compose: LocalCompose) -> None:
+    compose.up()
+    assert compose.started == ["database", "migrate", "server", "worker"]
+
+
+def test_workers_can_be_scaled() -> None:
+    """A fixed name or port would allow only one container."""
+    assert not {"container_name", "ports", "hostname"} & set(compose_file()["services"]["worker"])
+
+
+def test_no_password_or_token_is_written_in_the_compose_file() -> None:
+    for service in compose_file()["services"].values():
+        for name in service["environment"]:
+            assert name.endswith("_FILE") or not ("PASSWORD" in name or "TOKEN" in name)
+
+
+def test_secrets_are_closed_to_other_people_and_open_to_a_containers_user(tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    files = list((tmp_path / "secrets").iterdir())
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o644}
+    assert len({file.read_text() for file in files}) == len(compose_file()["secrets"]) == 2
+
+
+def test_secrets_once_made_stay(tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    token = (tmp_path / "secrets" / "token").read_text()
+    make_secrets(tmp_path)
+    assert (tmp_path / "secrets" / "token").read_text() == token
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    steps = [step for step, _ in dockerfile()]
+    assert ("USER", "10001") in dockerfile()
+    assert "RUN" not in steps[steps.index("USER") :]
+
+
+def test_all_that_the_image_copies_is_let_through_by_dockerignore() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {name for step, names in dockerfile() if step == "COPY" for name in names.split()[:-1]}
+    assert copied == allowed
+    assert all((ROOT / name).exists() for name in copied)
