@@ -1,7 +1,7 @@
 """The fields of a train task: what a study may fix or search, with its types, ranges and choices.
 
-The server checks studies with it; `worker/tasks/train.py` turns it into the trainer's own `TrainConfig`, which
-has the same names, defaults and choices (a test asserts it). A field is `searchable` when a space may vary
+The server checks studies with it; `worker/tasks/train.py` turns it into the trainer's own `TrainConfig`,
+which has the same names, defaults, choices (a test asserts it). A field is `searchable` when a space may vary
 it, and `live` when it may change while the model trains.
 """
 

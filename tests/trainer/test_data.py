@@ -1,0 +1,135 @@
+"""Data sets, splits, normalisation and batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from trainer.batches import Batches, order
+from trainer.config import TrainConfig
+from trainer.datasets import DataError, checked, load
+from trainer.normalization import fit
+from trainer.preparation import prepare, split_up
+from trainer.splits import stratified
+
+X4 = np.arange(8.0).reshape(4, 2)
+Y4 = np.array([0, 1, 0, 1])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A data folder with good.npz in it, beside a file that is outside of it."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    np.savez(folder / "good.npz", X=X4, y=np.array(["cat", "dog", "cat", "dog"]))
+    np.savez(tmp_path / "outside.npz", X=X4, y=Y4)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "m", "n", "classes"),
+    [("digits", 1797, 64, 10), ("breast_cancer", 569, 30, 2), ("wine", 178, 13, 3), ("iris", 150, 4, 3)],
+)
+def test_the_bundled_data_sets_load(name, m, n, classes):
+    dataset = load(name)
+    assert (dataset.X.shape, len(dataset.class_names)) == ((m, n), classes)
+
+
+def test_an_npz_file_is_read_with_its_labels_as_class_names(folder):
+    dataset = load("npz:good.npz", [folder])
+    assert dataset.class_names == ("cat", "dog")
+    assert dataset.y.tolist() == [0, 1, 0, 1]
+
+
+def test_no_path_leads_out_of_the_data_folders(folder):
+    (folder / "link.npz").symlink_to(folder.parent / "outside.npz")
+    for escape in ("../outside.npz", "link.npz", str(folder.parent / "outside.npz"), "missing.npz"):
+        with pytest.raises(DataError, match="not below"):
+            load(f"npz:{escape}", [folder])
+    with pytest.raises(DataError, match="--data"):
+        load("npz:good.npz")
+
+
+def test_a_file_with_objects_or_rubbish_is_refused(folder):
+    np.savez(folder / "objects.npz", X=np.array([[1, None]], dtype=object), y=Y4)
+    (folder / "rubbish.npz").write_bytes(b"PK\x03\x04 not a zip")
+    (folder / "text.npz").write_text("hello")
+    np.save(folder / "lone.npy", X4)
+    np.savez(folder / "short.npz", X=X4)
+    good = (folder / "good.npz").read_bytes()
+    (folder / "broken.npz").write_bytes(good.replace(b"NUMPY", b"RUMPY"))
+    for file, says in {
+        "objects.npz": "Python objects",
+        "rubbish.npz": "no npz file",
+        "broken.npz": "cannot be read",
+        "text.npz": "no npz file",
+        "lone.npy": "no npz",
+        "short.npz": "no array y",
+    }.items():
+        with pytest.raises(DataError, match=says):
+            load(f"npz:{file}", [folder])
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "names", "says"),
+    [
+        (np.array([[1.0, np.nan]]), np.array([0]), None, "row 0, feature 1 is nan"),
+        (X4, np.zeros(4, int), None, "only the class '0'"),
+        (X4, np.array([0, 1, 0, 2]), np.array(["a", "b"]), "numbers 0 to 1"),
+        (X4, np.array([0, 1, 0]), None, "one label for each of the 4 rows"),
+        (X4, np.array([0.5, 1, 0, 1]), None, "whole numbers"),
+        (np.empty((0, 3)), np.empty(0, int), None, "examples and features"),
+        (np.array([["a"]]), np.array([0]), None, "must hold numbers"),
+    ],
+)
+def test_bad_data_are_refused_in_a_sentence(X, y, names, says):
+    with pytest.raises(DataError, match=says):
+        checked("bad", X, y, names)
+
+
+def test_a_split_is_stratified_seeded_and_complete():
+    y = np.repeat([0, 1, 2], [100, 50, 10])
+    split = stratified(y, 0.2, 0.1, seed=3)
+    assert [len(split.train), len(split.dev), len(split.test)] == [112, 32, 16]
+    assert sorted(np.concatenate([split.train, split.dev, split.test])) == list(range(160))
+    assert np.bincount(y[split.dev]).tolist() == [20, 10, 2]
+    assert np.bincount(y[split.test]).tolist() == [10, 5, 1]
+    again, other = stratified(y, 0.2, 0.1, seed=3), stratified(y, 0.2, 0.1, seed=4)
+    assert np.array_equal(again.dev, split.dev)
+    assert not np.array_equal(other.dev, split.dev)
+
+
+def test_an_empty_part_is_refused():
+    with pytest.raises(DataError, match="dev part would be empty"):
+        stratified(Y4, 0.01, 0.25, seed=0)
+    with pytest.raises(DataError, match="No examples are left"):
+        stratified(Y4, 0.5, 0.5, seed=0)
+
+
+def test_normalisation_uses_the_training_part_alone_and_leaves_constant_features_at_zero():
+    X = np.column_stack([np.arange(100.0), np.full(100, 0.1), np.arange(100.0) ** 2])
+    data = split_up(checked("made", X, np.arange(100) % 2), TrainConfig("made"))
+    assert data.train.X[:, [0, 2]].mean(axis=0) == pytest.approx([0, 0], abs=1e-6)
+    assert data.train.X[:, [0, 2]].std(axis=0) == pytest.approx([1, 1], abs=1e-6)
+    assert np.all(np.abs(data.train.X[:, 1]) < 1e-6)
+    train = X[data.train.rows]
+    expected = (X[data.dev.rows, 0] - train[:, 0].mean()) / train[:, 0].std()
+    assert data.dev.X[:, 0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_normalisation_is_safe_for_features_that_are_constant_but_for_rounding():
+    assert fit(np.full((3, 1), 0.1 + 1e9)).deviation.tolist() == [1.0]
+
+
+def test_inputs_stay_as_they_are_when_normalisation_is_off():
+    data = prepare(TrainConfig("iris", normalize_inputs=False))
+    assert np.array_equal(data.dev.X, load("iris").X[data.dev.rows].astype(np.float32))
+
+
+def test_an_epoch_sees_every_example_once_in_an_order_of_its_own():
+    batches = Batches(m=10, batch_size=4, seeds=[1, 2], epoch=0)
+    assert [batches[i].shape for i in range(len(batches))] == [(2, 4), (2, 4), (2, 2)]
+    rows = np.concatenate([batches[i] for i in range(3)], axis=1)
+    assert [sorted(row) for row in rows.tolist()] == [list(range(10))] * 2
+    assert not np.array_equal(rows[0], rows[1])
+    assert not np.array_equal(order(1, 0, 10), order(1, 1, 10))

@@ -1,0 +1,40 @@
+"""Mini-batches: each epoch sees every example once, in a new random order; the last batch may be smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trainer.parameters import Array
+
+
+def order(seed: int, epoch: int, m: int) -> Array:
+    """The order of the m training examples in this epoch: a function of (seed, epoch), so it need not be
+    stored.
+    """
+    stream = np.random.SeedSequence(seed, spawn_key=(1, epoch))
+    return np.random.Generator(np.random.PCG64(stream)).permutation(m)
+
+
+def batches_per_epoch(m: int, batch_size: int) -> int:
+    """Steps in an epoch, the ragged last batch counted."""
+    return -(-m // batch_size)
+
+
+class Batches:
+    """The batches of one epoch for K models, each in the order of its own seed."""
+
+    def __init__(self, m: int, batch_size: int, seeds: Sequence[int], epoch: int) -> None:
+        orders = np.stack([order(seed, epoch, m) for seed in seeds])
+        # Each batch's indices in memory of their own: np.take copies strided indices at every call.
+        self.indices = [
+            np.ascontiguousarray(orders[:, start : start + batch_size]) for start in range(0, m, batch_size)
+        ]
+
+    def __getitem__(self, position: int) -> Array:
+        """Indices `[K, B]` of the batch at this position in the epoch."""
+        return self.indices[position]
+
+    def __len__(self) -> int:
+        return len(self.indices)

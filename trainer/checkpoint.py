@@ -1,0 +1,145 @@
+"""Everything that changes in a step, in one npz file: a run continues from it, a model predicts from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.config import TrainConfig, config_from
+from trainer.normalization import Normalization
+from trainer.numerics import numerics
+from trainer.parameters import Array
+
+FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """These bytes are no checkpoint of this trainer."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One model between two steps.
+
+    theta: `[P]`, in the layout that `Architecture.of(config, inputs, outputs).layout()` gives.
+    moments: the sums of the optimiser's averages `[P]` by name; betas, products: see `averages.Average`.
+    step: optimiser steps done; epoch: epochs finished; position: batches done since then.
+    mask_state: state of the dropout masks' bit generator, `[4]` uint64.
+    config: the hyperparameters in force now; seed gives the order of examples in every epoch.
+    """
+
+    config: TrainConfig
+    seed: int
+    theta: Array
+    mask_state: Array
+    normalization: Normalization
+    class_names: tuple[str, ...]
+    moments: dict[str, Array] = field(default_factory=dict)
+    betas: dict[str, float] = field(default_factory=dict)
+    products: dict[str, float] = field(default_factory=dict)
+    step: int = 0
+    epoch: int = 0
+    position: int = 0
+    seconds: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    numerics: dict[str, str] = field(default_factory=numerics)
+
+    @property
+    def inputs(self) -> int:
+        """n[0], the number of features."""
+        return len(self.normalization.mean)
+
+    @property
+    def outputs(self) -> int:
+        """n[L], the number of units of the last layer."""
+        return len(self.class_names)
+
+    def to_bytes(self) -> bytes:
+        """The npz file, without pickled objects."""
+        about = {name: getattr(self, name) for name in PLAIN_FIELDS}
+        about |= {"format": FORMAT, "config": dataclasses.asdict(self.config)}
+        arrays: dict[str, Any] = {
+            "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
+            "theta": self.theta,
+            "mask_state": self.mask_state,
+            "mean": self.normalization.mean,
+            "deviation": self.normalization.deviation,
+        }
+        arrays |= {f"moment_{name}": total for name, total in self.moments.items()}
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Checkpoint:
+        """The checkpoint in these bytes.
+
+        Raises:
+            CheckpointError: they are not what `to_bytes` wrote.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                return cls._from_arrays({name: arrays[name] for name in arrays.files})
+        except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise CheckpointError(f"This is no checkpoint that this trainer can read: {error}") from error
+
+    @classmethod
+    def _from_arrays(cls, arrays: dict[str, Array]) -> Checkpoint:
+        about = json.loads(arrays["about"].tobytes())
+        if about.pop("format") != FORMAT:
+            raise CheckpointError("it was written by another version of the trainer")
+        about["class_names"] = tuple(about["class_names"])
+        about["config"] = config_from(about["config"])
+        return cls(
+            theta=arrays["theta"],
+            mask_state=arrays["mask_state"],
+            normalization=Normalization(arrays["mean"], arrays["deviation"]),
+            moments={
+                name.removeprefix("moment_"): a for name, a in arrays.items() if name.startswith("moment_")
+            },
+            **about,
+        )
+
+    def save(self, path: Path) -> None:
+        """Writes the file at once or not at all: to a neighbour first, then renamed over it."""
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+            try:
+                file.write(self.to_bytes())
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
+
+PLAIN_FIELDS = (
+    "seed",
+    "class_names",
+    "betas",
+    "products",
+    "step",
+    "epoch",
+    "position",
+    "seconds",
+    "metrics",
+    "numerics",
+)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in a file.
+
+    Raises:
+        OSError: the file cannot be read. CheckpointError: it is none.
+    """
+    return Checkpoint.from_bytes(path.read_bytes())

@@ -1,0 +1,39 @@
+"""Normalised inputs: mean 0 and variance 1 by the training part's own figures, applied unchanged everywhere
+else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.parameters import Array
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """mu and sigma, `[n]` each in float64; they travel in the checkpoint, so that predictions use the same
+    ones.
+    """
+
+    mean: Array
+    deviation: Array
+
+    def apply(self, X: Array) -> Array:
+        """(X - mu) / sigma as float32 `[m, n]`."""
+        normal: Array = ((X - self.mean) / self.deviation).astype(np.float32)
+        return normal
+
+
+def fit(X: Array) -> Normalization:
+    """mu and sigma of the training examples X `[m, n]`. A constant feature keeps sigma 1, so it becomes 0."""
+    mean, deviation = X.mean(axis=0), X.std(axis=0)
+    # A constant column's deviation may come out as rounding error of its mean instead of 0.
+    constant = deviation <= 1e-12 * np.maximum(1, np.abs(mean))
+    return Normalization(mean, np.where(constant, 1.0, deviation))
+
+
+def identity(n: int) -> Normalization:
+    """Leaves n features as they are."""
+    return Normalization(np.zeros(n), np.ones(n))

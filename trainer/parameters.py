@@ -1,0 +1,84 @@
+"""All parameters of K models in one flat array, so that an optimiser's update is ten calls, not ten per
+layer.
+
+theta and grad are `[*lead, P]`; a layer's W, b, gamma, beta are views of them. All W come first, so that L2
+is one slice; every segment starts on a 64-byte line, and so does the next model's row. The gaps hold zeros
+for ever, because their gradients are zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+LINE = 64
+ITEMS_PER_LINE = 16
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Where one named parameter lives in the flat array: `[..., start:stop]`, read with this shape."""
+
+    name: str
+    start: int
+    shape: tuple[int, int]
+
+    @property
+    def stop(self) -> int:
+        return self.start + math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The segments of a network, W segments first; `weights` is where they end, `size` is P."""
+
+    segments: tuple[Segment, ...]
+    weights: int
+    size: int
+
+    def views(self, flat: Array) -> dict[str, Array]:
+        """name -> view `[*lead, *shape]` of a flat array `[*lead, P]`."""
+        lead = flat.shape[:-1]
+        return {s.name: flat[..., s.start : s.stop].reshape(*lead, *s.shape) for s in self.segments}
+
+
+def lay_out(shapes: Iterable[tuple[str, tuple[int, int]]]) -> Layout:
+    """A layout of these (name, shape) parameters, those whose name starts with W moved to the front."""
+    start = weights = 0
+    segments = []
+    for name, shape in sorted(shapes, key=lambda pair: not pair[0].startswith("W")):
+        segments.append(Segment(name, start, shape))
+        start = -(-segments[-1].stop // ITEMS_PER_LINE) * ITEMS_PER_LINE
+        weights = start if name.startswith("W") else weights
+    return Layout(tuple(segments), weights, start)
+
+
+def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Array:
+    """Zeros that start on a 64-byte line (numpy itself promises 16)."""
+    items = math.prod(shape)
+    kind = np.dtype(dtype)
+    raw = np.zeros(items * kind.itemsize + LINE, np.uint8)
+    skip = -raw.ctypes.data % LINE
+    return raw[skip : skip + items * kind.itemsize].view(kind).reshape(shape)
+
+
+class Parameters:
+    """Values and gradients of `lead` models with one layout, flat and by name.
+
+    theta, grad: `[*lead, P]`; W, b, ...: `values["W1"]` `[*lead, n_in, n_out]`, `values["b1"]` `[*lead, 1,
+    n_out]`.
+    """
+
+    def __init__(self, layout: Layout, lead: tuple[int, ...] = (), dtype: DTypeLike = np.float32) -> None:
+        self.layout = layout
+        self.lead = lead
+        self.theta = aligned_zeros((*lead, layout.size), dtype)
+        self.grad = aligned_zeros((*lead, layout.size), dtype)
+        self.values = layout.views(self.theta)
+        self.grads = layout.views(self.grad)

@@ -1,0 +1,133 @@
+"""Training: a generator of progress, so that the caller may look, steer and stop between steps.
+
+    run = train(config, data, seed)
+    for progress in run:
+        print(progress.step, progress.metrics)
+
+or, to steer, `progress = run.send(Wish({"learning_rate": 0.0003}))` instead of the loop's `next(run)`. One
+config trains one model; several configs of one shape train side by side, each with the same results, bit for
+bit, that it has alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from trainer.checkpoint import Checkpoint
+from trainer.config import TrainConfig
+from trainer.preparation import Data
+from trainer.stack import Stack, first_checkpoint
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the caller wants of a model: live hyperparameters to change from the next step on, or that it
+    stops.
+    """
+
+    params: Mapping[str, object] = field(default_factory=dict)
+    stop: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where one model stands, between two steps.
+
+    model: its place in the arguments of `train`; step: steps done; epoch: epochs finished. metrics:
+        train_loss, train_error, dev_loss, dev_error (not without a dev part), epoch, seconds; when it has
+        ended test_error too; none in a pulse.
+    checkpoint: takes a Checkpoint; to be called before the run goes on.
+    ended: None while it trains, then complete, stopped or diverged; where: the layer in which it diverged.
+    """
+
+    model: int
+    step: int
+    epoch: int
+    metrics: dict[str, float]
+    checkpoint: Callable[[], Checkpoint] = field(repr=False)
+    ended: str | None = None
+    where: str | None = None
+
+
+Run = Generator[Progress, Wish | None, None]
+
+
+def train(
+    configs: TrainConfig | Sequence[TrainConfig],
+    data: Data,
+    seeds: int | Sequence[int],
+    *,
+    pulse: float | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Run:
+    """Trains one model or a stack of them; yields the Progress of each at every epoch's end, and at its own
+    end.
+
+    Every `pulse` seconds (never, if None) a Progress without metrics is yielded between two steps, so that a
+    long epoch can be steered, too. What is sent into the generator is the Wish for the model just yielded; it
+    takes effect from the next step on, the one after `progress.step`. The last Progress of a model has
+    `ended` set, the same step as the one before, and the final metrics.
+
+    Raises:
+        ConfigError: configs of different shapes, or (on sending) a wish for a field that is unknown or not
+            live.
+    """
+    listed = [configs] if isinstance(configs, TrainConfig) else list(configs)
+    numbers = [seeds] if isinstance(seeds, int) else list(seeds)
+    fresh = [first_checkpoint(config, data, seed) for config, seed in zip(listed, numbers, strict=True)]
+    return resume(fresh, data, pulse=pulse, clock=clock)
+
+
+def resume(
+    checkpoints: Sequence[Checkpoint],
+    data: Data,
+    *,
+    pulse: float | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Run:
+    """Goes on from checkpoints (of one shape, at one step) as if the run had never been interrupted.
+
+    Raises:
+        ConfigError: as `train`, and checkpoints at different steps.
+    """
+    return _drive(Stack(checkpoints, range(len(checkpoints)), data), pulse, clock)
+
+
+def _drive(stack: Stack | None, pulse: float | None, clock: Callable[[], float]) -> Run:
+    while stack is not None:
+        lost = stack.advance(pulse, clock)
+        epoch_ended = stack.position == 0
+        if epoch_ended:
+            lost |= stack.measure(clock)
+        leaving: dict[int, tuple[str, str | None]] = {row: ("diverged", where) for row, where in lost.items()}
+        for row in range(len(stack.models)):
+            if row not in lost and (epoch_ended or not lost):
+                wish = yield _progress(stack, row, measured=epoch_ended)
+                if ended := _obey(stack, row, wish):
+                    leaving[row] = (ended, None)
+        if leaving:
+            stack.measure(clock, final=True)
+            for row, (ended, where) in leaving.items():
+                yield _progress(stack, row, measured=True, ended=ended, where=where)
+            stack = stack.without(leaving)
+
+
+def _obey(stack: Stack, row: int, wish: Wish | None) -> str | None:
+    """Applies a wish; tells whether the model's training ends here, and how."""
+    if wish is not None:
+        stack.change(row, wish.params)
+    if stack.epoch >= stack.models[row].config.epochs:
+        return "complete"
+    return "stopped" if wish is not None and wish.stop else None
+
+
+def _progress(
+    stack: Stack, row: int, *, measured: bool, ended: str | None = None, where: str | None = None
+) -> Progress:
+    model = stack.models[row]
+    metrics = dict(model.metrics) if measured else {}
+    return Progress(
+        model.place, stack.step, stack.epoch, metrics, lambda: stack.checkpoint(row), ended=ended, where=where
+    )
