@@ -12,6 +12,7 @@ or twice.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 import random
@@ -42,6 +43,10 @@ class Client:
         timeout: seconds to wait for one answer, beyond the wait that a call asks for.
         patience_s: seconds during which a call is tried again while the server is away.
         sleep, clock, uniform: seconds to sleep, a monotonic clock in seconds, a number in [0, 1), for tests.
+
+    Raises:
+        ServerUnreachable: the address is none.
+        Unauthorized: the token cannot be sent.
     """
 
     def __init__(
@@ -70,6 +75,12 @@ class Client:
     def close(self) -> None:
         """Close all connections; a call that waits in another thread ends with ServerUnreachable."""
         self._wire.close()
+
+    def with_patience(self, patience_s: float, sleep: Callable[[float], None] = time.sleep) -> Self:
+        """The same connections with another patience; `sleep` may raise to end a call that waits."""
+        other = copy.copy(self)
+        other._wire = self._wire.with_patience(Patience(patience_s, sleep))
+        return other
 
     # --- studies
 

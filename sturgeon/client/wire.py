@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import re
@@ -11,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from sturgeon.errors import FieldProblem, Problem, ServerUnreachable, Unauthorized, problem_classes
 from sturgeon.messages import ProblemAnswer
 
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
 TOKEN: Final = re.compile(r"[!-~]*")
@@ -49,6 +50,7 @@ class Wire:
     """A connection pool to one server.
 
     Raises:
+        ServerUnreachable: the address is none.
         Unauthorized: the token cannot be sent.
     """
 
@@ -68,8 +70,14 @@ class Wire:
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {token}"} if token else {},
             transport=transport,
-            trust_env=not _is_loopback(self._base_url),  # a network's proxy cannot reach our own loopback
+            trust_env=_host(base_url) not in LOOPBACK,  # a network's proxy cannot reach our own loopback
         )
+
+    def with_patience(self, patience: Patience) -> Wire:
+        """The same connections, with another patience."""
+        other = copy.copy(self)
+        other._patience = patience
+        return other
 
     def close(self) -> None:
         self._http.close()
@@ -112,9 +120,9 @@ class Wire:
         if once:
             headers["Idempotency-Key"] = str(uuid.uuid4())
         return self._patiently(
-            self._request(
+            self._http.build_request(
                 method,
-                path,
+                self._base_url + path,
                 content=content,
                 params=query or None,
                 headers=headers,
@@ -125,7 +133,7 @@ class Wire:
     @contextmanager
     def stream(self, path: str, query: Mapping[str, Any]) -> Iterator[httpx.Response]:
         """A GET whose body is read as it arrives. Raises as `send` does, and when the answer breaks off."""
-        request = self._request("GET", path, params=query, timeout=self._timeout)
+        request = self._http.build_request("GET", self._base_url + path, params=query, timeout=self._timeout)
         answer = self._patiently(request, stream=True)
         try:
             yield answer
@@ -133,15 +141,6 @@ class Wire:
             raise ServerUnreachable(f"The server at {self._base_url} went away in mid-answer.") from error
         finally:
             answer.close()
-
-    def _request(self, method: str, path: str, **parts: Any) -> httpx.Request:
-        try:
-            return self._http.build_request(method, self._base_url + path, **parts)
-        except httpx.InvalidURL as error:
-            raise self._bad_address() from error
-
-    def _bad_address(self) -> ServerUnreachable:
-        return ServerUnreachable(f"{self._base_url!r} is no address: write one like http://127.0.0.1:8000.")
 
     def _patiently(self, request: httpx.Request, stream: bool = False) -> httpx.Response:
         started, tries = self._patience.clock(), 0
@@ -165,8 +164,6 @@ class Wire:
     def _one_try(self, request: httpx.Request, stream: bool) -> httpx.Response | httpx.TransportError:
         try:
             return self._http.send(request, stream=stream)
-        except httpx.UnsupportedProtocol as error:
-            raise self._bad_address() from error
         except httpx.TransportError as error:
             return error
         except RuntimeError as error:  # httpx: the client was closed, by another thread that wants us to end
@@ -211,8 +208,12 @@ def _why(answer: httpx.Response | httpx.TransportError) -> str:
     return f"did not answer ({str(answer).strip('. ') or type(answer).__name__})"
 
 
-def _is_loopback(url: str) -> bool:
+def _host(base_url: str) -> str:
+    """The host of an address; raises ServerUnreachable when it is none."""
     try:
-        return urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
-    except ValueError:
-        return False
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ServerUnreachable(f"{base_url!r} is no address: write one like http://127.0.0.1:8000.")
+    return url.host

@@ -160,14 +160,25 @@ def test_an_export_that_breaks_off_is_not_taken_for_a_whole_one(time: FakeTime) 
         list(client_of(answer, time).export("s"))
 
 
-@pytest.mark.parametrize("address", ["localhost:8000", "", "http://server.test:port", "ftp://server.test"])
-def test_what_is_no_address_is_refused_at_once(time: FakeTime, address: str) -> None:
-    client = Client(address, sleep=time.sleep, clock=time.clock)
-
+@pytest.mark.parametrize("address", ["localhost:8000", "", "http://", "http://a:port", "ftp://server.test"])
+def test_what_is_no_address_is_refused_at_once(address: str) -> None:
     with pytest.raises(errors.ServerUnreachable, match="write one like http://127"):
-        client.health()
+        Client(address)
 
-    assert time.slept == []
+
+def test_another_patience_shares_the_connections(time: FakeTime) -> None:
+    class Enough(Exception):
+        pass
+
+    def no_more(seconds: float) -> None:
+        raise Enough(seconds)
+
+    seen, answer = in_turn(httpx.ConnectError("refused"))
+
+    with pytest.raises(Enough):
+        client_of(answer, time, patience_s=0).with_patience(float("inf"), no_more).health()
+
+    assert len(seen) == 1
 
 
 def test_a_closed_client_says_so(time: FakeTime) -> None:

@@ -29,10 +29,10 @@ STUDY: dict[str, Any] = {
     "created_at": NOW,
 }  # fmt: skip
 LEASES = {"leases": [], "reason": "waiting"}
-PAGE = {"items": [], "next_page_token": None}
+PAGE: dict[str, Any] = {"items": [], "next_page_token": None}
 WORKER = {"name": "w", "first_seen_at": NOW, "last_seen_at": NOW, "slots": 1, "running": 0, "drain": True}
 CHECKPOINT = {"step": 40, "epoch": 2, "value": 0.5, "sha256": "0" * 64, "size": 5, "created_at": NOW}
-PREVIEW = {"parameters": {}, "examples": []}
+PREVIEW: dict[str, Any] = {"parameters": {}, "examples": []}
 REPORTED = {"desired": {"version": 0, "params": {}, "run": "run"}}
 RENEWED = {"held": [], "lost": [], "drain": False}
 OK = {"status": "ok"}
