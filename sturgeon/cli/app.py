@@ -1,0 +1,94 @@
+"""The command `sturgeon`. What a command needs is imported inside it: --help and completion stay quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+
+from sturgeon.cli import demo, export, operate, predict, studies, trials, watch, workers
+from sturgeon.cli.session import OutputOption, ServerOption, Session, TokenFileOption
+from sturgeon.errors import Problem, ServerUnreachable, SturgeonError
+
+FAILED: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = 3
+INTERRUPTED: Final = 130
+
+EPILOG = (
+    "Exit codes: 0 done; 1 refused by the server, not found, or failed; 2 the command, an option or a file "
+    "given to it is wrong; 3 the server cannot be reached; 130 interrupted."
+)
+
+app = typer.Typer(
+    name="sturgeon",
+    help="Search hyperparameters: a server hands out samples, workers train with them, the best model stays.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+study = typer.Typer(help="Create, watch and steer studies.", no_args_is_help=True)
+app.add_typer(study, name="study")
+for part in (demo, operate, workers, predict):
+    app.add_typer(part.commands)
+for part in (studies, trials, watch, export):
+    study.add_typer(part.commands)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"sturgeon {version('sturgeon')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    output: OutputOption = None,
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    context.obj = Session().said_more(server=server, token_file=token_file, output=output)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; an error is one sentence on standard error."""
+    try:
+        return app(args=arguments, prog_name="sturgeon", standalone_mode=False) or 0
+    except typer.TyperException as error:
+        return _complain(error.format_message(), error.exit_code)
+    except ServerUnreachable as error:
+        return _complain(error.message, UNREACHABLE)
+    except SturgeonError as error:
+        return _complain(_with_fields(error), FAILED)
+    except typer.Abort:
+        return INTERRUPTED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}", FAILED)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run())
+
+
+def _with_fields(error: SturgeonError) -> str:
+    """The sentence; below it the fields, when there are more than the one that the sentence is about."""
+    if not isinstance(error, Problem) or len(error.errors) < 2:
+        return error.message
+    return "\n".join([error.message, *(f"  {field.pointer}: {field.detail}" for field in error.errors)])
+
+
+def _complain(text: str, code: int) -> int:
+    sentence = text.strip().replace("Value error, ", "")  # pydantic's prefix, which typer passes on
+    if sentence:  # none after a command without its subcommand, which has printed its help
+        typer.echo(f"sturgeon: {sentence}", err=True)
+    return code

@@ -1,0 +1,31 @@
+"""What the shell offers on tab: it asks the server briefly, and is silent when that fails."""
+
+from __future__ import annotations
+
+import typer
+
+from sturgeon.cli.session import Session
+from sturgeon.errors import SturgeonError
+
+
+def study_names(context: typer.Context, incomplete: str) -> list[str]:
+    """The names of studies that begin with what was typed."""
+    try:
+        with _session(context).client(patience_s=0.0, timeout=1.0) as client:
+            names = [study.name for study in client.studies(page_size=1000).items]
+    except SturgeonError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _session(context: typer.Context) -> Session:
+    """Completion runs no command, so the options are read where the parser left them: the nearest wins."""
+    session = Session()
+    levels = [context]
+    while (above := levels[-1].parent) is not None:
+        levels.append(above)  # type: ignore[arg-type]
+    for level in reversed(levels):
+        session = session.said_more(
+            server=level.params.get("server"), token_file=level.params.get("token_file")
+        )
+    return session

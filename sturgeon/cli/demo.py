@@ -1,0 +1,157 @@
+"""`sturgeon demo`: a whole search on one machine, from nothing to the best model."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import signal
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+
+from sturgeon.cli.following import Follower, Snapshot
+from sturgeon.cli.inputs import WrongInput
+from sturgeon.cli.output import print_json
+from sturgeon.cli.processes import Processes
+from sturgeon.cli.session import Session, formatted
+
+if TYPE_CHECKING:
+    from sturgeon.client import Client
+
+commands = typer.Typer()
+
+STUDY: Final[dict[str, Any]] = {
+    "name": "digits",
+    "title": "Handwritten digits, 30 random samples",
+    "metric": "dev_error",
+    "direction": "minimize",
+    "space": {
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "scale": "log"},
+        "beta1": {"type": "float", "low": 0.9, "high": 0.999, "scale": "one_minus_log"},
+        "hidden_units": {"type": "int", "low": 32, "high": 128, "step": 16},
+        "hidden_layers": {"type": "int", "low": 1, "high": 3},
+        "batch_size": {"type": "choice", "values": [32, 64, 128, 256], "ordered": True},
+        "keep_prob": {"type": "float", "low": 0.6, "high": 1.0},
+    },
+    "search": {"sampler": "random", "seed": 1},
+    "budget": {"max_trials": 30},
+    "task": {"kind": "train", "dataset": "digits", "epochs": 20},
+}
+WORKERS: Final = 2
+BEST: Final = 5
+
+
+@commands.command()
+@formatted
+def demo(
+    session: Session,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            help="Work in this new folder and keep it, to go on there with `sturgeon serve`.",
+        ),
+    ] = None,
+) -> None:
+    """Search 30 networks on handwritten digits, here and now: a server, two workers, the best five."""
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, _interrupt)  # so that the children end as they do on Ctrl-C
+    with _folder(keep) as folder, Processes(folder) as processes:
+        address = processes.start_server()
+        from sturgeon.client import Client
+
+        with Client(address) as client:
+            _search(session, client, address, processes)
+            seconds = time.monotonic() - started
+            examples = _examples()
+            if session.json:
+                best = [trial.model_dump(mode="json") for trial in client.best("digits", BEST).items]
+                return print_json({"best": best, "examples": examples, "seconds": round(seconds, 1)})
+            _print_best(client, examples, seconds)
+    typer.echo(_how_to_go_on(keep))
+    return None
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:  # noqa: ARG001 - the shape of a signal handler
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="sturgeon-demo-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+        return
+    if keep.exists() and any(keep.iterdir()):
+        raise WrongInput(f"{keep} is not empty; name a new folder for --keep.")
+    keep.mkdir(parents=True, exist_ok=True)
+    yield keep
+
+
+def _search(session: Session, client: Client, address: str, processes: Processes) -> None:
+    client.create_study(STUDY)
+    if not session.json:
+        typer.echo(f"A server at {address} and {WORKERS} workers search 30 networks on digits.")
+    for number in range(1, WORKERS + 1):
+        name = f"demo-{number}"
+        processes.start(name, "worker", "--server", address, "--name", name, "--drain-s", "1")
+
+    def patiently(seconds: float) -> None:
+        processes.check()
+        time.sleep(seconds)
+
+    _show(session, Follower(client, "digits", every_s=0.5, best=BEST, detailed=WORKERS, sleep=patiently))
+
+
+def _show(session: Session, snapshots: Iterable[Snapshot]) -> None:
+    from sturgeon.cli.watch import show_progress
+
+    if session.json:
+        for _ in snapshots:
+            pass
+    else:
+        show_progress(snapshots)
+
+
+def _examples() -> dict[str, int]:
+    """How many examples the dev and test parts have: the split that every trial of the study made."""
+    from sturgeon.training import TrainTask
+    from trainer.datasets import load
+    from trainer.splits import stratified
+
+    task = TrainTask(dataset="digits")
+    split = stratified(load(task.dataset).y, task.dev_share, task.test_share, task.split_seed)
+    return {"dev": len(split.dev), "test": len(split.test)}
+
+
+def _print_best(client: Client, examples: dict[str, int], seconds: float) -> None:
+    from sturgeon.cli.trials import print_best
+
+    study = client.study("digits")
+    done = sum(study.counts.values())
+    typer.echo(
+        f"\nThe best {BEST} of {done} networks after {seconds:.0f} s, by their error on {examples['dev']} "
+        f"dev examples. The search never saw the {examples['test']} test examples.\n"
+    )
+    print_best(study, client.best("digits", BEST).items)
+
+
+def _how_to_go_on(keep: Path | None) -> str:
+    commands = [
+        (
+            f"cd {shlex.quote(str(keep or 'my-demo'))} && sturgeon serve",
+            "the server again, with all that was found",
+        ),
+        ("sturgeon study best digits -k 5", "from another window"),
+        ("sturgeon study export digits -O trials.csv", "all trials"),
+        ("sturgeon study export digits --model best.npz", "the best network, for sturgeon predict"),
+    ]
+    if keep is None:
+        commands.insert(0, ("sturgeon demo --keep my-demo", "this folder is gone; keep the next"))
+    width = max(len(command) for command, _ in commands)
+    return "\n".join(["\nTo go on:", *(f"  {command:<{width}}  # {why}" for command, why in commands)])

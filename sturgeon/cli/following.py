@@ -1,0 +1,98 @@
+"""Following a study: what is new, poll by poll, until the study ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sturgeon.cli.paging import every_item
+from sturgeon.states import TERMINAL, UNFINISHED
+
+if TYPE_CHECKING:
+    from sturgeon.client import Client
+    from sturgeon.messages import BestTrial, ReportedMetrics, Study, Trial
+
+Ending = tuple[int, datetime | None]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study at one moment. `finished` came since the snapshot before, oldest first; `latest` is the newest
+    report of the first few running trials, by their number."""
+
+    study: Study
+    running: list[Trial]
+    latest: dict[int, ReportedMetrics]
+    finished: list[Trial]
+    best: list[BestTrial]
+
+    @property
+    def done(self) -> int:
+        return sum(self.study.counts.get(state, 0) for state in TERMINAL)
+
+    @property
+    def ended(self) -> bool:
+        left = sum(self.study.counts.get(state, 0) for state in UNFINISHED)
+        return self.study.state in ("completed", "cancelled") or (self.study.state == "stopped" and not left)
+
+
+@dataclass
+class Follower:
+    """Polls a study every `every_s` seconds; `best` trials and the reports of `detailed` running ones."""
+
+    client: Client
+    name: str
+    every_s: float = 1.0
+    best: int = 5
+    detailed: int = 0
+    sleep: Callable[[float], None] = time.sleep
+    known: set[Ending] = field(default_factory=set)
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        """Snapshots, the last when the study has ended. What finished before the first is not `finished`.
+
+        Raises:
+            NotFound: there is no such study, or it was deleted meanwhile.
+        """
+        before = self.client.trials(self.name, sort="-finished_at", page_size=100)
+        self.known = {_ending(trial) for trial in before.items}
+        while True:
+            snapshot = self._look()
+            yield snapshot
+            if snapshot.ended:
+                return
+            self.sleep(self.every_s)
+
+    def _look(self) -> Snapshot:
+        # The study first: what it counts as finished is then surely among the trials that are read after it.
+        study = self.client.study(self.name)
+        running = list(self.client.all_trials(self.name, state="running", sort="number"))
+        latest = {
+            trial.number: last for trial in running[: self.detailed] if (last := self._last_report(trial))
+        }
+        return Snapshot(
+            study, running, latest, self._newly_finished(), self.client.best(self.name, self.best).items
+        )
+
+    def _newly_finished(self) -> list[Trial]:
+        """Read back from the newest to the first that is known; pages may overlap while others finish."""
+        found: dict[Ending, Trial] = {}
+        for trial in self.client.all_trials(self.name, sort="-finished_at", page_size=100):
+            if trial.finished_at is None or _ending(trial) in self.known:
+                break
+            found[_ending(trial)] = trial
+        self.known.update(found)
+        return list(found.values())[::-1]
+
+    def _last_report(self, trial: Trial) -> ReportedMetrics | None:
+        reports = every_item(partial(self.client.trial_metrics, self.name, trial.number))
+        return max(reports, key=lambda report: (report.attempt, report.step), default=None)
+
+
+def _ending(trial: Trial) -> Ending:
+    """With the time: a trial that was requeued ends again."""
+    return trial.number, trial.finished_at

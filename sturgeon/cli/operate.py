@@ -1,0 +1,160 @@
+"""`sturgeon serve | worker | migrate | backup`: what runs on a machine rather than asks a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sturgeon.cli.inputs import WrongInput
+from sturgeon.cli.output import print_json
+from sturgeon.cli.session import Session, connected, formatted
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+
+commands = typer.Typer()
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        metavar="URL",
+        help="sqlite:///FILE or postgresql://USER@HOST/NAME (env: STURGEON_DATABASE_URL; default sqlite:///sturgeon.db).",
+    ),
+]
+
+
+def settings_from(**given: Any) -> Settings:
+    """The environment's settings, overridden by the options that were given.
+
+    Raises:
+        WrongInput: a setting has a value that it cannot have.
+    """
+    from pydantic import ValidationError
+
+    from server.settings import Settings
+
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = str(first["loc"][0])
+        raise WrongInput(
+            f"--{name.replace('_', '-')} (or STURGEON_{name.upper()}): {first['msg']}."
+        ) from None
+
+
+@commands.command()
+def serve(
+    context: typer.Context,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Where to listen; beyond loopback it needs a token (env: STURGEON_HOST; default 127.0.0.1)."
+        ),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="The port (env: STURGEON_PORT; default 8000).")] = None,
+    database_url: DatabaseOption = None,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The folder for checkpoints (env: STURGEON_CHECKPOINTS; default sturgeon-checkpoints).",
+        ),
+    ] = None,
+    lease_s: Annotated[
+        float | None,
+        typer.Option(
+            "--lease-s",
+            metavar="SECONDS",
+            help="How long a worker's lease lasts (env: STURGEON_LEASE_S; default 30).",
+        ),
+    ] = None,
+) -> None:
+    """Run the server."""
+    settings = settings_from(
+        host=host,
+        port=port,
+        database_url=database_url,
+        checkpoints=checkpoints,
+        lease_s=lease_s,
+        token_file=context.obj.token_file,
+    )
+    from server.serving import serve as run_server
+
+    run_server(settings)
+
+
+@commands.command()
+@formatted
+def migrate(session: Session, database_url: DatabaseOption = None) -> None:
+    """Bring the database to this version's schema."""
+    settings = settings_from(database_url=database_url)
+    from server.store.schema import migrate as upgrade
+
+    revision = upgrade(settings.database_address())
+    if session.json:
+        return print_json({"revision": revision})
+    typer.echo(f"The database is at revision {revision}.")
+    return None
+
+
+@commands.command()
+@formatted
+def backup(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="Where to write the copy.")],
+    database_url: DatabaseOption = None,
+) -> None:
+    """Copy the SQLite database, also while the server runs. Checkpoints are files: copy their folder too."""
+    settings = settings_from(database_url=database_url)
+    from server.store.backup import backup as copy_database
+
+    copy_database(settings.database_address(), file)
+    size = file.stat().st_size
+    if session.json:
+        return print_json({"file": str(file), "size": size})
+    typer.echo(f"{file}: {size / 1000:.0f} kB.")
+    return None
+
+
+@commands.command()
+@connected
+def worker(
+    session: Session,
+    slots: Annotated[
+        int, typer.Option(min=1, max=1000, help="Trials at a time; one core each serves best.")
+    ] = 1,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="A folder that npz: data sets may come from; give it again for more.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The worker's name (default: made of the machine's).")
+    ] = None,
+    drain_s: Annotated[
+        float | None,
+        typer.Option(
+            "--drain-s", metavar="SECONDS", min=0, help="On SIGTERM, how long running trials may go on."
+        ),
+    ] = None,
+) -> None:
+    """Run a worker: it leases trials from the server, trains, and reports until it is told to end."""
+    from worker.daemon import WorkerOptions, run
+
+    given = {"name": name, "drain_s": drain_s}
+    options = WorkerOptions(
+        server=session.address,
+        token=session.token(),
+        slots=slots,
+        data_dirs=tuple(data or ()),
+        **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
+    )
+    raise typer.Exit(run(options))

@@ -1,0 +1,87 @@
+"""What a command prints: JSON for scripts, or a table that is never cut when nobody's window limits it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.console import Console
+    from rich.table import Table
+
+    from sturgeon.messages import Study
+
+UNLIMITED: Final = 10_000
+MISSING: Final = "-"
+
+
+def print_json(answer: BaseModel | Sequence[BaseModel] | Mapping[str, Any]) -> None:
+    """An answer of the server as it came, or several as a JSON array."""
+    plain: Any = answer
+    if isinstance(answer, Sequence):
+        plain = [item.model_dump(mode="json") for item in answer]
+    elif not isinstance(answer, Mapping):
+        plain = answer.model_dump(mode="json")
+    sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+
+
+def console() -> Console:
+    """Standard output; text of strangers (titles, errors) is printed as it is, never read as markup."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else UNLIMITED
+    return Console(width=width, markup=False, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[str] = ()) -> Table:
+    """A table without borders; `right` names the columns of numbers."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, justify="right" if column in set(right) else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(cell(value) for value in row))
+    return made
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[str] = ()) -> None:
+    console().print(table(columns, rows, right=right))
+
+
+def cell(value: Any) -> str:
+    """A value for people: 4 digits of a fraction, local time, nothing that moves the cursor."""
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(item) for item in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{cell(name)}={cell(item)}" for name, item in value.items())
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(value))
+
+
+def metric(study: Study, name: str, value: float | None) -> str:
+    """A metric for people. The train task's errors are shares: they read better as per cent."""
+    if value is not None and study.task is not None and name.endswith("_error"):
+        return f"{100 * value:.2f} %"
+    return cell(value)
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """How long ago, in the largest unit that says something."""
+    seconds = max(0.0, ((now or datetime.now(UTC)) - moment).total_seconds())
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"

@@ -1,0 +1,24 @@
+"""Lists that come in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from sturgeon.messages import Page
+
+Item = TypeVar("Item")
+
+PAGE_SIZE = 1000
+
+
+def every_item(fetch: Callable[[int, str | None], Page[Item]]) -> Iterator[Item]:
+    """The items of all pages; `fetch` takes a page size and a page token."""
+    token = None
+    while True:
+        page = fetch(PAGE_SIZE, token)
+        yield from page.items
+        token = page.next_page_token
+        if token is None:
+            return

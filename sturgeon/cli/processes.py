@@ -1,0 +1,103 @@
+"""A server and its workers as child processes of a command: started, watched, and ended with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from sturgeon.errors import ServerUnreachable, SturgeonError
+
+STARTS_WITHIN_S: Final = 30.0
+ENDS_WITHIN_S: Final = 5.0
+
+
+@dataclass
+class Processes:
+    """`sturgeon ...` commands that run in `folder` and log there. Leaving the context ends them all."""
+
+    folder: Path
+    running: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def start(self, name: str, *arguments: str) -> None:
+        # A group of its own: Ctrl-C reaches this process alone, which then ends the others in order.
+        with self._log(name).open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "sturgeon.cli", *arguments],
+                cwd=self.folder,
+                env=_bare_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.running.append((name, process))
+
+    def start_server(self) -> str:
+        """Start a server on a free port of this machine and wait until it can serve. Returns its address."""
+        from sturgeon.client import Client
+
+        port = _free_port()
+        self.start("server", "serve", "--host", "127.0.0.1", "--port", str(port))
+        address = f"http://127.0.0.1:{port}"
+        give_up = time.monotonic() + STARTS_WITHIN_S
+        with Client(address, patience_s=0.3, timeout=2.0) as client:
+            while True:
+                try:
+                    client.ready()
+                    return address
+                except ServerUnreachable:
+                    self.check()
+                    if time.monotonic() > give_up:
+                        raise SturgeonError(
+                            f"The server did not start within {STARTS_WITHIN_S:.0f} s."
+                        ) from None
+
+    def check(self) -> None:
+        """Raises SturgeonError, with the last words of its log, when one of them has ended."""
+        for name, process in self.running:
+            if process.poll() is not None:
+                words = self._log(name).read_text(errors="replace").strip().splitlines() or ["nothing"]
+                raise SturgeonError(
+                    f"The {name} ended (exit code {process.returncode}); its log says: {words[-1]}"
+                )
+
+    def end(self) -> None:
+        """Ask each to end, the last started first; kill what does not."""
+        while self.running:
+            _, process = self.running.pop()
+            process.terminate()
+            try:
+                process.wait(ENDS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # with its children
+                process.wait()
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name.replace(' ', '-')}.log"
+
+
+def _bare_environment() -> dict[str, str]:
+    """Without the person's own STURGEON_*: those may name another server, or a database that matters."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("STURGEON_")}
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,0 +1,122 @@
+"""How a command reaches the server and prints: --server, --token-file and -o, before or after the command."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
+
+from sturgeon.errors import SturgeonError
+
+if TYPE_CHECKING:
+    from sturgeon.client import Client
+
+Format = Literal["table", "json"]
+
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--server", metavar="URL", help="The server (env: STURGEON_SERVER; default http://127.0.0.1:8000)."
+    ),
+]
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help="A file with the server's token (env: STURGEON_TOKEN or STURGEON_TOKEN_FILE).",
+    ),
+]
+OutputOption = Annotated[
+    Format | None,
+    typer.Option("--output", "-o", help="A table for people, or JSON for scripts (default: table)."),
+]
+
+_OPTIONS: Final = {"server": ServerOption, "token_file": TokenFileOption, "output": OutputOption}
+_KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the command line said about the server and the output."""
+
+    server: str | None = None
+    token_file: Path | None = None
+    output: Format = "table"
+
+    @property
+    def address(self) -> str:
+        return self.server or os.environ.get("STURGEON_SERVER") or "http://127.0.0.1:8000"
+
+    @property
+    def json(self) -> bool:
+        return self.output == "json"
+
+    def said_more(self, **again: Any) -> Session:
+        """This session, with the fields that were said again after the command."""
+        return replace(self, **{name: value for name, value in again.items() if value is not None})
+
+    def token(self) -> str | None:
+        """The shared token; `--token-file` wins over the environment.
+
+        Raises SturgeonError when its file cannot be read or is empty, or the environment names both.
+        """
+        token, named = os.environ.get("STURGEON_TOKEN"), os.environ.get("STURGEON_TOKEN_FILE")
+        if self.token_file is None and token and named:
+            raise SturgeonError("Set STURGEON_TOKEN or STURGEON_TOKEN_FILE, not both.")
+        file = self.token_file or (Path(named) if named else None)
+        return token or None if file is None else _read_token(file)
+
+    def client(self, patience_s: float = 2.0, timeout: float = 30.0) -> Client:
+        """A client that gives up soon: a person waits for it. What runs for long takes more patience."""
+        from sturgeon.client import Client
+
+        return Client(self.address, token=self.token(), patience_s=patience_s, timeout=timeout)
+
+
+def _read_token(file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise SturgeonError(f"The token file {file} cannot be read.") from None
+    if not text:
+        raise SturgeonError(f"The token file {file} is empty.")
+    return text
+
+
+def _taking(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator for a command that takes a Session first: typer gives it these options instead."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+        added = {**{name: _OPTIONS[name] for name in names}, "context": typer.Context}
+
+        @functools.wraps(command)
+        def with_session(**given: Any) -> None:
+            before: Session = given.pop("context").obj
+            again = {name: given.pop(name) for name in names}
+            command(before.said_more(**again), **given)
+
+        parameters = [p.replace(kind=_KEYWORD) for p in list(own.parameters.values())[1:]]
+        parameters += [
+            inspect.Parameter(name, _KEYWORD, default=None, annotation=option)
+            for name, option in added.items()
+        ]
+        with_session.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        with_session.__annotations__ = {p.name: p.annotation for p in parameters}
+        return with_session
+
+    return decorate
+
+
+connected = _taking("server", "token_file", "output")
+"""For commands that ask the server."""
+
+formatted = _taking("output")
+"""For commands that only print."""

@@ -1,0 +1,179 @@
+"""`sturgeon study create | list | show | pause | resume | stop | cancel | delete`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from sturgeon.cli.completion import study_names
+from sturgeon.cli.inputs import WrongInput, file_or_dash
+from sturgeon.cli.output import cell, metric, print_json, print_table
+from sturgeon.cli.paging import every_item
+from sturgeon.cli.session import Session, connected
+
+if TYPE_CHECKING:
+    from sturgeon.messages import Study
+
+commands = typer.Typer()
+
+StudyArgument = Annotated[
+    str, typer.Argument(metavar="STUDY", help="The study's name.", autocompletion=study_names)
+]
+
+
+@commands.command()
+@connected
+def create(
+    session: Session,
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", callback=file_or_dash, help="JSON; - reads it from standard input."),
+    ],
+) -> None:
+    """Create a study from a JSON file."""
+    wanted = _read_study(file)
+    with session.client() as client:
+        study = client.create_study(wanted)
+    _print_study(session, study)
+
+
+def _read_study(file: Path) -> dict[str, Any]:
+    source = "standard input" if str(file) == "-" else str(file)
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        wanted = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise WrongInput(f"{source} is not JSON: {error}.") from None
+    except UnicodeDecodeError:
+        raise WrongInput(f"{source} is not text in UTF-8.") from None
+    if not isinstance(wanted, dict):
+        raise WrongInput(f"{source} holds no study: write a JSON object.")
+    return wanted
+
+
+@commands.command("list")
+@connected
+def list_(session: Session) -> None:
+    """List the studies."""
+    with session.client() as client:
+        studies = list(every_item(client.studies))
+    if session.json:
+        return print_json(studies)
+    columns = ("study", "state", "trials", "running", "best", "metric", "created")
+    print_table(columns, map(_row, studies), right=("trials", "running", "best"))
+    return None
+
+
+def _row(study: Study) -> tuple[Any, ...]:
+    best = metric(study, study.metric, study.best.value if study.best else None)
+    trials = f"{sum(study.counts.values())}/{study.budget.max_trials}"
+    return (
+        study.name,
+        study.state,
+        trials,
+        study.counts.get("running", 0),
+        best,
+        study.metric,
+        study.created_at,
+    )
+
+
+@commands.command()
+@connected
+def show(session: Session, study: StudyArgument) -> None:
+    """Show a study: its state, counts, search space and best trial."""
+    with session.client() as client:
+        _print_study(session, client.study(study))
+
+
+def _print_study(session: Session, study: Study) -> None:
+    if session.json:
+        return print_json(study)
+    print_table(("", ""), [(name, cell(value)) for name, value in _facts(study).items()])
+    return None
+
+
+def _facts(study: Study) -> dict[str, Any]:
+    counts = {state: count for state, count in study.counts.items() if count}
+    task = study.task
+    facts: dict[str, Any] = {
+        "study": study.name,
+        "title": study.title or None,
+        "state": study.state,
+        "goal": f"{study.direction} {study.metric}",
+        "trials": f"{sum(counts.values())} of at most {study.budget.max_trials}",
+        "": counts or None,
+        "task": f"{task.kind} {task.dataset}, {task.epochs} epochs"
+        if task
+        else "your own code (ask, report, tell)",
+        "fixed": (task.fixed if task else None) or None,
+        "search": f"{study.search.sampler}, seed {study.search.seed}",
+        "created": study.created_at,
+    }
+    for name in study.space:
+        facts[f"  {name}"] = study.space[name].model_dump(exclude_none=True, exclude_defaults=True)
+    if study.best:
+        facts["best"] = f"{metric(study, study.metric, study.best.value)} (trial {study.best.number})"
+        facts["with"] = study.best.params
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+@commands.command()
+@connected
+def pause(session: Session, study: StudyArgument) -> None:
+    """Hand out no more trials until it is resumed; running trials go on."""
+    _move(session, study, "paused")
+
+
+@commands.command()
+@connected
+def resume(session: Session, study: StudyArgument) -> None:
+    """Hand out trials again, after a pause or a stop."""
+    _move(session, study, "active")
+
+
+@commands.command()
+@connected
+def stop(session: Session, study: StudyArgument) -> None:
+    """Hand out no more trials; running trials finish."""
+    _move(session, study, "stopped")
+
+
+@commands.command()
+@connected
+def cancel(session: Session, study: StudyArgument) -> None:
+    """End the study now, for good: its running trials are cancelled too."""
+    _move(session, study, "cancelled")
+
+
+def _move(session: Session, name: str, state: Literal["active", "paused", "stopped", "cancelled"]) -> None:
+    from sturgeon.messages import StudyPatch
+
+    with session.client() as client:
+        study = client.patch_study(name, StudyPatch(state=state))
+    if session.json:
+        return print_json(study)
+    typer.echo(f"{study.name} is {study.state}; {study.counts.get('running', 0)} trials are running.")
+    return None
+
+
+@commands.command()
+@connected
+def delete(
+    session: Session,
+    study: StudyArgument,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also while trials run: they are cancelled.")
+    ] = False,
+) -> None:
+    """Delete a study with its trials and checkpoints."""
+    with session.client() as client:
+        client.delete_study(study, force=force)
+    if session.json:
+        return print_json({"deleted": study})
+    typer.echo(f"{study} is deleted.")
+    return None

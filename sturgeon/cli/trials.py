@@ -1,0 +1,129 @@
+"""`sturgeon study best | trials | requeue`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sturgeon.cli.output import cell, metric, print_json, print_table
+from sturgeon.cli.session import Session, connected
+from sturgeon.cli.studies import StudyArgument
+from sturgeon.errors import NotFound
+from sturgeon.states import TrialState
+
+if TYPE_CHECKING:
+    from sturgeon.messages import BestTrial, Study, Trial
+
+commands = typer.Typer()
+
+
+@commands.command()
+@connected
+def best(
+    session: Session,
+    study: StudyArgument,
+    count: Annotated[int, typer.Option("--count", "-k", min=1, max=1000, help="How many, best first.")] = 1,
+) -> None:
+    """Show the best trials, with their metrics and parameters."""
+    with session.client() as client:
+        items = client.best(study, count).items
+        if session.json:
+            return print_json(items)
+        if not items:
+            raise NotFound(f"No trial of {study} has a result yet.")
+        print_best(client.study(study), items)
+    return None
+
+
+def print_best(study: Study, items: Sequence[BestTrial]) -> None:
+    """One row a trial: the study's metric first, then the other metrics, then the parameters."""
+    metrics = [name for name in metric_names(items) if name != study.metric]
+    params = param_names(items)
+    rows = [
+        (
+            str(item.number),
+            metric(study, study.metric, item.value),
+            *(metric(study, name, item.metrics.get(name)) for name in metrics),
+            *(item.params.get(name) for name in params),
+        )
+        for item in items
+    ]
+    columns = ("trial", study.metric, *metrics, *params)
+    print_table(columns, rows, right=columns)
+
+
+def metric_names(items: Sequence[BestTrial | Trial]) -> list[str]:
+    return list(dict.fromkeys(name for item in items for name in item.metrics))
+
+
+def param_names(items: Sequence[BestTrial | Trial]) -> list[str]:
+    return list(dict.fromkeys(name for item in items for name in item.params))
+
+
+@commands.command()
+@connected
+def trials(
+    session: Session,
+    study: StudyArgument,
+    state: Annotated[TrialState | None, typer.Option(help="Only trials in this state.")] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="number, value or finished_at; with - in front the largest first, as in --sort=-value.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many; `export` gives all.")] = 100,
+) -> None:
+    """List trials."""
+    with session.client() as client:
+        found = client.all_trials(study, state=state, sort=sort, page_size=min(limit, 1000))
+        items = list(itertools.islice(found, limit))
+        if session.json:
+            return print_json(items)
+        _print_trials(client.study(study), items)
+    return None
+
+
+def _print_trials(study: Study, items: Sequence[Trial]) -> None:
+    params = param_names(items)
+    rows = [(*_row(study, trial), *(trial.params.get(name) for name in params)) for trial in items]
+    columns = ("trial", "state", study.metric, "took", "worker", "note")
+    print_table((*columns, *params), rows, right=("trial", study.metric, "took", *params))
+
+
+def _row(study: Study, trial: Trial) -> tuple[Any, ...]:
+    note = f"invalid: {trial.invalid.reason}" if trial.invalid else trial.error
+    value = metric(study, study.metric, trial.value)
+    return (str(trial.number), trial.state, value, _took(trial), trial.worker, _first_line(note))
+
+
+def _took(trial: Trial) -> str | None:
+    if trial.started_at is None or trial.finished_at is None:
+        return None
+    return f"{(trial.finished_at - trial.started_at).total_seconds():.1f} s"
+
+
+def _first_line(text: str | None) -> str | None:
+    """Errors end with what happened; a traceback stands above it."""
+    lines = (text or "").strip().splitlines()
+    return cell(lines[-1][:200]) if lines else None
+
+
+@commands.command()
+@connected
+def requeue(
+    session: Session,
+    study: StudyArgument,
+    number: Annotated[int, typer.Argument(metavar="N", min=0, help="The trial's number.")],
+) -> None:
+    """Run a failed or cancelled trial again."""
+    with session.client() as client:
+        trial = client.requeue(study, number)
+    if session.json:
+        return print_json(trial)
+    typer.echo(f"Trial {trial.number} of {trial.study} is {trial.state}.")
+    return None

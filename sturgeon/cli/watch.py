@@ -1,0 +1,138 @@
+"""`sturgeon study watch`: a live picture in a terminal, plain lines elsewhere, JSON lines for scripts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sturgeon.cli.following import Follower, Snapshot
+from sturgeon.cli.output import cell, console, metric, table
+from sturgeon.cli.session import Session, connected
+from sturgeon.cli.studies import StudyArgument
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from sturgeon.messages import Study, Trial
+
+commands = typer.Typer()
+
+PATIENCE_S = 120.0
+"""A watch outlives a restart of the server."""
+
+SHOWN = 12
+"""Running trials in the live picture."""
+
+
+@commands.command()
+@connected
+def watch(
+    session: Session,
+    study: StudyArgument,
+    every: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, help="How often to ask the server.")
+    ] = 1.0,
+) -> None:
+    """Watch a study until it ends."""
+    with session.client(patience_s=0.0) as client:
+        client.study(study)  # a wrong name or address is told at once; the patience is for later
+    with session.client(patience_s=PATIENCE_S) as client:
+        snapshots = Follower(client, study, every_s=every, detailed=SHOWN if sys.stdout.isatty() else 0)
+        if session.json:
+            _print_json_lines(snapshots)
+        else:
+            show_progress(snapshots)
+
+
+def show_progress(snapshots: Iterable[Snapshot]) -> Snapshot | None:
+    """Show each snapshot as it comes, in place where standard output is a terminal. Returns the last."""
+    return _show_live(snapshots) if sys.stdout.isatty() else _print_lines(snapshots)
+
+
+def _print_json_lines(snapshots: Iterable[Snapshot]) -> None:
+    for snapshot in snapshots:
+        for trial in snapshot.finished:
+            typer.echo(trial.model_dump_json())
+
+
+def _print_lines(snapshots: Iterable[Snapshot]) -> Snapshot | None:
+    last = None
+    for snapshot in snapshots:
+        if last is None:
+            typer.echo(headline(snapshot))
+        for trial in snapshot.finished:
+            typer.echo(f"trial {trial.number}: {_ended_with(snapshot.study, trial)}; {_so_far(snapshot)}")
+        last = snapshot
+    if last is not None:
+        typer.echo(headline(last))
+    return last
+
+
+def _ended_with(study: Study, trial: Trial) -> str:
+    if trial.value is None:
+        return trial.state
+    return f"{trial.state}, {study.metric} {metric(study, study.metric, trial.value)}"
+
+
+def headline(snapshot: Snapshot) -> str:
+    return f"{snapshot.study.name} is {snapshot.study.state}: {_so_far(snapshot)}"
+
+
+def _so_far(snapshot: Snapshot) -> str:
+    study = snapshot.study
+    counts = [
+        f"{study.counts[state]} {state}"
+        for state in ("running", "queued", "failed", "diverged")
+        if study.counts.get(state)
+    ]
+    parts = [f"{snapshot.done} of {study.budget.max_trials} trials done", *counts]
+    if snapshot.best:
+        best = snapshot.best[0]
+        parts.append(f"best {study.metric} {metric(study, study.metric, best.value)} (trial {best.number})")
+    return ", ".join(parts)
+
+
+def _show_live(snapshots: Iterable[Snapshot]) -> Snapshot | None:
+    from rich.live import Live
+
+    last = None
+    with Live(console=console(), refresh_per_second=4) as live:
+        for snapshot in snapshots:
+            live.update(picture(snapshot))
+            last = snapshot
+    return last
+
+
+def picture(snapshot: Snapshot) -> RenderableType:
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+
+    study = snapshot.study
+    bar = ProgressBar(total=study.budget.max_trials, completed=snapshot.done, width=60)
+    parts: list[RenderableType] = [headline(snapshot), bar]
+    if snapshot.running:
+        parts.append(
+            table(
+                ("running", "worker", "epoch", study.metric), _running(snapshot), right=("running", "epoch")
+            )
+        )
+    if snapshot.best:
+        rows = [(str(b.number), metric(study, study.metric, b.value), cell(b.params)) for b in snapshot.best]
+        parts.append(table(("best", study.metric, "with"), rows, right=("best", study.metric)))
+    return Group(*parts)
+
+
+def _running(snapshot: Snapshot) -> Iterator[tuple[Any, ...]]:
+    """As many as fit into a window beside the best."""
+    study = snapshot.study
+    of = f"/{study.task.epochs}" if study.task else ""
+    for trial in snapshot.running[:SHOWN]:
+        last = snapshot.latest.get(trial.number)
+        epoch = f"{last.epoch:g}{of}" if last and last.epoch is not None else None
+        value = last.metrics.get(study.metric) if last else None
+        yield str(trial.number), trial.worker, epoch, metric(study, study.metric, value)
+    if len(snapshot.running) > SHOWN:
+        yield "..", f"and {len(snapshot.running) - SHOWN} more", "", ""

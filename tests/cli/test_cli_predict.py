@@ -1,0 +1,123 @@
+"""`sturgeon predict` with models that the trainer wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.command import Command
+from trainer.config import TrainConfig
+from trainer.datasets import load
+from trainer.preparation import prepare
+from trainer.training import train
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that was trained on iris."""
+    config = TrainConfig(dataset="iris", epochs=30, learning_rate=0.01)
+    *_, last = train(config, prepare(config), seeds=0)
+    file = tmp_path_factory.mktemp("model") / "iris.npz"
+    file.write_bytes(last.checkpoint().to_bytes())
+    return file
+
+
+@pytest.fixture
+def flowers(tmp_path: Path) -> Path:
+    """Three flowers in the data set's own units, one of each species, with a header."""
+    file = tmp_path / "flowers.csv"
+    file.write_text("sepal,width,petal,width\n5.1,3.5,1.4,0.2\n5.7,2.8,4.1,1.3\n6.3,3.3,6.0,2.5\n")
+    return file
+
+
+SPECIES = ["setosa", "versicolor", "virginica"]
+
+
+def test_rows_of_a_csv_get_their_labels(sturgeon: Command, model: Path, flowers: Path) -> None:
+    ran = sturgeon("predict", model, flowers)
+    assert (ran.code, ran.out.split(), ran.err) == (0, SPECIES, "")
+
+
+def test_a_dash_reads_csv_from_standard_input(sturgeon: Command, model: Path, flowers: Path) -> None:
+    assert sturgeon("predict", model, "-", stdin=flowers.read_text()).out.split() == SPECIES
+
+
+def test_json_has_the_probabilities_which_sum_to_one(sturgeon: Command, model: Path, flowers: Path) -> None:
+    rows = sturgeon("predict", model, flowers, "-o", "json").json["predictions"]
+    assert [row["label"] for row in rows] == SPECIES
+    for row in rows:
+        assert max(row["probabilities"], key=row["probabilities"].get) == row["label"]
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("as_names", [False, True])
+def test_labels_y_of_an_npz_give_the_error_as_numbers_or_names(
+    sturgeon: Command, model: Path, tmp_path: Path, as_names: bool
+) -> None:
+    iris = load("iris")
+    wrongly = iris.y.copy()
+    wrongly[:3] = 2  # three setosa that are said to be virginica: three errors more than the model makes
+    names = np.array(iris.class_names)
+    errors = []
+    for y in (iris.y, wrongly):
+        np.savez(tmp_path / "iris.npz", X=iris.X, y=names[y] if as_names else y)
+        ran = sturgeon("predict", model, tmp_path / "iris.npz", "-o", "json")
+        errors.append(ran.json["wrong"])
+        assert ran.json["error"] == ran.json["wrong"] / 150
+    assert errors[0] <= 10
+    assert errors[1] == errors[0] + 3
+
+
+def test_the_error_goes_to_standard_error_so_that_the_output_is_labels_only(
+    sturgeon: Command, model: Path, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "two.npz", X=[[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]], y=[0, 0])
+    ran = sturgeon("predict", model, tmp_path / "two.npz")
+    assert ran.out.split() == ["setosa", "virginica"]
+    assert ran.err == "error: 50.00 % (1 of 2 are wrong)\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ("1,2,3\n", "standard input does not fit the model: The model takes 4 features; X has 3."),
+        ("1,2,3,4\n1,2,x,4\n", "standard input: line 2, column 3 is no number: 'x'."),
+        ("1,2,3,4\n1,2,3\n", "standard input: line 2 has 3 numbers, those before it 4."),
+        ("1,2,3,nan\n", "standard input: row 0 of X has a value that is not finite."),
+        ("a,b,c,d\n", "standard input has no rows."),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused_in_a_sentence_that_says_where(
+    sturgeon: Command, model: Path, rows: str, sentence: str
+) -> None:
+    ran = sturgeon("predict", model, "-", stdin=rows)
+    assert (ran.code, ran.out, ran.err) == (2, "", f"sturgeon: {sentence}\n")
+
+
+def test_a_file_that_is_no_model_is_refused(sturgeon: Command, flowers: Path) -> None:
+    ran = sturgeon("predict", flowers, flowers)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == f"sturgeon: {flowers} is no model that `sturgeon study export --model` wrote.\n"
+
+
+def test_labels_that_the_model_does_not_know_are_refused(
+    sturgeon: Command, model: Path, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "rose.npz", X=[[5.1, 3.5, 1.4, 0.2]], y=["rose"])
+    ran = sturgeon("predict", model, tmp_path / "rose.npz")
+    assert ran.code == 2
+    assert "y has the label 'rose'; the model's are setosa, versicolor, virginica." in ran.err
+
+
+def test_an_npz_with_pickled_objects_is_refused_unread(
+    sturgeon: Command, model: Path, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "objects.npz", X=np.array([[{"a": 1}]], dtype=object))
+    ran = sturgeon("predict", model, tmp_path / "objects.npz", "-o", "json")
+    assert ran.code == 2
+    assert "is no npz file of arrays of numbers" in ran.err
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(ran.out)

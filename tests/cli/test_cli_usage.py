@@ -1,0 +1,155 @@
+"""Help, options and errors: what holds without a server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command
+
+COMMANDS = [
+    "serve",
+    "worker",
+    "migrate",
+    "backup",
+    "demo",
+    "workers",
+    "predict",
+    "study create",
+    "study list",
+    "study show",
+    "study watch",
+    "study best",
+    "study trials",
+    "study pause",
+    "study resume",
+    "study stop",
+    "study cancel",
+    "study requeue",
+    "study delete",
+    "study export",
+]
+NOBODY = "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(sturgeon: Command, command: str) -> None:
+    ran = sturgeon(*command.split(), "--help")
+    assert ran.code == 0
+    assert f"Usage: sturgeon {command}" in ran.out
+    assert ran.err == ""
+
+
+def test_help_documents_the_exit_codes(sturgeon: Command) -> None:
+    told = " ".join(sturgeon("--help").out.split())
+    assert "0 done; 1 refused by the server, not found, or failed; 2 the command, an option or a file" in told
+    assert "3 the server cannot be reached; 130 interrupted" in told
+
+
+@pytest.mark.parametrize("group", [(), ("study",)])
+def test_a_command_without_its_subcommand_shows_help_and_is_a_usage_error(
+    sturgeon: Command, group: tuple[str, ...]
+) -> None:
+    ran = sturgeon(*group)
+    assert (ran.code, ran.err) == (2, "")
+    assert "Usage:" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("studdy", "list"), "No such command 'studdy'. Did you mean 'study'?"),
+        (("study", "show"), "Missing argument 'STUDY'."),
+        (("study", "best", "bowl", "-k", "0"), "Invalid value for '--count' / '-k'"),
+        (("study", "list", "-o", "xml"), "'xml' is not one of 'table', 'json'."),
+        (("study", "create", "nowhere.json"), "There is no file nowhere.json."),
+        (
+            ("serve", "--port", "99999"),
+            "--port (or STURGEON_PORT): Input should be less than or equal to 65535.",
+        ),
+        (("study", "export", "bowl", "--model", "m.npz", "-O", "t.csv"), "--model writes a model only"),
+    ],
+)
+def test_a_wrong_command_line_is_one_sentence_and_exit_code_2(
+    sturgeon: Command, arguments: tuple[str, ...], sentence: str
+) -> None:
+    ran = sturgeon(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert sentence in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_an_unreachable_server_is_one_sentence_and_exit_code_3(sturgeon: Command) -> None:
+    ran = sturgeon("study", "list", "--server", NOBODY)
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.startswith(f"sturgeon: The server at {NOBODY} did not answer")
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_the_server_may_be_named_before_the_command_after_it_or_in_the_environment(
+    sturgeon: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STURGEON_SERVER", "http://127.0.0.1:2")
+    assert "127.0.0.1:2 did not answer" in sturgeon("study", "list").err
+    assert f"{NOBODY} did not answer" in sturgeon("--server", NOBODY, "study", "list").err
+    assert f"{NOBODY} did not answer" in sturgeon("study", "list", "--server", NOBODY).err
+
+
+def test_a_study_file_that_is_not_json_is_a_usage_error(sturgeon: Command, tmp_path: Path) -> None:
+    file = tmp_path / "study.json"
+    file.write_text('{"name": ')
+    ran = sturgeon("study", "create", file)
+    assert ran.code == 2
+    assert f"{file} is not JSON: Expecting value: line 1 column 10" in ran.err
+    assert "standard input holds no study" in sturgeon("study", "create", "-", stdin="[]").err
+
+
+def test_a_token_file_that_cannot_be_read_or_is_empty_is_told(sturgeon: Command, tmp_path: Path) -> None:
+    empty = tmp_path / "token"
+    empty.write_text("\n")
+    ran = sturgeon("--token-file", empty, "study", "list")
+    assert (ran.code, ran.err) == (1, f"sturgeon: The token file {empty} is empty.\n")
+    missing = sturgeon("study", "list", "--token-file", tmp_path / "none")
+    assert (missing.code, missing.err) == (
+        1,
+        f"sturgeon: The token file {tmp_path / 'none'} cannot be read.\n",
+    )
+
+
+def test_two_tokens_in_the_environment_are_refused_since_one_would_be_ignored(
+    sturgeon: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STURGEON_TOKEN", "one")
+    monkeypatch.setenv("STURGEON_TOKEN_FILE", str(tmp_path / "other"))
+    assert "STURGEON_TOKEN or STURGEON_TOKEN_FILE, not both" in sturgeon("study", "list").err
+
+
+def test_the_installed_script_answers_and_never_shows_a_traceback() -> None:
+    script = Path(sys.executable).with_name("sturgeon")
+    command = [str(script), "study", "show", "x", "--server", NOBODY]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 3
+    assert "Traceback" not in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_help_and_study_commands_import_neither_numpy_nor_fastapi() -> None:
+    script = f"""
+import sys
+from sturgeon.cli.app import run
+run(["--help"]), run(["study", "list", "--server", {NOBODY!r}])
+heavy = {{"numpy", "fastapi", "sqlalchemy", "server", "worker", "trainer"}} & set(sys.modules)
+sys.exit(f"imported {{heavy}}" if heavy else 0)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_the_shell_is_offered_commands_and_choices() -> None:
+    script = Path(sys.executable).with_name("sturgeon")
+    env = {"_STURGEON_COMPLETE": "complete_bash", "COMP_WORDS": "sturgeon study tr", "COMP_CWORD": "2"}
+    ran = subprocess.run([str(script)], env=env, capture_output=True, text=True, timeout=60)
+    assert ran.stdout.split() == ["trials"]

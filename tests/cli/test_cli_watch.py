@@ -1,0 +1,94 @@
+"""`sturgeon study watch`, and what it and the demo stand on: following a study poll by poll."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from sturgeon.cli.following import Follower
+from sturgeon.cli.watch import picture
+from tests.cli.command import Command
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
+
+
+def between_polls(*steps: Callable[[], object]) -> Callable[[float], None]:
+    """Instead of sleeping, one more thing happens after each poll."""
+    left = list(steps)
+
+    def happen(_seconds: float) -> None:
+        left.pop(0)()
+
+    return happen
+
+
+@pytest.mark.usefixtures("searched")
+def test_a_completed_study_ends_the_watch_at_once(sturgeon: Command) -> None:
+    ran = sturgeon("study", "watch", "bowl")
+    assert ran.code == 0
+    assert ran.out.splitlines()[-1] == (
+        "bowl is completed: 4 of 4 trials done, 1 failed, 1 diverged, best loss 0.25 (trial 1)"
+    )
+    assert sturgeon("study", "watch", "bowl", "-o", "json").out == ""
+
+
+def test_each_trial_that_finishes_is_a_line_and_with_json_an_object(
+    half_searched: RunningServer, sturgeon: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = half_searched.client.tell
+    happen = between_polls(lambda: tell("bowl", 3, 1, {"loss": 0.125}))
+    monkeypatch.setattr("time.sleep", happen)
+    first, finished, last = sturgeon("study", "watch", "bowl").out.splitlines()
+    assert first.startswith("bowl is active: 3 of 4 trials done, 1 running")
+    assert finished.startswith("trial 3: complete, loss 0.125; 4 of 4 trials done")
+    assert last.startswith("bowl is completed: 4 of 4 trials done")
+
+
+def test_a_trial_that_is_requeued_is_seen_to_finish_again(half_searched: RunningServer) -> None:
+    client = half_searched.client
+
+    def run_again() -> None:
+        half_searched.advance(seconds=1)
+        client.requeue("bowl", 2)
+        (lease,) = client.ask("bowl", 1).leases
+        client.tell("bowl", lease.number, lease.fence, {"loss": 0.75})
+
+    happen = between_polls(run_again, lambda: client.tell("bowl", 3, 1, {"loss": 1.0}))
+    seen = [[t.number for t in shot.finished] for shot in Follower(client, "bowl", sleep=happen)]
+    assert seen == [[], [2], [3]]
+
+
+def test_a_stopped_study_ends_when_its_last_running_trial_does(half_searched: RunningServer) -> None:
+    client = half_searched.client
+    happen = between_polls(
+        lambda: client.patch_study("bowl", {"state": "stopped"}),
+        lambda: client.tell("bowl", 3, 1, {"loss": 1.0}),
+    )
+    shots = list(Follower(client, "bowl", sleep=happen))
+    assert [shot.ended for shot in shots] == [False, False, True]
+
+
+def test_the_live_picture_has_the_running_trials_progress_and_the_best(half_searched: RunningServer) -> None:
+    half_searched.client.report("bowl", 3, 1, [{"step": 7, "epoch": 2, "metrics": {"loss": 0.375}}])
+    shot = next(iter(Follower(half_searched.client, "bowl", detailed=1)))
+    console = Console(width=100, record=True, file=None, quiet=False)
+    with console.capture() as captured:
+        console.print(picture(shot))
+    text = captured.get()
+    running = next(line for line in text.splitlines() if "laptop" in line)
+    assert running.split() == ["3", "laptop", "2", "0.375"]
+    assert "3 of 4 trials done, 1 running, 1 failed, best loss 0.25 (trial 1)" in text
+
+
+def test_json_lines_are_trials(
+    half_searched: RunningServer, sturgeon: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen = between_polls(lambda: half_searched.client.tell("bowl", 3, 1, {"loss": 0.125}))
+    monkeypatch.setattr("time.sleep", happen)
+    (line,) = sturgeon("study", "watch", "bowl", "-o", "json").out.splitlines()
+    assert json.loads(line)["number"] == 3
