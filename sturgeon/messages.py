@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
 
 from sturgeon.space import Name, PlainText, PlainValue, Space
 from sturgeon.states import StudyState, ToldState, TrialState
+from sturgeon.strictness import Strict
 
 LARGEST_STEP: Final = 2**53
 LARGEST_SEED: Final = 2**63 - 1
@@ -32,8 +33,8 @@ Direction = Literal["minimize", "maximize"]
 Fallback = Literal["contention", "error", "slow"]
 
 
-class Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+class Request(Strict):
+    pass
 
 
 class Answer(BaseModel):

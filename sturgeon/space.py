@@ -10,10 +10,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, RootModel
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, FiniteFloat, RootModel
 
 from sturgeon.errors import FieldProblem, Invalid
 from sturgeon.scales import SCALES, ScaleName
+from sturgeon.strictness import Strict
 
 MAX_PARAMETERS: Final = 100
 MAX_CHOICES: Final = 1000
@@ -59,11 +60,12 @@ BoundedInt = Annotated[int, Field(ge=-LARGEST_INT, le=LARGEST_INT)]
 When = dict[Name, Annotated[list[PlainValue], Field(min_length=1, max_length=MAX_CHOICES)]]
 
 
-class _Parameter(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+class _Parameter(Strict):
+    model_config = ConfigDict(frozen=True)
 
     when: When | None = Field(
-        default=None, description='Active only while each named parameter has one of these values: {"optimizer": ["adam"]}.'
+        default=None,
+        description='Active only while each named parameter has one of these values: {"optimizer": ["adam"]}.',
     )
 
 
@@ -124,6 +126,11 @@ class Int(_Parameter):
         if (value - self.low) % self.step:
             raise ValueError(f"write {self.low} plus a multiple of {self.step}")
         return SCALES[self.scale].unit(float(value), *self._ends)
+
+    def share(self, value: int) -> float:
+        """The share of the unit interval that decodes to `value`."""
+        scale = SCALES[self.scale]
+        return scale.unit(value + self.step / 2, *self._ends) - scale.unit(value - self.step / 2, *self._ends)
 
 
 class Choice(_Parameter):
@@ -206,7 +213,9 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
 
     def _condition_problem(self, name: str, parent: str, wanted: Sequence[Any]) -> str | None:
         if parent not in self.root:
-            return f"when names {parent!r}, which is no parameter of this space; its parameters are {', '.join(self.root)}"
+            return (
+                f"when names {parent!r}, which is no parameter of this space; its parameters are {', '.join(self.root)}"
+            )
         if name in self._ancestors(parent):
             return f"when goes in a circle through {parent}"
         above = self.root[parent]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 StudyState = Literal["active", "paused", "stopped", "cancelled", "completed"]
 TrialState = Literal["queued", "running", "complete", "pruned", "diverged", "failed", "cancelled"]
 ToldState = Literal["complete", "pruned", "diverged", "failed"]
+
+TRIAL_STATES: Final[tuple[TrialState, ...]] = get_args(TrialState)
 
 TRIAL_MOVES: Final[dict[TrialState, frozenset[TrialState]]] = {
     # A worker may tell a queued trial too: its lease ran out, but nobody took it meanwhile.

@@ -1,0 +1,107 @@
+"""The composition root: settings -> a FastAPI app with all its parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
+from threadpoolctl import threadpool_limits
+
+from server import problems
+from server.background import LOOK_EVERY_S, Background, Reaper, look_for_work
+from server.gate import RequestLog, SizeGate, TokenGate
+from server.routes import checkpoints, health, leases, observing, preview, studies, trials
+from server.services.asking import Asking
+from server.services.counters import Counters
+from server.services.waiting import Waiters
+from server.settings import Settings
+from server.store.blobs import BlobFolder
+from server.store.engine import Clock, Database, database_clock
+from sturgeon.messages import ProblemAnswer
+
+
+def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """The app of one server process. `clock` replaces the database's clock in tests.
+
+    Raises SturgeonError for settings that cannot be.
+    """
+    threadpool_limits(limits=1, user_api="blas")  # the same sums in every process: replay is bit for bit
+    app = FastAPIOffline(
+        title="Sturgeon",
+        version=version("sturgeon"),
+        summary="A self-hosted hyperparameter search service.",
+        lifespan=_lifespan,
+        generate_unique_id_function=_operation_id,
+        redoc_url=None,
+        responses={code: _problem_schema(why) for code, why in DOCUMENTED.items()},
+    )
+    app.state.settings = settings
+    app.state.database = Database(
+        settings.database_address(), connections=settings.threads, clock=clock or database_clock
+    )
+    app.state.counters = Counters()
+    app.state.blobs = BlobFolder(settings.checkpoints)
+    app.state.waiters = Waiters()
+    app.state.asking = Asking(app.state.database, app.state.counters)
+    problems.install(app)
+    for module in (studies, trials, leases, checkpoints, observing, preview):
+        app.include_router(module.router, prefix="/v1")
+    app.include_router(health.router)
+    app.add_middleware(
+        SizeGate,
+        most=round(settings.max_body_mb * 1_000_000),
+        most_checkpoint=round(settings.max_checkpoint_mb * 1_000_000),
+    )
+    app.add_middleware(TokenGate, token=settings.shared_token())
+    app.add_middleware(RequestLog, counters=app.state.counters)  # added last: it sees all
+    return app
+
+
+DOCUMENTED = {
+    400: "The body is not JSON.",
+    401: "The token is missing or wrong.",
+    404: "There is no such thing.",
+    409: "It does not fit the present state.",
+    413: "The body is too large.",
+    415: "The body is not declared as JSON.",
+    422: "The request is not valid.",
+    503: "The database is away; try again.",
+}
+
+
+def _problem_schema(why: str) -> dict[str, object]:
+    schema = {"$ref": "#/components/schemas/ProblemAnswer"}
+    return {
+        "description": why,
+        "model": ProblemAnswer,
+        "content": {"application/problem+json": {"schema": schema}},
+    }
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    settings: Settings = app.state.settings
+    database: Database = app.state.database
+    # As many threads as connections: a request that runs never waits for a connection.
+    anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
+    loop = asyncio.get_running_loop()
+    background = Background()
+    reaper = Reaper(database, app.state.blobs, app.state.counters, settings.lease_s, settings.max_attempts)
+    background.every(settings.reap_every_s, "reaper", reaper)
+    background.every(LOOK_EVERY_S, "work", lambda: look_for_work(database, app.state.waiters, loop))
+    try:
+        yield
+    finally:
+        await anyio.to_thread.run_sync(background.stop)
+        app.state.asking.close()
+        database.dispose()

@@ -1,0 +1,122 @@
+"""What every request passes before it is read: the shared token, the size limit, the request's id and time."""
+
+from __future__ import annotations
+
+import hmac
+import time
+import uuid
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.problems import problem_response
+from server.services.counters import Counters
+from sturgeon.errors import Problem, TooLarge, Unauthorized
+
+OPEN: Final = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
+"""What needs no token: it tells nothing of anybody's studies."""
+
+log = structlog.get_logger()
+
+
+class TokenGate:
+    """Refuses a wrong token everywhere, and a missing one everywhere but on OPEN and the files of /docs."""
+
+    def __init__(self, app: ASGIApp, token: str | None) -> None:
+        self._app = app
+        self._wanted = None if token is None else f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._wanted is not None:
+            sent = Headers(scope=scope).get("authorization")
+            if sent is None and (scope["path"] in OPEN or scope["path"].startswith("/static-offline-docs/")):
+                await self._app(scope, receive, send)
+                return
+            # Constant time, so that an answer's delay tells nothing about the token.
+            if not hmac.compare_digest((sent or "").encode("utf-8", "replace"), self._wanted):
+                await problem_response(Unauthorized())(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class SizeGate:
+    """Refuses bodies over the limit: by their Content-Length at once, else when too much has come."""
+
+    def __init__(self, app: ASGIApp, most: int, most_checkpoint: int) -> None:
+        self._app = app
+        self._most = most
+        self._most_checkpoint = most_checkpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        checkpoint = scope["method"] == "PUT" and "/checkpoints/" in scope["path"]
+        most = self._most_checkpoint if checkpoint else self._most
+        refusal = TooLarge(f"The body is larger than this server takes, which is {most} bytes.")
+        declared = Headers(scope=scope).get("content-length", "0")
+        if declared.isdigit() and int(declared[:18]) > most:
+            await problem_response(refusal)(scope, receive, send)
+            return
+        started = False
+        come = 0
+
+        async def counted() -> Message:
+            nonlocal come
+            message = await receive()
+            come += len(message.get("body", b""))
+            if come > most:
+                raise refusal
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, noted)
+        except Problem as problem:
+            if started:
+                raise
+            await problem_response(problem)(scope, receive, send)
+
+
+class RequestLog:
+    """Gives each request an id, answers it in X-Request-ID, and notes what was asked, its end and its time."""
+
+    def __init__(self, app: ASGIApp, counters: Counters) -> None:
+        self._app = app
+        self._counters = counters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex[:16]
+        began = time.perf_counter()
+        status = 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, noted)
+            finally:
+                seconds = time.perf_counter() - began
+                route = getattr(scope.get("route"), "path", "none")
+                self._counters.requests.labels(scope["method"], route).observe(seconds)
+                log.debug(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    ms=round(seconds * 1000, 1),
+                )

@@ -1,0 +1,124 @@
+"""Errors -> application/problem+json (RFC 9457). The only place that turns an exception into an answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from sturgeon.errors import (
+    BadRequest,
+    FieldProblem,
+    Forbidden,
+    InternalError,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+)
+
+MOST_ERRORS: Final = 50
+log = structlog.get_logger()
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the app as a problem."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem_response(problem: Problem) -> Response:
+    """The problem as it goes over the wire. ASCII and without NaN, whatever the sentence says."""
+    body = {
+        "type": f"urn:sturgeon:problem:{problem.code}",
+        "title": (type(problem).__doc__ or problem.code).strip(),
+        "status": problem.status,
+        "code": problem.code,
+        "detail": problem.message,
+        "errors": [{"pointer": p.pointer, "detail": p.detail} for p in problem.errors[:MOST_ERRORS]],
+    }
+    headers = {}
+    if isinstance(problem, Unavailable):
+        headers["Retry-After"] = str(problem.retry_after_s)
+    if isinstance(problem, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    text = json.dumps(body, ensure_ascii=True, allow_nan=False)
+    return Response(text, problem.status, headers, media_type="application/problem+json")
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error)
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    known: dict[int, type[Problem]] = {
+        401: Unauthorized,
+        403: Forbidden,
+        404: NotFound,
+        405: MethodNotAllowed,
+    }
+    answer = known.get(error.status_code, BadRequest if error.status_code < 500 else InternalError)
+    response = problem_response(answer())
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    return problem_response(InternalError())
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(one["type"] == "json_invalid" for one in found):
+        return problem_response(BadRequest("The body is not valid JSON."))
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if found and tuple(found[0]["loc"]) == ("body",) and not kind.endswith("json"):
+        return problem_response(UnsupportedMediaType())
+    problems = tuple(_field_problem(one, error.body) for one in found[:MOST_ERRORS])
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return problem_response(Invalid(f"The request is not valid: {problems[0].detail}{more}.", problems))
+
+
+def _field_problem(error: dict[str, Any], body: Any) -> FieldProblem:
+    """The input is never repeated: it may be huge, secret, or not encodable."""
+    where, *path = error["loc"]
+    parts = _real_parts(path, body) if where == "body" else [str(part) for part in path]
+    if error["type"] == "unknown_field":
+        parts.append(error["ctx"]["field"])
+    sentence = error["msg"].removeprefix("Value error, ")
+    for start, better in (("Input should be a valid", "write a valid"), ("Input should", "it should")):
+        if sentence.startswith(start):
+            sentence = better + sentence.removeprefix(start)
+    if error["type"] == "missing":
+        sentence = "it is missing"
+    name = ".".join(parts) or "body"
+    pointer = "/" + "/".join(p.replace("~", "~0").replace("/", "~1") for p in parts) if parts else ""
+    return FieldProblem(pointer if where == "body" else f"{where}:{name}", f"{name}: {sentence}")
+
+
+def _real_parts(path: list[Any], body: Any) -> list[str]:
+    """The path without the tags of unions, which pydantic puts in it and the sender never wrote."""
+    parts: list[str] = []
+    here = body
+    for i, part in enumerate(path):
+        if (isinstance(here, dict) and part in here) or (isinstance(here, list) and isinstance(part, int) and part < len(here)):
+            here = here[part]
+        elif i < len(path) - 1 or part == "[key]":
+            continue
+        parts.append(str(part)[:64])
+    return parts

@@ -1,0 +1,54 @@
+"""/v1/studies/{study}/trials/{number}/checkpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import FiniteFloat
+
+from server.routes.parts import InBlobs, InDatabase, NumberPath, StepPath, StudyPath
+from server.services import checkpoints
+from server.services.checkpoints import Upload
+from sturgeon import messages
+
+router = APIRouter(prefix="/studies/{study}/trials/{number}/checkpoints", tags=["checkpoints"])
+BYTES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
+BODY = {"requestBody": {"required": True, "content": BYTES[200]["content"]}}
+
+
+@router.get("")
+def list_checkpoints(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Page[messages.Checkpoint]:
+    """The trial's checkpoints, by step."""
+    return checkpoints.listing(database, study, number)
+
+
+@router.get("/{step}", response_class=Response, responses=BYTES)
+def read_checkpoint(
+    study: StudyPath, number: NumberPath, step: StepPath, database: InDatabase, blobs: InBlobs
+) -> Response:
+    """The bytes of a checkpoint: an npz without pickles."""
+    content = checkpoints.content(database, blobs, study, number, step)
+    return Response(content, media_type="application/octet-stream")
+
+
+@router.put("/{step}", openapi_extra=BODY)
+async def keep_checkpoint(
+    study: StudyPath,
+    number: NumberPath,
+    step: StepPath,
+    http: Request,
+    database: InDatabase,
+    blobs: InBlobs,
+    fence: Annotated[int, Query(ge=1, le=messages.LARGEST_FENCE)],
+    sha256: Annotated[str, Query(pattern=r"^[0-9a-f]{64}$", description="Of the body.")],
+    epoch: Annotated[FiniteFloat | None, Query(ge=0)] = None,
+    value: Annotated[FiniteFloat | None, Query(description="The study's metric at this step.")] = None,
+) -> messages.Checkpoint:
+    """Upload a checkpoint; the study's rule says which ones of a trial are kept."""
+    content = await http.body()
+    upload = Upload(fence, step, sha256, epoch, value)
+    return await run_sync(checkpoints.keep, database, blobs, study, number, upload, content)

@@ -1,0 +1,45 @@
+"""/healthz, /readyz, /metrics, and the way from / to /docs."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import RedirectResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from server.routes.parts import InCounters, InDatabase
+from server.services import observing
+from sturgeon.messages import Health
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+def healthz() -> Health:
+    """The process answers."""
+    return Health(status="ok")
+
+
+@router.get("/readyz")
+def readyz(database: InDatabase) -> Health:
+    """The database answers and is at this version's schema; else 503."""
+    observing.require_ready(database)
+    return Health(status="ok")
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def metrics(database: InDatabase, counters: InCounters) -> Response:
+    """Prometheus: this process's counters, and what the database holds."""
+    trials, studies = observing.amounts(database)
+    registry = CollectorRegistry()
+    held = {"sturgeon_trials": ("Trials by state", trials), "sturgeon_studies": ("Studies by state", studies)}
+    for name, (text, amounts) in held.items():
+        gauge = Gauge(name, text, ["state"], registry=registry)
+        for state, amount in amounts.items():
+            gauge.labels(state).set(amount)
+    page = generate_latest(counters.registry) + generate_latest(registry)
+    return Response(page, media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/", include_in_schema=False)
+def root() -> RedirectResponse:
+    return RedirectResponse("/docs")

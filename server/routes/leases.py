@@ -1,0 +1,47 @@
+"""/v1/leases: work for worker daemons."""
+
+from __future__ import annotations
+
+import time
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+
+from server.routes.parts import IdempotencyKey, InAsking, InDatabase, InSettings, InWaiters
+from server.services import leasing
+from server.services.once import Once
+from sturgeon import messages
+
+router = APIRouter(tags=["leases"])
+
+
+@router.post("/leases")
+async def lease_trials(
+    request: messages.LeaseRequest,
+    http: Request,
+    asking: InAsking,
+    settings: InSettings,
+    waiters: InWaiters,
+    key: IdempotencyKey = None,
+) -> messages.Leases:
+    """Hand out trials of any active study with a task. With `wait`, the answer waits until there is work.
+
+    The one async route: a waiting worker costs no thread.
+    """
+    once = Once.of(key, "POST /leases", request)
+    until = time.monotonic() + request.wait
+    while True:
+        answer = await run_sync(leasing.lease, asking, request, settings.lease_s, once)
+        left = until - time.monotonic()
+        if answer.leases or left <= 0:
+            return answer
+        await waiters.wait(request.slots, left)
+        # A trial that is handed to a client that is gone would wait for its lease to run out.
+        if await http.is_disconnected():
+            return answer
+
+
+@router.post("/leases:renew")
+def renew_leases(request: messages.RenewRequest, database: InDatabase) -> messages.RenewAnswer:
+    """Renew all leases of a worker in one call; what is lost is named with its reason."""
+    return leasing.renew(database, request)

@@ -1,0 +1,43 @@
+"""/v1/workers, and a study's events and late results."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from server.routes.parts import InDatabase, PageSize, PageToken, StudyPath
+from server.services import observing
+from sturgeon import messages
+
+router = APIRouter(tags=["observing"])
+
+
+@router.get("/workers")
+def list_workers(
+    database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None
+) -> messages.Page[messages.Worker]:
+    """Who asked for work within the last week."""
+    return observing.list_workers(database, page_size, page_token)
+
+
+@router.post("/workers/{worker}:drain")
+def drain_worker(worker: Annotated[str, Path(min_length=1, max_length=200)], database: InDatabase) -> messages.Worker:
+    """Ask a worker to finish what it has, and to stop."""
+    return observing.drain(database, worker)
+
+
+@router.get("/studies/{study}/events")
+def list_events(
+    study: StudyPath, database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None
+) -> messages.Page[messages.Event]:
+    """What people and the server did to the study and its trials, the oldest first."""
+    return observing.list_events(database, study, page_size, page_token)
+
+
+@router.get("/studies/{study}/late-results")
+def list_late_results(
+    study: StudyPath, database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None
+) -> messages.Page[messages.LateResult]:
+    """Reports and tells whose lease was lost: kept as evidence, counted for nothing."""
+    return observing.list_late_results(database, study, page_size, page_token)

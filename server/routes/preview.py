@@ -1,0 +1,18 @@
+"""/v1/space:preview."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from server.search.preview import preview
+from server.services.checking import require_space
+from sturgeon import messages
+
+router = APIRouter(tags=["studies"])
+
+
+@router.post("/space:preview")
+def preview_space(request: messages.PreviewRequest) -> messages.Preview:
+    """Quantiles, shares and examples of a space, before a day of compute is spent on it."""
+    require_space(request.space)
+    return preview(request.space, request.seed, request.examples)

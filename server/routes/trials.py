@@ -1,0 +1,156 @@
+"""/v1/studies/{study}/trials: list, enqueue, ask, report, tell, release, requeue, cancel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+
+from server.routes.parts import (
+    IdempotencyKey,
+    InAsking,
+    InCounters,
+    InDatabase,
+    InSettings,
+    NumberPath,
+    PageSize,
+    PageToken,
+    StudyPath,
+)
+from server.services import asking, leasing, reporting, trials
+from server.services.once import Once
+from server.store.trials import Listing
+from sturgeon import messages
+from sturgeon.states import TrialState
+
+router = APIRouter(prefix="/studies/{study}", tags=["trials"])
+Form = Literal["json", "csv", "ndjson"]
+Sort = Literal["number", "value", "finished_at", "-number", "-value", "-finished_at"]
+MEDIA_TYPES: dict[Form, str] = {
+    "csv": "text/csv",
+    "ndjson": "application/x-ndjson",
+    "json": "application/json",
+}
+STREAMS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {media_type: {} for form, media_type in MEDIA_TYPES.items() if form != "json"}}
+}
+
+
+@router.get("/trials", response_model=messages.Page[messages.Trial], responses=STREAMS)
+def list_trials(
+    study: StudyPath,
+    database: InDatabase,
+    state: TrialState | None = None,
+    invalid: bool | None = None,
+    sort: Sort = "number",
+    page_size: PageSize = 100,
+    page_token: PageToken = None,
+    format: Annotated[Form | None, Query(description="csv and ndjson stream all trials.")] = None,
+    accept: Annotated[str, Header()] = "application/json",
+) -> messages.Page[messages.Trial] | Response:
+    """The study's trials. `format` wins over the Accept header."""
+    which = Listing(state, invalid, sort.removeprefix("-"), descending=sort.startswith("-"))
+    accepted: list[Form] = [form for form, media_type in MEDIA_TYPES.items() if media_type in accept]
+    form = format or (accepted[0] if accepted else "json")
+    if form == "json":
+        return trials.listing(database, study, which, page_size, page_token)
+    return StreamingResponse(trials.export(database, study, which, form), media_type=MEDIA_TYPES[form])
+
+
+@router.post("/trials", status_code=201)
+def enqueue_trial(
+    study: StudyPath,
+    request: messages.EnqueueRequest,
+    response: Response,
+    database: InDatabase,
+    key: IdempotencyKey = None,
+) -> messages.Trial:
+    """A trial with parameters that you give; it is handed out before new ones are drawn."""
+    once = Once.of(key, f"POST /studies/{study}/trials", request)
+    trial = trials.enqueue(database, study, request.params, once)
+    response.headers["Location"] = f"/v1/studies/{study}/trials/{trial.number}"
+    return trial
+
+
+@router.post("/trials:ask")
+def ask_trials(
+    study: StudyPath, request: messages.AskRequest, asks: InAsking, key: IdempotencyKey = None
+) -> messages.Leases:
+    """Hand out trials of this study, for people and scripts: the lease is an hour unless you say another."""
+    return asking.ask(asks, study, request, Once.of(key, f"POST /studies/{study}/trials:ask", request))
+
+
+@router.post("/trials:tell")
+def tell_trials(
+    study: StudyPath,
+    request: messages.TellManyRequest,
+    database: InDatabase,
+    counters: InCounters,
+    settings: InSettings,
+) -> messages.TellManyAnswer:
+    """End many trials in one call; each has its own outcome."""
+    return reporting.tell_many(database, counters, settings.max_attempts, study, request.tells)
+
+
+@router.get("/trials/{number}")
+def read_trial(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Trial:
+    """A trial."""
+    return trials.read(database, study, number)
+
+
+@router.get("/trials/{number}/metrics")
+def trial_metrics(
+    study: StudyPath,
+    number: NumberPath,
+    database: InDatabase,
+    page_size: PageSize = 1000,
+    page_token: PageToken = None,
+) -> messages.Page[messages.ReportedMetrics]:
+    """The curve of the trial's latest run."""
+    return trials.metrics(database, study, number, page_size, page_token)
+
+
+@router.post("/trials/{number}:report")
+def report_trial(
+    study: StudyPath,
+    number: NumberPath,
+    request: messages.ReportRequest,
+    database: InDatabase,
+    counters: InCounters,
+) -> messages.ReportAnswer:
+    """Intermediate metrics; renews the lease. Reporting a step twice with the same values changes nothing."""
+    return reporting.report(database, counters, study, number, request)
+
+
+@router.post("/trials/{number}:tell")
+def tell_trial(
+    study: StudyPath,
+    number: NumberPath,
+    request: messages.TellRequest,
+    database: InDatabase,
+    counters: InCounters,
+    settings: InSettings,
+) -> messages.Trial:
+    """End a trial. A tell whose lease is lost gets 409 `lease_lost`, and is kept among the late results."""
+    return reporting.tell(database, counters, settings.max_attempts, study, number, request)
+
+
+@router.post("/trials/{number}:release")
+def release_trial(
+    study: StudyPath, number: NumberPath, request: messages.ReleaseRequest, database: InDatabase
+) -> messages.Trial:
+    """Give a leased trial back; it waits for the next hand-out, and no attempt is spent."""
+    return leasing.release(database, study, number, request.fence)
+
+
+@router.post("/trials/{number}:requeue")
+def requeue_trial(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Trial:
+    """Run a failed or cancelled trial again, with the same parameters and seed."""
+    return trials.requeue(database, study, number)
+
+
+@router.post("/trials/{number}:cancel")
+def cancel_trial(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Trial:
+    """Cancel a queued or running trial at once."""
+    return trials.cancel(database, study, number)

@@ -1,0 +1,1 @@
+"""Samplers: pure functions from (space, seed, number, history) to a point of the unit cube."""

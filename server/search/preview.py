@@ -1,0 +1,36 @@
+"""What a space looks like before compute is spent on it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from server.search.samplers import uniform_point
+from sturgeon.messages import ParameterPreview, Preview
+from sturgeon.space import Choice, Fixed, Float, Int, Space
+
+QUANTILES: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+FEW: Final = 20
+
+
+def preview(space: Space, seed: int, examples: int) -> Preview:
+    """Exact quantiles of each parameter on its scale, shares of each value of a choice or a short int, and examples."""
+    drawn = [space.decode(uniform_point(seed, number, len(space.searched))) for number in range(examples)]
+    return Preview(parameters={name: _parameter(space[name]) for name in space}, examples=drawn)
+
+
+def _parameter(parameter: Float | Int | Choice | Fixed) -> ParameterPreview:
+    if isinstance(parameter, Fixed):
+        return ParameterPreview(shares={_label(parameter.value): 1.0})
+    if isinstance(parameter, Choice):
+        return ParameterPreview(shares={_label(v): 1 / len(parameter.values) for v in parameter.values})
+    quantiles = {f"{q:g}": float(parameter.decode(q)) for q in QUANTILES}
+    shares = None
+    if isinstance(parameter, Int) and (parameter.high - parameter.low) // parameter.step < FEW:
+        values = range(parameter.low, parameter.high + 1, parameter.step)
+        shares = {str(v): parameter.share(v) for v in values}
+    return ParameterPreview(quantiles=quantiles, shares=shares)
+
+
+def _label(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,116 @@
+"""Rows of the store -> messages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from server.store.reports import LateRow, ReportRow
+from server.store.studies import StudyRow
+from server.store.trials import TrialRow
+from sturgeon import messages
+from sturgeon.space import Space
+from sturgeon.states import TRIAL_STATES
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(at: int) -> datetime:
+    """Microseconds since 1970 UTC as a datetime."""
+    return EPOCH + timedelta(microseconds=at)
+
+
+def study(row: StudyRow, counts: dict[str, int], best: list[TrialRow]) -> messages.Study:
+    return messages.Study(
+        name=row.name,
+        title=row.title,
+        state=row.state,
+        metric=row.metric,
+        direction=row.direction,
+        reduce=row.reduce,
+        space=Space.model_validate(row.space),
+        search=messages.Search(sampler=row.sampler, seed=row.seed),
+        pruning=messages.Pruning.model_validate(row.pruning),
+        budget=messages.Budget(max_trials=row.max_trials),
+        task=None if row.task is None else messages.TrainStudyTask.model_validate(row.task),
+        mode=row.mode,
+        revision=row.revision,
+        counts={state: counts[state] for state in TRIAL_STATES if state in counts},
+        best=best_trial(best[0]) if best else None,
+        created_at=moment(row.created_at),
+    )
+
+
+def best_trial(row: TrialRow) -> messages.BestTrial:
+    assert row.value is not None
+    return messages.BestTrial(number=row.number, value=row.value, params=row.params, metrics=row.metrics)
+
+
+def trial(study_name: str, row: TrialRow) -> messages.Trial:
+    return messages.Trial(
+        study=study_name,
+        number=row.number,
+        state=row.state,
+        mode=row.mode,
+        params=row.params,
+        seed=row.seed,
+        attempt=row.attempt,
+        value=row.value,
+        metrics=row.metrics,
+        step=row.step,
+        where=row.place,
+        error=row.error,
+        worker=row.worker,
+        parent=_parent(row),
+        invalid=_invalid(row),
+        drawn=messages.Drawn(sampler=row.sampler, basis=row.basis_seq, revision=row.revision, **row.drawn),
+        created_at=moment(row.created_at),
+        started_at=None if row.started_at is None else moment(row.started_at),
+        finished_at=None if row.finished_at is None else moment(row.finished_at),
+    )
+
+
+def _parent(row: TrialRow) -> messages.Parent | None:
+    if row.parent_number is None or row.parent_step is None:
+        return None
+    return messages.Parent(number=row.parent_number, step=row.parent_step)
+
+
+def _invalid(row: TrialRow) -> messages.Invalid | None:
+    if row.invalid_reason is None or row.invalid_at is None:
+        return None
+    return messages.Invalid(reason=row.invalid_reason, at=moment(row.invalid_at))
+
+
+def lease(of: StudyRow, row: TrialRow) -> messages.Lease:
+    assert row.lease_us is not None
+    return messages.Lease(
+        study=of.name,
+        number=row.number,
+        fence=row.fence,
+        attempt=row.attempt,
+        seed=row.seed,
+        params=row.params,
+        task=_task(of.task),
+        lease_s=row.lease_us / 1e6,
+        desired=messages.Desired(),
+    )
+
+
+def _task(task: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The study's task with `fixed` merged in: all that a worker needs besides the sampled parameters."""
+    if task is None:
+        return None
+    return {k: v for k, v in (task | task["fixed"]).items() if k != "fixed"}
+
+
+def reported(row: ReportRow) -> messages.ReportedMetrics:
+    return messages.ReportedMetrics(
+        step=row.step, epoch=row.epoch, metrics=row.metrics, fence=row.fence, at=moment(row.at)
+    )
+
+
+def late(row: LateRow) -> messages.LateResult:
+    return messages.LateResult(
+        id=row.id, number=row.number, fence=row.fence, kind=row.kind, body=row.body, at=moment(row.at)
+    )

@@ -1,0 +1,287 @@
+"""The ask: READ what a sampler may see, THINK without a transaction, WRITE the new trials in one.
+
+Correctness rests on the WRITE alone: it takes the numbers that were thought for, or nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooSlow
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Final
+
+import structlog
+
+from server.search.samplers import (
+    NOTHING,
+    SAMPLERS,
+    Finished,
+    History,
+    Running,
+    Sample,
+    Sampler,
+    trial_seed,
+    uniform_point,
+)
+from server.services import answers, studies
+from server.services.counters import Counters
+from server.services.once import Once, keep, recall
+from server.store import leases, trials
+from server.store import studies as study_rows
+from server.store.engine import Database, Transaction
+from server.store.studies import StudyRow
+from server.store.trials import TrialRow
+from sturgeon import messages
+from sturgeon.space import Space
+
+RACES: Final = 8
+"""After so many lost races the point is drawn uniformly inside the write transaction."""
+
+THINK_S: Final = 2.0
+"""A sampler that takes longer is not waited for."""
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Asking:
+    """What the asks of one process share: the samplers, a lock a study (it saves work, no more), the counters."""
+
+    database: Database
+    counters: Counters
+    samplers: dict[str, Sampler] = field(default_factory=lambda: dict(SAMPLERS))
+    think_s: float = THINK_S
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "sampler"))
+    _locks: dict[int, Lock] = field(default_factory=dict)
+
+    def lock_of(self, study_id: int) -> Lock:
+        return self._locks.setdefault(study_id, Lock())
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def think(self, plan: Plan) -> tuple[list[Sample], messages.Fallback | None]:
+        """One sample a number of the plan, each seeing those before it as running; or why there is none."""
+        future: Future[list[Sample]] = self._threads.submit(_samples, plan)
+        try:
+            return future.result(timeout=self.think_s), None
+        except TooSlow:
+            future.cancel()
+            log.warning("sampler is slow", sampler=plan.sampler.name, study=plan.study.name)
+            return [], "slow"
+        except Exception:
+            log.exception("sampler failed", sampler=plan.sampler.name, study=plan.study.name)
+            return [], "error"
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Who wants how many trials, for how long. `lease_us` is in microseconds."""
+
+    count: int
+    worker: str
+    lease_us: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a THINK works on: the numbers t .. t + count - 1 of a study, as seen at `basis`."""
+
+    study: StudyRow
+    sampler: Sampler
+    count: int
+    history: History
+
+    @property
+    def space(self) -> Space:
+        return Space.model_validate(self.study.space)
+
+
+def ask(asking: Asking, name: str, request: messages.AskRequest, once: Once) -> messages.Leases:
+    """Hand out queued trials of the study, else new ones. Raises NotFound, IdempotencyMismatch."""
+    return hand_out(asking, name, Hand(request.count, request.worker, request.lease_s * 1_000_000), once)
+
+
+def hand_out(asking: Asking, name: str, hand: Hand, once: Once) -> messages.Leases:
+    """Lease queued trials of the study, else new ones; when there are none, the answer says why."""
+    with asking.database.writing() as tx:
+        study = studies.required(tx, name, lock=True)
+        if (answered := recall(tx, once, messages.Leases)) is not None:
+            return answered
+        now = tx.now()
+        if queued := leases.hand_out_queued(tx, study.id, hand.count, hand.worker, hand.lease_us, now):
+            return _leased(tx, once, study, queued, now)
+        if (reason := _why_nothing(study)) is not None:
+            tx.rollback_at_end()
+            return messages.Leases(leases=[], reason=reason)
+        if not asking.samplers[study.sampler].needs_history:
+            return _draw_here(asking, tx, study, hand, once, None, now)
+        tx.rollback_at_end()
+    return _hand_out_thought(asking, name, hand, once)
+
+
+def _hand_out_thought(asking: Asking, name: str, hand: Hand, once: Once) -> messages.Leases:
+    """READ, THINK, WRITE, again while others are faster; at last a uniform point that needs no history."""
+    fallback: messages.Fallback | None = None
+    for _ in range(RACES):
+        plan = _read(asking, name, hand.count)
+        if isinstance(plan, messages.Leases):
+            return plan
+        with asking.lock_of(plan.study.id):
+            samples, fallback = asking.think(plan)
+        if fallback is not None:
+            break
+        if (answer := _write(asking, plan, samples, hand, once)) is not None:
+            return answer
+        time.sleep(random.uniform(0.001, 0.005))
+    with asking.database.writing() as tx:
+        study = studies.required(tx, name, lock=True)
+        if (answered := recall(tx, once, messages.Leases)) is not None:
+            return answered
+        if (reason := _why_nothing(study)) is not None:
+            tx.rollback_at_end()
+            return messages.Leases(leases=[], reason=reason)
+        return _draw_here(asking, tx, study, hand, once, fallback or "contention", tx.now())
+
+
+def _why_nothing(study: StudyRow) -> Any:
+    if study.state == "paused":
+        return "paused"
+    if study.state != "active":
+        return "finished"
+    return "budget" if study.next_number >= study.max_trials else None
+
+
+def _read(asking: Asking, name: str, count: int) -> Plan | messages.Leases:
+    with asking.database.reading() as tx:
+        study = studies.required(tx, name)
+        if (reason := _why_nothing(study)) is not None:
+            return messages.Leases(leases=[], reason=reason)
+        count = min(count, study.max_trials - study.next_number)
+        return Plan(study, asking.samplers[study.sampler], count, history_at(tx, study))
+
+
+def history_at(tx: Transaction, study: StudyRow) -> History:
+    """What a sampler may see at the study's seq, scores turned so that less is better."""
+    finished, running = trials.history(tx, study.id, study.seq, study.next_number)
+    sign = 1.0 if study.direction == "minimize" else -1.0
+    return History(
+        tuple(Finished(t.number, tuple(t.point), None if t.value is None else sign * t.value) for t in finished),
+        tuple(Running(t.number, tuple(t.point)) for t in running),
+    )
+
+
+def _samples(plan: Plan) -> list[Sample]:
+    """A sample a number, each seeing those before it as running."""
+    found: list[Sample] = []
+    running = plan.history.running
+    for number in range(plan.study.next_number, plan.study.next_number + plan.count):
+        sample = plan.sampler.draw(plan.space, plan.study.seed, number, plan.history._replace(running=running))
+        if len(sample.point) != len(plan.space.searched) or not all(0.0 <= u <= 1.0 for u in sample.point):
+            raise ValueError(f"the sampler {plan.sampler.name} left the unit cube: {sample.point}")
+        found.append(sample)
+        running = (*running, Running(number, sample.point))
+    return found
+
+
+def _write(asking: Asking, plan: Plan, samples: list[Sample], hand: Hand, once: Once) -> messages.Leases | None:
+    """The trials that were thought of, running; None when another transaction took their numbers."""
+    with asking.database.writing() as tx:
+        if not study_rows.take_numbers(tx, plan.study, plan.count):
+            tx.rollback_at_end()
+            return None
+        if (answered := recall(tx, once, messages.Leases)) is not None:
+            tx.rollback_at_end()
+            return answered
+        asking.counters.drawn(plan.sampler.name, None, plan.count)
+        return _inserted(tx, plan.study, samples, None, hand, once, tx.now())
+
+
+def _draw_here(
+    asking: Asking,
+    tx: Transaction,
+    study: StudyRow,
+    hand: Hand,
+    once: Once,
+    fallback: messages.Fallback | None,
+    now: int,
+) -> messages.Leases:
+    """Draw inside the write transaction, which holds the study's lock: points that need no history."""
+    count = min(hand.count, study.max_trials - study.next_number)
+    if not study_rows.take_numbers(tx, study, count):
+        raise AssertionError("the locked study changed")
+    sampler = asking.samplers[study.sampler]
+    space = Space.model_validate(study.space)
+    samples = [
+        sampler.draw(space, study.seed, number, NOTHING)
+        if fallback is None
+        else Sample(uniform_point(study.seed, number, len(space.searched)))
+        for number in range(study.next_number, study.next_number + count)
+    ]
+    asking.counters.drawn(sampler.name, fallback, count)
+    return _inserted(tx, study, samples, fallback, hand, once, now)
+
+
+def _inserted(
+    tx: Transaction,
+    study: StudyRow,
+    samples: list[Sample],
+    fallback: messages.Fallback | None,
+    hand: Hand,
+    once: Once,
+    now: int,
+) -> messages.Leases:
+    space = Space.model_validate(study.space)
+    leased = {
+        "state": "running",
+        "fence": 1,
+        "lease_us": hand.lease_us,
+        "lease_until": now + hand.lease_us,
+        "worker": hand.worker,
+        "sampler": study.sampler,
+        "started_at": now,
+    }
+    rows = []
+    for number, sample in enumerate(samples, study.next_number):
+        origin = {"round": sample.round, "elite": sample.elite, "level": sample.level, "fallback": fallback}
+        drawn = {name: value for name, value in origin.items() if value is not None}
+        trial = new_trial(study, number, space.decode(sample.point), sample.point, now)
+        rows.append(trial | leased | {"drawn": drawn})
+    return _leased(tx, once, study, trials.insert(tx, rows), now)
+
+
+def new_trial(
+    study: StudyRow, number: int, params: dict[str, Any], point: tuple[float, ...], now: int
+) -> dict[str, Any]:
+    """The row of a trial that waits to be handed out, with parameters that a person gave."""
+    return {
+        "study_id": study.id,
+        "number": number,
+        "state": "queued",
+        "mode": study.mode,
+        "params": params,
+        "point": list(point),
+        "seed": trial_seed(study.seed, number),
+        "attempt": 0,
+        "fence": 0,
+        "lease_us": None,
+        "lease_until": None,
+        "reported": False,
+        "worker": None,
+        "metrics": {},
+        "sampler": None,
+        "basis_seq": study.seq,
+        "revision": study.revision,
+        "drawn": {},
+        "created_at": now,
+        "started_at": None,
+    }
+
+
+def _leased(tx: Transaction, once: Once, study: StudyRow, rows: list[TrialRow], now: int) -> messages.Leases:
+    answer = messages.Leases(leases=[answers.lease(study, row) for row in rows])
+    keep(tx, once, answer, now)
+    return answer

@@ -1,0 +1,74 @@
+"""What a study must fulfil beyond the types of its fields: each problem names the field and says what to write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sturgeon.errors import FieldProblem, Invalid
+from sturgeon.messages import Budget, StudyRequest, TrainStudyTask
+from sturgeon.space import Choice, Fixed, Float, Int, Space
+from sturgeon.training import field_problem, flagged, task_problems
+
+
+def require_valid(request: StudyRequest) -> None:
+    """Raises Invalid with all problems of the space and the task."""
+    found = space_problems(request.space)
+    if not found and request.task is not None:
+        found = _task_problems(request.task, request.space)
+    require_none(found, "The study is not valid")
+
+
+def require_space(space: Space) -> None:
+    """Raises Invalid with all problems of the space."""
+    require_none(space_problems(space), "The space is not valid")
+
+
+def require_budget(budget: Budget, given_out: int) -> None:
+    """Raises Invalid for a budget below the numbers that were given out already."""
+    if budget.max_trials < given_out:
+        detail = f"{given_out} trials were given out already: write at least {given_out}"
+        require_none([FieldProblem("/budget/max_trials", detail)], "The budget is not valid")
+
+
+def require_none(found: list[FieldProblem], what: str) -> None:
+    """Raises Invalid when there are problems; its sentence is the first one's."""
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise Invalid(f"{what}: {found[0].detail.rstrip('.')}{more}.", tuple(found))
+
+
+def space_problems(space: Space) -> list[FieldProblem]:
+    return [FieldProblem(f"/space{pointer}", detail) for pointer, detail in space.problems()]
+
+
+def _task_problems(task: TrainStudyTask, space: Space) -> list[FieldProblem]:
+    given = {"dataset": task.dataset, "epochs": task.epochs}
+    found = []
+    for name in task.fixed:
+        if name in given:
+            found.append(FieldProblem(f"/task/fixed/{name}", f"{name}: write it beside fixed, not in it"))
+        if name in space:
+            found.append(FieldProblem(f"/task/fixed/{name}", f"{name}: it is in the space too; write it in one place"))
+    found += [
+        FieldProblem(f"/task/{name}" if name in given else f"/task/fixed/{name}", detail)
+        for name, detail in task_problems({**task.fixed, **given})
+    ]
+    for name in space:
+        found += [FieldProblem(f"/space/{name}", detail) for detail in _parameter_problems(name, space[name])]
+    return found
+
+
+def _parameter_problems(name: str, parameter: Float | Int | Choice | Fixed) -> list[str]:
+    """What the trainer would refuse of this parameter: an unknown name, or values outside of its option's range."""
+    values = _extremes(parameter)
+    found = [detail for value in values if (detail := field_problem(name, value))]
+    if not found and not isinstance(parameter, Fixed) and name not in flagged("searchable"):
+        options = ", ".join(flagged("searchable"))
+        found = [f"{name} is not a hyperparameter that a space may vary; these are: {options}"]
+    return found[:1]
+
+
+def _extremes(parameter: Float | Int | Choice | Fixed) -> list[Any]:
+    if isinstance(parameter, Fixed):
+        return [parameter.value]
+    return list(parameter.values) if isinstance(parameter, Choice) else [parameter.low, parameter.high]

@@ -1,0 +1,41 @@
+"""What a process counts for /metrics. Amounts that the database knows are read from it at each scrape."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+
+class Counters:
+    """Prometheus counters of one app, in a registry of its own (two apps in one process do not mix)."""
+
+    def __init__(self) -> None:
+        self.registry: Final = CollectorRegistry()
+        self.draws = Counter(
+            "sturgeon_draws",
+            "Samples drawn, by sampler and fallback",
+            ["sampler", "fallback"],
+            registry=self.registry,
+        )
+        self.expired_leases = Counter(
+            "sturgeon_expired_leases", "Leases that ran out", ["outcome"], registry=self.registry
+        )
+        self.fenced_writes = Counter(
+            "sturgeon_fenced_writes",
+            "Writes refused since their lease was lost",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.finished_trials = Counter(
+            "sturgeon_finished_trials", "Trials told, by state", ["state"], registry=self.registry
+        )
+        self.requests = Histogram(
+            "sturgeon_request_seconds",
+            "Time to answer, by route",
+            ["method", "route"],
+            registry=self.registry,
+        )
+
+    def drawn(self, sampler: str, fallback: str | None, count: int) -> None:
+        self.draws.labels(sampler, fallback or "none").inc(count)

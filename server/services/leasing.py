@@ -1,0 +1,112 @@
+"""Leases of workers: hand out from any study, renew, release."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.services import answers, studies
+from server.services.asking import Asking, Hand, hand_out
+from server.services.once import Once, keep, recall
+from server.store import idempotency, leases, workers
+from server.store import studies as study_rows
+from server.store.engine import Database, Transaction
+from server.store.trials import TrialRow
+from sturgeon import messages
+from sturgeon.errors import LeaseLost, NotFound
+
+
+def lease(asking: Asking, request: messages.LeaseRequest, lease_s: float, once: Once) -> messages.Leases:
+    """Hand out from any active study with a task: queued trials first, then new ones of the study with the fewest
+    running. Raises IdempotencyMismatch."""
+    hand = Hand(request.slots, request.worker, round(lease_s * 1_000_000))
+    with asking.database.writing() as tx:
+        if (answered := recall(tx, once, messages.Leases)) is not None:
+            return answered
+        now = tx.now()
+        if workers.seen(tx, request.worker, now, request.slots).drain:
+            return _nothing(tx, once)
+        rows = leases.hand_out_queued(tx, None, hand.count, hand.worker, hand.lease_us, now)
+        if rows:
+            answer = messages.Leases(leases=_answers(tx, rows))
+            keep(tx, once, answer, now)
+            return answer
+        names = study_rows.with_new_trials_for_workers(tx)
+        _nothing(tx, once)
+    for name in names:
+        try:
+            answer = hand_out(asking, name, hand, once)
+        except NotFound:  # deleted meanwhile
+            continue
+        if answer.leases:
+            return answer
+    return messages.Leases(leases=[], reason="waiting")
+
+
+def _nothing(tx: Transaction, once: Once) -> messages.Leases:
+    """An empty hand-out is not stored: the same key may ask again."""
+    if once.key is not None:
+        idempotency.release(tx, once.key)
+    return messages.Leases(leases=[], reason="waiting")
+
+
+def _answers(tx: Transaction, rows: list[TrialRow]) -> list[messages.Lease]:
+    of = study_rows.by_id(tx, {row.study_id for row in rows})
+    return [answers.lease(of[row.study_id], row) for row in rows]
+
+
+def work_that_waits(database: Database) -> int:
+    """How many trials a worker could get now."""
+    with database.reading() as tx:
+        return leases.queued_for_workers(tx) + study_rows.new_trials_for_workers(tx)
+
+
+def renew(database: Database, request: messages.RenewRequest) -> messages.RenewAnswer:
+    """Extend all leases of a worker that are still its own; say of the others why they are lost."""
+    with database.writing() as tx:
+        now = tx.now()
+        drain = workers.seen(tx, request.worker, now).drain
+        found = leases.find(tx, [(held.study, held.number) for held in request.held])
+        answer = messages.RenewAnswer(held=[], lost=[], drain=drain)
+        for held in request.held:
+            before = found.get((held.study, held.number))
+            row = None if before is None else leases.renew(tx, before.id, held.fence, now)
+            if row is None:
+                reason = _why_lost(before, held.fence)
+                answer.lost.append(messages.Lost(study=held.study, number=held.number, reason=reason))
+            else:
+                answer.held.append(_renewed(held, row))
+    return answer
+
+
+def _renewed(held: messages.Held, row: TrialRow) -> messages.Renewed:
+    assert row.lease_us is not None
+    return messages.Renewed(
+        study=held.study,
+        number=held.number,
+        fence=held.fence,
+        lease_s=row.lease_us / 1e6,
+        desired=messages.Desired(),
+    )
+
+
+def _why_lost(row: TrialRow | None, fence: int) -> Any:
+    if row is None or row.state == "cancelled":
+        return "cancelled"
+    return "taken" if row.fence > fence else "expired"
+
+
+def release(database: Database, name: str, number: int, fence: int) -> messages.Trial:
+    """Give the trial back: queued again, no attempt spent. The same release again answers the same.
+
+    Raises NotFound, LeaseLost.
+    """
+    with database.writing() as tx:
+        study = studies.required(tx, name, lock=True)
+        row = studies.required_trial(tx, study, number)
+        if row.state == "queued" and row.fence == fence and row.lease_until is None:
+            return answers.trial(name, row)
+        # Without `lease_until` the released run cannot come back, unlike one whose lease ran out.
+        back = leases.end(tx, row.id, fence, state="queued", lease_until=None, worker=None)
+        if back is None:
+            raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
+        return answers.trial(name, back)

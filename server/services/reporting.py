@@ -1,0 +1,198 @@
+"""What a leased trial's holder says: intermediate reports, and the end. Both idempotent by (fence, step)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from server.services import answers, studies
+from server.services.counters import Counters
+from server.store import leases, reports, trials
+from server.store import studies as study_rows
+from server.store.engine import Database, Transaction
+from server.store.studies import StudyRow
+from server.store.trials import TrialRow
+from sturgeon import messages
+from sturgeon.errors import FieldProblem, Invalid, LeaseLost, Problem, ReportConflict, TrialFinished
+from sturgeon.states import TERMINAL
+
+
+def report(
+    database: Database, counters: Counters, name: str, number: int, request: messages.ReportRequest
+) -> messages.ReportAnswer:
+    """Store metrics of steps and renew the lease. Raises NotFound, LeaseLost, ReportConflict."""
+    with database.writing() as tx:
+        study = studies.required(tx, name)
+        trial = studies.required_trial(tx, study, number)
+        now = tx.now()
+        lost: LeaseLost | None = None
+        if leases.renew(tx, trial.id, request.fence, now, reported=True) is None:
+            lost = _park(tx, counters, study, number, "report", request, now)
+        else:
+            _store(tx, trial.id, request, now)
+    if lost is not None:  # after the commit: the late result is kept
+        raise lost
+    return messages.ReportAnswer(desired=messages.Desired())
+
+
+def _store(tx: Transaction, trial_id: int, request: messages.ReportRequest, now: int) -> None:
+    known = reports.of_steps(tx, trial_id, request.fence, [r.step for r in request.reports])
+    rows: dict[int, dict[str, Any]] = {}
+    for one in request.reports:
+        before = known.get(one.step)
+        earlier = rows.get(one.step) if before is None else {"metrics": before.metrics, "epoch": before.epoch}
+        if earlier is None:
+            rows[one.step] = {
+                "trial_id": trial_id,
+                "fence": request.fence,
+                "step": one.step,
+                "epoch": one.epoch,
+                "metrics": one.metrics,
+                "at": now,
+            }
+        elif earlier["metrics"] != one.metrics or earlier["epoch"] != one.epoch:
+            raise ReportConflict(f"Step {one.step} was reported before with other values; nothing was changed.")
+    if rows:
+        reports.insert(tx, list(rows.values()))
+
+
+def _park(
+    tx: Transaction,
+    counters: Counters,
+    study: StudyRow,
+    number: int,
+    kind: str,
+    request: messages.ReportRequest | messages.TellRequest,
+    now: int,
+) -> LeaseLost:
+    """Keep what came too late as evidence; it counts for nothing."""
+    body = request.model_dump(mode="json", exclude={"number"})
+    late = {
+        "study_id": study.id,
+        "number": number,
+        "fence": request.fence,
+        "kind": kind,
+        "body": body,
+        "at": now,
+    }
+    reports.insert_late(tx, late)
+    counters.fenced_writes.labels(kind).inc()
+    return LeaseLost(
+        f"The lease of trial {number} under fence {request.fence} is lost; your {kind} was kept as a late result "
+        "and changed nothing."
+    )
+
+
+def tell(
+    database: Database,
+    counters: Counters,
+    max_attempts: int,
+    name: str,
+    number: int,
+    request: messages.TellRequest,
+) -> messages.Trial:
+    """End a trial. Raises NotFound, LeaseLost, TrialFinished, Invalid (complete without the study's metric)."""
+    with database.writing() as tx:
+        study = studies.required(tx, name, lock=True)
+        outcome = _tell(tx, counters, max_attempts, study, number, request, tx.now())
+    if isinstance(outcome, Problem):  # after the commit: the late result is kept
+        raise outcome
+    return outcome
+
+
+def tell_many(
+    database: Database,
+    counters: Counters,
+    max_attempts: int,
+    name: str,
+    tells: Iterable[messages.TellOne],
+) -> messages.TellManyAnswer:
+    """End many trials of a study in one transaction; each has its own outcome. Raises NotFound for the study."""
+    items = []
+    with database.writing() as tx:
+        study = studies.required(tx, name, lock=True)
+        now = tx.now()
+        for one in tells:
+            outcome: messages.Trial | Problem
+            try:
+                outcome = _tell(tx, counters, max_attempts, study, one.number, one, now)
+            except Problem as problem:
+                outcome = problem
+            if isinstance(outcome, Problem):
+                items.append(messages.ToldOne(number=one.number, code=outcome.code, detail=outcome.message))
+            else:
+                items.append(messages.ToldOne(number=one.number, trial=outcome))
+    return messages.TellManyAnswer(items=items)
+
+
+def _tell(
+    tx: Transaction,
+    counters: Counters,
+    max_attempts: int,
+    study: StudyRow,
+    number: int,
+    request: messages.TellRequest,
+    now: int,
+) -> messages.Trial | LeaseLost:
+    trial = studies.required_trial(tx, study, number)
+    if trial.fence == request.fence and trial.state in TERMINAL and trial.lease_until is not None:
+        return _again(study, trial, request)
+    if (
+        trial.fence == request.fence
+        and (trial.state, trial.error) == ("queued", request.error)
+        and request.state == "failed"
+    ):
+        return answers.trial(study.name, trial)
+    value = _value(tx, study, trial, request)
+    told = _written(request, value)
+    attempt = trial.attempt + 1
+    if request.state == "failed":
+        told |= {"attempt": attempt} | ({"state": "queued", "lease_until": None} if attempt < max_attempts else {})
+    row = leases.end(tx, trial.id, request.fence, **told)
+    if row is None:
+        return _park(tx, counters, study, number, "tell", request, now)
+    if row.state in TERMINAL:
+        row = trials.update(tx, trial.id, left_seq=study_rows.next_seq(tx, study.id), finished_at=now)
+        counters.finished_trials.labels(row.state).inc()
+    studies.complete_if_done(tx, study, now)
+    return answers.trial(study.name, row)
+
+
+def _again(study: StudyRow, trial: TrialRow, request: messages.TellRequest) -> messages.Trial:
+    """The same tell twice is answered twice; another one finds the trial finished."""
+    if (trial.state, trial.metrics, trial.step) != (request.state, request.metrics, request.step):
+        raise TrialFinished(f"Trial {trial.number} is {trial.state} already; its result does not change any more.")
+    return answers.trial(study.name, trial)
+
+
+def _written(request: messages.TellRequest, value: float | None) -> dict[str, Any]:
+    return {
+        "state": request.state,
+        "value": value,
+        "metrics": request.metrics,
+        "step": request.step,
+        "place": request.where,
+        "error": request.error,
+    }
+
+
+def _value(tx: Transaction, study: StudyRow, trial: TrialRow, request: messages.TellRequest) -> float | None:
+    """The study's metric in the tell; with `"reduce": "best"` the best over the run's reports and the tell.
+
+    A trial that diverged or failed has none. Raises Invalid for a complete one without it.
+    """
+    if request.state in ("diverged", "failed"):
+        return None
+    found = [] if (told := request.metrics.get(study.metric)) is None else [told]
+    if study.reduce == "best":
+        curve = (one.metrics.get(study.metric) for one in reports.of_run(tx, trial.id, request.fence))
+        found.extend(value for value in curve if value is not None)
+    if not found and request.state == "complete":
+        detail = (
+            f"a complete trial needs the study's metric {study.metric} as a finite number; "
+            'if it is not finite, tell {"state": "diverged"}'
+        )
+        raise Invalid(f"The tell lacks its metric: {detail}.", (FieldProblem(f"/metrics/{study.metric}", detail),))
+    if not found:
+        return None
+    return min(found) if study.direction == "minimize" else max(found)

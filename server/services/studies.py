@@ -1,0 +1,168 @@
+"""Creating, reading, changing and deleting studies."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from server.services import answers, checking
+from server.services.once import Once, keep, recall
+from server.services.paging import after_of, page_of
+from server.store import checkpoints, events, studies, trials
+from server.store.blobs import BlobFolder
+from server.store.engine import Database, Transaction
+from server.store.studies import StudyRow
+from server.store.trials import TrialRow
+from sturgeon import messages
+from sturgeon.errors import NotFound, StudyBusy, StudyExists, WrongState
+from sturgeon.states import STUDY_MOVES
+
+
+def create(database: Database, request: messages.StudyRequest, once: Once) -> messages.Study:
+    """Raises Invalid, StudyExists, IdempotencyMismatch."""
+    checking.require_valid(request)
+    seed = secrets.randbits(63) if request.search.seed is None else request.search.seed
+    with database.writing() as tx:
+        if (answered := recall(tx, once, messages.Study)) is not None:
+            return answered
+        now = tx.now()
+        row = studies.insert(tx, _values(request, seed, now))
+        if row is None:
+            raise StudyExists(f"A study named {request.name} exists already; choose another name.")
+        answer = _answer(tx, row)
+        keep(tx, once, answer, now)
+        return answer
+
+
+def _values(request: messages.StudyRequest, seed: int, now: int) -> dict[str, Any]:
+    task = request.task
+    return {
+        "name": request.name,
+        "title": request.title,
+        "state": "active",
+        "mode": request.mode,
+        "metric": request.metric,
+        "direction": request.direction,
+        "reduce": request.reduce,
+        "space": request.space.model_dump(mode="json", exclude_none=True),
+        "revision": 0,
+        "sampler": request.search.sampler,
+        "seed": seed,
+        "pruning": request.pruning.model_dump(mode="json"),
+        "max_trials": request.budget.max_trials,
+        "task": None if task is None else task.model_dump(mode="json"),
+        "seq": 0,
+        "next_number": 0,
+        "created_at": now,
+    }
+
+
+def required(tx: Transaction, name: str, *, lock: bool = False) -> StudyRow:
+    """The study, its row locked if asked. Raises NotFound."""
+    row = studies.lock(tx, name) if lock else studies.find(tx, name)
+    if row is None:
+        raise NotFound(f"There is no study named {name}.")
+    return row
+
+
+def required_trial(tx: Transaction, study: StudyRow, number: int) -> TrialRow:
+    """The trial. Raises NotFound."""
+    row = trials.find(tx, study.id, number)
+    if row is None:
+        raise NotFound(f"The study {study.name} has no trial {number}.")
+    return row
+
+
+def _answer(tx: Transaction, row: StudyRow) -> messages.Study:
+    counts = studies.counts(tx, [row.id]).get(row.id, {})
+    return answers.study(row, counts, trials.best(tx, row.id, row.direction, 1))
+
+
+def read(database: Database, name: str) -> messages.Study:
+    with database.reading() as tx:
+        return _answer(tx, required(tx, name))
+
+
+def listing(database: Database, page_size: int, page_token: str | None) -> messages.Page[messages.Study]:
+    after = after_of(page_token)
+    with database.reading() as tx:
+        rows = studies.page(tx, after, page_size + 1)
+        counts = studies.counts(tx, [row.id for row in rows])
+        items = [answers.study(row, counts.get(row.id, {}), trials.best(tx, row.id, row.direction, 1)) for row in rows]
+    return page_of(items, page_size, [row.id for row in rows])
+
+
+def best(database: Database, name: str, k: int) -> messages.Best:
+    with database.reading() as tx:
+        study = required(tx, name)
+        found = trials.best(tx, study.id, study.direction, k)
+    return messages.Best(items=[answers.best_trial(row) for row in found])
+
+
+def change(database: Database, name: str, patch: messages.StudyPatch) -> messages.Study:
+    """Raises NotFound, WrongState, Invalid (a budget below what was given out)."""
+    with database.writing() as tx:
+        study = required(tx, name, lock=True)
+        now = tx.now()
+        if patch.title is not None:
+            study = studies.update(tx, study.id, title=patch.title)
+        if patch.budget is not None:
+            study = _set_budget(tx, study, patch.budget, now)
+        if patch.state is not None and patch.state != study.state:
+            study = _set_state(tx, study, patch.state, now)
+        return _answer(tx, complete_if_done(tx, study, now))
+
+
+def _set_budget(tx: Transaction, study: StudyRow, budget: messages.Budget, now: int) -> StudyRow:
+    checking.require_budget(budget, study.next_number)
+    raised = study.state == "completed" and budget.max_trials > study.next_number
+    events.insert(tx, study.id, "budget", now, max_trials=budget.max_trials)
+    state = "active" if raised else study.state
+    return studies.update(tx, study.id, max_trials=budget.max_trials, state=state)
+
+
+def _set_state(tx: Transaction, study: StudyRow, state: Any, now: int) -> StudyRow:
+    if state not in STUDY_MOVES[study.state]:
+        allowed = ", ".join(sorted(STUDY_MOVES[study.state])) or "none"
+        hint = " (raise its budget to go on)" if study.state == "completed" else ""
+        raise WrongState(f"The study is {study.state}; from there it can become: {allowed}{hint}.")
+    events.insert(tx, study.id, "state", now, state=state, was=study.state)
+    if state == "cancelled":
+        for trial in trials.unfinished(tx, study.id):
+            seq = studies.next_seq(tx, study.id)
+            trials.update(tx, trial.id, **cancelled(trial.fence, seq, now))
+    return studies.update(tx, study.id, state=state)
+
+
+def cancelled(fence: int, seq: int, now: int) -> dict[str, Any]:
+    """What a cancelled trial's row says: its holder's fence is worth nothing any more."""
+    return {
+        "state": "cancelled",
+        "fence": fence + 1,
+        "lease_until": None,
+        "left_seq": seq,
+        "finished_at": now,
+    }
+
+
+def complete_if_done(tx: Transaction, study: StudyRow, now: int) -> StudyRow:
+    """An active study whose numbers are all given out and finished is completed. The study's row is locked."""
+    if study.state != "active" or study.next_number < study.max_trials or trials.any_unfinished(tx, study.id):
+        return study
+    events.insert(tx, study.id, "state", now, state="completed", was=study.state)
+    return studies.update(tx, study.id, state="completed")
+
+
+def delete(database: Database, blobs: BlobFolder, name: str, *, force: bool) -> None:
+    """Raises NotFound, StudyBusy (trials run and `force` is not given)."""
+    with database.writing() as tx:
+        study = required(tx, name, lock=True)
+        running = studies.counts(tx, [study.id]).get(study.id, {}).get("running", 0)
+        if running and not force:
+            raise StudyBusy(f"{running} trials of {name} are running; wait for them, or add ?force=true.")
+        hashes = checkpoints.of_study(tx, study.id)
+        studies.delete(tx, study.id)
+        orphans = set(hashes) - checkpoints.referenced(tx, hashes)
+    # After the commit: a blob without a row is swept up later, a row without its blob would be a lie.
+    for sha256 in orphans:
+        blobs.delete(sha256)

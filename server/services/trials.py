@@ -1,0 +1,193 @@
+"""What people do with trials: list, enqueue, requeue, cancel."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from server.services import answers, studies
+from server.services.asking import new_trial
+from server.services.once import Once, keep, recall
+from server.services.paging import after_of, page_of
+from server.store import events, reports, trials
+from server.store import studies as study_rows
+from server.store.engine import Database
+from server.store.studies import StudyRow
+from server.store.trials import Listing
+from sturgeon import messages
+from sturgeon.errors import BudgetSpent, Invalid, TrialFinished, WrongState
+from sturgeon.space import Space
+from sturgeon.states import REQUEUEABLE, TERMINAL
+
+EXPORT_PAGE = 1000
+
+
+def read(database: Database, name: str, number: int) -> messages.Trial:
+    with database.reading() as tx:
+        study = studies.required(tx, name)
+        return answers.trial(name, studies.required_trial(tx, study, number))
+
+
+def listing(
+    database: Database, name: str, which: Listing, page_size: int, page_token: str | None
+) -> messages.Page[messages.Trial]:
+    offset = max(after_of(page_token), 0)
+    with database.reading() as tx:
+        study = studies.required(tx, name)
+        rows = trials.page(tx, study.id, which, offset, page_size + 1)
+    items = [answers.trial(name, row) for row in rows]
+    return page_of(items, page_size, range(offset + 1, offset + 1 + len(rows)))
+
+
+def enqueue(database: Database, name: str, params: dict[str, Any], once: Once) -> messages.Trial:
+    """A queued trial with given parameters. Raises NotFound, Invalid, BudgetSpent, WrongState, IdempotencyMismatch."""
+    with database.writing() as tx:
+        study = studies.required(tx, name, lock=True)
+        if (answered := recall(tx, once, messages.Trial)) is not None:
+            return answered
+        now = tx.now()
+        space = Space.model_validate(study.space)
+        point = _encode(space, params)
+        _take_number(study)
+        study_rows.update(tx, study.id, next_number=study.next_number + 1)
+        [row] = trials.insert(tx, [new_trial(study, study.next_number, space.complete(params), point, now)])
+        events.insert(tx, study.id, "enqueued", now, row.number)
+        answer = answers.trial(name, row)
+        keep(tx, once, answer, now)
+        return answer
+
+
+def _encode(space: Space, params: dict[str, Any]) -> tuple[float, ...]:
+    try:
+        return space.encode(params)
+    except Invalid as error:
+        moved = tuple(problem._replace(pointer=f"/params{problem.pointer}") for problem in error.errors)
+        raise Invalid(error.message, moved) from None
+
+
+def _take_number(study: StudyRow) -> None:
+    if study.state not in ("active", "paused"):
+        hint = "raise its budget first" if study.state == "completed" else "it takes no more trials"
+        if study.state == "completed":
+            raise BudgetSpent(f"The study {study.name} is completed; {hint}.")
+        raise WrongState(f"The study {study.name} is {study.state}; {hint}.")
+    if study.next_number >= study.max_trials:
+        raise BudgetSpent(f"All {study.max_trials} trials of {study.name} were given out; raise max_trials to go on.")
+
+
+def requeue(database: Database, name: str, number: int) -> messages.Trial:
+    """Run a failed or cancelled trial again, attempts from 0. Raises NotFound, WrongState."""
+    with database.writing() as tx:
+        study = studies.required(tx, name, lock=True)
+        trial = studies.required_trial(tx, study, number)
+        now = tx.now()
+        if trial.state not in REQUEUEABLE:
+            raise WrongState(f"Trial {number} is {trial.state}; only {' and '.join(REQUEUEABLE)} trials run again.")
+        if study.state == "cancelled":
+            raise WrongState(f"The study {name} is cancelled; its trials do not run again.")
+        seq = study_rows.next_seq(tx, study.id)
+        assert trial.left_seq is not None
+        trials.record_absence(tx, trial.id, trial.left_seq, seq)
+        events.insert(tx, study.id, "requeued", now, number, was=trial.state)
+        if study.state == "completed":
+            study_rows.update(tx, study.id, state="active")
+        again = {
+            "state": "queued",
+            "attempt": 0,
+            "fence": trial.fence + 1,
+            "left_seq": None,
+            "finished_at": None,
+        }
+        told: dict[str, Any] = {
+            "value": None,
+            "metrics": {},
+            "step": None,
+            "place": None,
+            "error": None,
+            "lease_until": None,
+        }
+        return answers.trial(name, trials.update(tx, trial.id, worker=None, **again, **told))
+
+
+def cancel(database: Database, name: str, number: int) -> messages.Trial:
+    """Cancel at once; the holder's fence is worth nothing from here. Cancelling twice is no error.
+
+    Raises NotFound, TrialFinished.
+    """
+    with database.writing() as tx:
+        study = studies.required(tx, name, lock=True)
+        trial = studies.required_trial(tx, study, number)
+        now = tx.now()
+        if trial.state == "cancelled":
+            return answers.trial(name, trial)
+        if trial.state in TERMINAL:
+            raise TrialFinished(f"Trial {number} is {trial.state} already; it cannot be cancelled.")
+        seq = study_rows.next_seq(tx, study.id)
+        row = trials.update(tx, trial.id, **studies.cancelled(trial.fence, seq, now))
+        events.insert(tx, study.id, "cancelled", now, number, was=trial.state)
+        studies.complete_if_done(tx, study, now)
+        return answers.trial(name, row)
+
+
+def metrics(
+    database: Database, name: str, number: int, page_size: int, page_token: str | None
+) -> messages.Page[messages.ReportedMetrics]:
+    """The curve of the trial's latest run, in the order of its steps."""
+    after = after_of(page_token)
+    with database.reading() as tx:
+        study = studies.required(tx, name)
+        trial = studies.required_trial(tx, study, number)
+        rows = reports.of_trial(tx, trial.id, after, page_size + 1)
+    return page_of([answers.reported(row) for row in rows], page_size, [row.step for row in rows])
+
+
+def export(database: Database, name: str, which: Listing, form: str) -> Iterator[str]:
+    """All trials as csv or ndjson, a page of rows a transaction, so that a slow reader holds no snapshot."""
+    with database.reading() as tx:
+        study = studies.required(tx, name)
+        columns = [f"params.{p}" for p in study.space] + [f"metrics.{m}" for m in trials.metric_names(tx, study.id)]
+    return _export(database, study, which, form, columns)
+
+
+def _export(database: Database, study: StudyRow, which: Listing, form: str, columns: list[str]) -> Iterator[str]:
+    plain = [
+        "number",
+        "state",
+        "value",
+        "seed",
+        "attempt",
+        "worker",
+        "step",
+        "created_at",
+        "started_at",
+        "finished_at",
+    ]
+    if form == "csv":
+        yield _csv([*plain, *columns])
+    offset = 0
+    while True:
+        with database.reading() as tx:
+            rows = trials.page(tx, study.id, which, offset, EXPORT_PAGE)
+        items = [answers.trial(study.name, row).model_dump(mode="json") for row in rows]
+        if form == "csv":
+            yield "".join(_csv([*(item[name] for name in plain), *(_cell(item, c) for c in columns)]) for item in items)
+        else:
+            yield "".join(json.dumps(item, allow_nan=False) + "\n" for item in items)
+        if len(rows) < EXPORT_PAGE:
+            return
+        offset += EXPORT_PAGE
+
+
+def _cell(item: dict[str, Any], column: str) -> Any:
+    group, _, name = column.partition(".")
+    value = item[group].get(name)
+    return json.dumps(value) if isinstance(value, bool | list) else value
+
+
+def _csv(cells: list[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(["" if cell is None else cell for cell in cells])
+    return text.getvalue()

@@ -1,0 +1,82 @@
+"""`sturgeon serve`: checks what must hold before a server listens, then runs uvicorn."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+
+import structlog
+import uvicorn
+
+from server.app import create_app
+from server.settings import LOOPBACK, Settings
+from server.store.engine import Database
+from server.store.schema import migrate, require_newest
+from sturgeon.errors import SturgeonError
+
+GRACE_S = 5
+"""How long a stopping server waits for open requests (long polls end within it)."""
+
+
+def serve(settings: Settings) -> None:
+    """Run a server until it is stopped. Raises SturgeonError when it may not or cannot start."""
+    if settings.shared_token() is None and settings.host not in LOOPBACK:
+        raise SturgeonError(
+            f"A server on {settings.host} can be reached by others, so it needs a token: set STURGEON_TOKEN or "
+            "STURGEON_TOKEN_FILE, or listen on 127.0.0.1."
+        )
+    address = settings.database_address()
+    if address.startswith("sqlite"):
+        migrate(address)
+    else:
+        database = Database(address, connections=1)
+        try:
+            require_newest(database)
+        finally:
+            database.dispose()
+    _log_as_json()
+    listener = _listen(settings.host, settings.port)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False
+    )
+    host, port = listener.getsockname()[:2]
+    where = f"[{host}]" if ":" in host else host
+    structlog.get_logger().info(
+        "listening",
+        url=f"http://{where}:{port}",
+        database=app.state.database.name,
+        docs=f"http://{where}:{port}/docs",
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        hint = "; is another server running there? Choose another with --port" if error.errno == 98 else ""
+        raise SturgeonError(f"Cannot listen on {host}:{port}: {error.strerror}{hint}.") from None
+
+
+def _log_as_json() -> None:
+    """One JSON object a line on stderr; uvicorn's own lines too."""
+    processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*processors, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processor=structlog.processors.JSONRenderer(), foreign_pre_chain=processors
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,0 +1,66 @@
+"""What a server can be told: STURGEON_* in the environment, or the options of `sturgeon serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sturgeon.errors import SturgeonError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Settings(BaseSettings):
+    """Every setting has a default that suits one person on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="STURGEON_", extra="ignore")
+
+    database_url: str = Field("sqlite:///sturgeon.db", description="sqlite:///FILE or postgresql://USER@HOST/NAME")
+    database_password_file: Path | None = Field(None, description="A file with the database user's password.")
+    checkpoints: Path = Field(Path("sturgeon-checkpoints"), description="The folder that keeps checkpoints.")
+    host: str = Field("127.0.0.1", description="The address to listen on; another than loopback needs a token.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="The port to listen on.")
+    token: SecretStr | None = Field(None, description="The shared bearer token.")
+    token_file: Path | None = Field(None, description="A file with the shared bearer token.")
+    lease_s: Annotated[float, Field(ge=0.5, le=3600)] = Field(30.0, description="A worker's lease, in seconds.")
+    reap_every_s: Annotated[float, Field(gt=0, le=600)] = Field(5.0, description="Seconds between two reapings.")
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Attempts before a trial is failed.")
+    threads: Annotated[int, Field(ge=1, le=1000)] = Field(40, description="Request threads, and database connections.")
+    max_body_mb: Annotated[float, Field(gt=0, le=10_000)] = Field(8.0, description="The largest JSON body, in MB.")
+    max_checkpoint_mb: Annotated[float, Field(gt=0, le=100_000)] = Field(
+        512.0, description="The largest checkpoint, in MB."
+    )
+
+    def shared_token(self) -> str | None:
+        """The token from the setting or its file; None when there is none.
+
+        Raises SturgeonError when the file cannot be read, is empty, or both are given.
+        """
+        if self.token_file is None:
+            return self.token.get_secret_value() or None if self.token else None
+        if self.token is not None:
+            raise SturgeonError("Give the token or the token file, not both.")
+        return _secret(self.token_file, "token")
+
+    def database_address(self) -> str:
+        """The database's URL, with the password from its file where there is one."""
+        if self.database_password_file is None:
+            return self.database_url
+        parts = urlsplit(self.database_url)
+        password = quote(_secret(self.database_password_file, "database password"), safe="")
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=f"{parts.username or 'postgres'}:{password}@{host}"))
+
+
+def _secret(file: Path, what: str) -> str:
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SturgeonError(f"The {what} file {file} cannot be read: {error}.") from None
+    if not text:
+        raise SturgeonError(f"The {what} file {file} is empty.")
+    return text

@@ -1,0 +1,37 @@
+"""A copy of a live SQLite database by SQLite's own backup API: consistent, while the server goes on."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from sturgeon.errors import SturgeonError
+
+
+def backup(database_url: str, file: Path) -> None:
+    """Write a consistent copy to `file`, which must not exist.
+
+    Raises SturgeonError when it exists, the database does not, or the database is PostgreSQL.
+    """
+    address = sa.make_url(database_url)
+    if address.get_backend_name() != "sqlite":
+        raise SturgeonError("`sturgeon backup` copies SQLite files; for PostgreSQL use pg_dump.")
+    source = Path(address.database or "")
+    if not source.is_file():
+        raise SturgeonError(f"There is no database file {source}.")
+    if file.exists():
+        raise SturgeonError(f"{file} exists already; choose another name.")
+    if not file.parent.is_dir():
+        raise SturgeonError(f"There is no folder {file.parent}.")
+    beside = file.with_name(file.name + ".torn")
+    try:
+        reading = f"{source.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(reading, uri=True)) as live, closing(sqlite3.connect(beside)) as copy:
+            live.backup(copy)
+        beside.rename(file)
+    except (OSError, sqlite3.Error) as error:
+        beside.unlink(missing_ok=True)
+        raise SturgeonError(f"The backup failed: {error}.") from None

@@ -1,0 +1,56 @@
+"""SQL on checkpoints: which blob is a trial's state at which step. The blobs themselves are in `blobs.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from server.store.engine import Transaction
+from server.store.tables import checkpoints, trials
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """A row of `checkpoints`."""
+
+    id: int
+    trial_id: int
+    step: int
+    epoch: float | None
+    value: float | None
+    sha256: str
+    size: int
+    created_at: int
+
+
+def of_trial(tx: Transaction, trial_id: int) -> list[CheckpointRow]:
+    """The trial's checkpoints in the order of their steps."""
+    statement = sa.select(checkpoints).where(checkpoints.c.trial_id == trial_id).order_by(checkpoints.c.step)
+    return [CheckpointRow(**row._mapping) for row in tx.execute(statement)]
+
+
+def replace(tx: Transaction, values: dict[str, Any]) -> CheckpointRow:
+    """The checkpoint of that step, instead of the one that stood there (a run that started again)."""
+    here = sa.and_(checkpoints.c.trial_id == values["trial_id"], checkpoints.c.step == values["step"])
+    tx.execute(checkpoints.delete().where(here))
+    row = tx.execute(checkpoints.insert().values(values).returning(checkpoints)).one()
+    return CheckpointRow(**row._mapping)
+
+
+def delete(tx: Transaction, ids: Iterable[int]) -> None:
+    tx.execute(checkpoints.delete().where(checkpoints.c.id.in_(list(ids))))
+
+
+def of_study(tx: Transaction, study_id: int) -> list[str]:
+    """The hashes of all checkpoints of the study."""
+    statement = sa.select(checkpoints.c.sha256).join(trials, trials.c.id == checkpoints.c.trial_id)
+    return list(tx.execute(statement.where(trials.c.study_id == study_id).distinct()).scalars())
+
+
+def referenced(tx: Transaction, hashes: Sequence[str]) -> set[str]:
+    """Which of these hashes some checkpoint still names."""
+    statement = sa.select(checkpoints.c.sha256).where(checkpoints.c.sha256.in_(list(hashes))).distinct()
+    return set(tx.execute(statement).scalars())

@@ -1,0 +1,169 @@
+"""Connections and transactions: `reading()` may not write, `writing()` holds the right to write from its start.
+
+The clock is the database's own, so that all servers agree; tests pass a fake one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, CursorResult, Engine
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from sturgeon.errors import SturgeonError, Unavailable
+
+
+class Transaction:
+    """One transaction. The store's functions take it; only `reading()` and `writing()` begin and end one."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self.connection = connection
+        self._clock = clock
+        self.keeps = True
+
+    def rollback_at_end(self) -> None:
+        """Nothing of this transaction shall stay; the block goes on to its end."""
+        self.keeps = False
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.connection.dialect.name == "sqlite"
+
+    def execute(self, statement: sa.Executable, rows: Any = None) -> CursorResult[*tuple[Any, ...]]:
+        result = self.connection.execute(statement, rows)
+        assert isinstance(result, CursorResult)
+        return result
+
+    def insert_new(self, table: sa.Table, key: str) -> Any:
+        """An INSERT that does nothing where `key` exists (both databases have it, each in its own dialect)."""
+        make = sqlite.insert if self.is_sqlite else postgresql.insert
+        return make(table).on_conflict_do_nothing(index_elements=[key])
+
+    def now(self) -> int:
+        """Microseconds since 1970 UTC. Call it once, after the transaction's first lock, and pass it on."""
+        return self._clock(self)
+
+
+Clock = Callable[[Transaction], int]
+
+
+def database_clock(tx: Transaction) -> int:
+    """The database's clock in microseconds (SQLite 3.40 has no unixepoch('subsec'))."""
+    if tx.is_sqlite:
+        days = tx.execute(sa.text("SELECT julianday('now')")).scalar_one()
+        return int((days - 2440587.5) * 86_400_000_000)
+    return int(tx.execute(sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")).scalar_one())
+
+
+class Database:
+    """A database and its clock. `name` is the address without its password, for messages."""
+
+    def __init__(self, url: str, *, connections: int = 40, clock: Clock = database_clock) -> None:
+        self.engine = _engine(url, connections)
+        self.clock = clock
+        self.name = self.engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """One consistent snapshot that may not write."""
+        with self._transaction(write=False) as tx:
+            yield tx
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """Commits at the end of the block, rolls back when it raises."""
+        with self._transaction(write=True) as tx:
+            yield tx
+
+    @contextmanager
+    def _transaction(self, *, write: bool) -> Iterator[Transaction]:
+        options: dict[str, Any] = {"write": write}
+        if self.engine.dialect.name == "postgresql" and not write:
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with _database_errors(), self.engine.connect() as connection:
+            connection = connection.execution_options(**options)
+            with connection.begin() as begun:
+                tx = Transaction(connection, self.clock)
+                yield tx
+                if not tx.keeps:
+                    begun.rollback()
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    """A database that is away, locked or full is a 503 that says to try again; a mistake of ours stays one."""
+    try:
+        yield
+    except sa.exc.TimeoutError:
+        raise Unavailable("All database connections are busy; try again in a moment.") from None
+    except DBAPIError as error:
+        if error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+            reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no connection"
+            raise Unavailable(f"The database cannot do this just now ({reason}); try again in a moment.") from error
+        raise
+
+
+def _engine(url: str, connections: int) -> Engine:
+    try:
+        address = sa.make_url(url)
+    except ArgumentError:
+        raise SturgeonError("The database URL must look like sqlite:///FILE or postgresql://USER@HOST/NAME.") from None
+    if address.get_backend_name() == "sqlite":
+        if not address.database or address.database == ":memory:":
+            raise SturgeonError("SQLite needs a file: write sqlite:///FILE.")
+        # The pool class is named since SQLAlchemy's choice for SQLite depends on the kind of file.
+        engine = sa.create_engine(address, poolclass=sa.QueuePool, pool_size=connections, max_overflow=0)
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if address.get_backend_name() != "postgresql":
+        raise SturgeonError(
+            "Sturgeon keeps its studies in SQLite or PostgreSQL: sqlite:///FILE or postgresql://USER@HOST/NAME."
+        )
+    return sa.create_engine(
+        address.set(drivername="postgresql+psycopg"),
+        pool_size=connections,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "application_name": "sturgeon"},
+    )
+
+
+def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # so that the begin event, not the driver, begins
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 5000")
+    _retry_while_locked(lambda: cursor.execute("PRAGMA journal_mode = WAL"))
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _retry_while_locked(step: Callable[[], Any]) -> None:
+    """Entering WAL does not wait for busy_timeout: two processes that start at once need this."""
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            step()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # IMMEDIATE takes the write lock at once: a transaction that read first and wrote later would fail as busy.
+    write = connection.get_execution_options().get("write", True)
+    connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,137 @@
+"""SQL on leases: handing queued trials out, renewing, finding expired ones.
+
+Every hand-out raises the trial's fence by one; whoever writes for a trial names the fence in the WHERE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from server.store.engine import Transaction
+from server.store.tables import studies, trials
+from server.store.trials import TrialRow
+from sturgeon.states import UNFINISHED
+
+
+def hand_out_queued(
+    tx: Transaction, study_id: int | None, count: int, worker: str, lease_us: int, now: int
+) -> list[TrialRow]:
+    """Lease up to `count` queued trials of active studies, the oldest first; of one study, or of all with a task."""
+    wanted = (
+        sa.select(trials.c.id)
+        .join(studies, studies.c.id == trials.c.study_id)
+        .where(trials.c.state == "queued", studies.c.state == "active")
+        .order_by(trials.c.study_id, trials.c.number)
+        .limit(count)
+        # Two hand-outs at once take different rows and do not wait for each other. (SQLite has no such clause:
+        # there the write transaction keeps the others out.)
+        .with_for_update(of=trials, skip_locked=True)
+    )
+    wanted = wanted.where(trials.c.study_id == study_id) if study_id else wanted.where(_for_workers())
+    # Materialized: else PostgreSQL may run the subselect again for each row, and lock more than `count`.
+    chosen = wanted.cte("chosen").prefix_with("MATERIALIZED")
+    statement = (
+        trials.update()
+        .where(trials.c.id.in_(sa.select(chosen.c.id)))
+        .values(
+            state="running",
+            fence=trials.c.fence + 1,
+            worker=worker,
+            lease_us=lease_us,
+            lease_until=now + lease_us,
+            reported=False,
+            started_at=sa.func.coalesce(trials.c.started_at, now),
+        )
+        .returning(trials)
+    )
+    # What RETURNING gives has no order.
+    return sorted((TrialRow(**row._mapping) for row in tx.execute(statement)), key=lambda t: (t.study_id, t.number))
+
+
+def _for_workers() -> sa.ColumnElement[bool]:
+    return studies.c.task.is_not(sa.null())
+
+
+def queued_for_workers(tx: Transaction) -> int:
+    """How many queued trials a worker could get."""
+    statement = (
+        sa.select(sa.func.count())
+        .select_from(trials)
+        .join(studies, studies.c.id == trials.c.study_id)
+        .where(trials.c.state == "queued", studies.c.state == "active", _for_workers())
+    )
+    return int(tx.execute(statement).scalar_one())
+
+
+def held(fence: int) -> sa.ColumnElement[bool]:
+    """The trial is under this fence: running, or its lease ran out and nobody took it (`lease_until` stays then)."""
+    return sa.and_(trials.c.fence == fence, trials.c.state.in_(UNFINISHED), trials.c.lease_until.is_not(None))
+
+
+def renew(tx: Transaction, trial_id: int, fence: int, now: int, **values: Any) -> TrialRow | None:
+    """Extend the lease, reviving one that ran out but was not taken; None when it is lost."""
+    statement = (
+        trials.update()
+        .where(trials.c.id == trial_id, held(fence))
+        .values(state="running", lease_until=now + trials.c.lease_us, **values)
+        .returning(trials)
+    )
+    row = tx.execute(statement).one_or_none()
+    return None if row is None else TrialRow(**row._mapping)
+
+
+def end(tx: Transaction, trial_id: int, fence: int, **values: Any) -> TrialRow | None:
+    """Write what the lease's holder said at its end; None when the lease is lost."""
+    statement = trials.update().where(trials.c.id == trial_id, held(fence)).values(**values).returning(trials)
+    row = tx.execute(statement).one_or_none()
+    return None if row is None else TrialRow(**row._mapping)
+
+
+def find(tx: Transaction, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], TrialRow]:
+    """(study name, number) -> trial, for many at once, their rows locked in the order of their ids."""
+    names = {name for name, _ in wanted}
+    statement = (
+        sa.select(studies.c.name.label("study"), *trials.c)
+        .join(studies, studies.c.id == trials.c.study_id)
+        .where(studies.c.name.in_(names), trials.c.number.in_({number for _, number in wanted}))
+        .order_by(trials.c.id)
+        .with_for_update(of=trials)
+    )
+    found = {}
+    for row in tx.execute(statement):
+        fields = dict(row._mapping)
+        found[fields.pop("study"), row.number] = TrialRow(**fields)
+    return found
+
+
+def studies_with_expired(tx: Transaction, now: int) -> list[str]:
+    """Names of the studies that have trials whose lease ran out."""
+    statement = (
+        sa.select(studies.c.name)
+        .join(trials, studies.c.id == trials.c.study_id)
+        .where(trials.c.state == "running", trials.c.lease_until < now)
+        .distinct()
+    )
+    return sorted(tx.execute(statement).scalars())
+
+
+def expired(tx: Transaction, study_id: int, now: int) -> list[TrialRow]:
+    statement = (
+        sa.select(trials)
+        .where(trials.c.study_id == study_id, trials.c.state == "running", trials.c.lease_until < now)
+        .order_by(trials.c.number)
+        .with_for_update()
+    )
+    return [TrialRow(**row._mapping) for row in tx.execute(statement)]
+
+
+def running_by_worker(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
+    statement = (
+        sa.select(trials.c.worker, sa.func.count())
+        .where(trials.c.state == "running", trials.c.worker.in_(list(names)))
+        .group_by(trials.c.worker)
+    )
+    return dict(tx.execute(statement).tuples().all())

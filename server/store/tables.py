@@ -1,0 +1,176 @@
+"""The tables. Times are microseconds since 1970 UTC; JSON is kept for what no query filters."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+metadata: Final = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# SQLite numbers rows by itself in an INTEGER key only.
+_Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _study_id() -> sa.Column[int]:
+    return sa.Column("study_id", _Key, sa.ForeignKey("studies.id", ondelete="CASCADE"), nullable=False)
+
+
+def _trial_id() -> sa.Column[int]:
+    return sa.Column("trial_id", _Key, sa.ForeignKey("trials.id", ondelete="CASCADE"), nullable=False)
+
+
+studies: Final = sa.Table(
+    "studies",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("mode", sa.Text, nullable=False),
+    sa.Column("metric", sa.Text, nullable=False),
+    sa.Column("direction", sa.Text, nullable=False),
+    sa.Column("reduce", sa.Text, nullable=False),
+    sa.Column("space", sa.JSON, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("sampler", sa.Text, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("pruning", sa.JSON, nullable=False),
+    sa.Column("max_trials", sa.Integer, nullable=False),
+    sa.Column("task", sa.JSON(none_as_null=True)),
+    # The study's sequence: raised, and so locked, first in each transaction that changes what a sampler may see.
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("next_number", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+trials: Final = sa.Table(
+    "trials",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    _study_id(),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("mode", sa.Text, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("point", sa.JSON, nullable=False),  # the trial's u, one number in [0, 1] a searched parameter
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("lease_until", sa.BigInteger),  # null: nobody may come back to it
+    sa.Column("lease_us", sa.BigInteger),
+    sa.Column("reported", sa.Boolean, nullable=False),  # a report came since the last hand-out
+    sa.Column("worker", sa.Text),
+    sa.Column("value", sa.Double),
+    sa.Column("metrics", sa.JSON, nullable=False),
+    sa.Column("step", sa.BigInteger),
+    sa.Column("place", sa.Text),
+    sa.Column("error", sa.Text),
+    # How the parameters were drawn; replay re-derives them from these.
+    sa.Column("sampler", sa.Text),
+    sa.Column("basis_seq", sa.BigInteger, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("drawn", sa.JSON, nullable=False),
+    sa.Column("left_seq", sa.BigInteger),
+    sa.Column("parent_number", sa.Integer),
+    sa.Column("parent_step", sa.BigInteger),
+    sa.Column("invalid_reason", sa.Text),
+    sa.Column("invalid_at", sa.BigInteger),
+    sa.Column("invalid_seq", sa.BigInteger),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.BigInteger),
+    sa.Column("finished_at", sa.BigInteger),
+    sa.UniqueConstraint("study_id", "number"),
+    sa.Index(None, "study_id", "left_seq"),
+    sa.Index(None, "state", "lease_until"),
+    sa.Index(None, "worker"),
+)
+
+# A trial that left (failed, cancelled) and was requeued: between the two it was absent for the samplers.
+absences: Final = sa.Table(
+    "absences",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    _trial_id(),
+    sa.Column("left_seq", sa.BigInteger, nullable=False),
+    sa.Column("back_seq", sa.BigInteger, nullable=False),
+    sa.Index(None, "trial_id"),
+)
+
+reports: Final = sa.Table(
+    "reports",
+    metadata,
+    sa.Column("trial_id", _Key, sa.ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("fence", sa.Integer, primary_key=True),  # a run that starts again reports its steps again
+    sa.Column("step", sa.BigInteger, primary_key=True),
+    sa.Column("epoch", sa.Double),
+    sa.Column("metrics", sa.JSON, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+
+late_results: Final = sa.Table(
+    "late_results",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    _study_id(),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Index(None, "study_id", "id"),
+)
+
+checkpoints: Final = sa.Table(
+    "checkpoints",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    _trial_id(),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("epoch", sa.Double),
+    sa.Column("value", sa.Double),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("trial_id", "step"),
+    sa.Index(None, "sha256"),
+)
+
+events: Final = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    _study_id(),
+    sa.Column("number", sa.Integer),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Index(None, "study_id", "id"),
+)
+
+workers: Final = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("slots", sa.Integer, nullable=False),
+    sa.Column("drain", sa.Boolean, nullable=False),
+    sa.Column("first_seen_at", sa.BigInteger, nullable=False),
+    sa.Column("last_seen_at", sa.BigInteger, nullable=False),
+)
+
+idempotency_keys: Final = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("request_sha256", sa.Text, nullable=False),
+    sa.Column("answer", sa.JSON, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Index(None, "at"),
+)

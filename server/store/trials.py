@@ -1,0 +1,167 @@
+"""SQL on trials: reading them, and what happens to one outside of its lease (leases are in `leases.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from server.store.engine import Transaction
+from server.store.tables import absences, trials
+from sturgeon.states import UNFINISHED
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """A row of `trials`."""
+
+    id: int
+    study_id: int
+    number: int
+    state: Any
+    mode: Any
+    params: dict[str, Any]
+    point: list[float]
+    seed: int
+    attempt: int
+    fence: int
+    lease_until: int | None
+    lease_us: int | None
+    reported: bool
+    worker: str | None
+    value: float | None
+    metrics: dict[str, float | None]
+    step: int | None
+    place: str | None
+    error: str | None
+    sampler: str | None
+    basis_seq: int
+    revision: int
+    drawn: dict[str, Any]
+    left_seq: int | None
+    parent_number: int | None
+    parent_step: int | None
+    invalid_reason: str | None
+    invalid_at: int | None
+    invalid_seq: int | None
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+
+
+SORTS: Final = {"number": trials.c.number, "value": trials.c.value, "finished_at": trials.c.finished_at}
+
+
+def insert(tx: Transaction, rows: Sequence[dict[str, Any]]) -> list[TrialRow]:
+    """The new trials, ordered by number."""
+    found = tx.execute(trials.insert().values(list(rows)).returning(trials))
+    return sorted((TrialRow(**row._mapping) for row in found), key=lambda t: t.number)
+
+
+def find(tx: Transaction, study_id: int, number: int) -> TrialRow | None:
+    statement = sa.select(trials).where(trials.c.study_id == study_id, trials.c.number == number)
+    row = tx.execute(statement).one_or_none()
+    return None if row is None else TrialRow(**row._mapping)
+
+
+def lock(tx: Transaction, study_id: int, number: int) -> TrialRow | None:
+    """The trial, its row locked to the end of the transaction."""
+    statement = sa.select(trials).where(trials.c.study_id == study_id, trials.c.number == number)
+    row = tx.execute(statement.with_for_update()).one_or_none()
+    return None if row is None else TrialRow(**row._mapping)
+
+
+def update(tx: Transaction, trial_id: int, **values: Any) -> TrialRow:
+    statement = trials.update().where(trials.c.id == trial_id).values(**values).returning(trials)
+    return TrialRow(**tx.execute(statement).one()._mapping)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Which trials a list shows, and in which order."""
+
+    state: str | None = None
+    invalid: bool | None = None
+    sort: str = "number"
+    descending: bool = False
+
+
+def page(tx: Transaction, study_id: int, listing: Listing, offset: int, size: int) -> list[TrialRow]:
+    statement = _listed(study_id, listing).offset(offset).limit(size)
+    return [TrialRow(**row._mapping) for row in tx.execute(statement)]
+
+
+def _listed(study_id: int, listing: Listing) -> sa.Select[Any]:
+    statement = sa.select(trials).where(trials.c.study_id == study_id)
+    if listing.state is not None:
+        statement = statement.where(trials.c.state == listing.state)
+    if listing.invalid is not None:
+        statement = statement.where(trials.c.invalid_reason.is_not(None) == listing.invalid)
+    column = SORTS[listing.sort]
+    order = column.desc() if listing.descending else column.asc()
+    return statement.order_by(order.nulls_last(), trials.c.number)
+
+
+def best(tx: Transaction, study_id: int, direction: str, k: int) -> list[TrialRow]:
+    """The `k` best complete trials that are not invalid; the earlier of two equals first."""
+    order = trials.c.value.asc() if direction == "minimize" else trials.c.value.desc()
+    statement = (
+        sa.select(trials)
+        .where(
+            trials.c.study_id == study_id,
+            trials.c.state == "complete",
+            trials.c.value.is_not(None),
+            trials.c.invalid_reason.is_(None),
+        )
+        .order_by(order, trials.c.number)
+        .limit(k)
+    )
+    return [TrialRow(**row._mapping) for row in tx.execute(statement)]
+
+
+def unfinished(tx: Transaction, study_id: int) -> list[TrialRow]:
+    statement = sa.select(trials).where(trials.c.study_id == study_id, trials.c.state.in_(UNFINISHED))
+    return [TrialRow(**row._mapping) for row in tx.execute(statement.order_by(trials.c.number))]
+
+
+def any_unfinished(tx: Transaction, study_id: int) -> bool:
+    statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.state.in_(UNFINISHED)).limit(1)
+    return tx.execute(statement).first() is not None
+
+
+def history(tx: Transaction, study_id: int, basis: int, below: int) -> tuple[list[TrialRow], list[TrialRow]]:
+    """What a sampler may see at `basis`: (finished in the order in which they finished, running numbers < below).
+
+    Failed and cancelled trials are in neither; a requeued one was absent between its leaving and its return.
+    """
+    away = sa.exists().where(
+        absences.c.trial_id == trials.c.id, absences.c.left_seq <= basis, absences.c.back_seq > basis
+    )
+    left = sa.and_(trials.c.left_seq.is_not(None), trials.c.left_seq <= basis)
+    valid = sa.or_(trials.c.invalid_seq.is_(None), trials.c.invalid_seq > basis)
+    told = trials.c.state.in_(("complete", "pruned", "diverged"))
+    of_study = sa.select(trials).where(trials.c.study_id == study_id)
+    finished = tx.execute(of_study.where(left, told, valid).order_by(trials.c.left_seq))
+    running = tx.execute(
+        of_study.where(sa.not_(left), sa.not_(away), trials.c.number < below).order_by(trials.c.number)
+    )
+    return [TrialRow(**r._mapping) for r in finished], [TrialRow(**r._mapping) for r in running]
+
+
+def record_absence(tx: Transaction, trial_id: int, left_seq: int, back_seq: int) -> None:
+    tx.execute(absences.insert().values(trial_id=trial_id, left_seq=left_seq, back_seq=back_seq))
+
+
+def metric_names(tx: Transaction, study_id: int) -> list[str]:
+    """Every metric that a trial of the study was told, sorted."""
+    names: set[str] = set()
+    for (metrics,) in tx.execute(sa.select(trials.c.metrics).where(trials.c.study_id == study_id)):
+        names.update(metrics)
+    return sorted(names)
+
+
+def count_by_state(tx: Transaction) -> dict[str, int]:
+    statement = sa.select(trials.c.state, sa.func.count()).group_by(trials.c.state)
+    return dict(tx.execute(statement).tuples().all())
