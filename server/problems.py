@@ -116,9 +116,10 @@ def _real_parts(path: list[Any], body: Any) -> list[str]:
     parts: list[str] = []
     here = body
     for i, part in enumerate(path):
-        if (isinstance(here, dict) and part in here) or (isinstance(here, list) and isinstance(part, int) and part < len(here)):
+        try:
             here = here[part]
-        elif i < len(path) - 1 or part == "[key]":
-            continue
+        except (LookupError, TypeError):
+            if i < len(path) - 1 or part == "[key]":
+                continue
         parts.append(str(part)[:64])
     return parts
