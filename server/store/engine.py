@@ -57,8 +57,8 @@ Clock = Callable[[Transaction], int]
 def database_clock(tx: Transaction) -> int:
     """The database's clock in microseconds (SQLite 3.40 has no unixepoch('subsec'))."""
     if tx.is_sqlite:
-        days = tx.execute(sa.text("SELECT julianday('now')")).scalar_one()
-        return int(round((days - 2440587.5) * 86_400_000)) * 1000  # SQLite's clock has milliseconds
+        days: float = tx.execute(sa.text("SELECT julianday('now')")).scalar_one()
+        return round((days - 2440587.5) * 86_400_000) * 1000  # SQLite's clock has milliseconds
     return int(tx.execute(sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")).scalar_one())
 
 
