@@ -1,0 +1,77 @@
+"""What runs in a trial's own process: the task, and an ear for the daemon."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+from worker.pipe import End, Job, Origins, Progress, Steer
+
+TASKS: Final = {"train": "worker.tasks.train"}
+ORPHANED: Final = 70
+
+
+def main(pipe: Connection, job: Job) -> None:
+    """Run one trial; its Progress and End go into the pipe. Ends at once when the daemon is gone."""
+    # Ctrl-C and systemd's stop reach every process; the daemon alone decides what becomes of its children.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ear = _Ear(pipe)
+    ear.start()
+    try:
+        for message in _run(job, ear):
+            pipe.send(message)
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(ORPHANED)
+    except Exception as error:
+        pipe.send(End("failed", error=_paragraph(error)))
+
+
+def _run(job: Job, ear: _Ear) -> Iterable[Progress | End]:
+    kind = job.task.get("kind")
+    if kind not in TASKS:
+        return [End("failed", error=f"This worker cannot run tasks of kind {kind!r}, only: {', '.join(TASKS)}.")]
+    run: Callable[[Job, Callable[[], Steer]], Iterable[Progress | End]]
+    run = importlib.import_module(TASKS[kind]).run
+    return run(job, ear.desired)
+
+
+def tell_origins(pipe: Connection) -> None:
+    """Say where this process would find the trainer, and whether it was there before the fork."""
+    found = importlib.util.find_spec("trainer")
+    pipe.send(Origins(found.origin if found else None, loaded=set(TASKS.values()) <= set(sys.modules)))
+
+
+class _Ear(threading.Thread):
+    """Hears what the daemon desires; when the daemon is gone the pipe ends, and with it this process."""
+
+    def __init__(self, pipe: Connection) -> None:
+        super().__init__(name="ear", daemon=True)
+        self._pipe = pipe
+        self._desired = Steer()
+
+    def desired(self) -> Steer:
+        return self._desired
+
+    def run(self) -> None:
+        while True:
+            try:
+                self._desired = self._pipe.recv()
+            except (EOFError, OSError):
+                os._exit(ORPHANED)
+
+
+def _paragraph(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    file = Path(frame.filename)
+    told = f"{type(error).__name__} in {file.parent.name}/{file.name}, line {frame.lineno}: {error}"
+    return told[:2000].replace("\0", "").encode(errors="replace").decode()

@@ -1,0 +1,141 @@
+"""Child processes: one for each trial that runs, forked from a process that has the trainer loaded."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import connection, forkserver
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from sturgeon.errors import SturgeonError
+from worker import child
+from worker.pipe import End, Job, Origins, Progress, Steer
+
+OURS: Final = Path(__file__).resolve().parents[1]
+ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+PRELOADED: Final = ("worker.child", *child.TASKS.values(), "sklearn.datasets")
+
+_context = multiprocessing.get_context("forkserver")
+_bookkeeping = threading.Lock()  # multiprocessing's own, when processes start and end in several threads
+
+
+def start_fork_server() -> None:
+    """Start the process that forks the children, and check that they get our trainer; in the main thread.
+
+    Raises:
+        SturgeonError: another package of the name `trainer` is in the way.
+    """
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    # A user's own trainer.py in the current folder must not be taken for ours.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    if Path(sysconfig.get_path("purelib")) != OURS:
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OURS), os.environ.get("PYTHONPATH")]))
+    _context.set_forkserver_preload(list(PRELOADED))
+    with _stop_signals_ignored():
+        forkserver.ensure_running()
+    _check_origins()
+
+
+def _check_origins() -> None:
+    pipe, theirs = _context.Pipe()
+    process = _start(child.tell_origins, theirs)
+    try:
+        told: Origins = pipe.recv()
+    except (EOFError, OSError):
+        raise SturgeonError("The worker cannot start child processes; the lines above say why.") from None
+    finally:
+        pipe.close()
+        process.join()
+    if told.trainer is None or Path(told.trainer).resolve().parents[1] != OURS:
+        raise SturgeonError(
+            f"Another package named trainer is in the way: {told.trainer}. "
+            "Take its folder out of PYTHONPATH, or start the worker elsewhere."
+        )
+    if not told.loaded:
+        raise SturgeonError("The trainer could not be loaded; `python -c 'import worker.tasks.train'` says why.")
+
+
+class Child:
+    """A trial's process. `messages` is for one thread; the other methods are for any."""
+
+    def __init__(self, job: Job) -> None:
+        self._pipe, theirs = _context.Pipe()
+        self._process = _start(child.main, theirs, job)
+
+    @property
+    def pid(self) -> int:
+        return int(self._process.pid)
+
+    def messages(self) -> Iterator[Progress | End]:
+        """What the child says, until it has ended. The last is an End: the child's own, or how it died."""
+        end = None
+        while end is None:
+            try:
+                message = self._pipe.recv()
+            except (EOFError, OSError):
+                break
+            end = message if isinstance(message, End) else None
+            yield message
+        connection.wait([self._process.sentinel])
+        with _bookkeeping:
+            self._process.join()
+        if end is None:
+            yield End("failed", error=_death(self._process.exitcode))
+
+    def steer(self, wish: Steer) -> None:
+        """What is desired from now on; in vain when the child has ended."""
+        with suppress(OSError):
+            self._pipe.send(wish)
+
+    def kill(self) -> None:
+        """End it now. `messages` then ends soon."""
+        self._process.kill()
+
+
+def _start(target: Callable[..., None], theirs: Any, *args: Any) -> Any:
+    process = _context.Process(target=target, args=(theirs, *args), name="trial")
+    with _bookkeeping, _nameless_main():
+        process.start()
+    theirs.close()
+    return process
+
+
+def _death(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
+        return f"The process of this trial was killed by {name}{hint}."
+    return f"The process of this trial ended with exit code {code} before it was done."
+
+
+@contextmanager
+def _nameless_main() -> Iterator[None]:
+    """multiprocessing runs the main script again in each child; ours is a command line, slow to import."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _stop_signals_ignored() -> Iterator[None]:
+    """An ignored signal stays ignored in a new process: Ctrl-C and systemd's stop spare the fork server."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,224 @@
+"""A leased trial from hand-out to tell: its child trains, two threads bring what it says to the server.
+
+One thread reads the child's pipe, so that the child never waits; the other delivers in order, however long the
+server is away. Only three things end a run early: the server says that the lease is lost, the daemon wants to
+end, or the token is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, Literal, TypeVar
+
+from sturgeon import messages as m
+from sturgeon.client import Client
+from sturgeon.errors import (
+    Conflict,
+    InternalError,
+    NotFound,
+    Problem,
+    ReportConflict,
+    ServerUnreachable,
+    SturgeonError,
+    Unauthorized,
+)
+from worker.logs import Log
+from worker.pipe import End, Progress, SavedCheckpoint, Steer
+from worker.runner import Child
+
+T = TypeVar("T")
+Outcome = Literal["told", "lost", "released"]
+
+REPORT_EVERY_S: Final = 0.2
+MOST_REPORTS: Final = 1000
+AFTER_A_FAULT_S: Final = 5.0
+RELEASE_PATIENCE_S: Final = 3.0
+
+
+class Interrupted(Exception):
+    """The run shall end before its time."""
+
+
+class RunningTrial:
+    """Runs a lease in a child. `ended` is called once, from another thread; with the error that ends the worker."""
+
+    def __init__(
+        self,
+        lease: m.Lease,
+        child: Child,
+        client: Client,
+        log: Log,
+        ended: Callable[[RunningTrial, SturgeonError | None], None],
+    ) -> None:
+        self.lease, self.child = lease, child
+        self._client, self._log, self._ended = client, log, ended
+        self._patient = client.with_patience(math.inf, self._sleep)
+        self._said: queue.SimpleQueue[Progress | End | None] = queue.SimpleQueue()
+        self._interrupted = threading.Event()
+        self._early: Outcome = "told"
+        self._telling = False
+        self._steered = Steer()
+        self._applied = (0, 0)
+
+    def start(self) -> None:
+        for work in (self._read, self._deliver):
+            threading.Thread(target=work, name=f"{work.__name__}-{self.lease.number}", daemon=True).start()
+
+    def held(self) -> m.Held:
+        """What the heartbeat renews."""
+        version, step = self._applied
+        applied = {"applied_version": version, "applied_step": step} if version else {}
+        lease = self.lease
+        return m.Held(study=lease.study, number=lease.number, fence=lease.fence, **applied)
+
+    def steer(self, desired: m.Desired) -> None:
+        """Pass on to the child what the server desires."""
+        wish = Steer(desired.params, desired.version, desired.run == "stop", desired.why == "pruned")
+        if wish != self._steered:
+            self._steered = wish
+            self.child.steer(wish)
+
+    def lose(self, reason: str) -> None:
+        """The heartbeat learned that the lease is lost. A tell under way learns that itself, if it is so."""
+        if not self._telling:
+            self._log.warning("lease lost", reason=reason)
+            self._interrupt("lost")
+
+    def release(self) -> None:
+        """Give the trial back unfinished."""
+        self._interrupt("released")
+
+    def _interrupt(self, outcome: Outcome) -> None:
+        self._early = outcome
+        self._interrupted.set()
+        self._said.put(None)
+
+    def _sleep(self, seconds: float) -> None:
+        if self._interrupted.wait(seconds):
+            raise Interrupted
+
+    def _read(self) -> None:
+        for message in self.child.messages():
+            self._said.put(message)
+
+    def _deliver(self) -> None:
+        outcome: Outcome = "lost"
+        fatal: SturgeonError | None = None
+        try:
+            outcome = self._until_told()
+        except Interrupted:
+            outcome = self._early
+        except Unauthorized as error:
+            fatal = error
+        except (Conflict, NotFound) as error:
+            self._log.warning("lease lost", reason=error.message)
+        finally:
+            self.child.kill()
+            if outcome == "released":
+                self._give_back()
+            self._ended(self, fatal)
+
+    def _until_told(self) -> Outcome:
+        while True:
+            reports, end = self._gathered()
+            if reports:
+                self._report(reports)
+            if end is not None:
+                self._telling = True
+                for saved in end.checkpoints:
+                    self._upload(saved)
+                return self._tell(end)
+
+    def _gathered(self) -> tuple[list[Progress], End | None]:
+        """The next reports, waiting a little for company; and the End if it came."""
+        reports: list[Progress] = []
+        until = math.inf
+        while len(reports) < MOST_REPORTS:
+            try:
+                left = until - time.monotonic()
+                message = self._said.get(timeout=max(left, 0) if reports else None)
+            except queue.Empty:
+                break
+            if message is None:
+                raise Interrupted
+            if isinstance(message, End):
+                return reports, message
+            until = min(until, time.monotonic() + REPORT_EVERY_S)
+            reports.append(message)
+        return reports, None
+
+    def _report(self, reports: list[Progress]) -> None:
+        lease, last = self.lease, reports[-1]
+        self._applied = (last.version, last.since_step)
+        version, step = self._applied if last.version else (None, None)
+        rows = [{"step": r.step, "epoch": r.epoch, "metrics": r.metrics} for r in reports]
+        try:
+            answer = self._insist(
+                lambda: self._patient.report(lease.study, lease.number, lease.fence, rows, version, step)
+            )
+        except ReportConflict as error:
+            self._log.error("report refused", epoch=last.epoch, reason=error.message)
+            return
+        self._log.debug("reported", epoch=last.epoch, step=last.step)
+        self.steer(answer.desired)
+
+    def _upload(self, saved: SavedCheckpoint) -> None:
+        lease = self.lease
+        try:
+            self._insist(
+                lambda: self._patient.put_checkpoint(
+                    lease.study, lease.number, saved.step, saved.content, lease.fence, saved.epoch, saved.value
+                )
+            )
+        except (Conflict, NotFound, Unauthorized):
+            raise
+        except Problem as error:  # too large, or no room: the result itself still counts
+            self._log.error("checkpoint refused", epoch=saved.epoch, reason=error.message)
+
+    def _tell(self, end: End) -> Outcome:
+        try:
+            told = self._told(end)
+        except (Conflict, NotFound, Unauthorized):
+            raise
+        except Problem as error:
+            refused = f"The server refused the result: {error.message}"
+            told = self._told(End("failed", end.step, error=refused))
+        log = self._log.bind(epoch=end.metrics.get("epoch"), state=told.state, value=told.value)
+        log.info("trial told", **({"error": told.error} if told.error else {}))
+        return "told"
+
+    def _told(self, end: End) -> m.Trial:
+        lease = self.lease
+        return self._insist(
+            lambda: self._patient.tell(
+                lease.study,
+                lease.number,
+                lease.fence,
+                end.metrics,
+                end.state,
+                end.step,
+                end.where,
+                end.error,
+            )
+        )
+
+    def _insist(self, call: Callable[[], T]) -> T:
+        """The client waits for a server that is away; this waits for one, or a proxy before it, that is ill."""
+        while True:
+            try:
+                return call()
+            except (InternalError, ServerUnreachable) as error:
+                self._log.error("server is ill", reason=error.message)
+                self._sleep(AFTER_A_FAULT_S)
+
+    def _give_back(self) -> None:
+        lease = self.lease
+        try:
+            self._client.with_patience(RELEASE_PATIENCE_S).release(lease.study, lease.number, lease.fence)
+            self._log.info("trial released")
+        except SturgeonError as error:
+            self._log.warning("trial not released, its lease will run out", reason=error.message)
