@@ -22,9 +22,7 @@ libc = ctypes.CDLL(None)
 class Process:
     """A program that runs until it is stopped. Start it from the main thread, whose death it follows."""
 
-    def __init__(
-        self, command: Sequence[str | Path], folder: Path, env: Mapping[str, str], name: str
-    ) -> None:
+    def __init__(self, command: Sequence[str | Path], folder: Path, env: Mapping[str, str], name: str) -> None:
         self.command = [str(part) for part in command]
         self.folder = folder
         self.log = folder / f"{name}.log"
@@ -125,9 +123,7 @@ class ServerProcess(Process):
 class WorkerProcess(Process):
     """`sturgeon worker`, known to the server by its name."""
 
-    def __init__(
-        self, server: str, name: str, folder: Path, options: Sequence[str], env: Mapping[str, str]
-    ) -> None:
+    def __init__(self, server: str, name: str, folder: Path, options: Sequence[str], env: Mapping[str, str]) -> None:
         self.name = name
         command = [STURGEON, "worker", "--server", server, "--name", name, *options]
         super().__init__(command, folder, env, f"worker-{name}")

@@ -6,9 +6,11 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
+import structlog
 import uvicorn
 
 from server.app import create_app
+from server.services import reaping
 from sturgeon.client import Client
 
 if TYPE_CHECKING:
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from server.store.engine import Transaction
 
 NOON = 1_767_268_800_000_000  # 2026-01-01T12:00:00Z in microseconds
+
+LOG: list[structlog.typing.Processor] = [
+    structlog.processors.add_log_level,
+    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+]
 
 
 class FakeClock:
@@ -35,13 +42,15 @@ class RunningServer:
     """uvicorn with `create_app(settings, clock)` on a loopback port, and a client for it."""
 
     def __init__(self, settings: Settings, clock: FakeClock | None = None) -> None:
+        structlog.configure(processors=LOG)
         self.settings = settings
         self.clock = clock or FakeClock()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.client = Client(self.url, token=settings.shared_token())
         self._up = threading.Event()
-        self._uvicorn = _Uvicorn(create_app(settings, clock=self.clock), self._up)
+        self.app = create_app(settings, clock=self.clock)
+        self._uvicorn = _Uvicorn(self.app, self._up)
         self._thread = threading.Thread(target=self._serve, name="uvicorn")
 
     def start(self) -> None:
@@ -52,6 +61,11 @@ class RunningServer:
     def advance(self, *, seconds: float) -> None:
         """Let time pass for the server: leases run out, nobody waits."""
         self.clock.advance(seconds)
+
+    def reap(self) -> None:
+        """What the reaper does every few seconds: now, and in this thread."""
+        state = self.app.state
+        reaping.reap(state.database, state.counters, self.settings.max_attempts)
 
     def stop(self) -> None:
         self.client.close()

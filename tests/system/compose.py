@@ -47,9 +47,7 @@ class LocalImage:
         *sources, target = names
         for source in sources:
             if (ROOT / source).is_dir():
-                shutil.copytree(
-                    ROOT / source, self._sources / target, ignore=shutil.ignore_patterns("__pycache__")
-                )
+                shutil.copytree(ROOT / source, self._sources / target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(ROOT / source, self._sources / target)
 
@@ -99,9 +97,7 @@ class LocalCompose:
     def database(self) -> Postgres:
         """What the image postgres:18 makes of the service's environment."""
         told = self._environment("database")
-        server = Postgres(
-            user=told["POSTGRES_USER"], password=Path(told["POSTGRES_PASSWORD_FILE"]).read_text().strip()
-        )
+        server = Postgres(user=told["POSTGRES_USER"], password=Path(told["POSTGRES_PASSWORD_FILE"]).read_text().strip())
         server.start()
         server.create_database(told["POSTGRES_DB"])
         self._names["database:5432"] = f"127.0.0.1:{server.port}"
