@@ -134,4 +134,4 @@ def running_by_worker(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
         .where(trials.c.state == "running", trials.c.worker.in_(list(names)))
         .group_by(trials.c.worker)
     )
-    return dict(tx.execute(statement).tuples().all())
+    return dict(tx.execute(statement).all())

@@ -105,7 +105,7 @@ def counts(tx: Transaction, study_ids: Iterable[int]) -> dict[int, dict[str, int
         .group_by(trials.c.study_id, trials.c.state)
     )
     found: dict[int, dict[str, int]] = {}
-    for study_id, state, count in tx.execute(statement).tuples():
+    for study_id, state, count in tx.execute(statement):
         found.setdefault(study_id, {})[state] = count
     return found
 
@@ -140,4 +140,4 @@ def new_trials_for_workers(tx: Transaction) -> int:
 
 def count_by_state(tx: Transaction) -> dict[str, int]:
     statement = sa.select(studies.c.state, sa.func.count()).group_by(studies.c.state)
-    return dict(tx.execute(statement).tuples().all())
+    return dict(tx.execute(statement).all())

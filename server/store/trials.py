@@ -164,4 +164,4 @@ def metric_names(tx: Transaction, study_id: int) -> list[str]:
 
 def count_by_state(tx: Transaction) -> dict[str, int]:
     statement = sa.select(trials.c.state, sa.func.count()).group_by(trials.c.state)
-    return dict(tx.execute(statement).tuples().all())
+    return dict(tx.execute(statement).all())
