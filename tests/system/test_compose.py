@@ -44,7 +44,7 @@ def test_two_workers_complete_a_study_that_was_created_through_the_published_doo
         while (study := client.study("digits")).state != "completed":
             assert time.monotonic() < deadline, compose.output
             time.sleep(0.1)
-        assert study.counts["complete"] == 4
+        assert study.counts == {"complete": 4}, compose.output
         assert len(client.workers().items) == 2
 
 
