@@ -26,15 +26,22 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-DATASETS: tuple[str, ...] = ("digits", "breast_cancer", "wine", "iris")
-"""Data sets that come with the trainer. `npz:NAME` is a file below one of the worker's `--data` folders."""
+DATASETS: tuple[str, ...] = ("digits", "breast_cancer", "wine", "iris", "diabetes", "mnist_5k")
+"""Data sets that come with the trainer (mnist_5k with the extra of that name). `npz:NAME` and `csv:NAME` are
+files below one of the worker's `--data` folders."""
 
-FILE_DATASET = re.compile(r"npz:[^/\\\x00-\x1f\ud800-\udfff][^\\\x00-\x1f\ud800-\udfff]{0,199}")
+FILE_DATASET = re.compile(r"(?:npz|csv):[^/\\\x00-\x1f\ud800-\udfff][^\\\x00-\x1f\ud800-\udfff]{0,199}")
 
-Activation = Literal["relu", "sigmoid"]
-Initializer = Literal["auto", "he", "xavier"]
-Optimizer = Literal["gradient_descent", "momentum", "adam"]
+Loss = Literal["auto", "softmax", "logistic", "squared"]
+Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "linear"]
+Initializer = Literal["auto", "he", "xavier", "normal"]
+Optimizer = Literal["gradient_descent", "momentum", "rmsprop", "adam", "adamw"]
+Schedule = Literal["constant", "inverse_time", "exponential", "inverse_sqrt", "staircase", "cosine"]
 Units = Annotated[int, Field(ge=1, le=65_536)]
+Keep = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Column = Annotated[str, Field(min_length=1, max_length=100)]
+MAX_LAYERS = 100
 
 
 def _field(default: Any, text: str, *, searchable: bool = True, live: bool = False, **limits: Any) -> Any:
@@ -52,41 +59,99 @@ class TrainTask(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
     dataset: str = _field(
-        ..., f"{', '.join(DATASETS)}, or npz:NAME, a file below a worker's --data folder", searchable=False
+        ..., f"{', '.join(DATASETS)}, or npz:NAME or csv:NAME below a --data folder", searchable=False
     )
-    epochs: int = _field(20, "passes through the training examples", ge=1, le=100_000)
+    target: Column | Annotated[list[Column], Field(min_length=1, max_length=1000)] | None = _field(
+        None, "column of a csv: file to predict, or a list of them; when left out: the last", searchable=False
+    )
+    loss: Loss = _field(
+        "auto",
+        "softmax for classes, logistic for 0/1 labels, squared for numbers; auto = what the data are",
+        searchable=False,
+    )
+    epochs: int = _field(20, "passes through the training examples", live=True, ge=1, le=100_000)
     hidden_layers: int | None = _field(
-        None, "number of hidden layers; when left out: as many as hidden_units lists, or 1", ge=0, le=100
+        None,
+        "number of hidden layers; when left out: as many as hidden_units lists, or 1",
+        ge=0,
+        le=MAX_LAYERS,
     )
-    hidden_units: Units | Annotated[list[Units], Field(max_length=100)] = _field(
+    hidden_units: Units | Annotated[list[Units], Field(max_length=MAX_LAYERS)] = _field(
         64, "units of every hidden layer, or a list with a number for each"
     )
-    activation: Activation = _field("relu", "activation g of the hidden layers")
-    initializer: Initializer = _field(
-        "auto", "spread of the first weights: he = sqrt(2/n), xavier = sqrt(1/n), auto = the one that fits g"
+    activation: Activation | Annotated[list[Activation], Field(max_length=MAX_LAYERS)] = _field(
+        "relu", "activation g of the hidden layers, or a list with one for each"
     )
-    optimizer: Optimizer = _field("adam", "the rule that turns gradients into steps")
-    learning_rate: float = _field(0.001, "step size alpha", live=True, gt=0, le=100)
-    momentum: float = _field(0.9, "beta of the momentum optimiser", live=True, ge=0, lt=1)
-    beta1: float = _field(0.9, "Adam's beta of the first moment", live=True, ge=0, lt=1)
-    beta2: float = _field(0.999, "Adam's beta of the second moment", live=True, ge=0, lt=1)
-    epsilon: float = _field(1e-8, "Adam's epsilon, outside of the square root", live=True, gt=0, le=1)
-    batch_size: int = _field(64, "examples in a mini-batch", ge=1, le=1_000_000)
-    l2: float = _field(
-        0.0,
-        "the course's lambda / m: the cost has l2 / 2 times the sum of squared W",
+    batch_norm: bool = _field(False, "normalise Z over the mini-batch in every hidden layer, before g")
+    running_beta: float = _field(
+        0.9,
+        "beta of the averages of batch norm's mean and variance, used at test time",
         live=True,
         ge=0,
-        le=100,
+        lt=1,
     )
-    keep_prob: float = _field(
-        1.0, "share of hidden units that dropout keeps, in steps of 1/256", live=True, gt=0, le=1
+    initializer: Initializer = _field(
+        "auto", "spread of W: he = sqrt(2/n), xavier = sqrt(1/n), normal = init_scale, auto = what fits g"
     )
+    init_scale: float = _field(0.01, "standard deviation of W with the normal initializer", ge=0, le=100)
+    optimizer: Optimizer = _field("adam", "the rule that turns gradients into steps")
+    learning_rate: float = _field(0.001, "step size alpha, before any schedule", live=True, gt=0, le=100)
+    schedule: Schedule = _field("constant", "how the learning rate falls with the epochs", live=True)
+    decay: float = _field(0.1, "decay rate of the schedule, per epoch or per stair", live=True, ge=0, le=100)
+    decay_epochs: float = _field(10, "length of a stair of the staircase, epochs", live=True, gt=0, le=100_000)
+    warmup_epochs: float = _field(
+        0, "epochs in which the learning rate rises from 0, in a line", live=True, ge=0, le=100_000
+    )
+    momentum: float = _field(0.9, "beta of the momentum optimiser", live=True, ge=0, lt=1)
+    beta1: float = _field(0.9, "Adam's beta of the first moment", live=True, ge=0, lt=1)
+    beta2: float = _field(0.999, "Adam's and RMSprop's beta of the second moment", live=True, ge=0, lt=1)
+    epsilon: float = _field(1e-8, "epsilon of Adam and RMSprop, outside of the square root", live=True, gt=0, le=1)
+    clip_norm: float = _field(
+        0, "largest norm of the whole gradient; longer ones are scaled down; 0 = off", live=True, ge=0, le=1e9
+    )
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto", "full"] = _field(
+        64, "examples in a mini-batch; full = all; auto = all below 2000, else 64 to 512 by their number"
+    )
+    l2: float = _field(
+        0, "the course's lambda / m: the cost gains l2 / 2 times the sum of W * W", live=True, ge=0, le=100
+    )
+    weight_decay: float = _field(
+        0.01, "AdamW's decoupled decay: W shrinks by learning_rate times this", live=True, ge=0, le=100
+    )
+    keep_prob: Keep | Annotated[list[Keep], Field(max_length=MAX_LAYERS)] = _field(
+        1, "share of units that dropout keeps (steps of 1/256), or a list for each hidden layer", live=True
+    )
+    averaged_weights: bool = _field(False, "evaluate and predict with an average of the weights over the steps")
+    average_beta: float = _field(0.99, "beta of the averaged weights", live=True, ge=0, lt=1)
     normalize_inputs: bool = _field(True, "subtract mean and divide by deviation, both of the training part")
-    dev_share: float = _field(0.2, "share of the examples in the dev part", searchable=False, ge=0, lt=1)
-    test_share: float = _field(0.2, "share of the examples in the test part", searchable=False, ge=0, lt=1)
+    dev_share: Share | Literal["auto"] = _field(
+        "auto", "share of examples in the dev part; auto = 0.2, and at most 10,000 examples", searchable=False
+    )
+    test_share: Share | Literal["auto"] = _field(
+        "auto", "share of examples in the test part; auto = as dev; 0.3 when dev_share is 0", searchable=False
+    )
+    train_dev_share: float = _field(
+        0,
+        "share of the training part set aside as train-dev, to see data mismatch",
+        searchable=False,
+        ge=0,
+        lt=1,
+    )
     split_seed: int = _field(
         0, "seed of the split, shared by all trials of a study", searchable=False, ge=0, le=2**63 - 1
+    )
+    label_noise: float = _field(
+        0, "share of training labels replaced by a random other class", searchable=False, ge=0, lt=1
+    )
+    start_from: Annotated[str, Field(min_length=1, max_length=200)] | None = _field(
+        None,
+        "trial whose best checkpoint gives the first weights (transfer), as STUDY/NUMBER",
+        searchable=False,
+    )
+    new_head: bool = _field(False, "with start_from: draw the last layer anew even if it would fit")
+    frozen_layers: int = _field(0, "the first so many layers keep their weights", live=True, ge=0, le=MAX_LAYERS)
+    known_error: Annotated[float, Field(ge=0, le=1)] | None = _field(
+        None, "human or best known error, the mark for avoidable bias in the diagnosis", searchable=False
     )
 
     @field_validator("dataset")
@@ -142,15 +207,22 @@ def task_problems(fields: Mapping[str, object]) -> list[tuple[str, str]]:
 def _cross_problems(task: TrainTask) -> list[tuple[str, str]]:
     problems = []
     if isinstance(task.hidden_units, list) and task.hidden_layers not in (None, len(task.hidden_units)):
-        listed = (
-            f"hidden_units lists {len(task.hidden_units)} layers, but hidden_layers is {task.hidden_layers}"
-        )
+        listed = f"hidden_units lists {len(task.hidden_units)} layers, but hidden_layers is {task.hidden_layers}"
         problems.append(("hidden_layers", f"{listed}; leave hidden_layers out, or make them agree."))
-    if task.dev_share + task.test_share >= 1:
-        left = (
-            "dev_share and test_share together must be less than 1, so that some examples are left to train"
-        )
-        problems.append(("test_share", f"{left}; they are {task.dev_share:g} and {task.test_share:g}."))
+    layers = task.hidden_layers if isinstance(task.hidden_units, int) else len(task.hidden_units)
+    layers = 1 if layers is None else layers
+    problems += [
+        (name, f"{name} lists {len(values)} values for {layers} hidden layers.")
+        for name in ("activation", "keep_prob")
+        if isinstance(values := getattr(task, name), list) and len(values) != layers
+    ]
+    dev = 0.2 if task.dev_share == "auto" else float(task.dev_share)
+    test = 0.2 if task.test_share == "auto" else float(task.test_share)
+    if dev + test >= 1:
+        left = "dev_share and test_share together must be less than 1, so that some examples are left to train"
+        problems.append(("test_share", f"{left}; they are {dev:g} and {test:g}."))
+    if task.batch_norm and task.batch_size == 1:
+        problems.append(("batch_size", "batch_norm needs a batch_size of at least 2: one example has no variance."))
     return problems
 
 
@@ -171,13 +243,13 @@ def _is_dataset(value: object) -> bool:
         return False
     if value in DATASETS:
         return True
-    return FILE_DATASET.fullmatch(value) is not None and ".." not in value.removeprefix("npz:").split("/")
+    return FILE_DATASET.fullmatch(value) is not None and ".." not in value.partition(":")[2].split("/")
 
 
 def _wanted(name: str) -> str:
     """What a value of the field must be, in words, read from its type and limits."""
     if name == "dataset":
-        return f"one of {', '.join(DATASETS)}, or npz:NAME with a relative path without '..'"
+        return f"one of {', '.join(DATASETS)}, or npz:NAME or csv:NAME with a relative path without '..'"
     info = TrainTask.model_fields[name]
     return _wanted_type(info.annotation, info.metadata)
 
@@ -190,11 +262,13 @@ def _wanted_type(annotation: Any, metadata: list[Any]) -> str:
     if get_origin(annotation) is Literal:
         return f"one of {', '.join(get_args(annotation))}"
     if get_origin(annotation) is list:
-        return "a list of these, one for each hidden layer"
+        return "a list of these"
     if annotation in (int, float):
         return f"{'an integer' if annotation is int else 'a number'} {_range(metadata)}"
     if annotation is bool:
         return "true or false"
+    if annotation is str:
+        return "a short string"
     if annotation is type(None):
         return "null"
     return ", or ".join(_wanted_type(option, metadata) for option in get_args(annotation))

@@ -1,10 +1,12 @@
 """Activations g: A = g(Z), and dZ = dA * g'(Z), each forward beside its backward.
 
 Z, A, dA: `[*lead, B, n]` (B examples, n units; the course writes the transpose, n x m). An activation owns
-the A of its layer and what its backward needs; backward writes dZ over dA.
+the A of its layer and what its backward needs; backward writes dZ over dA. All slopes are read off A.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,9 +17,8 @@ class Activation:
     """g of one layer, with its buffers for Z of this shape."""
 
     def __init__(self, Z: Array) -> None:
-        self.Z = Z
         self.A = np.empty_like(Z)
-        self.scratch = np.empty_like(Z)
+        self.slope = np.empty_like(Z)
 
     def forward(self, Z: Array) -> Array:
         """A = g(Z)."""
@@ -28,6 +29,16 @@ class Activation:
         raise NotImplementedError
 
 
+class Linear(Activation):
+    """g(Z) = Z."""
+
+    def forward(self, Z: Array) -> Array:
+        return Z
+
+    def backward(self, dA: Array) -> Array:
+        return dA
+
+
 class Relu(Activation):
     """max(0, Z). Its slope at 0 is taken as 0."""
 
@@ -36,35 +47,70 @@ class Relu(Activation):
         # An array of zeros is 1.6 times as fast as a scalar; a bool mask in a product is slower than a float
         # one.
         self.zeros = np.zeros_like(Z)
-        self.positive = np.empty(Z.shape, np.bool_)
+        self.positive = np.empty_like(Z, np.bool_)
 
     def forward(self, Z: Array) -> Array:
         return np.maximum(Z, self.zeros, out=self.A)
 
     def backward(self, dA: Array) -> Array:
         np.greater(self.A, self.zeros, out=self.positive)
-        np.copyto(self.scratch, self.positive)
-        return np.multiply(dA, self.scratch, out=dA)
+        np.copyto(self.slope, self.positive)
+        return np.multiply(dA, self.slope, out=dA)
+
+
+class LeakyRelu(Relu):
+    """max(0.01 Z, Z): no unit is ever dead. The slope 0.01 is the course's."""
+
+    leak: ClassVar[float] = 0.01
+
+    def forward(self, Z: Array) -> Array:
+        np.multiply(Z, self.leak, out=self.A)
+        return np.maximum(self.A, Z, out=self.A)
+
+    def backward(self, dA: Array) -> Array:
+        np.greater(self.A, self.zeros, out=self.positive)
+        np.copyto(self.slope, self.positive)
+        np.multiply(self.slope, 1 - self.leak, out=self.slope)
+        np.add(self.slope, self.leak, out=self.slope)
+        return np.multiply(dA, self.slope, out=dA)
+
+
+class Tanh(Activation):
+    """tanh Z; g' = 1 - A^2."""
+
+    def forward(self, Z: Array) -> Array:
+        return np.tanh(Z, out=self.A)
+
+    def backward(self, dA: Array) -> Array:
+        np.multiply(self.A, self.A, out=self.slope)
+        np.subtract(1, self.slope, out=self.slope)
+        return np.multiply(dA, self.slope, out=dA)
 
 
 class Sigmoid(Activation):
-    """1 / (1 + e^-Z), as (1 + tanh(Z / 2)) / 2, which never overflows."""
+    """1 / (1 + e^-Z); g' = A (1 - A)."""
 
     def forward(self, Z: Array) -> Array:
         return sigmoid(Z, self.A)
 
     def backward(self, dA: Array) -> Array:
-        np.subtract(1, self.A, out=self.scratch)
-        np.multiply(self.scratch, self.A, out=self.scratch)
-        return np.multiply(dA, self.scratch, out=dA)
+        np.subtract(1, self.A, out=self.slope)
+        np.multiply(self.slope, self.A, out=self.slope)
+        return np.multiply(dA, self.slope, out=dA)
 
 
 def sigmoid(Z: Array, out: Array) -> Array:
-    """1 / (1 + e^-Z) into out."""
+    """1 / (1 + e^-Z) into out, as (1 + tanh(Z / 2)) / 2, which never overflows."""
     np.multiply(Z, 0.5, out=out)
     np.tanh(out, out=out)
     np.add(out, 1, out=out)
     return np.multiply(out, 0.5, out=out)
 
 
-ACTIVATIONS: dict[str, type[Activation]] = {"relu": Relu, "sigmoid": Sigmoid}
+ACTIVATIONS: dict[str, type[Activation]] = {
+    "relu": Relu,
+    "leaky_relu": LeakyRelu,
+    "tanh": Tanh,
+    "sigmoid": Sigmoid,
+    "linear": Linear,
+}

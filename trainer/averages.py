@@ -46,6 +46,16 @@ class Average:
         np.multiply(total, self.factor, out=total)
         np.add(total, x, out=total)
 
+    def value(self, start: Array) -> Array:
+        """v of each model, bias-corrected, `[K, P]`; a model that has taken nothing in yet has its row of
+        start.
+        """
+        values = start.copy()
+        for model, product in enumerate(self.products):
+            if product < 1:
+                np.multiply(self.total[model], self.weight(model, corrected=True), out=values[model])
+        return values
+
     def weight(self, model: int, *, corrected: bool) -> float:
         """What the sum is to be multiplied with to give v, with or without the bias correction."""
         plain = 1 - self.betas[model]

@@ -17,6 +17,19 @@ def order(seed: int, epoch: int, m: int) -> Array:
     return np.random.Generator(np.random.PCG64(stream)).permutation(m)
 
 
+def batch_size_for(wanted: int | str, m: int) -> int:
+    """Examples in a batch: a number (at most m), "full" for all m, or "auto".
+
+    auto is the course's rule: all if there are fewer than 2000, else a power of 2 from 64 to 512; here the
+    one that makes at least 256 steps of an epoch.
+    """
+    if wanted == "full" or (wanted == "auto" and m < 2000):
+        return m
+    if isinstance(wanted, str):
+        return int(min(512, max(64, 2 ** int(np.log2(m / 256)))))
+    return min(wanted, m)
+
+
 def batches_per_epoch(m: int, batch_size: int) -> int:
     """Steps in an epoch, the ragged last batch counted."""
     return -(-m // batch_size)

@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from trainer.averages import Average
 from trainer.config import TrainConfig, config_from
+from trainer.losses import LOSS_OF
+from trainer.network import Architecture
 from trainer.normalization import Normalization
 from trainer.numerics import numerics
-from trainer.parameters import Array
+from trainer.parameters import Array, Parameters
 
 FORMAT = 1
 
@@ -30,8 +33,9 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """One model between two steps.
 
-    theta: `[P]`, in the layout that `Architecture.of(config, inputs, outputs).layout()` gives.
-    moments: the sums of the optimiser's averages `[P]` by name; betas, products: see `averages.Average`.
+    theta: `[P]`, in the layout of `architecture()`. sums: of all averages by name: the optimiser's moments,
+        averaged weights, batch norm's statistics, the smoothed loss; betas, products: see `averages.Average`.
+    kind: of the targets, see `datasets.Dataset`; normalization of X, target_normalization of values Y.
     step: optimiser steps done; epoch: epochs finished; position: batches done since then.
     mask_state: state of the dropout masks' bit generator, `[4]` uint64.
     config: the hyperparameters in force now; seed gives the order of examples in every epoch.
@@ -42,14 +46,18 @@ class Checkpoint:
     theta: Array
     mask_state: Array
     normalization: Normalization
+    target_normalization: Normalization
     class_names: tuple[str, ...]
-    moments: dict[str, Array] = field(default_factory=dict)
+    kind: str
+    sums: dict[str, Array] = field(default_factory=dict)
     betas: dict[str, float] = field(default_factory=dict)
     products: dict[str, float] = field(default_factory=dict)
     step: int = 0
     epoch: int = 0
     position: int = 0
     seconds: float = 0.0
+    plateau_best: float = float("inf")
+    plateau_epochs: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     numerics: dict[str, str] = field(default_factory=numerics)
 
@@ -63,6 +71,21 @@ class Checkpoint:
         """n[L], the number of units of the last layer."""
         return len(self.class_names)
 
+    def architecture(self) -> Architecture:
+        """The shape of the network that theta is for."""
+        return Architecture.of(self.config, self.inputs, self.outputs, LOSS_OF[self.kind])
+
+    def parameters(self) -> Parameters:
+        """The parameters that predict: the averaged weights if the config has them, and test-time statistics."""
+        made = self.architecture().parameters((1,), self.theta.dtype)
+        made.theta[0] = self.theta
+        for name, start in (("weights", made.theta), ("statistics", made.running_statistics)):
+            if name in self.sums:
+                average = Average(np.zeros_like(start))
+                average.restore(0, self.sums[name], self.betas[name], self.products[name])
+                start[...] = average.value(start)
+        return made
+
     def to_bytes(self) -> bytes:
         """The npz file, without pickled objects."""
         about = {name: getattr(self, name) for name in PLAIN_FIELDS}
@@ -73,8 +96,10 @@ class Checkpoint:
             "mask_state": self.mask_state,
             "mean": self.normalization.mean,
             "deviation": self.normalization.deviation,
+            "target_mean": self.target_normalization.mean,
+            "target_deviation": self.target_normalization.deviation,
         }
-        arrays |= {f"moment_{name}": total for name, total in self.moments.items()}
+        arrays |= {f"sum_{name}": total for name, total in self.sums.items()}
         file = io.BytesIO()
         np.savez(file, **arrays)
         return file.getvalue()
@@ -103,9 +128,8 @@ class Checkpoint:
             theta=arrays["theta"],
             mask_state=arrays["mask_state"],
             normalization=Normalization(arrays["mean"], arrays["deviation"]),
-            moments={
-                name.removeprefix("moment_"): a for name, a in arrays.items() if name.startswith("moment_")
-            },
+            target_normalization=Normalization(arrays["target_mean"], arrays["target_deviation"]),
+            sums={name.removeprefix("sum_"): a for name, a in arrays.items() if name.startswith("sum_")},
             **about,
         )
 
@@ -125,12 +149,15 @@ class Checkpoint:
 PLAIN_FIELDS = (
     "seed",
     "class_names",
+    "kind",
     "betas",
     "products",
     "step",
     "epoch",
     "position",
     "seconds",
+    "plateau_best",
+    "plateau_epochs",
     "metrics",
     "numerics",
 )

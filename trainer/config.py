@@ -4,17 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "activation": ("relu", "sigmoid"),
-    "initializer": ("auto", "he", "xavier"),
-    "optimizer": ("gradient_descent", "momentum", "adam"),
+    "loss": ("auto", "softmax", "logistic", "squared"),
+    "activation": ("relu", "leaky_relu", "tanh", "sigmoid", "linear"),
+    "initializer": ("auto", "he", "xavier", "normal"),
+    "optimizer": ("gradient_descent", "momentum", "rmsprop", "adam", "adamw"),
+    "schedule": ("constant", "inverse_time", "exponential", "inverse_sqrt", "staircase", "cosine"),
 }
 
-LIVE = frozenset({"learning_rate", "momentum", "beta1", "beta2", "epsilon", "l2", "keep_prob"})
+LIVE = frozenset(
+    {
+        "epochs",
+        "learning_rate",
+        "schedule",
+        "decay",
+        "decay_epochs",
+        "warmup_epochs",
+        "momentum",
+        "beta1",
+        "beta2",
+        "epsilon",
+        "clip_norm",
+        "l2",
+        "weight_decay",
+        "keep_prob",
+        "running_beta",
+        "average_beta",
+        "frozen_layers",
+    }
+)
 """The fields that may change between two steps of a running model. Models of a stack may differ in them."""
 
-OWN_TO_A_MODEL = LIVE | {"initializer"}
+OWN_TO_A_MODEL = LIVE | {"initializer", "init_scale"}
 """Models that train together as a stack share every field but these (and their seeds)."""
 
 
@@ -32,37 +55,56 @@ class TrainConfig:
     """
 
     dataset: str
+    target: str | tuple[str, ...] | None = None
+    loss: str = "auto"
     epochs: int = 20
     hidden_layers: int | None = None
     hidden_units: int | tuple[int, ...] = 64
-    activation: str = "relu"
+    activation: str | tuple[str, ...] = "relu"
+    batch_norm: bool = False
+    running_beta: float = 0.9
     initializer: str = "auto"
+    init_scale: float = 0.01
     optimizer: str = "adam"
     learning_rate: float = 0.001
+    schedule: str = "constant"
+    decay: float = 0.1
+    decay_epochs: float = 10
+    warmup_epochs: float = 0
     momentum: float = 0.9
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
-    batch_size: int = 64
-    l2: float = 0.0
-    keep_prob: float = 1.0
+    clip_norm: float = 0
+    batch_size: int | str = 64
+    l2: float = 0
+    weight_decay: float = 0.01
+    keep_prob: float | tuple[float, ...] = 1
+    averaged_weights: bool = False
+    average_beta: float = 0.99
     normalize_inputs: bool = True
-    dev_share: float = 0.2
-    test_share: float = 0.2
+    dev_share: float | str = "auto"
+    test_share: float | str = "auto"
+    train_dev_share: float = 0
     split_seed: int = 0
+    label_noise: float = 0
+    start_from: str | None = None
+    new_head: bool = False
+    frozen_layers: int = 0
+    known_error: float | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.hidden_units, list):
-            object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
+        for field in dataclasses.fields(self):
+            if isinstance(value := getattr(self, field.name), list):
+                object.__setattr__(self, field.name, tuple(value))
         for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}.")
-        self.widths()
+            for value in _each(getattr(self, name)):
+                if value not in choices:
+                    raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
+        self.widths(), self.activations(), self.keep_probs()
 
     def widths(self) -> tuple[int, ...]:
-        """Units of each hidden layer, n[1] .. n[L-1].
-
-        A single number is repeated `hidden_layers` times (once if that is not given).
+        """Units of each hidden layer, n[1] .. n[L-1]; a single number is repeated `hidden_layers` times.
 
         Raises:
             ConfigError: a list whose length is not `hidden_layers`.
@@ -73,6 +115,26 @@ class TrainConfig:
             listed = f"hidden_units lists {len(self.hidden_units)} layers"
             raise ConfigError(f"{listed}, but hidden_layers is {self.hidden_layers}.")
         return self.hidden_units
+
+    def activations(self) -> tuple[str, ...]:
+        """g of each hidden layer."""
+        return self._for_each_layer("activation")
+
+    def keep_probs(self) -> tuple[float, ...]:
+        """keep_prob of each hidden layer."""
+        return self._for_each_layer("keep_prob")
+
+    def _for_each_layer(self, name: str) -> tuple[Any, ...]:
+        values, layers = getattr(self, name), len(self.widths())
+        if not isinstance(values, tuple):
+            return (values,) * layers
+        if len(values) != layers:
+            raise ConfigError(f"{name} lists {len(values)} values for {layers} hidden layers.")
+        return values
+
+
+def _each(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def config_from(fields: Mapping[str, object]) -> TrainConfig:
@@ -90,10 +152,20 @@ def config_from(fields: Mapping[str, object]) -> TrainConfig:
     return TrainConfig(**fields)  # type: ignore[arg-type]
 
 
+def steered(config: TrainConfig, params: Mapping[str, object]) -> TrainConfig:
+    """The config with these live fields changed.
+
+    Raises:
+        ConfigError: a field that is unknown or not live, or that does not fit the others.
+    """
+    for name in params:
+        if name not in LIVE:
+            raise ConfigError(f"{name} cannot change while a model trains; {', '.join(sorted(LIVE))} can.")
+    return dataclasses.replace(config, **params)  # type: ignore[arg-type]
+
+
 def shared_fields(config: TrainConfig) -> tuple[object, ...]:
     """What models must have in common to train as one stack: every field that is not a model's own."""
     return tuple(
-        getattr(config, field.name)
-        for field in dataclasses.fields(config)
-        if field.name not in OWN_TO_A_MODEL
+        getattr(config, field.name) for field in dataclasses.fields(config) if field.name not in OWN_TO_A_MODEL
     )

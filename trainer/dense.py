@@ -22,11 +22,7 @@ class Dense:
         self.W, self.b, self.dW, self.db = W, b, dW, db
         lead, (n_prev, n) = W.shape[:-2], W.shape[-2:]
         # The last Z lies class by class in memory, so that softmax adds and compares whole rows of examples.
-        self.Z = (
-            np.empty((*lead, n, batch), W.dtype).swapaxes(-1, -2)
-            if last
-            else np.empty((*lead, batch, n), W.dtype)
-        )
+        self.Z = np.empty((*lead, n, batch), W.dtype).swapaxes(-1, -2) if last else np.empty((*lead, batch, n), W.dtype)
         self.dA_prev = None if first else np.empty((*lead, batch, n_prev), W.dtype)
         self.ones = np.ones((1, batch), W.dtype)
 

@@ -1,4 +1,4 @@
-"""How good models are on a part of the data: mean loss (without the L2 term) and share of errors."""
+"""How good models are on a part of the data: mean loss (without the L2 term) and error."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trainer.losses import LOSSES
 from trainer.network import Architecture, Network
 from trainer.parameters import Array, Parameters
 
@@ -14,9 +15,9 @@ CHUNK = 512
 
 
 class Score(NamedTuple):
-    """loss and error of each model, `[K]` each; an error is a share, 0 .. 1.
+    """loss and error of each model, `[K]` each; what an error is says the loss.
 
-    not_finite: the models (by row) whose loss is NaN or infinite, and the layer in which that began.
+    not_finite: the models (by row) whose outputs are NaN or infinite, and the layer in which that began.
     """
 
     loss: Array
@@ -25,27 +26,37 @@ class Score(NamedTuple):
 
 
 class Evaluator:
-    """Measures K models that share parameters, with dropout off. Every model sees the same examples."""
+    """Measures K models that share parameters, as at test time. Every model sees the same examples."""
 
     def __init__(self, shape: Architecture, parameters: Parameters) -> None:
         self.shape = shape
         self.parameters = parameters
         self.networks: dict[int, Network] = {}
+        self.not_finite: dict[int, str] = {}
 
     def score(self, X: Array, Y: Array) -> Score:
         """Loss and error on examples X `[m, n]` with targets Y `[m, C]`, m > 0."""
-        models = len(self.parameters.theta)
-        losses, errors = np.zeros(models), np.zeros(models)
-        not_finite: dict[int, str] = {}
+        Z = self.outputs(X)
+        loss = LOSSES[self.shape.loss](Z)
+        return Score(loss.costs(Z, Y).mean(axis=-1, dtype=np.float64), loss.error(Z, Y), self.not_finite)
+
+    def activations(self, X: Array) -> Array:
+        """A[L] `[K, m, C]`: probabilities, or values."""
+        Z = self.outputs(X)
+        return LOSSES[self.shape.loss](Z).forward(Z)
+
+    def outputs(self, X: Array) -> Array:
+        """Z[L] `[K, m, C]`."""
+        models, outputs = len(self.parameters.theta), self.shape.sizes[-1]
+        Z = np.empty((models, len(X), outputs), self.parameters.theta.dtype)
+        self.not_finite = {}
         for start in range(0, len(X), CHUNK):
-            x, y = X[start : start + CHUNK], Y[start : start + CHUNK]
+            x, z = X[start : start + CHUNK], Z[:, start : start + CHUNK]
             network = self._network(len(x))
-            Z = network.forward(x)
-            losses += network.loss.costs(Z, y).sum(axis=-1, dtype=np.float64)
-            errors += network.loss.mistakes(Z, y).sum(axis=-1, dtype=np.float64)
-            for row in np.flatnonzero(~np.isfinite(losses)).tolist():
-                not_finite.setdefault(row, network.first_not_finite(row) or "loss")
-        return Score(losses / len(X), errors / len(X), not_finite)
+            z[...] = network.forward(x)
+            for row in np.flatnonzero(~np.isfinite(z).all(axis=(-1, -2))).tolist():
+                self.not_finite.setdefault(row, network.first_not_finite(row) or "the last layer")
+        return Z
 
     def _network(self, batch: int) -> Network:
         if batch not in self.networks:

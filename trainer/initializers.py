@@ -1,6 +1,4 @@
-"""First weights: random, to break symmetry, and as wide as keeps the variance of Z the same from layer to
-layer.
-"""
+"""First weights: random, to break symmetry, and so wide that Z varies as much in each layer as in the last."""
 
 from __future__ import annotations
 
@@ -11,15 +9,18 @@ import numpy as np
 from trainer.parameters import Array
 
 
-def spread(initializer: str, activation: str, n_in: int) -> float:
+def spread(initializer: str, activation: str, n_in: int, scale: float) -> float:
     """Standard deviation of the first W of a layer with n_in inputs and this activation.
 
     he: sqrt(2 / n_in), for relu, which halves the variance (He et al. 2015; the course). xavier: sqrt(1 /
     n_in), for tanh and sigmoid (the course's form of Glorot and Bengio 2010). auto: the one that fits the
-    activation.
+    activation. normal: the given scale, whatever the layer; deep networks then show vanishing or exploding
+    gradients.
     """
+    if initializer == "normal":
+        return scale
     if initializer == "auto":
-        initializer = "he" if activation == "relu" else "xavier"
+        initializer = "he" if activation in ("relu", "leaky_relu") else "xavier"
     return math.sqrt({"he": 2.0, "xavier": 1.0}[initializer] / n_in)
 
 

@@ -13,9 +13,7 @@ from trainer.parameters import Array
 
 @dataclass(frozen=True)
 class Normalization:
-    """mu and sigma, `[n]` each in float64; they travel in the checkpoint, so that predictions use the same
-    ones.
-    """
+    """mu and sigma, `[n]` each in float64; they travel in the checkpoint, so predictions use the same ones."""
 
     mean: Array
     deviation: Array
@@ -24,6 +22,11 @@ class Normalization:
         """(X - mu) / sigma as float32 `[m, n]`."""
         normal: Array = ((X - self.mean) / self.deviation).astype(np.float32)
         return normal
+
+    def undo(self, X: Array) -> Array:
+        """X sigma + mu in float64 `[m, n]`."""
+        original: Array = X * self.deviation + self.mean
+        return original
 
 
 def fit(X: Array) -> Normalization:

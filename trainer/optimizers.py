@@ -102,6 +102,31 @@ class Momentum(Optimizer):
         np.subtract(block.theta, block.scratch, out=block.theta)
 
 
+class RmsProp(Optimizer):
+    """s = beta2 s + (1 - beta2) grad^2; theta -= alpha grad / (sqrt(s) + epsilon) (Hinton's lecture, the
+    course).
+    """
+
+    moments = ("s",)
+
+    def prepare(self, configs: Sequence[TrainConfig], rates: Sequence[float]) -> None:
+        s = self.averages["s"]
+        s.advance([config.beta2 for config in configs])
+        c = [math.sqrt(s.weight(model, corrected=False)) for model in range(len(configs))]
+        self.rate[:, 0] = [rate / factor for rate, factor in zip(rates, c, strict=True)]
+        self.epsilon[:, 0] = [config.epsilon / factor for config, factor in zip(configs, c, strict=True)]
+
+    def update(self, block: Block) -> None:
+        (s,) = block.totals
+        np.multiply(block.grad, block.grad, out=block.scratch)
+        self.averages["s"].take(s, block.scratch)
+        np.sqrt(s, out=block.scratch)
+        np.add(block.scratch, self.epsilon, out=block.scratch)
+        np.divide(block.grad, block.scratch, out=block.scratch)
+        np.multiply(block.scratch, self.rate, out=block.scratch)
+        np.subtract(block.theta, block.scratch, out=block.theta)
+
+
 class Adam(Optimizer):
     """theta -= alpha m / (sqrt(v) + epsilon), m and v averages of grad and grad^2 (Kingma and Ba 2015,
     algorithm 1).
@@ -133,8 +158,27 @@ class Adam(Optimizer):
         np.subtract(block.theta, block.scratch, out=block.theta)
 
 
+class AdamW(Adam):
+    """Adam, and W *= 1 - alpha weight_decay apart from the gradient (Loshchilov and Hutter 2019)."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        super().__init__(parameters)
+        self.shrink = np.ones_like(self.rate)
+
+    def prepare(self, configs: Sequence[TrainConfig], rates: Sequence[float]) -> None:
+        super().prepare(configs, rates)
+        self.shrink[:, 0] = [1 - rate * config.weight_decay for config, rate in zip(configs, rates, strict=True)]
+
+    def update(self, block: Block) -> None:
+        if block.weights:
+            np.multiply(block.theta, self.shrink, out=block.theta)
+        super().update(block)
+
+
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "gradient_descent": GradientDescent,
     "momentum": Momentum,
+    "rmsprop": RmsProp,
     "adam": Adam,
+    "adamw": AdamW,
 }

@@ -71,14 +71,26 @@ def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Arra
 class Parameters:
     """Values and gradients of `lead` models with one layout, flat and by name.
 
-    theta, grad: `[*lead, P]`; W, b, ...: `values["W1"]` `[*lead, n_in, n_out]`, `values["b1"]` `[*lead, 1,
-    n_out]`.
+    theta, grad: `[*lead, P]`; W, b, ..: `values["W1"]` `[*lead, n_in, n_out]`, `values["b1"]` `[*lead, 1,
+    n_out]`. batch, running: means and variances of batch norm, `[*lead, 1, n]` by name, of the last batch and
+    of test time; batch_statistics and running_statistics are the same flat.
     """
 
-    def __init__(self, layout: Layout, lead: tuple[int, ...] = (), dtype: DTypeLike = np.float32) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        lead: tuple[int, ...] = (),
+        dtype: DTypeLike = np.float32,
+        statistics: Layout | None = None,
+    ) -> None:
         self.layout = layout
         self.lead = lead
         self.theta = aligned_zeros((*lead, layout.size), dtype)
         self.grad = aligned_zeros((*lead, layout.size), dtype)
         self.values = layout.views(self.theta)
         self.grads = layout.views(self.grad)
+        statistics = statistics or lay_out([])
+        self.batch_statistics = aligned_zeros((*lead, statistics.size), dtype)
+        self.running_statistics = aligned_zeros((*lead, statistics.size), dtype)
+        self.batch = statistics.views(self.batch_statistics)
+        self.running = statistics.views(self.running_statistics)

@@ -9,49 +9,33 @@ bit.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from trainer.averages import Average
-from trainer.batches import Batches, batches_per_epoch
+from trainer.batches import Batches, batch_size_for, batches_per_epoch
 from trainer.checkpoint import Checkpoint
-from trainer.config import LIVE, ConfigError, TrainConfig, shared_fields
-from trainer.evaluation import Evaluator
+from trainer.config import ConfigError, TrainConfig, shared_fields, steered
+from trainer.gradients import clip
+from trainer.metrics import Metrics, gradient_metrics, note_plateaus
 from trainer.network import Architecture, Network
 from trainer.optimizers import OPTIMIZERS
-from trainer.parameters import Array, Parameters
-from trainer.preparation import Data, Part
+from trainer.parameters import Array
+from trainer.plateaus import Plateau
+from trainer.preparation import Data
+from trainer.schedules import learning_rate
+from trainer.transfer import Freezer
 
-TRAIN_SAMPLE = 256
-"""train_loss and train_error of an epoch come from as many training examples as dev has, but at least this
-many; the final ones from all."""
+CACHE = 1 << 20
+"""Bytes of a second-level cache: a stack whose arrays outgrow it gains nothing over models one by one."""
 
+LARGEST_STACK = 32
 
-def steered(config: TrainConfig, params: Mapping[str, object]) -> TrainConfig:
-    """The config with these live fields changed.
-
-    Raises:
-        ConfigError: a field that is unknown or not live.
-    """
-    for name in params:
-        if name not in LIVE:
-            raise ConfigError(f"{name} cannot change while a model trains; {', '.join(sorted(LIVE))} can.")
-    return dataclasses.replace(config, **params)  # type: ignore[arg-type]
-
-
-def first_checkpoint(config: TrainConfig, data: Data, seed: int) -> Checkpoint:
-    """A model that has not taken a step: weights drawn from the seed, everything else zero."""
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(0,))))
-    shape = Architecture.of(config, data.train.X.shape[1], data.train.Y.shape[1])
-    parameters = Parameters(shape.layout())
-    for name, W in shape.first_weights(config.initializer, rng).items():
-        parameters.values[name][...] = W
-    masks = _state(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(2,))))
-    return Checkpoint(config, seed, parameters.theta, masks, data.normalization, data.class_names)
+Changes = Mapping[int, Mapping[str, object]]
+"""Live hyperparameters to change, by the step they are to apply from (the first step is 1)."""
 
 
 @dataclass
@@ -62,7 +46,10 @@ class Model:
     seed: int
     config: TrainConfig
     masks: np.random.SFC64
+    plateau: Plateau
     metrics: dict[str, float]
+    changes: Changes = field(default_factory=dict)
+    alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,40 +68,44 @@ class Stack:
         ConfigError: the checkpoints are of different shapes, or at different steps.
     """
 
-    def __init__(self, checkpoints: Sequence[Checkpoint], places: Sequence[int], data: Data) -> None:
+    def __init__(
+        self, checkpoints: Sequence[Checkpoint], places: Sequence[int], data: Data, changes: Sequence[Changes]
+    ) -> None:
         _check_alike(checkpoints)
         first = checkpoints[0]
-        self.models = [
-            Model(place, c.seed, c.config, _generator(c.mask_state), c.metrics)
-            for place, c in zip(places, checkpoints, strict=True)
-        ]
-        self.step, self.epoch, self.position, self.seconds = (
-            first.step,
-            first.epoch,
-            first.position,
-            first.seconds,
-        )
-        self.shape = Architecture.of(first.config, first.inputs, first.outputs)
-        self.parameters = Parameters(self.shape.layout(), (len(checkpoints),), first.theta.dtype)
+        self.models = [_model(*each) for each in zip(places, checkpoints, changes, strict=True)]
+        self.step, self.epoch, self.position, self.seconds = first.step, first.epoch, first.position, first.seconds
+        self.shape = first.architecture()
+        self.parameters = self.shape.parameters((len(checkpoints),), first.theta.dtype)
         self.parameters.theta[...] = [c.theta for c in checkpoints]
         self.optimizer = OPTIMIZERS[first.config.optimizer](self.parameters)
-        for name, average in self.optimizer.averages.items():
-            _restore(average, name, checkpoints)
-        self.evaluator = Evaluator(self.shape, self.parameters)
+        self._make_averages(first.config, checkpoints)
+        self.metrics = Metrics(self.shape, self.parameters, data, first.config.split_seed)
         self.squares = np.empty((len(self.models), 1, 1), first.theta.dtype)
+        self.freezer = Freezer(self.parameters)
         self.lanes: dict[int, Lane] = {}
         self._take_data(data, first.config)
         self._configure()
+
+    def _make_averages(self, config: TrainConfig, checkpoints: Sequence[Checkpoint]) -> None:
+        parameters = self.parameters
+        self.weights = Average(np.zeros_like(parameters.theta)) if config.averaged_weights else None
+        self.statistics = Average(np.zeros_like(parameters.batch_statistics)) if config.batch_norm else None
+        self.smoothed_loss = Average(np.zeros((len(self.models), 1)))
+        own = {"weights": self.weights, "statistics": self.statistics, "loss": self.smoothed_loss}
+        self.averages = self.optimizer.averages | {name: a for name, a in own.items() if a is not None}
+        for name, average in self.averages.items():
+            for row, checkpoint in enumerate(checkpoints):
+                if name in checkpoint.sums:
+                    told = checkpoint.sums[name], checkpoint.betas[name], checkpoint.products[name]
+                    average.restore(row, *told)
 
     def _take_data(self, data: Data, config: TrainConfig) -> None:
         dtype = self.parameters.theta.dtype
         self.data = data
         self.X, self.Y = data.train.X.astype(dtype, copy=False), data.train.Y.astype(dtype, copy=False)
-        self.batch_size = min(config.batch_size, len(data.train))
+        self.batch_size = batch_size_for(config.batch_size, len(data.train))
         self.batches_per_epoch = batches_per_epoch(len(data.train), self.batch_size)
-        rows = np.random.default_rng(config.split_seed).permutation(len(data.train))
-        rows = rows[: max(TRAIN_SAMPLE, len(data.dev))]
-        self.train_sample = Part(data.train.X[rows], data.train.Y[rows], data.train.rows[rows])
         self._shuffle()
 
     def _shuffle(self) -> None:
@@ -122,19 +113,30 @@ class Stack:
         self.batches = Batches(len(self.X), self.batch_size, seeds, self.epoch)
 
     def _configure(self) -> None:
-        self.configs = [model.config for model in self.models]
-        self.rates = [config.learning_rate for config in self.configs]
+        """Reads the configs in force; to be called whenever one changes."""
+        self.configs = configs = [model.config for model in self.models]
+        self.scheduled = any(c.schedule != "constant" or c.warmup_epochs for c in configs)
+        self.rates = self._rates()
+        self.limits = np.array([[c.clip_norm] for c in configs])
+        self.clipping = bool(self.limits.any())
+        self.clipped = np.ones((len(self.models), 1))
+        self.freezer.freeze([c.frozen_layers for c in configs])
         for lane in self.lanes.values():
-            lane.network.keep([config.keep_prob for config in self.configs])
+            lane.network.keep([c.keep_probs() for c in configs])
+
+    def _rates(self) -> list[float]:
+        part = 1 / self.batches_per_epoch
+        return [learning_rate(config, self.epoch + self.position * part, part) for config in self.configs]
 
     def change(self, row: int, params: Mapping[str, object]) -> None:
         """Changes live hyperparameters of one model, from the next step on.
 
         Raises:
-            ConfigError: a field that is unknown or not live.
+            ConfigError: a field that is unknown or not live, or that does not fit the others.
         """
-        self.models[row].config = steered(self.models[row].config, params)
-        self._configure()
+        if params:
+            self.models[row].config = steered(self.models[row].config, params)
+            self._configure()
 
     def advance(self, pulse: float | None, clock: Callable[[], float]) -> dict[int, str]:
         """Steps to the end of the epoch, or for `pulse` seconds; gives the rows that diverged, and where."""
@@ -150,23 +152,43 @@ class Stack:
         return lost
 
     def _one_step(self) -> dict[int, str]:
+        for row, model in enumerate(self.models):
+            if self.step + 1 in model.changes:
+                self.change(row, model.changes[self.step + 1])
         indices = self.batches[self.position]
         lane = self._lane(indices.shape[1])
         np.take(self.X, indices, axis=0, out=lane.X, mode="clip")
         np.take(self.Y, indices, axis=0, out=lane.Y, mode="clip")
         lane.network.gradients(lane.X, lane.Y)
+        self.freezer.before_step()
         lost = self._not_finite(lane.network)
-        self.optimizer.step(self.configs, self.rates)
+        self._update()
         self.step, self.position = self.step + 1, self.position + 1
         if self.position == self.batches_per_epoch:
             self.epoch, self.position = self.epoch + 1, 0
             self._shuffle()
         return lost
 
+    def _update(self) -> None:
+        """Moves theta by the gradients in grad, and takes the new values into the averages."""
+        if self.clipping:
+            self.clipped = clip(self.parameters.grad, self.squares[:, 0], self.limits)
+        if self.scheduled:
+            self.rates = self._rates()
+        self.optimizer.step(self.configs, self.rates)
+        self.freezer.after_step()
+        if self.statistics is not None:
+            self.statistics.advance([config.running_beta for config in self.configs])
+            self.statistics.take(self.statistics.total, self.parameters.batch_statistics)
+        if self.weights is not None:
+            self.weights.advance([config.average_beta for config in self.configs])
+            self.weights.take(self.weights.total, self.parameters.theta)
+
     def _lane(self, batch: int) -> Lane:
         if batch not in self.lanes:
-            network = Network(self.shape, self.parameters, batch, [model.masks for model in self.models])
-            network.keep([config.keep_prob for config in self.configs])
+            sources = [model.masks for model in self.models]
+            network = Network(self.shape, self.parameters, batch, training=True, sources=sources)
+            network.keep([config.keep_probs() for config in self.configs])
             dtype, models = self.parameters.theta.dtype, len(self.models)
             X = np.empty((models, batch, self.X.shape[1]), dtype)
             self.lanes[batch] = Lane(network, X, np.empty((models, batch, self.Y.shape[1]), dtype))
@@ -182,51 +204,42 @@ class Stack:
         return {row: where for row, where in found.items() if where is not None}
 
     def measure(self, clock: Callable[[], float], *, final: bool = False) -> dict[int, str]:
-        """Sets the metrics of every model; gives the rows whose loss is not finite, and where that began.
-
-        The final metrics are those of all training examples, and hold test_error.
-        """
+        """Sets the metrics and alarms of every model; gives the rows that are not finite, and where."""
         begin = clock()
-        parts = {"train": self.data.train if final else self.train_sample, "dev": self.data.dev}
-        if final:
-            parts["test"] = self.data.test
-        for model in self.models:
-            model.metrics = {"epoch": float(self.epoch)}
-        lost: dict[int, str] = {}
         with np.errstate(all="ignore"):
-            for name, part in parts.items():
-                if len(part):
-                    lost |= self._measure_part(name, part)
+            found, lost = self.metrics.measure(self.weights, self.statistics, final=final)
+            if not final:
+                norms, told = gradient_metrics(self.parameters, self.shape.depth, self.clipped)
+                note_plateaus(found, [model.plateau for model in self.models], self.smoothed_loss)
+                for row, model in enumerate(self.models):
+                    found[row] |= norms[row] | {"learning_rate": self.rates[row]}
+                    model.alarms = told[row]
         self.seconds += clock() - begin
-        for model in self.models:
-            model.metrics["seconds"] = self.seconds
+        for model, metrics in zip(self.models, found, strict=True):
+            model.metrics = metrics | {"epoch": float(self.epoch), "seconds": self.seconds}
         return lost
-
-    def _measure_part(self, name: str, part: Part) -> dict[int, str]:
-        loss, error, where = self.evaluator.score(part.X, part.Y)
-        for row, model in enumerate(self.models):
-            model.metrics[f"{name}_error"] = float(error[row])
-            if name != "test":
-                model.metrics[f"{name}_loss"] = float(loss[row])
-        return where
 
     def checkpoint(self, row: int) -> Checkpoint:
         """Everything about one model, copied: the stack may go on."""
-        model, averages = self.models[row], self.optimizer.averages
+        model = self.models[row]
         return Checkpoint(
             config=model.config,
             seed=model.seed,
             theta=self.parameters.theta[row].copy(),
             mask_state=_state(model.masks),
             normalization=self.data.normalization,
+            target_normalization=self.data.target_normalization,
             class_names=self.data.class_names,
-            moments={name: average.total[row].copy() for name, average in averages.items()},
-            betas={name: average.betas[row] for name, average in averages.items()},
-            products={name: average.products[row] for name, average in averages.items()},
+            kind=self.data.kind,
+            sums={name: average.total[row].copy() for name, average in self.averages.items()},
+            betas={name: average.betas[row] for name, average in self.averages.items()},
+            products={name: average.products[row] for name, average in self.averages.items()},
             step=self.step,
             epoch=self.epoch,
             position=self.position,
             seconds=self.seconds,
+            plateau_best=model.plateau.best,
+            plateau_epochs=model.plateau.epochs,
             metrics=dict(model.metrics),
         )
 
@@ -235,33 +248,56 @@ class Stack:
         stay = [row for row in range(len(self.models)) if row not in leaving]
         if not stay:
             return None
-        return Stack(
-            [self.checkpoint(row) for row in stay], [self.models[row].place for row in stay], self.data
-        )
+        models = [self.models[row] for row in stay]
+        places, changes = [model.place for model in models], [model.changes for model in models]
+        return Stack([self.checkpoint(row) for row in stay], places, self.data, changes)
+
+
+def useful_models(config: TrainConfig, data: Data) -> int:
+    """How many models of this shape to train as one stack: as many as the cache holds, from 1 to 32.
+
+    The working set of a model is theta, its gradient and moments, and Z, A and their gradients for a batch.
+    """
+    shape = Architecture.of(config, data.train.X.shape[1], data.train.Y.shape[1], data.loss)
+    batch = batch_size_for(config.batch_size, len(data.train))
+    numbers = 5 * shape.layout().size + 4 * batch * sum(shape.sizes)
+    return max(1, min(LARGEST_STACK, CACHE // (4 * numbers)))
+
+
+def first_checkpoint(config: TrainConfig, data: Data, seed: int) -> Checkpoint:
+    """A model that has not taken a step: weights drawn from the seed, everything else as it begins."""
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(0,))))
+    shape = Architecture.of(config, data.train.X.shape[1], data.train.Y.shape[1], data.loss)
+    parameters = shape.parameters()
+    for name, W in shape.first_weights(config, rng).items():
+        parameters.values[name][...] = W
+    return Checkpoint(
+        config=config,
+        seed=seed,
+        theta=parameters.theta,
+        mask_state=_state(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(2,)))),
+        normalization=data.normalization,
+        target_normalization=data.target_normalization,
+        class_names=data.class_names,
+        kind=data.kind,
+    )
+
+
+def _model(place: int, checkpoint: Checkpoint, changes: Changes) -> Model:
+    masks = np.random.SFC64(0)
+    masks.state = masks.state | {"state": {"state": checkpoint.mask_state}}
+    plateau = Plateau(checkpoint.plateau_best, checkpoint.plateau_epochs)
+    return Model(place, checkpoint.seed, checkpoint.config, masks, plateau, checkpoint.metrics, changes)
+
+
+def _state(generator: np.random.SFC64) -> Array:
+    return np.array(generator.state["state"]["state"], np.uint64)
 
 
 def _check_alike(checkpoints: Sequence[Checkpoint]) -> None:
     first = checkpoints[0]
     for other in checkpoints[1:]:
         if shared_fields(other.config) != shared_fields(first.config):
-            raise ConfigError(
-                "Models that train as a stack may differ in seed, initializer and live fields only."
-            )
+            raise ConfigError("Models that train as a stack may differ in seed, initializer and live fields only.")
         if (other.step, other.epoch, other.position) != (first.step, first.epoch, first.position):
             raise ConfigError(f"A stack cannot join models at steps {first.step} and {other.step}.")
-
-
-def _restore(average: Average, name: str, checkpoints: Sequence[Checkpoint]) -> None:
-    for row, checkpoint in enumerate(checkpoints):
-        if name in checkpoint.moments:
-            average.restore(row, checkpoint.moments[name], checkpoint.betas[name], checkpoint.products[name])
-
-
-def _generator(state: Array) -> np.random.SFC64:
-    generator = np.random.SFC64(0)
-    generator.state = generator.state | {"state": {"state": state}}
-    return generator
-
-
-def _state(generator: np.random.SFC64) -> Array:
-    return np.array(generator.state["state"]["state"], np.uint64)

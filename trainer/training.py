@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.preparation import Data
-from trainer.stack import Stack, first_checkpoint
+from trainer.stack import Changes, Stack, first_checkpoint
+from trainer.transfer import transferred
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Progress:
     checkpoint: Callable[[], Checkpoint] = field(repr=False)
     ended: str | None = None
     where: str | None = None
+    alarms: tuple[str, ...] = ()
 
 
 Run = Generator[Progress, Wish | None, None]
@@ -59,6 +61,8 @@ def train(
     data: Data,
     seeds: int | Sequence[int],
     *,
+    source: Checkpoint | None = None,
+    changes: Sequence[Changes] = (),
     pulse: float | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Run:
@@ -67,23 +71,28 @@ def train(
 
     Every `pulse` seconds (never, if None) a Progress without metrics is yielded between two steps, so that a
     long epoch can be steered, too. What is sent into the generator is the Wish for the model just yielded; it
-    takes effect from the next step on, the one after `progress.step`. The last Progress of a model has
-    `ended` set, the same step as the one before, and the final metrics.
+    takes effect from the next step on, the one after `progress.step`. `changes`, for each model, are applied
+    at the steps they name. The last Progress of a model has `ended` set, the same step as the one before, and
+    the final metrics. source: the model whose layers to start from (config.start_from says which; see
+    `transfer`).
 
     Raises:
-        ConfigError: configs of different shapes, or (on sending) a wish for a field that is unknown or not
-            live.
+        ConfigError: configs of different shapes; a source that does not fit; when a change or a wish comes to
+            be applied, one for a field that is unknown or not live.
     """
     listed = [configs] if isinstance(configs, TrainConfig) else list(configs)
     numbers = [seeds] if isinstance(seeds, int) else list(seeds)
-    fresh = [first_checkpoint(config, data, seed) for config, seed in zip(listed, numbers, strict=True)]
-    return resume(fresh, data, pulse=pulse, clock=clock)
+    first = [first_checkpoint(config, data, seed) for config, seed in zip(listed, numbers, strict=True)]
+    if source is not None:
+        first = [transferred(fresh, source) for fresh in first]
+    return resume(first, data, changes=changes, pulse=pulse, clock=clock)
 
 
 def resume(
     checkpoints: Sequence[Checkpoint],
     data: Data,
     *,
+    changes: Sequence[Changes] = (),
     pulse: float | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Run:
@@ -92,7 +101,8 @@ def resume(
     Raises:
         ConfigError: as `train`, and checkpoints at different steps.
     """
-    return _drive(Stack(checkpoints, range(len(checkpoints)), data), pulse, clock)
+    listed = changes or [{}] * len(checkpoints)
+    return _drive(Stack(checkpoints, range(len(checkpoints)), data, listed), pulse, clock)
 
 
 def _drive(stack: Stack | None, pulse: float | None, clock: Callable[[], float]) -> Run:
@@ -129,5 +139,5 @@ def _progress(
     model = stack.models[row]
     metrics = dict(model.metrics) if measured else {}
     return Progress(
-        model.place, stack.step, stack.epoch, metrics, lambda: stack.checkpoint(row), ended=ended, where=where
+        model.place, stack.step, stack.epoch, metrics, lambda: stack.checkpoint(row), ended, where, model.alarms
     )

@@ -49,7 +49,7 @@ def test_predictions_from_the_file_alone_repeat_the_reported_test_error(trained)
     checkpoint, data = trained
     iris = load("iris")
     labels, probabilities = predict(Checkpoint.from_bytes(checkpoint.to_bytes()), iris.X[data.test.rows])
-    right = [iris.class_names[label] for label in iris.y[data.test.rows]]
+    right = [iris.names[label] for label in iris.y[data.test.rows]]
     wrong = np.mean([label != name for label, name in zip(labels, right, strict=True)])
     assert wrong == pytest.approx(checkpoint.metrics["test_error"])
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(30))

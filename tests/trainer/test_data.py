@@ -32,12 +32,12 @@ def folder(tmp_path):
 )
 def test_the_bundled_data_sets_load(name, m, n, classes):
     dataset = load(name)
-    assert (dataset.X.shape, len(dataset.class_names)) == ((m, n), classes)
+    assert (dataset.kind, dataset.X.shape, len(dataset.names)) == ("classes", (m, n), classes)
 
 
 def test_an_npz_file_is_read_with_its_labels_as_class_names(folder):
     dataset = load("npz:good.npz", [folder])
-    assert dataset.class_names == ("cat", "dog")
+    assert dataset.names == ("cat", "dog")
     assert dataset.y.tolist() == [0, 1, 0, 1]
 
 
@@ -76,8 +76,11 @@ def test_a_file_with_objects_or_rubbish_is_refused(folder):
         (np.array([[1.0, np.nan]]), np.array([0]), None, "row 0, feature 1 is nan"),
         (X4, np.zeros(4, int), None, "only the class '0'"),
         (X4, np.array([0, 1, 0, 2]), np.array(["a", "b"]), "numbers 0 to 1"),
-        (X4, np.array([0, 1, 0]), None, "one label for each of the 4 rows"),
-        (X4, np.array([0.5, 1, 0, 1]), None, "whole numbers"),
+        (X4, np.array([0, 1, 0]), None, "a target for each of the 4 rows"),
+        (X4, np.array([None, 1, 0, 1], dtype=object), None, "numbers or strings; they have dtype object"),
+        (X4, np.array([2.5, 2.5, 2.5, 2.5]), None, "all targets are the same"),
+        (X4, np.array([2.5, 1, np.nan, 2.5]), None, "row 2 is not"),
+        (X4, np.array([[0, np.nan], [1, np.nan], [1, np.nan], [0, np.nan]]), None, "label 1 is missing"),
         (np.empty((0, 3)), np.empty(0, int), None, "examples and features"),
         (np.array([["a"]]), np.array([0]), None, "must hold numbers"),
     ],
@@ -89,21 +92,21 @@ def test_bad_data_are_refused_in_a_sentence(X, y, names, says):
 
 def test_a_split_is_stratified_seeded_and_complete():
     y = np.repeat([0, 1, 2], [100, 50, 10])
-    split = stratified(y, 0.2, 0.1, seed=3)
-    assert [len(split.train), len(split.dev), len(split.test)] == [112, 32, 16]
-    assert sorted(np.concatenate([split.train, split.dev, split.test])) == list(range(160))
-    assert np.bincount(y[split.dev]).tolist() == [20, 10, 2]
-    assert np.bincount(y[split.test]).tolist() == [10, 5, 1]
-    again, other = stratified(y, 0.2, 0.1, seed=3), stratified(y, 0.2, 0.1, seed=4)
-    assert np.array_equal(again.dev, split.dev)
-    assert not np.array_equal(other.dev, split.dev)
+    wanted = {"dev": 0.2, "test": 0.1}
+    split = stratified(y, wanted, seed=3)
+    assert {name: len(rows) for name, rows in split.items()} == {"dev": 32, "test": 16, "train": 112}
+    assert sorted(np.concatenate(list(split.values()))) == list(range(160))
+    assert np.bincount(y[split["dev"]]).tolist() == [20, 10, 2]
+    assert np.bincount(y[split["test"]]).tolist() == [10, 5, 1]
+    assert np.array_equal(stratified(y, wanted, seed=3)["dev"], split["dev"])
+    assert not np.array_equal(stratified(y, wanted, seed=4)["dev"], split["dev"])
 
 
 def test_an_empty_part_is_refused():
     with pytest.raises(DataError, match="dev part would be empty"):
-        stratified(Y4, 0.01, 0.25, seed=0)
+        stratified(Y4, {"dev": 0.01, "test": 0.25}, seed=0)
     with pytest.raises(DataError, match="No examples are left"):
-        stratified(Y4, 0.5, 0.5, seed=0)
+        stratified(Y4, {"dev": 0.5, "test": 0.5}, seed=0)
 
 
 def test_normalisation_uses_the_training_part_alone_and_leaves_constant_features_at_zero():

@@ -8,24 +8,35 @@ from trainer.dense import Dense
 from trainer.gradcheck import GradientCheckError, check_network, slope
 from trainer.losses import LOSSES
 from trainer.network import Architecture, Network, ShapeError
-from trainer.parameters import Parameters
 
 
-def random_network(activation="sigmoid", loss="softmax", sizes=(5, 7, 6, 4), batch=9, sources=()):
-    shape = Architecture(sizes, (activation,) * (len(sizes) - 2), loss)
-    parameters = Parameters(shape.layout(), (), np.float64)
+def random_network(activation="sigmoid", loss="softmax", sizes=(5, 7, 6, 4), batch=9, sources=(), batch_norm=False):
+    """A float64 network without model axis, with random parameters everywhere, and a batch X, Y."""
+    shape = Architecture(sizes, (activation,) * (len(sizes) - 2), loss, batch_norm)
+    parameters = shape.parameters((), np.float64)
     rng = np.random.default_rng(1)
     for values in parameters.values.values():
         values[...] = rng.standard_normal(values.shape) * 0.5
     X = rng.standard_normal((batch, sizes[0]))
-    Y = np.eye(sizes[-1])[rng.integers(0, sizes[-1], batch)]
-    return Network(shape, parameters, batch, sources), X, Y
+    Y = random_targets(loss, rng, (batch, sizes[-1]))
+    return Network(shape, parameters, batch, training=True, sources=sources), X, Y
+
+
+def random_targets(loss, rng, shape):
+    if loss == "softmax":
+        return np.eye(shape[1])[rng.integers(0, shape[1], shape[0])]
+    if loss == "squared":
+        return rng.standard_normal(shape)
+    labels = rng.integers(0, 2, shape).astype(float)
+    labels[rng.random(shape) < 0.3] = np.nan
+    return labels
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_gradients_of_a_network_agree_with_differences(activation, loss):
-    network, X, Y = random_network(activation, loss)
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_the_gradients_of_a_network_agree_with_differences(activation, loss, batch_norm):
+    network, X, Y = random_network(activation, loss, batch_norm=batch_norm)
     for seed in range(5):
         report = check_network(network, X, Y, np.random.default_rng(seed), l2=0.3)
         assert report.largest < 1e-6, report.relative_errors
@@ -76,7 +87,7 @@ def test_the_gradient_check_names_the_parameter_with_a_planted_mistake():
 
 def test_the_gradient_check_refuses_dropout():
     network, X, Y = random_network(sources=[np.random.SFC64(1)])
-    network.keep([0.5])
+    network.keep([[0.5, 1.0]])
     with pytest.raises(GradientCheckError, match="dropout"):
         check_network(network, X, Y, np.random.default_rng(0))
 

@@ -9,7 +9,6 @@ import pytest
 
 from trainer.batches import order
 from trainer.config import TrainConfig
-from trainer.network import Architecture
 from trainer.training import Wish, resume
 
 
@@ -45,7 +44,7 @@ def textbook_update(c, p, g, m, v, powers):
 
 def textbook_run(config, data, checkpoint, steps, change_at=None, change=None):
     """Values by name after these steps; live fields change before step `change_at`, counted from 1."""
-    shape = Architecture.of(config, checkpoint.inputs, checkpoint.outputs)
+    shape = checkpoint.architecture()
     p = {name: W.T.copy() for name, W in shape.layout().views(checkpoint.theta).items()}
     m, v = ({name: np.zeros_like(W) for name, W in p.items()} for _ in range(2))
     powers, step, epoch = {"beta1": 1.0, "beta2": 1.0}, 0, 0
@@ -68,9 +67,7 @@ LIVE_CHANGE = {"learning_rate": 0.02, "momentum": 0.5, "beta1": 0.5, "beta2": 0.
 
 @pytest.mark.parametrize("optimizer", ["gradient_descent", "momentum", "adam"])
 @pytest.mark.parametrize("changed", [False, True])
-def test_training_agrees_with_a_textbook_loop_also_when_live_fields_change(
-    optimizer, changed, small_data, exact_start
-):
+def test_training_agrees_with_a_textbook_loop_also_when_live_fields_change(optimizer, changed, small_data, exact_start):
     config = TrainConfig(
         "small",
         epochs=20,
@@ -91,6 +88,6 @@ def test_training_agrees_with_a_textbook_loop_also_when_live_fields_change(
     last = progress.checkpoint()
     change_at = 8 * steps_per_epoch + 1 if changed else None
     wanted = textbook_run(config, small_data, start, 17 * steps_per_epoch, change_at, LIVE_CHANGE)
-    views = Architecture.of(config, 6, 3).layout().views(last.theta)
+    views = last.architecture().layout().views(last.theta)
     for name, W in wanted.items():
         np.testing.assert_allclose(views[name], W, rtol=1e-6, atol=1e-9)
