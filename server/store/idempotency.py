@@ -24,7 +24,8 @@ class KeyRow:
 def claim(tx: Transaction, key: str, request_sha256: str) -> KeyRow | None:
     """Take the key: None, or the row of the request that had it first. Waits for a transaction that has it now."""
     values = {"key": key, "request_sha256": request_sha256, "answer": None, "at": 0}
-    if tx.execute(tx.insert_new(idempotency_keys, "key").values(values)).rowcount == 1:
+    inserted = tx.insert_new(idempotency_keys, "key").values(values).returning(idempotency_keys.c.key)
+    if tx.execute(inserted).one_or_none() is not None:
         return None
     row = tx.execute(sa.select(idempotency_keys).where(idempotency_keys.c.key == key)).one()
     return KeyRow(**row._mapping)
