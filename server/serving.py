@@ -55,10 +55,13 @@ def serve(settings: Settings) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         hint = "; is another server running there? Choose another with --port" if error.errno == 98 else ""
         raise SturgeonError(f"Cannot listen on {host}:{port}: {error.strerror}{hint}.") from None
+    # Its connections inherit it; asyncio leaves it off for a listener made so, and each answer would take 40 ms more.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _log_as_json() -> None:
