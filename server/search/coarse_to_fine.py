@@ -1,0 +1,180 @@
+"""Coarse to fine: even coverage first, then rounds that draw ever more densely around the best.
+
+Each round learns along which parameters the score changes fast, puts nested boxes around the few best points, wide
+along what hardly matters, draws candidates from them and from the whole space, and lets a small Gaussian process say
+which of them is most worth a trial. `docs/` and the notes of the module beside this one have the why of each part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+
+from server.search.boxes import WHOLE_SPACE, Candidates, draw, draw_one, elite_rows, near
+from server.search.costs import CostModel, learnt_costs
+from server.search.cube import Array, Cube, point_array
+from server.search.memo import Memo
+from server.search.posterior import Outlook, Posterior, conditioned, with_running
+from server.search.ranking import improvement, lower_bound, neighbours_vote
+from server.search.samplers import Finished, History, Sample
+from server.search.scores import first_round_size, round_starts, standard_scores
+from server.search.sequences import settled, sobol_point
+from server.search.surrogate import MOST_POINTS, Shape, fit_shape, prior_shape
+from sturgeon.space import Space
+
+CANDIDATES: Final = 128
+CANDIDATES_OF_MANY: Final = 256
+MANY_RUNNING: Final = 24
+REFINED: Final = 32
+KAPPA: Final = 0.8
+MOST_DIMENSIONS: Final = 20
+MOST_FINISHED: Final = 2000
+"""Beyond either the model costs more than it tells, and the boxes stand alone."""
+
+_STREAM: Final = 1 << 126
+_FIT_STREAM: Final = 1 << 125
+
+
+class Options(NamedTuple):
+    """How to search. `boxes` is the textbook zoom: no model, 0.1 ms a suggestion instead of 1."""
+
+    model: Literal["gp", "boxes"] = "gp"
+
+
+DEFAULT: Final = Options()
+NO_SECONDS: Final[Mapping[int, float]] = {}
+
+
+def suggest(
+    space: Space,
+    seed: int,
+    number: int,
+    history: History,
+    options: Options = DEFAULT,
+    *,
+    seconds: Mapping[int, float] = NO_SECONDS,
+    memo: Memo | None = None,
+) -> Sample:
+    """The point of trial `number`: a pure function of all but `memo`, which only saves work.
+
+    The sample says its round (0: even coverage), and, unless it came from the whole space, the number of the trial
+    around which it was drawn (`elite`) and the box's `level` (half width 2^-level). `seconds`: what finished trials
+    cost, by number; where given, cheap trials are preferred among equally promising ones.
+    """
+    memo = Memo() if memo is None else memo
+    cube = memo.recall("cube", (space,), lambda: Cube(space))
+    finished = history.finished
+    first = first_round_size(cube.dimensions)
+    if number < first or len(finished) < first / 2:
+        return settled(cube, sobol_point(seed, number, cube.dimensions))._replace(round=0)
+    random = np.random.Generator(np.random.Philox(key=seed | number << 64 | _STREAM))
+    round_number = max(1, len(round_starts(cube.dimensions, len(finished))))
+    if _boxes_alone(cube, finished, options):
+        elites = memo.recall("elites", (space, finished), lambda: _best_points(cube, finished))
+        return _sample(finished, draw_one(cube, _points(cube, finished)[elites], random), elites, round_number)
+    posterior = posterior_of(cube, seed, finished, memo)
+    costs = None
+    if seconds:
+        start = finished[: _start_of_round(cube, finished)]
+        known = {t.number: seconds[t.number] for t in start if t.number in seconds}
+        costs = memo.recall("costs", (space, start, known), lambda: learnt_costs(cube, start, known))
+    return _modelled(posterior, costs, number, history, random)._replace(round=round_number)
+
+
+def recommend(space: Space, seed: int, finished: tuple[Finished, ...], memo: Memo | None = None) -> int | None:
+    """The number of the trial to take as the winner: the least denoised score, so that luck alone does not win.
+
+    Before the first round is over the best score; None when no trial has a finite one.
+    """
+    scores: dict[int, float] = {
+        trial.number: trial.score for trial in finished if trial.score is not None and np.isfinite(trial.score)
+    }
+    if not scores:
+        return None
+    cube = Cube(space)
+    if len(finished) < first_round_size(cube.dimensions) or _boxes_alone(cube, finished, DEFAULT):
+        return min(scores.items(), key=lambda item: (item[1], item[0]))[0]
+    posterior = posterior_of(cube, seed, finished, Memo() if memo is None else memo)
+    ranked = (finished[row].number for row in posterior.rows[posterior.order])
+    return next(number for number in ranked if number in scores)
+
+
+def posterior_of(cube: Cube, seed: int, finished: tuple[Finished, ...], memo: Memo) -> Posterior:
+    """What `finished` says about the space, by the shape that the current round learnt from its first trials."""
+    first = finished[: _start_of_round(cube, finished)]
+    shape = memo.recall("shape", (cube.space, seed, first), lambda: shape_of(cube, seed, first))
+    return memo.recall(
+        "posterior",
+        (cube.space, seed, finished),
+        lambda: conditioned(cube, shape, _points(cube, finished), standard_scores(finished)),
+    )
+
+
+def shape_of(cube: Cube, seed: int, first: tuple[Finished, ...]) -> Shape:
+    """What a round learns from the `first` trials, those it starts with: of many the best 50 and 50 others."""
+    if not first:
+        return prior_shape(cube.dimensions)
+    points, z = _points(cube, first), standard_scores(first)
+    if len(z) > MOST_POINTS:
+        random = np.random.Generator(np.random.Philox(key=seed | len(z) << 64 | _FIT_STREAM))
+        order = np.argsort(z, kind="stable")
+        half = MOST_POINTS // 2
+        rows = np.concatenate([order[:half], random.choice(order[half:], MOST_POINTS - half, replace=False)])
+        points, z = points[rows], z[rows]
+    return fit_shape(cube, points, z)
+
+
+def _modelled(
+    posterior: Posterior, costs: CostModel | None, number: int, history: History, random: np.random.Generator
+) -> Sample:
+    cube, stretch = posterior.cube, posterior.shape.stretch
+    elites = elite_rows(cube, posterior.points, posterior.order)
+    running = cube.snap(point_array([trial.point for trial in history.running], cube.dimensions))
+    outlook = with_running(posterior, running)
+    opinion = _opinion(outlook, costs, number, KAPPA * random.random())
+    count = CANDIDATES if len(running) <= MANY_RUNNING else CANDIDATES_OF_MANY
+    candidates = draw(cube, posterior.points[elites], stretch, count, random)
+    best = int(np.argmin(opinion(candidates.points)))
+    around = near(cube, candidates.points[best], stretch, REFINED, random)
+    point = around[int(np.argmin(opinion(around)))]
+    chosen = Candidates(point[None], candidates.elite[[best]], candidates.level[[best]])
+    return _sample(history.finished, chosen, [int(posterior.rows[row]) for row in elites], 0)
+
+
+def _opinion(outlook: Outlook, costs: CostModel | None, number: int, kappa: float) -> Callable[[Array], Array]:
+    """Whose turn it is: the neighbours' vote, the lower bound, the expected improvement, the lower bound."""
+    if number % 4 == 0:
+        return lambda points: neighbours_vote(outlook, points, kappa)
+    if costs is not None:
+        # Improvement / sqrt(cost): a trial's cost varies 15-fold at equal error.
+        return lambda points: improvement(outlook, points) + 0.5 * costs.log_seconds(points)
+    if number % 2:
+        return lambda points: lower_bound(outlook, points)
+    return lambda points: improvement(outlook, points)
+
+
+def _sample(finished: tuple[Finished, ...], one: Candidates, elites: list[int], round_number: int) -> Sample:
+    point = tuple(one.points[0].tolist())
+    if one.elite[0] == WHOLE_SPACE:
+        return Sample(point, round_number)
+    return Sample(point, round_number, finished[elites[int(one.elite[0])]].number, int(one.level[0]) + 1)
+
+
+def _boxes_alone(cube: Cube, finished: tuple[Finished, ...], options: Options) -> bool:
+    return options.model == "boxes" or cube.dimensions > MOST_DIMENSIONS or len(finished) > MOST_FINISHED
+
+
+def _start_of_round(cube: Cube, finished: tuple[Finished, ...]) -> int:
+    starts = round_starts(cube.dimensions, len(finished))
+    return starts[-1] if starts else 0
+
+
+def _best_points(cube: Cube, finished: tuple[Finished, ...]) -> list[int]:
+    order = np.argsort(standard_scores(finished), kind="stable")
+    return elite_rows(cube, _points(cube, finished), order)
+
+
+def _points(cube: Cube, finished: tuple[Finished, ...]) -> Array:
+    return cube.snap(point_array([trial.point for trial in finished], cube.dimensions))

@@ -1,0 +1,43 @@
+"""What a trial costs, learnt from the seconds that finished ones took."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from server.search.cube import Array, Cube, point_array
+from server.search.posterior import Posterior, conditioned
+from server.search.samplers import Finished
+from server.search.surrogate import MOST_POINTS, fit_shape, matern, squared_distances
+
+
+class CostModel(NamedTuple):
+    """A Gaussian process of log seconds, whose unit is `deviation` around `mean`."""
+
+    posterior: Posterior
+    mean: float
+    deviation: float
+
+    def log_seconds(self, points: Array) -> Array:
+        """The predicted log of the seconds at `points` [m, d]."""
+        own = self.posterior
+        features = own.cube.features(points, own.shape.inverse)
+        return self.mean + self.deviation * (own.weights @ matern(squared_distances(own.features, features)))
+
+
+def learnt_costs(cube: Cube, finished: Sequence[Finished], seconds: Mapping[int, float]) -> CostModel | None:
+    """The model of the last 100 finished trials whose seconds are known; None with fewer than 4 or all alike."""
+    known = [t for t in finished if math.isfinite(seconds.get(t.number, math.nan)) and seconds[t.number] > 0]
+    known = known[-MOST_POINTS:]
+    if len(known) < 4:
+        return None
+    logs = np.log([seconds[t.number] for t in known])
+    mean, deviation = float(logs.mean()), float(logs.std())
+    if deviation < 1e-6:
+        return None
+    points = cube.snap(point_array([t.point for t in known], cube.dimensions))
+    z = (logs - mean) / deviation
+    return CostModel(conditioned(cube, fit_shape(cube, points, z), points, z), mean, deviation)

@@ -1,0 +1,185 @@
+"""The unit cube of a space, in arrays: where its cells are, and which coordinates count at a point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sturgeon.space import Choice, Fixed, Float, Int, Space
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Indices = NDArray[np.int64]
+
+INACTIVE: Final = 0.5
+"""Where a coordinate lies whose condition does not hold, so that two such points are not told apart by it."""
+
+
+class _Steps(NamedTuple):
+    """The cells of an integer on a log scale; `start` and `span` are of the scale, in the parameter's units."""
+
+    coordinate: int
+    low: int
+    step: int
+    last: int
+    start: float
+    span: float
+
+    def cell(self, u: Array) -> Array:
+        value = self.start * np.exp(u * self.span)
+        return np.clip(np.rint((value - self.low) / self.step), 0, self.last)
+
+    def centre(self, cell: Array) -> Array:
+        return np.log((self.low + self.step * cell) / self.start) / self.span
+
+
+class _Rule(NamedTuple):
+    """`name` counts where each parent counts and lies in one of the wanted cells (all of a coordinate, or a bool)."""
+
+    name: str
+    coordinate: int | None
+    parents: tuple[tuple[str, int | None, Array | bool], ...]
+
+
+class Cube:
+    """What the arrays of a sampler need to know of a space with d searched parameters.
+
+    `choice` [d] is true where neighbouring values are not alike (unordered choices): distances there are 0 or 1.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.names: Final = space.searched
+        self.dimensions: Final = len(self.names)
+        parameters = [space[name] for name in self.names]
+        self.choice: Final[Mask] = np.array([isinstance(p, Choice) and not p.ordered for p in parameters])
+        self.cells: Final[Array] = np.array([_cells(p) for p in parameters])
+        self._even: Final[Mask] = np.isfinite(self.cells)
+        self._logs: Final = [_steps(j, p) for j, p in enumerate(parameters) if isinstance(p, Int) and p.scale == "log"]
+        self._even[[steps.coordinate for steps in self._logs]] = False
+        self._rules: Final = _rules(space)
+        self._columns, self._owner = _columns(self.choice, self.cells)
+
+    def snap(self, points: Array) -> Array:
+        """`points` [m, d] moved to the centres of their cells, inactive coordinates to 0.5; a new array."""
+        snapped = np.clip(points, 0.0, 1.0)
+        if self._even.any():
+            k = self.cells[self._even]
+            snapped[:, self._even] = (np.minimum(np.floor(snapped[:, self._even] * k), k - 1) + 0.5) / k
+        for steps in self._logs:
+            snapped[:, steps.coordinate] = steps.centre(steps.cell(snapped[:, steps.coordinate]))
+        if self._rules:
+            snapped[~self.active(snapped)] = INACTIVE
+        return snapped
+
+    def active(self, points: Array) -> Mask:
+        """Which coordinates count at each of the `points` [m, d]: their `when` holds, and that of all above them."""
+        found = np.ones(points.shape, dtype=bool)
+        counts: dict[str, Mask] = {}
+        everywhere = np.ones(len(points), dtype=bool)
+        for rule in self._rules:
+            mask = everywhere
+            for parent, coordinate, wanted in rule.parents:
+                mask = mask & counts.get(parent, everywhere) & self._holds(points, coordinate, wanted)
+            counts[rule.name] = mask
+            if rule.coordinate is not None:
+                found[:, rule.coordinate] = mask
+        return found
+
+    def features(self, points: Array, weights: Array) -> Array:
+        """`points` [m, d] in coordinates whose squared distance is the sum over j of (weights[j] distance_j)^2.
+
+        An unordered choice becomes one-hot times 0.7071 (distance 1 between any two values). Result [m, D >= d].
+        """
+        if not self.choice.any():
+            return points * weights
+        spread = points[:, self._owner]
+        hot = self._columns >= 0
+        cell = np.minimum(np.floor(spread[:, hot] * self.cells[self._owner[hot]]), self.cells[self._owner[hot]] - 1)
+        spread[:, hot] = np.where(cell == self._columns[hot], math.sqrt(0.5), 0.0)
+        return spread * weights[self._owner]
+
+    def gaps(self, a: Array, b: Array) -> Array:
+        """Distances along each coordinate between `a` [.., d] and `b` [.., d]: 0 or 1 along an unordered choice."""
+        difference = np.abs(a - b)
+        return np.where(self.choice, np.ceil(difference), difference)
+
+    def _holds(self, points: Array, coordinate: int | None, wanted: Array | bool) -> Mask | np.bool_:
+        if coordinate is None or isinstance(wanted, bool):
+            return np.bool_(wanted)
+        u = points[:, coordinate]
+        log = next((steps for steps in self._logs if steps.coordinate == coordinate), None)
+        k = self.cells[coordinate]
+        cell = log.cell(u) if log else np.minimum(np.floor(u * k), k - 1)
+        return np.asarray((cell[:, None] == wanted).any(axis=1))
+
+
+def point_array(points: Sequence[Sequence[float]], dimensions: int) -> Array:
+    """Points as an array [n, d], also when there are none."""
+    return np.array(points, dtype=float).reshape(len(points), dimensions)
+
+
+def _cells(parameter: Float | Int | Choice | Fixed) -> float:
+    """How many cells divide the interval; infinitely many for a real number."""
+    if isinstance(parameter, Choice):
+        return float(len(parameter.values))
+    if isinstance(parameter, Int):
+        return float((parameter.high - parameter.low) // parameter.step + 1)
+    return math.inf
+
+
+def _steps(coordinate: int, parameter: Int) -> _Steps:
+    start, end = parameter.low - parameter.step / 2, parameter.high + parameter.step / 2
+    return _Steps(
+        coordinate, parameter.low, parameter.step, int(_cells(parameter)) - 1, start, math.log(end) - math.log(start)
+    )
+
+
+def _rules(space: Space) -> list[_Rule]:
+    """The conditions, parents before children. `Space.problems` has refused circles."""
+    coordinates = {name: j for j, name in enumerate(space.searched)}
+    rules: dict[str, _Rule] = {}
+
+    def add(name: str) -> None:
+        conditions = space[name].when
+        if not conditions or name in rules:
+            return
+        for parent in conditions:
+            add(parent)
+        parents = tuple((p, coordinates.get(p), _wanted(space[p], wanted)) for p, wanted in conditions.items())
+        rules[name] = _Rule(name, coordinates.get(name), parents)
+
+    for name in space:
+        add(name)
+    return list(rules.values())
+
+
+def _wanted(parent: Float | Int | Choice | Fixed, wanted: Sequence[object]) -> Array | bool:
+    if isinstance(parent, Choice):
+        return np.array([int(parent.encode(value) * len(parent.values)) for value in wanted], dtype=float)
+    if isinstance(parent, Int):
+        return np.array([(int(str(value)) - parent.low) // parent.step for value in wanted], dtype=float)
+    return any(_encodes(parent, value) for value in wanted)
+
+
+def _encodes(parent: Float | Fixed, value: object) -> bool:
+    try:
+        parent.encode(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _columns(choice: Mask, cells: Array) -> tuple[Indices, Indices]:
+    """Of each feature: the cell that it is hot for (-1: the coordinate itself), and its coordinate."""
+    hot: list[int] = []
+    owner: list[int] = []
+    for j in range(len(choice)):
+        own = range(int(cells[j])) if choice[j] else [-1]
+        hot.extend(own)
+        owner.extend([j] * len(own))
+    return np.array(hot), np.array(owner)
