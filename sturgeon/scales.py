@@ -69,6 +69,8 @@ class OneMinusLog:
     """beta = 1 - 10^r with r uniform: on [0.9, 0.999] half of the samples lie above 0.99 (course note on beta)."""
 
     def value(self, u: float, low: float, high: float) -> float:
+        if u in (0.0, 1.0):  # there expm1(log1p(-x)) may be an ulp off
+            return high if u else low
         return _clamp(0.0 - math.expm1(Linear().value(u, math.log1p(-low), math.log1p(-high))), low, high)
 
     def unit(self, value: float, low: float, high: float) -> float:
