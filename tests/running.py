@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ class RunningServer:
     """uvicorn with `create_app(settings, clock)` on a loopback port, and a client for it."""
 
     def __init__(self, settings: Settings, clock: FakeClock | None = None) -> None:
-        structlog.configure(processors=LOG)
+        structlog.configure(processors=LOG, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
         self.settings = settings
         self.clock = clock or FakeClock()
         self._socket = socket.create_server(("127.0.0.1", 0))
