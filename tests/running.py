@@ -47,6 +47,7 @@ class RunningServer:
         self.settings = settings
         self.clock = clock or FakeClock()
         self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as server.serving does, and why is there
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.client = Client(self.url, token=settings.shared_token())
         self._up = threading.Event()
