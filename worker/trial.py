@@ -17,13 +17,13 @@ from typing import Final, Literal, TypeVar
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import (
-    Conflict,
     InternalError,
+    LeaseLost,
     NotFound,
     Problem,
-    ReportConflict,
     ServerUnreachable,
     SturgeonError,
+    TrialFinished,
     Unauthorized,
 )
 from worker.logs import Log
@@ -33,6 +33,8 @@ from worker.runner import Child
 T = TypeVar("T")
 Outcome = Literal["told", "lost", "released"]
 
+LOST: Final = (LeaseLost, TrialFinished, NotFound)
+FINAL: Final = (*LOST, Unauthorized)
 REPORT_EVERY_S: Final = 0.2
 MOST_REPORTS: Final = 1000
 AFTER_A_FAULT_S: Final = 5.0
@@ -114,7 +116,7 @@ class RunningTrial:
             outcome = self._early
         except Unauthorized as error:
             fatal = error
-        except (Conflict, NotFound) as error:
+        except LOST as error:
             self._log.warning("lease lost", reason=error.message)
         finally:
             self.child.kill()
@@ -160,7 +162,9 @@ class RunningTrial:
             answer = self._insist(
                 lambda: self._patient.report(lease.study, lease.number, lease.fence, rows, version, step)
             )
-        except ReportConflict as error:
+        except FINAL:
+            raise
+        except Problem as error:  # those metrics are not kept; the trial's end still counts
             self._log.error("report refused", epoch=last.epoch, reason=error.message)
             return
         self._log.debug("reported", epoch=last.epoch, step=last.step)
@@ -174,7 +178,7 @@ class RunningTrial:
                     lease.study, lease.number, saved.step, saved.content, lease.fence, saved.epoch, saved.value
                 )
             )
-        except (Conflict, NotFound, Unauthorized):
+        except FINAL:
             raise
         except Problem as error:  # too large, or no room: the result itself still counts
             self._log.error("checkpoint refused", epoch=saved.epoch, reason=error.message)
@@ -182,7 +186,7 @@ class RunningTrial:
     def _tell(self, end: End) -> Outcome:
         try:
             told = self._told(end)
-        except (Conflict, NotFound, Unauthorized):
+        except FINAL:
             raise
         except Problem as error:
             refused = f"The server refused the result: {error.message}"

@@ -1,0 +1,209 @@
+"""How a running trial brings what its child says to the server."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+
+from sturgeon import errors
+from tests.worker.scripted import ScriptedChild, ScriptedServer, epoch, lease
+from worker import trial
+from worker.pipe import End, SavedCheckpoint, Steer
+from worker.trial import RunningTrial
+
+DONE = End("complete", step=30, metrics={"dev_error": 0.25})
+AWAY = httpx.ConnectError("refused")
+
+
+class Running:
+    """A running trial whose child and server are scripted."""
+
+    def __init__(self) -> None:
+        self.child, self.server = ScriptedChild(), ScriptedServer()
+        self._ended: queue.SimpleQueue[errors.SturgeonError | None] = queue.SimpleQueue()
+        self.client = self.server.client()
+        child: Any = self.child
+        log = structlog.get_logger()
+        self.trial = RunningTrial(lease(), child, self.client, log, lambda _, fatal: self._ended.put(fatal))
+
+    def until_ended(self) -> errors.SturgeonError | None:
+        return self._ended.get(timeout=20)
+
+    def until_asked(self, name: str) -> None:
+        while self.server.arrived.get(timeout=20) != name:
+            pass
+
+    @property
+    def reported_steps(self) -> list[int]:
+        return [row["step"] for body in self.server.named("report") for row in body["reports"]]
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    running = Running()
+    running.trial.start()
+    yield running
+    running.child.kill()
+    running.client.close()
+
+
+def test_reports_come_first_then_checkpoints_then_the_end(running: Running) -> None:
+    saved = SavedCheckpoint(20, 2, 0.5, b"npz")
+    end = End("complete", 20, {"dev_error": 0.5}, checkpoints=(saved,))
+
+    running.child.say(epoch(1), epoch(2), epoch(3), end)
+
+    assert running.until_ended() is None
+    assert [name for name, _ in running.server.calls] == ["report", "checkpoints", "tell"]
+    assert running.server.named("checkpoints") == [b"npz"]
+    assert running.server.named("tell") == [
+        {"fence": 2, "state": "complete", "metrics": {"dev_error": 0.5}, "step": 20}
+    ]
+
+
+def test_reports_that_pile_up_go_in_one_call(running: Running) -> None:
+    running.child.say(*map(epoch, range(1, 21)), DONE)
+
+    running.until_ended()
+
+    [body] = running.server.named("report")
+    assert body["fence"] == 2
+    assert [row["epoch"] for row in body["reports"]] == list(range(1, 21))
+
+
+def test_a_report_does_not_wait_for_the_end(running: Running) -> None:
+    running.child.say(epoch(1))
+    running.until_asked("report")
+
+    assert not running.child.killed.is_set()
+    running.child.say(DONE)
+    running.until_ended()
+    assert running.reported_steps == [10]
+
+
+def test_while_the_server_is_away_the_child_goes_on_and_nothing_is_lost(running: Running) -> None:
+    running.server.faults = {"report": [AWAY, AWAY], "checkpoints": [AWAY], "tell": [httpx.ReadTimeout("cut")]}
+    running.child.say(epoch(1))
+    running.until_asked("report")
+
+    running.child.say(epoch(2), epoch(3), End("complete", 30, {}, checkpoints=(SavedCheckpoint(30, 3, 0.1, b"npz"),)))
+
+    assert running.until_ended() is None
+    assert running.reported_steps == [10, 20, 30]
+    assert len(running.server.named("checkpoints")) == len(running.server.named("tell")) == 1
+
+
+@pytest.mark.parametrize("lost", [errors.LeaseLost(), errors.TrialFinished(), errors.NotFound()])
+@pytest.mark.parametrize("at", ["report", "checkpoints", "tell"])
+def test_a_lost_lease_ends_the_run(running: Running, at: str, lost: errors.Problem) -> None:
+    running.server.faults = {at: [lost]}
+
+    running.child.say(epoch(1), End("complete", 10, {}, checkpoints=(SavedCheckpoint(10, 1, 0.1, b"npz"),)))
+
+    assert running.until_ended() is None
+    assert running.child.killed.is_set()
+    assert not running.server.named("tell")
+
+
+def test_a_lease_that_the_heartbeat_finds_lost_ends_the_run_while_the_server_is_away(running: Running) -> None:
+    running.server.faults = {"report": [AWAY] * 1000}
+    running.child.say(epoch(1))
+    running.until_asked("report")
+
+    running.trial.lose("taken")
+
+    assert running.until_ended() is None
+    assert running.child.killed.is_set()
+    assert not running.server.named("report", "tell", "release")
+
+
+def test_a_tell_under_way_learns_from_its_own_answer_whether_the_lease_is_lost(running: Running) -> None:
+    """A heartbeat that crosses a tell finds the lease gone, because the trial is done."""
+    running.server.faults = {"tell": [AWAY]}
+    running.child.say(DONE)
+    running.until_asked("tell")
+
+    running.trial.lose("expired")
+
+    assert running.until_ended() is None
+    assert len(running.server.named("tell")) == 1
+
+
+def test_a_released_trial_is_given_back(running: Running) -> None:
+    running.child.say(epoch(1))
+    running.until_asked("report")
+
+    running.trial.release()
+
+    assert running.until_ended() is None
+    assert running.child.killed.is_set()
+    assert running.server.named("release") == [{"fence": 2}]
+    assert not running.server.named("tell")
+
+
+def test_a_wrong_token_ends_the_worker(running: Running) -> None:
+    running.server.faults = {"report": [errors.Unauthorized("Wrong token.")]}
+
+    running.child.say(epoch(1))
+
+    fatal = running.until_ended()
+    assert isinstance(fatal, errors.Unauthorized)
+    assert fatal.message == "Wrong token."
+
+
+def test_a_refused_result_is_told_as_failed_with_the_reason(running: Running) -> None:
+    running.server.faults = {"tell": [errors.Invalid("The tell lacks its metric accuracy.")]}
+
+    running.child.say(DONE)
+
+    running.until_ended()
+    [told] = running.server.named("tell")
+    assert told["state"] == "failed"
+    assert told["error"] == "The server refused the result: The tell lacks its metric accuracy."
+
+
+@pytest.mark.parametrize("at", ["report", "checkpoints"])
+def test_a_refused_report_or_checkpoint_does_not_cost_the_result(running: Running, at: str) -> None:
+    running.server.faults = {at: [errors.TooLarge()]}
+
+    running.child.say(epoch(1), End("complete", 10, {}, checkpoints=(SavedCheckpoint(10, 1, 0.1, b"npz"),)))
+
+    running.until_ended()
+    assert [told["state"] for told in running.server.named("tell")] == ["complete"]
+
+
+def test_a_server_that_is_ill_is_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "AFTER_A_FAULT_S", 0.01)
+    running.server.faults = {"tell": [errors.InternalError(), errors.InternalError()]}
+
+    running.child.say(DONE)
+
+    running.until_ended()
+    assert len(running.server.named("tell")) == 1
+
+
+def test_what_is_desired_reaches_the_child_once(running: Running) -> None:
+    running.server.desired = {"version": 3, "params": {"l2": 0.1}, "run": "stop", "why": "pruned"}
+    running.child.say(epoch(1))
+    running.until_asked("report")
+    running.child.say(epoch(2))
+    running.until_asked("report")
+
+    running.child.say(DONE)
+
+    running.until_ended()
+    assert running.child.heard == [Steer({"l2": 0.1}, version=3, stop=True, pruned=True)]
+
+
+def test_metrics_that_are_not_finite_are_sent_as_null(running: Running) -> None:
+    running.child.say(End("diverged", 7, {"dev_loss": float("nan")}, where="layer 2"))
+
+    running.until_ended()
+    assert running.server.named("tell") == [
+        {"fence": 2, "state": "diverged", "metrics": {"dev_loss": None}, "step": 7, "where": "layer 2"}
+    ]

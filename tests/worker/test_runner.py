@@ -1,0 +1,183 @@
+"""Child processes: what they say, and how they end."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sturgeon.errors import SturgeonError
+from worker import runner
+from worker.pipe import End, Job, Progress, Steer
+from worker.runner import Child
+
+QUICK: dict[str, Any] = {"kind": "train", "dataset": "iris", "epochs": 3, "checkpoints": None}
+ENDLESS = QUICK | {"epochs": 100_000}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fork_server() -> None:
+    runner.start_fork_server()
+
+
+@pytest.fixture
+def child_of() -> Iterator[Callable[[dict[str, Any]], Child]]:
+    children: list[Child] = []
+
+    def start(task: dict[str, Any]) -> Child:
+        children.append(Child(Job(task, {}, seed=0)))
+        return children[-1]
+
+    yield start
+    for child in children:
+        child.kill()
+
+
+def last(child: Child) -> End:
+    *_, end = child.messages()
+    assert isinstance(end, End)
+    return end
+
+
+def test_a_child_says_each_epoch_and_its_end(child_of: Callable[[dict[str, Any]], Child]) -> None:
+    *progress, end = child_of(QUICK).messages()
+
+    assert [one.epoch for one in progress if isinstance(one, Progress)] == [1, 2, 3]
+    assert isinstance(end, End)
+    assert end.state == "complete"
+
+
+def test_children_run_beside_each_other(child_of: Callable[[dict[str, Any]], Child]) -> None:
+    one, other = child_of(QUICK), child_of(QUICK)
+
+    assert one.pid != other.pid
+    assert last(other).state == last(one).state == "complete"
+
+
+def test_a_child_hears_what_is_desired(child_of: Callable[[dict[str, Any]], Child]) -> None:
+    child = child_of(ENDLESS)
+    messages = child.messages()
+    next(messages)
+
+    child.steer(Steer(stop=True, pruned=True))
+
+    *_, end = messages
+    assert isinstance(end, End)
+    assert end.state == "pruned"
+
+
+def test_a_child_that_is_killed_is_told_so(child_of: Callable[[dict[str, Any]], Child]) -> None:
+    child = child_of(ENDLESS)
+    messages = child.messages()
+    next(messages)
+
+    os.kill(child.pid, signal.SIGKILL)
+
+    *_, end = messages
+    assert isinstance(end, End)
+    assert (end.state, end.error) == (
+        "failed",
+        "The process of this trial was killed by SIGKILL, perhaps for want of memory.",
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_child_leaves_ctrl_c_and_stop_to_the_daemon(
+    number: signal.Signals, child_of: Callable[[dict[str, Any]], Child]
+) -> None:
+    child = child_of(ENDLESS)
+    messages = child.messages()
+    next(messages)
+
+    os.kill(child.pid, number)
+    child.steer(Steer(stop=True))
+
+    *_, end = messages
+    assert isinstance(end, End)
+    assert end.state == "complete"
+
+
+def test_a_task_of_another_kind_fails_with_one_sentence(child_of: Callable[[dict[str, Any]], Child]) -> None:
+    assert last(child_of({"kind": "paint"})).error == "This worker cannot run tasks of kind 'paint', only: train."
+
+
+def test_an_exception_is_one_paragraph_that_names_the_place(child_of: Callable[[dict[str, Any]], Child]) -> None:
+    end = last(child_of(QUICK | {"learning_rate": "fast"}))
+
+    assert end.state == "failed"
+    assert end.error is not None
+    assert re.fullmatch(r"\w+Error in trainer/\w+\.py, line \d+: .+", end.error)
+
+
+def test_a_child_starts_with_the_trainer_loaded(child_of: Callable[[dict[str, Any]], Child]) -> None:
+    """Importing NumPy and scikit-learn takes over half a second of processor time; a fork of them does not."""
+    child = child_of(ENDLESS)
+    next(child.messages())
+
+    ticks = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    assert sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK") < 0.4
+
+
+def test_another_trainer_in_the_way_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(runner, "OURS", tmp_path)
+
+    with pytest.raises(SturgeonError, match=r"Another package named trainer is in the way: .*trainer/__init__\.py"):
+        runner._check_origins()
+
+
+@pytest.mark.parametrize("path", ["", "{folder}"], ids=["folder", "PYTHONPATH"])
+def test_the_folder_and_the_script_of_the_user_are_not_imported_by_children(path: str, tmp_path: Path) -> None:
+    """A trainer.py in the current folder is the user's own, and the main script does not run again."""
+    (tmp_path / "trainer.py").write_text("raise SystemExit('the wrong trainer')")
+    (tmp_path / "script.py").write_text(
+        textwrap.dedent("""
+            from worker import runner
+            from worker.pipe import Job
+
+            print("the script runs")
+            runner.start_fork_server()
+            *_, end = runner.Child(Job({"kind": "train", "dataset": "iris", "epochs": 1}, {}, 0)).messages()
+            print(end.state, end.error)
+        """)
+    )
+
+    command = [sys.executable, "-P", "script.py"]
+    paths = [path.format(folder=tmp_path), os.environ.get("PYTHONPATH", "")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.stdout, done.stderr) == ("the script runs\ncomplete None\n", "")
+
+
+def test_children_end_soon_when_the_daemon_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        textwrap.dedent("""
+            import signal
+            from worker import runner
+            from worker.pipe import Job
+
+            runner.start_fork_server()
+            child = runner.Child(Job({"kind": "train", "dataset": "iris", "epochs": 100000}, {}, 0))
+            next(child.messages())
+            print(child.pid, flush=True)
+            signal.pause()
+        """)
+    )
+    with subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stdout is not None
+        child = os.pidfd_open(int(daemon.stdout.readline()))
+
+        daemon.kill()
+
+        readable, _, _ = select.select([child], [], [], 10)  # a pidfd can be read when its process has ended
+    os.close(child)
+    assert readable
