@@ -60,25 +60,29 @@ def demo(
 ) -> None:
     """Search 30 networks on handwritten digits, here and now: a server, two workers, the best five."""
     started = time.monotonic()
-    signal.signal(signal.SIGTERM, _interrupt)  # so that the children end as they do on Ctrl-C
-    with _folder(keep) as folder, Processes(folder) as processes:
+    with _ended_by_sigterm(), _folder(keep) as folder, Processes(folder) as processes:
         address = processes.start_server()
         from sturgeon.client import Client
 
         with Client(address) as client:
             _search(session, client, address, processes)
-            seconds = time.monotonic() - started
-            examples = _examples()
-            if session.json:
-                best = [trial.model_dump(mode="json") for trial in client.best("digits", BEST).items]
-                return print_json({"best": best, "examples": examples, "seconds": round(seconds, 1)})
-            _print_best(client, examples, seconds)
-    typer.echo(_how_to_go_on(keep))
-    return None
+            _print_result(session, client, time.monotonic() - started)
+    if not session.json:
+        typer.echo(_how_to_go_on(keep))
 
 
-def _interrupt(signum: int, frame: object) -> NoReturn:  # noqa: ARG001 - the shape of a signal handler
-    raise KeyboardInterrupt
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does: with its children."""
+
+    def interrupt(signum: int, frame: object) -> NoReturn:  # noqa: ARG001 - the shape of a signal handler
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
@@ -120,25 +124,25 @@ def _show(session: Session, snapshots: Iterable[Snapshot]) -> None:
 
 def _examples() -> dict[str, int]:
     """How many examples the dev and test parts have: the split that every trial of the study made."""
-    from sturgeon.training import TrainTask
-    from trainer.datasets import load
-    from trainer.splits import stratified
+    from trainer.config import config_from
+    from trainer.preparation import prepare
 
-    task = TrainTask(dataset="digits")
-    split = stratified(load(task.dataset).y, task.dev_share, task.test_share, task.split_seed)
-    return {"dev": len(split.dev), "test": len(split.test)}
+    data = prepare(config_from({"dataset": "digits"}))
+    return {"dev": len(data.dev), "test": len(data.test)}
 
 
-def _print_best(client: Client, examples: dict[str, int], seconds: float) -> None:
+def _print_result(session: Session, client: Client, seconds: float) -> None:
     from sturgeon.cli.trials import print_best
 
-    study = client.study("digits")
-    done = sum(study.counts.values())
+    study, best, n = client.study("digits"), client.best("digits", BEST).items, _examples()
+    if session.json:
+        answer = {"best": [trial.model_dump(mode="json") for trial in best], "examples": n}
+        return print_json({**answer, "seconds": round(seconds, 1)})
     typer.echo(
-        f"\nThe best {BEST} of {done} networks after {seconds:.0f} s, by their error on {examples['dev']} "
-        f"dev examples. The search never saw the {examples['test']} test examples.\n"
+        f"\nThe best {BEST} of {sum(study.counts.values())} networks after {seconds:.0f} s, by their error on "
+        f"{n['dev']} dev examples. The search never saw the {n['test']} test examples.\n"
     )
-    print_best(study, client.best("digits", BEST).items)
+    return print_best(study, best, also=("test_error",))
 
 
 def _how_to_go_on(keep: Path | None) -> str:

@@ -17,29 +17,52 @@ from trainer.parameters import Array
 
 @dataclass(frozen=True)
 class Examples:
-    """X `[m, n]` finite, the labels y `[m]` if there are any, and what y's numbers stand for."""
+    """X `[m, n]` finite, the targets y `[m]` or `[m, C]` if there are any, and what y's numbers stand for."""
 
     source: str
     X: Array
     y: Array | None = None
     class_names: tuple[str, ...] | None = None
 
-    def true_labels(self, names: tuple[str, ...]) -> list[str]:
-        """y in the names of a model's classes: y are these names, or else their places.
+    def error(self, kind: str, names: tuple[str, ...], outputs: Array) -> float:
+        """The trainer's error of a model's outputs `[m, C]` for its kind of targets (see `trainer.losses`).
 
         Raises:
-            WrongInput: neither fits.
+            WrongInput: y are not targets of that kind.
         """
-        assert self.y is not None
+        if kind == "classes":
+            return float((outputs.argmax(axis=1) != self._places(names)).mean())
+        y = self._targets(outputs.shape)
+        if kind == "labels":
+            given = ~np.isnan(y)
+            return float(((outputs >= 0.5) != (y > 0.5))[given].mean()) if given.any() else 0.0
+        return float(np.square(outputs - y).sum() / np.square(y - y.mean(axis=0)).sum())
+
+    def _places(self, names: tuple[str, ...]) -> Array:
+        """y as places in the names of a model's classes: y are these names, or else their places."""
+        y = self._whole()
+        if y.ndim != 1:
+            raise WrongInput(f"{self.source}: y must be one label a row; it has shape {y.shape}.")
         own = self.class_names
-        written = [str(own[label]) if own else str(label) for label in self.y.tolist()]
+        written = [str(own[label]) if own else str(label) for label in y.tolist()]
         if set(written) <= set(names):
-            return written
-        if self.y.dtype.kind in "iu" and self.y.min() >= 0 and self.y.max() < len(names):
-            return [names[place] for place in self.y.tolist()]
+            return np.array([names.index(label) for label in written])
+        if y.dtype.kind in "iu" and y.min() >= 0 and y.max() < len(names):
+            return y
         unknown = next(label for label in written if label not in names)
         classes = ", ".join(names[:20])
         raise WrongInput(f"{self.source}: y has the label {unknown[:40]!r}; the model's are {classes}.")
+
+    def _targets(self, shape: tuple[int, ...]) -> Array:
+        y = np.asarray(self.y)
+        if y.dtype.kind not in "biuf" or y.size != np.prod(shape):
+            raise WrongInput(f"{self.source}: y must hold {shape[1]} numbers a row; it has shape {y.shape}.")
+        return y.reshape(shape).astype(np.float64)
+
+    def _whole(self) -> Array:
+        """Labels 3.0 as 3: the trainer takes them so, too."""
+        y = np.asarray(self.y)
+        return y.astype(np.int64) if y.dtype.kind == "f" and np.array_equal(y, np.round(y)) else y
 
 
 def read_examples(file: Path) -> Examples:
@@ -65,15 +88,12 @@ def _from_npz(file: Path) -> Examples:
         raise WrongInput(f"{file} is no npz file of arrays of numbers.") from None
     if "X" not in found:
         raise WrongInput(f"{file} has no array X.")
-    y, names = found.get("y"), found.get("class_names")
-    X = _checked(str(file), found["X"])
-    if y is not None and y.shape != (len(X),):
-        raise WrongInput(
-            f"{file}: y must have one label for each of the {len(X)} rows of X; it has shape {y.shape}."
-        )
+    X, y, names = _checked(str(file), found["X"]), found.get("y"), found.get("class_names")
+    if y is not None and (y.ndim == 0 or len(y) != len(X)):
+        raise WrongInput(f"{file}: y must have a row for each of the {len(X)} rows of X; it has shape {y.shape}.")
     if names is not None and y is not None and not _index(y, len(names)):
         raise WrongInput(f"{file}: y must be places in class_names, 0 to {len(names) - 1}.")
-    return Examples(str(file), X, _whole(y), None if names is None else tuple(map(str, names)))
+    return Examples(str(file), X, y, None if names is None else tuple(map(str, names)))
 
 
 def _checked(source: str, X: Array) -> Array:
@@ -87,17 +107,7 @@ def _checked(source: str, X: Array) -> Array:
 
 
 def _index(y: Array, count: int) -> bool:
-    whole = _whole(y)
-    return (
-        whole is not None and whole.dtype.kind in "iu" and bool((whole >= 0).all() and (whole < count).all())
-    )
-
-
-def _whole(y: Array | None) -> Array | None:
-    """Labels 3.0 as 3: the trainer takes them so, too."""
-    if y is not None and y.dtype.kind == "f" and np.array_equal(y, np.round(y)):
-        return y.astype(np.int64)
-    return y
+    return y.dtype.kind in "iu" and bool((y >= 0).all() and (y < count).all())
 
 
 def _from_csv(source: str, lines: Iterable[str]) -> Examples:

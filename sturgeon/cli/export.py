@@ -35,9 +35,7 @@ def export(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", "-O", metavar="FILE", dir_okay=False, help="Write here instead of to standard output."
-        ),
+        typer.Option("--out", "-O", metavar="FILE", dir_okay=False, help="Write here instead of to standard output."),
     ] = None,
     model: Annotated[
         Path | None,
@@ -89,9 +87,7 @@ def _export_model(session: Session, client: Client, study: str, file: Path) -> N
     if session.json:
         facts = {"study": study, "number": trial.number, "value": trial.value, "step": checkpoint.step}
         return print_json({**facts, "file": str(file), "size": checkpoint.size, "sha256": checkpoint.sha256})
-    typer.echo(
-        f"{file}: trial {trial.number} of {study} at step {checkpoint.step}, {checkpoint.size / 1000:.0f} kB."
-    )
+    typer.echo(f"{file}: trial {trial.number} of {study} at step {checkpoint.step}, {checkpoint.size / 1000:.0f} kB.")
     return None
 
 
@@ -108,9 +104,7 @@ def best_checkpoint(client: Client, study: str) -> tuple[BestTrial, Checkpoint]:
     if not kept:
         raise NotFound(f"Trial {best[0].number}, the best of {study}, has no checkpoint.")
     sign = 1 if client.study(study).direction == "minimize" else -1
-    valued = [
-        (sign * checkpoint.value, checkpoint.step) for checkpoint in kept if checkpoint.value is not None
-    ]
+    valued = [(sign * checkpoint.value, checkpoint.step) for checkpoint in kept if checkpoint.value is not None]
     step = min(valued)[1] if valued else max(checkpoint.step for checkpoint in kept)
     return best[0], next(checkpoint for checkpoint in kept if checkpoint.step == step)
 

@@ -10,13 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sturgeon.cli.paging import every_item
-from sturgeon.states import TERMINAL, UNFINISHED
+from sturgeon.states import TERMINAL
 
 if TYPE_CHECKING:
     from sturgeon.client import Client
     from sturgeon.messages import BestTrial, ReportedMetrics, Study, Trial
 
-Ending = tuple[int, datetime | None]
+Ending = tuple[int, datetime]
+"""A trial's number and when it ended: one that was requeued ends again."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class Snapshot:
 
     @property
     def ended(self) -> bool:
-        left = sum(self.study.counts.get(state, 0) for state in UNFINISHED)
-        return self.study.state in ("completed", "cancelled") or (self.study.state == "stopped" and not left)
+        """Nothing more will happen. A stopped study may keep trials in its queue: nobody hands them out."""
+        running = self.study.counts.get("running", 0)
+        return self.study.state in ("completed", "cancelled") or (self.study.state == "stopped" and not running)
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Follower:
             NotFound: there is no such study, or it was deleted meanwhile.
         """
         before = self.client.trials(self.name, sort="-finished_at", page_size=100)
-        self.known = {_ending(trial) for trial in before.items}
+        self.known = {(trial.number, trial.finished_at) for trial in before.items if trial.finished_at}
         while True:
             snapshot = self._look()
             yield snapshot
@@ -71,28 +73,21 @@ class Follower:
         # The study first: what it counts as finished is then surely among the trials that are read after it.
         study = self.client.study(self.name)
         running = list(self.client.all_trials(self.name, state="running", sort="number"))
-        latest = {
-            trial.number: last for trial in running[: self.detailed] if (last := self._last_report(trial))
-        }
-        return Snapshot(
-            study, running, latest, self._newly_finished(), self.client.best(self.name, self.best).items
-        )
+        latest = {trial.number: last for trial in running[: self.detailed] if (last := self._last_report(trial))}
+        return Snapshot(study, running, latest, self._newly_finished(), self.client.best(self.name, self.best).items)
 
     def _newly_finished(self) -> list[Trial]:
-        """Read back from the newest to the first that is known; pages may overlap while others finish."""
+        """Read back from the newest to those before the last that is known; several may have ended at once."""
+        newest = max((at for _, at in self.known), default=None)
         found: dict[Ending, Trial] = {}
         for trial in self.client.all_trials(self.name, sort="-finished_at", page_size=100):
-            if trial.finished_at is None or _ending(trial) in self.known:
+            if trial.finished_at is None or (newest is not None and trial.finished_at < newest):
                 break
-            found[_ending(trial)] = trial
+            if (ending := (trial.number, trial.finished_at)) not in self.known:
+                found[ending] = trial
         self.known.update(found)
         return list(found.values())[::-1]
 
     def _last_report(self, trial: Trial) -> ReportedMetrics | None:
         reports = every_item(partial(self.client.trial_metrics, self.name, trial.number))
-        return max(reports, key=lambda report: (report.attempt, report.step), default=None)
-
-
-def _ending(trial: Trial) -> Ending:
-    """With the time: a trial that was requeued ends again."""
-    return trial.number, trial.finished_at
+        return max(reports, key=lambda report: (report.fence, report.step), default=None)

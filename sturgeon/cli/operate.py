@@ -41,9 +41,7 @@ def settings_from(**given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0])
-        raise WrongInput(
-            f"--{name.replace('_', '-')} (or STURGEON_{name.upper()}): {first['msg']}."
-        ) from None
+        raise WrongInput(f"--{name.replace('_', '-')} (or STURGEON_{name.upper()}): {first['msg']}.") from None
 
 
 @commands.command()
@@ -51,9 +49,7 @@ def serve(
     context: typer.Context,
     host: Annotated[
         str | None,
-        typer.Option(
-            help="Where to listen; beyond loopback it needs a token (env: STURGEON_HOST; default 127.0.0.1)."
-        ),
+        typer.Option(help="Where to listen; beyond loopback it needs a token (env: STURGEON_HOST; default 127.0.0.1)."),
     ] = None,
     port: Annotated[int | None, typer.Option(help="The port (env: STURGEON_PORT; default 8000).")] = None,
     database_url: DatabaseOption = None,
@@ -124,9 +120,7 @@ def backup(
 @connected
 def worker(
     session: Session,
-    slots: Annotated[
-        int, typer.Option(min=1, max=1000, help="Trials at a time; one core each serves best.")
-    ] = 1,
+    slots: Annotated[int, typer.Option(min=1, max=1000, help="Trials at a time; one core each serves best.")] = 1,
     data: Annotated[
         list[Path] | None,
         typer.Option(
@@ -136,14 +130,10 @@ def worker(
             help="A folder that npz: data sets may come from; give it again for more.",
         ),
     ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="The worker's name (default: made of the machine's).")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="The worker's name (default: made of the machine's).")] = None,
     drain_s: Annotated[
         float | None,
-        typer.Option(
-            "--drain-s", metavar="SECONDS", min=0, help="On SIGTERM, how long running trials may go on."
-        ),
+        typer.Option("--drain-s", metavar="SECONDS", min=0, help="On SIGTERM, how long running trials may go on."),
     ] = None,
 ) -> None:
     """Run a worker: it leases trials from the server, trains, and reports until it is told to end."""

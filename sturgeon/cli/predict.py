@@ -12,6 +12,7 @@ from sturgeon.cli.output import print_json
 from sturgeon.cli.session import Session, formatted
 
 if TYPE_CHECKING:
+    from sturgeon.cli.examples import Examples
     from trainer.checkpoint import Checkpoint
     from trainer.parameters import Array
 
@@ -35,19 +36,18 @@ def predict(
         ),
     ],
 ) -> None:
-    """Predict the label of each row with a stored model. JSON has the probabilities as well."""
+    """Predict each row with a stored model: a label, or values. JSON has the probabilities as well."""
     from sturgeon.cli.examples import read_examples
 
     checkpoint = _load(model)
     examples = read_examples(data)
-    names = checkpoint.class_names
-    labels, probabilities = _predict(checkpoint, examples.X, examples.source)
-    wrong = None if examples.y is None else _count_wrong(labels, examples.true_labels(names))
+    labels, outputs = _predict(checkpoint, examples)
+    wrong = None if examples.y is None else examples.error(checkpoint.kind, checkpoint.class_names, outputs)
     if session.json:
-        return print_json(_answer(names, labels, probabilities, wrong))
+        return print_json(_answer(checkpoint, labels, outputs, wrong))
     typer.echo("\n".join(labels))
     if wrong is not None:
-        typer.echo(f"error: {100 * wrong / len(labels):.2f} % ({wrong} of {len(labels)} are wrong)", err=True)
+        typer.echo(f"error: {100 * wrong:.2f} % of {len(labels)} examples", err=True)
     return None
 
 
@@ -60,26 +60,20 @@ def _load(model: Path) -> Checkpoint:
         raise WrongInput(f"{model} is no model that `sturgeon study export --model` wrote.") from None
 
 
-def _predict(model: Checkpoint, X: Array, source: str) -> tuple[list[str], Array]:
+def _predict(model: Checkpoint, examples: Examples) -> tuple[list[str], Array]:
     from trainer.network import ShapeError
-    from trainer.predict import predict as labels_and_probabilities
+    from trainer.predict import predict as labels_and_outputs
 
     try:
-        return labels_and_probabilities(model, X)
+        return labels_and_outputs(model, examples.X)
     except ShapeError as error:
-        raise WrongInput(f"{source} does not fit the model: {error}") from None
+        raise WrongInput(f"{examples.source} does not fit the model: {error}") from None
 
 
-def _count_wrong(labels: list[str], truth: list[str]) -> int:
-    return sum(label != true for label, true in zip(labels, truth, strict=True))
-
-
-def _answer(
-    names: tuple[str, ...], labels: list[str], probabilities: Array, wrong: int | None
-) -> dict[str, Any]:
+def _answer(model: Checkpoint, labels: list[str], outputs: Array, error: float | None) -> dict[str, Any]:
+    detail = "values" if model.kind == "values" else "probabilities"
     rows = [
-        {"label": label, "probabilities": dict(zip(names, map(float, row), strict=True))}
-        for label, row in zip(labels, probabilities, strict=True)
+        {"label": label, detail: dict(zip(model.class_names, map(float, row), strict=True))}
+        for label, row in zip(labels, outputs, strict=True)
     ]
-    answer: dict[str, Any] = {"predictions": rows}
-    return answer if wrong is None else answer | {"wrong": wrong, "error": wrong / len(labels)}
+    return {"predictions": rows, "error": error}

@@ -64,18 +64,14 @@ class Processes:
                 except ServerUnreachable:
                     self.check()
                     if time.monotonic() > give_up:
-                        raise SturgeonError(
-                            f"The server did not start within {STARTS_WITHIN_S:.0f} s."
-                        ) from None
+                        raise SturgeonError(f"The server did not start within {STARTS_WITHIN_S:.0f} s.") from None
 
     def check(self) -> None:
         """Raises SturgeonError, with the last words of its log, when one of them has ended."""
         for name, process in self.running:
             if process.poll() is not None:
                 words = self._log(name).read_text(errors="replace").strip().splitlines() or ["nothing"]
-                raise SturgeonError(
-                    f"The {name} ended (exit code {process.returncode}); its log says: {words[-1]}"
-                )
+                raise SturgeonError(f"The {name} ended (exit code {process.returncode}); its log says: {words[-1]}")
 
     def end(self) -> None:
         """Ask each to end, the last started first; kill what does not."""

@@ -21,9 +21,7 @@ Format = Literal["table", "json"]
 
 ServerOption = Annotated[
     str | None,
-    typer.Option(
-        "--server", metavar="URL", help="The server (env: STURGEON_SERVER; default http://127.0.0.1:8000)."
-    ),
+    typer.Option("--server", metavar="URL", help="The server (env: STURGEON_SERVER; default http://127.0.0.1:8000)."),
 ]
 TokenFileOption = Annotated[
     Path | None,
@@ -105,8 +103,7 @@ def _taking(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
 
         parameters = [p.replace(kind=_KEYWORD) for p in list(own.parameters.values())[1:]]
         parameters += [
-            inspect.Parameter(name, _KEYWORD, default=None, annotation=option)
-            for name, option in added.items()
+            inspect.Parameter(name, _KEYWORD, default=None, annotation=option) for name, option in added.items()
         ]
         with_session.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
         with_session.__annotations__ = {p.name: p.annotation for p in parameters}

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-StudyArgument = Annotated[
-    str, typer.Argument(metavar="STUDY", help="The study's name.", autocompletion=study_names)
-]
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.", autocompletion=study_names)]
 
 
 @commands.command()
@@ -107,9 +105,7 @@ def _facts(study: Study) -> dict[str, Any]:
         "goal": f"{study.direction} {study.metric}",
         "trials": f"{sum(counts.values())} of at most {study.budget.max_trials}",
         "": counts or None,
-        "task": f"{task.kind} {task.dataset}, {task.epochs} epochs"
-        if task
-        else "your own code (ask, report, tell)",
+        "task": f"{task.kind} {task.dataset}, {task.epochs} epochs" if task else "your own code (ask, report, tell)",
         "fixed": (task.fixed if task else None) or None,
         "search": f"{study.search.sampler}, seed {study.search.seed}",
         "created": study.created_at,
@@ -166,9 +162,7 @@ def _move(session: Session, name: str, state: Literal["active", "paused", "stopp
 def delete(
     session: Session,
     study: StudyArgument,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also while trials run: they are cancelled.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also while trials run: they are cancelled.")] = False,
 ) -> None:
     """Delete a study with its trials and checkpoints."""
     with session.client() as client:

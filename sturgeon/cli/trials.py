@@ -38,9 +38,12 @@ def best(
     return None
 
 
-def print_best(study: Study, items: Sequence[BestTrial]) -> None:
-    """One row a trial: the study's metric first, then the other metrics, then the parameters."""
-    metrics = [name for name in metric_names(items) if name != study.metric]
+def print_best(study: Study, items: Sequence[BestTrial], also: Sequence[str] | None = None) -> None:
+    """One row a trial: the study's metric, the metrics `also` (else all errors; of own code all), the parameters."""
+    told = [name for name in metric_names(items) if name != study.metric]
+    if study.task is not None:
+        told = [name for name in told if name.endswith("_error")]
+    metrics = told if also is None else also
     params = param_names(items)
     rows = [
         (

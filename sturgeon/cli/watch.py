@@ -32,9 +32,7 @@ SHOWN = 12
 def watch(
     session: Session,
     study: StudyArgument,
-    every: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.1, help="How often to ask the server.")
-    ] = 1.0,
+    every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="How often to ask the server.")] = 1.0,
 ) -> None:
     """Watch a study until it ends."""
     with session.client(patience_s=0.0) as client:
@@ -64,7 +62,9 @@ def _print_lines(snapshots: Iterable[Snapshot]) -> Snapshot | None:
         if last is None:
             typer.echo(headline(snapshot))
         for trial in snapshot.finished:
-            typer.echo(f"trial {trial.number}: {_ended_with(snapshot.study, trial)}; {_so_far(snapshot)}")
+            typer.echo(f"trial {trial.number}: {_ended_with(snapshot.study, trial)}")
+        if last is not None and snapshot.finished and not snapshot.ended:
+            typer.echo(_so_far(snapshot))
         last = snapshot
     if last is not None:
         typer.echo(headline(last))
@@ -115,9 +115,7 @@ def picture(snapshot: Snapshot) -> RenderableType:
     parts: list[RenderableType] = [headline(snapshot), bar]
     if snapshot.running:
         parts.append(
-            table(
-                ("running", "worker", "epoch", study.metric), _running(snapshot), right=("running", "epoch")
-            )
+            table(("running", "worker", "epoch", study.metric), _running(snapshot), right=("running", "epoch"))
         )
     if snapshot.best:
         rows = [(str(b.number), metric(study, study.metric, b.value), cell(b.params)) for b in snapshot.best]

@@ -19,8 +19,6 @@ def workers(session: Session) -> None:
         items = list(every_item(client.workers))
     if session.json:
         return print_json(items)
-    rows = [
-        (w.name, f"{w.running}/{w.slots}", ago(w.last_seen_at), "draining" if w.drain else "") for w in items
-    ]
+    rows = [(w.name, f"{w.running}/{w.slots}", ago(w.last_seen_at), "draining" if w.drain else "") for w in items]
     print_table(("worker", "running", "seen", ""), rows, right=("running",))
     return None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from server.settings import Settings
@@ -32,6 +33,14 @@ def sturgeon(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     return command
 
 
+@pytest.fixture(autouse=True)
+def silent_server() -> Iterator[None]:
+    """A server in the tests' own process logs nothing into what a command prints."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    yield
+    structlog.reset_defaults()
+
+
 @pytest.fixture
 def server(
     migrated_sqlite_url: str,
@@ -40,7 +49,8 @@ def server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> RunningServer:
     """A server without studies, to which `sturgeon` speaks; one kind of database is enough here."""
-    running = serve(Settings(database_url=migrated_sqlite_url, checkpoints=tmp_path / "checkpoints"))
+    checkpoints = tmp_path / "checkpoints"
+    running = serve(Settings(database_url=migrated_sqlite_url, checkpoints=checkpoints, max_attempts=1))
     monkeypatch.setenv("STURGEON_SERVER", running.url)
     return running
 

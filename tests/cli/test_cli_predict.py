@@ -60,13 +60,12 @@ def test_labels_y_of_an_npz_give_the_error_as_numbers_or_names(
     iris = load("iris")
     wrongly = iris.y.copy()
     wrongly[:3] = 2  # three setosa that are said to be virginica: three errors more than the model makes
-    names = np.array(iris.class_names)
+    names = np.array(SPECIES)
     errors = []
     for y in (iris.y, wrongly):
         np.savez(tmp_path / "iris.npz", X=iris.X, y=names[y] if as_names else y)
         ran = sturgeon("predict", model, tmp_path / "iris.npz", "-o", "json")
-        errors.append(ran.json["wrong"])
-        assert ran.json["error"] == ran.json["wrong"] / 150
+        errors.append(round(150 * ran.json["error"]))
     assert errors[0] <= 10
     assert errors[1] == errors[0] + 3
 
@@ -77,7 +76,22 @@ def test_the_error_goes_to_standard_error_so_that_the_output_is_labels_only(
     np.savez(tmp_path / "two.npz", X=[[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]], y=[0, 0])
     ran = sturgeon("predict", model, tmp_path / "two.npz")
     assert ran.out.split() == ["setosa", "virginica"]
-    assert ran.err == "error: 50.00 % (1 of 2 are wrong)\n"
+    assert ran.err == "error: 50.00 % of 2 examples\n"
+
+
+def test_a_model_of_values_predicts_numbers_and_its_error_is_that_of_the_trainer(
+    sturgeon: Command, tmp_path: Path
+) -> None:
+    config = TrainConfig(dataset="diabetes", epochs=5)
+    data = prepare(config)
+    *_, last = train(config, data, seeds=0)
+    last.checkpoint().save(tmp_path / "model.npz")
+    patients, rows = load("diabetes"), data.dev.rows
+    np.savez(tmp_path / "dev.npz", X=patients.X[rows], y=patients.y[rows])
+    ran = sturgeon("predict", tmp_path / "model.npz", tmp_path / "dev.npz", "-o", "json")
+    assert ran.json["error"] == pytest.approx(last.metrics["dev_error"], rel=1e-4)
+    first = ran.json["predictions"][0]
+    assert float(first["label"]) == pytest.approx(*first["values"].values(), rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -103,18 +117,14 @@ def test_a_file_that_is_no_model_is_refused(sturgeon: Command, flowers: Path) ->
     assert ran.err == f"sturgeon: {flowers} is no model that `sturgeon study export --model` wrote.\n"
 
 
-def test_labels_that_the_model_does_not_know_are_refused(
-    sturgeon: Command, model: Path, tmp_path: Path
-) -> None:
+def test_labels_that_the_model_does_not_know_are_refused(sturgeon: Command, model: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "rose.npz", X=[[5.1, 3.5, 1.4, 0.2]], y=["rose"])
     ran = sturgeon("predict", model, tmp_path / "rose.npz")
     assert ran.code == 2
     assert "y has the label 'rose'; the model's are setosa, versicolor, virginica." in ran.err
 
 
-def test_an_npz_with_pickled_objects_is_refused_unread(
-    sturgeon: Command, model: Path, tmp_path: Path
-) -> None:
+def test_an_npz_with_pickled_objects_is_refused_unread(sturgeon: Command, model: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "objects.npz", X=np.array([[{"a": 1}]], dtype=object))
     ran = sturgeon("predict", model, tmp_path / "objects.npz", "-o", "json")
     assert ran.code == 2

@@ -99,9 +99,7 @@ def test_export_of_no_trials_is_an_empty_array(sturgeon: Command) -> None:
 
 
 @pytest.mark.usefixtures("half_searched")
-def test_export_writes_a_file_and_leaves_an_old_one_alone_when_refused(
-    sturgeon: Command, tmp_path: Path
-) -> None:
+def test_export_writes_a_file_and_leaves_an_old_one_alone_when_refused(sturgeon: Command, tmp_path: Path) -> None:
     file = tmp_path / "trials.csv"
     assert sturgeon("study", "export", "bowl", "-O", file).code == 0
     assert file.read_text() == sturgeon("study", "export", "bowl").out

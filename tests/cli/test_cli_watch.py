@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,10 +43,10 @@ def test_each_trial_that_finishes_is_a_line_and_with_json_an_object(
 ) -> None:
     tell = half_searched.client.tell
     happen = between_polls(lambda: tell("bowl", 3, 1, {"loss": 0.125}))
-    monkeypatch.setattr("time.sleep", happen)
+    monkeypatch.setattr("sturgeon.cli.watch.Follower", partial(Follower, sleep=happen))
     first, finished, last = sturgeon("study", "watch", "bowl").out.splitlines()
     assert first.startswith("bowl is active: 3 of 4 trials done, 1 running")
-    assert finished.startswith("trial 3: complete, loss 0.125; 4 of 4 trials done")
+    assert finished == "trial 3: complete, loss 0.125"
     assert last.startswith("bowl is completed: 4 of 4 trials done")
 
 
@@ -76,7 +77,7 @@ def test_a_stopped_study_ends_when_its_last_running_trial_does(half_searched: Ru
 def test_the_live_picture_has_the_running_trials_progress_and_the_best(half_searched: RunningServer) -> None:
     half_searched.client.report("bowl", 3, 1, [{"step": 7, "epoch": 2, "metrics": {"loss": 0.375}}])
     shot = next(iter(Follower(half_searched.client, "bowl", detailed=1)))
-    console = Console(width=100, record=True, file=None, quiet=False)
+    console = Console(width=100)
     with console.capture() as captured:
         console.print(picture(shot))
     text = captured.get()
@@ -89,6 +90,6 @@ def test_json_lines_are_trials(
     half_searched: RunningServer, sturgeon: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     happen = between_polls(lambda: half_searched.client.tell("bowl", 3, 1, {"loss": 0.125}))
-    monkeypatch.setattr("time.sleep", happen)
+    monkeypatch.setattr("sturgeon.cli.watch.Follower", partial(Follower, sleep=happen))
     (line,) = sturgeon("study", "watch", "bowl", "-o", "json").out.splitlines()
     assert json.loads(line)["number"] == 3

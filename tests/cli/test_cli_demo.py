@@ -1,0 +1,116 @@
+"""`sturgeon demo`: the whole path, with real processes."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import sklearn.datasets
+
+from sturgeon.cli import demo
+from sturgeon.cli.processes import Processes
+from sturgeon.errors import SturgeonError
+from tests.cli.command import Command
+from tests.processes import Process
+
+if TYPE_CHECKING:
+    from tests.processes import ServerProcess
+
+SCRIPT = Path(sys.executable).with_name("sturgeon")
+
+
+def test_the_demo_ends_within_a_minute_with_a_best_model_of_at_most_4_per_cent_and_one_can_go_on(
+    sturgeon: Command, tmp_path: Path, server_process: Callable[..., ServerProcess]
+) -> None:
+    folder, started = tmp_path / "kept", time.monotonic()
+    ran = subprocess.run([SCRIPT, "demo", "--keep", folder], capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert time.monotonic() - started < 60
+    assert len(re.findall(r"^trial \d+: ", ran.stdout, re.MULTILINE)) == 30
+    assert "by their error on 359 dev examples. The search never saw the 359 test examples." in ran.stdout
+    shown = ran.stdout.split("test examples.")[1].split("To go on:")[0].strip().splitlines()
+    assert shown[0].split()[:3] == ["trial", "dev_error", "test_error"]
+    assert len(shown) == 1 + 5
+
+    server = server_process(
+        STURGEON_DATABASE_URL=f"sqlite:///{folder / 'sturgeon.db'}",
+        STURGEON_CHECKPOINTS=str(folder / "sturgeon-checkpoints"),
+    )
+    to = ("--server", server.url)
+    best = sturgeon("study", "best", "digits", "-k", "5", "-o", "json", *to).json
+    assert [str(trial["number"]) for trial in best] == [row.split()[0] for row in shown[1:]]
+    assert best[0]["value"] <= 0.04
+    model, images = tmp_path / "best.npz", tmp_path / "digits.npz"
+    assert sturgeon("study", "export", "digits", "--model", model, *to).code == 0
+    digits = sklearn.datasets.load_digits()
+    np.savez(images, X=digits.data, y=digits.target)
+    assert sturgeon("predict", model, images, "-o", "json").json["error"] <= 0.04
+
+
+@pytest.fixture
+def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo of two trials."""
+    small = copy.deepcopy(demo.STUDY)
+    small["budget"]["max_trials"] = 2
+    monkeypatch.setattr(demo, "STUDY", small)
+
+
+@pytest.mark.usefixtures("small_demo")
+def test_with_json_the_demo_prints_its_result_alone_and_its_folder_is_gone(
+    sturgeon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("STURGEON_DATABASE_URL", "sqlite:////nowhere/a-database-that-matters.db")
+    told = sturgeon("demo", "-o", "json").json
+    assert [set(trial["metrics"]) >= {"dev_error", "test_error"} for trial in told["best"]] == [True, True]
+    assert told["examples"] == {"dev": 359, "test": 359}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_in_use_is_not_taken_for_keep(sturgeon: Command, tmp_path: Path) -> None:
+    (tmp_path / "sturgeon.db").write_text("precious")
+    ran = sturgeon("demo", "--keep", tmp_path)
+    assert (ran.code, ran.err) == (2, f"sturgeon: {tmp_path} is not empty; name a new folder for --keep.\n")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_ends_its_server_and_workers_and_leaves_nothing(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    demo_process = Process([SCRIPT, "demo"], tmp_path, {"TMPDIR": str(scratch)}, "demo")
+    demo_process.start()
+    try:
+        demo_process.wait_until(lambda: "trial " in demo_process.output, "a trial finished", within_s=60)
+        children = children_of(demo_process.pid)
+        assert len(children) == 3
+        os.kill(demo_process.pid, how)
+        assert demo_process.wait(within_s=20) == 130
+    finally:
+        demo_process.kill()
+    assert "Traceback" not in demo_process.output
+    assert [child for child in children if Path(f"/proc/{child}").exists()] == []
+    assert list(scratch.iterdir()) == []
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_process_of_the_demo_that_ends_is_told_with_the_last_words_of_its_log(tmp_path: Path) -> None:
+    with Processes(tmp_path) as processes:
+        processes.start("server", "serve", "--port", "99999")
+        processes.running[0][1].wait(timeout=60)
+        with pytest.raises(SturgeonError, match=r"The server ended \(exit code 2\); its log says: .*65535"):
+            processes.check()
