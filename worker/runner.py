@@ -69,10 +69,8 @@ class Child:
     def __init__(self, job: Job) -> None:
         self._pipe, theirs = _context.Pipe()
         self._process = _start(child.main, theirs, job)
-
-    @property
-    def pid(self) -> int:
-        return int(self._process.pid)
+        self.pid: int = self._process.pid
+        self._writing = threading.Lock()  # nobody may write to a file that is being closed: its number is used again
 
     def messages(self) -> Iterator[Progress | End]:
         """What the child says, until it has ended. The last is an End: the child's own, or how it died."""
@@ -84,20 +82,30 @@ class Child:
                 break
             end = message if isinstance(message, End) else None
             yield message
+        code = self._ended()
+        if end is None:
+            yield End("failed", error=_death(code))
+
+    def _ended(self) -> int | None:
+        """The exit code, when the process has ended; its files are closed."""
         connection.wait([self._process.sentinel])
         with _bookkeeping:
             self._process.join()
-        if end is None:
-            yield End("failed", error=_death(self._process.exitcode))
+            code: int | None = self._process.exitcode
+            self._process.close()
+        with self._writing:
+            self._pipe.close()
+        return code
 
     def steer(self, wish: Steer) -> None:
         """What is desired from now on; in vain when the child has ended."""
-        with suppress(OSError):
+        with self._writing, suppress(OSError):
             self._pipe.send(wish)
 
     def kill(self) -> None:
         """End it now. `messages` then ends soon."""
-        self._process.kill()
+        with suppress(ValueError):  # it has ended
+            self._process.kill()
 
 
 def _start(target: Callable[..., None], theirs: Any, *args: Any) -> Any:

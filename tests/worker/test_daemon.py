@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,17 @@ def wait_until_training(worker: WorkerProcess, client: Any) -> None:
 
 def trial_processes(worker: WorkerProcess) -> list[int]:
     """The children of the fork server, which is a child of the worker."""
-    parents = {}
+    return [pid for parent in children_of(worker.pid) for pid in children_of(parent)]
+
+
+def children_of(process: int) -> list[int]:
+    found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it ended meanwhile
-            continue
-    return [pid for pid, parent in parents.items() if parents.get(parent) == worker.pid]
+        with suppress(OSError):  # it ended meanwhile
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == process and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
 
 
 def expected(trial: m.Trial, lease_task: dict[str, Any]) -> dict[str, float]:
@@ -132,6 +137,8 @@ def test_sigterm_lets_a_running_trial_finish_and_takes_no_other(
     worker = worker_process(server.url)
     wait_until_training(worker, server.client)
 
+    for process in [*children_of(worker.pid), *trial_processes(worker)]:
+        os.kill(process, signal.SIGTERM)  # systemd stops all processes of a service
     assert worker.stop() == 0
 
     [trial] = server.client.all_trials("flowers")

@@ -118,6 +118,17 @@ def test_an_exception_is_one_paragraph_that_names_the_place(child_of: Callable[[
     assert re.fullmatch(r"\w+Error in trainer/\w+\.py, line \d+: .+", end.error)
 
 
+def test_a_child_that_has_ended_leaves_no_open_file(child_of: Callable[[dict[str, Any]], Child]) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    child = child_of(QUICK)
+    last(child)
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    child.steer(Steer(stop=True))  # in vain, and no error
+    child.kill()
+
+
 def test_a_child_starts_with_the_trainer_loaded(child_of: Callable[[dict[str, Any]], Child]) -> None:
     """Importing NumPy and scikit-learn takes over half a second of processor time; a fork of them does not."""
     child = child_of(ENDLESS)
