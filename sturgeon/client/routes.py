@@ -103,12 +103,8 @@ class Client:
         """The `k` best trials, best first."""
         return self._wire.ask(m.Best, "GET", f"{_study(study)}/best", query={"k": k})
 
-    def events(
-        self, study: str, page_size: int | None = None, page_token: str | None = None
-    ) -> m.Page[m.Event]:
-        return self._wire.ask(
-            m.Page[m.Event], "GET", f"{_study(study)}/events", query=_page(page_size, page_token)
-        )
+    def events(self, study: str, page_size: int | None = None, page_token: str | None = None) -> m.Page[m.Event]:
+        return self._wire.ask(m.Page[m.Event], "GET", f"{_study(study)}/events", query=_page(page_size, page_token))
 
     def late_results(
         self, study: str, page_size: int | None = None, page_token: str | None = None
@@ -166,9 +162,7 @@ class Client:
         """A trial with parameters that a person gives; it is handed out before new ones are drawn."""
         return self._wire.ask(m.Trial, "POST", f"{_study(study)}/trials", {"params": dict(params)}, once=True)
 
-    def ask(
-        self, study: str, count: int = 1, worker: str | None = None, lease_s: int | None = None
-    ) -> m.Leases:
+    def ask(self, study: str, count: int = 1, worker: str | None = None, lease_s: int | None = None) -> m.Leases:
         """At most `count` trials of this study to run yourself, each leased for `lease_s` seconds (3600)."""
         body = _given(count=count, worker=worker, lease_s=lease_s)
         return self._wire.ask(m.Leases, "POST", f"{_study(study)}/trials:ask", body, once=True)
@@ -181,9 +175,7 @@ class Client:
     ) -> m.Page[m.ReportedMetrics]:
         """What the trial reported, in the order of its steps."""
         query = _page(page_size, page_token)
-        return self._wire.ask(
-            m.Page[m.ReportedMetrics], "GET", f"{_trial(study, number)}/metrics", query=query
-        )
+        return self._wire.ask(m.Page[m.ReportedMetrics], "GET", f"{_trial(study, number)}/metrics", query=query)
 
     def report(
         self,
@@ -320,6 +312,5 @@ def _with_metrics(body: Body) -> dict[str, Any]:
 def _metrics(metrics: Mapping[str, SupportsFloat | None]) -> dict[str, float | None]:
     """JSON has no NaN and no NumPy: what is not finite becomes null, and each number a float."""
     return {
-        name: float(value) if value is not None and math.isfinite(value) else None
-        for name, value in metrics.items()
+        name: float(value) if value is not None and math.isfinite(value) else None for name, value in metrics.items()
     }

@@ -63,9 +63,7 @@ class Wire:
         patience: Patience,
     ) -> None:
         if token is not None and not TOKEN.fullmatch(token):
-            raise Unauthorized(
-                "The token must be one word of ASCII characters; is there a line end in its file?"
-            )
+            raise Unauthorized("The token must be one word of ASCII characters; is there a line end in its file?")
         self._base_url, self._timeout, self._patience = base_url.rstrip("/"), timeout, patience
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {token}"} if token else {},

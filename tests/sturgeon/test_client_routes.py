@@ -132,9 +132,7 @@ def client_that_gets(answer: httpx.Response) -> Client:
 
 
 @pytest.mark.parametrize(("call", "line", "body", "answer"), ROUTES, ids=[route[1] for route in ROUTES])
-def test_each_method_sends_its_route_and_reads_its_answer(
-    call: Call, line: str, body: Any, answer: Any
-) -> None:
+def test_each_method_sends_its_route_and_reads_its_answer(call: Call, line: str, body: Any, answer: Any) -> None:
     seen: list[httpx.Request] = []
     client = client_that_sees(seen, httpx.Response(200, json=answer) if answer else httpx.Response(204))
 
@@ -147,9 +145,7 @@ def test_each_method_sends_its_route_and_reads_its_answer(
     assert (got is None) == (answer is None)
 
 
-@pytest.mark.parametrize(
-    ("call", "line", "answer"), [(call, line, answer) for call, line, _, answer in ROUTES]
-)
+@pytest.mark.parametrize(("call", "line", "answer"), [(call, line, answer) for call, line, _, answer in ROUTES])
 def test_what_creates_or_hands_out_carries_an_idempotency_key(call: Call, line: str, answer: Any) -> None:
     seen: list[httpx.Request] = []
 
@@ -181,9 +177,7 @@ def test_metrics_of_numpy_are_numbers_and_those_that_are_not_finite_are_null() -
     seen: list[httpx.Request] = []
     client = client_that_sees(seen, httpx.Response(200, json=TRIAL))
 
-    client.tell(
-        "s", 3, 2, {"a": np.float32(0.5), "b": float("nan"), "c": float("inf"), "d": None}, "diverged"
-    )
+    client.tell("s", 3, 2, {"a": np.float32(0.5), "b": float("nan"), "c": float("inf"), "d": None}, "diverged")
 
     assert json.loads(seen[0].content)["metrics"] == {"a": 0.5, "b": None, "c": None, "d": None}
 
