@@ -103,7 +103,8 @@ def find(tx: Transaction, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, 
     found = {}
     for row in tx.execute(statement):
         fields = dict(row._mapping)
-        found[fields.pop("study"), row.number] = TrialRow(**fields)
+        name = fields.pop("study")
+        found[name, row.number] = TrialRow(**fields)
     return found
 
 
