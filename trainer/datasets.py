@@ -201,7 +201,8 @@ def checked(
         targets, told = _classes(name, y, names)
     else:
         targets = y.reshape(len(y), -1).astype(np.float64)
-        told = tuple(names or (f"y{column}" for column in range(targets.shape[1])))
+        columns = targets.shape[1]
+        told = tuple(names) if names and len(names) == columns else tuple(f"y{i}" for i in range(columns))
         _check_numbers(name, kind, targets)
     return Dataset(name, kind, flat, targets, told, given or {}, np.arange(0) if synthetic is None else synthetic)
 

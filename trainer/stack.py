@@ -34,6 +34,9 @@ CACHE = 1 << 20
 
 LARGEST_STACK = 32
 
+BUFFER = 512
+"""Numbers in NumPy's own buffer, which it allocates anew whenever an operand is broadcast; by default 8192."""
+
 Changes = Mapping[int, Mapping[str, object]]
 """Live hyperparameters to change, by the step they are to apply from (the first step is 1)."""
 
@@ -54,11 +57,22 @@ class Model:
 
 @dataclass(frozen=True)
 class Lane:
-    """The network for batches of one size and its buffers X `[K, B, n]`, Y `[K, B, C]`."""
+    """The network for batches of one size and its buffers X `[K, B, n]`, Y `[K, B, C]`.
+
+    Y lies in memory as the last layer's Z does, class by class; it is gathered row by row into Y_rows.
+    """
 
     network: Network
     X: Array
+    Y_rows: Array
     Y: Array
+
+    def fill(self, X: Array, Y: Array, indices: Array) -> None:
+        """Gathers the examples of a batch, indices `[K, B]`."""
+        # Without mode="clip" NumPy would gather into a buffer first.
+        np.take(X, indices, axis=0, out=self.X, mode="clip")
+        np.take(Y, indices, axis=0, out=self.Y_rows, mode="clip")
+        np.copyto(self.Y, self.Y_rows)
 
 
 class Stack:
@@ -142,7 +156,8 @@ class Stack:
         """Steps to the end of the epoch, or for `pulse` seconds; gives the rows that diverged, and where."""
         begin = now = clock()
         lost: dict[int, str] = {}
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # restores the buffer size, too
+            np.setbufsize(BUFFER)
             while not lost and (pulse is None or now - begin < pulse):
                 lost = self._one_step()
                 now = clock()
@@ -157,8 +172,7 @@ class Stack:
                 self.change(row, model.changes[self.step + 1])
         indices = self.batches[self.position]
         lane = self._lane(indices.shape[1])
-        np.take(self.X, indices, axis=0, out=lane.X, mode="clip")
-        np.take(self.Y, indices, axis=0, out=lane.Y, mode="clip")
+        lane.fill(self.X, self.Y, indices)
         lane.network.gradients(lane.X, lane.Y)
         self.freezer.before_step()
         lost = self._not_finite(lane.network)
@@ -189,9 +203,9 @@ class Stack:
             sources = [model.masks for model in self.models]
             network = Network(self.shape, self.parameters, batch, training=True, sources=sources)
             network.keep([config.keep_probs() for config in self.configs])
-            dtype, models = self.parameters.theta.dtype, len(self.models)
-            X = np.empty((models, batch, self.X.shape[1]), dtype)
-            self.lanes[batch] = Lane(network, X, np.empty((models, batch, self.Y.shape[1]), dtype))
+            Z = network.denses[-1].Z
+            X = np.empty((*Z.shape[:-1], self.X.shape[1]), Z.dtype)
+            self.lanes[batch] = Lane(network, X, np.empty(Z.shape, Z.dtype), np.empty_like(Z))
         return self.lanes[batch]
 
     def _not_finite(self, network: Network) -> dict[int, str]:

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import itertools
+import tracemalloc
+from dataclasses import replace
+
+import pytest
+
+from trainer.activations import ACTIVATIONS
+from trainer.config import TrainConfig
+from trainer.optimizers import OPTIMIZERS
+from trainer.preparation import prepare
+from trainer.stack import Stack, first_checkpoint
+
+CONFIG = TrainConfig("digits", epochs=9, hidden_units=(48, 40), batch_size=128)
+ALLOWED = 4096
+WORK = [
+    *({"optimizer": name} for name in OPTIMIZERS),
+    *({"activation": name} for name in ACTIVATIONS),
+    *({"loss": name} for name in ("softmax", "squared")),
+    {"batch_norm": True},
+    {"averaged_weights": True},
+    {"clip_norm": 1.0},
+    {"l2": 0.1},
+    {"schedule": "cosine"},
+    {"frozen_layers": 1},
+]
+
+
+@pytest.fixture(scope="module")
+def data():
+    return {loss: prepare(replace(CONFIG, loss=loss)) for loss in ("softmax", "squared")}
+
+
+def peak_of_a_step(config, data, models):
+    """Bytes by which one step's peak rises over what is held before it."""
+    fresh = [first_checkpoint(config, data, seed) for seed in range(models)]
+    stack = Stack(fresh, range(models), data, [{}] * models)
+    ticks = itertools.count()
+
+    def one_step():
+        stack.advance(1, lambda: next(ticks))
+
+    for _ in range(3):
+        one_step()
+    tracemalloc.start()
+    try:
+        one_step()  # what tracing itself sets up at its first step
+        base = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        one_step()
+        assert stack.step == 5
+        return tracemalloc.get_traced_memory()[1] - base
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("models", [1, 3])
+@pytest.mark.parametrize("change", WORK, ids=str)
+def test_a_steady_step_allocates_next_to_nothing(change, models, data):
+    config = replace(CONFIG, **change)
+    assert peak_of_a_step(config, data[change.get("loss", "softmax")], models) <= ALLOWED
+
+
+def test_a_dropout_layer_allocates_its_random_bits_and_no_more(data):
+    config = replace(CONFIG, keep_prob=0.8)
+    bits_of_the_larger_layer = 128 * 48
+    assert peak_of_a_step(config, data["softmax"], 1) <= ALLOWED + bits_of_the_larger_layer
