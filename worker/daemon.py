@@ -164,7 +164,8 @@ class Daemon:
 
     def _drain(self, why: str, within_s: float) -> None:
         if not self._draining.is_set():
-            self._log.info("draining", why=why, running=len(self._trials), within_s=within_s)
+            limit = {} if math.isinf(within_s) else {"within_s": within_s}  # JSON has no infinity
+            self._log.info("draining", why=why, running=len(self._trials), **limit)
         self._draining.set()
         if not self._releasing:
             self._deadline = min(self._deadline, time.monotonic() + within_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -107,6 +108,20 @@ def test_a_cancelled_trial_stops_its_run_and_the_slot_goes_on(
     worker.wait_until(lambda: len(trial_processes(worker)) == 1, "the cancelled run had ended")
 
 
+def test_a_lost_lease_stops_also_a_run_that_says_nothing(server: RunningServer, worker_process: StartWorker) -> None:
+    """Only the heartbeat can hear of it."""
+    server.client.create_study(study(trials=2, epochs=ENDLESS))
+    worker = worker_process(server.url)
+    wait_until_training(worker, server.client)
+    [child] = trial_processes(worker)
+    os.kill(child, signal.SIGSTOP)
+
+    server.client.cancel("flowers", 0)
+
+    worker.wait_until(lambda: child not in trial_processes(worker), "the run was stopped")
+    worker.wait_until(lambda: state_of(server.client, 1) == "running", "the next trial ran")
+
+
 def test_what_cannot_be_trained_is_told_as_failed(server: RunningServer, worker_process: StartWorker) -> None:
     server.client.create_study(study(dataset="npz:cats.npz"))
 
@@ -187,6 +202,8 @@ def test_a_worker_that_the_server_drains_finishes_and_ends(server: RunningServer
 
     assert worker.wait() == 0
     assert [trial.state for trial in server.client.all_trials("flowers")] == ["complete"]
+    [draining] = [line for line in map(json.loads, worker.output.splitlines()) if line["event"] == "draining"]
+    assert (draining["why"], draining["running"]) == ("server", 1)
 
 
 def test_a_server_that_is_away_for_a_while_costs_nothing(
