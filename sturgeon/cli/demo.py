@@ -67,8 +67,8 @@ def demo(
         with Client(address) as client:
             _search(session, client, address, processes)
             _print_result(session, client, time.monotonic() - started)
-    if not session.json:
-        typer.echo(_how_to_go_on(keep))
+        if not session.json:
+            typer.echo(_how_to_go_on(keep))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from typing import Final, Self
 from sturgeon.errors import ServerUnreachable, SturgeonError
 
 STARTS_WITHIN_S: Final = 30.0
-ENDS_WITHIN_S: Final = 5.0
+ENDS_WITHIN_S: Final = 10.0  # a server gives its open requests 5 s
 
 
 @dataclass
@@ -74,15 +75,18 @@ class Processes:
                 raise SturgeonError(f"The {name} ended (exit code {process.returncode}); its log says: {words[-1]}")
 
     def end(self) -> None:
-        """Ask each to end, the last started first; kill what does not."""
-        while self.running:
-            _, process = self.running.pop()
-            process.terminate()
-            try:
-                process.wait(ENDS_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)  # with its children
-                process.wait()
+        """Ask each to end, the last started first; kill what does not, and all that is left if interrupted."""
+        try:
+            for _, process in reversed(self.running):
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(ENDS_WITHIN_S)
+        finally:
+            for _, process in self.running:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)  # with its children
+                    process.wait()
+            self.running.clear()
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name.replace(' ', '-')}.log"

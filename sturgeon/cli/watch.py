@@ -115,7 +115,11 @@ def picture(snapshot: Snapshot) -> RenderableType:
     parts: list[RenderableType] = [headline(snapshot), bar]
     if snapshot.running:
         parts.append(
-            table(("running", "worker", "epoch", study.metric), _running(snapshot), right=("running", "epoch"))
+            table(
+                ("running", "worker", "epoch", study.metric),
+                _running(snapshot),
+                right=("running", "epoch", study.metric),
+            )
         )
     if snapshot.best:
         rows = [(str(b.number), metric(study, study.metric, b.value), cell(b.params)) for b in snapshot.best]

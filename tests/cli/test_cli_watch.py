@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,6 +90,27 @@ def test_the_live_picture_has_the_running_trials_progress_and_the_best(half_sear
     running = next(line for line in text.splitlines() if "laptop" in line)
     assert running.split() == ["3", "laptop", "2", "0.375"]
     assert "3 of 4 trials done, 1 running, 1 failed, best loss 0.25 (trial 1)" in text
+
+
+def test_in_a_terminal_the_picture_is_redrawn_in_place_and_its_last_state_stays(searched: RunningServer) -> None:
+    command = [Path(sys.executable).with_name("sturgeon"), "study", "watch", "bowl", "--server", searched.url]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdout=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"}) as watching:
+        os.close(theirs)
+        text = all_of(ours)
+        assert watching.wait(timeout=60) == 0
+    assert "\x1b[?25l" in text  # the cursor is hidden while the picture is live
+    assert "bowl is completed: 4 of 4 trials done" in text
+    assert "━" in text
+
+
+def all_of(terminal: int) -> str:
+    """What was written to a terminal until its other end closed."""
+    parts = []
+    with open(terminal, "rb", buffering=0) as file, contextlib.suppress(OSError):
+        while part := file.read(65_536):
+            parts.append(part)
+    return b"".join(parts).decode()
 
 
 def test_json_lines_are_trials(
