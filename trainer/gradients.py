@@ -10,27 +10,26 @@ VANISHING = 1e-4
 EXPLODING = 100.0
 
 
-def clip(grad: Array, squares: Array, limits: Array) -> Array:
-    """Scales each model's whole gradient down to its limit (0: none), keeping its direction; gives the
-    factors.
+def clip(grad: Array, squares: Array, limits: Array) -> None:
+    """Scales each model's whole gradient down to its limit (0: none), keeping its direction (Pascanu et al. 2013).
 
-    grad `[K, P]`, squares `[K, 1]` its sum of squares, limits `[K, 1]`; factors `[K, 1]`
-    (Pascanu et al. 2013).
+    grad `[K, P]`, in place; squares `[K, 1]` its sum of squares; limits `[K, 1]`.
     """
     norms = np.sqrt(squares)
-    factors: Array = np.where((limits > 0) & (norms > limits), limits / norms, 1).astype(grad.dtype)
-    np.multiply(grad, factors, out=grad)
-    return factors
+    factors = np.where((limits > 0) & (norms > limits), limits / norms, 1)
+    np.multiply(grad, factors.astype(grad.dtype), out=grad)
 
 
 def layer_norms(parameters: Parameters, depth: int) -> tuple[Array, Array]:
     """Norms of dW[l] and of W[l] for l = 1 .. L, per model: two arrays `[K, L]`."""
-    layers = range(1, depth + 1)
-    found = (
-        np.stack([np.sqrt(np.square(named[f"W{layer}"]).sum(axis=(-1, -2))) for layer in layers], axis=-1)
-        for named in (parameters.grads, parameters.values)
-    )
-    return next(found), next(found)
+    layers = [f"W{layer}" for layer in range(1, depth + 1)]
+    gradients = np.stack([_norm(parameters.grads[name]) for name in layers], axis=-1)
+    return gradients, np.stack([_norm(parameters.values[name]) for name in layers], axis=-1)
+
+
+def _norm(W: Array) -> Array:
+    norms: Array = np.sqrt(np.square(W).sum(axis=(-1, -2)))
+    return norms
 
 
 def alarms(gradients: Array, weights: Array) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from trainer.averages import Average
 from trainer.evaluation import Evaluator, Score
-from trainer.gradients import alarms, layer_norms
+from trainer.gradients import alarms
 from trainer.network import Architecture
 from trainer.parameters import Array, Parameters
 from trainer.plateaus import Plateau, smooth
@@ -68,16 +68,12 @@ def _note(found: list[dict[str, float]], name: str, score: Score) -> None:
             metrics[f"{name}_loss"] = float(score.loss[row])
 
 
-def gradient_metrics(
-    parameters: Parameters, depth: int, scaled: Array
-) -> tuple[list[dict[str, float]], list[tuple[str, ...]]]:
-    """gradient_norm_1 .. gradient_norm_L of each model's last step, before clipping by these factors, and
-    alarms.
-    """
-    norms, weights = layer_norms(parameters, depth)
-    norms = norms / scaled
-    named = [{f"gradient_norm_{layer}": float(norm) for layer, norm in enumerate(row, 1)} for row in norms]
-    return named, [alarms(*pair) for pair in zip(norms, weights, strict=True)]
+def gradient_metrics(gradients: Array, weights: Array) -> list[tuple[dict[str, float], tuple[str, ...]]]:
+    """gradient_norm_1 .. gradient_norm_L and alarms of each model, from norms of dW and W `[K, L]`."""
+    return [
+        ({f"gradient_norm_{layer}": float(norm) for layer, norm in enumerate(row, 1)}, alarms(row, sizes))
+        for row, sizes in zip(gradients, weights, strict=True)
+    ]
 
 
 def note_plateaus(found: Sequence[dict[str, float]], plateaus: Sequence[Plateau], average: Average) -> None:

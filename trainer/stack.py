@@ -19,7 +19,7 @@ from trainer.averages import Average
 from trainer.batches import Batches, batch_size_for, batches_per_epoch
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError, TrainConfig, shared_fields, steered
-from trainer.gradients import clip
+from trainer.gradients import clip, layer_norms
 from trainer.metrics import Metrics, gradient_metrics, note_plateaus
 from trainer.network import Architecture, Network
 from trainer.optimizers import OPTIMIZERS
@@ -133,7 +133,6 @@ class Stack:
         self.rates = self._rates()
         self.limits = np.array([[c.clip_norm] for c in configs])
         self.clipping = bool(self.limits.any())
-        self.clipped = np.ones((len(self.models), 1))
         self.freezer.freeze([c.frozen_layers for c in configs])
         for lane in self.lanes.values():
             lane.network.keep([c.keep_probs() for c in configs])
@@ -176,6 +175,8 @@ class Stack:
         lane.network.gradients(lane.X, lane.Y)
         self.freezer.before_step()
         lost = self._not_finite(lane.network)
+        if self.position == self.batches_per_epoch - 1:  # before clipping and the optimiser's L2 term change grad
+            self.norms = layer_norms(self.parameters, self.shape.depth)
         self._update()
         self.step, self.position = self.step + 1, self.position + 1
         if self.position == self.batches_per_epoch:
@@ -186,7 +187,7 @@ class Stack:
     def _update(self) -> None:
         """Moves theta by the gradients in grad, and takes the new values into the averages."""
         if self.clipping:
-            self.clipped = clip(self.parameters.grad, self.squares[:, 0], self.limits)
+            clip(self.parameters.grad, self.squares[:, 0], self.limits)
         if self.scheduled:
             self.rates = self._rates()
         self.optimizer.step(self.configs, self.rates)
@@ -223,11 +224,10 @@ class Stack:
         with np.errstate(all="ignore"):
             found, lost = self.metrics.measure(self.weights, self.statistics, final=final)
             if not final:
-                norms, told = gradient_metrics(self.parameters, self.shape.depth, self.clipped)
                 note_plateaus(found, [model.plateau for model in self.models], self.smoothed_loss)
-                for row, model in enumerate(self.models):
-                    found[row] |= norms[row] | {"learning_rate": self.rates[row]}
-                    model.alarms = told[row]
+                for row, (norms, told) in enumerate(gradient_metrics(*self.norms)):
+                    found[row] |= norms | {"learning_rate": self.rates[row]}
+                    self.models[row].alarms = told
         self.seconds += clock() - begin
         for model, metrics in zip(self.models, found, strict=True):
             model.metrics = metrics | {"epoch": float(self.epoch), "seconds": self.seconds}

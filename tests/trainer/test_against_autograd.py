@@ -1,4 +1,6 @@
-"""Gradients against HIPS autograd, and training with everything on against a loop that takes its gradients there."""
+"""Gradients against HIPS autograd, and training with everything on against a loop that takes its gradients
+there.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ G = {
 
 
 def course_cost(p, shape, X, Y, masks, l2=0.0):
-    """J of a batch, written as in the course; p: parameters by name, masks: D / keep_prob of each hidden layer."""
+    """J of a batch, written as in the course; p: parameters by name, masks: D / keep_prob of each hidden
+    layer.
+    """
     A = X
     for layer in range(1, shape.depth + 1):
         Z = A @ p[f"W{layer}"]
@@ -54,7 +58,9 @@ def course_cost(p, shape, X, Y, masks, l2=0.0):
 
 
 def random_case(seed):
-    """A network of random depth, widths, activations and loss, with dropout and batch norm or not, and a batch."""
+    """A network of random depth, widths, activations and loss, with dropout and batch norm or not, and a
+    batch.
+    """
     rng = np.random.default_rng(seed)
     loss = rng.choice(list(LOSSES))
     hidden = rng.integers(0, 4)

@@ -5,9 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from trainer.batches import batch_size_for
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError, TrainConfig
+from trainer.optimizers import OPTIMIZERS
+from trainer.predict import predicted
 from trainer.preparation import prepare
+from trainer.stack import first_checkpoint, useful_models
 from trainer.training import Wish, resume, train
 
 CONFIG = TrainConfig("small", epochs=4, hidden_units=8, batch_size=16, keep_prob=0.8, l2=0.001, learning_rate=0.01)
@@ -109,11 +113,27 @@ def test_a_run_that_blows_up_ends_as_diverged_with_the_step_and_the_layer(small_
     assert ended.where in ("layer 1, forward", "layer 2, forward", "layer 2, backward", "layer 1, backward")
 
 
-@pytest.mark.parametrize("optimizer", ["gradient_descent", "momentum", "adam"])
-def test_models_trained_as_a_stack_equal_models_trained_alone_bit_for_bit(optimizer, small_data):
+EVERYTHING = replace(
+    CONFIG,
+    epochs=6,
+    hidden_units=(8, 7),
+    activation=("relu", "tanh"),
+    batch_norm=True,
+    averaged_weights=True,
+    schedule="cosine",
+    warmup_epochs=1.5,
+    clip_norm=1.0,
+)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("base", [CONFIG, EVERYTHING], ids=["plain", "everything"])
+def test_models_trained_as_a_stack_equal_models_trained_alone_bit_for_bit(base, optimizer, small_data):
+    base = replace(base, optimizer=optimizer)
     configs = [
-        replace(CONFIG, optimizer=optimizer, learning_rate=rate, keep_prob=keep, l2=l2)
-        for rate, keep, l2 in ((0.01, 0.8, 0.0), (0.03, 1.0, 0.1), (0.001, 0.5, 0.0))
+        replace(base, learning_rate=0.01, keep_prob=0.8),
+        replace(base, learning_rate=0.03, l2=0.1, keep_prob=1.0),
+        replace(base, learning_rate=0.001, keep_prob=0.5, clip_norm=0.0, schedule="constant", frozen_layers=1),
     ]
     seeds = [3, 4, 5]
     together = last_of(train(configs, small_data, seeds))
@@ -146,16 +166,114 @@ def test_configs_of_different_shape_do_not_stack(small_data):
         train([CONFIG, replace(CONFIG, hidden_units=9)], small_data, [0, 0])
 
 
-@pytest.mark.parametrize("optimizer", ["gradient_descent", "momentum", "adam"])
+def test_a_stack_is_as_large_as_the_cache_and_never_more_than_thirty_two(small_data):
+    widths = [2, 64, 128, 2048]
+    sizes = [useful_models(replace(CONFIG, hidden_units=width, batch_size=64), small_data) for width in widths]
+    assert sizes[0] == 32
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] == 1
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_resumed_run_equals_the_undisturbed_run_bit_for_bit(optimizer, small_data):
-    config = replace(CONFIG, optimizer=optimizer)
-    _, undisturbed = last_of(train(config, small_data, 0))[0]
+    config = replace(EVERYTHING, optimizer=optimizer)
+    steered_at = {9: {"learning_rate": 0.02, "keep_prob": 0.7}, 20: {"beta1": 0.5, "momentum": 0.5, "l2": 0.01}}
+    undisturbed, end = last_of(train(config, small_data, 0, changes=[steered_at]))[0]
+    chosen = set(np.random.default_rng(1).choice(np.arange(1, end.step), 20, replace=False).tolist())
     ticks = iter(range(1000))
-    run = train(config, small_data, 0, pulse=1, clock=lambda: next(ticks))
+    run = train(config, small_data, 0, changes=[steered_at], pulse=1, clock=lambda: next(ticks))
     for progress in run:
-        if progress.ended or progress.step == 24:
-            break
-        again = Checkpoint.from_bytes(progress.checkpoint().to_bytes())
-        _, resumed = last_of(resume([again], small_data))[0]
-        assert same_state(resumed, undisturbed), progress.step
-    assert progress.step == 24
+        if progress.step in chosen and not progress.ended:
+            again = Checkpoint.from_bytes(progress.checkpoint().to_bytes())
+            later = {step: params for step, params in steered_at.items() if step > progress.step}
+            resumed, state = last_of(resume([again], small_data, changes=[later]))[0]
+            assert same_state(state, end), progress.step
+            assert without_seconds(resumed.metrics) == without_seconds(undisturbed.metrics)
+            chosen.remove(progress.step)
+    assert not chosen
+
+
+def test_a_wish_applies_from_the_step_after_the_progress_it_answers(small_data):
+    run = train(CONFIG, small_data, 0)
+    progress = next(run)
+    assert progress.step == 6
+    progress = run.send(Wish({"learning_rate": 0.1}))
+    steered = progress.checkpoint()
+    planned = next(p for p in train(CONFIG, small_data, 0, changes=[{7: {"learning_rate": 0.1}}]) if p.step == 12)
+    assert same_state(steered, planned.checkpoint())
+
+
+def test_more_epochs_can_be_wished_for_while_a_model_trains(small_data):
+    run = train(CONFIG, small_data, 0)
+    next(run)
+    run.send(Wish({"epochs": 6}))
+    assert [p.epoch for p in run] == [3, 4, 5, 6, 6]
+
+
+def test_averaged_weights_are_what_a_run_measures_and_predicts_with(small_data):
+    config = replace(CONFIG, averaged_weights=True, average_beta=0.9)
+    ended, checkpoint = last_of(train(config, small_data, 0))[0]
+    predicted_with = checkpoint.parameters().theta[0]
+    assert not np.allclose(predicted_with, checkpoint.theta, atol=1e-4)
+    outputs = predicted(checkpoint, small_data.test.X)
+    wrong = np.mean(outputs.argmax(axis=1) != small_data.test.Y.argmax(axis=1))
+    assert ended.metrics["test_error"] == pytest.approx(wrong)
+
+
+def test_frozen_layers_stay_until_they_are_thawed(small_data):
+    config = replace(EVERYTHING, frozen_layers=1, optimizer="adamw", l2=0.1)
+    start = first_checkpoint(config, small_data, 0)
+    run = resume([start], small_data)
+    frozen = next(run).checkpoint()
+    thawed = run.send(Wish({"frozen_layers": 0})).checkpoint()
+    views = [c.architecture().layout().views(c.theta) for c in (start, frozen, thawed)]
+    for name in ("W1", "gamma1", "beta1"):
+        assert np.array_equal(views[0][name], views[1][name])
+        assert not np.array_equal(views[1][name], views[2][name])
+    assert not np.array_equal(views[0]["W2"], views[1]["W2"])
+
+
+def test_a_long_stretch_without_progress_shows_as_a_plateau(small_data):
+    stuck = replace(CONFIG, epochs=8, learning_rate=1e-9)
+    assert [p.metrics["plateau_epochs"] for p in train(stuck, small_data, 0) if not p.ended] == list(range(8))
+    learning = replace(CONFIG, epochs=8, learning_rate=0.02, keep_prob=1.0)
+    assert max(p.metrics["plateau_epochs"] for p in train(learning, small_data, 0) if not p.ended) <= 1
+
+
+def test_vanishing_gradients_raise_an_alarm_and_relu_with_he_does_not(small_data):
+    deep = replace(CONFIG, hidden_layers=12, activation="sigmoid", keep_prob=1.0, learning_rate=1e-4)
+    assert "Gradients vanish: layer 1" in next(train(deep, small_data, 0)).alarms[0]
+    assert next(train(replace(deep, activation="relu"), small_data, 0)).alarms == ()
+
+
+def test_exploding_gradients_raise_an_alarm_and_clipping_holds_the_step_down(small_data):
+    wild = replace(CONFIG, hidden_layers=12, initializer="normal", init_scale=3.0, learning_rate=1e-12, keep_prob=1.0)
+    wild = replace(wild, optimizer="gradient_descent")
+    progress = next(train(wild, small_data, 0))
+    assert any("Gradients explode" in told for told in progress.alarms)
+    clipped = next(train(replace(wild, clip_norm=1.0, learning_rate=1.0), small_data, 0))
+    moved = clipped.checkpoint().theta - first_checkpoint(wild, small_data, 0).theta
+    assert np.linalg.norm(moved) <= 6 * 1.0 + 1e-3
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "m", "examples"),
+    [
+        ("full", 5000, 5000),
+        ("auto", 1999, 1999),
+        ("auto", 2000, 64),
+        ("auto", 60_000, 128),
+        ("auto", 10**6, 512),
+        (1, 90, 1),
+        (64, 20, 20),
+    ],
+)
+def test_batch_sizes_follow_the_rule_of_the_course(batch_size, m, examples):
+    assert batch_size_for(batch_size, m) == examples
+
+
+@pytest.mark.parametrize("batch_size", ["full", "auto", 1])
+def test_batch_and_stochastic_gradient_descent_train(batch_size, small_data):
+    *_, last = train(replace(CONFIG, batch_size=batch_size, epochs=30), small_data, 0)
+    assert last.step == 30 * (90 if batch_size == 1 else 1)
+    assert last.metrics["train_loss"] < 0.9
