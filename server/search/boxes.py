@@ -27,11 +27,11 @@ class Candidates(NamedTuple):
 def elite_rows(cube: Cube, points: Array, order: Indices) -> list[int]:
     """At most 3 rows of `points` [n, d], walked in `order`, each over 0.1 from the others along some coordinate."""
     kept: list[int] = []
-    for row in order.tolist():
-        if all(cube.gaps(points[row], points[other]).max() > APART for other in kept):
-            kept.append(row)
-        if len(kept) == ELITES:
-            break
+    left = order
+    while len(left) and len(kept) < ELITES:
+        row = int(left[0])
+        kept.append(row)
+        left = left[cube.gaps(points[left], points[row]).max(axis=1) > APART]
     return kept
 
 

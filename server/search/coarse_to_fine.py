@@ -88,17 +88,15 @@ def recommend(space: Space, seed: int, finished: tuple[Finished, ...], memo: Mem
 
     Before the first round is over the best score; None when no trial has a finite one.
     """
-    scores: dict[int, float] = {
-        trial.number: trial.score for trial in finished if trial.score is not None and np.isfinite(trial.score)
-    }
+    scores = {trial.number: trial.score for trial in finished if trial.score is not None and np.isfinite(trial.score)}
     if not scores:
         return None
     cube = Cube(space)
     if len(finished) < first_round_size(cube.dimensions) or _boxes_alone(cube, finished, DEFAULT):
-        return min(scores.items(), key=lambda item: (item[1], item[0]))[0]
+        return min(scores, key=lambda number: (scores[number], number))
     posterior = posterior_of(cube, seed, finished, Memo() if memo is None else memo)
-    ranked = (finished[row].number for row in posterior.rows[posterior.order])
-    return next(number for number in ranked if number in scores)
+    rows: list[int] = posterior.rows[posterior.order].tolist()
+    return next(finished[row].number for row in rows if finished[row].number in scores)
 
 
 def posterior_of(cube: Cube, seed: int, finished: tuple[Finished, ...], memo: Memo) -> Posterior:
@@ -129,8 +127,7 @@ def shape_of(cube: Cube, seed: int, first: tuple[Finished, ...]) -> Shape:
 def _modelled(
     posterior: Posterior, costs: CostModel | None, number: int, history: History, random: np.random.Generator
 ) -> Sample:
-    cube, stretch = posterior.cube, posterior.shape.stretch
-    elites = elite_rows(cube, posterior.points, posterior.order)
+    cube, stretch, elites = posterior.cube, posterior.shape.stretch, posterior.elites
     running = cube.snap(point_array([trial.point for trial in history.running], cube.dimensions))
     outlook = with_running(posterior, running)
     opinion = _opinion(outlook, costs, number, KAPPA * random.random())
@@ -140,7 +137,7 @@ def _modelled(
     around = near(cube, candidates.points[best], stretch, REFINED, random)
     point = around[int(np.argmin(opinion(around)))]
     chosen = Candidates(point[None], candidates.elite[[best]], candidates.level[[best]])
-    return _sample(history.finished, chosen, [int(posterior.rows[row]) for row in elites], 0)
+    return _sample(history.finished, chosen, posterior.rows[elites].tolist(), 0)
 
 
 def _opinion(outlook: Outlook, costs: CostModel | None, number: int, kappa: float) -> Callable[[Array], Array]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from server.search.boxes import elite_rows
 from server.search.cube import Array, Cube, Indices
 from server.search.surrogate import (
     MOST_POINTS,
@@ -40,6 +42,11 @@ class Posterior:
     def order(self) -> Indices:
         """Best first, by the denoised score; ties in the order of finishing."""
         return np.argsort(self.denoised, kind="stable")
+
+    @cached_property
+    def elites(self) -> list[int]:
+        """The few best, well separated rows of `points`."""
+        return elite_rows(self.cube, self.points, self.order)
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,11 @@ def prior_shape(dimensions: int) -> Shape:
 def matern(squares: Array) -> Array:
     """The Matern-5/2 correlation at squared scaled distances, any shape."""
     r = np.sqrt(5.0 * squares)
-    correlation: Array = (1.0 + r + squares * (5.0 / 3.0)) * np.exp(-r)
-    return correlation
+    polynomial: Array = squares * (5.0 / 3.0)
+    polynomial += r
+    polynomial += 1.0
+    polynomial *= np.exp(np.negative(r, out=r), out=r)
+    return polynomial
 
 
 def squared_distances(a: Array, b: Array) -> Array:
