@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from server.search.boxes import WHOLE_SPACE, draw, elite_rows, near
+from server.search.coarse_to_fine import Options, posterior_of, recommend, shape_of, suggest
+from server.search.costs import learnt_costs
+from server.search.cube import Cube
+from server.search.memo import Memo
+from server.search.posterior import chosen_rows, conditioned, with_running
+from server.search.ranking import log_expected_improvement, neighbours_vote
+from server.search.rounds import importance, rounds
+from server.search.samplers import Finished, History, Running, uniform_point
+from server.search.scores import first_round_size, round_starts, standard_scores
+from server.search.sequences import grid_search, sobol_point
+from server.search.surrogate import Shape, fit_shape, matern, prior_shape
+from server.search.surrogate import _loss as loss
+from sturgeon.space import Space
+
+
+def reals(count: int) -> Space:
+    return Space.model_validate({f"x{i}": {"type": "float", "low": 0, "high": 1} for i in range(count)})
+
+
+def finished_by(space: Space, count: int, seed: int = 1) -> tuple[Finished, ...]:
+    """A search for x0 = 0.3, x1 = 1.0; the other coordinates do not matter."""
+    finished: tuple[Finished, ...] = ()
+    memo = Memo()
+    for number in range(count):
+        point = suggest(space, seed, number, History(finished, ()), memo=memo).point
+        finished = (*finished, Finished(number, point, (point[0] - 0.3) ** 2 + (1 - point[1]) ** 2))
+    return finished
+
+
+def random_array(*shape: int) -> np.ndarray:
+    return np.random.default_rng(3).random(shape)
+
+
+def test_scores_are_standardised_and_outliers_count_no_more_than_twice_the_lead() -> None:
+    finished = [Finished(i, (), score) for i, score in enumerate([1.0, 2.0, 3.0, 4.0, 1e9, None])]
+    z = standard_scores(finished)
+    assert z[4] == z[5] == z.max()
+    assert (z.mean(), z.std()) == (pytest.approx(0.0, abs=1e-12), pytest.approx(1.0))
+    # median of (1, 2, 3, 4, 1e9, 1e9) is 3.5; the lead 2.5; the cap 8.5
+    assert (z[4] - z[0]) / (z[1] - z[0]) == pytest.approx(7.5)
+
+
+def test_rounds_start_when_the_note_says() -> None:
+    assert [first_round_size(d) for d in (1, 3, 5, 9, 20)] == [4, 4, 6, 10, 10]
+    assert round_starts(5, 60) == [6, 10, 14, 18, 22, 26, 30, 35, 41, 48, 56]
+    assert round_starts(5, 5) == []
+
+
+def test_the_first_trials_are_sobol_points_and_say_round_0() -> None:
+    space = reals(3)
+    samples = [suggest(space, 7, number, History((), ())) for number in range(4)]
+    assert [sample.point for sample in samples] == [sobol_point(7, number, 3) for number in range(4)]
+    assert {sample.round for sample in samples} == {0}
+
+
+def test_sobol_points_one_a_call_are_the_sequence() -> None:
+    from scipy.stats import qmc
+
+    whole = qmc.Sobol(4, scramble=True, rng=11).random(16)
+    assert np.array_equal(whole, [sobol_point(11, number, 4) for number in range(16)])
+
+
+def test_a_grid_visits_each_of_its_points_once() -> None:
+    space = Space.model_validate(
+        {
+            "x": {"type": "float", "low": 0, "high": 1},
+            "c": {"type": "choice", "values": ["a", "b"]},
+            "k": reals(1)["x0"],
+        }
+    )
+    points = {grid_search(space, 1, number, 100).point for number in range(98)}
+    assert len(points) == 98
+    assert [len({p[j] for p in points}) for j in range(3)] == [7, 2, 7]
+
+
+def test_the_gradient_of_the_fit_is_the_slope_of_its_loss() -> None:
+    """Along a random direction at a random place."""
+    random = np.random.default_rng(0)
+    z, flat = random.standard_normal(25), None
+    points = random.random((25, 4))
+    flat = np.ascontiguousarray(((points[:, None] - points[None]) ** 2).reshape(-1, 4).T)
+    theta, direction = np.append(random.standard_normal(4), -3.0), random.standard_normal(5)
+    ahead, behind = (loss(theta + step * direction, flat, z)[0] for step in (1e-6, -1e-6))
+    assert loss(theta, flat, z)[1] @ direction == pytest.approx((ahead - behind) / 2e-6, rel=1e-6)
+
+
+def test_the_fit_sees_which_coordinates_matter() -> None:
+    points = random_array(60, 4)
+    shape = fit_shape(Cube(reals(4)), points, np.sin(9 * points[:, 1]))
+    assert shape.bars[1] > 0.6
+    assert shape.stretch[1] == 0.25
+
+
+def test_running_trials_as_a_block_are_running_trials_as_finished_at_their_prediction() -> None:
+    """The block of the Cholesky factor against the whole, and the prediction does not move."""
+    cube, shape = Cube(reals(3)), Shape(np.array([2.0, 3.0, 1.0]), 0.01)
+    points, running, asked = np.split(random_array(30, 3), [15, 20])
+    z = np.sin(5 * points).sum(axis=1)
+    alone = conditioned(cube, shape, points, z)
+    outlook = with_running(alone, running)
+    mean, deviation = outlook.predict(asked)
+    at_running = with_running(alone, running[:0]).predict(running)[0]
+    both = np.concatenate([points, running])
+    gaps = (((both[:, None] - both[None]) * shape.inverse) ** 2).sum(axis=2)
+    across = matern((((both[:, None] - asked[None]) * shape.inverse) ** 2).sum(axis=2))
+    inverse = np.linalg.inv(matern(gaps) + 0.01 * np.eye(20))
+    assert outlook.z[15:] == pytest.approx(at_running)
+    assert mean == pytest.approx(np.concatenate([z, at_running]) @ inverse @ across)
+    share = 1 - np.einsum("ij,ik,kj->j", across, inverse, across)
+    assert deviation == pytest.approx(np.sqrt(alone.variance * share))
+
+
+def test_the_model_is_sure_where_a_trial_runs() -> None:
+    cube = Cube(reals(2))
+    alone = conditioned(cube, prior_shape(2), random_array(10, 2), random_array(10))
+    there = np.array([[0.05, 0.95]])
+    without, with_it = (with_running(alone, there[:n]).predict(there)[1][0] for n in (0, 1))
+    assert with_it < 0.2 * without
+
+
+def test_of_many_trials_the_model_takes_the_best_and_some_of_all_others() -> None:
+    z = random_array(1000)
+    rows = chosen_rows(z)
+    assert len(set(rows.tolist())) == 100
+    assert set(np.argsort(z)[:50].tolist()) <= set(rows.tolist())
+    assert z.argmax() in rows
+
+
+@pytest.mark.parametrize("u", [-30.0, -5.0, -1.0001, -0.9999, 0.0, 3.0])
+def test_expected_improvement_is_the_integral_that_it_names(u: float) -> None:
+    from scipy.integrate import quad
+
+    def integrand(y: float) -> float:
+        return -y * math.exp(-0.5 * (y - 2.0 * -u / 2.0) ** 2) / math.sqrt(2 * math.pi)
+
+    value = log_expected_improvement(np.array([-u * 3.0]), np.array([3.0]), 0.0)[0]
+    integral = quad(integrand, -u - 40 if u > 0 else -40.0, 0.0, points=[-0.05, -1.0], epsabs=0, limit=500)[0]
+    assert value == pytest.approx(math.log(3.0 * integral), rel=1e-5)
+
+
+def test_expected_improvement_is_finite_and_falls_however_far_out() -> None:
+    far = log_expected_improvement(np.array([1e1, 1e3, 0.9e4, 1.1e4, 1e6, 1e9]), np.ones(6), 0.0)
+    assert np.isfinite(far).all()
+    assert (np.diff(far) < 0).all()
+
+
+def test_neighbours_vote_for_the_scores_around_them() -> None:
+    cube = Cube(reals(1))
+    points = np.linspace(0, 1, 11)[:, None]
+    outlook = with_running(conditioned(cube, prior_shape(1), points, (points[:, 0] - 0.7) ** 2), np.zeros((0, 1)))
+    votes = neighbours_vote(outlook, np.array([[0.1], [0.4], [0.7]]), 0.0)
+    assert votes.tolist() == sorted(votes.tolist(), reverse=True)
+
+
+def test_elites_lie_apart() -> None:
+    points = np.array([[0.5, 0.5], [0.52, 0.55], [0.5, 0.7], [0.9, 0.1], [0.1, 0.1]])
+    assert elite_rows(Cube(reals(2)), points, np.arange(5)) == [0, 2, 3]
+
+
+def test_candidates_lie_in_their_boxes_and_a_fifth_anywhere() -> None:
+    cube, elites = Cube(reals(3)), np.array([[0.2, 0.5, 0.9], [0.8, 0.5, 0.1]])
+    stretch = np.array([0.25, 1.0, 4.0])
+    found = draw(cube, elites, stretch, 128, np.random.default_rng(1))
+    assert (found.elite == WHOLE_SPACE).sum() == 25
+    for point, elite, level in zip(*found, strict=True):
+        if elite != WHOLE_SPACE:
+            assert (np.abs(point - elites[elite]) <= np.minimum(1.0, stretch * 0.5 ** (level + 1)) + 1e-12).all()
+    inside = found.level[found.elite != WHOLE_SPACE]
+    assert np.bincount(inside).tolist() == [26, 26, 26, 25]
+
+
+def test_refining_keeps_the_centre_and_its_choices() -> None:
+    space = Space.model_validate(
+        {"c": {"type": "choice", "values": [1, 2, 3]}, "x": {"type": "float", "low": 0, "high": 1}}
+    )
+    cube = Cube(space)
+    centre = cube.snap(np.array([[0.9, 0.4]]))[0]
+    points = near(cube, centre, np.ones(2), 32, np.random.default_rng(1))
+    assert np.array_equal(points[0], centre)
+    assert (points[:, 0] == centre[0]).all()
+    assert len(set(points[:, 1])) == 32
+
+
+def test_it_finds_what_random_search_does_not() -> None:
+    """40 trials, 5 coordinates of which 2 matter: a hundredth of random search's median error."""
+    best = [min(t.score or 0.0 for t in finished_by(reals(5), 40, seed)) for seed in range(5)]
+    random = [
+        min((p[0] - 0.3) ** 2 + (1 - p[1]) ** 2 for p in (uniform_point(seed, n, 5) for n in range(40)))
+        for seed in range(5)
+    ]
+    assert np.median(best) < np.median(random) / 100
+
+
+def test_parallel_trials_are_spread() -> None:
+    """16 asked at once, each seeing those before it: no two alike."""
+    space = reals(4)
+    history = History(finished_by(space, 30), ())
+    for number in range(30, 46):
+        point = suggest(space, 1, number, history).point
+        history = history._replace(running=(*history.running, Running(number, point)))
+    points = np.array([trial.point for trial in history.running])
+    gaps = np.abs(points[:, None] - points[None]).max(axis=2) + np.eye(16)
+    assert gaps.min() > 0.01
+
+
+def test_a_sample_says_where_it_came_from() -> None:
+    space, finished = reals(2), finished_by(reals(2), 30)
+    samples = [suggest(space, 1, number, History(finished, ())) for number in range(30, 60)]
+    numbers = {trial.number for trial in finished}
+    assert {sample.round for sample in samples} == {len(round_starts(2, 30))}
+    assert all((s.elite is None) == (s.level is None) for s in samples)
+    assert {s.elite for s in samples if s.elite is not None} <= numbers
+    assert {s.level for s in samples if s.level is not None} <= {1, 2, 3, 4}
+
+
+def test_boxes_alone_need_no_model_and_draw_near_the_best() -> None:
+    space, finished = reals(2), finished_by(reals(2), 40)
+    samples = [suggest(space, 1, number, History(finished, ()), Options(model="boxes")) for number in range(40, 140)]
+    away = [s for s in samples if s.elite is None]
+    assert 8 <= len(away) <= 35
+    centre = {trial.number: trial.point for trial in finished}
+    for s in samples:
+        if s.elite is not None and s.level is not None:
+            assert max(abs(a - b) for a, b in zip(s.point, centre[s.elite], strict=True)) <= 0.5**s.level + 1e-12
+
+
+def test_inactive_coordinates_are_ignored() -> None:
+    """What a fallback drew for a parameter that its trial left out changes nothing."""
+    space = Space.model_validate(
+        {
+            "c": {"type": "choice", "values": ["a", "b"]},
+            "x": {"type": "float", "low": 0, "high": 1, "when": {"c": ["b"]}},
+        }
+    )
+    one, other = (
+        tuple(Finished(i, (0.25, x) if i % 2 else (0.75, i / 30), i / 30) for i in range(30)) for x in (0.1, 0.9)
+    )
+    assert [suggest(space, 1, t, History(one, ())) for t in range(30, 40)] == [
+        suggest(space, 1, t, History(other, ())) for t in range(30, 40)
+    ]
+
+
+def test_under_noise_the_luckiest_trial_is_not_recommended() -> None:
+    """40 trials around 0.3 score about 0, one lucky outlier far away scores a little less than all of them."""
+    random = np.random.default_rng(0)
+    finished = [Finished(i, (x,), (x - 0.3) ** 2 + 0.02 * e) for i, (x, e) in enumerate(random.random((60, 2)))]
+    worst = min(range(60), key=lambda i: abs(finished[i].point[0] - 0.6))
+    lucky = [t._replace(score=-0.001) if t.number == worst else t for t in finished]
+    number = recommend(reals(1), 1, tuple(lucky))
+    assert number is not None
+    assert number != worst
+    assert abs(finished[number].point[0] - 0.3) < 0.15
+
+
+def test_cheap_trials_are_preferred_among_equally_good_ones() -> None:
+    space = reals(2)
+    points = [uniform_point(4, i, 2) for i in range(30)]
+    finished = tuple(Finished(i, p, (p[0] - 0.5) ** 2) for i, p in enumerate(points))
+    seconds = {i: math.exp(4 * p[1]) for i, p in enumerate(points)}
+    numbers = [n for n in range(30, 90) if n % 4]
+    plain = [suggest(space, 1, n, History(finished, ())).point[1] for n in numbers]
+    aware = [suggest(space, 1, n, History(finished, ()), seconds=seconds).point[1] for n in numbers]
+    assert np.mean(aware) < np.mean(plain) - 0.15
+
+
+def test_costs_are_predicted_from_the_seconds() -> None:
+    points = random_array(50, 2)
+    finished = [Finished(i, tuple(p.tolist()), 1.0) for i, p in enumerate(points)]
+    seconds = {i: 2.0 * math.exp(3 * p[0]) for i, p in enumerate(points)}
+    model = learnt_costs(Cube(reals(2)), finished, seconds | {3: 0.0, 4: math.nan})
+    assert model is not None
+    assert model.log_seconds(np.array([[0.5, 0.5]]))[0] == pytest.approx(math.log(2) + 1.5, abs=0.05)
+    assert learnt_costs(Cube(reals(2)), finished, {0: 1.0}) is None
+
+
+def test_rounds_show_boxes_in_real_units_around_their_elites() -> None:
+    space = Space.model_validate(
+        {
+            "rate": {"type": "float", "low": 1e-4, "high": 1, "scale": "log"},
+            "units": {"type": "int", "low": 1, "high": 100},
+            "kind": {"type": "choice", "values": ["a", "b", "c"]},
+            "batch": {"type": "choice", "values": [16, 32, 64, 128], "ordered": True},
+        }
+    )
+    finished = tuple(
+        Finished(i, p, (p[0] - 0.5) ** 2 + (p[1] - 0.2) ** 2)
+        for i, p in enumerate(uniform_point(3, n, 4) for n in range(40))
+    )
+    told = rounds(space, 1, finished)
+    assert [one.start for one in told] == [0, *round_starts(4, 40)]
+    last = told[-1]
+    assert sum(last.bars.values()) == pytest.approx(1.0)
+    assert last.bars["rate"] > last.bars["kind"]
+    params = {trial.number: space.decode(trial.point) for trial in finished}
+    assert len(last.boxes) == 4 * len(last.elites)
+    for box in last.boxes:
+        centre = params[box.elite]
+        assert box.ranges["rate"]["low"] <= centre["rate"] <= box.ranges["rate"]["high"]
+        assert box.ranges["units"]["low"] <= centre["units"] <= box.ranges["units"]["high"]
+        assert centre["kind"] in box.ranges["kind"]["values"]
+        assert centre["batch"] in box.ranges["batch"]["values"]
+    first, fourth = last.boxes[0].ranges["rate"], last.boxes[3].ranges["rate"]
+    assert fourth["high"] / fourth["low"] < first["high"] / first["low"]
+
+
+def test_a_round_does_not_change_when_more_trials_finish() -> None:
+    finished = finished_by(reals(3), 40)
+    assert rounds(reals(3), 1, finished[:20]) == rounds(reals(3), 1, finished)[: len(round_starts(3, 20)) + 1]
+
+
+def test_the_alarm_says_which_range_is_too_narrow() -> None:
+    """The optimum of x1 is its upper end; x0's is inside; x2 does not matter."""
+    last = rounds(reals(3), 1, finished_by(reals(3), 40))[-1]
+    assert last.alarms == ("the best x1 lies at the upper end: widen it",)
+
+
+def test_importance_is_the_mean_of_the_last_bars_with_their_spread() -> None:
+    space, finished = reals(4), finished_by(reals(4), 40)
+    told = importance(space, 1, finished)
+    bars = [list(one.bars.values()) for one in rounds(space, 1, finished)[-3:]]
+    assert [one.share for one in told.values()] == pytest.approx(np.mean(bars, axis=0).tolist())
+    assert [one.spread for one in told.values()] == pytest.approx(np.std(bars, axis=0).tolist())
+    assert min(told["x0"].share, told["x1"].share) > max(told["x2"].share, told["x3"].share)
+    assert importance(space, 1, finished[:3]) == {}
+
+
+def test_the_shape_of_a_round_rests_on_its_first_trials_only() -> None:
+    cube, finished = Cube(reals(3)), finished_by(reals(3), 24)
+    start = round_starts(3, 24)[-1]
+    shape = posterior_of(cube, 1, finished, Memo()).shape
+    assert np.array_equal(shape.inverse, shape_of(cube, 1, finished[:start]).inverse)
