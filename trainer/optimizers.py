@@ -22,13 +22,18 @@ BLOCK = 1 << 15
 
 
 class Block(NamedTuple):
-    """Views `[K, n]` of the same columns of every array that an update reads or writes."""
+    """Views `[K, n]` of the same columns of every array that an update reads or writes.
+
+    weights, weights_grad, weights_scratch: the first columns of the block, as far as they are weights.
+    """
 
     theta: Array
     grad: Array
     scratch: Array
     totals: tuple[Array, ...]
-    weights: bool
+    weights: Array
+    weights_grad: Array
+    weights_scratch: Array
 
 
 class Optimizer:
@@ -41,20 +46,26 @@ class Optimizer:
         self.averages = {name: Average(np.zeros_like(parameters.theta)) for name in self.moments}
         self.blocks = list(_blocks(parameters, [average.total for average in self.averages.values()]))
         self.rate, self.l2, self.epsilon = (np.zeros((models, 1), parameters.theta.dtype) for _ in range(3))
+        self.configs: Sequence[TrainConfig] = ()
+        self.regularized = False
 
-    def step(self, configs: Sequence[TrainConfig], rates: Sequence[float]) -> None:
-        """One update of all models from the gradients in grad; `rates` are this step's learning rates."""
-        self.prepare(configs, rates)
+    def configure(self, configs: Sequence[TrainConfig]) -> None:
+        """Takes the hyperparameters of the models, from the next step on."""
+        self.configs = configs
         self.l2[:, 0] = [config.l2 for config in configs]
-        regularized = any(config.l2 for config in configs)
+        self.regularized = any(config.l2 for config in configs)
+
+    def step(self, rates: Sequence[float]) -> None:
+        """One update of all models from the gradients in grad; `rates` are this step's learning rates."""
+        self.prepare(rates)
         for block in self.blocks:
-            if regularized and block.weights:
-                add_l2_gradient(block.theta, block.grad, self.l2, block.scratch)
+            if self.regularized and block.weights.size:
+                add_l2_gradient(block.weights, block.weights_grad, self.l2, block.weights_scratch)
             self.update(block)
 
-    def prepare(self, configs: Sequence[TrainConfig], rates: Sequence[float]) -> None:
+    def prepare(self, rates: Sequence[float]) -> None:
         """Advances the moments' betas and works out this step's factors, once for all blocks."""
-        raise NotImplementedError
+        self.rate[:, 0] = rates
 
     def update(self, block: Block) -> None:
         """theta of one block, in place."""
@@ -62,23 +73,21 @@ class Optimizer:
 
 
 def _blocks(parameters: Parameters, totals: list[Array]) -> Iterator[Block]:
-    """Cuts the columns at the end of the weights and into pieces of BLOCK numbers."""
+    """Cuts the columns into pieces of BLOCK numbers, over all models together."""
     models, size = parameters.theta.shape
     width = max(64, BLOCK // models // 16 * 16)
     scratch = np.empty((models, min(width, size)), parameters.theta.dtype)
-    for first, last in ((0, parameters.layout.weights), (parameters.layout.weights, size)):
-        for start in range(first, last, width):
-            columns = slice(start, min(start + width, last))
-            views = [array[:, columns] for array in (parameters.theta, parameters.grad, *totals)]
-            part = scratch[:, : views[0].shape[1]]
-            yield Block(views[0], views[1], part, tuple(views[2:]), weights=last <= parameters.layout.weights)
+    for start in range(0, size, width):
+        columns = slice(start, start + width)
+        theta, grad = parameters.theta[:, columns], parameters.grad[:, columns]
+        part = scratch[:, : theta.shape[1]]
+        W = slice(0, max(0, parameters.layout.weights - start))
+        moments = tuple(total[:, columns] for total in totals)
+        yield Block(theta, grad, part, moments, theta[:, W], grad[:, W], part[:, W])
 
 
 class GradientDescent(Optimizer):
     """theta -= alpha grad."""
-
-    def prepare(self, configs: Sequence[TrainConfig], rates: Sequence[float]) -> None:  # noqa: ARG002
-        self.rate[:, 0] = rates
 
     def update(self, block: Block) -> None:
         np.multiply(block.grad, self.rate, out=block.scratch)
@@ -90,10 +99,11 @@ class Momentum(Optimizer):
 
     moments = ("v",)
 
-    def prepare(self, configs: Sequence[TrainConfig], rates: Sequence[float]) -> None:
+    def prepare(self, rates: Sequence[float]) -> None:
         v = self.averages["v"]
-        v.advance([config.momentum for config in configs])
-        self.rate[:, 0] = [rate * v.weight(model, corrected=False) for model, rate in enumerate(rates)]
+        v.advance([config.momentum for config in self.configs])
+        for model, rate in enumerate(rates):
+            self.rate[model, 0] = rate * v.weight(model, corrected=False)
 
     def update(self, block: Block) -> None:
         (v,) = block.totals
@@ -109,12 +119,13 @@ class RmsProp(Optimizer):
 
     moments = ("s",)
 
-    def prepare(self, configs: Sequence[TrainConfig], rates: Sequence[float]) -> None:
+    def prepare(self, rates: Sequence[float]) -> None:
         s = self.averages["s"]
-        s.advance([config.beta2 for config in configs])
-        c = [math.sqrt(s.weight(model, corrected=False)) for model in range(len(configs))]
-        self.rate[:, 0] = [rate / factor for rate, factor in zip(rates, c, strict=True)]
-        self.epsilon[:, 0] = [config.epsilon / factor for config, factor in zip(configs, c, strict=True)]
+        s.advance([config.beta2 for config in self.configs])
+        for model, (config, rate) in enumerate(zip(self.configs, rates, strict=True)):
+            c = math.sqrt(s.weight(model, corrected=False))
+            self.rate[model, 0] = rate / c
+            self.epsilon[model, 0] = config.epsilon / c
 
     def update(self, block: Block) -> None:
         (s,) = block.totals
@@ -137,14 +148,15 @@ class Adam(Optimizer):
 
     moments = ("m", "v")
 
-    def prepare(self, configs: Sequence[TrainConfig], rates: Sequence[float]) -> None:
+    def prepare(self, rates: Sequence[float]) -> None:
         m, v = self.averages["m"], self.averages["v"]
-        m.advance([config.beta1 for config in configs])
-        v.advance([config.beta2 for config in configs])
-        c1 = [m.weight(model, corrected=True) for model in range(len(configs))]
-        c2 = [math.sqrt(v.weight(model, corrected=True)) for model in range(len(configs))]
-        self.rate[:, 0] = [rate * first / second for rate, first, second in zip(rates, c1, c2, strict=True)]
-        self.epsilon[:, 0] = [config.epsilon / second for config, second in zip(configs, c2, strict=True)]
+        m.advance([config.beta1 for config in self.configs])
+        v.advance([config.beta2 for config in self.configs])
+        for model, (config, rate) in enumerate(zip(self.configs, rates, strict=True)):
+            c1 = m.weight(model, corrected=True)
+            c2 = math.sqrt(v.weight(model, corrected=True))
+            self.rate[model, 0] = rate * c1 / c2
+            self.epsilon[model, 0] = config.epsilon / c2
 
     def update(self, block: Block) -> None:
         m, v = block.totals
@@ -165,13 +177,14 @@ class AdamW(Adam):
         super().__init__(parameters)
         self.shrink = np.ones_like(self.rate)
 
-    def prepare(self, configs: Sequence[TrainConfig], rates: Sequence[float]) -> None:
-        super().prepare(configs, rates)
-        self.shrink[:, 0] = [1 - rate * config.weight_decay for config, rate in zip(configs, rates, strict=True)]
+    def prepare(self, rates: Sequence[float]) -> None:
+        super().prepare(rates)
+        for model, (config, rate) in enumerate(zip(self.configs, rates, strict=True)):
+            self.shrink[model, 0] = 1 - rate * config.weight_decay
 
     def update(self, block: Block) -> None:
-        if block.weights:
-            np.multiply(block.theta, self.shrink, out=block.theta)
+        if block.weights.size:
+            np.multiply(block.weights, self.shrink, out=block.weights)
         super().update(block)
 
 

@@ -88,6 +88,7 @@ class Stack:
         _check_alike(checkpoints)
         first = checkpoints[0]
         self.models = [_model(*each) for each in zip(places, checkpoints, changes, strict=True)]
+        self.changing = {step for planned in changes for step in planned}
         self.step, self.epoch, self.position, self.seconds = first.step, first.epoch, first.position, first.seconds
         self.shape = first.architecture()
         self.parameters = self.shape.parameters((len(checkpoints),), first.theta.dtype)
@@ -129,6 +130,7 @@ class Stack:
     def _configure(self) -> None:
         """Reads the configs in force; to be called whenever one changes."""
         self.configs = configs = [model.config for model in self.models]
+        self.optimizer.configure(configs)
         self.scheduled = any(c.schedule != "constant" or c.warmup_epochs for c in configs)
         self.rates = self._rates()
         self.limits = np.array([[c.clip_norm] for c in configs])
@@ -166,14 +168,15 @@ class Stack:
         return lost
 
     def _one_step(self) -> dict[int, str]:
-        for row, model in enumerate(self.models):
-            if self.step + 1 in model.changes:
-                self.change(row, model.changes[self.step + 1])
+        if self.step + 1 in self.changing:
+            for row, model in enumerate(self.models):
+                self.change(row, model.changes.get(self.step + 1, {}))
         indices = self.batches[self.position]
         lane = self._lane(indices.shape[1])
         lane.fill(self.X, self.Y, indices)
         lane.network.gradients(lane.X, lane.Y)
-        self.freezer.before_step()
+        if self.freezer.held:
+            self.freezer.take_gradients()
         lost = self._not_finite(lane.network)
         if self.position == self.batches_per_epoch - 1:  # before clipping and the optimiser's L2 term change grad
             self.norms = layer_norms(self.parameters, self.shape.depth)
@@ -190,8 +193,9 @@ class Stack:
             clip(self.parameters.grad, self.squares[:, 0], self.limits)
         if self.scheduled:
             self.rates = self._rates()
-        self.optimizer.step(self.configs, self.rates)
-        self.freezer.after_step()
+        self.optimizer.step(self.rates)
+        if self.freezer.held:
+            self.freezer.put_back()
         if self.statistics is not None:
             self.statistics.advance([config.running_beta for config in self.configs])
             self.statistics.take(self.statistics.total, self.parameters.batch_statistics)

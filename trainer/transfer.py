@@ -70,12 +70,12 @@ class Freezer:
                 values, grads = self.parameters.values[name][row], self.parameters.grads[name][row]
                 self.held.append((values, grads, values.copy()))
 
-    def before_step(self) -> None:
+    def take_gradients(self) -> None:
         """Takes the frozen gradients away, so that moments and clipping do not see them."""
         for _, grads, _ in self.held:
             grads[...] = 0
 
-    def after_step(self) -> None:
+    def put_back(self) -> None:
         """Puts the frozen parameters back, which decay or old moments may have moved."""
         for values, _, kept in self.held:
             np.copyto(values, kept)
