@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+from types import FrameType
 
 import structlog
 import uvicorn
 
 from server.app import create_app
+from server.services.waiting import Waiters
 from server.settings import LOOPBACK, Settings
 from server.store.engine import Database
 from server.store.schema import migrate, require_newest
 from sturgeon.errors import SturgeonError
 
 GRACE_S = 5
-"""How long a stopping server waits for open requests (long polls end within it)."""
+"""How long a stopping server waits for open requests."""
 
 
 def serve(settings: Settings) -> None:
@@ -49,7 +51,19 @@ def serve(settings: Settings) -> None:
         database=app.state.database.name,
         docs=f"http://{where}:{port}/docs",
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config, app.state.waiters).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends the long polls when it is told to stop: else it would wait for them until its grace is over."""
+
+    def __init__(self, config: uvicorn.Config, waiters: Waiters) -> None:
+        super().__init__(config)
+        self._waiters = waiters
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._waiters.end()
+        super().handle_exit(sig, frame)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -19,14 +19,14 @@ LARGEST_SEED: Final = 2**63 - 1
 LARGEST_FENCE: Final = 2**31 - 1
 
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$")]
-WorkerName = Annotated[PlainText, Field(min_length=1, max_length=200)]
+WorkerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$")]
 Count = Annotated[int, Field(ge=1, le=1000)]
 Step = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
 Fence = Annotated[int, Field(ge=1, le=LARGEST_FENCE)]
 Number = Annotated[int, Field(ge=0, le=LARGEST_FENCE)]
 Version = Annotated[int, Field(ge=0, le=LARGEST_FENCE)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
-Metrics = Annotated[dict[Name, FiniteFloat | None], Field(max_length=100)]
+Metrics = Annotated[dict[Name, FiniteFloat | None], Field(max_length=300)]
 Params = Annotated[dict[Name, PlainValue], Field(max_length=100)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Direction = Literal["minimize", "maximize"]

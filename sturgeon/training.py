@@ -30,6 +30,16 @@ DATASETS: tuple[str, ...] = ("digits", "breast_cancer", "wine", "iris", "diabete
 """Data sets that come with the trainer (mnist_5k with the extra of that name). `npz:NAME` and `csv:NAME` are
 files below one of the worker's `--data` folders."""
 
+TRAIN_METRICS: tuple[str, ...] = (
+    "dev_error",
+    "dev_loss",
+    "train_error",
+    "train_loss",
+    "train_dev_error",
+    "train_dev_loss",
+)
+"""What a train task reports and a study may compare. test_error is told at the end, for people alone."""
+
 FILE_DATASET = re.compile(r"(?:npz|csv):[^/\\\x00-\x1f\ud800-\udfff][^\\\x00-\x1f\ud800-\udfff]{0,199}")
 
 Loss = Literal["auto", "softmax", "logistic", "squared"]

@@ -33,7 +33,7 @@ async def lease_trials(
     while True:
         answer = await run_sync(leasing.lease, asking, request, settings.lease_s, once)
         left = until - time.monotonic()
-        if answer.leases or left <= 0:
+        if answer.leases or left <= 0 or waiters.ended:
             return answer
         await waiters.wait(request.slots, left)
         # A trial that is handed to a client that is gone would wait for its lease to run out.

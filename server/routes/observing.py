@@ -22,7 +22,9 @@ def list_workers(
 
 
 @router.post("/workers/{worker}:drain")
-def drain_worker(worker: Annotated[str, Path(min_length=1, max_length=200)], database: InDatabase) -> messages.Worker:
+def drain_worker(
+    worker: Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$")], database: InDatabase
+) -> messages.Worker:
     """Ask a worker to finish what it has, and to stop."""
     return observing.drain(database, worker)
 

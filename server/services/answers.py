@@ -91,17 +91,20 @@ def lease(of: StudyRow, row: TrialRow) -> messages.Lease:
         attempt=row.attempt,
         seed=row.seed,
         params=row.params,
-        task=_task(of.task),
+        task=_task(of),
         lease_s=row.lease_us / 1e6,
         desired=messages.Desired(),
     )
 
 
-def _task(task: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The study's task with `fixed` merged in: all that a worker needs besides the sampled parameters."""
-    if task is None:
+def _task(of: StudyRow) -> dict[str, Any] | None:
+    """The study's task with `fixed` merged in, and with the metric that says which checkpoint is the best: all that
+    a worker needs beside the sampled parameters."""
+    if of.task is None:
         return None
-    return {k: v for k, v in (task | task["fixed"]).items() if k != "fixed"}
+    task = {name: value for name, value in of.task.items() if name != "fixed"}
+    fixed: dict[str, Any] = of.task["fixed"]
+    return task | fixed | {"metric": of.metric, "direction": of.direction}
 
 
 def reported(row: ReportRow) -> messages.ReportedMetrics:

@@ -7,14 +7,14 @@ from typing import Any
 from sturgeon.errors import FieldProblem, Invalid
 from sturgeon.messages import Budget, StudyRequest, TrainStudyTask
 from sturgeon.space import Choice, Fixed, Float, Int, Space
-from sturgeon.training import field_problem, flagged, task_problems
+from sturgeon.training import TRAIN_METRICS, field_problem, flagged, task_problems
 
 
 def require_valid(request: StudyRequest) -> None:
     """Raises Invalid with all problems of the space and the task."""
     found = space_problems(request.space)
     if not found and request.task is not None:
-        found = _task_problems(request.task, request.space)
+        found = _metric_problems(request.metric) + _task_problems(request.task, request.space)
     require_none(found, "The study is not valid")
 
 
@@ -39,6 +39,14 @@ def require_none(found: list[FieldProblem], what: str) -> None:
 
 def space_problems(space: Space) -> list[FieldProblem]:
     return [FieldProblem(f"/space{pointer}", detail) for pointer, detail in space.problems()]
+
+
+def _metric_problems(metric: str) -> list[FieldProblem]:
+    if metric in TRAIN_METRICS:
+        return []
+    test = "; the search never reads the test part" if metric.startswith("test") else ""
+    detail = f"metric: write one of {', '.join(TRAIN_METRICS)}{test}"
+    return [FieldProblem("/metric", detail)]
 
 
 def _task_problems(task: TrainStudyTask, space: Space) -> list[FieldProblem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ class Waiters:
 
     def __init__(self) -> None:
         self._queue: deque[_Waiter] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.ended = False
 
     def anybody(self) -> bool:
         return bool(self._queue)
@@ -26,6 +29,7 @@ class Waiters:
     async def wait(self, slots: int, seconds: float) -> None:
         """Return when there may be work, or when the time is over."""
         waiter = _Waiter(slots)
+        self._loop = asyncio.get_running_loop()
         self._queue.append(waiter)
         try:
             with suppress(TimeoutError):
@@ -33,6 +37,12 @@ class Waiters:
         finally:
             with suppress(ValueError):
                 self._queue.remove(waiter)
+
+    def end(self) -> None:
+        """Let every waiter go, and nobody wait any more. May be called from a signal handler."""
+        self.ended = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.wake, sys.maxsize)
 
     def wake(self, trials: int) -> None:
         """Wake as many waiters as have slots for so many trials."""

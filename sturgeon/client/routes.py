@@ -156,7 +156,7 @@ class Client:
         """All trials as lines of text, without line ends, as they arrive."""
         query = {"format": format} | _filters(state, invalid, sort)
         with self._wire.stream(f"{_study(study)}/trials", query) as answer:
-            yield from answer.iter_lines()
+            yield from _lines(answer.iter_text())
 
     def enqueue(self, study: str, params: Mapping[str, Any]) -> m.Trial:
         """A trial with parameters that a person gives; it is handed out before new ones are drawn."""
@@ -314,3 +314,13 @@ def _metrics(metrics: Mapping[str, SupportsFloat | None]) -> dict[str, float | N
     return {
         name: float(value) if value is not None and math.isfinite(value) else None for name, value in metrics.items()
     }
+
+
+def _lines(chunks: Iterable[str]) -> Iterator[str]:
+    """Split at line feeds alone: httpx's own splits at U+2028 and others too, which a cell of a CSV may have."""
+    rest = ""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split("\n")
+        yield from (line.removesuffix("\r") for line in lines)
+    if rest:
+        yield rest

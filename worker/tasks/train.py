@@ -14,7 +14,7 @@ from trainer.training import Progress as Trained
 from trainer.training import Wish, resume, train
 from worker.pipe import End, Job, Progress, SavedCheckpoint, Steer
 
-NOT_OPTIONS = frozenset({"kind", "checkpoints"})
+NOT_OPTIONS = frozenset({"kind", "checkpoints", "metric", "direction"})
 """What a task says beside the fields of TrainConfig."""
 
 
@@ -39,7 +39,8 @@ def run(job: Job, steer: Callable[[], Steer]) -> Iterator[Progress | End]:
 
 
 def _train(job: Job, config: TrainConfig, data: Data, steer: Callable[[], Steer]) -> Iterator[Progress | End]:
-    kept = _Kept(**(job.task.get("checkpoints") or {"best": 0, "last": 0}))
+    metric, maximize = job.task.get("metric", "dev_error"), job.task.get("direction") == "maximize"
+    kept = _Kept(**(job.task.get("checkpoints") or {"best": 0, "last": 0}), metric=metric, maximize=maximize)
     going = train(config, data, job.seed)
     trained, desired, since_step = next(going), Steer(), 0
     while trained.ended is None:
@@ -76,10 +77,11 @@ def final_metrics(checkpoint: Checkpoint, data: Data) -> dict[str, float]:
 
 
 class _Kept:
-    """What the study's rule keeps: the `best` checkpoints by dev_error, best first, and the `last`."""
+    """What the study's rule keeps: the `best` checkpoints by its metric, best first, and the `last`."""
 
-    def __init__(self, best: int, last: int) -> None:
+    def __init__(self, best: int, last: int, metric: str, maximize: bool) -> None:
         self._most_best = best
+        self._metric, self._sign = metric, -1.0 if maximize else 1.0
         self.best: list[Checkpoint] = []
         self.last: deque[Checkpoint] = deque(maxlen=last)
 
@@ -89,15 +91,14 @@ class _Kept:
         checkpoint = trained.checkpoint()
         self.last.append(checkpoint)
         # Of equals the later one: so the last checkpoint is never as good as the best and yet another.
-        self.best = sorted([checkpoint, *self.best], key=_dev_error)[: self._most_best]
+        self.best = sorted([checkpoint, *self.best], key=self._badness)[: self._most_best]
 
     def saved(self) -> tuple[SavedCheckpoint, ...]:
         chosen = {checkpoint.step: checkpoint for checkpoint in (*self.best, *self.last)}
         return tuple(
-            SavedCheckpoint(c.step, c.epoch, c.metrics.get("dev_error"), c.to_bytes()) for c in chosen.values()
+            SavedCheckpoint(c.step, c.epoch, c.metrics.get(self._metric), c.to_bytes()) for c in chosen.values()
         )
 
-
-def _dev_error(checkpoint: Checkpoint) -> float:
-    """Without a dev part every checkpoint counts the same, and the latest is the best."""
-    return checkpoint.metrics.get("dev_error", 0.0)
+    def _badness(self, checkpoint: Checkpoint) -> float:
+        """Less is better. Without the metric (no dev part) all count the same, and the latest is the best."""
+        return self._sign * checkpoint.metrics.get(self._metric, 0.0)
