@@ -6,8 +6,10 @@ A sampler sees the unit cube alone: one coordinate in [0, 1] a searched paramete
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, FiniteFloat, RootModel
@@ -18,7 +20,8 @@ from sturgeon.strictness import Strict
 
 MAX_PARAMETERS: Final = 100
 MAX_CHOICES: Final = 1000
-LARGEST_INT: Final = 2**53  # beyond it a float, and so a point of the cube, cannot tell two integers apart
+LARGEST_INT: Final = 2**53  # beyond it a float, and so JSON in many languages, cannot tell two integers apart
+MOST_STEPS: Final = 2**45  # of an int's range: beyond it a point of the cube cannot tell two neighbours apart
 
 Number = int | float
 Value = str | bool | int | float | None | list[Number] | list[str]
@@ -102,8 +105,17 @@ class Int(_Parameter):
     scale: Literal["linear", "log"] = "linear"
 
     @property
+    def _origin(self) -> int:
+        """A linear scale counts its steps from low, so that integers far from 0 stay exact."""
+        return self.low if self.scale == "linear" else 0
+
+    @property
     def _ends(self) -> tuple[float, float]:
-        return self.low - self.step / 2, self.high + self.step / 2
+        return self._place(self.low) - 0.5, self._place(self.high) + 0.5
+
+    def _place(self, value: int) -> float:
+        """Where the value stands on the scale, in steps."""
+        return (value - self._origin) / self.step
 
     def problem(self) -> str | None:
         if not self.low < self.high:
@@ -112,12 +124,14 @@ class Int(_Parameter):
         if above:
             nearest = f"{self.high - above} or {self.high - above + self.step}"
             return f"high cannot be reached from low {self.low} in steps of {self.step}: write high {nearest}"
+        if self._place(self.high) > MOST_STEPS:
+            return "a range may have 2^45 steps at most: write a smaller range or a larger step"
         if self.scale == "log" and self._ends[0] <= 0:
             return f"a log scale starts above 0: write a low greater than {self.step / 2:g}, or scale linear"
         return SCALES[self.scale].range_problem(*self._ends)
 
     def decode(self, u: float) -> int:
-        steps = round((SCALES[self.scale].value(u, *self._ends) - self.low) / self.step)
+        steps = round(SCALES[self.scale].value(u, *self._ends) - self._place(self.low))
         return min(max(self.low + steps * self.step, self.low), self.high)
 
     def encode(self, value: Any) -> float:
@@ -125,12 +139,13 @@ class Int(_Parameter):
             raise ValueError(f"write an integer from {self.low} to {self.high}")
         if (value - self.low) % self.step:
             raise ValueError(f"write {self.low} plus a multiple of {self.step}")
-        return SCALES[self.scale].unit(float(value), *self._ends)
+        return SCALES[self.scale].unit(self._place(value), *self._ends)
 
     def share(self, value: int) -> float:
         """The share of the unit interval that decodes to `value`."""
         scale = SCALES[self.scale]
-        return scale.unit(value + self.step / 2, *self._ends) - scale.unit(value - self.step / 2, *self._ends)
+        place = self._place(value)
+        return scale.unit(place + 0.5, *self._ends) - scale.unit(place - 0.5, *self._ends)
 
 
 class Choice(_Parameter):
@@ -140,9 +155,13 @@ class Choice(_Parameter):
     values: Annotated[list[PlainValue], Field(min_length=1, max_length=MAX_CHOICES)]
     ordered: bool = False
 
+    @cached_property
+    def _places(self) -> dict[Hashable, int]:
+        return {_key(value): i for i, value in reversed(list(enumerate(self.values)))}
+
     def problem(self) -> str | None:
         for i, value in enumerate(self.values):
-            if any(same_value(value, other) for other in self.values[:i]):
+            if self._places[_key(value)] != i:
                 return f"each value may stand once; {_short(value)} stands twice"
         return None
 
@@ -150,9 +169,8 @@ class Choice(_Parameter):
         return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
 
     def encode(self, value: Any) -> float:
-        for i, own in enumerate(self.values):
-            if same_value(value, own):
-                return (i + 0.5) / len(self.values)
+        if (i := self._places.get(_key(value))) is not None:
+            return (i + 0.5) / len(self.values)
         raise ValueError(f"write one of {', '.join(_short(v) for v in self.values[:20])}")
 
 
@@ -238,18 +256,33 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
                 todo.extend(self.root[current].when or {})
         return found
 
-    def _active(self, name: str, values: Mapping[str, Any]) -> bool:
-        """Whether `name` and all that it depends on hold, for the values of a full decode."""
-        return all(
-            self._active(parent, values) and any(same_value(values[parent], v) for v in wanted)
-            for parent, wanted in (self.root[name].when or {}).items()
-        )
+    @cached_property
+    def _conditions(self) -> dict[str, dict[str, frozenset[Hashable]]]:
+        """Name -> parent -> the keys of the values under which the name is active."""
+        return {
+            name: {parent: frozenset(map(_key, wanted)) for parent, wanted in (parameter.when or {}).items()}
+            for name, parameter in self.root.items()
+        }
+
+    def _active(self, values: Mapping[str, Any]) -> set[str]:
+        """The names that hold, as all that they depend on does, for the values of a full decode."""
+        known: dict[str, bool] = {}
+
+        def holds(name: str) -> bool:
+            # Each name once: a plain recursion takes 2^n steps where each depends on all before it.
+            if name not in known:
+                conditions = self._conditions[name].items()
+                known[name] = all(holds(parent) and _key(values[parent]) in wanted for parent, wanted in conditions)
+            return known[name]
+
+        return {name for name in self.root if holds(name)}
 
     def decode(self, point: Sequence[float]) -> dict[str, Any]:
         """The parameters at `point` (one u in [0, 1] a searched name), without those whose condition does not hold."""
         coordinates = dict(zip(self.searched, point, strict=True))
         values = {name: parameter.decode(coordinates.get(name, 0.5)) for name, parameter in self.root.items()}
-        return {name: value for name, value in values.items() if self._active(name, values)}
+        active = self._active(values)
+        return {name: value for name, value in values.items() if name in active}
 
     def encode(self, params: Mapping[str, Any]) -> tuple[float, ...]:
         """The point of `params`: its decode gives them again. Inactive parameters get 0.5.
@@ -263,12 +296,12 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
             if name not in self.root
         ]
         values = {n: params.get(n, p.value if isinstance(p, Fixed) else None) for n, p in self.root.items()}
+        active = self._active(values)
         units: dict[str, float] = {}
         for name, parameter in self.root.items():
-            active = self._active(name, values)
-            if name in params and not active:
+            if name in params and name not in active:
                 found.append(FieldProblem(f"/{name}", f"{name}: leave it out, its condition (when) does not hold"))
-            elif name not in params and active and not isinstance(parameter, Fixed):
+            elif name not in params and name in active and not isinstance(parameter, Fixed):
                 found.append(FieldProblem(f"/{name}", f"{name}: a value is missing"))
             elif name in params:
                 try:
@@ -282,18 +315,21 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
     def complete(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """`params` with the active fixed values, in the order of the space."""
         values = {n: params.get(n, p.value if isinstance(p, Fixed) else None) for n, p in self.root.items()}
+        active = self._active(values)
         return {
             name: values[name]
             for name, parameter in self.root.items()
-            if name in params or (isinstance(parameter, Fixed) and self._active(name, values))
+            if name in params or (isinstance(parameter, Fixed) and name in active)
         }
 
 
 def same_value(a: Any, b: Any) -> bool:
     """Equal as JSON: 1 and 1.0 are, 1 and true are not."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    return bool(a == b)
+    return _key(a) == _key(b)
+
+
+def _key(value: Any) -> Hashable:
+    return isinstance(value, bool), tuple(value) if isinstance(value, list) else value
 
 
 def _is_number(value: Any) -> bool:
@@ -301,5 +337,5 @@ def _is_number(value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
