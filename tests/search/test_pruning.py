@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from server.search.budget import Limits, Spent, enough, epochs_left
+from server.search.pruning import GO_ON, Curve, asha, below_median, guessed_final, judge, log_error, power_law, rungs
+
+
+def curve(*scores: float | None) -> dict[int, float | None]:
+    return dict(enumerate(scores, 1))
+
+
+def flat(score: float, epochs: int) -> dict[int, float | None]:
+    return curve(*[score] * epochs)
+
+
+def test_the_power_law_stops_what_cannot_reach_the_best_any_more() -> None:
+    """At epoch 8 of 32 the forecast is a quarter^0.75 = 0.354 of the least of the last 8 errors."""
+    assert power_law(flat(0.30, 8), 32, incumbent=0.10).stop
+    assert not power_law(flat(0.28, 8), 32, incumbent=0.10).stop
+
+
+def test_the_power_law_looks_at_the_best_of_the_last_8_epochs() -> None:
+    assert not power_law(curve(*[0.9] * 4, 0.1, *[0.9] * 7), 24, incumbent=0.1).stop
+    assert power_law(curve(*[0.9] * 3, 0.1, *[0.9] * 8), 24, incumbent=0.1).stop
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3, 5, 6, 7, 30])
+def test_the_power_law_is_asked_every_4_epochs_and_not_at_the_end(epoch: int) -> None:
+    assert power_law(flat(0.9, epoch), 30, incumbent=0.01) == GO_ON
+
+
+def test_the_power_law_lets_the_first_trials_finish() -> None:
+    assert judge("curve", flat(0.9, 8), 30, [flat(0.1, 20)], finals=[]) == GO_ON
+    assert judge("curve", flat(0.9, 8), 30, [flat(0.1, 20)], finals=[0.1]).stop
+
+
+def test_a_curve_of_nothing_finite_is_stopped_and_a_negative_one_never() -> None:
+    assert power_law(curve(None, math.nan, math.inf, None), 30, incumbent=0.1).stop
+    assert power_law(flat(-1.0, 8), 30, incumbent=-5.0) == GO_ON
+
+
+def test_the_reason_says_the_numbers() -> None:
+    verdict = power_law(flat(0.4, 4), 16, incumbent=0.05)
+    assert verdict.why == "at epoch 4 its forecast for epoch 16 is 0.1414; the best has 0.05"
+
+
+def test_asha_lets_the_best_third_go_on() -> None:
+    others: list[Curve] = [flat(score, 3) for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    assert not asha(flat(0.15, 3), 30, others).stop
+    assert asha(flat(0.25, 3), 30, others).stop
+
+
+def test_asha_looks_at_its_rungs_only_and_lets_the_first_two_pass() -> None:
+    others: list[Curve] = [flat(0.1, 30)] * 10
+    assert rungs(30) == [3, 9, 27]
+    assert [epoch for epoch in range(1, 31) if asha(flat(0.9, epoch), 30, others).stop] == [3, 9, 27]
+    assert asha(flat(0.9, 3), 30, others[:1]) == GO_ON
+
+
+def test_asha_compares_with_those_that_came_so_far() -> None:
+    assert asha(flat(0.9, 9), 30, [flat(0.1, 8)] * 10) == GO_ON
+
+
+def test_the_median_rule_stops_the_worse_half_after_its_warm_up() -> None:
+    others: list[Curve] = [flat(score, 30) for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    assert below_median(flat(0.31, 5), 30, others).stop
+    assert below_median(flat(0.30, 5), 30, others) == GO_ON
+    assert below_median(flat(0.9, 4), 30, others) == GO_ON
+    assert below_median(flat(0.9, 5), 30, others[:4]) == GO_ON
+
+
+@pytest.mark.parametrize("rule", ["curve", "asha", "median"])
+def test_a_diverging_trial_is_stopped_by_each_rule(rule: str) -> None:
+    others: list[Curve] = [flat(score, 40) for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    stopped = [e for e in range(1, 31) if judge(rule, flat(math.nan, e), 30, others, [0.1]).stop]  # type: ignore[arg-type]
+    assert stopped
+    assert stopped[0] <= 5
+
+
+def test_no_rule_stops_nothing_and_no_report_is_no_reason() -> None:
+    assert judge("none", flat(9.0, 12), 30, [flat(0.1, 30)] * 9, [0.1]) == GO_ON
+    assert judge("curve", {}, 30, [], [0.1]) == GO_ON
+
+
+def test_a_pruned_trial_counts_as_its_last_score_times_the_median_fall_of_the_complete_ones() -> None:
+    complete: list[Curve] = [curve(1.0, 0.8, 0.4), curve(1.0, 0.5, 0.1), curve(1.0, 0.9, 0.6)]
+    assert guessed_final(curve(0.9, 0.6), complete) == pytest.approx(0.6 * 0.5)
+
+
+def test_without_complete_trials_the_guess_is_the_last_finite_score() -> None:
+    assert guessed_final(curve(0.9, 0.6, None), []) == 0.6
+    assert guessed_final(curve(0.9, 0.6), [curve(1.0)]) == 0.6
+    assert guessed_final(curve(None, math.inf), [curve(1.0, 0.5)]) is None
+
+
+def test_a_ratio_of_scores_that_are_not_positive_is_not_taken() -> None:
+    assert guessed_final(curve(-0.9), [curve(-1.0, -2.0)]) == -0.9
+    assert guessed_final(curve(0.9), [curve(1.0, -2.0), curve(1.0, 0.5)]) == 0.9
+
+
+def test_an_error_is_searched_on_a_log_scale_that_begins_at_half_an_example() -> None:
+    assert log_error(0.2, 1000) - log_error(0.1, 1000) == pytest.approx(math.log(2), abs=0.01)
+    assert log_error(0.0, 1000) == pytest.approx(math.log(0.0005))
+
+
+def test_a_budget_says_which_limit_is_reached() -> None:
+    limits = Limits(max_epochs=100, max_seconds=60.0, below=0.02)
+    assert enough(limits, Spent(99, 59.0, 0.02)) is None
+    assert enough(limits, Spent(100, 59.0, None)) == "max_epochs"
+    assert enough(limits, Spent(0, 60.0, 0.5)) == "max_seconds"
+    assert enough(limits, Spent(100, 60.0, 0.01)) == "stop_when"
+    assert enough(Limits(), Spent(10**9, 1e9, 0.0)) is None
+
+
+def test_a_new_trial_gets_no_more_epochs_than_are_left() -> None:
+    assert epochs_left(Limits(max_epochs=100), Spent(90, 0.0, None), 30) == 10
+    assert epochs_left(Limits(max_epochs=100), Spent(110, 0.0, None), 30) == 0
+    assert epochs_left(Limits(), Spent(110, 0.0, None), 30) == 30
