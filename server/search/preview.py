@@ -21,9 +21,9 @@ def preview(space: Space, seed: int, examples: int) -> Preview:
 
 def _parameter(parameter: Float | Int | Choice | Fixed) -> ParameterPreview:
     if isinstance(parameter, Fixed):
-        return ParameterPreview(shares={_label(parameter.value): 1.0})
+        return ParameterPreview(shares=dict.fromkeys(_labels([parameter.value]), 1.0))
     if isinstance(parameter, Choice):
-        return ParameterPreview(shares={_label(v): 1 / len(parameter.values) for v in parameter.values})
+        return ParameterPreview(shares=dict.fromkeys(_labels(parameter.values), 1 / len(parameter.values)))
     quantiles = {f"{q:g}": float(parameter.decode(q)) for q in QUANTILES}
     shares = None
     if isinstance(parameter, Int) and (parameter.high - parameter.low) // parameter.step < FEW:
@@ -32,5 +32,7 @@ def _parameter(parameter: Float | Int | Choice | Fixed) -> ParameterPreview:
     return ParameterPreview(quantiles=quantiles, shares=shares)
 
 
-def _label(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _labels(values: list[Any]) -> list[str]:
+    """Strings stand for themselves, unless another value is written alike: then all stand as JSON."""
+    labels = [value if isinstance(value, str) else json.dumps(value) for value in values]
+    return labels if len(set(labels)) == len(labels) else [json.dumps(value) for value in values]

@@ -1,0 +1,72 @@
+"""Random search: a pure function of (seed, number), uniform in the cube, and the same in every process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from server.search.samplers import NOTHING, SAMPLERS, random_search, trial_seed, uniform_point
+from sturgeon.space import Space
+
+SPACE = Space.model_validate(
+    {
+        "x": {"type": "float", "low": 0, "high": 1},
+        "fixed": {"type": "fixed", "value": 3},
+        "n": {"type": "int", "low": 1, "high": 9},
+    }
+)
+
+
+def test_a_point_has_a_coordinate_a_searched_parameter() -> None:
+    point = random_search(SPACE, 7, 0, NOTHING).point
+
+    assert len(point) == len(SPACE.searched) == 2
+    assert all(0 <= u < 1 for u in point)
+
+
+def test_the_same_seed_and_number_give_the_same_point_in_another_process() -> None:
+    program = (
+        "from server.search.samplers import uniform_point, trial_seed; print(uniform_point(7, 3, 2), trial_seed(7, 3))"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    assert printed.strip() == f"{uniform_point(7, 3, 2)} {trial_seed(7, 3)}"
+
+
+def test_points_of_all_numbers_are_uniform_and_not_alike() -> None:
+    points = np.array([uniform_point(7, number, 3) for number in range(20_000)])
+
+    for axis in points.T:
+        assert stats.kstest(axis, "uniform").pvalue > 0.001
+    assert np.abs(np.corrcoef(points.T) - np.eye(3)).max() < 0.03
+    assert abs(np.corrcoef(points[:-1, 0], points[1:, 0])[0, 1]) < 0.03
+
+
+def test_points_of_neighbouring_seeds_are_not_alike() -> None:
+    first = np.array([uniform_point(seed, 0, 1)[0] for seed in range(20_000)])
+
+    assert stats.kstest(first, "uniform").pvalue > 0.001
+    assert len(set(first.tolist())) == 20_000
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**63 - 1])
+@pytest.mark.parametrize("number", [0, 1, 2**31 - 1])
+def test_every_seed_and_number_that_a_message_takes_is_drawn(seed: int, number: int) -> None:
+    assert len(uniform_point(seed, number, 100)) == 100
+    assert 0 <= trial_seed(seed, number) < 2**63
+
+
+def test_a_trials_own_seed_is_apart_from_its_point() -> None:
+    seeds = [trial_seed(7, number) for number in range(1000)]
+    points = [uniform_point(7, number, 1)[0] for number in range(1000)]
+
+    assert len(set(seeds)) == 1000
+    assert abs(np.corrcoef(seeds, points)[0, 1]) < 0.1
+
+
+def test_random_search_is_drawn_inside_the_write_transaction() -> None:
+    assert SAMPLERS["random"].needs_history is False
