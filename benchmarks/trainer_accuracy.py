@@ -1,0 +1,75 @@
+"""How good the trainer's models are: digits over ten seeded splits, and mnist_5k.
+
+    python -m benchmarks.trainer_accuracy
+
+For each split three configs are trained, and the one with the least dev error is the split's model; its test error
+is looked at once. Fails if the mean over the splits is above 2.2 %, or mnist_5k (one config) above 5 %.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from trainer.config import TrainConfig
+from trainer.numerics import numerics
+from trainer.preparation import prepare
+from trainer.training import train
+
+DIGITS_LIMIT = 0.022
+MNIST_LIMIT = 0.05
+SPLITS = 10
+# Pixels stay as they are: to divide by the deviation of pixels that are nearly always blank blows up noise.
+COMMON: dict[str, Any] = {"epochs": 60, "learning_rate": 0.003, "schedule": "cosine", "normalize_inputs": False}
+CANDIDATES: list[dict[str, Any]] = [
+    COMMON | {"hidden_units": 512, "keep_prob": 0.3},
+    COMMON | {"hidden_units": 512, "keep_prob": 0.5, "batch_norm": True},
+    COMMON | {"hidden_units": (256, 256), "keep_prob": 0.5, "batch_norm": True},
+]
+MNIST = COMMON | {
+    "epochs": 25,
+    "learning_rate": 0.001,
+    "hidden_units": (512, 256),
+    "keep_prob": 0.5,
+    "batch_norm": True,
+}
+
+
+def errors(config: TrainConfig, seed: int) -> tuple[float, float]:
+    """Dev and test error of one training."""
+    *_, last = train(config, prepare(config), seed)
+    return last.metrics["dev_error"], last.metrics["test_error"]
+
+
+def best_of_split(seed: int) -> dict[str, float]:
+    """The candidate with the least dev error on one split (the first of equals), with both of its errors."""
+    shares = {"dataset": "digits", "dev_share": 0.15, "test_share": 0.15, "split_seed": seed}
+    found = [errors(TrainConfig(**shares, **fields), seed) for fields in CANDIDATES]
+    best = min(range(len(found)), key=lambda place: found[place][0])
+    return {"split": seed, "candidate": best, "dev_error": found[best][0], "test_error": found[best][1]}
+
+
+def main() -> int:
+    rows = []
+    print("split  candidate  dev error  test error")
+    for seed in range(SPLITS):
+        row = best_of_split(seed)
+        rows.append(row)
+        print(f"{row['split']:5}  {row['candidate']:9}  {row['dev_error']:9.2%}  {row['test_error']:10.2%}", flush=True)
+    mean = sum(row["test_error"] for row in rows) / SPLITS
+    _, mnist = errors(TrainConfig(dataset="mnist_5k", dev_share=0.1, test_share=0.2, **MNIST), 0)
+    print(f"digits: mean test error {mean:.2%} (at most {DIGITS_LIMIT:.1%})")
+    print(f"mnist_5k: test error {mnist:.2%} (at most {MNIST_LIMIT:.1%})")
+    told = {"digits": rows, "digits_mean_test_error": mean, "mnist_5k_test_error": mnist, "numerics": numerics()}
+    (Path(__file__).parent / "results" / "trainer_accuracy.json").write_text(json.dumps(told, indent=2) + "\n")
+    return int(mean > DIGITS_LIMIT or mnist > MNIST_LIMIT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
