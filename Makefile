@@ -28,7 +28,7 @@ worker: $(VENV)/runtime ## Run a worker for the server at 127.0.0.1:8000; more o
 	$(BIN)/sturgeon worker $(ARGS)
 
 test: $(VENV)/development ## Run all tests, on both databases; a part of them with ARGS=tests/trainer.
-	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 $(ARGS)
 
 check: $(VENV)/development ## Check style, format, types and the direction of imports.
 	$(BIN)/ruff check .

@@ -28,6 +28,13 @@ hypothesis.settings.register_profile("sturgeon", deadline=None, derandomize="CI"
 hypothesis.settings.load_profile("sturgeon")
 
 _numbers = itertools.count()
+LONGEST_FIRST = ("system", "worker", "cli")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of real processes first, so that at the end no process of the run waits for the other's last one."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in LONGEST_FIRST)
 
 
 @pytest.fixture(autouse=True)
