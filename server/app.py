@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from server import problems
 from server.background import LOOK_EVERY_S, Background, Reaper, look_for_work
 from server.gate import RequestLog, SizeGate, TokenGate
-from server.routes import checkpoints, health, leases, observing, preview, studies, trials
+from server.routes import checkpoints, findings, health, leases, observing, preview, studies, trials
 from server.services.asking import Asking
 from server.services.counters import Counters
 from server.services.waiting import Waiters
@@ -50,7 +50,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.waiters = Waiters()
     app.state.asking = Asking(app.state.database, app.state.counters)
     problems.install(app)
-    for module in (studies, trials, leases, checkpoints, observing, preview):
+    for module in (studies, trials, leases, checkpoints, findings, observing, preview):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     app.add_middleware(

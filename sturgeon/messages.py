@@ -6,11 +6,12 @@ Answers ignore fields that they do not know, so that an older client works with 
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
 
-from sturgeon.space import Name, PlainText, PlainValue, Space
+from sturgeon.space import Name, PlainText, PlainValue, Space, plain_text
 from sturgeon.states import StudyState, ToldState, TrialState
 from sturgeon.strictness import Strict
 
@@ -380,6 +381,27 @@ class Checkpoint(Answer):
     sha256: str
     size: int
     created_at: AwareDatetime
+
+
+FindingKind = Literal["diagnosis", "errors"]
+Tag = Annotated[PlainText, Field(min_length=1, max_length=100)]
+Row = Annotated[str, Field(pattern=r"^[0-9]{1,12}$")]
+
+
+class TagsRequest(Request):
+    """`PUT .../{n}/errors/tags`: tags by row of the data set; an empty list takes a row's tags back."""
+
+    tags: Annotated[dict[Row, Annotated[list[Tag], Field(max_length=50)]], Field(max_length=10_000)]
+
+
+def plain_json(body: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what one of the two databases could not store: numbers that are not finite, NUL, lone surrogates."""
+    try:
+        plain_text(json.dumps(body, ensure_ascii=False, allow_nan=False).replace("\\u0000", "\0"))
+    except ValueError as error:
+        reason = str(error) if "write" in str(error) else "write finite numbers, and null for one that is not"
+        raise ValueError(reason) from None
+    return body
 
 
 class Event(Answer):

@@ -26,6 +26,13 @@ def list_checkpoints(study: StudyPath, number: NumberPath, database: InDatabase)
     return checkpoints.listing(database, study, number)
 
 
+@router.get("/best", response_class=Response, responses=BYTES)
+def read_best_checkpoint(study: StudyPath, number: NumberPath, database: InDatabase, blobs: InBlobs) -> Response:
+    """The bytes of the trial's best checkpoint by the study's metric."""
+    content = checkpoints.best_content(database, blobs, study, number)
+    return Response(content, media_type="application/octet-stream")
+
+
 @router.get("/{step}", response_class=Response, responses=BYTES)
 def read_checkpoint(
     study: StudyPath, number: NumberPath, step: StepPath, database: InDatabase, blobs: InBlobs

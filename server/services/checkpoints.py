@@ -59,9 +59,7 @@ def dropped_by_rule(
     rows: list[CheckpointRow], rule: messages.CheckpointRule, direction: messages.Direction
 ) -> list[CheckpointRow]:
     """The checkpoints (in the order of their steps) that are neither among the best nor among the last."""
-    sign = 1 if direction == "minimize" else -1
-    valued = sorted((c for c in rows if c.value is not None), key=lambda c: (sign * (c.value or 0.0), c.step))
-    kept = {c.id for c in valued[: rule.best]} | {c.id for c in rows[len(rows) - rule.last :]}
+    kept = {c.id for c in by_value(rows, direction)[: rule.best]} | {c.id for c in rows[len(rows) - rule.last :]}
     return [c for c in rows if c.id not in kept]
 
 
@@ -82,6 +80,22 @@ def content(database: Database, blobs: BlobFolder, name: str, number: int, step:
     if found is None:
         raise NotFound(f"The file of the checkpoint at step {step} is gone or damaged.")
     return found
+
+
+def best_content(database: Database, blobs: BlobFolder, name: str, number: int) -> bytes:
+    """The bytes of the best checkpoint by the study's metric; of the last where none has a value. Raises NotFound."""
+    with database.reading() as tx:
+        study = studies.required(tx, name)
+        rows = checkpoints.of_trial(tx, studies.required_trial(tx, study, number).id)
+    if not rows:
+        raise NotFound(f"Trial {number} of {name} has no checkpoint.")
+    return content(database, blobs, name, number, (by_value(rows, study.direction) or rows[-1:])[0].step)
+
+
+def by_value(rows: list[CheckpointRow], direction: messages.Direction) -> list[CheckpointRow]:
+    """Those with a value, the best first; of equals the earlier."""
+    sign = 1 if direction == "minimize" else -1
+    return sorted((c for c in rows if c.value is not None), key=lambda c: (sign * (c.value or 0.0), c.step))
 
 
 def answer(row: CheckpointRow) -> messages.Checkpoint:

@@ -143,6 +143,16 @@ checkpoints: Final = sa.Table(
     sa.Index(None, "sha256"),
 )
 
+# What a run found out about its model, as JSON: `diagnosis`, `errors`, and the `tags` that people gave its errors.
+findings: Final = sa.Table(
+    "findings",
+    metadata,
+    sa.Column("trial_id", _Key, sa.ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+
 events: Final = sa.Table(
     "events",
     metadata,

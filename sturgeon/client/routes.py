@@ -17,7 +17,7 @@ import hashlib
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, SupportsFloat
 from urllib.parse import quote
@@ -242,8 +242,32 @@ class Client:
     def checkpoints(self, study: str, number: int) -> m.Page[m.Checkpoint]:
         return self._wire.ask(m.Page[m.Checkpoint], "GET", f"{_trial(study, number)}/checkpoints")
 
-    def checkpoint(self, study: str, number: int, step: int) -> bytes:
+    def checkpoint(self, study: str, number: int, step: int | Literal["best"]) -> bytes:
         return self._wire.send("GET", f"{_trial(study, number)}/checkpoints/{step}").content
+
+    # --- findings
+
+    def put_finding(self, study: str, number: int, kind: m.FindingKind, fence: int, body: Mapping[str, Any]) -> None:
+        """Upload what a run found out about its model."""
+        self._wire.send("PUT", f"{_trial(study, number)}/{kind}", dict(body), query={"fence": fence})
+
+    def diagnosis(self, study: str, number: int) -> dict[str, Any]:
+        """Bias, variance and data mismatch of the trial's model, with what to try next."""
+        return self._json(f"{_trial(study, number)}/diagnosis")
+
+    def errors(self, study: str, number: int) -> dict[str, Any]:
+        """The misclassified examples with their tags, the table of tags with ceilings, the confusion matrix."""
+        return self._json(f"{_trial(study, number)}/errors")
+
+    def tag_errors(self, study: str, number: int, tags: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """Tag misclassified examples by hand, by their rows; an empty list takes a row's tags back."""
+        body = {"tags": {row: list(given) for row, given in tags.items()}}
+        answer: dict[str, Any] = self._wire.send("PUT", f"{_trial(study, number)}/errors/tags", body).json()
+        return answer
+
+    def _json(self, path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self._wire.send("GET", path).json()
+        return answer
 
     # --- workers, and around them
 

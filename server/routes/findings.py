@@ -1,0 +1,50 @@
+"""/v1/studies/{study}/trials/{number}/diagnosis and /errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator
+
+from server.routes.parts import InDatabase, NumberPath, StudyPath
+from server.services import findings
+from sturgeon import messages
+
+router = APIRouter(prefix="/studies/{study}/trials/{number}", tags=["findings"])
+FenceQuery = Annotated[int, Query(ge=1, le=messages.LARGEST_FENCE)]
+Finding = Annotated[dict[str, Any], AfterValidator(messages.plain_json)]
+
+
+@router.get("/diagnosis")
+def read_diagnosis(study: StudyPath, number: NumberPath, database: InDatabase) -> dict[str, Any]:
+    """Bias, variance and data mismatch of the trial's model, with what to try next."""
+    return findings.diagnosis(database, study, number)
+
+
+@router.get("/errors")
+def read_errors(study: StudyPath, number: NumberPath, database: InDatabase) -> dict[str, Any]:
+    """The misclassified examples with their tags, the table of tags with ceilings, the confusion matrix."""
+    return findings.errors(database, study, number)
+
+
+@router.put("/diagnosis", status_code=204)
+def keep_diagnosis(
+    study: StudyPath, number: NumberPath, body: Finding, fence: FenceQuery, database: InDatabase
+) -> None:
+    """Upload the diagnosis, as the lease's holder."""
+    findings.keep(database, study, number, "diagnosis", fence, body)
+
+
+@router.put("/errors", status_code=204)
+def keep_errors(study: StudyPath, number: NumberPath, body: Finding, fence: FenceQuery, database: InDatabase) -> None:
+    """Upload the error analysis, as the lease's holder."""
+    findings.keep(database, study, number, "errors", fence, body)
+
+
+@router.put("/errors/tags")
+def tag_errors(
+    study: StudyPath, number: NumberPath, request: messages.TagsRequest, database: InDatabase
+) -> dict[str, Any]:
+    """Tag misclassified examples by hand, by their rows; answers the error analysis with the new table."""
+    return findings.tag(database, study, number, request)

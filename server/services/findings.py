@@ -1,0 +1,81 @@
+"""What a run uploaded at its end: the diagnosis of its errors, and the errors themselves, tagged by hand if you like."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from server.services import studies
+from server.store import findings, leases, trials
+from server.store.engine import Database
+from sturgeon.errors import LeaseLost, NotFound
+from sturgeon.messages import FindingKind, TagsRequest
+
+
+def keep(database: Database, name: str, number: int, kind: FindingKind, fence: int, body: dict[str, Any]) -> None:
+    """Keep what the lease's holder found. Raises NotFound, LeaseLost."""
+    with database.writing() as tx:
+        trial = studies.required_trial(tx, studies.required(tx, name), number)
+        now = tx.now()
+        if leases.renew(tx, trial.id, fence, now, reported=True) is None:
+            raise LeaseLost(f"The lease of trial {number} is not yours any more; its {kind} was not kept.")
+        findings.replace(tx, trial.id, kind, body, now)
+
+
+def diagnosis(database: Database, name: str, number: int) -> dict[str, Any]:
+    """Raises NotFound."""
+    with database.reading() as tx:
+        trial = studies.required_trial(tx, studies.required(tx, name), number)
+        return _required(findings.find(tx, trial.id, "diagnosis"), number, "diagnosis")
+
+
+def errors(database: Database, name: str, number: int) -> dict[str, Any]:
+    """The errors that the run uploaded, with the tags of people and the table over both. Raises NotFound."""
+    with database.reading() as tx:
+        trial = studies.required_trial(tx, studies.required(tx, name), number)
+        body = _required(findings.find(tx, trial.id, "errors"), number, "error analysis")
+        given = (findings.find(tx, trial.id, "tags") or {}).get("tags", {})
+    return with_tags(body, given)
+
+
+def tag(database: Database, name: str, number: int, request: TagsRequest) -> dict[str, Any]:
+    """Give tags to examples by their rows; an empty list takes a row's tags back. Raises NotFound."""
+    with database.writing() as tx:
+        trial = trials.lock(tx, studies.required(tx, name).id, number)
+        if trial is None:
+            raise NotFound(f"The study {name} has no trial {number}.")
+        now = tx.now()
+        body = _required(findings.find(tx, trial.id, "errors"), number, "error analysis")
+        given = (findings.find(tx, trial.id, "tags") or {}).get("tags", {}) | request.tags
+        given = {row: tags for row, tags in given.items() if tags}
+        findings.replace(tx, trial.id, "tags", {"tags": given}, now)
+    return with_tags(body, given)
+
+
+def with_tags(body: dict[str, Any], given: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The error analysis with each mistake's tags, its own and by hand, and the table of them: how many wrong examples
+    have the tag, their share, and the ceiling (how far the error falls if all of them were put right)."""
+    if "mistakes" not in body:
+        return body
+    mistakes = [
+        mistake | {"tags": list(dict.fromkeys([*mistake["tags"], *given.get(str(mistake["row"]), ())]))}
+        for mistake in body["mistakes"]
+    ]
+    counts = Counter(tag for mistake in mistakes for tag in mistake["tags"])
+    by_hand = {tag for tags in given.values() for tag in tags}
+    own = [row for row in body["categories"] if row["tag"] not in by_hand]
+    table = own + [_category(tag, counts[tag], body["wrong"], body["examples"]) for tag in by_hand if counts[tag]]
+    table.sort(key=lambda row: (-row["count"], row["tag"]))
+    return body | {"mistakes": mistakes, "categories": table}
+
+
+def _category(tag: str, count: int, wrong: int, examples: int) -> dict[str, Any]:
+    ceiling, after = count / examples, (wrong - count) / examples
+    return {"tag": tag, "count": count, "share": count / wrong, "ceiling": ceiling, "error_after": after}
+
+
+def _required(body: dict[str, Any] | None, number: int, what: str) -> dict[str, Any]:
+    if body is None:
+        raise NotFound(f"Trial {number} has no {what}; a train task uploads it at its end.")
+    return body
