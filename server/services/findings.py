@@ -1,4 +1,4 @@
-"""What a run uploaded at its end: the diagnosis of its errors, and the errors themselves, tagged by hand if you like."""
+"""What a run uploaded at its end: the diagnosis of its errors, and the errors, tagged by hand if you like."""
 
 from __future__ import annotations
 
