@@ -137,11 +137,7 @@ def _tell(
     trial = studies.required_trial(tx, study, number)
     if trial.fence == request.fence and trial.state in TERMINAL and trial.lease_until is not None:
         return _again(study, trial, request)
-    if (
-        trial.fence == request.fence
-        and (trial.state, trial.error) == ("queued", request.error)
-        and request.state == "failed"
-    ):
+    if _was_queued_by(trial, request):
         return answers.trial(study.name, trial)
     value = _value(tx, study, trial, request)
     told = _written(request, value)
@@ -163,6 +159,13 @@ def _again(study: StudyRow, trial: TrialRow, request: messages.TellRequest) -> m
     if (trial.state, trial.metrics, trial.step) != (request.state, request.metrics, request.step):
         raise TrialFinished(f"Trial {trial.number} is {trial.state} already; its result does not change any more.")
     return answers.trial(study.name, trial)
+
+
+def _was_queued_by(trial: TrialRow, request: messages.TellRequest) -> bool:
+    """The same tell before failed an attempt, and there are more. (One that was released has no worker, one whose
+    lease ran out still has its `lease_until`: those were not told.)"""
+    waits = trial.state == "queued" and trial.lease_until is None and trial.worker is not None
+    return waits and (trial.fence, "failed", trial.error) == (request.fence, request.state, request.error)
 
 
 def _written(request: messages.TellRequest, value: float | None) -> dict[str, Any]:

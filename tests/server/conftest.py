@@ -1,0 +1,65 @@
+"""A server's doors, and trials in the states that the fixtures are named by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from sturgeon.messages import Lease, Study, Trial
+from tests.server.studies import BOWL
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
+
+LEASE_S = 60
+
+
+@pytest.fixture
+def http(server: RunningServer) -> Iterator[httpx.Client]:
+    """The server as curl sees it."""
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def bowl(server: RunningServer) -> Study:
+    """An active study of one's own code, with 4 trials to give out."""
+    return server.client.create_study(BOWL)
+
+
+@pytest.fixture
+def queued_trial(server: RunningServer, bowl: Study) -> Trial:
+    """A trial with given parameters that nobody has taken."""
+    return server.client.enqueue(bowl.name, {"x": 0.5, "n": 2})
+
+
+@pytest.fixture
+def leased_trial(server: RunningServer, bowl: Study) -> Lease:
+    """A drawn trial that `ada` holds for a minute."""
+    [lease] = server.client.ask(bowl.name, worker="ada", lease_s=LEASE_S).leases
+    return lease
+
+
+@pytest.fixture
+def expired_trial(server: RunningServer, leased_trial: Lease) -> Lease:
+    """The lease of `ada`, which has run out; the trial is queued again, and nobody has taken it."""
+    server.advance(seconds=LEASE_S + 1)
+    server.reap()
+    return leased_trial
+
+
+@pytest.fixture
+def taken_trial(server: RunningServer, expired_trial: Lease) -> Lease:
+    """The lease of `ada`, which ran out, and whose trial `bob` holds now."""
+    assert [lease.number for lease in server.client.ask("bowl", worker="bob").leases] == [expired_trial.number]
+    return expired_trial
+
+
+@pytest.fixture
+def finished_trial(server: RunningServer, leased_trial: Lease) -> Lease:
+    """The lease under which the trial was told complete, with a loss of 0.25."""
+    server.client.tell("bowl", leased_trial.number, leased_trial.fence, {"loss": 0.25})
+    return leased_trial
