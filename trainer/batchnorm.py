@@ -30,44 +30,45 @@ class BatchNorm:
         self.mean, self.variance = parameters.running[mean], parameters.running[variance]
         self.training = training
         batch = Z.shape[-2]
-        self.Z_norm = np.empty_like(Z)
+        self.centred = np.empty_like(Z)
         self.scratch = np.empty_like(Z)
         self.mean_row = np.full((1, batch), 1 / batch, Z.dtype)
         self.ones = np.ones((1, batch), Z.dtype)
-        self.inverse, self.row = np.empty_like(self.gamma), np.empty_like(self.gamma)
+        self.inverse, self.scale, self.row = (np.empty_like(self.gamma) for _ in range(3))
 
     def forward(self, Z: Array) -> Array:
-        """Z_tilde, in Z's memory."""
+        """Z_tilde = (Z - mu) scale + beta, in Z's memory, with scale = gamma / sqrt(sigma^2 + eps)."""
         if self.training:
             np.matmul(self.mean_row, Z, out=self.batch_mean)
-            np.subtract(Z, self.batch_mean, out=self.Z_norm)
-            np.multiply(self.Z_norm, self.Z_norm, out=self.scratch)
+            np.subtract(Z, self.batch_mean, out=self.centred)
+            np.multiply(self.centred, self.centred, out=self.scratch)
             np.matmul(self.mean_row, self.scratch, out=self.batch_variance)
             np.add(self.batch_variance, EPSILON, out=self.inverse)
         else:
-            np.subtract(Z, self.mean, out=self.Z_norm)
+            np.subtract(Z, self.mean, out=self.centred)
             np.add(self.variance, EPSILON, out=self.inverse)
         np.sqrt(self.inverse, out=self.inverse)
         np.divide(1, self.inverse, out=self.inverse)
-        np.multiply(self.Z_norm, self.inverse, out=self.Z_norm)
-        np.multiply(self.Z_norm, self.gamma, out=Z)
+        np.multiply(self.inverse, self.gamma, out=self.scale)
+        np.multiply(self.centred, self.scale, out=Z)
         return np.add(Z, self.beta, out=Z)
 
     def backward(self, dZ: Array) -> Array:
         """From d(Z_tilde) to dZ, in place.
 
-        d_beta and d_gamma are the column sums of d(Z_tilde) and d(Z_tilde) Z_norm; then dZ = gamma /
-        sqrt(sigma^2 + eps) (d(Z_tilde) - d_beta / B - Z_norm d_gamma / B), because each example moves the
-        mean and the variance of all.
+        d_beta and d_gamma are the column sums of d(Z_tilde) and d(Z_tilde) Z_norm; then
+        dZ = scale (d(Z_tilde) - d_beta / B - Z_norm d_gamma / B), because each example moves the mean and the
+        variance of all.
         """
-        np.multiply(dZ, self.Z_norm, out=self.scratch)
+        np.multiply(dZ, self.centred, out=self.scratch)
         np.matmul(self.ones, self.scratch, out=self.d_gamma)
+        np.multiply(self.d_gamma, self.inverse, out=self.d_gamma)
         np.matmul(self.ones, dZ, out=self.d_beta)
-        np.multiply(self.inverse, self.gamma, out=self.inverse)
         share = 1 / dZ.shape[-2]
-        np.multiply(self.d_gamma, share, out=self.row)
-        np.multiply(self.Z_norm, self.row, out=self.scratch)
+        np.multiply(self.d_gamma, self.inverse, out=self.row)
+        np.multiply(self.row, share, out=self.row)
+        np.multiply(self.centred, self.row, out=self.scratch)
         np.subtract(dZ, self.scratch, out=dZ)
         np.multiply(self.d_beta, share, out=self.row)
         np.subtract(dZ, self.row, out=dZ)
-        return np.multiply(dZ, self.inverse, out=dZ)
+        return np.multiply(dZ, self.scale, out=dZ)

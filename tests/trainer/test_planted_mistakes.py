@@ -70,11 +70,9 @@ def the_slope_of_tanh_is_one_minus_a(_):
 
 def the_variance_is_taken_for_a_constant(right):
     def backward(self, dZ):
-        keep = self.Z_norm.copy()
         right(self, dZ.copy())
         dZ -= self.d_beta / len(dZ)
-        dZ *= self.inverse
-        self.Z_norm[...] = keep
+        dZ *= self.scale
         return dZ
 
     return backward
@@ -84,7 +82,7 @@ def the_mean_is_taken_for_a_constant(right):
     def backward(self, dZ):
         shift = dZ.sum(axis=0, keepdims=True) / len(dZ)
         right(self, dZ)
-        dZ += shift * self.inverse
+        dZ += shift * self.scale
         return dZ
 
     return backward

@@ -167,7 +167,7 @@ def test_configs_of_different_shape_do_not_stack(small_data):
 
 
 def test_a_stack_is_as_large_as_the_cache_and_never_more_than_thirty_two(small_data):
-    widths = [2, 64, 128, 2048]
+    widths = [(2,), (64,), (256, 256), (2048, 2048)]
     sizes = [useful_models(replace(CONFIG, hidden_units=width, batch_size=64), small_data) for width in widths]
     assert sizes[0] == 32
     assert sizes == sorted(sizes, reverse=True)
