@@ -10,11 +10,11 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test check format secrets clean
+.PHONY: help install demo serve worker test check format bench-search bench-trainer secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.11]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/development ## Make .venv with Sturgeon and all that its tests need; the other targets do so by themselves.
 
@@ -40,10 +40,16 @@ format: $(VENV)/development ## Write the format and the simple corrections that 
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench-search: $(VENV)-search/installed ## Judge the samplers beside others on a suite of problems; --help in ARGS tells how to take less.
+	$(VENV)-search/bin/python -m benchmarks.search $(ARGS)
+
+bench-trainer: $(VENV)/runtime ## Measure the trainer's speed beside scikit-learn, PyTorch and JAX.
+	$(BIN)/python -m benchmarks.trainer $(ARGS)
+
 secrets: secrets/token secrets/database-password ## Draw the token and the password that docker-compose.yml reads.
 
 clean: ## Remove .venv and what tools have left; studies, checkpoints and secrets stay.
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-search build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A container's user has another number than the person here, so it could not read a file of mode 600. The
@@ -64,4 +70,10 @@ $(VENV)/runtime: requirements.txt pyproject.toml
 
 $(VENV)/development: requirements-dev.txt $(VENV)/runtime
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+# Apart from .venv: PyTorch is no requirement of Sturgeon or of its tests.
+$(VENV)-search/installed: benchmarks/requirements-search.txt
+	@$(PYTHON) -m venv --clear $(VENV)-search
+	@$(VENV)-search/bin/python -m pip install -qq --disable-pip-version-check -r $<
 	@touch $@
