@@ -11,7 +11,6 @@ from server.search.cube import Cube
 from server.search.memo import Memo
 from server.search.samplers import Finished, History, Point, Running, Sample, random_search
 from server.search.sequences import grid_search, sobol_search
-from sturgeon.scales import SCALES
 from sturgeon.space import Choice, Fixed, Float, Int, Space, same_value
 
 
@@ -77,7 +76,6 @@ def suggested(trial: Any, name: str, parameter: Float | Int | Choice | Fixed) ->
     if parameter.scale == "one_minus_log":
         below = trial.suggest_float(name, 1 - parameter.high, 1 - parameter.low, log=True)
         return min(max(1 - below, parameter.low), parameter.high)
-    assert parameter.scale in SCALES
     return trial.suggest_float(name, parameter.low, parameter.high, log=parameter.scale == "log")
 
 
@@ -93,8 +91,8 @@ def gp(space: Space, seed: int) -> Arm:
 
     torch.set_num_threads(1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return Optunas(space, optuna.samplers.GPSampler(seed=seed))
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return Optunas(space, optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False))
 
 
 def coarse_to_fine(options: Options) -> Callable[[Space, int], Arm]:

@@ -35,13 +35,13 @@ def elite_rows(cube: Cube, points: Array, order: Indices) -> list[int]:
     return kept
 
 
-def half_widths(cube: Cube, centre: Array, level: Array, stretch: Array) -> Array:
-    """Half widths [m, d] of boxes of sizes `level` [m] around `centre` [m, d], in widths of the cube.
+def half_widths(level: Array, stretch: Array, idle: Mask) -> Array:
+    """Half widths [m, d] of boxes of sizes `level` [m], in widths of the cube.
 
-    Wide along what does not matter (`stretch` [d]), and the whole along what is inactive at the centre.
+    Wide along what does not matter (`stretch` [d]), and the whole along what is inactive at the centre (`idle` [m, d]).
     """
     half = np.minimum(1.0, np.multiply.outer(level, stretch))
-    half[~cube.active(centre)] = 1.0
+    half[idle] = 1.0
     return half
 
 
@@ -56,8 +56,8 @@ def draw(cube: Cube, elites: Array, stretch: Array, count: int, random: np.rando
     elite = boxed % len(elites)
     level = boxed * len(LEVELS) // len(boxed)
     moved = _moved(boxed // len(elites) % 2 == 1, cube.dimensions, random)
-    centre = elites[elite]
-    inside = _in_boxes(cube, centre, half_widths(cube, centre, np.array(LEVELS)[level], stretch), moved, random)
+    half = half_widths(np.array(LEVELS)[level], stretch, ~cube.active(elites)[elite])
+    inside = _in_boxes(cube, elites[elite], half, moved, random)
     points = np.concatenate([random.random((whole, cube.dimensions)), inside])
     outside = np.full(whole, WHOLE_SPACE)
     return Candidates(cube.snap(points), np.concatenate([outside, elite]), np.concatenate([outside, level]))
@@ -69,7 +69,7 @@ def draw_one(cube: Cube, elites: Array, random: np.random.Generator) -> Candidat
         outside = np.full(1, WHOLE_SPACE)
         return Candidates(cube.snap(random.random((1, cube.dimensions))), outside, outside)
     elite, level = random.integers(len(elites), size=1), random.integers(len(LEVELS), size=1)
-    half = half_widths(cube, elites[elite], np.array(LEVELS)[level], np.ones(cube.dimensions))
+    half = half_widths(np.array(LEVELS)[level], np.ones(cube.dimensions), ~cube.active(elites[elite]))
     moved = _moved(random.random(1) < 0.5, cube.dimensions, random)
     return Candidates(cube.snap(_in_boxes(cube, elites[elite], half, moved, random)), elite, level)
 

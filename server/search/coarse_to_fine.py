@@ -2,7 +2,7 @@
 
 Each round learns along which parameters the score changes fast, puts nested boxes around the few best points, wide
 along what hardly matters, draws candidates from them and from the whole space, and lets a small Gaussian process say
-which of them is most worth a trial. `docs/` and the notes of the module beside this one have the why of each part.
+which of them is most worth a trial.
 """
 
 from __future__ import annotations
@@ -70,14 +70,15 @@ def suggest(
     if number < first or len(finished) < first / 2:
         return settled(cube, sobol_point(seed, number, cube.dimensions))._replace(round=0)
     random = np.random.Generator(np.random.Philox(key=seed | number << 64 | _STREAM))
-    round_number = max(1, len(round_starts(cube.dimensions, len(finished))))
+    starts = round_starts(cube.dimensions, len(finished))
+    round_number = max(1, len(starts))
     if _boxes_alone(cube, finished, options):
         elites = memo.recall("elites", (space, finished), lambda: _best_points(cube, finished))
         return _sample(finished, draw_one(cube, _points(cube, finished)[elites], random), elites, round_number)
     posterior = posterior_of(cube, seed, finished, memo)
     costs = None
     if seconds:
-        start = finished[: _start_of_round(cube, finished)]
+        start = finished[: starts[-1] if starts else 0]
         known = {t.number: seconds[t.number] for t in start if t.number in seconds}
         costs = memo.recall("costs", (space, start, known), lambda: learnt_costs(cube, start, known))
     return _modelled(posterior, costs, number, history, random)._replace(round=round_number)
@@ -101,7 +102,8 @@ def recommend(space: Space, seed: int, finished: tuple[Finished, ...], memo: Mem
 
 def posterior_of(cube: Cube, seed: int, finished: tuple[Finished, ...], memo: Memo) -> Posterior:
     """What `finished` says about the space, by the shape that the current round learnt from its first trials."""
-    first = finished[: _start_of_round(cube, finished)]
+    starts = round_starts(cube.dimensions, len(finished))
+    first = finished[: starts[-1] if starts else 0]
     shape = memo.recall("shape", (cube.space, seed, first), lambda: shape_of(cube, seed, first))
     return memo.recall(
         "posterior",
@@ -127,7 +129,7 @@ def shape_of(cube: Cube, seed: int, first: tuple[Finished, ...]) -> Shape:
 def _modelled(
     posterior: Posterior, costs: CostModel | None, number: int, history: History, random: np.random.Generator
 ) -> Sample:
-    cube, stretch, elites = posterior.cube, posterior.shape.stretch, posterior.elites
+    cube, stretch, elites = posterior.cube, posterior.stretch, posterior.elites
     running = cube.snap(point_array([trial.point for trial in history.running], cube.dimensions))
     outlook = with_running(posterior, running)
     opinion = _opinion(outlook, costs, number, KAPPA * random.random())
@@ -161,11 +163,6 @@ def _sample(finished: tuple[Finished, ...], one: Candidates, elites: list[int], 
 
 def _boxes_alone(cube: Cube, finished: tuple[Finished, ...], options: Options) -> bool:
     return options.model == "boxes" or cube.dimensions > MOST_DIMENSIONS or len(finished) > MOST_FINISHED
-
-
-def _start_of_round(cube: Cube, finished: tuple[Finished, ...]) -> int:
-    starts = round_starts(cube.dimensions, len(finished))
-    return starts[-1] if starts else 0
 
 
 def _best_points(cube: Cube, finished: tuple[Finished, ...]) -> list[int]:

@@ -62,7 +62,8 @@ class Cube:
         self._logs: Final = [_steps(j, p) for j, p in enumerate(parameters) if isinstance(p, Int) and p.scale == "log"]
         self._even[[steps.coordinate for steps in self._logs]] = False
         self._rules: Final = _rules(space)
-        self._columns, self._owner = _columns(self.choice, self.cells)
+        self._plain: Final = np.flatnonzero(~self.choice)
+        self._hot, self._hot_cell = _hot_columns(self.choice, self.cells)
 
     def snap(self, points: Array) -> Array:
         """`points` [m, d] moved to the centres of their cells, inactive coordinates to 0.5; a new array."""
@@ -95,13 +96,14 @@ class Cube:
 
         An unordered choice becomes one-hot times 0.7071 (distance 1 between any two values). Result [m, D >= d].
         """
-        if not self.choice.any():
+        if not len(self._hot):
             return points * weights
-        spread = points[:, self._owner]
-        hot = self._columns >= 0
-        cell = np.minimum(np.floor(spread[:, hot] * self.cells[self._owner[hot]]), self.cells[self._owner[hot]] - 1)
-        spread[:, hot] = np.where(cell == self._columns[hot], math.sqrt(0.5), 0.0)
-        return spread * weights[self._owner]
+        found = np.empty((len(points), len(self._plain) + len(self._hot)))
+        found[:, : len(self._plain)] = points[:, self._plain] * weights[self._plain]
+        k = self.cells[self._hot]
+        is_cell = np.minimum(np.floor(points[:, self._hot] * k), k - 1) == self._hot_cell
+        found[:, len(self._plain) :] = is_cell * (math.sqrt(0.5) * weights[self._hot])
+        return found
 
     def gaps(self, a: Array, b: Array) -> Array:
         """Distances along each coordinate between `a` [.., d] and `b` [.., d]: 0 or 1 along an unordered choice."""
@@ -174,12 +176,7 @@ def _encodes(parent: Float | Fixed, value: object) -> bool:
     return True
 
 
-def _columns(choice: Mask, cells: Array) -> tuple[Indices, Indices]:
-    """Of each feature: the cell that it is hot for (-1: the coordinate itself), and its coordinate."""
-    hot: list[int] = []
-    owner: list[int] = []
-    for j in range(len(choice)):
-        own = range(int(cells[j])) if choice[j] else [-1]
-        hot.extend(own)
-        owner.extend([j] * len(own))
-    return np.array(hot), np.array(owner)
+def _hot_columns(choice: Mask, cells: Array) -> tuple[Indices, Array]:
+    """Of each one-hot feature: the coordinate that it belongs to, and the cell that it stands for."""
+    pairs = [(j, cell) for j in np.flatnonzero(choice).tolist() for cell in range(int(cells[j]))]
+    return np.array([j for j, _ in pairs], dtype=np.int64), np.array([cell for _, cell in pairs], dtype=float)

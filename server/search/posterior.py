@@ -44,6 +44,11 @@ class Posterior:
         return np.argsort(self.denoised, kind="stable")
 
     @cached_property
+    def stretch(self) -> Array:
+        """The shape of the boxes [d]."""
+        return self.shape.stretch
+
+    @cached_property
     def elites(self) -> list[int]:
         """The few best, well separated rows of `points`."""
         return elite_rows(self.cube, self.points, self.order)

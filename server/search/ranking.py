@@ -34,7 +34,7 @@ def neighbours_vote(outlook: Outlook, points: Array, kappa: float) -> Array:
     Distances are along the stretched coordinates, running trials counted at their predicted scores.
     """
     own = outlook.posterior
-    scale = 1.0 / own.shape.stretch
+    scale = 1.0 / own.stretch
     squares = squared_distances(own.cube.features(points, scale), own.cube.features(outlook.points, scale))
     k = min(NEIGHBOURS, squares.shape[1])
     nearest = np.argpartition(squares, k - 1, axis=1)[:, :k]

@@ -121,7 +121,7 @@ def _boxes(posterior: Posterior, first: tuple[Finished, ...]) -> list[Box]:
     found = []
     for row in posterior.elites:
         centre = np.repeat(posterior.points[[row]], len(LEVELS), axis=0)
-        half = half_widths(cube, centre, np.array(LEVELS), posterior.shape.stretch)
+        half = half_widths(np.array(LEVELS), posterior.stretch, ~cube.active(centre))
         low, high = np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
         number = first[posterior.rows[row]].number
         for level in range(len(LEVELS)):
