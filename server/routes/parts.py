@@ -56,7 +56,7 @@ StudyPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$")]
 NumberPath = Annotated[int, Path(ge=0, le=LARGEST_FENCE)]
 StepPath = Annotated[int, Path(ge=0, le=LARGEST_STEP)]
 PageSize = Annotated[int, Query(ge=1, le=1000)]
-PageToken = Annotated[str | None, Query(max_length=200)]
+PageToken = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._:@+\-]{1,200}$")]  # a number, or a worker's name
 IdempotencyKey = Annotated[
     str | None,
     Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,200}$", description="The same key has one effect."),
