@@ -36,7 +36,6 @@ TRAIN_METRICS: tuple[str, ...] = (
     "train_error",
     "train_loss",
     "train_dev_error",
-    "train_dev_loss",
 )
 """What a train task reports and a study may compare. test_error is told at the end, for people alone."""
 

@@ -105,6 +105,13 @@ def resume(
     return _drive(Stack(checkpoints, range(len(checkpoints)), data, listed), pulse, clock)
 
 
+def final_metrics(checkpoint: Checkpoint, data: Data) -> dict[str, float]:
+    """What a run that ended at this checkpoint would have told: its errors on all of train, and its test_error."""
+    stack = Stack([checkpoint], [0], data, [{}])
+    stack.measure(time.perf_counter, final=True)
+    return stack.models[0].metrics
+
+
 def _drive(stack: Stack | None, pulse: float | None, clock: Callable[[], float]) -> Run:
     while stack is not None:
         lost = stack.advance(pulse, clock)

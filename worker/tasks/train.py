@@ -11,7 +11,7 @@ from trainer.config import LIVE, ConfigError, TrainConfig, config_from
 from trainer.datasets import DataError
 from trainer.preparation import Data, prepare
 from trainer.training import Progress as Trained
-from trainer.training import Wish, resume, train
+from trainer.training import Wish, final_metrics, train
 from worker.pipe import End, Job, Progress, SavedCheckpoint, Steer
 
 NOT_OPTIONS = frozenset({"kind", "checkpoints", "metric", "direction"})
@@ -67,13 +67,6 @@ def _end(trained: Trained, kept: _Kept, data: Data, pruned: bool) -> End:
         return End(state, trained.step, trained.metrics, checkpoints=kept.saved())
     metrics = final_metrics(shown, data) | {"seconds": trained.metrics["seconds"]}
     return End(state, shown.step, metrics, checkpoints=kept.saved())
-
-
-def final_metrics(checkpoint: Checkpoint, data: Data) -> dict[str, float]:
-    """What a run that ended at this checkpoint would have told: its test_error, too."""
-    going = resume([checkpoint], data, pulse=0.0)  # a run whose turns are too short for a step
-    next(going)
-    return going.send(Wish(stop=True)).metrics
 
 
 class _Kept:
