@@ -16,6 +16,9 @@ import numpy as np
 from trainer.parameters import Array
 
 
+FLUSH = 1e-30
+
+
 class Average:
     """Averages of K models over one flat array of sums `[K, P]`, each with a beta of its own."""
 
@@ -45,6 +48,11 @@ class Average:
         """s = beta s + x for one block of columns of the sums."""
         np.multiply(total, self.factor, out=total)
         np.add(total, x, out=total)
+
+    def flush(self) -> None:
+        """Makes sums below 1e-37 zero: those of dead units fade for ever, and denormal numbers are slow."""
+        np.add(self.total, FLUSH, out=self.total)
+        np.subtract(self.total, FLUSH, out=self.total)
 
     def value(self, start: Array) -> Array:
         """v of each model, bias-corrected, `[K, P]`; a model that has taken nothing in yet has its row of

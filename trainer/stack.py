@@ -185,6 +185,8 @@ class Stack:
         if self.position == self.batches_per_epoch:
             self.epoch, self.position = self.epoch + 1, 0
             self._shuffle()
+            for average in self.averages.values():
+                average.flush()
         return lost
 
     def _update(self) -> None:

@@ -277,3 +277,14 @@ def test_batch_and_stochastic_gradient_descent_train(batch_size, small_data):
     *_, last = train(replace(CONFIG, batch_size=batch_size, epochs=30), small_data, 0)
     assert last.step == 30 * (90 if batch_size == 1 else 1)
     assert last.metrics["train_loss"] < 0.9
+
+
+def test_no_number_of_a_model_with_dead_units_and_large_logits_is_denormal(small_data):
+    """Processors are slow with them: such a model once took twice the time of another."""
+    wild = replace(CONFIG, epochs=300, learning_rate=0.5, keep_prob=1.0, hidden_units=(16, 16))
+    *_, last = train(wild, small_data, 0)
+    sums = last.checkpoint().sums
+    tiny = np.finfo(np.float32).tiny
+    assert np.mean(sums["m"] == 0) > 0.3
+    for name in ("m", "v"):
+        assert not np.any((sums[name] != 0) & (np.abs(sums[name]) < tiny))
