@@ -74,7 +74,8 @@ def suggest(
     round_number = max(1, len(starts))
     if _boxes_alone(cube, finished, options):
         elites = memo.recall("elites", (space, finished), lambda: _best_points(cube, finished))
-        return _sample(finished, draw_one(cube, _points(cube, finished)[elites], random), elites, round_number)
+        centres = _points(cube, tuple(finished[row] for row in elites))
+        return _sample(finished, draw_one(cube, centres, random), elites, round_number)
     posterior = posterior_of(cube, seed, finished, memo)
     costs = None
     if seconds:
@@ -82,6 +83,13 @@ def suggest(
         known = {t.number: seconds[t.number] for t in start if t.number in seconds}
         costs = memo.recall("costs", (space, start, known), lambda: learnt_costs(cube, start, known))
     return _modelled(posterior, costs, number, history, random)._replace(round=round_number)
+
+
+def prepare(space: Space, seed: int, finished: tuple[Finished, ...], memo: Memo) -> None:
+    """Do now, when a result came in, what the next `suggest` with `memo` would do first: a fit takes up to 20 ms."""
+    cube = memo.recall("cube", (space,), lambda: Cube(space))
+    if len(finished) >= first_round_size(cube.dimensions) / 2 and not _boxes_alone(cube, finished, DEFAULT):
+        posterior_of(cube, seed, finished, memo)
 
 
 def recommend(space: Space, seed: int, finished: tuple[Finished, ...], memo: Memo | None = None) -> int | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from server.search.coarse_to_fine import Options, recommend, suggest
+from server.search.coarse_to_fine import Options, prepare, recommend, suggest
 from server.search.cube import Cube
 from server.search.memo import Memo
 from server.search.rounds import rounds
@@ -181,3 +181,20 @@ def test_snapping_agrees_with_decoding(data: st.DataObject) -> None:
     assert before == after
     assert {name for name, on in zip(cube.names, cube.active(snapped)[0], strict=True) if on} == before.keys()
     assert (snapped[~cube.active(snapped)] == 0.5).all()
+
+
+def test_one_memo_serves_a_space_that_changes() -> None:
+    """A revision of the space, another seed, an invalidated trial: nothing kept of the old is taken for the new."""
+    wider = SPACE.model_copy(update={"root": SPACE.root | {"rate": SPACE["rate"].model_copy(update={"high": 10.0})}})
+    history = history_of([(i * 37 % 50) / 50 for i in range(40)], 5)
+    fewer = History(history.finished[:20] + history.finished[21:], history.running)
+    memo = Memo()
+    for space, seed, seen in [(SPACE, 1, history), (wider, 1, history), (SPACE, 2, history), (SPACE, 1, fewer)] * 2:
+        assert suggest(space, seed, 45, seen, memo=memo) == suggest(space, seed, 45, seen)
+
+
+def test_what_was_prepared_is_what_is_suggested() -> None:
+    history, memo = history_of([(i * 37 % 50) / 50 for i in range(40)], 5), Memo()
+    for finished in range(41):
+        prepare(SPACE, 1, history.finished[:finished], memo)
+    assert suggest(SPACE, 1, 45, history, memo=memo) == suggest(SPACE, 1, 45, history)
