@@ -15,7 +15,6 @@ import numpy as np
 
 from trainer.parameters import Array
 
-
 FLUSH = 1e-30
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from trainer.activations import sigmoid
 from trainer.parameters import Array
 
-
 FLUSH = 1e-9
 LOWEST = -60.0
 
