@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -38,13 +39,15 @@ class Settings(BaseSettings):
     def shared_token(self) -> str | None:
         """The token from the setting or its file; None when there is none.
 
-        Raises SturgeonError when the file cannot be read, is empty, or both are given.
+        Raises SturgeonError when the file cannot be read or is empty, both are given, or no header could carry it.
         """
-        if self.token_file is None:
-            return self.token.get_secret_value() or None if self.token else None
-        if self.token is not None:
+        if self.token_file is not None and self.token is not None:
             raise SturgeonError("Give the token or the token file, not both.")
-        return _secret(self.token_file, "token")
+        given = self.token.get_secret_value() if self.token else None
+        token = _secret(self.token_file, "token") if self.token_file else given
+        if token and not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise SturgeonError("The token must be one word of ASCII characters.")
+        return token or None
 
     def database_address(self) -> str:
         """The database's URL, with the password from its file where there is one."""
