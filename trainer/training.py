@@ -112,30 +112,48 @@ def final_metrics(checkpoint: Checkpoint, data: Data) -> dict[str, float]:
     return stack.models[0].metrics
 
 
-def _drive(stack: Stack | None, pulse: float | None, clock: Callable[[], float]) -> Run:
+Leaving = dict[int, tuple[str, str | None]]
+"""Rows of a stack whose training ends, with how and where."""
+
+
+def _drive(begun: Stack, pulse: float | None, clock: Callable[[], float]) -> Run:
+    done: Leaving = {row: ("complete", None) for row in range(len(begun.models)) if _complete(begun, row)}
+    stack = yield from _let_go(begun, done, clock)
     while stack is not None:
         lost = stack.advance(pulse, clock)
         epoch_ended = stack.position == 0
         if epoch_ended:
             lost |= stack.measure(clock)
-        leaving: dict[int, tuple[str, str | None]] = {row: ("diverged", where) for row, where in lost.items()}
+        leaving: Leaving = {row: ("diverged", where) for row, where in lost.items()}
         for row in range(len(stack.models)):
             if row not in lost and (epoch_ended or not lost):
                 wish = yield _progress(stack, row, measured=epoch_ended)
                 if ended := _obey(stack, row, wish):
                     leaving[row] = (ended, None)
-        if leaving:
-            stack.measure(clock, final=True)
-            for row, (ended, where) in leaving.items():
-                yield _progress(stack, row, measured=True, ended=ended, where=where)
-            stack = stack.without(leaving)
+        stack = yield from _let_go(stack, leaving, clock)
+
+
+def _let_go(
+    stack: Stack, leaving: Leaving, clock: Callable[[], float]
+) -> Generator[Progress, Wish | None, Stack | None]:
+    """Yields the last Progress of the models that leave, and gives the stack of the others."""
+    if not leaving:
+        return stack
+    stack.measure(clock, final=True)
+    for row, (ended, where) in leaving.items():
+        yield _progress(stack, row, measured=True, ended=ended, where=where)
+    return stack.without(leaving)
+
+
+def _complete(stack: Stack, row: int) -> bool:
+    return stack.epoch >= stack.models[row].config.epochs
 
 
 def _obey(stack: Stack, row: int, wish: Wish | None) -> str | None:
     """Applies a wish; tells whether the model's training ends here, and how."""
     if wish is not None:
         stack.change(row, wish.params)
-    if stack.epoch >= stack.models[row].config.epochs:
+    if _complete(stack, row):
         return "complete"
     return "stopped" if wish is not None and wish.stop else None
 

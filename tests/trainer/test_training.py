@@ -288,3 +288,10 @@ def test_no_number_of_a_model_with_dead_units_and_large_logits_is_denormal(small
     assert np.mean(sums["m"] == 0) > 0.3
     for name in ("m", "v"):
         assert not np.any((sums[name] != 0) & (np.abs(sums[name]) < tiny))
+
+
+def test_a_run_resumed_from_its_very_end_only_tells_its_end_again(small_data):
+    ended, checkpoint = last_of(train(CONFIG, small_data, 0))[0]
+    (again,) = resume([checkpoint], small_data)
+    assert (again.ended, again.step) == ("complete", ended.step)
+    assert without_seconds(again.metrics) == without_seconds(ended.metrics)
