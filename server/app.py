@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -53,6 +54,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     for module in (studies, trials, leases, checkpoints, findings, observing, preview):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
+    _describe_problems(app)
     app.add_middleware(
         SizeGate,
         most=round(settings.max_body_mb * 1_000_000),
@@ -77,11 +79,19 @@ DOCUMENTED = {
 
 def _problem_schema(why: str) -> dict[str, object]:
     schema = {"$ref": "#/components/schemas/ProblemAnswer"}
-    return {
-        "description": why,
-        "model": ProblemAnswer,
-        "content": {"application/problem+json": {"schema": schema}},
-    }
+    return {"description": why, "content": {"application/problem+json": {"schema": schema}}}
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Name the schema that all problems refer to. (As a response's `model` it would be promised as plain JSON too.)"""
+    without_problems = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = without_problems()
+        schema["components"]["schemas"]["ProblemAnswer"] = ProblemAnswer.model_json_schema()
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _operation_id(route: APIRoute) -> str:

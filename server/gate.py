@@ -18,6 +18,9 @@ from sturgeon.errors import Problem, TooLarge, Unauthorized
 OPEN: Final = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
 """What needs no token: it tells nothing of anybody's studies."""
 
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""What is counted by its name: a stranger may invent methods, and each name would stay in memory."""
+
 log = structlog.get_logger()
 
 
@@ -112,7 +115,8 @@ class RequestLog:
             finally:
                 seconds = time.perf_counter() - began
                 route = getattr(scope.get("route"), "path", "none")
-                self._counters.requests.labels(scope["method"], route).observe(seconds)
+                method = scope["method"] if scope["method"] in METHODS else "other"
+                self._counters.requests.labels(method, route).observe(seconds)
                 log.debug(
                     "request",
                     method=scope["method"],

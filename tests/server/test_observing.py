@@ -1,0 +1,133 @@
+"""Health, readiness, numbers for Prometheus, and documentation that needs no internet."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from prometheus_client.parser import text_string_to_metric_families
+
+from sturgeon.errors import LeaseLost
+from sturgeon.messages import Lease
+from tests.server.studies import BOWL, refusal
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
+
+
+def numbers(http: httpx.Client) -> dict[tuple[str, ...], float]:
+    """Each sample of /metrics: (name, its labels' values) -> value, without the times of requests."""
+    answer = http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    return {
+        (sample.name.removeprefix("sturgeon_"), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+        if "_created" not in sample.name and "request_seconds" not in sample.name
+    }
+
+
+def test_a_server_that_nobody_has_used_counts_nothing(http: httpx.Client) -> None:
+    assert numbers(http) == {}
+
+
+def test_numbers_follow_what_happened(server: RunningServer, http: httpx.Client, taken_trial: Lease) -> None:
+    server.client.create_study(BOWL | {"name": "paused"})
+    server.client.patch_study("paused", {"state": "paused"})
+    with pytest.raises(LeaseLost):
+        server.client.tell("bowl", 0, taken_trial.fence, {"loss": 1.0})
+    server.client.tell("bowl", 0, 2, {"loss": 1.0})
+    server.client.tell("bowl", 0, 2, {"loss": 1.0})
+    [second] = server.client.ask("bowl").leases
+    server.client.tell("bowl", 1, second.fence, state="diverged")
+    server.client.enqueue("bowl", {"x": 0, "n": 1})
+
+    assert numbers(http) == {
+        ("draws_total", "none", "random"): 2,
+        ("expired_leases_total", "queued"): 1,
+        ("fenced_writes_total", "tell"): 1,
+        ("finished_trials_total", "complete"): 1,
+        ("finished_trials_total", "diverged"): 1,
+        ("trials", "complete"): 1,
+        ("trials", "diverged"): 1,
+        ("trials", "queued"): 1,
+        ("studies", "active"): 1,
+        ("studies", "paused"): 1,
+    }
+
+
+@pytest.mark.usefixtures("bowl")
+def test_requests_are_counted_by_route_and_not_by_address(http: httpx.Client) -> None:
+    for path in ("/v1/studies/bowl", "/v1/studies/none", "/nowhere", "/nowhere/else"):
+        http.get(path)
+
+    text = http.get("/metrics").text
+
+    counted = dict(re.findall(r'sturgeon_request_seconds_count\{method="GET",route="([^"]+)"\} (\S+)', text))
+    assert counted == {"/studies/{study}": "2.0", "none": "2.0"}
+
+
+def test_a_method_that_http_does_not_have_makes_no_new_number(http: httpx.Client) -> None:
+    for i in range(3):
+        assert refusal(http.request(f"BREW{i}", "/healthz")) == (405, "method_not_allowed")
+
+    assert "BREW" not in http.get("/metrics").text
+
+
+def test_a_server_is_healthy_and_ready(http: httpx.Client) -> None:
+    assert http.get("/healthz").json() == {"status": "ok"}
+    assert http.get("/readyz").json() == {"status": "ok"}
+
+
+def test_a_server_is_not_ready_while_the_schema_is_another(server: RunningServer, http: httpx.Client) -> None:
+    with server.app.state.database.writing() as tx:
+        tx.execute(sa.text("UPDATE alembic_version SET version_num = 'older'"))
+
+    answer = http.get("/readyz")
+
+    assert refusal(answer) == (503, "unavailable")
+    assert answer.json()["detail"] == "The database is not at this version's schema; run `sturgeon migrate`."
+    assert int(answer.headers["retry-after"]) > 0
+    assert http.get("/healthz").json() == {"status": "ok"}
+
+
+def test_every_answer_has_a_request_id_of_its_own(http: httpx.Client) -> None:
+    ids = {http.get(path).headers["x-request-id"] for path in ("/healthz", "/healthz", "/nowhere", "/v1/studies")}
+
+    assert len(ids) == 4
+
+
+# --- documentation ---
+
+
+def test_the_root_leads_to_the_documentation(http: httpx.Client) -> None:
+    answer = http.get("/")
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
+
+
+def test_the_documentation_loads_nothing_from_elsewhere(http: httpx.Client) -> None:
+    page = http.get("/docs").text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+
+    assert loaded
+    assert not re.search(r"""["'](https?:)?//""", page)
+    for path in loaded:
+        answer = http.get(path)
+        assert answer.status_code == 200, path
+        assert answer.content
+
+
+def test_every_operation_has_a_summary_an_id_of_its_own_and_problems(http: httpx.Client) -> None:
+    schema = http.get("/openapi.json").json()
+    operations = [operation for path in schema["paths"].values() for operation in path.values()]
+
+    assert len({operation["operationId"] for operation in operations}) == len(operations) >= 29
+    assert all(operation.get("description") for operation in operations)
+    for operation in operations:
+        for status, response in operation["responses"].items():
+            if status >= "400":
+                assert list(response["content"]) == ["application/problem+json"], (operation["operationId"], status)
