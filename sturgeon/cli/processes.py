@@ -75,12 +75,15 @@ class Processes:
                 raise SturgeonError(f"The {name} ended (exit code {process.returncode}); its log says: {words[-1]}")
 
     def end(self) -> None:
-        """Ask each to end, the last started first; kill what does not, and all that is left if interrupted."""
+        """Ask all but the first, the server, to end, then that one; kill what does not, and all if interrupted."""
         try:
-            for _, process in reversed(self.running):
-                process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(ENDS_WITHIN_S)
+            for some in (self.running[1:], self.running[:1]):
+                for _, process in some:
+                    process.terminate()
+                until = time.monotonic() + ENDS_WITHIN_S
+                for _, process in some:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(max(until - time.monotonic(), 0))
         finally:
             for _, process in self.running:
                 if process.poll() is None:

@@ -57,7 +57,7 @@ def test_the_trial_of_a_killed_worker_runs_again_elsewhere_and_the_study_complet
 ) -> None:
     workers = {name: worker_process(long_lived.url, name=name) for name in ("first", "second")}
     with Client(long_lived.url) as client:
-        client.create_study(study_of(trials=4, epochs=1500))
+        client.create_study(study_of(trials=4, epochs=600))
         long_lived.wait_until(lambda: bool(running_with_a_report(client)), "a trial reported")
         victim = running_with_a_report(client)[0]
         workers[str(victim.worker)].kill()
@@ -81,7 +81,7 @@ def test_a_server_that_is_away_for_40_seconds_spends_no_attempt(
 ) -> None:
     worker = worker_process(long_lived.url, "--slots", "2")
     with Client(long_lived.url) as client:
-        client.create_study(study_of(trials=4, epochs=1500))
+        client.create_study(study_of(trials=4, epochs=600))
         long_lived.wait_until(lambda: len(running_with_a_report(client)) == 2, "two trials reported")
         long_lived.kill()
         threading.Event().wait(OUTAGE_S)  # the outage itself: no signal can shorten it
