@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -12,6 +14,7 @@ from sturgeon.messages import Lease, Study, Trial
 from tests.server.studies import BOWL
 
 if TYPE_CHECKING:
+    from tests.postgres import Postgres
     from tests.running import RunningServer
 
 LEASE_S = 60
@@ -63,3 +66,36 @@ def finished_trial(server: RunningServer, leased_trial: Lease) -> Lease:
     """The lease under which the trial was told complete, with a loss of 0.25."""
     server.client.tell("bowl", leased_trial.number, leased_trial.fence, {"loss": 0.25})
     return leased_trial
+
+
+@pytest.fixture(scope="session")
+def both_kinds(
+    tmp_path_factory: pytest.TempPathFactory,
+    migrated_sqlite_file: Path,
+    postgres: Postgres,
+    migrated_postgres_template: str,
+) -> Iterator[tuple[httpx.Client, httpx.Client]]:
+    """One server on each kind of database, for all tests that only ask for the impossible. Each has the study bowl,
+    whose trial 0 is leased under fence 1."""
+    from server.settings import Settings
+    from tests.running import RunningServer
+
+    folder = tmp_path_factory.mktemp("standing")
+    urls = (
+        f"sqlite:///{shutil.copy(migrated_sqlite_file, folder / 'sturgeon.db')}",
+        postgres.create_database("standing", template=migrated_postgres_template),
+    )
+    servers = [
+        RunningServer(Settings(database_url=url, checkpoints=folder / "checkpoints", reap_every_s=600)) for url in urls
+    ]
+    for server in servers:
+        server.start()
+        server.client.create_study(BOWL | {"budget": {"max_trials": 1000}})
+        server.client.ask("bowl")
+    on_sqlite, on_postgres = (
+        httpx.Client(base_url=server.url, trust_env=False, verify=False, timeout=60) for server in servers
+    )
+    yield on_sqlite, on_postgres
+    for http, server in zip((on_sqlite, on_postgres), servers, strict=True):
+        http.close()
+        server.stop()
