@@ -7,10 +7,11 @@ import os
 import signal
 import sys
 import sysconfig
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, util
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -20,6 +21,7 @@ from worker import child
 from worker.pipe import End, Job, Origins, Progress, Steer
 
 OURS: Final = Path(__file__).resolve().parents[1]
+LONGEST_TMPDIR: Final = 107 - len("/pymp-12345678/listener-12345678")
 ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 PRELOADED: Final = ("worker.child", *child.TASKS.values(), "sklearn.datasets")
 
@@ -39,7 +41,7 @@ def start_fork_server() -> None:
     if Path(sysconfig.get_path("purelib")) != OURS:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OURS), os.environ.get("PYTHONPATH")]))
     _context.set_forkserver_preload(list(PRELOADED))
-    with _stop_signals_ignored():
+    with _stop_signals_ignored(), _short_socket_path():
         forkserver.ensure_running()
     _check_origins()
 
@@ -147,3 +149,16 @@ def _stop_signals_ignored() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _short_socket_path() -> Iterator[None]:
+    """multiprocessing listens on a socket below TMPDIR, whose path may have 107 bytes; a longer TMPDIR is passed by."""
+    given = tempfile.gettempdir()
+    if len(os.fsencode(given)) > LONGEST_TMPDIR:
+        tempfile.tempdir = "/tmp"
+    try:
+        util.get_temp_dir()  # from here on multiprocessing keeps to this one
+        yield
+    finally:
+        tempfile.tempdir = given
