@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 import structlog
@@ -97,18 +98,23 @@ async def _validation(request: Request, error: Exception) -> Response:
 def _field_problem(error: dict[str, Any], body: Any) -> FieldProblem:
     """The input is never repeated: it may be huge, secret, or not encodable."""
     where, *path = error["loc"]
-    parts = _real_parts(path, body) if where == "body" else [str(part) for part in path]
     if error["type"] == "unknown_field":
-        parts.append(error["ctx"]["field"])
-    sentence = error["msg"].removeprefix("Value error, ")
-    for start, better in (("Input should be a valid", "write a valid"), ("Input should", "it should")):
-        if sentence.startswith(start):
-            sentence = better + sentence.removeprefix(start)
-    if error["type"] == "missing":
-        sentence = "it is missing"
+        path.append(error["ctx"]["field"])
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        path.append(error["ctx"]["discriminator"].strip("'"))
+    parts = _real_parts(path, body) if where == "body" else [str(part) for part in path]
     name = ".".join(parts) or "body"
     pointer = "/" + "/".join(p.replace("~", "~0").replace("/", "~1") for p in parts) if parts else ""
-    return FieldProblem(pointer if where == "body" else f"{where}:{name}", f"{name}: {sentence}")
+    return FieldProblem(pointer if where == "body" else f"{where}:{name}", f"{name}: {_sentence(error)}")
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    if error["type"] in ("missing", "union_tag_not_found"):
+        return "it is missing"
+    if error["type"] == "union_tag_invalid":
+        return f"it should be one of {error['ctx']['expected_tags']}"
+    sentence = str(error["msg"]).removeprefix("Value error, ").replace("Input should be a valid", "write a valid", 1)
+    return re.sub(r"^\w+ should ", "it should ", sentence)
 
 
 def _real_parts(path: list[Any], body: Any) -> list[str]:

@@ -102,6 +102,8 @@ TEXTS = {
     ),
     "a choice": ("POST", "/v1/space:preview", '{"space": {"x": {"type": "choice", "values": [%s]}}}'),
     "a fixed value": ("POST", "/v1/space:preview", '{"space": {"x": {"type": "fixed", "value": %s}}}'),
+    "a type": ("POST", "/v1/space:preview", '{"space": {"x": {"type": %s, "low": 0, "high": 1}}}'),
+    "a scale": ("POST", "/v1/space:preview", '{"space": {"x": {"type": "int", "low": 0, "high": 1, "scale": %s}}}'),
     "a data set": (
         "POST",
         "/v1/studies",

@@ -49,6 +49,7 @@ def test_a_lease_tells_all_that_a_worker_needs(server: RunningServer) -> None:
         "lease_s": 30.0,
         "desired": {"version": 0, "params": {}, "run": "run", "restore": None, "why": None},
         "resume": None,
+        "stack": None,
     }
     assert (trial.state, trial.worker) == ("running", "ada")
 

@@ -1,0 +1,195 @@
+"""A study that cannot be is refused at its creation, in a sentence that names the field and the choices."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from sturgeon.errors import NotFound
+from tests.server.studies import BOWL, DIGITS, refusal
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
+
+Both = tuple[httpx.Client, httpx.Client]
+RATE = {"type": "float", "low": 1e-4, "high": 1, "scale": "log"}
+
+
+def task(**changes: Any) -> dict[str, Any]:
+    return {"task": DIGITS["task"] | changes}
+
+
+def fixed(**values: Any) -> dict[str, Any]:
+    return task(fixed=values)
+
+
+def space(**parameters: Any) -> dict[str, Any]:
+    return {"space": parameters}
+
+
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"metrc": 1}, "/metrc", "metrc: unknown field; did you mean metric? the fields are name, title, metric, "),
+    (
+        {"search": {"smapler": "random"}},
+        "/search/smapler",
+        "search.smapler: unknown field; did you mean sampler? the fields are sampler, seed",
+    ),
+    ({"direction": "down"}, "/direction", "direction: it should be 'minimize' or 'maximize'"),
+    ({"budget": {"max_trials": 0}}, "/budget/max_trials", "budget.max_trials: it should be greater than or equal to 1"),
+    ({"budget": {}}, "/budget/max_trials", "budget.max_trials: it is missing"),
+    (
+        space(learning_rate=RATE | {"scale": "logarithmic"}),
+        "/space/learning_rate/scale",
+        "space.learning_rate.scale: it should be 'linear', 'log' or 'one_minus_log'",
+    ),
+    (
+        space(learning_rate=RATE | {"type": "uniform"}),
+        "/space/learning_rate/type",
+        "space.learning_rate.type: it should be one of 'float', 'int', 'choice', 'fixed'",
+    ),
+    (
+        space(learning_rate={"low": 0, "high": 1}),
+        "/space/learning_rate/type",
+        "space.learning_rate.type: it is missing",
+    ),
+    (
+        space(learning_rate=RATE | {"log": True}),
+        "/space/learning_rate/log",
+        "space.learning_rate.log: unknown field; did you mean low? the fields are when, type, low, high, scale",
+    ),
+    (
+        space(learning_rate=RATE | {"low": 1}),
+        "/space/learning_rate",
+        "learning_rate: low must be less than high; got low 1.0 and high 1.0",
+    ),
+    (
+        space(learning_rate=RATE | {"low": 0}),
+        "/space/learning_rate",
+        "learning_rate: a log scale starts above 0: write a low greater than 0, or scale linear",
+    ),
+    (
+        space(learning_rate=RATE | {"low": "0.1"}),
+        "/space/learning_rate/low",
+        "space.learning_rate.low: write a valid number",
+    ),
+    (
+        space(learning_rate=RATE | {"when": {"optimiser": ["adam"]}}),
+        "/space/learning_rate/when/optimiser",
+        "learning_rate: when names 'optimiser', which is no parameter of this space; its parameters are learning_rate",
+    ),
+    ({"metric": "dev error"}, "/metric", "metric: it should match pattern"),
+    (
+        {"metric": "test_error"},
+        "/metric",
+        "metric: write one of dev_error, dev_loss, train_error, train_loss, train_dev_error; "
+        "the search never reads the test part",
+    ),
+    (task(kind="command"), "/task/kind", "task.kind: it should be 'train'"),
+    (task(dataset="mnist"), "/task/dataset", "dataset must be one of digits, "),
+    (task(dataset="npz:../secret"), "/task/dataset", "dataset must be one of digits, "),
+    (task(epochs=0), "/task/epochs", "task.epochs: it should be greater than or equal to 1"),
+    (
+        fixed(hiden_units=4),
+        "/task/fixed/hiden_units",
+        "unknown trainer option 'hiden_units'; did you mean hidden_units? ",
+    ),
+    (fixed(optimizer="sgd"), "/task/fixed/optimizer", "optimizer must be one of gradient_descent, momentum, "),
+    (fixed(keep_prob=0), "/task/fixed/keep_prob", "keep_prob must be a number greater than 0 and at most 1"),
+    (fixed(epochs=4), "/task/fixed/epochs", "epochs: write it beside fixed, not in it"),
+    (
+        fixed(learning_rate=0.1),
+        "/task/fixed/learning_rate",
+        "learning_rate: it is in the space too; write it in one place",
+    ),
+    (
+        space(learning_rat=RATE),
+        "/space/learning_rat",
+        "unknown trainer option 'learning_rat'; did you mean learning_rate? ",
+    ),
+    (
+        space(learning_rate=RATE | {"high": 1e6}),
+        "/space/learning_rate",
+        "learning_rate must be a number greater than 0 and at most 100",
+    ),
+    (
+        space(dataset={"type": "choice", "values": ["digits", "iris"]}),
+        "/space/dataset",
+        "dataset is not a hyperparameter that a space may vary; these are: ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "pointer", "sentence"), REFUSED, ids=[pointer for _, pointer, _ in REFUSED])
+def test_a_study_that_cannot_be_is_refused_by_name(
+    both_kinds: Both, changes: dict[str, Any], pointer: str, sentence: str
+) -> None:
+    for http in both_kinds:
+        answer = http.post("/v1/studies", json=DIGITS | changes)
+
+        assert refusal(answer) == (422, "invalid")
+        error = answer.json()["errors"][0]
+        assert error["pointer"] == pointer
+        assert error["detail"].startswith(sentence), error["detail"]
+        assert error["detail"].rstrip(".") in answer.json()["detail"]
+        assert http.get("/v1/studies/digits").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("changes", "choices"),
+    [
+        (task(dataset="mnist"), ["digits", "breast_cancer", "wine", "iris", "npz:NAME"]),
+        (fixed(optimizer="sgd"), ["gradient_descent", "momentum", "adam"]),
+        (fixed(hiden_units=4), ["hidden_units"]),
+        (space(learning_rat=RATE), ["learning_rate"]),
+    ],
+    ids=str,
+)
+def test_a_refusal_names_the_choices(both_kinds: Both, changes: dict[str, Any], choices: list[str]) -> None:
+    detail = both_kinds[0].post("/v1/studies", json=DIGITS | changes).json()["detail"]
+
+    assert [choice for choice in choices if not re.search(rf"\b{choice}\b", detail)] == []
+
+
+def test_all_problems_are_told_at_once(both_kinds: Both) -> None:
+    bad = {"name": "-", "direction": "down", "budget": {"max_trials": 0}}
+
+    answer = both_kinds[0].post("/v1/studies", json=DIGITS | bad).json()
+
+    assert [error["pointer"] for error in answer["errors"]] == ["/name", "/direction", "/budget/max_trials"]
+    assert answer["detail"].endswith("(and 2 more).")
+
+
+def test_a_refusal_of_a_secret_does_not_repeat_it(both_kinds: Both) -> None:
+    text = both_kinds[0].post("/v1/studies", json=DIGITS | {"direction": "hunter2", "budget": "hunter2"}).text
+
+    assert "hunter2" not in text
+
+
+# --- preview ---
+
+
+def test_a_space_is_previewed_without_a_study(server: RunningServer, http: httpx.Client) -> None:
+    answer = http.post("/v1/space:preview", json={"space": BOWL["space"], "seed": 7, "examples": 2})
+
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["parameters"]["n"] == {
+        "quantiles": {"0": 1.0, "0.05": 1.0, "0.25": 1.0, "0.5": 3.0, "0.75": 3.0, "0.95": 4.0, "1": 4.0},
+        "shares": {"1": 0.25, "2": 0.25, "3": 0.25, "4": 0.25},
+    }
+    assert body["parameters"]["x"]["quantiles"]["0.5"] == 0.0
+    assert len(body["examples"]) == 2
+    with pytest.raises(NotFound):
+        server.client.study("bowl")
+
+
+def test_a_preview_of_what_is_no_space_is_refused(both_kinds: Both) -> None:
+    answer = both_kinds[0].post("/v1/space:preview", json={"space": {"x": RATE | {"low": 2}}})
+
+    assert refusal(answer) == (422, "invalid")
+    assert answer.json()["errors"] == [
+        {"pointer": "/space/x", "detail": "x: low must be less than high; got low 2.0 and high 1.0"}
+    ]

@@ -1,0 +1,103 @@
+"""Long polls: a worker that waits is answered when there is work, and costs no thread meanwhile."""
+
+from __future__ import annotations
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.server.studies import DIGITS
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
+
+
+@pytest.fixture
+def paused(server: RunningServer) -> None:
+    """A study with work for workers, paused."""
+    server.client.create_study(DIGITS)
+    server.client.patch_study("digits", {"state": "paused"})
+
+
+def until_they_wait(server: RunningServer, waiters: int = 1) -> None:
+    deadline = time.monotonic() + 20
+    while len(server.client.workers().items) < waiters or not server.app.state.waiters.anybody():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_without_work_a_worker_waits_as_long_as_it_said(server: RunningServer) -> None:
+    began = time.monotonic()
+
+    answer = server.client.lease("ada", wait=1.0)
+
+    assert (answer.leases, answer.reason) == ([], "waiting")
+    assert 1.0 <= time.monotonic() - began < 5
+
+
+@pytest.mark.usefixtures("paused")
+def test_a_waiting_worker_gets_work_when_it_comes(server: RunningServer) -> None:
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(server.client.lease, "ada", slots=2, wait=30)
+        until_they_wait(server)
+        server.client.patch_study("digits", {"state": "active"})
+        began = time.monotonic()
+
+        assert [lease.number for lease in waiting.result(timeout=20).leases] == [0, 1]
+
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.usefixtures("paused")
+def test_as_many_are_woken_as_there_is_work_for(server: RunningServer) -> None:
+    with ThreadPoolExecutor() as threads:
+        waiting = [threads.submit(server.client.lease, f"worker{i}", wait=30) for i in range(3)]
+        until_they_wait(server)
+        server.client.patch_study("digits", {"state": "active", "budget": {"max_trials": 2}})
+        first, second = islice(as_completed(waiting, timeout=20), 2)
+        assert sorted(lease.number for one in (first, second) for lease in one.result().leases) == [0, 1]
+
+        server.app.state.waiters.end()
+
+        [third] = set(waiting) - {first, second}
+        assert third.result(timeout=20).leases == []
+
+
+@pytest.mark.usefixtures("paused")
+def test_more_may_wait_than_the_server_has_threads(server: RunningServer) -> None:
+    assert server.settings.threads < 50
+    with ThreadPoolExecutor(50) as threads:
+        waiting = [threads.submit(server.client.lease, f"worker{i}", wait=30) for i in range(50)]
+        until_they_wait(server, 50)
+
+        assert server.client.study("digits").state == "paused"
+
+        assert not any(one.done() for one in waiting)
+        server.app.state.waiters.end()
+        assert [one.result(timeout=20).leases for one in waiting] == [[]] * 50
+
+
+@pytest.mark.usefixtures("paused")
+def test_who_has_gone_is_given_nothing(server: RunningServer) -> None:
+    address = urlsplit(server.url)
+    body = b'{"worker": "gone", "wait": 30}'
+    head = (
+        f"POST /v1/leases HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection((address.hostname or "", address.port or 0)) as connection:
+        connection.sendall(head.encode() + body)
+        until_they_wait(server)
+
+    server.client.patch_study("digits", {"state": "active"})
+
+    deadline = time.monotonic() + 10
+    while server.app.state.waiters.anybody():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert server.client.study("digits").counts == {}
+    assert [lease.number for lease in server.client.lease("ada").leases] == [0]
