@@ -18,10 +18,12 @@ from sturgeon.strictness import Strict
 LARGEST_STEP: Final = 2**53
 LARGEST_SEED: Final = 2**63 - 1
 LARGEST_FENCE: Final = 2**31 - 1
+LARGEST_STACK: Final = 32
+MOST_LEASES: Final = 1000
 
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$")]
 WorkerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$")]
-Count = Annotated[int, Field(ge=1, le=1000)]
+Count = Annotated[int, Field(ge=1, le=MOST_LEASES)]
 Step = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
 Fence = Annotated[int, Field(ge=1, le=LARGEST_FENCE)]
 Number = Annotated[int, Field(ge=0, le=LARGEST_FENCE)]
@@ -218,6 +220,9 @@ class LeaseRequest(Request):
     worker: WorkerName
     slots: Count = 1
     wait: Annotated[FiniteFloat, Field(ge=0, le=30)] = 0.0
+    stack: Annotated[int, Field(ge=1, le=LARGEST_STACK)] = Field(
+        default=1, description="Each slot may take so many trials of one shape, which train side by side."
+    )
 
 
 class Lease(Answer):
@@ -231,6 +236,7 @@ class Lease(Answer):
     lease_s: float
     desired: Desired
     resume: dict[str, Any] | None = None
+    stack: int | None = Field(default=None, description="Leases of one answer with the same number are of one shape.")
 
 
 class Leases(Answer):
@@ -252,7 +258,7 @@ class RenewRequest(Request):
     """`POST /leases:renew`: all leases that a worker holds, in one call."""
 
     worker: WorkerName
-    held: Annotated[list[Held], Field(max_length=1000)]
+    held: Annotated[list[Held], Field(max_length=MOST_LEASES)]
 
 
 class Renewed(Answer):
@@ -332,6 +338,7 @@ class ReleaseRequest(Request):
     """`POST .../{n}:release`: give a leased trial back; it runs again elsewhere."""
 
     fence: Fence
+    alone: bool = Field(default=False, description="From now on the trial is handed out without stack mates.")
 
 
 class ReportedMetrics(Answer):

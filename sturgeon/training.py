@@ -2,7 +2,8 @@
 
 The server checks studies with it; `worker/tasks/train.py` turns it into the trainer's own `TrainConfig`,
 which has the same names, defaults, choices (a test asserts it). A field is `searchable` when a space may vary
-it, and `live` when it may change while the model trains.
+it, `live` when it may change while the model trains, and `drawn` when it only says how the first weights are
+drawn. Models that agree in all fields that are neither live nor drawn are of one shape: they train as a stack.
 """
 
 from __future__ import annotations
@@ -53,8 +54,10 @@ Column = Annotated[str, Field(min_length=1, max_length=100)]
 MAX_LAYERS = 100
 
 
-def _field(default: Any, text: str, *, searchable: bool = True, live: bool = False, **limits: Any) -> Any:
-    flags: dict[str, Any] = {"searchable": searchable, "live": live}
+def _field(
+    default: Any, text: str, *, searchable: bool = True, live: bool = False, drawn: bool = False, **limits: Any
+) -> Any:
+    flags: dict[str, Any] = {"searchable": searchable, "live": live, "drawn": drawn}
     return Field(default, description=text, json_schema_extra=flags, **limits)
 
 
@@ -100,9 +103,9 @@ class TrainTask(BaseModel):
         lt=1,
     )
     initializer: Initializer = _field(
-        "auto", "spread of W: he = sqrt(2/n), xavier = sqrt(1/n), normal = init_scale, auto = what fits g"
+        "auto", "spread of W: he = sqrt(2/n), xavier = sqrt(1/n), normal = init_scale, auto = what fits g", drawn=True
     )
-    init_scale: float = _field(0.01, "standard deviation of W with the normal initializer", ge=0, le=100)
+    init_scale: float = _field(0.01, "standard deviation of W with the normal initializer", drawn=True, ge=0, le=100)
     optimizer: Optimizer = _field("adam", "the rule that turns gradients into steps")
     learning_rate: float = _field(0.001, "step size alpha, before any schedule", live=True, gt=0, le=100)
     schedule: Schedule = _field("constant", "how the learning rate falls with the epochs", live=True)
@@ -182,9 +185,17 @@ def field_names() -> tuple[str, ...]:
     return tuple(TrainTask.model_fields)
 
 
-def flagged(flag: Literal["searchable", "live"]) -> tuple[str, ...]:
-    """The names of the fields that a space may vary (searchable) or that may change in a run (live)."""
+@cache
+def flagged(flag: Literal["searchable", "live", "drawn"]) -> tuple[str, ...]:
+    """The names of the fields that a space may vary (searchable), that may change in a run (live), or that say how
+    the first weights are drawn (drawn)."""
     return tuple(name for name, info in TrainTask.model_fields.items() if _flags(info)[flag])
+
+
+def shape_of(params: Mapping[str, object]) -> str:
+    """What trials with the same fixed fields have in common if they can train as one stack: equal texts, one shape."""
+    own = {*flagged("live"), *flagged("drawn")}
+    return json.dumps({name: value for name, value in params.items() if name not in own}, sort_keys=True)
 
 
 def field_problem(name: str, value: object) -> str | None:

@@ -103,6 +103,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("lease_us", sa.BigInteger(), nullable=True),
         sa.Column("reported", sa.Boolean(), nullable=False),
+        sa.Column("alone", sa.Boolean(), nullable=False),
         sa.Column("worker", sa.Text(), nullable=True),
         sa.Column("value", sa.Double(), nullable=True),
         sa.Column("metrics", sa.JSON(), nullable=False),

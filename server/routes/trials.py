@@ -141,7 +141,7 @@ def release_trial(
     study: StudyPath, number: NumberPath, request: messages.ReleaseRequest, database: InDatabase
 ) -> messages.Trial:
     """Give a leased trial back; it waits for the next hand-out, and no attempt is spent."""
-    return leasing.release(database, study, number, request.fence)
+    return leasing.release(database, study, number, request)
 
 
 @router.post("/trials/{number}:requeue")

@@ -82,7 +82,7 @@ def _invalid(row: TrialRow) -> messages.Invalid | None:
     return messages.Invalid(reason=row.invalid_reason, at=moment(row.invalid_at))
 
 
-def lease(of: StudyRow, row: TrialRow) -> messages.Lease:
+def lease(of: StudyRow, row: TrialRow, stack: int | None = None) -> messages.Lease:
     assert row.lease_us is not None
     return messages.Lease(
         study=of.name,
@@ -94,6 +94,7 @@ def lease(of: StudyRow, row: TrialRow) -> messages.Lease:
         task=_task(of),
         lease_s=row.lease_us / 1e6,
         desired=messages.Desired(),
+        stack=stack,
     )
 
 

@@ -29,11 +29,11 @@ from server.search.samplers import (
 from server.services import answers, studies
 from server.services.counters import Counters
 from server.services.once import Once, keep, recall
-from server.store import leases, trials
+from server.services.stacking import Hand, Placed, new_stacks, take_queued
 from server.store import studies as study_rows
+from server.store import trials
 from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
-from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.space import Space
 
@@ -78,15 +78,6 @@ class Asking:
 
 
 @dataclass(frozen=True)
-class Hand:
-    """Who wants how many trials, for how long. `lease_us` is in microseconds."""
-
-    count: int
-    worker: str
-    lease_us: int
-
-
-@dataclass(frozen=True)
 class Plan:
     """What a THINK works on: the numbers t .. t + count - 1 of a study, as seen at `basis`."""
 
@@ -106,13 +97,16 @@ def ask(asking: Asking, name: str, request: messages.AskRequest, once: Once) -> 
 
 
 def hand_out(asking: Asking, name: str, hand: Hand, once: Once) -> messages.Leases:
-    """Lease queued trials of the study, else new ones; when there are none, the answer says why."""
+    """Lease queued trials of the study, else new ones; when there are none, the answer says why.
+
+    Where stacks are wanted more trials are drawn than may go out: those without mates are queued.
+    """
     with asking.database.writing() as tx:
         study = studies.required(tx, name, lock=True)
         if (answered := recall(tx, once, messages.Leases)) is not None:
             return answered
         now = tx.now()
-        if queued := leases.hand_out_queued(tx, study.id, hand.count, hand.worker, hand.lease_us, now):
+        if queued := take_queued(tx, study.id, hand, now):
             return _leased(tx, once, study, queued, now)
         if (reason := _why_nothing(study)) is not None:
             tx.rollback_at_end()
@@ -127,7 +121,7 @@ def _hand_out_thought(asking: Asking, name: str, hand: Hand, once: Once) -> mess
     """READ, THINK, WRITE, again while others are faster; at last a uniform point that needs no history."""
     fallback: messages.Fallback | None = None
     for _ in range(RACES):
-        plan = _read(asking, name, hand.count)
+        plan = _read(asking, name, hand.most)
         if isinstance(plan, messages.Leases):
             return plan
         with asking.lock_of(plan.study.id):
@@ -210,7 +204,7 @@ def _draw_here(
     now: int,
 ) -> messages.Leases:
     """Draw inside the write transaction, which holds the study's lock: points that need no history."""
-    count = min(hand.count, study.max_trials - study.next_number)
+    count = min(hand.most, study.max_trials - study.next_number)
     if not study_rows.take_numbers(tx, study, count):
         raise AssertionError("the locked study changed")
     sampler = asking.samplers[study.sampler]
@@ -241,16 +235,19 @@ def _inserted(
         "lease_us": hand.lease_us,
         "lease_until": now + hand.lease_us,
         "worker": hand.worker,
-        "sampler": study.sampler,
         "started_at": now,
     }
+    params = [space.decode(sample.point) for sample in samples]
+    stacks = new_stacks(params, hand)
     rows = []
-    for number, sample in enumerate(samples, study.next_number):
+    for number, (sample, given, stack) in enumerate(zip(samples, params, stacks, strict=True), study.next_number):
         origin = {"round": sample.round, "elite": sample.elite, "level": sample.level, "fallback": fallback}
         drawn = {name: value for name, value in origin.items() if value is not None}
-        trial = new_trial(study, number, space.decode(sample.point), sample.point, now)
-        rows.append(trial | leased | {"drawn": drawn})
-    return _leased(tx, once, study, trials.insert(tx, rows), now)
+        trial = new_trial(study, number, given, sample.point, now) | {"sampler": study.sampler, "drawn": drawn}
+        rows.append(trial if stack is None else trial | leased)
+    inserted = zip(trials.insert(tx, rows), stacks, strict=True)
+    going = [Placed(row, stack if hand.stack > 1 else None) for row, stack in inserted if stack is not None]
+    return _leased(tx, once, study, going, now)
 
 
 def new_trial(
@@ -270,6 +267,7 @@ def new_trial(
         "lease_us": None,
         "lease_until": None,
         "reported": False,
+        "alone": False,
         "worker": None,
         "metrics": {},
         "sampler": None,
@@ -281,7 +279,7 @@ def new_trial(
     }
 
 
-def _leased(tx: Transaction, once: Once, study: StudyRow, rows: list[TrialRow], now: int) -> messages.Leases:
-    answer = messages.Leases(leases=[answers.lease(study, row) for row in rows])
+def _leased(tx: Transaction, once: Once, study: StudyRow, going: list[Placed], now: int) -> messages.Leases:
+    answer = messages.Leases(leases=[answers.lease(study, *placed) for placed in going])
     keep(tx, once, answer, now)
     return answer

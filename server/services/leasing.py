@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from server.services import answers, studies
-from server.services.asking import Asking, Hand, hand_out
+from server.services.asking import Asking, hand_out
 from server.services.once import Once, keep, recall
+from server.services.stacking import Hand, Placed, take_queued
 from server.store import idempotency, leases, workers
 from server.store import studies as study_rows
 from server.store.engine import Database, Transaction
@@ -18,16 +19,15 @@ from sturgeon.errors import LeaseLost, NotFound
 def lease(asking: Asking, request: messages.LeaseRequest, lease_s: float, once: Once) -> messages.Leases:
     """Hand out from any active study with a task: queued trials first, then new ones of the study with the fewest
     running. Raises IdempotencyMismatch."""
-    hand = Hand(request.slots, request.worker, round(lease_s * 1_000_000))
+    hand = Hand(request.slots, request.worker, round(lease_s * 1_000_000), request.stack)
     with asking.database.writing() as tx:
         if (answered := recall(tx, once, messages.Leases)) is not None:
             return answered
         now = tx.now()
         if workers.seen(tx, request.worker, now, request.slots).drain:
             return _nothing(tx, once)
-        rows = leases.hand_out_queued(tx, None, hand.count, hand.worker, hand.lease_us, now)
-        if rows:
-            answer = messages.Leases(leases=_answers(tx, rows))
+        if queued := take_queued(tx, None, hand, now):
+            answer = messages.Leases(leases=_answers(tx, queued))
             keep(tx, once, answer, now)
             return answer
         names = study_rows.with_new_trials_for_workers(tx)
@@ -49,9 +49,9 @@ def _nothing(tx: Transaction, once: Once) -> messages.Leases:
     return messages.Leases(leases=[], reason="waiting")
 
 
-def _answers(tx: Transaction, rows: list[TrialRow]) -> list[messages.Lease]:
-    of = study_rows.by_id(tx, {row.study_id for row in rows})
-    return [answers.lease(of[row.study_id], row) for row in rows]
+def _answers(tx: Transaction, going: list[Placed]) -> list[messages.Lease]:
+    of = study_rows.by_id(tx, {placed.row.study_id for placed in going})
+    return [answers.lease(of[placed.row.study_id], *placed) for placed in going]
 
 
 def work_that_waits(database: Database) -> int:
@@ -95,18 +95,20 @@ def _why_lost(row: TrialRow | None, fence: int) -> Any:
     return "taken" if row.fence > fence else "expired"
 
 
-def release(database: Database, name: str, number: int, fence: int) -> messages.Trial:
+def release(database: Database, name: str, number: int, request: messages.ReleaseRequest) -> messages.Trial:
     """Give the trial back: queued again, no attempt spent. The same release again answers the same.
 
     Raises NotFound, LeaseLost.
     """
+    fence = request.fence
     with database.writing() as tx:
         study = studies.required(tx, name, lock=True)
         row = studies.required_trial(tx, study, number)
         if row.state == "queued" and row.fence == fence and row.lease_until is None:
             return answers.trial(name, row)
         # Without `lease_until` the released run cannot come back, unlike one whose lease ran out.
-        back = leases.end(tx, row.id, fence, state="queued", lease_until=None, worker=None)
+        alone = row.alone or request.alone
+        back = leases.end(tx, row.id, fence, state="queued", lease_until=None, worker=None, alone=alone)
         if back is None:
             raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
         return answers.trial(name, back)

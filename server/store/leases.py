@@ -20,19 +20,36 @@ def hand_out_queued(
     tx: Transaction, study_id: int | None, count: int, worker: str, lease_us: int, now: int
 ) -> list[TrialRow]:
     """Lease up to `count` queued trials of active studies, the oldest first; of one study, or of all with a task."""
-    wanted = (
-        sa.select(trials.c.id)
+    return _hand_out(tx, _waiting(study_id).with_only_columns(trials.c.id).limit(count), worker, lease_us, now)
+
+
+def hand_out_chosen(tx: Transaction, ids: Sequence[int], worker: str, lease_us: int, now: int) -> list[TrialRow]:
+    """Lease those of these trials that are still queued."""
+    wanted = _waiting(None).with_only_columns(trials.c.id).where(trials.c.id.in_(ids))
+    return _hand_out(tx, wanted, worker, lease_us, now)
+
+
+def waiting(tx: Transaction, study_id: int | None, most: int) -> list[TrialRow]:
+    """Queued trials of active studies, the oldest first, not locked; of one study, or of all with a task."""
+    return [TrialRow(**row._mapping) for row in tx.execute(_waiting(study_id).limit(most))]
+
+
+def _waiting(study_id: int | None) -> sa.Select[Any]:
+    statement = (
+        sa.select(trials)
         .join(studies, studies.c.id == trials.c.study_id)
         .where(trials.c.state == "queued", studies.c.state == "active")
         .order_by(trials.c.study_id, trials.c.number)
-        .limit(count)
-        # Two hand-outs at once take different rows and do not wait for each other. (SQLite has no such clause:
-        # there the write transaction keeps the others out.)
-        .with_for_update(of=trials, skip_locked=True)
     )
-    wanted = wanted.where(trials.c.study_id == study_id) if study_id else wanted.where(_for_workers())
-    # Materialized: else PostgreSQL may run the subselect again for each row, and lock more than `count`.
-    chosen = wanted.cte("chosen").prefix_with("MATERIALIZED")
+    return statement.where(trials.c.study_id == study_id if study_id else _for_workers())
+
+
+def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: int, now: int) -> list[TrialRow]:
+    # Two hand-outs at once take different rows and do not wait for each other. (SQLite has no such clause: there
+    # the write transaction keeps the others out.)
+    locked = wanted.with_for_update(of=trials, skip_locked=True)
+    # Materialized: else PostgreSQL may run the subselect again for each row, and lock more than was wanted.
+    chosen = locked.cte("chosen").prefix_with("MATERIALIZED")
     statement = (
         trials.update()
         .where(trials.c.id.in_(sa.select(chosen.c.id)))

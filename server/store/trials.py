@@ -30,6 +30,7 @@ class TrialRow:
     lease_until: int | None
     lease_us: int | None
     reported: bool
+    alone: bool
     worker: str | None
     value: float | None
     metrics: dict[str, float | None]

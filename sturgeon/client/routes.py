@@ -212,9 +212,10 @@ class Client:
         rows = [_with_metrics(tell) for tell in tells]
         return self._wire.ask(m.TellManyAnswer, "POST", f"{_study(study)}/trials:tell", {"tells": rows})
 
-    def release(self, study: str, number: int, fence: int) -> m.Trial:
-        """Give a leased trial back; it runs again elsewhere, and no attempt is spent."""
-        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:release", {"fence": fence})
+    def release(self, study: str, number: int, fence: int, alone: bool = False) -> m.Trial:
+        """Give a leased trial back; it runs again elsewhere, and no attempt is spent. `alone`: without stack mates."""
+        body = {"fence": fence} | ({"alone": True} if alone else {})
+        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:release", body)
 
     def requeue(self, study: str, number: int) -> m.Trial:
         """Run a failed or cancelled trial again."""
@@ -271,9 +272,10 @@ class Client:
 
     # --- workers, and around them
 
-    def lease(self, worker: str, slots: int = 1, wait: float = 0.0) -> m.Leases:
-        """At most `slots` trials of any active study; waits up to `wait` seconds (0 .. 30)."""
-        body = {"worker": worker, "slots": slots, "wait": wait}
+    def lease(self, worker: str, slots: int = 1, wait: float = 0.0, stack: int = 1) -> m.Leases:
+        """At most `slots` trials of any active study, waiting up to `wait` seconds (0 .. 30); or so many stacks of
+        up to `stack` (1 .. 32) trials of one shape."""
+        body = {"worker": worker, "slots": slots, "wait": wait} | ({"stack": stack} if stack > 1 else {})
         return self._wire.ask(m.Leases, "POST", "/v1/leases", body, once=True, longer_s=wait)
 
     def renew(self, worker: str, held: Iterable[m.Held | Mapping[str, Any]]) -> m.RenewAnswer:

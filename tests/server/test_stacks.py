@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.running import RunningServer
 
-UNITS = {"type": "choice", "values": [16, 32]}
+SIZES = {"type": "choice", "values": [16, 32]}
 RATE = DIGITS["space"]["learning_rate"]
 
 
@@ -36,9 +36,9 @@ def states(server: RunningServer) -> Counter[str]:
     return Counter(trial.state for trial in server.client.all_trials("digits"))
 
 
-def enqueue(server: RunningServer, *units: int) -> None:
-    for one in units:
-        server.client.enqueue("digits", {"learning_rate": 0.01, "hidden_units": one})
+def enqueue(server: RunningServer, *sizes: int) -> None:
+    for one in sizes:
+        server.client.enqueue("digits", {"learning_rate": 0.01, "batch_size": one})
 
 
 @pytest.mark.parametrize(
@@ -79,22 +79,22 @@ def test_without_stacks_leases_have_no_stack(server: RunningServer) -> None:
 
 
 def test_of_new_trials_those_without_mates_wait_for_the_next_hand_out(server: RunningServer) -> None:
-    server.client.create_study(study(8, hidden_units=UNITS))
+    server.client.create_study(study(8, batch_size=SIZES))
 
     first = server.client.lease("ada", stack=8).leases
     second = server.client.lease("bob", stack=8).leases
 
-    assert {lease.params["hidden_units"] for lease in first} != {lease.params["hidden_units"] for lease in second}
+    assert {lease.params["batch_size"] for lease in first} != {lease.params["batch_size"] for lease in second}
     for leases in (first, second):
-        assert len({lease.params["hidden_units"] for lease in leases}) == len({lease.stack for lease in leases}) == 1
+        assert len({lease.params["batch_size"] for lease in leases}) == len({lease.stack for lease in leases}) == 1
     assert sorted(lease.number for lease in first + second) == list(range(8))
     assert [lease.fence for lease in first + second] == [1] * 8
     assert server.client.lease("cleo", stack=8).leases == []
 
 
 def test_trials_are_the_same_with_and_without_stacks(server: RunningServer) -> None:
-    server.client.create_study(study(8, hidden_units=UNITS))
-    server.client.create_study(study(8, hidden_units=UNITS) | {"name": "one"})
+    server.client.create_study(study(8, batch_size=SIZES))
+    server.client.create_study(study(8, batch_size=SIZES) | {"name": "one"})
     for _ in range(2):
         server.client.lease("ada", stack=8)
 
@@ -105,7 +105,7 @@ def test_trials_are_the_same_with_and_without_stacks(server: RunningServer) -> N
 
 
 def test_a_queued_trial_goes_first_with_its_mates(server: RunningServer) -> None:
-    server.client.create_study(study(20, hidden_units=UNITS))
+    server.client.create_study(study(20, batch_size=SIZES))
     enqueue(server, 16, 32, 16, 32, 32)
 
     assert stacks(server.client.lease("ada", slots=1, stack=8).leases) == {0: [0, 2]}
