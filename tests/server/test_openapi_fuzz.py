@@ -1,0 +1,61 @@
+"""Requests that schemathesis makes up from the server's own description: no 5xx, and every refusal is a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import hypothesis
+import pytest
+import requests
+import schemathesis
+from schemathesis import Case
+
+from server.app import create_app
+from server.settings import Settings
+from tests.server.studies import refusal
+
+Both = tuple[httpx.Client, httpx.Client]
+EXISTING = {"study": "bowl", "number": 0, "step": 1, "worker": "ada"}
+
+# Nothing is opened here: the description alone is made.
+schema = schemathesis.openapi.from_dict(create_app(Settings(database_url="sqlite:///unused.db")).openapi())
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+@schema.parametrize()
+@hypothesis.seed(20_260_101)
+@hypothesis.settings(max_examples=15, database=None, suppress_health_check=list(hypothesis.HealthCheck))
+def test_made_up_requests_are_answered_or_refused(both_kinds: Both, session: requests.Session, case: Case) -> None:
+    wait_for_nothing(case)
+    on_sqlite, on_postgres = both_kinds
+    check(case, on_postgres, session)
+    if case.method != "DELETE" and case.path_parameters:
+        # The same once more for what is there.
+        case.path_parameters.update({name: EXISTING[name] for name in case.path_parameters if name in EXISTING})
+        check(case, on_sqlite, session)
+        check(case, on_postgres, session)
+
+
+def wait_for_nothing(case: Case) -> None:
+    body: Any = case.body
+    if isinstance(body, dict) and isinstance(body.get("wait"), int | float):
+        body["wait"] = 0
+
+
+def check(case: Case, http: httpx.Client, session: requests.Session) -> None:
+    try:
+        sent = case.call(base_url=str(http.base_url).rstrip("/"), session=session)
+    except (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL, UnicodeEncodeError):
+        return  # no client could send it
+    assert sent.status_code < 500, case.as_curl_command()
+    if sent.status_code >= 400:
+        [kind] = sent.headers["content-type"]
+        refusal(httpx.Response(sent.status_code, headers={"content-type": kind}, content=sent.content))
