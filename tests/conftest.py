@@ -28,7 +28,7 @@ hypothesis.settings.register_profile("sturgeon", deadline=None, derandomize="CI"
 hypothesis.settings.load_profile("sturgeon")
 
 _numbers = itertools.count()
-LONGEST_FIRST = ("system", "worker", "cli")
+LONGEST_FIRST = ("system", "races", "worker", "cli")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,22 +22,21 @@ DIGITS = {
 }
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> LocalImage:
-    return LocalImage(tmp_path_factory.mktemp("image"))
-
-
 @pytest.fixture
-def compose(tmp_path: Path, image: LocalImage) -> Iterator[LocalCompose]:
-    running = LocalCompose(tmp_path, image)
+def compose(tmp_path: Path) -> Iterator[LocalCompose]:
+    running = LocalCompose(tmp_path, LocalImage(tmp_path / "image"))
     yield running
     running.down()
 
 
-def test_two_workers_complete_a_study_that_was_created_through_the_published_door(
+def test_services_come_up_in_order_and_two_workers_complete_a_study_through_the_published_door(
     compose: LocalCompose,
 ) -> None:
     compose.up(worker=2)
+    assert compose.started == ["database", "migrate", "server", "worker"]
+    assert compose.door.startswith("http://127.0.0.1:")
+    with Client(compose.door, token="wrong") as stranger, pytest.raises(Unauthorized):
+        stranger.studies()
     with Client(compose.door, token=compose.secret("token").read_text().strip()) as client:
         client.create_study(DIGITS)
         deadline = time.monotonic() + 60
@@ -46,18 +45,6 @@ def test_two_workers_complete_a_study_that_was_created_through_the_published_doo
             time.sleep(0.1)
         assert study.counts == {"complete": 4}, compose.output
         assert len(client.workers().items) == 2
-
-
-def test_the_published_door_is_on_loopback_and_closed_to_a_wrong_token(compose: LocalCompose) -> None:
-    compose.up(worker=0)
-    assert compose.door.startswith("http://127.0.0.1:")
-    with Client(compose.door, token="wrong") as client, pytest.raises(Unauthorized):
-        client.studies()
-
-
-def test_services_start_in_the_order_of_their_needs(compose: LocalCompose) -> None:
-    compose.up()
-    assert compose.started == ["database", "migrate", "server", "worker"]
 
 
 def test_workers_can_be_scaled() -> None:
