@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -146,16 +148,17 @@ def _print_result(session: Session, client: Client, seconds: float) -> None:
 
 
 def _how_to_go_on(keep: Path | None) -> str:
+    # After `make demo` the command is not on the PATH; what is printed shall work as it is copied.
+    here = Path(sys.argv[0])
+    sturgeon = "sturgeon" if shutil.which("sturgeon") or here.name != "sturgeon" else shlex.quote(str(here.absolute()))
+    folder = shlex.quote(str(keep or "my-demo"))
     commands = [
-        (
-            f"cd {shlex.quote(str(keep or 'my-demo'))} && sturgeon serve",
-            "the server again, with all that was found",
-        ),
-        ("sturgeon study best digits -k 5", "from another window"),
-        ("sturgeon study export digits -O trials.csv", "all trials"),
-        ("sturgeon study export digits --model best.npz", "the best network, for sturgeon predict"),
+        (f"cd {folder} && {sturgeon} serve", "the server again, with all that was found"),
+        (f"{sturgeon} study best digits -k 5", "from another window"),
+        (f"{sturgeon} study export digits -O trials.csv", "all trials"),
+        (f"{sturgeon} study export digits --model best.npz", "the best network, for sturgeon predict"),
     ]
     if keep is None:
-        commands.insert(0, ("sturgeon demo --keep my-demo", "this folder is gone; keep the next"))
+        commands.insert(0, (f"{sturgeon} demo --keep my-demo", "this folder is gone; keep the next"))
     width = max(len(command) for command, _ in commands)
     return "\n".join(["\nTo go on:", *(f"  {command:<{width}}  # {why}" for command, why in commands)])
