@@ -114,22 +114,23 @@ def hand_out(asking: Asking, name: str, hand: Hand, once: Once) -> messages.Leas
         if not asking.samplers[study.sampler].needs_history:
             return _draw_here(asking, tx, study, hand, once, None, now)
         tx.rollback_at_end()
-    return _hand_out_thought(asking, name, hand, once)
+    return _hand_out_thought(asking, study.id, name, hand, once)
 
 
-def _hand_out_thought(asking: Asking, name: str, hand: Hand, once: Once) -> messages.Leases:
+def _hand_out_thought(asking: Asking, study_id: int, name: str, hand: Hand, once: Once) -> messages.Leases:
     """READ, THINK, WRITE, again while others are faster; at last a uniform point that needs no history."""
     fallback: messages.Fallback | None = None
     for _ in range(RACES):
-        plan = _read(asking, name, hand.most)
-        if isinstance(plan, messages.Leases):
-            return plan
-        with asking.lock_of(plan.study.id):
+        # All three steps: who read before another thread's write has thought for numbers that are gone.
+        with asking.lock_of(study_id):
+            plan = _read(asking, name, hand.most)
+            if isinstance(plan, messages.Leases):
+                return plan
             samples, fallback = asking.think(plan)
-        if fallback is not None:
-            break
-        if (answer := _write(asking, plan, samples, hand, once)) is not None:
-            return answer
+            if fallback is not None:
+                break
+            if (answer := _write(asking, plan, samples, hand, once)) is not None:
+                return answer
         time.sleep(random.uniform(0.001, 0.005))
     with asking.database.writing() as tx:
         study = studies.required(tx, name, lock=True)

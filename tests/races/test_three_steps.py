@@ -1,0 +1,231 @@
+"""READ, THINK, WRITE: what a sampler saw is what the record says that it saw, however many ask at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from server.search.samplers import History, Sample, Sampler, uniform_point
+from server.services.asking import history_at
+from server.store import studies, trials
+from server.store.tables import absences
+from sturgeon.space import Space
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+    from tests.running import RunningServer
+
+BUDGET = 120
+STUDY: dict[str, Any] = {
+    "name": "raced",
+    "metric": "loss",
+    "direction": "maximize",
+    "space": {"x": {"type": "float", "low": 0, "high": 1}, "y": {"type": "float", "low": 0, "high": 1}},
+    "search": {"seed": 5},
+    "budget": {"max_trials": BUDGET},
+}
+Draw = Callable[[Space, int, int, History], Sample]
+
+
+def depends_on_all(space: Space, seed: int, number: int, history: History) -> Sample:
+    """Another point for every other seed, number or history."""
+    digest = hashlib.sha256(repr((seed, number, history)).encode()).digest()
+    return Sample(tuple(int.from_bytes(digest[8 * i : 8 * i + 6]) / 2**48 for i in range(len(space.searched))), round=1)
+
+
+def plant(server: RunningServer, draw: Draw, think_s: float = 60) -> None:
+    """Have the server draw so; it waits that long for a sampler."""
+    server.app.state.asking.samplers["random"] = Sampler("random", 1, draw)
+    server.app.state.asking.think_s = think_s
+
+
+@pytest.fixture
+def two_servers(settings: Settings, serve: Callable[[Settings], RunningServer]) -> list[RunningServer]:
+    """Two servers on one database, whose sampler needs all of the history. Once on each kind of database."""
+    servers = [serve(settings), serve(settings)]
+    for server in servers:
+        plant(server, depends_on_all)
+    servers[0].client.create_study(STUDY)
+    return servers
+
+
+def work_until_spent(server: RunningServer, thread: int) -> list[int]:
+    """Ask, and end what was got in every way there is; the numbers under fence 1, as they came."""
+    new = []
+    for turn in count(thread):
+        leases = server.client.ask("raced", count=1 + turn % 2).leases
+        if not leases:
+            return new
+        for lease in leases:
+            new += [lease.number] * (lease.fence == 1)
+            if turn % 7 == 3 and lease.fence == 1:
+                server.client.cancel("raced", lease.number)
+                server.client.requeue("raced", lease.number)
+            elif turn % 7 == 5:
+                server.client.tell("raced", lease.number, lease.fence, state="diverged")
+            elif turn % 7 == 6:
+                server.client.cancel("raced", lease.number)
+            else:
+                server.client.tell("raced", lease.number, lease.fence, {"loss": lease.params["x"]})
+    raise AssertionError
+
+
+def test_every_draw_is_drawn_again_from_the_record(two_servers: list[RunningServer]) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        work = [threads.submit(work_until_spent, two_servers[i % 2], i) for i in range(8)]
+        numbers = [number for one in work for number in one.result()]
+
+    assert Counter(numbers) == Counter(range(BUDGET))
+    with two_servers[0].app.state.database.reading() as tx:
+        study = studies.find(tx, "raced")
+        assert study is not None
+        space = Space.model_validate(study.space)
+        drawn = trials.page(tx, study.id, trials.Listing(), 0, 1000)
+        for trial in drawn:
+            seen = history_at(tx, dataclasses.replace(study, seq=trial.basis_seq, next_number=trial.number))
+            again = depends_on_all(space, study.seed, trial.number, seen).point
+            fallback = trial.drawn.get("fallback")
+            assert fallback in (None, "contention")
+            expected = again if fallback is None else uniform_point(study.seed, trial.number, 2)
+            assert (trial.number, tuple(trial.point)) == (trial.number, expected)
+        turns = [seq for row in tx.execute(sa.select(absences.c.left_seq, absences.c.back_seq)) for seq in row]
+
+    # Gapless and in commit order: each number of the sequence belongs to one leaving or return.
+    assert sorted([*turns, *(t.left_seq for t in drawn if t.left_seq)]) == list(range(1, study.seq + 1))
+    assert len({trial.basis_seq for trial in drawn}) > BUDGET // 4  # they did see each other's results
+
+
+def test_the_lock_of_a_process_spares_its_threads_from_losing_races(
+    settings: Settings, serve: Callable[[Settings], RunningServer]
+) -> None:
+    server = serve(settings)
+    thoughts = count()
+
+    def counted(space: Space, seed: int, number: int, history: History) -> Sample:
+        next(thoughts)
+        return depends_on_all(space, seed, number, history)
+
+    plant(server, counted)
+    server.client.create_study(STUDY | {"budget": {"max_trials": 40}})
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: server.client.ask("raced"), range(40)))
+
+    assert {trial.drawn.fallback for trial in server.client.all_trials("raced")} == {None}
+    assert next(thoughts) == 40
+
+
+# --- when there is no thought ---
+
+
+def fails(_space: Space, _seed: int, _number: int, _history: History) -> Sample:
+    raise ArithmeticError("a planted mistake")
+
+
+def leaves_the_cube(_space: Space, _seed: int, _number: int, _history: History) -> Sample:
+    return Sample((0.5, 1.5))
+
+
+def forgets_a_parameter(_space: Space, _seed: int, _number: int, _history: History) -> Sample:
+    return Sample((0.5,))
+
+
+def assert_uniform(server: RunningServer, fallback: str) -> None:
+    """Both trials of one ask were drawn uniformly, and say so."""
+    leases = server.client.ask("raced", count=2).leases
+    space = Space.model_validate(STUDY["space"])
+
+    assert [lease.params for lease in leases] == [space.decode(uniform_point(5, lease.number, 2)) for lease in leases]
+    for lease in leases:
+        assert server.client.trial("raced", lease.number).drawn.fallback == fallback
+    assert len(leases) == 2
+
+
+@pytest.mark.parametrize("draw", [fails, leaves_the_cube, forgets_a_parameter], ids=lambda draw: draw.__name__)
+def test_a_sampler_that_fails_leaves_a_uniform_draw(server: RunningServer, draw: Draw) -> None:
+    plant(server, draw)
+    server.client.create_study(STUDY)
+
+    assert_uniform(server, "error")
+
+
+def test_a_sampler_that_is_slow_is_not_waited_for(server: RunningServer) -> None:
+    over = threading.Event()
+
+    def slow(space: Space, seed: int, number: int, history: History) -> Sample:
+        over.wait(timeout=60)
+        return depends_on_all(space, seed, number, history)
+
+    plant(server, slow, think_s=0.05)
+    server.client.create_study(STUDY)
+    try:
+        assert_uniform(server, "slow")
+    finally:
+        over.set()
+
+
+def test_after_eight_lost_races_a_draw_is_uniform(server: RunningServer) -> None:
+    races = count()
+
+    def overtaken(space: Space, seed: int, number: int, history: History) -> Sample:
+        next(races)
+        server.client.enqueue("raced", {"x": 0.5, "y": 0.5})
+        return depends_on_all(space, seed, number, history)
+
+    plant(server, overtaken)
+    server.client.create_study(STUDY)
+
+    [lease] = server.client.ask("raced").leases
+
+    assert (next(races), lease.number) == (8, 8)
+    assert lease.params == Space.model_validate(STUDY["space"]).decode(uniform_point(5, 8, 2))
+    assert server.client.trial("raced", 8).drawn.fallback == "contention"
+
+
+def test_while_a_sampler_thinks_the_study_is_free_for_others(server: RunningServer) -> None:
+    thinking, over = threading.Event(), threading.Event()
+
+    def slow(space: Space, seed: int, number: int, history: History) -> Sample:
+        thinking.set()
+        assert over.wait(timeout=60)
+        return depends_on_all(space, seed, number, history)
+
+    plant(server, depends_on_all)
+    server.client.create_study(STUDY)
+    server.client.ask("raced")
+    plant(server, slow)
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(server.client.ask, "raced")
+        assert thinking.wait(timeout=20)
+
+        told = server.client.tell("raced", 0, 1, {"loss": 1.0})
+        server.client.patch_study("raced", {"title": "changed meanwhile"})
+
+        assert not asked.done()
+        over.set()
+        [lease] = asked.result(timeout=20).leases
+
+    assert (told.state, lease.number) == ("complete", 1)
+    assert server.client.trial("raced", 1).drawn.basis == 0  # it did not see what was told meanwhile
+
+
+def test_a_study_that_is_paused_while_a_sampler_thinks_gives_nothing(server: RunningServer) -> None:
+    def pauses(space: Space, seed: int, number: int, history: History) -> Sample:
+        server.client.patch_study("raced", {"state": "paused"})
+        return depends_on_all(space, seed, number, history)
+
+    plant(server, pauses)
+    server.client.create_study(STUDY)
+
+    answer = server.client.ask("raced")
+
+    assert (answer.leases, answer.reason) == ([], "paused")
+    assert server.client.study("raced").counts == {}
