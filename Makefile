@@ -1,7 +1,8 @@
 # What one does with Sturgeon; `make help` lists it.
 
 PYTHON ?= python3.11
-TEST_JOBS ?= 2
+# More than cores: many tests wait, for a lease to run out or a server to come back.
+TEST_JOBS ?= 4
 ARGS ?=
 
 VENV := .venv
