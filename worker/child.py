@@ -1,4 +1,4 @@
-"""What runs in a trial's own process: the task, and an ear for the daemon."""
+"""What runs in a child process: the task of one trial, or of a stack of them, and an ear for the daemon."""
 
 from __future__ import annotations
 
@@ -9,40 +9,42 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from worker.pipe import End, Job, Origins, Progress, Steer
+from worker.pipe import Broken, End, Job, Origins, Placed, Steer
 
 TASKS: Final = {"train": "worker.tasks.train"}
 ORPHANED: Final = 70
+NOTHING_DESIRED: Final = Steer()
 
 
-def main(pipe: Connection, job: Job) -> None:
-    """Run one trial; its Progress and End go into the pipe. Ends at once when the daemon is gone."""
+def main(pipe: Connection, jobs: Sequence[Job]) -> None:
+    """Run trials of one shape; the Progress and End of each go into the pipe. Ends at once when the daemon is gone."""
     # Ctrl-C and systemd's stop reach every process; the daemon alone decides what becomes of its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ear = _Ear(pipe)
     ear.start()
     try:
-        for message in _run(job, ear):
-            pipe.send(message)
+        for placed in _run(jobs, ear):
+            pipe.send(placed)
     except (BrokenPipeError, ConnectionResetError):
         os._exit(ORPHANED)
     except Exception as error:
-        pipe.send(End("failed", error=_paragraph(error)))
+        pipe.send(Broken(_paragraph(error)))
 
 
-def _run(job: Job, ear: _Ear) -> Iterable[Progress | End]:
-    kind = job.task.get("kind")
+def _run(jobs: Sequence[Job], ear: _Ear) -> Iterable[Placed]:
+    kind = jobs[0].task.get("kind")
     if kind not in TASKS:
-        return [End("failed", error=f"This worker cannot run tasks of kind {kind!r}, only: {', '.join(TASKS)}.")]
-    run: Callable[[Job, Callable[[], Steer]], Iterable[Progress | End]]
+        end = End("failed", error=f"This worker cannot run tasks of kind {kind!r}, only: {', '.join(TASKS)}.")
+        return [(place, end) for place in range(len(jobs))]
+    run: Callable[[Sequence[Job], Callable[[int], Steer]], Iterable[Placed]]
     run = importlib.import_module(TASKS[kind]).run
-    return run(job, ear.desired)
+    return run(jobs, ear.desired)
 
 
 def tell_origins(pipe: Connection) -> None:
@@ -57,17 +59,18 @@ class _Ear(threading.Thread):
     def __init__(self, pipe: Connection) -> None:
         super().__init__(name="ear", daemon=True)
         self._pipe = pipe
-        self._desired = Steer()
+        self._desired: dict[int, Steer] = {}
 
-    def desired(self) -> Steer:
-        return self._desired
+    def desired(self, place: int) -> Steer:
+        return self._desired.get(place, NOTHING_DESIRED)
 
     def run(self) -> None:
         while True:
             try:
-                self._desired = self._pipe.recv()
+                place, wish = self._pipe.recv()
             except (EOFError, OSError):
                 os._exit(ORPHANED)
+            self._desired[place] = wish
 
 
 def _paragraph(error: Exception) -> str:

@@ -1,7 +1,7 @@
-"""The worker: leases trials, runs each in a child process, and ends when it is told to.
+"""The worker: leases trials, runs each, or each stack of them, in a child process, and ends when it is told to.
 
-One thread, the main one, owns the state; the others (the poll for leases, the heartbeat, two a trial) and the
-signal handler put what happened into its inbox.
+One thread, the main one, owns the state; the others (the poll for leases, the heartbeat, one a child, two a trial)
+and the signal handler put what happened into its inbox.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +29,7 @@ from worker import logs, runner
 from worker.heartbeat import Heartbeat
 from worker.logs import Log
 from worker.pipe import Job
-from worker.runner import Child
+from worker.sharing import SharedChild
 from worker.trial import RELEASE_PATIENCE_S, RunningTrial
 
 RELEASE_WITHIN_S: Final = 15.0
@@ -41,14 +41,16 @@ SHORTEST_POLL_S: Final = 1.0
 class WorkerOptions:
     """What `sturgeon worker` can be told.
 
-    server: its address; token: its shared token, if it has one. slots: trials at a time. data_dirs: folders that
-    npz: data sets may come from. name: by default host, process and a random part. poll_s: how long one request
-    for work waits at the server (0 .. 30). drain_s: how long running trials may go on after SIGTERM.
+    server: its address; token: its shared token, if it has one. slots: trials at a time, or stacks of up to `stack`
+    trials of one shape. data_dirs: folders that npz: and csv: data sets may come from. name: by default host, process
+    and a random part. poll_s: how long one request for work waits at the server (0 .. 30). drain_s: how long running
+    trials may go on after SIGTERM.
     """
 
     server: str
     token: str | None = None
     slots: int = 1
+    stack: int = 1
     data_dirs: tuple[Path, ...] = ()
     name: str | None = None
     poll_s: float = 30.0
@@ -121,7 +123,7 @@ class Daemon:
     # --- in the main thread
 
     def _step(self) -> None:
-        free = self._options.slots - len(self._trials)
+        free = self._options.slots - len({id(trial.child.shared) for trial in self._trials})
         if free > 0 and not self._polling and not self._draining.is_set():
             self._polling = True
             self._wanted.put(free)
@@ -136,13 +138,17 @@ class Daemon:
         self._polling = False
         if self._draining.is_set():
             return self._give_back(leases)
-        for lease in leases:
-            log = self._log.bind(study=lease.study, trial=lease.number)
-            child = Child(Job(lease.task or {}, lease.params, lease.seed, self._options.data_dirs))
-            trial = RunningTrial(lease, child, self._client, log, self._on_ended)
-            self._trials.append(trial)
-            trial.start()
-            log.info("trial started", attempt=lease.attempt, fence=lease.fence)
+        for stack in stacks_of(leases):
+            jobs = [Job(one.task or {}, one.params, one.seed, self._options.data_dirs) for one in stack]
+            shared = SharedChild(jobs, self._client)
+            for lease, place in zip(stack, shared.places, strict=True):
+                log = self._log.bind(study=lease.study, trial=lease.number)
+                trial = RunningTrial(lease, place, self._client, log, self._on_ended)
+                self._trials.append(trial)
+                trial.start()
+                mates = {"stack": len(stack)} if len(stack) > 1 else {}
+                log.info("trial started", attempt=lease.attempt, fence=lease.fence, **mates)
+            shared.start()
         return self._heartbeat.changed()
 
     def _on_ended(self, trial: RunningTrial, fatal: SturgeonError | None) -> None:
@@ -197,7 +203,7 @@ class Daemon:
             slots, asked = self._wanted.get(), time.monotonic()
             leases: list[m.Lease] = []
             try:
-                leases = client.lease(self._name, slots, self._options.poll_s).leases
+                leases = client.lease(self._name, slots, self._options.poll_s, self._options.stack).leases
             except Draining:
                 return None
             except (InternalError, ServerUnreachable) as error:
@@ -221,3 +227,12 @@ class Daemon:
         for lease in leases:
             with suppress(SturgeonError):
                 self._client.with_patience(RELEASE_PATIENCE_S).release(lease.study, lease.number, lease.fence)
+
+
+def stacks_of(leases: Iterable[m.Lease]) -> list[list[m.Lease]]:
+    """The leases of one answer, those of a stack together."""
+    found: dict[tuple[str, int], list[m.Lease]] = {}
+    for lease in leases:
+        key = (lease.study, lease.number) if lease.stack is None else ("", lease.stack)
+        found.setdefault(key, []).append(lease)
+    return list(found.values())

@@ -7,17 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sturgeon.messages import FindingKind
 from sturgeon.states import ToldState
 
 
 @dataclass(frozen=True)
 class Job:
-    """A leased trial, as the child needs it. `task` has the study's fixed fields; `params` win over them."""
+    """A leased trial, as the child needs it. `task` has the study's fixed fields; `params` win over them. `source` is
+    the checkpoint that it starts from, where its task says so."""
 
     task: Mapping[str, Any]
     params: Mapping[str, Any]
     seed: int
     data_dirs: tuple[Path, ...] = ()
+    source: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,14 @@ class Origins:
 
 @dataclass(frozen=True)
 class Steer:
-    """Daemon to child: live parameters for the next steps, and whether to end with this epoch."""
+    """Daemon to child: live parameters for the next steps, and whether to end with this epoch; `leave`: nobody waits
+    for this trial any more, its stack mates go on."""
 
     params: Mapping[str, Any] = field(default_factory=dict)
     version: int = 0
     stop: bool = False
     pruned: bool = False
+    leave: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ class SavedCheckpoint:
 
 @dataclass(frozen=True)
 class End:
-    """Child to daemon, and the last word: what to tell. `metrics` are those of `step`."""
+    """Child to daemon, and the last word on a trial: what to tell. `metrics` are those of `step`; `findings` are JSON
+    objects by kind."""
 
     state: ToldState
     step: int | None = None
@@ -69,3 +75,22 @@ class End:
     where: str | None = None
     error: str | None = None
     checkpoints: tuple[SavedCheckpoint, ...] = ()
+    findings: Mapping[FindingKind, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Child to daemon, and its last word: an error that no trial of it survived."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The last word on a trial whose stack broke: it shall run again by itself."""
+
+    reason: str
+
+
+Placed = tuple[int, Progress | End]
+"""What a child says of one of its trials, by its place in the child's jobs."""

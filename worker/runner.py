@@ -1,4 +1,4 @@
-"""Child processes: one for each trial that runs, forked from a process that has the trainer loaded."""
+"""Child processes: one for each trial or stack that runs, forked from a process that has the trainer loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import connection, forkserver, util
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from sturgeon.errors import SturgeonError
 from worker import child
-from worker.pipe import End, Job, Origins, Progress, Steer
+from worker.pipe import Alone, Broken, End, Job, Origins, Progress, Steer
 
 OURS: Final = Path(__file__).resolve().parents[1]
 LONGEST_TMPDIR: Final = 107 - len("/pymp-12345678/listener-12345678")
@@ -66,27 +66,37 @@ def _check_origins() -> None:
 
 
 class Child:
-    """A trial's process. `messages` is for one thread; the other methods are for any."""
+    """The process of trials of one shape. `messages` is for one thread; the other methods are for any."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, jobs: Sequence[Job]) -> None:
         self._pipe, theirs = _context.Pipe()
-        self._process = _start(child.main, theirs, job)
+        self._process = _start(child.main, theirs, jobs)
+        self._places = len(jobs)
         self.pid: int = self._process.pid
         self._writing = threading.Lock()  # nobody may write to a file that is being closed: its number is used again
 
-    def messages(self) -> Iterator[Progress | End]:
-        """What the child says, until it has ended. The last is an End: the child's own, or how it died."""
-        end = None
-        while end is None:
+    def messages(self) -> Iterator[tuple[int, Progress | End | Alone]]:
+        """What the child says of each of its places, until it has ended.
+
+        The last of a place is an End: the child's own, or how it died. The trials of a stack that broke are Alone.
+        """
+        left, broken = set(range(self._places)), None
+        while left and broken is None:
             try:
-                message = self._pipe.recv()
+                said = self._pipe.recv()
             except (EOFError, OSError):
                 break
-            end = message if isinstance(message, End) else None
-            yield message
+            if isinstance(said, Broken):
+                broken = said.reason
+                continue
+            place, message = said
+            if isinstance(message, End):
+                left.discard(place)
+            yield place, message
         code = self._ended()
-        if end is None:
-            yield End("failed", error=_death(code))
+        reason = broken or _death(code)
+        for place in sorted(left):
+            yield place, Alone(reason) if self._places > 1 else End("failed", error=reason)
 
     def _ended(self) -> int | None:
         """The exit code, when the process has ended; its files are closed."""
@@ -99,10 +109,10 @@ class Child:
             self._pipe.close()
         return code
 
-    def steer(self, wish: Steer) -> None:
-        """What is desired from now on; in vain when the child has ended."""
+    def steer(self, place: int, wish: Steer) -> None:
+        """What is desired of a trial from now on; in vain when the child has ended."""
         with self._writing, suppress(OSError):
-            self._pipe.send(wish)
+            self._pipe.send((place, wish))
 
     def kill(self) -> None:
         """End it now. `messages` then ends soon."""

@@ -11,8 +11,8 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable
-from typing import Final, Literal, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, TypeVar
 
 from sturgeon import messages as m
 from sturgeon.client import Client
@@ -27,8 +27,8 @@ from sturgeon.errors import (
     Unauthorized,
 )
 from worker.logs import Log
-from worker.pipe import End, Progress, SavedCheckpoint, Steer
-from worker.runner import Child
+from worker.pipe import Alone, End, Progress, SavedCheckpoint, Steer
+from worker.sharing import Place
 
 T = TypeVar("T")
 Outcome = Literal["told", "lost", "released"]
@@ -46,12 +46,15 @@ class Interrupted(Exception):
 
 
 class RunningTrial:
-    """Runs a lease in a child. `ended` is called once, from another thread; with the error that ends the worker."""
+    """Runs a lease in its place of a child.
+
+    `ended` is called once, from another thread; with the error that ends the worker.
+    """
 
     def __init__(
         self,
         lease: m.Lease,
-        child: Child,
+        child: Place,
         client: Client,
         log: Log,
         ended: Callable[[RunningTrial, SturgeonError | None], None],
@@ -59,7 +62,7 @@ class RunningTrial:
         self.lease, self.child = lease, child
         self._client, self._log, self._ended = client, log, ended
         self._patient = client.with_patience(math.inf, self._sleep)
-        self._said: queue.SimpleQueue[Progress | End | None] = queue.SimpleQueue()
+        self._said: queue.SimpleQueue[Progress | End | Alone | None] = queue.SimpleQueue()
         self._interrupted = threading.Event()
         self._early: Outcome = "told"
         self._telling = False
@@ -129,14 +132,18 @@ class RunningTrial:
             reports, end = self._gathered()
             if reports:
                 self._report(reports)
+            if isinstance(end, Alone):
+                return self._release_alone(end)
             if end is not None:
                 self._telling = True
                 for saved in end.checkpoints:
                     self._upload(saved)
+                for kind, body in end.findings.items():
+                    self._keep(kind, body)
                 return self._tell(end)
 
-    def _gathered(self) -> tuple[list[Progress], End | None]:
-        """The next reports, waiting a little for company; and the End if it came."""
+    def _gathered(self) -> tuple[list[Progress], End | Alone | None]:
+        """The next reports, waiting a little for company; and the last word if it came."""
         reports: list[Progress] = []
         until = math.inf
         while len(reports) < MOST_REPORTS:
@@ -147,7 +154,7 @@ class RunningTrial:
                 break
             if message is None:
                 raise Interrupted
-            if isinstance(message, End):
+            if isinstance(message, End | Alone):
                 return reports, message
             until = min(until, time.monotonic() + REPORT_EVERY_S)
             reports.append(message)
@@ -182,6 +189,15 @@ class RunningTrial:
             raise
         except Problem as error:  # too large, or no room: the result itself still counts
             self._log.error("checkpoint refused", epoch=saved.epoch, reason=error.message)
+
+    def _keep(self, kind: m.FindingKind, body: Mapping[str, Any]) -> None:
+        lease = self.lease
+        try:
+            self._insist(lambda: self._patient.put_finding(lease.study, lease.number, kind, lease.fence, body))
+        except FINAL:
+            raise
+        except Problem as error:
+            self._log.error("finding refused", kind=kind, reason=error.message)
 
     def _tell(self, end: End) -> Outcome:
         try:
@@ -218,6 +234,13 @@ class RunningTrial:
             except (InternalError, ServerUnreachable) as error:
                 self._log.error("server is ill", reason=error.message)
                 self._sleep(AFTER_A_FAULT_S)
+
+    def _release_alone(self, alone: Alone) -> Outcome:
+        """Which of the stack's trials broke it is not known: each runs again where it harms itself only."""
+        lease = self.lease
+        self._log.warning("stack broke, the trial will run alone", reason=alone.reason)
+        self._insist(lambda: self._patient.release(lease.study, lease.number, lease.fence, alone=True))
+        return "told"
 
     def _give_back(self) -> None:
         lease = self.lease

@@ -121,6 +121,10 @@ def backup(
 def worker(
     session: Session,
     slots: Annotated[int, typer.Option(min=1, max=1000, help="Trials at a time; one core each serves best.")] = 1,
+    stack: Annotated[
+        int,
+        typer.Option(min=1, max=32, help="Trials of one shape that a slot trains side by side; serves small networks."),
+    ] = 1,
     data: Annotated[
         list[Path] | None,
         typer.Option(
@@ -137,13 +141,17 @@ def worker(
     ] = None,
 ) -> None:
     """Run a worker: it leases trials from the server, trains, and reports until it is told to end."""
+    from sturgeon.messages import MOST_LEASES
     from worker.daemon import WorkerOptions, run
 
+    if slots * stack > MOST_LEASES:
+        raise WrongInput(f"--slots times --stack must be at most {MOST_LEASES}, which one heartbeat can renew.")
     given = {"name": name, "drain_s": drain_s}
     options = WorkerOptions(
         server=session.address,
         token=session.token(),
         slots=slots,
+        stack=stack,
         data_dirs=tuple(data or ()),
         **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
     )

@@ -15,7 +15,7 @@ import httpx
 from sturgeon import Client
 from sturgeon import messages as m
 from sturgeon.errors import Problem
-from worker.pipe import End, Progress, Steer
+from worker.pipe import Alone, End, Progress, Steer
 
 NOW = "2026-01-02T03:04:05Z"
 HERE = "/v1/studies/s/trials/3"
@@ -36,15 +36,15 @@ class ScriptedChild:
     """Stands for a child process."""
 
     def __init__(self) -> None:
-        self._says: queue.SimpleQueue[Progress | End | None] = queue.SimpleQueue()
+        self._says: queue.SimpleQueue[Progress | End | Alone | None] = queue.SimpleQueue()
         self.heard: list[Steer] = []
         self.killed = threading.Event()
 
-    def say(self, *messages: Progress | End) -> None:
+    def say(self, *messages: Progress | End | Alone) -> None:
         for message in messages:
             self._says.put(message)
 
-    def messages(self) -> Iterator[Progress | End]:
+    def messages(self) -> Iterator[Progress | End | Alone]:
         while (message := self._says.get()) is not None:
             yield message
 
@@ -60,7 +60,8 @@ class ScriptedChild:
 class ScriptedServer:
     """Keeps the calls that arrive; a `fault` for a call is raised or answered once instead of the usual answer.
 
-    A call is named by its last word: report, tell, release, renew, checkpoints.
+    A call is named by its last word: report, tell, release, renew, checkpoints, diagnosis, errors, and best (the
+    checkpoint of another trial).
     """
 
     desired: dict[str, Any] = field(default_factory=dict)
@@ -88,6 +89,10 @@ class ScriptedServer:
         is_json = request.headers.get("Content-Type") == "application/json"
         body = json.loads(request.content) if is_json else request.content
         self.calls.append((name, body))
+        if name in ("diagnosis", "errors"):
+            return httpx.Response(204)
+        if name == "best":
+            return httpx.Response(200, content=b"npz")
         return httpx.Response(200, json=self._usual(name, body))
 
     def _usual(self, name: str, body: Any) -> dict[str, Any]:

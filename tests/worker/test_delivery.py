@@ -13,7 +13,7 @@ import structlog
 from sturgeon import errors
 from tests.worker.scripted import ScriptedChild, ScriptedServer, epoch, lease
 from worker import trial
-from worker.pipe import End, SavedCheckpoint, Steer
+from worker.pipe import Alone, End, SavedCheckpoint, Steer
 from worker.trial import RunningTrial
 
 DONE = End("complete", step=30, metrics={"dev_error": 0.25})
@@ -175,6 +175,45 @@ def test_a_refused_report_or_checkpoint_does_not_cost_the_result(running: Runnin
 
     running.until_ended()
     assert [told["state"] for told in running.server.named("tell")] == ["complete"]
+
+
+def test_findings_come_before_the_end(running: Running) -> None:
+    findings: Any = {"diagnosis": {"widest": "variance"}, "errors": {"wrong": 3}}
+
+    running.child.say(End("complete", 20, {"dev_error": 0.5}, findings=findings))
+
+    assert running.until_ended() is None
+    assert running.server.calls[:2] == list(findings.items())
+    assert [name for name, _ in running.server.calls[2:]] == ["tell"]
+
+
+@pytest.mark.parametrize("refusal", [errors.TooLarge(), errors.Invalid("No.")])
+def test_a_refused_finding_does_not_cost_the_result(running: Running, refusal: errors.Problem) -> None:
+    running.server.faults = {"diagnosis": [refusal]}
+
+    running.child.say(End("complete", 20, {}, findings={"diagnosis": {}, "errors": {}}))
+
+    running.until_ended()
+    assert [name for name, _ in running.server.calls] == ["errors", "tell"]
+
+
+def test_a_finding_whose_lease_is_lost_ends_the_run(running: Running) -> None:
+    running.server.faults = {"diagnosis": [errors.LeaseLost()]}
+
+    running.child.say(End("complete", 20, {}, findings={"diagnosis": {}}))
+
+    assert running.until_ended() is None
+    assert running.server.calls == []
+
+
+def test_a_trial_whose_stack_broke_is_released_to_run_alone(running: Running) -> None:
+    running.server.faults = {"release": [AWAY]}
+
+    running.child.say(epoch(1), Alone("The process was killed."))
+
+    assert running.until_ended() is None
+    assert running.server.named("release") == [{"fence": 2, "alone": True}]
+    assert not running.server.named("tell")
 
 
 def test_a_server_that_is_ill_is_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from sturgeon.errors import SturgeonError
 from worker import runner
-from worker.pipe import End, Job, Progress, Steer
+from worker.pipe import Alone, End, Job, Progress, Steer
 from worker.runner import Child
 
 QUICK: dict[str, Any] = {"kind": "train", "dataset": "iris", "epochs": 3, "checkpoints": None}
@@ -34,7 +34,7 @@ def child_of() -> Iterator[Callable[[dict[str, Any]], Child]]:
     children: list[Child] = []
 
     def start(task: dict[str, Any]) -> Child:
-        children.append(Child(Job(task, {}, seed=0)))
+        children.append(Child([Job(task, {}, seed=0)]))
         return children[-1]
 
     yield start
@@ -43,13 +43,13 @@ def child_of() -> Iterator[Callable[[dict[str, Any]], Child]]:
 
 
 def last(child: Child) -> End:
-    *_, end = child.messages()
+    *_, (_, end) = child.messages()
     assert isinstance(end, End)
     return end
 
 
 def test_a_child_says_each_epoch_and_its_end(child_of: Callable[[dict[str, Any]], Child]) -> None:
-    *progress, end = child_of(QUICK).messages()
+    *progress, end = (said for _, said in child_of(QUICK).messages())
 
     assert [one.epoch for one in progress if isinstance(one, Progress)] == [1, 2, 3]
     assert isinstance(end, End)
@@ -68,9 +68,9 @@ def test_a_child_hears_what_is_desired(child_of: Callable[[dict[str, Any]], Chil
     messages = child.messages()
     next(messages)
 
-    child.steer(Steer(stop=True, pruned=True))
+    child.steer(0, Steer(stop=True, pruned=True))
 
-    *_, end = messages
+    *_, (_, end) = messages
     assert isinstance(end, End)
     assert end.state == "pruned"
 
@@ -82,7 +82,7 @@ def test_a_child_that_is_killed_is_told_so(child_of: Callable[[dict[str, Any]], 
 
     os.kill(child.pid, signal.SIGKILL)
 
-    *_, end = messages
+    *_, (_, end) = messages
     assert isinstance(end, End)
     assert (end.state, end.error) == (
         "failed",
@@ -99,11 +99,52 @@ def test_a_child_leaves_ctrl_c_and_stop_to_the_daemon(
     next(messages)
 
     os.kill(child.pid, number)
-    child.steer(Steer(stop=True))
+    child.steer(0, Steer(stop=True))
 
-    *_, end = messages
+    *_, (_, end) = messages
     assert isinstance(end, End)
     assert end.state == "complete"
+
+
+def test_a_child_runs_a_stack_and_says_whose_each_message_is() -> None:
+    said = list(Child([Job(QUICK, {}, seed=seed) for seed in range(3)]).messages())
+
+    assert [place for place, _ in said[:3]] == [0, 1, 2]
+    assert {place: message.state for place, message in said if isinstance(message, End)} == dict.fromkeys(
+        range(3), "complete"
+    )
+
+
+def test_trials_of_a_stack_are_steered_apart() -> None:
+    child = Child([Job(ENDLESS, {}, seed=seed) for seed in range(2)])
+    messages = child.messages()
+    next(messages)
+
+    child.steer(1, Steer(stop=True, pruned=True))
+
+    ended = next(said for said in messages if isinstance(said[1], End))
+    assert isinstance(ended[1], End)
+    assert (ended[0], ended[1].state) == (1, "pruned")
+    assert next(messages)[0] == 0
+    child.kill()
+    assert list(messages)[-1][0] == 0
+
+
+@pytest.mark.parametrize("breaks", ["death", "error"])
+def test_the_trials_of_a_stack_that_breaks_are_to_run_alone(breaks: str) -> None:
+    last_params = {"learning_rate": "fast"} if breaks == "error" else {}
+    child = Child([Job(ENDLESS, {}, seed=0), Job(ENDLESS, last_params, seed=1)])
+    messages = child.messages()
+    if breaks == "death":
+        next(messages)
+        os.kill(child.pid, signal.SIGKILL)
+
+    *_, first, second = messages
+
+    assert [first[0], second[0]] == [0, 1]
+    assert isinstance(first[1], Alone)
+    assert first[1] == second[1]
+    assert ("SIGKILL" if breaks == "death" else "Error in trainer") in first[1].reason
 
 
 def test_a_task_of_another_kind_fails_with_one_sentence(child_of: Callable[[dict[str, Any]], Child]) -> None:
@@ -125,7 +166,7 @@ def test_a_child_that_has_ended_leaves_no_open_file(child_of: Callable[[dict[str
     last(child)
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-    child.steer(Steer(stop=True))  # in vain, and no error
+    child.steer(0, Steer(stop=True))  # in vain, and no error
     child.kill()
 
 
@@ -156,7 +197,7 @@ def test_the_folder_and_the_script_of_the_user_are_not_imported_by_children(path
 
             print("the script runs")
             runner.start_fork_server()
-            *_, end = runner.Child(Job({"kind": "train", "dataset": "iris", "epochs": 1}, {}, 0)).messages()
+            *_, (_, end) = runner.Child([Job({"kind": "train", "dataset": "iris", "epochs": 1}, {}, 0)]).messages()
             print(end.state, end.error)
         """)
     )
@@ -177,7 +218,7 @@ def test_children_end_soon_when_the_daemon_is_killed(tmp_path: Path) -> None:
             from worker.pipe import Job
 
             runner.start_fork_server()
-            child = runner.Child(Job({"kind": "train", "dataset": "iris", "epochs": 100000}, {}, 0))
+            child = runner.Child([Job({"kind": "train", "dataset": "iris", "epochs": 100000}, {}, 0)])
             next(child.messages())
             print(child.pid, flush=True)
             signal.pause()

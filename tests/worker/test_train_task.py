@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sturgeon.messages import Report
 from trainer.checkpoint import Checkpoint
+from trainer.config import ConfigError
 from trainer.predict import predict
 from trainer.preparation import prepare
 from worker.pipe import End, Job, Progress, Steer
@@ -26,7 +30,7 @@ TASK: dict[str, Any] = {
 
 def ran(job: Job, *steers: Steer) -> tuple[list[Progress], End]:
     """All that the task says; after the n-th epoch the n-th of `steers` is desired, and the last from there on."""
-    wishes: Iterator[Steer] = iter(steers)
+    wishes: Iterator[Steer] = iter((Steer(), *steers))  # it asks once before the first epoch
     now = Steer()
 
     def desired() -> Steer:
@@ -34,7 +38,7 @@ def ran(job: Job, *steers: Steer) -> tuple[list[Progress], End]:
         now = next(wishes, now)
         return now
 
-    *progress, end = train.run(job, desired)
+    *progress, end = (said for _, said in train.run([job], lambda _place: desired()))
     assert all(isinstance(one, Progress) for one in progress)
     assert isinstance(end, End)
     return [one for one in progress if isinstance(one, Progress)], end
@@ -153,3 +157,220 @@ def test_npz_data_come_from_the_data_folders(tmp_path: Path) -> None:
     _, end = ran(Job(TASK | {"dataset": "npz:cats.npz"}, {}, seed=3, data_dirs=(tmp_path,)))
 
     assert end.state == "complete"
+
+
+# --- stacks ---
+
+
+def stacked(jobs: list[Job], desired: dict[int, Steer] | None = None) -> dict[int, list[Progress | End]]:
+    """All that the task says of each of its places."""
+    wishes = desired or {}
+    said: dict[int, list[Progress | End]] = {place: [] for place in range(len(jobs))}
+    for place, message in train.run(jobs, lambda place: wishes.get(place, Steer())):
+        said[place].append(message)
+    return said
+
+
+def plain(end: End) -> tuple[Any, ...]:
+    """All of an End but times."""
+    metrics = {name: value for name, value in end.metrics.items() if name != "seconds"}
+    checkpoints = [(c.step, c.value, timeless(c.content)) for c in end.checkpoints]
+    return end.state, end.step, metrics, end.where, end.error, checkpoints, end.findings
+
+
+def timeless(content: bytes) -> bytes:
+    checkpoint = Checkpoint.from_bytes(content)
+    metrics = {name: value for name, value in checkpoint.metrics.items() if name != "seconds"}
+    return replace(checkpoint, seconds=0.0, metrics=metrics).to_bytes()
+
+
+def jobs_of(count: int, **fields: Any) -> list[Job]:
+    return [Job(TASK | fields, {"learning_rate": 0.01 * (1 + n)}, seed=n) for n in range(count)]
+
+
+@pytest.mark.parametrize("fields", [{}, {"keep_prob": 0.7, "batch_norm": True, "averaged_weights": True}])
+def test_every_trial_of_a_stack_ends_as_it_does_alone(fields: dict[str, Any]) -> None:
+    jobs = jobs_of(4, **fields)
+
+    together = stacked(jobs)
+
+    for place, job in enumerate(jobs):
+        progress, end = ran(job)
+        *epochs, last = together[place]
+        assert [one.metrics["dev_loss"] for one in epochs if isinstance(one, Progress)] == [
+            one.metrics["dev_loss"] for one in progress
+        ]
+        assert isinstance(last, End)
+        assert plain(last) == plain(end)
+
+
+def test_more_trials_than_the_cache_holds_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "useful_models", lambda _config, _data: 2)
+    jobs = jobs_of(5)
+
+    order = [place for place, said in train.run(jobs, lambda _place: Steer()) if isinstance(said, End)]
+
+    assert order == [0, 1, 2, 3, 4]
+    assert [len(said) for said in stacked(jobs).values()] == [13] * 5
+
+
+def test_a_stopped_trial_leaves_the_stack_and_the_others_go_on() -> None:
+    jobs = jobs_of(3)
+
+    said = stacked(jobs, {1: Steer(stop=True, pruned=True)})
+
+    assert [len(one) for one in said.values()] == [13, 2, 13]
+    ends = [one[-1] for one in said.values()]
+    assert [end.state for end in ends if isinstance(end, End)] == ["complete", "pruned", "complete"]
+    for place in (0, 2):
+        end = ends[place]
+        assert isinstance(end, End)
+        assert plain(end) == plain(ran(jobs[place])[1])
+
+
+def test_a_trial_that_nobody_waits_for_is_not_begun() -> None:
+    said = stacked(jobs_of(2), {1: Steer(stop=True, leave=True)})
+
+    assert said[1] == [train.LEFT]
+    assert len(said[0]) == 13
+
+
+def test_a_live_parameter_of_one_trial_leaves_its_mates_as_they_were() -> None:
+    jobs = jobs_of(2)
+
+    said = stacked(jobs, {1: Steer(params={"learning_rate": 1e-9}, version=1)})
+
+    first, other = (one[-1] for one in said.values())
+    assert isinstance(first, End)
+    assert isinstance(other, End)
+    assert plain(first) == plain(ran(jobs[0])[1])
+    assert plain(other) != plain(ran(jobs[1])[1])
+
+
+def test_a_stack_that_cannot_be_trained_says_so_for_nobody() -> None:
+    with pytest.raises(ConfigError):
+        stacked([*jobs_of(1), Job(TASK, {"optimizer": "magic"}, seed=1)])
+
+
+# --- findings ---
+
+
+def test_a_run_finds_out_why_its_model_errs() -> None:
+    _, end = ran(Job(TASK | {"known_error": 0.01, "train_dev_share": 0.2}, {"learning_rate": 0.001}, seed=3))
+
+    diagnosis, errors = end.findings["diagnosis"], end.findings["errors"]
+    json.dumps(end.findings, allow_nan=False)
+    assert diagnosis["errors"] == {part: end.metrics[f"{part}_error"] for part in ("train", "train_dev", "dev", "test")}
+    assert diagnosis["sizes"]["dev"] == errors["examples"] == 30
+    assert diagnosis["known_error"] == 0.01
+    assert [gap["name"] for gap in diagnosis["gaps"]] == [
+        "avoidable bias",
+        "variance",
+        "data mismatch",
+        "fit to the dev set",
+    ]
+    assert (diagnosis["widest"], bool(diagnosis["advice"])) == ("avoidable bias", True)
+    assert errors["wrong"] == len(errors["mistakes"]) == round(30 * end.metrics["dev_error"]) > 0
+
+
+def test_the_findings_are_those_of_the_model_that_is_told() -> None:
+    _, end = ran(Job(TASK | {"epochs": 30}, {"learning_rate": 0.05}, seed=3))
+    *_, last = ran(Job(TASK | {"epochs": 30, "checkpoints": None}, {"learning_rate": 0.05}, seed=3))
+
+    assert end.step != last.step
+    for one in (end, last):
+        assert one.findings["diagnosis"]["errors"]["dev"] == one.metrics["dev_error"]
+        assert one.findings["errors"]["wrong"] == round(30 * one.metrics["dev_error"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [({}, "dev"), ({"dev_share": 0.0}, "test"), ({"dev_share": 0.0, "test_share": 0.0}, "train")],
+)
+def test_the_errors_are_those_of_a_part_that_has_examples(fields: dict[str, Any], part: str) -> None:
+    _, end = ran(Job(TASK | fields, {}, seed=3))
+
+    assert end.findings["errors"]["part"] == part
+
+
+def test_data_whose_parts_differ_are_warned_about(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(600, 4))
+    given = {"X_dev": X[:200] + 3, "y_dev": np.arange(200) % 2}
+    np.savez(tmp_path / "cats.npz", X=X, y=np.arange(600) % 2, **given)
+
+    _, end = ran(Job(TASK | {"dataset": "npz:cats.npz"}, {}, seed=3, data_dirs=(tmp_path,)))
+
+    [warning] = end.findings["diagnosis"]["warnings"]
+    assert "dev part is not distributed as the training part" in warning
+
+
+def test_regression_has_a_diagnosis_and_no_list_of_errors() -> None:
+    _, end = ran(Job(TASK | {"dataset": "diabetes"}, {}, seed=3))
+
+    assert set(end.findings) == {"diagnosis"}
+    json.dumps(end.findings, allow_nan=False)
+
+
+def test_a_run_that_diverged_finds_out_nothing() -> None:
+    _, end = ran(Job(TASK | {"optimizer": "gradient_descent"}, {"learning_rate": 100.0, "l2": 100.0}, seed=3))
+
+    assert end.findings == {}
+
+
+# --- transfer, curves, metrics ---
+
+
+def test_transfer_begins_with_the_weights_of_the_source() -> None:
+    _, source = ran(Job(TASK, {"learning_rate": 0.01}, seed=1))
+    best = source.checkpoints[0].content
+    fields = {"start_from": "flowers/0", "frozen_layers": 1, "epochs": 2}
+
+    _, end = ran(Job(TASK | fields, {"learning_rate": 0.01}, seed=9, source=best))
+
+    first, second = (Checkpoint.from_bytes(one) for one in (best, end.checkpoints[-1].content))
+    shape = first.parameters().values
+    assert all(np.array_equal(shape[name], second.parameters().values[name]) for name in ("W1", "b1"))
+    assert not np.array_equal(shape["W2"], second.parameters().values["W2"])
+
+
+@pytest.mark.parametrize(
+    ("source", "fields", "sentence"),
+    [(b"no npz", {}, "no checkpoint"), (None, {"hidden_units": 32}, "start_from has layers")],
+)
+def test_a_source_that_does_not_fit_fails_with_one_sentence(
+    source: bytes | None, fields: dict[str, Any], sentence: str
+) -> None:
+    source = source or ran(Job(TASK, {}, seed=1))[1].checkpoints[0].content
+
+    _, end = ran(Job(TASK | {"start_from": "flowers/0"} | fields, {}, seed=9, source=source))
+
+    assert (end.state, sentence in (end.error or "")) == ("failed", True)
+
+
+def test_the_curve_of_a_long_run_is_thinned_and_its_ends_stay() -> None:
+    progress, _ = ran(Job(TASK | {"epochs": 1200, "batch_size": "full", "checkpoints": None}, {}, seed=3))
+
+    epochs = [one.epoch for one in progress]
+    assert 400 <= len(epochs) <= 500
+    assert (epochs[0], epochs[-1]) == (1, 1200)
+    assert max(np.diff(epochs)) <= 3
+
+
+def test_a_thinned_curve_ends_where_the_run_was_stopped_and_shows_when_parameters_changed() -> None:
+    steers = [Steer()] * 100 + [Steer(params={"l2": 0.1}, version=1)] * 50 + [Steer(version=1, stop=True)]
+
+    progress, _ = ran(Job(TASK | {"epochs": 100_000, "batch_size": "full", "checkpoints": None}, {}, seed=3), *steers)
+
+    assert [(one.epoch, one.version, one.since_step) for one in progress] == [(1, 0, 0), (102, 1, 101), (151, 1, 101)]
+
+
+def test_reports_have_the_norms_of_the_gradients() -> None:
+    progress, _ = ran(Job(TASK | {"hidden_layers": 2}, {}, seed=3))
+
+    assert {"gradient_norm_1", "gradient_norm_2", "gradient_norm_3"} <= set(progress[0].metrics)
+
+
+def test_the_deepest_network_reports_no_more_metrics_than_a_report_may_have() -> None:
+    progress, _ = ran(Job(TASK | {"hidden_layers": 100, "hidden_units": 2, "epochs": 1}, {}, seed=3))
+
+    Report(step=progress[0].step, metrics=progress[0].metrics)

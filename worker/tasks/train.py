@@ -1,21 +1,26 @@
-"""The task `train`: one network of the built-in trainer, from parameters to checkpoints."""
+"""The task `train`: networks of the built-in trainer, from parameters to checkpoints; those of a stack side by side."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from sturgeon.states import ToldState
-from trainer.checkpoint import Checkpoint
+from trainer import curves
+from trainer.checkpoint import Checkpoint, CheckpointError
 from trainer.config import LIVE, ConfigError, TrainConfig, config_from
 from trainer.datasets import DataError
 from trainer.preparation import Data, prepare
+from trainer.stack import useful_models
 from trainer.training import Progress as Trained
 from trainer.training import Wish, final_metrics, train
-from worker.pipe import End, Job, Progress, SavedCheckpoint, Steer
+from worker.pipe import End, Job, Placed, Progress, SavedCheckpoint, Steer
+from worker.tasks.findings import findings
 
 NOT_OPTIONS = frozenset({"kind", "checkpoints", "metric", "direction"})
 """What a task says beside the fields of TrainConfig."""
+
+LEFT = End("failed", error="Nobody waits for this trial any more.")
 
 
 def config_of(job: Job) -> TrainConfig:
@@ -28,45 +33,104 @@ def config_of(job: Job) -> TrainConfig:
     return config_from(fields | dict(job.params))
 
 
-def run(job: Job, steer: Callable[[], Steer]) -> Iterator[Progress | End]:
-    """Trains; yields each epoch's Progress and at last an End. `steer` gives what is desired now."""
+def run(jobs: Sequence[Job], desired: Callable[[int], Steer]) -> Iterator[Placed]:
+    """Trains trials of one shape; yields each epoch's Progress of each and at last its End, with its place in `jobs`.
+
+    `desired` gives what is desired of a place now. A stack that cannot be trained raises: alone, each of its trials
+    tells its own reason.
+    """
     try:
-        config = config_of(job)
-        data = prepare(config, job.data_dirs)
-        yield from _train(job, config, data, steer)
-    except (ConfigError, DataError) as error:
-        yield End("failed", error=str(error))
+        source = None if jobs[0].source is None else Checkpoint.from_bytes(jobs[0].source)
+        configs = [config_of(job) for job in jobs]
+        data = prepare(configs[0], jobs[0].data_dirs, None if source is None else source.normalization)
+        trials = [_Trial(place, *each) for place, each in enumerate(zip(jobs, configs, strict=True))]
+        # Mates beyond what the cache holds would slow each other down: they wait for their turn.
+        size = useful_models(configs[0], data)
+        for start in range(0, len(trials), size):
+            yield from _train_together(trials[start : start + size], data, source, desired)
+    except (ConfigError, DataError, CheckpointError) as error:
+        if len(jobs) > 1:
+            raise
+        yield 0, End("failed", error=str(error))
 
 
-def _train(job: Job, config: TrainConfig, data: Data, steer: Callable[[], Steer]) -> Iterator[Progress | End]:
-    metric, maximize = job.task.get("metric", "dev_error"), job.task.get("direction") == "maximize"
-    kept = _Kept(**(job.task.get("checkpoints") or {"best": 0, "last": 0}), metric=metric, maximize=maximize)
-    going = train(config, data, job.seed)
-    trained, desired, since_step = next(going), Steer(), 0
-    while trained.ended is None:
-        kept.consider(trained)
-        yield Progress(trained.step, trained.epoch, trained.metrics, desired.version, since_step)
-        before, desired = desired, steer()
-        changed = desired.version > before.version
-        since_step = trained.step if changed else since_step
-        trained = going.send(Wish(_live(desired) if changed else {}, desired.stop))
-    yield _end(trained, kept, data, pruned=desired.pruned)
+def _train_together(
+    trials: Sequence[_Trial], data: Data, source: Checkpoint | None, desired: Callable[[int], Steer]
+) -> Iterator[Placed]:
+    left = {one.place for one in trials if desired(one.place).leave}
+    yield from ((place, LEFT) for place in left)
+    trials = [one for one in trials if one.place not in left]
+    if not trials:
+        return
+    going = train([one.config for one in trials], data, [one.job.seed for one in trials], source=source)
+    wish: Wish | None = None
+    while True:
+        try:
+            trained = going.send(wish)
+        except StopIteration:
+            return
+        one = trials[trained.model]
+        if trained.ended is None:
+            yield from ((one.place, progress) for progress in one.seen(trained))
+            wish = one.wish(trained.step, desired(one.place))
+        else:
+            yield from ((one.place, last) for last in one.ended(trained, data))
+            wish = None
 
 
-def _live(desired: Steer) -> dict[str, object]:
-    return {name: value for name, value in desired.params.items() if name in LIVE}
+class _Trial:
+    """One trial on its way: what it keeps, reports and obeys."""
 
+    def __init__(self, place: int, job: Job, config: TrainConfig) -> None:
+        self.place, self.job, self.config = place, job, config
+        metric, maximize = job.task.get("metric", "dev_error"), job.task.get("direction") == "maximize"
+        rule = job.task.get("checkpoints") or {"best": 0, "last": 0}
+        self._kept = _Kept(**rule, metric=metric, maximize=maximize)
+        self._epochs = config.epochs
+        self._desired, self._since_step, self._told_version = Steer(), 0, 0
+        self._withheld: Progress | None = None
+        self._alarms: tuple[str, ...] = ()
 
-def _end(trained: Trained, kept: _Kept, data: Data, pruned: bool) -> End:
-    if trained.ended == "diverged":
-        return End("diverged", trained.step, trained.metrics, where=trained.where)
-    state: ToldState = "pruned" if trained.ended == "stopped" and pruned else "complete"
-    # The told metrics are those of the model that is kept, its test_error too, so that both agree.
-    shown = kept.best[0] if kept.best else None
-    if shown is None or shown.step == trained.step:
-        return End(state, trained.step, trained.metrics, checkpoints=kept.saved())
-    metrics = final_metrics(shown, data) | {"seconds": trained.metrics["seconds"]}
-    return End(state, shown.step, metrics, checkpoints=kept.saved())
+    def seen(self, trained: Trained) -> Iterator[Progress]:
+        """The epoch's Progress, unless the curve of so long a run does without it."""
+        self._kept.consider(trained)
+        self._alarms = trained.alarms
+        version = self._desired.version
+        progress = Progress(trained.step, trained.epoch, trained.metrics, version, self._since_step)
+        if curves.kept(trained.epoch, self._epochs) or version != self._told_version:
+            self._told_version, self._withheld = version, None
+            yield progress
+        else:
+            self._withheld = progress
+
+    def wish(self, step: int, desired: Steer) -> Wish:
+        """What the trainer shall do, of what is desired now; new parameters count from the next step on."""
+        changed = desired.version > self._desired.version
+        self._desired = desired
+        if not changed:
+            return Wish(stop=desired.stop)
+        self._since_step = step
+        live = {name: value for name, value in desired.params.items() if name in LIVE}
+        self._epochs = live.get("epochs", self._epochs)
+        return Wish(live, desired.stop)
+
+    def ended(self, trained: Trained, data: Data) -> Iterator[Progress | End]:
+        """The last epoch's Progress if it was withheld, and the End."""
+        if self._desired.leave:
+            yield LEFT
+            return
+        if self._withheld is not None:
+            yield self._withheld
+        if trained.ended == "diverged":
+            yield End("diverged", trained.step, trained.metrics, where=trained.where)
+            return
+        state: ToldState = "pruned" if trained.ended == "stopped" and self._desired.pruned else "complete"
+        # The told metrics are those of the model that is kept, its test_error too, so that both agree.
+        model, metrics = self._kept.best[0] if self._kept.best else trained.checkpoint(), trained.metrics
+        if model.step != trained.step:
+            metrics = final_metrics(model, data) | {"seconds": trained.metrics["seconds"]}
+        found = findings(model, metrics, data, self._alarms)
+        yield End(state, model.step, metrics, checkpoints=self._kept.saved(), findings=found)
 
 
 class _Kept:

@@ -1,0 +1,43 @@
+"""What a run finds out about the model it keeps: the diagnosis of its errors, and the errors themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sturgeon.messages import FindingKind
+from trainer.checkpoint import Checkpoint
+from trainer.diagnosis import diagnose
+from trainer.error_analysis import analysis
+from trainer.preparation import Data
+
+PARTS = ("train", "train_dev", "dev", "test", "synthetic")
+
+
+def findings(
+    model: Checkpoint, metrics: Mapping[str, float], data: Data, alarms: tuple[str, ...]
+) -> dict[FindingKind, dict[str, Any]]:
+    """Plain JSON by kind; `metrics` are the model's final ones, `alarms` those of its gradients."""
+    found: dict[FindingKind, dict[str, Any]] = {"diagnosis": diagnosis(model, metrics, data, alarms)}
+    part = next(name for name in ("dev", "test", "train") if len(data.parts[name]))
+    if errors := analysis(model, data, part):
+        found["errors"] = errors
+    return found
+
+
+def diagnosis(model: Checkpoint, metrics: Mapping[str, float], data: Data, alarms: tuple[str, ...]) -> dict[str, Any]:
+    """The table of gaps with advice, the errors and sizes it was made of, and what else may mislead."""
+    errors = {part: metrics[f"{part}_error"] for part in PARTS if f"{part}_error" in metrics}
+    sizes = {part: len(data.parts[part]) for part in errors}
+    known = model.config.known_error
+    found = diagnose(errors, sizes, known)
+    return {
+        "errors": errors,
+        "sizes": sizes,
+        "known_error": known,
+        "gaps": [vars(gap) | {"between": list(gap.between), "clear": gap.clear} for gap in found.gaps],
+        "widest": found.widest,
+        "advice": list(found.advice),
+        "warnings": list(data.warnings),
+        "alarms": list(alarms),
+    }
