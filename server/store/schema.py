@@ -18,12 +18,16 @@ _MIGRATION_LOCK = 7_381_116_302  # any fixed number: PostgreSQL's advisory lock 
 
 
 def migrate(database_url: str) -> str:
-    """Upgrade to the newest schema, in one transaction. Two at once wait for each other. Returns the revision."""
+    """Upgrade to the newest schema, in one transaction. Two at once wait for each other. Returns the revision.
+
+    Raises SturgeonError for a schema that is newer than this version.
+    """
     database = Database(database_url, connections=1)
     try:
         with database.writing() as tx:
             if not tx.is_sqlite:
                 tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            _refuse_newer(database, current(tx))
             config = _config()
             config.attributes["connection"] = tx.connection
             command.upgrade(config, "head")
@@ -46,14 +50,18 @@ def require_newest(database: Database) -> None:
     """Raises SturgeonError, with what to do, when the database is at another revision than this version needs."""
     with database.reading() as tx:
         found, needed = current(tx), newest()
-    if found == needed:
-        return
-    if found in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()} | {None}:
+    _refuse_newer(database, found)
+    if found != needed:
         state = "is empty" if found is None else f"has the older schema {found}"
         raise SturgeonError(f"The database {database.name} {state}; run `sturgeon migrate` first (it brings {needed}).")
-    raise SturgeonError(
-        f"The database {database.name} has a newer schema ({found}) than this Sturgeon; upgrade Sturgeon."
-    )
+
+
+def _refuse_newer(database: Database, found: str | None) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found is not None and found not in known:
+        raise SturgeonError(
+            f"The database {database.name} has a newer schema ({found}) than this Sturgeon; upgrade Sturgeon."
+        )
 
 
 def _config() -> Config:

@@ -1,0 +1,89 @@
+"""The schema: brought by `migrate`, once or twice or by two at once; a server refuses another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from server.serving import serve
+from server.settings import Settings
+from server.store import schema
+from server.store.engine import Database
+from server.store.tables import metadata
+from sturgeon.errors import SturgeonError
+
+
+def tables(database_url: str) -> set[str]:
+    database = Database(database_url, connections=1)
+    with database.reading() as tx:
+        found = set(sa.inspect(tx.connection).get_table_names())
+    database.dispose()
+    return found
+
+
+def test_migrating_brings_the_newest_schema_and_again_changes_nothing(database_url: str) -> None:
+    assert schema.migrate(database_url) == schema.newest()
+    before = tables(database_url)
+    assert schema.migrate(database_url) == schema.newest()
+
+    assert tables(database_url) == before == {*metadata.tables, "alembic_version"}
+
+
+def test_many_may_migrate_at_once(database_url: str) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(schema.migrate, [database_url] * 4)) == {schema.newest()}
+
+    assert tables(database_url) == {*metadata.tables, "alembic_version"}
+
+
+def test_the_migrations_bring_exactly_the_tables_that_the_code_knows(migrated_url: str) -> None:
+    database = Database(migrated_url, connections=1)
+    with database.reading() as tx:
+        context = MigrationContext.configure(tx.connection, opts={"compare_type": True})
+        difference = compare_metadata(context, metadata)
+    database.dispose()
+
+    assert difference == []
+
+
+def test_a_server_refuses_an_empty_postgresql(postgres_url: str) -> None:
+    with pytest.raises(SturgeonError, match="is empty; run `sturgeon migrate` first"):
+        serve(Settings(database_url=postgres_url))
+
+    assert tables(postgres_url) == set()
+
+
+@pytest.mark.parametrize(
+    "bring", [schema.migrate, lambda url: serve(Settings(database_url=url))], ids=["migrate", "serve"]
+)
+def test_a_newer_schema_is_refused(migrated_url: str, bring: Callable[[str], object]) -> None:
+    database = Database(migrated_url, connections=1)
+    with database.writing() as tx:
+        tx.execute(sa.text("UPDATE alembic_version SET version_num = 'zzz'"))
+    database.dispose()
+
+    with pytest.raises(SturgeonError, match=r"has a newer schema \(zzz\) than this Sturgeon; upgrade Sturgeon"):
+        bring(migrated_url)
+
+
+def test_a_refusal_does_not_tell_the_databases_password(postgres_url: str) -> None:
+    with_password = postgres_url.replace("postgres@", "postgres:hunter2@")
+
+    with pytest.raises(SturgeonError) as refused:
+        serve(Settings(database_url=with_password))
+
+    assert "hunter2" not in refused.value.message
+
+
+def test_a_database_that_is_away_is_told_in_a_sentence() -> None:
+    nowhere = "postgresql://postgres:hunter2@127.0.0.1:1/none"
+
+    with pytest.raises(SturgeonError, match="The database cannot do this just now") as refused:
+        serve(Settings(database_url=nowhere))
+
+    assert "hunter2" not in refused.value.message
