@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from server.search.samplers import History, Sample, Sampler
 from server.services.stacking import Hand, stacks_of
 from sturgeon.errors import IdempotencyMismatch, LeaseLost
 from sturgeon.messages import Lease
+from sturgeon.space import Space
 from tests.server.studies import DIGITS, refusal
 
 if TYPE_CHECKING:
@@ -177,3 +180,41 @@ def test_the_same_key_answers_the_same_stacks(server: RunningServer, http: httpx
 @pytest.mark.parametrize("stack", [0, 33, True, "4", None])
 def test_a_stack_is_a_number_from_1_to_32(http: httpx.Client, stack: Any) -> None:
     assert refusal(http.post("/v1/leases", json={"worker": "ada", "stack": stack})) == (422, "invalid")
+
+
+def test_workers_that_ask_at_once_share_the_budget_and_no_trial(server: RunningServer) -> None:
+    """Two shapes, so that each draw leaves some queued, and the next workers take new and queued ones at once."""
+    server.client.create_study(study(60, batch_size=SIZES))
+
+    def until_nothing(worker: str) -> list[Lease]:
+        got: list[Lease] = []
+        while found := server.client.lease(worker, slots=1, stack=5).leases:
+            assert len(found) <= 5
+            assert len({lease.params["batch_size"] for lease in found}) == 1
+            got += found
+        return got
+
+    with ThreadPoolExecutor(4) as pool:
+        leases = [lease for some in pool.map(until_nothing, ["ada", "bob", "cleo", "dora"]) for lease in some]
+    while left := server.client.lease("eve", slots=4, stack=5).leases:  # others held them when somebody looked
+        leases += left
+
+    assert sorted(lease.number for lease in leases) == list(range(60))
+    assert {lease.fence for lease in leases} == {1}
+
+
+def test_a_sampler_that_sees_results_draws_for_stacks_too(server: RunningServer) -> None:
+    """Each draw of a stack sees those before it as running, as it does without stacks."""
+    seen: list[tuple[int, int]] = []
+
+    def draw(_space: Space, _seed: int, number: int, history: History) -> Sample:
+        seen.append((number, len(history.running)))
+        return Sample((0.25, number % 2 / 2))
+
+    server.app.state.asking.samplers["random"] = Sampler("random", 1, draw)
+    server.client.create_study(study(7, batch_size=SIZES))
+
+    assert stacks(server.client.lease("ada", stack=4).leases) == {0: [0, 2]}
+    assert stacks(server.client.lease("ada", stack=4).leases) == {0: [1, 3]}
+    assert stacks(server.client.lease("ada", slots=2, stack=4).leases) == {0: [4, 6], 1: [5]}
+    assert seen == [(number, number) for number in range(7)]
