@@ -15,6 +15,8 @@ from server.services import reaping
 from sturgeon.client import Client
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from server.settings import Settings
     from server.store.engine import Transaction
 
@@ -52,6 +54,7 @@ class RunningServer:
         self.client = Client(self.url, token=settings.shared_token())
         self._up = threading.Event()
         self.app = create_app(settings, clock=self.clock)
+        _build_routes(self.app)
         self._uvicorn = _Uvicorn(self.app, self._up)
         self._thread = threading.Thread(target=self._serve, name="uvicorn")
 
@@ -81,6 +84,13 @@ class RunningServer:
         finally:
             self._socket.close()
             self._up.set()
+
+
+def _build_routes(app: FastAPI) -> None:
+    """FastAPI does it at the first request, which two servers of one process must not do at the same time."""
+    nowhere = {"type": "http", "method": "GET", "path": "/nowhere", "root_path": "", "headers": []}
+    for route in app.routes:
+        route.matches(nowhere)
 
 
 class _Uvicorn(uvicorn.Server):
