@@ -92,9 +92,9 @@ def test_an_interrupted_demo_ends_its_server_and_workers_and_leaves_nothing(
     demo_process = Process([SCRIPT, "demo"], tmp_path, {"TMPDIR": str(scratch)}, "demo")
     demo_process.start()
     try:
-        demo_process.wait_until(lambda: "trial " in demo_process.output, "a trial finished", within_s=60)
+        # No later: on a busy machine the first trial may be printed together with the last.
+        demo_process.wait_until(lambda: len(children_of(demo_process.pid)) == 3, "its workers began", within_s=60)
         children = children_of(demo_process.pid)
-        assert len(children) == 3
         os.kill(demo_process.pid, how)
         assert demo_process.wait(within_s=20) == 130
     finally:
