@@ -75,6 +75,17 @@ def test_a_server_outlives_a_power_cut_of_its_database(
     assert tell_some(server.client, 5) == [20, 21, 22, 23, 24]
 
 
+def test_a_restart_that_nobody_saw_is_seen_by_nobody(
+    own_postgres: Postgres, url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]
+) -> None:
+    server = serve(Settings(database_url=url, checkpoints=tmp_path, reap_every_s=600))
+    server.client.create_study(STUDY)
+    own_postgres.kill()
+    own_postgres.start()
+
+    assert tell_some(server.client.with_patience(0), 1) == [0]
+
+
 def test_a_client_waits_for_a_database_that_comes_back(
     own_postgres: Postgres, url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]
 ) -> None:

@@ -217,6 +217,30 @@ def test_while_a_sampler_thinks_the_study_is_free_for_others(server: RunningServ
     assert server.client.trial("raced", 1).drawn.basis == 0  # it did not see what was told meanwhile
 
 
+def test_a_budget_that_is_lowered_while_a_sampler_thinks_is_not_exceeded(server: RunningServer) -> None:
+    def lowers(space: Space, seed: int, number: int, history: History) -> Sample:
+        server.client.patch_study("raced", {"budget": {"max_trials": 1}})
+        return depends_on_all(space, seed, number, history)
+
+    plant(server, lowers)
+    server.client.create_study(STUDY)
+
+    assert [lease.number for lease in server.client.ask("raced", count=3).leases] == [0]
+
+
+def test_a_cancelled_studys_trials_leave_one_after_the_other(server: RunningServer) -> None:
+    server.client.create_study(STUDY)
+    server.client.ask("raced", count=3)
+
+    server.client.patch_study("raced", {"state": "cancelled"})
+
+    with server.app.state.database.reading() as tx:
+        study = studies.find(tx, "raced")
+        assert study is not None
+        left = [trial.left_seq for trial in trials.page(tx, study.id, trials.Listing(), 0, 10)]
+    assert (left, study.seq) == ([1, 2, 3], 3)
+
+
 def test_a_study_that_is_paused_while_a_sampler_thinks_gives_nothing(server: RunningServer) -> None:
     def pauses(space: Space, seed: int, number: int, history: History) -> Sample:
         server.client.patch_study("raced", {"state": "paused"})

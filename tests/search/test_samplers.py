@@ -53,6 +53,12 @@ def test_points_of_neighbouring_seeds_are_not_alike() -> None:
     assert len(set(first.tolist())) == 20_000
 
 
+def test_another_seed_is_another_sequence_and_not_a_shifted_one() -> None:
+    pairs = [(seed, number) for seed in range(40) for number in range(40)]
+
+    assert len({uniform_point(*pair, 1) for pair in pairs}) == len({trial_seed(*pair) for pair in pairs}) == 1600
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2**63 - 1])
 @pytest.mark.parametrize("number", [0, 1, 2**31 - 1])
 def test_every_seed_and_number_that_a_message_takes_is_drawn(seed: int, number: int) -> None:

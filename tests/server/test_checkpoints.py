@@ -171,6 +171,18 @@ def test_a_deleted_studys_files_are_gone_but_for_those_that_another_study_has(se
 
 
 @pytest.mark.usefixtures("training")
+def test_a_file_that_another_trial_has_too_is_kept_when_the_rule_drops_it(server: RunningServer) -> None:
+    server.client.ask("digits")
+    for number in (0, 1):
+        server.client.put_checkpoint("digits", number, 1, b"shared", 1)
+
+    server.client.put_checkpoint("digits", 0, 2, b"later", 1)
+
+    assert steps(server) == [2]
+    assert server.client.checkpoint("digits", 1, 1) == b"shared"
+
+
+@pytest.mark.usefixtures("training")
 def test_a_damaged_file_is_not_handed_out(server: RunningServer, http: httpx.Client) -> None:
     server.client.put_checkpoint("digits", 0, 1, b"state", 1)
     digest = sha256(b"state")

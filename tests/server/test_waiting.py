@@ -54,7 +54,7 @@ def test_a_waiting_worker_gets_work_when_it_comes(server: RunningServer) -> None
 
 
 @pytest.mark.usefixtures("paused")
-def test_as_many_are_woken_as_there_is_work_for(server: RunningServer) -> None:
+def test_who_gets_nothing_of_the_work_that_came_waits_on(server: RunningServer) -> None:
     with ThreadPoolExecutor() as threads:
         waiting = [threads.submit(server.client.lease, f"worker{i}", wait=30) for i in range(3)]
         until_they_wait(server)
