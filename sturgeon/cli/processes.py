@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +38,7 @@ class Processes:
 
     def start(self, name: str, *arguments: str) -> None:
         # A group of its own: Ctrl-C reaches this process alone, which then ends the others in order.
-        with self._log(name).open("wb") as log:
+        with self._log(name).open("wb") as log, _interrupts_wait():
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "sturgeon.cli", *arguments],
                 cwd=self.folder,
@@ -47,7 +48,7 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.running.append((name, process))
+            self.running.append((name, process))
 
     def start_server(self) -> str:
         """Start a server on a free port of this machine and wait until it can serve. Returns its address."""
@@ -93,6 +94,21 @@ class Processes:
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name.replace(' ', '-')}.log"
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """A child that has begun is noted before Ctrl-C or SIGTERM ends this process: else it would be left behind."""
+    pending: list[int] = []
+    stops = (signal.SIGINT, signal.SIGTERM)
+    before = {stop: signal.signal(stop, lambda number, _frame: pending.append(number)) for stop in stops}
+    try:
+        yield
+    finally:
+        for stop, handler in before.items():
+            signal.signal(stop, handler)
+        if pending:
+            raise KeyboardInterrupt
 
 
 def _bare_environment() -> dict[str, str]:
