@@ -46,11 +46,14 @@ def peak_of_a_step(config, data, models):
     tracemalloc.start()
     try:
         one_step()  # what tracing itself sets up at its first step
-        base = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        one_step()
-        assert stack.step == 5
-        return tracemalloc.get_traced_memory()[1] - base
+        peaks = []
+        for _ in range(3):
+            base = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            one_step()
+            peaks.append(tracemalloc.get_traced_memory()[1] - base)
+        assert stack.step == 7
+        return min(peaks)  # tracing sees the threads of the test run, too; what a step needs is in each
     finally:
         tracemalloc.stop()
 
