@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,64 @@ import httpx
 import pytest
 
 from sturgeon.messages import Lease, Study, Trial
+from tests.server.standing import StandingServers, forget_all
 from tests.server.studies import BOWL
 
 if TYPE_CHECKING:
+    from server.settings import Settings
     from tests.postgres import Postgres
     from tests.running import RunningServer
 
 LEASE_S = 60
+
+
+@pytest.fixture(scope="session")
+def make_standing(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str], StandingServers]]:
+    """Servers that outlast a test, by a name of their own."""
+    made: dict[str, StandingServers] = {}
+
+    def make(name: str) -> StandingServers:
+        folder = tmp_path_factory.mktemp(name)
+
+        def sqlite() -> str:
+            file: Path = request.getfixturevalue("migrated_sqlite_file")
+            return f"sqlite:///{shutil.copy(file, folder / 'sturgeon.db')}"
+
+        def postgres() -> str:
+            server: Postgres = request.getfixturevalue("postgres")
+            return server.create_database(name, template=request.getfixturevalue("migrated_postgres_template"))
+
+        return made.setdefault(name, StandingServers(folder, {"sqlite": sqlite, "postgres": postgres}))
+
+    yield make
+    for servers in made.values():
+        servers.stop()
+
+
+@pytest.fixture(scope="session")
+def standing(make_standing: Callable[[str], StandingServers]) -> StandingServers:
+    """The servers that `server` is one of."""
+    return make_standing("standing")
+
+
+@pytest.fixture
+def server(database_kind: str, standing: StandingServers) -> RunningServer:
+    """A server that listens, has no studies, and whose clock stands still. Once on each kind of database.
+
+    It is the same for all tests here. A test that changes what `forget_all` does not bring back makes `fresh_server`
+    its server.
+    """
+    server = standing.on(database_kind)
+    forget_all(server)
+    return server
+
+
+@pytest.fixture
+def fresh_server(settings: Settings, serve: Callable[[Settings], RunningServer]) -> RunningServer:
+    """A server that nobody has used, and nobody will use after this test."""
+    return serve(settings)
 
 
 @pytest.fixture
@@ -70,32 +121,17 @@ def finished_trial(server: RunningServer, leased_trial: Lease) -> Lease:
 
 @pytest.fixture(scope="session")
 def both_kinds(
-    tmp_path_factory: pytest.TempPathFactory,
-    migrated_sqlite_file: Path,
-    postgres: Postgres,
-    migrated_postgres_template: str,
+    make_standing: Callable[[str], StandingServers],
 ) -> Iterator[tuple[httpx.Client, httpx.Client]]:
     """One server on each kind of database, for all tests that only ask for the impossible. Each has the study bowl,
     whose trial 0 is leased under fence 1."""
-    from server.settings import Settings
-    from tests.running import RunningServer
-
-    folder = tmp_path_factory.mktemp("standing")
-    urls = (
-        f"sqlite:///{shutil.copy(migrated_sqlite_file, folder / 'sturgeon.db')}",
-        postgres.create_database("standing", template=migrated_postgres_template),
-    )
-    servers = [
-        RunningServer(Settings(database_url=url, checkpoints=folder / "checkpoints", reap_every_s=600)) for url in urls
-    ]
+    servers = [make_standing("impossible").on(kind) for kind in ("sqlite", "postgres")]
     for server in servers:
-        server.start()
         server.client.create_study(BOWL | {"budget": {"max_trials": 1000}})
         server.client.ask("bowl")
     on_sqlite, on_postgres = (
         httpx.Client(base_url=server.url, trust_env=False, verify=False, timeout=60) for server in servers
     )
     yield on_sqlite, on_postgres
-    for http, server in zip((on_sqlite, on_postgres), servers, strict=True):
-        http.close()
-        server.stop()
+    on_sqlite.close()
+    on_postgres.close()

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from tests.running import RunningServer
 
 
+@pytest.fixture
+def server(fresh_server: RunningServer) -> RunningServer:
+    """A server that has counted nothing."""
+    return fresh_server
+
+
 def numbers(http: httpx.Client) -> dict[tuple[str, ...], float]:
     """Each sample of /metrics: (name, its labels' values) -> value, without the times of requests."""
     answer = http.get("/metrics")

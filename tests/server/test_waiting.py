@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
+def server(fresh_server: RunningServer) -> RunningServer:
+    """A server whose waiters a test may let go."""
+    return fresh_server
+
+
+@pytest.fixture
 def paused(server: RunningServer) -> None:
     """A study with work for workers, paused."""
     server.client.create_study(DIGITS)

@@ -1,0 +1,47 @@
+"""Servers that outlast a test: to start and stop one takes longer than most of the tests that use it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from server.search.samplers import SAMPLERS
+from server.settings import Settings
+from server.store.tables import metadata
+from tests.running import NOON, RunningServer
+
+
+class StandingServers:
+    """One server on each kind of database, started when it is first needed."""
+
+    def __init__(self, folder: Path, make_database: Mapping[str, Callable[[], str]]) -> None:
+        self._folder = folder
+        self._make_database = make_database
+        self._running: dict[str, RunningServer] = {}
+
+    def on(self, kind: str) -> RunningServer:
+        if kind not in self._running:
+            url = self._make_database[kind]()
+            self._running[kind] = RunningServer(
+                Settings(database_url=url, checkpoints=self._folder / kind, reap_every_s=600)
+            )
+            self._running[kind].start()
+        return self._running[kind]
+
+    def stop(self) -> None:
+        for server in self._running.values():
+            server.stop()
+
+
+def forget_all(server: RunningServer) -> None:
+    """Bring the server back to where it has no studies, its own samplers and its clock at noon.
+
+    What it counted for /metrics stays.
+    """
+    with server.app.state.database.writing() as tx:
+        for table in reversed(metadata.sorted_tables):
+            tx.execute(table.delete())
+    server.app.state.asking.samplers = dict(SAMPLERS)
+    shutil.rmtree(server.settings.checkpoints, ignore_errors=True)
+    server.clock.microseconds = NOON
