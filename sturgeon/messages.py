@@ -198,6 +198,9 @@ class Trial(Answer):
     created_at: AwareDatetime
     started_at: AwareDatetime | None
     finished_at: AwareDatetime | None
+    desired: Desired | None = Field(default=None, description="Null until somebody, or a rule, steers the trial.")
+    applied_version: int | None = Field(default=None, description="The newest version of it that the run obeys,")
+    applied_step: int | None = Field(default=None, description="and how many steps were done when it began to.")
 
 
 class EnqueueRequest(Request):

@@ -72,6 +72,7 @@ class RunningTrial:
     def start(self) -> None:
         for work in (self._read, self._deliver):
             threading.Thread(target=work, name=f"{work.__name__}-{self.lease.number}", daemon=True).start()
+        self.steer(self.lease.desired)
 
     def held(self) -> m.Held:
         """What the heartbeat renews."""

@@ -138,10 +138,14 @@ def tell_trial(
 
 @router.post("/trials/{number}:release")
 def release_trial(
-    study: StudyPath, number: NumberPath, request: messages.ReleaseRequest, database: InDatabase
+    study: StudyPath,
+    number: NumberPath,
+    request: messages.ReleaseRequest,
+    database: InDatabase,
+    counters: InCounters,
 ) -> messages.Trial:
-    """Give a leased trial back; it waits for the next hand-out, and no attempt is spent."""
-    return leasing.release(database, study, number, request)
+    """Give a leased trial back; it waits for the next hand-out, and no attempt is spent. One that was to stop ends."""
+    return leasing.release(database, counters, study, number, request)
 
 
 @router.post("/trials/{number}:requeue")

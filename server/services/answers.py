@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from server.services import steering
 from server.store.reports import LateRow, ReportRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
@@ -64,6 +65,9 @@ def trial(study_name: str, row: TrialRow) -> messages.Trial:
         parent=_parent(row),
         invalid=_invalid(row),
         drawn=messages.Drawn(sampler=row.sampler, basis=row.basis_seq, revision=row.revision, **row.drawn),
+        desired=None if row.desired is None else steering.of(row),
+        applied_version=row.applied_version,
+        applied_step=row.applied_step,
         created_at=moment(row.created_at),
         started_at=None if row.started_at is None else moment(row.started_at),
         finished_at=None if row.finished_at is None else moment(row.finished_at),
@@ -93,7 +97,7 @@ def lease(of: StudyRow, row: TrialRow, stack: int | None = None) -> messages.Lea
         params=row.params,
         task=_task(of),
         lease_s=row.lease_us / 1e6,
-        desired=messages.Desired(),
+        desired=steering.of(row),
         stack=stack,
     )
 

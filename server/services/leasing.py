@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.services import answers, studies
+from server.services import answers, ending, steering, studies
 from server.services.asking import Asking, hand_out
+from server.services.counters import Counters
 from server.services.once import Once, keep, recall
 from server.services.stacking import Hand, Placed, take_queued
 from server.store import idempotency, leases, workers
@@ -13,7 +14,7 @@ from server.store import studies as study_rows
 from server.store.engine import Database, Transaction
 from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import LeaseLost, NotFound
+from sturgeon.errors import Invalid, LeaseLost, NotFound
 
 
 def lease(asking: Asking, request: messages.LeaseRequest, lease_s: float, once: Once) -> messages.Leases:
@@ -74,8 +75,15 @@ def renew(database: Database, request: messages.RenewRequest) -> messages.RenewA
                 reason = _why_lost(before, held.fence)
                 answer.lost.append(messages.Lost(study=held.study, number=held.number, reason=reason))
             else:
-                answer.held.append(_renewed(held, row))
+                answer.held.append(_renewed(held, _acknowledged(tx, row, held)))
     return answer
+
+
+def _acknowledged(tx: Transaction, row: TrialRow, held: messages.Held) -> TrialRow:
+    try:
+        return steering.acknowledge(tx, row, held.applied_version, held.applied_step)
+    except Invalid:  # a mistake on one trial must not cost the others their leases
+        return row
 
 
 def _renewed(held: messages.Held, row: TrialRow) -> messages.Renewed:
@@ -85,7 +93,7 @@ def _renewed(held: messages.Held, row: TrialRow) -> messages.Renewed:
         number=held.number,
         fence=held.fence,
         lease_s=row.lease_us / 1e6,
-        desired=messages.Desired(),
+        desired=steering.of(row),
     )
 
 
@@ -95,20 +103,29 @@ def _why_lost(row: TrialRow | None, fence: int) -> Any:
     return "taken" if row.fence > fence else "expired"
 
 
-def release(database: Database, name: str, number: int, request: messages.ReleaseRequest) -> messages.Trial:
-    """Give the trial back: queued again, no attempt spent. The same release again answers the same.
+def release(
+    database: Database, counters: Counters, name: str, number: int, request: messages.ReleaseRequest
+) -> messages.Trial:
+    """Give the trial back: queued again, no attempt spent; one that was to stop has ended. The same release again
+    answers the same.
 
     Raises NotFound, LeaseLost.
     """
     fence = request.fence
     with database.writing() as tx:
         study = studies.required(tx, name, lock=True)
-        row = studies.required_trial(tx, study, number)
-        if row.state == "queued" and row.fence == fence and row.lease_until is None:
+        row = studies.required_trial(tx, study, number, lock=True)
+        released = row.state == "queued" or steering.of(row).run == "stop"
+        if released and row.fence == fence and row.lease_until is None:
             return answers.trial(name, row)
         # Without `lease_until` the released run cannot come back, unlike one whose lease ran out.
-        alone = row.alone or request.alone
-        back = leases.end(tx, row.id, fence, state="queued", lease_until=None, worker=None, alone=alone)
+        queued = {"state": "queued", "lease_until": None, "worker": None, "alone": row.alone or request.alone}
+        stopped = ending.of_stopped(tx, study, row)
+        back = leases.end(tx, row.id, fence, **(stopped or queued))
         if back is None:
             raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
+        if stopped is not None:
+            now = tx.now()
+            back = ending.finish(tx, counters, study, back, now)
+            studies.complete_if_done(tx, study, now)
         return answers.trial(name, back)

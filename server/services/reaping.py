@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
-from server.services import studies
+from server.services import ending, studies
 from server.services.counters import Counters
 from server.store import checkpoints, events, idempotency, leases, trials, workers
 from server.store import studies as study_rows
@@ -42,11 +42,12 @@ def _reap_study(database: Database, counters: Counters, max_attempts: int, name:
         now = tx.now()
         found = leases.expired(tx, study.id, now)
         for trial in found:
-            state, attempt = after_expiry(trial.attempt, trial.reported, max_attempts)
-            values: dict[str, Any] = {"state": state, "attempt": attempt}
-            if state == "failed":
-                values |= _failed(trial) | {"left_seq": study_rows.next_seq(tx, study.id), "finished_at": now}
-            trials.update(tx, trial.id, **values)
+            values = ending.of_stopped(tx, study, trial) or _after_expiry(trial, max_attempts)
+            state = values["state"]
+            if state == "queued":
+                trials.update(tx, trial.id, **values)
+            else:
+                ending.finish(tx, counters, study, trial, now, **values)
             events.insert(tx, study.id, "lease_expired", now, trial.number, worker=trial.worker, then=state)
             counters.expired_leases.labels(state).inc()
             log.info("lease ran out", study=name, trial=trial.number, worker=trial.worker, then=state)
@@ -54,9 +55,13 @@ def _reap_study(database: Database, counters: Counters, max_attempts: int, name:
         return len(found)
 
 
-def _failed(trial: TrialRow) -> dict[str, Any]:
+def _after_expiry(trial: TrialRow, max_attempts: int) -> dict[str, Any]:
+    state, attempt = after_expiry(trial.attempt, trial.reported, max_attempts)
+    if state == "queued":
+        return {"state": state, "attempt": attempt}
     # Without `lease_until` nobody may come back to it.
-    return {"error": f"The lease ran out {trial.attempt + 1} times without a report.", "lease_until": None}
+    error = f"The lease ran out {trial.attempt + 1} times without a report."
+    return {"state": state, "attempt": attempt, "error": error, "lease_until": None}
 
 
 def forget(database: Database, blobs: BlobFolder) -> None:

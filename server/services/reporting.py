@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from server.services import answers, studies
+from server.services import answers, ending, steering, studies
 from server.services.counters import Counters
-from server.store import leases, reports, trials
-from server.store import studies as study_rows
+from server.store import leases, reports
 from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
@@ -20,19 +19,25 @@ from sturgeon.states import TERMINAL
 def report(
     database: Database, counters: Counters, name: str, number: int, request: messages.ReportRequest
 ) -> messages.ReportAnswer:
-    """Store metrics of steps and renew the lease. Raises NotFound, LeaseLost, ReportConflict."""
+    """Store metrics of steps and renew the lease; the answer says what is desired of the run.
+
+    Raises NotFound, LeaseLost, ReportConflict, Invalid (a version was applied that nobody desired).
+    """
     with database.writing() as tx:
         study = studies.required(tx, name)
         trial = studies.required_trial(tx, study, number)
         now = tx.now()
         lost: LeaseLost | None = None
-        if leases.renew(tx, trial.id, request.fence, now, reported=True) is None:
+        held = leases.renew(tx, trial.id, request.fence, now, reported=True)
+        if held is None:
             lost = _park(tx, counters, study, number, "report", request, now)
         else:
             _store(tx, trial.id, request, now)
+            held = steering.acknowledge(tx, held, request.applied_version, request.applied_step)
+            desired = steering.of(held)
     if lost is not None:  # after the commit: the late result is kept
         raise lost
-    return messages.ReportAnswer(desired=messages.Desired())
+    return messages.ReportAnswer(desired=desired)
 
 
 def _store(tx: Transaction, trial_id: int, request: messages.ReportRequest, now: int) -> None:
@@ -148,8 +153,7 @@ def _tell(
     if row is None:
         return _park(tx, counters, study, number, "tell", request, now)
     if row.state in TERMINAL:
-        row = trials.update(tx, trial.id, left_seq=study_rows.next_seq(tx, study.id), finished_at=now)
-        counters.finished_trials.labels(row.state).inc()
+        row = ending.finish(tx, counters, study, row, now)
     studies.complete_if_done(tx, study, now)
     return answers.trial(study.name, row)
 
@@ -186,16 +190,14 @@ def _value(tx: Transaction, study: StudyRow, trial: TrialRow, request: messages.
     """
     if request.state in ("diverged", "failed"):
         return None
-    found = [] if (told := request.metrics.get(study.metric)) is None else [told]
+    scores = [request.metrics.get(study.metric)]
     if study.reduce == "best":
-        curve = (one.metrics.get(study.metric) for one in reports.of_run(tx, trial.id, request.fence))
-        found.extend(value for value in curve if value is not None)
-    if not found and request.state == "complete":
+        scores = [one.metrics.get(study.metric) for one in reports.of_run(tx, trial.id, request.fence)] + scores
+    value = ending.reduced(study, scores)
+    if value is None and request.state == "complete":
         detail = (
             f"a complete trial needs the study's metric {study.metric} as a finite number; "
             'if it is not finite, tell {"state": "diverged"}'
         )
         raise Invalid(f"The tell lacks its metric: {detail}.", (FieldProblem(f"/metrics/{study.metric}", detail),))
-    if not found:
-        return None
-    return min(found) if study.direction == "minimize" else max(found)
+    return value

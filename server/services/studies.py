@@ -65,9 +65,9 @@ def required(tx: Transaction, name: str, *, lock: bool = False) -> StudyRow:
     return row
 
 
-def required_trial(tx: Transaction, study: StudyRow, number: int) -> TrialRow:
-    """The trial. Raises NotFound."""
-    row = trials.find(tx, study.id, number)
+def required_trial(tx: Transaction, study: StudyRow, number: int, *, lock: bool = False) -> TrialRow:
+    """The trial, its row locked if asked, after the study's. Raises NotFound."""
+    row = trials.lock(tx, study.id, number) if lock else trials.find(tx, study.id, number)
     if row is None:
         raise NotFound(f"The study {study.name} has no trial {number}.")
     return row

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from server.services import answers, studies
+from server.services import answers, steering, studies
 from server.services.asking import new_trial
 from server.services.once import Once, keep, recall
 from server.services.paging import after_of, page_of
@@ -94,6 +94,8 @@ def requeue(database: Database, name: str, number: int) -> messages.Trial:
         events.insert(tx, study.id, "requeued", now, number, was=trial.state)
         if study.state == "completed":
             study_rows.update(tx, study.id, state="active")
+        if steering.of(trial).run != "run":
+            steering.desire(tx, trial, "person", run="run")
         again = {
             "state": "queued",
             "attempt": 0,

@@ -80,6 +80,10 @@ trials: Final = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("drawn", sa.JSON, nullable=False),
     sa.Column("left_seq", sa.BigInteger),
+    # What the run is wished to do, a messages.Desired; null until somebody wishes something (services/steering.py).
+    sa.Column("desired", sa.JSON(none_as_null=True)),
+    sa.Column("applied_version", sa.Integer),
+    sa.Column("applied_step", sa.BigInteger),
     sa.Column("parent_number", sa.Integer),
     sa.Column("parent_step", sa.BigInteger),
     sa.Column("invalid_reason", sa.Text),

@@ -42,6 +42,9 @@ class TrialRow:
     revision: int
     drawn: dict[str, Any]
     left_seq: int | None
+    desired: dict[str, Any] | None
+    applied_version: int | None
+    applied_step: int | None
     parent_number: int | None
     parent_step: int | None
     invalid_reason: str | None

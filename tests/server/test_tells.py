@@ -46,6 +46,9 @@ def test_a_told_trial_is_complete_with_all_that_was_told(server: RunningServer, 
         "created_at": "2026-01-01T12:00:00Z",
         "started_at": "2026-01-01T12:00:00Z",
         "finished_at": "2026-01-01T12:00:30Z",
+        "desired": None,
+        "applied_version": None,
+        "applied_step": None,
     }
     assert server.client.trial("bowl", 0) == told
 

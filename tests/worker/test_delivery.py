@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from sturgeon import errors
+from sturgeon import messages as m
 from tests.worker.scripted import ScriptedChild, ScriptedServer, epoch, lease
 from worker import trial
 from worker.pipe import Alone, End, SavedCheckpoint, Steer
@@ -224,6 +225,18 @@ def test_a_server_that_is_ill_is_waited_for(running: Running, monkeypatch: pytes
 
     running.until_ended()
     assert len(running.server.named("tell")) == 1
+
+
+def test_what_a_lease_desires_reaches_the_child_at_its_start() -> None:
+    running = Running()
+    desired = m.Desired(version=2, params={"l2": 0.1})
+    running.trial.lease = running.trial.lease.model_copy(update={"desired": desired})
+
+    running.trial.start()
+    running.child.kill()
+
+    assert running.child.heard == [Steer({"l2": 0.1}, version=2)]
+    running.client.close()
 
 
 def test_what_is_desired_reaches_the_child_once(running: Running) -> None:

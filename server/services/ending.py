@@ -1,0 +1,48 @@
+"""How trials end: what all ends have in common, whoever writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from server.services import steering
+from server.services.counters import Counters
+from server.store import reports, trials
+from server.store import studies as study_rows
+from server.store.engine import Transaction
+from server.store.studies import StudyRow
+from server.store.trials import TrialRow
+
+
+def finish(tx: Transaction, counters: Counters, study: StudyRow, row: TrialRow, now: int, **values: Any) -> TrialRow:
+    """Write the end of a trial: from here on samplers see it. The study's row is locked."""
+    row = trials.update(tx, row.id, **values, left_seq=study_rows.next_seq(tx, study.id), finished_at=now)
+    counters.finished_trials.labels(row.state).inc()
+    return row
+
+
+def of_stopped(tx: Transaction, study: StudyRow, row: TrialRow) -> dict[str, Any] | None:
+    """How a trial ends whose worker is gone: None unless it was wished to stop.
+
+    Its result is what it has reported last: pruned where pruning stopped it, else complete; without a value there is
+    nothing to complete, and it is cancelled.
+    """
+    desired = steering.of(row)
+    if desired.run != "stop":
+        return None
+    curve = reports.of_run(tx, row.id, row.fence)
+    metrics = curve[-1].metrics if curve else {}
+    value = reduced(study, [one.metrics.get(study.metric) for one in curve])
+    state = "pruned" if desired.why == "pruned" else "cancelled" if value is None else "complete"
+    told = {"metrics": metrics, "value": value, "step": curve[-1].step if curve else None}
+    return {"state": state, "lease_until": None} | told
+
+
+def reduced(study: StudyRow, scores: Sequence[float | None]) -> float | None:
+    """A trial's value, from the study's metric in its reports and its tell, in this order."""
+    if study.reduce == "last":
+        return scores[-1] if scores else None
+    found = [score for score in scores if score is not None]
+    if not found:
+        return None
+    return min(found) if study.direction == "minimize" else max(found)
