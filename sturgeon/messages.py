@@ -109,6 +109,25 @@ class StudyPatch(Request):
     state: Literal["active", "paused", "stopped", "cancelled"] | None = None
     title: Annotated[PlainText, Field(max_length=1000)] | None = None
     budget: Budget | None = None
+    space: Space | None = Field(
+        default=None,
+        description="A new revision: bounds widened or narrowed, values added or taken out, parameters added, left out "
+        "or fixed. Results that lie in the new space stay in use; the others count again when it is widened.",
+    )
+    added: Params = Field(
+        default_factory=dict,
+        description="Of each new parameter of `space`: the value that older trials count as having.",
+    )
+
+
+class SpaceRevision(Answer):
+    """A space that the study had, from its sequence number `seq` on (a trial's `drawn.basis` counts on it)."""
+
+    revision: int
+    space: Space
+    added: dict[str, Any]
+    seq: int
+    created_at: AwareDatetime
 
 
 class BestTrial(Answer):
@@ -207,6 +226,12 @@ class EnqueueRequest(Request):
     """`POST /studies/{study}/trials`: a trial with parameters that a person gives."""
 
     params: Params
+
+
+class InvalidateRequest(Request):
+    """`POST .../{n}:invalidate`: the trial counts for nothing from here on; it stays where it can be seen."""
+
+    reason: Annotated[PlainText, Field(min_length=1, max_length=1000)]
 
 
 class AskRequest(Request):

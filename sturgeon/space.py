@@ -312,6 +312,19 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
             raise Invalid(f"The parameters do not fit the space. {found[0].detail}.", tuple(found))
         return tuple(units.get(name, 0.5) for name in self.searched)
 
+    def place(self, values: Mapping[str, Any]) -> tuple[float, ...] | None:
+        """The point of what `values` say of the active parameters; None where they lack one or it lies outside.
+
+        For parameters that were not made for this space: what it does not know, or not under these conditions, is
+        ignored.
+        """
+        known = {n: values.get(n, p.value if isinstance(p, Fixed) else None) for n, p in self.root.items()}
+        active = self._active(known)
+        try:
+            return self.encode({name: value for name, value in values.items() if name in active})
+        except Invalid:
+            return None
+
     def complete(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """`params` with the active fixed values, in the order of the space."""
         values = {n: params.get(n, p.value if isinstance(p, Fixed) else None) for n, p in self.root.items()}

@@ -37,6 +37,14 @@ def list_events(
     return observing.list_events(database, study, page_size, page_token)
 
 
+@router.get("/studies/{study}/revisions")
+def list_revisions(
+    study: StudyPath, database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None
+) -> messages.Page[messages.SpaceRevision]:
+    """The spaces that the study had, the oldest first; the last one rules."""
+    return observing.list_revisions(database, study, page_size, page_token)
+
+
 @router.get("/studies/{study}/late-results")
 def list_late_results(
     study: StudyPath, database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None

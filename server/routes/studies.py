@@ -39,7 +39,7 @@ def read_study(study: StudyPath, database: InDatabase) -> messages.Study:
 
 @router.patch("/studies/{study}")
 def change_study(study: StudyPath, patch: messages.StudyPatch, database: InDatabase) -> messages.Study:
-    """Pause, resume (`active`), stop or cancel it; change its budget or title."""
+    """Pause, resume (`active`), stop or cancel it; change its budget, title, or space (a new revision)."""
     return studies.change(database, study, patch)
 
 

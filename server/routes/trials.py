@@ -154,6 +154,14 @@ def requeue_trial(study: StudyPath, number: NumberPath, database: InDatabase) ->
     return trials.requeue(database, study, number)
 
 
+@router.post("/trials/{number}:invalidate")
+def invalidate_trial(
+    study: StudyPath, number: NumberPath, request: messages.InvalidateRequest, database: InDatabase
+) -> messages.Trial:
+    """Say that a trial's result is not to be trusted: it counts for nothing from here on, and stays to be seen."""
+    return trials.invalidate(database, study, number, request.reason)
+
+
 @router.post("/trials/{number}:cancel")
 def cancel_trial(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Trial:
     """Cancel a queued or running trial at once."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from server.services import steering
 from server.store.reports import LateRow, ReportRow
+from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
@@ -38,6 +39,16 @@ def study(row: StudyRow, counts: dict[str, int], best: list[TrialRow]) -> messag
         revision=row.revision,
         counts={state: counts[state] for state in TRIAL_STATES if state in counts},
         best=best_trial(best[0]) if best else None,
+        created_at=moment(row.created_at),
+    )
+
+
+def space_revision(row: RevisionRow) -> messages.SpaceRevision:
+    return messages.SpaceRevision(
+        revision=row.revision,
+        space=Space.model_validate(row.space),
+        added=row.added,
+        seq=row.seq,
         created_at=moment(row.created_at),
     )
 

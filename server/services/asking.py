@@ -18,8 +18,6 @@ import structlog
 from server.search.samplers import (
     NOTHING,
     SAMPLERS,
-    Finished,
-    History,
     Running,
     Sample,
     Sampler,
@@ -28,6 +26,7 @@ from server.search.samplers import (
 )
 from server.services import answers, studies
 from server.services.counters import Counters
+from server.services.history import Seen, history_at
 from server.services.once import Once, keep, recall
 from server.services.stacking import Hand, Placed, new_stacks, take_queued
 from server.store import studies as study_rows
@@ -84,11 +83,7 @@ class Plan:
     study: StudyRow
     sampler: Sampler
     count: int
-    history: History
-
-    @property
-    def space(self) -> Space:
-        return Space.model_validate(self.study.space)
+    seen: Seen
 
 
 def ask(asking: Asking, name: str, request: messages.AskRequest, once: Once) -> messages.Leases:
@@ -156,26 +151,17 @@ def _read(asking: Asking, name: str, count: int) -> Plan | messages.Leases:
         if (reason := _why_nothing(study)) is not None:
             return messages.Leases(leases=[], reason=reason)
         count = min(count, study.max_trials - study.next_number)
-        return Plan(study, asking.samplers[study.sampler], count, history_at(tx, study))
-
-
-def history_at(tx: Transaction, study: StudyRow) -> History:
-    """What a sampler may see at the study's seq, scores turned so that less is better."""
-    finished, running = trials.history(tx, study.id, study.seq, study.next_number)
-    sign = 1.0 if study.direction == "minimize" else -1.0
-    return History(
-        tuple(Finished(t.number, tuple(t.point), None if t.value is None else sign * t.value) for t in finished),
-        tuple(Running(t.number, tuple(t.point)) for t in running),
-    )
+        return Plan(study, asking.samplers[study.sampler], count, history_at(tx, study, study.seq, study.next_number))
 
 
 def _samples(plan: Plan) -> list[Sample]:
     """A sample a number, each seeing those before it as running."""
     found: list[Sample] = []
-    running = plan.history.running
+    space, history = plan.seen
+    running = history.running
     for number in range(plan.study.next_number, plan.study.next_number + plan.count):
-        sample = plan.sampler.draw(plan.space, plan.study.seed, number, plan.history._replace(running=running))
-        if len(sample.point) != len(plan.space.searched) or not all(0.0 <= u <= 1.0 for u in sample.point):
+        sample = plan.sampler.draw(space, plan.study.seed, number, history._replace(running=running))
+        if len(sample.point) != len(space.searched) or not all(0.0 <= u <= 1.0 for u in sample.point):
             raise ValueError(f"the sampler {plan.sampler.name} left the unit cube: {sample.point}")
         found.append(sample)
         running = (*running, Running(number, sample.point))
@@ -275,6 +261,7 @@ def new_trial(
         "basis_seq": study.seq,
         "revision": study.revision,
         "drawn": {},
+        "group_number": None,
         "created_at": now,
         "started_at": None,
     }

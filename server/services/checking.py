@@ -14,7 +14,7 @@ def require_valid(request: StudyRequest) -> None:
     """Raises Invalid with all problems of the space and the task."""
     found = space_problems(request.space)
     if not found and request.task is not None:
-        found = _metric_problems(request.metric) + _task_problems(request.task, request.space)
+        found = _metric_problems(request.metric) + task_problems_of(request.task, request.space)
     require_none(found, "The study is not valid")
 
 
@@ -49,7 +49,8 @@ def _metric_problems(metric: str) -> list[FieldProblem]:
     return [FieldProblem("/metric", detail)]
 
 
-def _task_problems(task: TrainStudyTask, space: Space) -> list[FieldProblem]:
+def task_problems_of(task: TrainStudyTask, space: Space) -> list[FieldProblem]:
+    """What the task's fields and the space's parameters say that the trainer would refuse."""
     given = {"dataset": task.dataset, "epochs": task.epochs}
     found = []
     for name in task.fixed:

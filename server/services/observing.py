@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.services import answers, studies
 from server.services.paging import after_of, page_of
-from server.store import events, leases, reports, schema, trials, workers
+from server.store import events, leases, reports, schema, space_revisions, trials, workers
 from server.store import studies as study_rows
 from server.store.engine import Database
 from server.store.workers import WorkerRow
@@ -49,6 +49,16 @@ def list_events(database: Database, name: str, size: int, token: str | None) -> 
         messages.Event(id=r.id, number=r.number, kind=r.kind, detail=r.detail, at=answers.moment(r.at)) for r in rows
     ]
     return page_of(items, size, [row.id for row in rows])
+
+
+def list_revisions(
+    database: Database, name: str, size: int, token: str | None
+) -> messages.Page[messages.SpaceRevision]:
+    """All spaces that the study had, the oldest first."""
+    after = min(after_of(token), messages.LARGEST_FENCE)
+    with database.reading() as tx:
+        rows = space_revisions.page(tx, studies.required(tx, name).id, after, size + 1)
+    return page_of([answers.space_revision(row) for row in rows], size, [row.revision for row in rows])
 
 
 def list_late_results(

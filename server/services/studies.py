@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from server.services import answers, checking
+from server.services import answers, checking, revising
 from server.services.once import Once, keep, recall
 from server.services.paging import after_of, page_of
-from server.store import checkpoints, events, studies, trials
+from server.store import checkpoints, events, space_revisions, studies, trials
 from server.store.blobs import BlobFolder
 from server.store.engine import Database, Transaction
+from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
@@ -29,6 +30,7 @@ def create(database: Database, request: messages.StudyRequest, once: Once) -> me
         row = studies.insert(tx, _values(request, seed, now))
         if row is None:
             raise StudyExists(f"A study named {request.name} exists already; choose another name.")
+        space_revisions.insert(tx, RevisionRow(row.id, row.revision, row.space, {}, row.seq, now))
         answer = _answer(tx, row)
         keep(tx, once, answer, now)
         return answer
@@ -44,12 +46,13 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> dict[str, An
         "metric": request.metric,
         "direction": request.direction,
         "reduce": request.reduce,
-        "space": request.space.model_dump(mode="json", exclude_none=True),
+        "space": revising.stored(request.space),
         "revision": 0,
         "sampler": request.search.sampler,
         "seed": seed,
         "pruning": request.pruning.model_dump(mode="json"),
         "max_trials": request.budget.max_trials,
+        "replicates": 1,
         "task": None if task is None else task.model_dump(mode="json"),
         "seq": 0,
         "next_number": 0,
@@ -100,7 +103,8 @@ def best(database: Database, name: str, k: int) -> messages.Best:
 
 
 def change(database: Database, name: str, patch: messages.StudyPatch) -> messages.Study:
-    """Raises NotFound, WrongState, Invalid (a budget below what was given out)."""
+    """Raises NotFound, WrongState, Invalid (a budget below what was given out, a space that cannot follow)."""
+    revising.require_together(patch)
     with database.writing() as tx:
         study = required(tx, name, lock=True)
         now = tx.now()
@@ -108,6 +112,8 @@ def change(database: Database, name: str, patch: messages.StudyPatch) -> message
             study = studies.update(tx, study.id, title=patch.title)
         if patch.budget is not None:
             study = _set_budget(tx, study, patch.budget, now)
+        if patch.space is not None:
+            study = revising.revise(tx, study, patch.space, patch.added, now)
         if patch.state is not None and patch.state != study.state:
             study = _set_state(tx, study, patch.state, now)
         return _answer(tx, complete_if_done(tx, study, now))

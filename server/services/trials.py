@@ -86,6 +86,8 @@ def requeue(database: Database, name: str, number: int) -> messages.Trial:
         now = tx.now()
         if trial.state not in REQUEUEABLE:
             raise WrongState(f"Trial {number} is {trial.state}; only {' and '.join(REQUEUEABLE)} trials run again.")
+        if trial.invalid_reason is not None:
+            raise WrongState(f"Trial {number} is invalid, its result would count for nothing; enqueue its parameters.")
         if study.state == "cancelled":
             raise WrongState(f"The study {name} is cancelled; its trials do not run again.")
         seq = study_rows.next_seq(tx, study.id)
@@ -132,6 +134,27 @@ def cancel(database: Database, name: str, number: int) -> messages.Trial:
         events.insert(tx, study.id, "cancelled", now, number, was=trial.state)
         studies.complete_if_done(tx, study, now)
         return answers.trial(name, row)
+
+
+def invalidate(database: Database, name: str, number: int, reason: str) -> messages.Trial:
+    """Mark a trial, whatever its state: no sampler, rule or list of the best sees it from here on.
+
+    A running one goes on, and its result counts for nothing either. The same reason again changes nothing.
+    Raises NotFound, WrongState (it waits still, or was marked with another reason).
+    """
+    with database.writing() as tx:
+        study = studies.required(tx, name, lock=True)
+        trial = studies.required_trial(tx, study, number)
+        now = tx.now()
+        if trial.invalid_reason == reason:
+            return answers.trial(name, trial)
+        if trial.invalid_reason is not None:
+            raise WrongState(f"Trial {number} is invalid already: {trial.invalid_reason}")
+        if trial.state not in (*TERMINAL, "running"):
+            raise WrongState(f"Trial {number} is {trial.state} and has no result yet; cancel it instead.")
+        seq = study_rows.next_seq(tx, study.id)
+        events.insert(tx, study.id, "invalidated", now, number, reason=reason)
+        return answers.trial(name, trials.update(tx, trial.id, invalid_reason=reason, invalid_at=now, invalid_seq=seq))
 
 
 def metrics(

@@ -28,12 +28,17 @@ def migrate(database_url: str) -> str:
             if not tx.is_sqlite:
                 tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             _refuse_newer(database, current(tx))
-            config = _config()
-            config.attributes["connection"] = tx.connection
-            command.upgrade(config, "head")
+            upgrade(tx, "head")
         return newest()
     finally:
         database.dispose()
+
+
+def upgrade(tx: Transaction, revision: str) -> None:
+    """Bring the tables to `revision`."""
+    config = _config()
+    config.attributes["connection"] = tx.connection
+    command.upgrade(config, revision)
 
 
 def newest() -> str:

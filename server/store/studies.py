@@ -30,6 +30,7 @@ class StudyRow:
     seed: int
     pruning: dict[str, Any]
     max_trials: int
+    replicates: int
     task: dict[str, Any] | None
     seq: int
     next_number: int

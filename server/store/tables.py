@@ -44,10 +44,23 @@ studies: Final = sa.Table(
     sa.Column("seed", sa.BigInteger, nullable=False),
     sa.Column("pruning", sa.JSON, nullable=False),
     sa.Column("max_trials", sa.Integer, nullable=False),
+    sa.Column("replicates", sa.Integer, nullable=False, server_default="1"),  # trials of each drawn point
     sa.Column("task", sa.JSON(none_as_null=True)),
     # The study's sequence: raised, and so locked, first in each transaction that changes what a sampler may see.
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("next_number", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+# Every space that a study had. `added` is what older trials count as having of the parameters new in this one.
+space_revisions: Final = sa.Table(
+    "space_revisions",
+    metadata,
+    sa.Column("study_id", _Key, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True),
+    sa.Column("space", sa.JSON, nullable=False),
+    sa.Column("added", sa.JSON, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
 )
 
@@ -79,6 +92,7 @@ trials: Final = sa.Table(
     sa.Column("basis_seq", sa.BigInteger, nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("drawn", sa.JSON, nullable=False),
+    sa.Column("group_number", sa.Integer),  # of the first trial with the same parameters; null: without replicates
     sa.Column("left_seq", sa.BigInteger),
     # What the run is wished to do, a messages.Desired; null until somebody wishes something (services/steering.py).
     sa.Column("desired", sa.JSON(none_as_null=True)),

@@ -41,6 +41,7 @@ class TrialRow:
     basis_seq: int
     revision: int
     drawn: dict[str, Any]
+    group_number: int | None
     left_seq: int | None
     desired: dict[str, Any] | None
     applied_version: int | None
@@ -138,7 +139,7 @@ def any_unfinished(tx: Transaction, study_id: int) -> bool:
 def history(tx: Transaction, study_id: int, basis: int, below: int) -> tuple[list[TrialRow], list[TrialRow]]:
     """What a sampler may see at `basis`: (finished in the order in which they finished, running numbers < below).
 
-    Failed and cancelled trials are in neither; a requeued one was absent between its leaving and its return.
+    Failed, cancelled and invalid trials are in neither; a requeued one was absent between its leaving and its return.
     """
     away = sa.exists().where(
         absences.c.trial_id == trials.c.id, absences.c.left_seq <= basis, absences.c.back_seq > basis
@@ -149,7 +150,7 @@ def history(tx: Transaction, study_id: int, basis: int, below: int) -> tuple[lis
     of_study = sa.select(trials).where(trials.c.study_id == study_id)
     finished = tx.execute(of_study.where(left, told, valid).order_by(trials.c.left_seq))
     running = tx.execute(
-        of_study.where(sa.not_(left), sa.not_(away), trials.c.number < below).order_by(trials.c.number)
+        of_study.where(sa.not_(left), sa.not_(away), valid, trials.c.number < below).order_by(trials.c.number)
     )
     return [TrialRow(**r._mapping) for r in finished], [TrialRow(**r._mapping) for r in running]
 

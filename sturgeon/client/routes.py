@@ -106,6 +106,13 @@ class Client:
     def events(self, study: str, page_size: int | None = None, page_token: str | None = None) -> m.Page[m.Event]:
         return self._wire.ask(m.Page[m.Event], "GET", f"{_study(study)}/events", query=_page(page_size, page_token))
 
+    def revisions(
+        self, study: str, page_size: int | None = None, page_token: str | None = None
+    ) -> m.Page[m.SpaceRevision]:
+        """The spaces that the study had, the oldest first."""
+        query = _page(page_size, page_token)
+        return self._wire.ask(m.Page[m.SpaceRevision], "GET", f"{_study(study)}/revisions", query=query)
+
     def late_results(
         self, study: str, page_size: int | None = None, page_token: str | None = None
     ) -> m.Page[m.LateResult]:
@@ -220,6 +227,10 @@ class Client:
     def requeue(self, study: str, number: int) -> m.Trial:
         """Run a failed or cancelled trial again."""
         return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:requeue")
+
+    def invalidate(self, study: str, number: int, reason: str) -> m.Trial:
+        """The trial's result counts for nothing from here on; it stays to be seen."""
+        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:invalidate", {"reason": reason})
 
     def cancel(self, study: str, number: int) -> m.Trial:
         return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:cancel")

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 
 from server.serving import serve
 from server.settings import Settings
-from server.store import schema
+from server.store import schema, space_revisions, studies
 from server.store.engine import Database
 from server.store.tables import metadata
 from sturgeon.errors import SturgeonError
@@ -87,3 +87,27 @@ def test_a_database_that_is_away_is_told_in_a_sentence() -> None:
         serve(Settings(database_url=nowhere))
 
     assert "hunter2" not in refused.value.message
+
+
+def test_studies_of_the_first_schema_survive_the_upgrade(database_url: str) -> None:
+    database = Database(database_url, connections=1)
+    columns = {
+        "name": "old", "title": "", "state": "active", "mode": "caviar", "metric": "loss", "direction": "minimize",
+        "reduce": "last", "space": '{"x": {"type": "float", "low": 0, "high": 1}}', "revision": 0, "sampler": "random",
+        "seed": 1, "pruning": "{}", "max_trials": 3, "seq": 2, "next_number": 1, "created_at": 77,
+    }  # fmt: skip
+    names = ", ".join(columns)
+    values = ", ".join(f"'{value}'" if isinstance(value, str) else str(value) for value in columns.values())
+    with database.writing() as tx:
+        schema.upgrade(tx, "20261122_0001")
+        tx.execute(sa.text(f"INSERT INTO studies ({names}) VALUES ({values})".replace(":", r"\:")))
+    schema.migrate(database_url)
+
+    with database.reading() as tx:
+        study = studies.find(tx, "old")
+        assert study is not None
+        [revision] = space_revisions.until(tx, study.id, study.seq)
+    database.dispose()
+    assert (study.replicates, study.seq) == (1, 2)
+    assert (revision.revision, revision.space, revision.added, revision.seq) == (0, study.space, {}, 0)
+    assert revision.created_at == 77

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import threading
 from collections import Counter
@@ -15,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.search.samplers import History, Sample, Sampler, uniform_point
-from server.services.asking import history_at
+from server.services.history import history_at
 from server.store import studies, trials
 from server.store.tables import absences
 from sturgeon.space import Space
@@ -88,10 +87,9 @@ def test_every_draw_is_drawn_again_from_the_record(two_servers: list[RunningServ
     with two_servers[0].app.state.database.reading() as tx:
         study = studies.find(tx, "raced")
         assert study is not None
-        space = Space.model_validate(study.space)
         drawn = trials.page(tx, study.id, trials.Listing(), 0, 1000)
         for trial in drawn:
-            seen = history_at(tx, dataclasses.replace(study, seq=trial.basis_seq, next_number=trial.number))
+            space, seen = history_at(tx, study, trial.basis_seq, trial.number)
             again = depends_on_all(space, study.seed, trial.number, seen).point
             fallback = trial.drawn.get("fallback")
             assert fallback in (None, "contention")

@@ -162,6 +162,7 @@ def test_no_study_no_answer_but_404(http: httpx.Client) -> None:
         ("DELETE", ""),
         ("GET", "/best"),
         ("GET", "/events"),
+        ("GET", "/revisions"),
         ("GET", "/late-results"),
         ("GET", "/trials"),
         ("GET", "/trials?format=csv"),

@@ -53,6 +53,13 @@ ROUTES: list[tuple[Call, str, Any, Any]] = [
     (lambda c: c.delete_study("s"), "DELETE /v1/studies/s", None, None),
     (lambda c: c.best("s", 5), "GET /v1/studies/s/best?k=5", None, {"items": []}),
     (lambda c: c.events("s"), "GET /v1/studies/s/events", None, PAGE),
+    (lambda c: c.revisions("s"), "GET /v1/studies/s/revisions", None, PAGE),
+    (
+        lambda c: c.invalidate("s", 3, "no"),
+        "POST /v1/studies/s/trials/3:invalidate",
+        {"reason": "no"},
+        TRIAL,
+    ),
     (lambda c: c.late_results("s"), "GET /v1/studies/s/late-results", None, PAGE),
     (
         lambda c: c.trials("s", state="failed", invalid=False, sort="-value"),

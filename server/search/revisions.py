@@ -1,0 +1,68 @@
+"""A space that is edited while its study runs: which edits are possible, and where older trials lie afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from server.search.samplers import Point
+from sturgeon.errors import FieldProblem
+from sturgeon.space import Choice, Fixed, Float, Int, Space
+
+
+class Revision(NamedTuple):
+    """The space from revision `number` on. `added`: what older trials count as having of its new parameters."""
+
+    number: int
+    space: Space
+    added: Mapping[str, Any]
+
+
+def point_under(revisions: Sequence[Revision], of: int, params: Mapping[str, Any]) -> Point | None:
+    """Where a trial that was made under revision `of` lies in the space of the newest of `revisions`.
+
+    Its parameters are encoded again: one that it lacks has the value which the first later revision with that
+    parameter says, one that the newest space lacks is ignored. None when it lies outside of that space: beyond
+    narrowed bounds, or at a value that was taken out.
+    """
+    values = dict(params)
+    for revision in revisions:
+        if revision.number > of:
+            values = {**revision.added, **values}
+    return revisions[-1].space.place(values)
+
+
+def edit_problems(old: Space, new: Space, added: Mapping[str, Any]) -> list[FieldProblem]:
+    """Why `old` cannot become `new`, with what to write instead. `new` is valid in itself."""
+    found = []
+    for name in new:
+        pointer = f"/space/{name}"
+        if name in old:
+            if sentence := _change_problem(old[name], new[name]):
+                found.append(FieldProblem(pointer, f"{name}: {sentence}"))
+        elif name not in added:
+            detail = f'{name}: it is new; say what the older trials count as having: "added": {{"{name}": VALUE}}'
+            found.append(FieldProblem(pointer, detail))
+    return found + [problem for name in added if (problem := _added_problem(old, new, name, added[name]))]
+
+
+def _change_problem(old: Float | Int | Choice | Fixed, new: Float | Int | Choice | Fixed) -> str | None:
+    instead = "leave this parameter as it is and add another one, or create a new study"
+    if "fixed" not in (old.type, new.type) and old.type != new.type:
+        return f"its type cannot change from {old.type} to {new.type}: {instead}"
+    before, after = getattr(old, "scale", None), getattr(new, "scale", None)
+    if None not in (before, after) and before != after:
+        return f"its scale cannot change from {before} to {after}: {instead}"
+    return None
+
+
+def _added_problem(old: Space, new: Space, name: str, value: Any) -> FieldProblem | None:
+    if name not in new or name in old:
+        why = "it is not in the space" if name not in new else "it was in the space before"
+        return FieldProblem(f"/added/{name}", f"{name}: {why}, and `added` is for new parameters alone; leave it out")
+    try:
+        new[name].encode(value)
+    except ValueError as error:
+        detail = f"{name}: the older trials would lie outside of the new space, and none be of use: {error}"
+        return FieldProblem(f"/added/{name}", detail)
+    return None

@@ -1,0 +1,212 @@
+"""A space that is edited while its study runs: old results stay in use, impossible edits are refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from server.services.history import Seen, history_at
+from server.store import studies
+from sturgeon.errors import Invalid, WrongState
+from sturgeon.messages import Study
+from tests.server.studies import BOWL, DIGITS
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
+
+SPACE: dict[str, Any] = BOWL["space"]
+X, N = SPACE["x"], SPACE["n"]
+
+
+def told(server: RunningServer, *given: dict[str, Any]) -> None:
+    """Trials with these parameters, complete with losses 0, 1, .."""
+    for loss, params in enumerate(given):
+        server.client.enqueue("bowl", params)
+        [lease] = server.client.ask("bowl").leases
+        server.client.tell("bowl", lease.number, lease.fence, {"loss": loss})
+
+
+def seen(server: RunningServer, basis: int | None = None) -> Seen:
+    """What a sampler may see now, or saw at `basis`."""
+    with server.app.state.database.reading() as tx:
+        study = studies.find(tx, "bowl")
+        assert study is not None
+        return history_at(tx, study, study.seq if basis is None else basis, study.next_number)
+
+
+def edit(server: RunningServer, space: dict[str, Any], **added: Any) -> Study:
+    return server.client.patch_study("bowl", {"space": space, "added": added})
+
+
+def points(found: Seen) -> dict[int, tuple[float, ...]]:
+    return {trial.number: trial.point for trial in found.history.finished}
+
+
+@pytest.mark.usefixtures("bowl")
+def test_results_count_in_a_widened_space_at_their_new_place(server: RunningServer) -> None:
+    told(server, {"x": 0.5, "n": 2}, {"x": -1, "n": 4})
+    before = points(seen(server))
+
+    study = edit(server, {"x": X | {"low": -3}, "n": N})
+
+    assert (study.revision, study.space["x"].low) == (1, -3)  # type: ignore[union-attr]
+    assert points(seen(server)) == {0: (0.875, before[0][1]), 1: (0.5, before[1][1])}
+    assert server.client.trial("bowl", 0).params == {"x": 0.5, "n": 2}
+
+
+@pytest.mark.usefixtures("bowl")
+def test_a_result_beyond_narrowed_bounds_is_not_seen_until_they_are_widened_again(server: RunningServer) -> None:
+    told(server, {"x": 0.5, "n": 2}, {"x": -0.5, "n": 3})
+
+    edit(server, {"x": X | {"low": 0}, "n": N})
+    assert list(points(seen(server))) == [0]
+    assert [item.number for item in server.client.best("bowl", 9).items] == [0, 1]
+
+    edit(server, SPACE)
+    assert list(points(seen(server))) == [0, 1]
+
+
+@pytest.mark.usefixtures("bowl")
+def test_older_trials_count_as_having_the_given_value_of_an_added_parameter(server: RunningServer) -> None:
+    told(server, {"x": 0.5, "n": 2})
+    keep = {"type": "float", "low": 0, "high": 1}
+
+    edit(server, SPACE | {"keep_prob": keep}, keep_prob=0.75)
+    told(server, {"x": 0, "n": 2, "keep_prob": 0.25})
+
+    assert [point[2] for point in points(seen(server)).values()] == [0.75, 0.25]
+    assert server.client.trial("bowl", 0).params == {"x": 0.5, "n": 2}
+
+
+@pytest.mark.usefixtures("bowl")
+def test_a_parameter_that_is_left_out_is_ignored_in_older_trials_and_known_again_when_it_returns(
+    server: RunningServer,
+) -> None:
+    told(server, {"x": 0.5, "n": 2})
+    with_both = points(seen(server))
+
+    edit(server, {"x": X})
+    told(server, {"x": 0.25})
+    assert points(seen(server)) == {0: (0.75,), 1: (0.625,)}
+
+    edit(server, SPACE, n=4)
+    assert points(seen(server)) == {0: with_both[0], 1: (0.625, 0.875)}
+
+
+@pytest.mark.usefixtures("bowl")
+def test_a_parameter_that_is_fixed_keeps_the_results_that_have_its_value(server: RunningServer) -> None:
+    told(server, {"x": 0.5, "n": 2}, {"x": 0.5, "n": 3})
+
+    edit(server, {"x": X, "n": {"type": "fixed", "value": 3}})
+
+    assert points(seen(server)) == {1: (0.75,)}
+    assert server.client.ask("bowl").leases[0].params["n"] == 3
+
+
+@pytest.mark.usefixtures("bowl")
+def test_a_running_trial_is_seen_at_its_new_place(server: RunningServer) -> None:
+    server.client.enqueue("bowl", {"x": 1, "n": 2})
+    server.client.ask("bowl")
+
+    edit(server, {"x": X | {"high": 3}, "n": N})
+
+    [running] = seen(server).history.running
+    assert (running.number, running.point[0]) == (0, 0.5)
+
+
+@pytest.mark.usefixtures("bowl")
+def test_the_space_that_ruled_at_a_past_draw_is_found_again(server: RunningServer) -> None:
+    told(server, {"x": 0.5, "n": 2})
+    then = seen(server)
+    edit(server, {"x": X | {"high": 5}, "n": N})
+    told(server, {"x": 3, "n": 2})
+    server.client.invalidate("bowl", 0, "a wrong label")
+
+    assert seen(server, basis=1) == then
+    assert seen(server).space["x"].high == 5  # type: ignore[union-attr]
+    assert server.client.trial("bowl", 1).drawn.revision == 1
+
+
+@pytest.mark.usefixtures("bowl")
+def test_the_revisions_are_listed_with_what_was_added_and_from_when_on(server: RunningServer) -> None:
+    told(server, {"x": 0.5, "n": 2})
+    wider = {"x": X | {"high": 5}, "n": N, "m": {"type": "choice", "values": ["a", "b"]}}
+
+    edit(server, wider, m="b")
+
+    first, second = server.client.revisions("bowl").items
+    assert [(r.revision, r.added, r.seq) for r in (first, second)] == [(0, {}, 0), (1, {"m": "b"}, 2)]
+    assert list(second.space) == ["x", "n", "m"]
+    page = server.client.revisions("bowl", page_size=1)
+    assert server.client.revisions("bowl", page_token=page.next_page_token).items == [second]
+    [event] = [event for event in server.client.events("bowl").items if event.kind == "space"]
+    assert event.detail == {"revision": 1, "changed": ["x", "m"], "left_out": [], "added": {"m": "b"}}
+
+
+@pytest.mark.usefixtures("bowl")
+def test_the_same_edit_again_is_no_further_revision(server: RunningServer) -> None:
+    wider = SPACE | {"m": {"type": "choice", "values": ["a", "b"]}}
+
+    assert edit(server, wider, m="b") == edit(server, wider, m="b")
+    assert edit(server, wider).revision == 1
+
+
+IMPOSSIBLE = {
+    "/space/x": [
+        ({"x": X | {"type": "int"}, "n": N}, {}, "x: its type cannot change from float to int: leave this parameter"),
+        (
+            {"x": X | {"low": 0.1, "scale": "log"}, "n": N},
+            {},
+            "x: its scale cannot change from linear to log: leave this parameter",
+        ),
+        ({"x": X | {"low": 2}, "n": N}, {}, "x: low must be less than high"),
+    ],
+    "/space/m": [
+        (SPACE | {"m": N}, {}, 'm: it is new; say what the older trials count as having: "added": {"m": VALUE}'),
+    ],
+    "/space/n/when/x": [
+        ({"n": N | {"when": {"x": [1]}}}, {}, "n: when names 'x', which is no parameter of this space"),
+    ],
+    "/added/m": [
+        (SPACE | {"m": N}, {"m": 9}, "m: the older trials would lie outside of the new space, and none be of use"),
+    ],
+    "/added/x": [(SPACE | {"m": N}, {"m": 1, "x": 1}, "x: it was in the space before, and `added` is for new")],
+    "/added/z": [(SPACE, {"z": 1}, "z: it is not in the space, and `added` is for new parameters alone")],
+    "": [({"x": {"type": "fixed", "value": 1}}, {}, "a space needs at least one float, int or choice parameter")],
+}
+
+
+@pytest.mark.usefixtures("bowl")
+def test_an_impossible_edit_is_refused_with_its_reason_and_changes_nothing(server: RunningServer) -> None:
+    before = server.client.study("bowl")
+    for pointer, edits in IMPOSSIBLE.items():
+        for space, added, sentence in edits:
+            with pytest.raises(Invalid) as refused:
+                edit(server, space, **added)
+            [problem] = refused.value.errors
+            assert (problem.pointer, sentence in problem.detail) == (pointer or "/space", True), problem
+    assert server.client.study("bowl") == before
+    assert len(server.client.revisions("bowl").items) == 1
+
+
+def test_what_the_task_does_not_know_cannot_be_added(server: RunningServer) -> None:
+    server.client.create_study(DIGITS)
+    space = DIGITS["space"] | {"momentun": {"type": "float", "low": 0.5, "high": 0.9}}
+
+    with pytest.raises(Invalid, match="momentun"):
+        server.client.patch_study("digits", {"space": space, "added": {"momentun": 0.5}})
+
+
+@pytest.mark.usefixtures("bowl")
+def test_added_stands_beside_a_space_only(server: RunningServer) -> None:
+    with pytest.raises(Invalid, match="write the new `space` beside it"):
+        server.client.patch_study("bowl", {"added": {"x": 1}})
+
+
+@pytest.mark.usefixtures("bowl")
+def test_a_cancelled_studys_space_does_not_change(server: RunningServer) -> None:
+    server.client.patch_study("bowl", {"state": "cancelled"})
+
+    with pytest.raises(WrongState, match="its space does not change any more"):
+        edit(server, {"x": X | {"high": 5}, "n": N})
