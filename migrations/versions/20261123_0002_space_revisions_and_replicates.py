@@ -1,13 +1,13 @@
 """space revisions and replicates
 
-Revision: 20261123_0001, after 20261122_0001. Date: 2026-11-23 02:50:00.
+Revision: 20261123_0002, after 20261123_0001. Date: 2026-11-23 02:50:00.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261123_0001"
-down_revision = "20261122_0001"
+revision = "20261123_0002"
+down_revision = "20261123_0001"
 branch_labels = None
 depends_on = None
 
