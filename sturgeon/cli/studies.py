@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from sturgeon.cli.completion import study_names
-from sturgeon.cli.inputs import WrongInput, file_or_dash
+from sturgeon.cli.inputs import file_or_dash
 from sturgeon.cli.output import cell, metric, print_json, print_table
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
@@ -29,28 +27,16 @@ def create(
     session: Session,
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", callback=file_or_dash, help="JSON; - reads it from standard input."),
+        typer.Argument(metavar="FILE", callback=file_or_dash, help="YAML or JSON; - reads it from standard input."),
     ],
 ) -> None:
-    """Create a study from a JSON file."""
-    wanted = _read_study(file)
+    """Create a study from a YAML or JSON file."""
+    from sturgeon.cli.files import read_mapping
+
+    wanted = read_mapping(file)
     with session.client() as client:
         study = client.create_study(wanted)
-    _print_study(session, study)
-
-
-def _read_study(file: Path) -> dict[str, Any]:
-    source = "standard input" if str(file) == "-" else str(file)
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        wanted = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise WrongInput(f"{source} is not JSON: {error}.") from None
-    except UnicodeDecodeError:
-        raise WrongInput(f"{source} is not text in UTF-8.") from None
-    if not isinstance(wanted, dict):
-        raise WrongInput(f"{source} holds no study: write a JSON object.")
-    return wanted
+    print_study(session, study)
 
 
 @commands.command("list")
@@ -85,10 +71,11 @@ def _row(study: Study) -> tuple[Any, ...]:
 def show(session: Session, study: StudyArgument) -> None:
     """Show a study: its state, counts, search space and best trial."""
     with session.client() as client:
-        _print_study(session, client.study(study))
+        print_study(session, client.study(study))
 
 
-def _print_study(session: Session, study: Study) -> None:
+def print_study(session: Session, study: Study) -> None:
+    """All facts of a study."""
     if session.json:
         return print_json(study)
     print_table(("", ""), [(name, cell(value)) for name, value in _facts(study).items()])

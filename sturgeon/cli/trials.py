@@ -1,4 +1,4 @@
-"""`sturgeon study best | trials | requeue`."""
+"""`sturgeon study best | trials | requeue | invalidate`."""
 
 from __future__ import annotations
 
@@ -116,17 +116,33 @@ def _first_line(text: str | None) -> str | None:
     return cell(lines[-1][:200]) if lines else None
 
 
+NumberArgument = Annotated[int, typer.Argument(metavar="N", min=0, help="The trial's number.")]
+
+
 @commands.command()
 @connected
-def requeue(
-    session: Session,
-    study: StudyArgument,
-    number: Annotated[int, typer.Argument(metavar="N", min=0, help="The trial's number.")],
-) -> None:
+def requeue(session: Session, study: StudyArgument, number: NumberArgument) -> None:
     """Run a failed or cancelled trial again."""
     with session.client() as client:
         trial = client.requeue(study, number)
     if session.json:
         return print_json(trial)
     typer.echo(f"Trial {trial.number} of {trial.study} is {trial.state}.")
+    return None
+
+
+@commands.command()
+@connected
+def invalidate(
+    session: Session,
+    study: StudyArgument,
+    number: NumberArgument,
+    reason: Annotated[str, typer.Option(help="Why its result is not to be trusted; it is kept with the trial.")],
+) -> None:
+    """Let a trial's result count for nothing from here on; the trial stays to be seen."""
+    with session.client() as client:
+        trial = client.invalidate(study, number, reason)
+    if session.json:
+        return print_json(trial)
+    typer.echo(f"Trial {trial.number} of {trial.study} is invalid: it counts for nothing.")
     return None

@@ -29,6 +29,9 @@ COMMANDS = [
     "study stop",
     "study cancel",
     "study requeue",
+    "study invalidate",
+    "study space",
+    "study revisions",
     "study delete",
     "study export",
 ]

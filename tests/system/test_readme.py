@@ -68,7 +68,7 @@ def test_a_study_of_digits_is_created_watched_and_its_best_model_predicts(
     server = server_process()
     worker_process(server.url, "--slots", "2")
 
-    script = block_with("study create examples/digits.json").replace(".venv/bin/sturgeon", str(STURGEON))
+    script = block_with("study create examples/digits.yaml").replace(".venv/bin/sturgeon", str(STURGEON))
     printed = run(f"export STURGEON_SERVER={server.url}\n{script}", tmp_path)
 
     with Client(server.url) as client:

@@ -1,0 +1,142 @@
+"""Reading the files that people write: a study or a space, as JSON or YAML.
+
+YAML is read by the rules of YAML 1.2, so that it means what the same text means as JSON: 1e-4 is a number, `no` and
+2026-11-23 are text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import yaml
+
+from sturgeon.cli.inputs import WrongInput
+
+_TAG: Final = "tag:yaml.org,2002:"
+
+
+def read_mapping(file: Path) -> dict[str, Any]:
+    """The mapping in a file, JSON or YAML by its suffix, else (`-` is standard input) by its first character.
+
+    Raises:
+        WrongInput: it cannot be read; says in which line and column.
+    """
+    source = "standard input" if str(file) == "-" else str(file)
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise WrongInput(f"{source} is not text in UTF-8.") from None
+    is_yaml = file.suffix in (".yaml", ".yml") or (file.suffix != ".json" and not text.lstrip().startswith(("{", "[")))
+    try:
+        found = _from_yaml(text) if is_yaml else _from_json(text)
+        json.dumps(found)  # an alias may stand within what it names
+    except json.JSONDecodeError as error:
+        raise WrongInput(f"{source} is not JSON: {error}.") from None
+    except yaml.YAMLError as error:
+        raise WrongInput(f"{source} is not YAML as it should be: {_told(error)}.") from None
+    except RecursionError:
+        raise WrongInput(f"{source} is nested too deeply.") from None
+    except ValueError as error:
+        raise WrongInput(f"{source} cannot be read: {error}.") from None
+    if not isinstance(found, dict):
+        raise WrongInput(f"{source} holds no study: write names with their values, as in examples/digits.yaml.")
+    return found
+
+
+def _from_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ValueError(f"the name {twice!r} stands twice in one object")
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
+
+
+def _from_yaml(text: str) -> Any:
+    return yaml.load(text, _Loader)  # a safe loader, with fewer types
+
+
+def _told(error: yaml.YAMLError) -> str:
+    """Where it is, and what is wrong, in one line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())
+
+
+class _Loader(yaml.SafeLoader):
+    """JSON's types alone, by YAML 1.2's core schema; a name stands once in a mapping."""
+
+    # PyYAML's way: filled below.
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - an instance attribute for its stubs
+    yaml_constructors: ClassVar[dict[Any, Any]] = {}
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        assert node is not None
+        names: set[str] = set()
+        for key, _ in node.value:
+            if key.tag not in (f"{_TAG}str", f"{_TAG}merge"):
+                raise yaml.MarkedYAMLError(
+                    problem='a name is text: put it in quotes ("..")', problem_mark=key.start_mark
+                )
+            if key.value in names:
+                problem = f"the name {key.value!r} stands twice in one mapping"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            names.add(key.value)
+        return node
+
+
+def _number(_loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float:
+    text = node.value
+    try:
+        if node.tag == f"{_TAG}float":
+            return _finite(text.replace(".inf", "inf").replace(".nan", "nan"))
+        return int(text, 0) if text.startswith(("0x", "0o")) else int(text)
+    except ValueError as error:
+        raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
+
+
+def _unknown(_loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    problem = f"write text, numbers, lists and mappings; there is no {node.tag.removeprefix(_TAG)} here"
+    raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+
+
+_CORE: Final = {
+    "null": (r"~|null|Null|NULL|", "~nN\0", lambda _loader, _node: None),
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF", lambda _loader, node: node.value.lower() == "true"),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789", _number),
+    "float": (
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+        _number,
+    ),
+    "merge": (r"<<", "<", _unknown),
+}
+for _name, (_pattern, _first, _construct) in _CORE.items():
+    # "\0" stands for the empty text, which PyYAML looks up under "".
+    _starts = ["" if character == "\0" else character for character in _first]
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _starts)
+    _Loader.yaml_constructors[_TAG + _name] = _construct
+_Loader.yaml_constructors |= {
+    f"{_TAG}str": yaml.SafeLoader.construct_yaml_str,
+    f"{_TAG}seq": yaml.SafeLoader.construct_yaml_seq,
+    f"{_TAG}map": yaml.SafeLoader.construct_yaml_map,
+    None: _unknown,
+}
