@@ -18,6 +18,7 @@ from server import problems
 from server.background import LOOK_EVERY_S, Background, Reaper, look_for_work
 from server.gate import RequestLog, SizeGate, TokenGate
 from server.routes import checkpoints, findings, health, leases, observing, preview, studies, trials
+from server.search.registry import warm
 from server.services.asking import Asking
 from server.services.counters import Counters
 from server.services.waiting import Waiters
@@ -32,6 +33,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
     Raises SturgeonError for settings that cannot be.
     """
+    warm()
+    # After all that brings a BLAS is imported. `serving.py` says so to those that listen to the environment, before.
     threadpool_limits(limits=1, user_api="blas")  # the same sums in every process: replay is bit for bit
     app = FastAPIOffline(
         title="Sturgeon",
@@ -113,5 +116,4 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         yield
     finally:
         await anyio.to_thread.run_sync(background.stop)
-        app.state.asking.close()
         database.dispose()

@@ -20,6 +20,7 @@ LARGEST_SEED: Final = 2**63 - 1
 LARGEST_FENCE: Final = 2**31 - 1
 LARGEST_STACK: Final = 32
 MOST_LEASES: Final = 1000
+LARGEST_GRID: Final = 100_000
 
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$")]
 WorkerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$")]
@@ -48,9 +49,25 @@ class Answer(BaseModel):
 
 
 class Search(Request):
-    """How samples are drawn."""
+    """How samples are drawn. What is left out is chosen by the server and recorded."""
 
-    sampler: Literal["random"] = "random"
+    sampler: Literal["coarse_to_fine", "random", "sobol", "grid"] = Field(
+        default="coarse_to_fine",
+        description="`coarse_to_fine` draws ever more densely around the best; `sobol` covers the space evenly, "
+        "`random` by chance; `grid` is there to be compared with.",
+    )
+    model: Literal["gp", "boxes"] | None = Field(
+        default=None,
+        description="Of coarse_to_fine: a Gaussian process (for up to 20 searched parameters), or the boxes alone.",
+    )
+    cost_aware: bool | None = Field(
+        default=None,
+        description="Of coarse_to_fine: of equally promising trials prefer cheap ones, where the tells have `seconds`; "
+        "true unless said otherwise.",
+    )
+    points: Annotated[int, Field(ge=1, le=LARGEST_GRID)] | None = Field(
+        default=None, description="Of grid: the grid has at most so many points; max_trials unless said otherwise."
+    )
     seed: Seed | None = Field(default=None, description="Drawn by the server and recorded when it is not given.")
 
 
@@ -186,15 +203,23 @@ class Invalid(Answer):
 
 
 class Drawn(Answer):
-    """Where a trial's parameters came from. `sampler` is null for parameters that a person gave."""
+    """Where a trial's parameters came from. `sampler` is null for parameters that a person gave.
+
+    Of coarse_to_fine: `round` 0 is the even coverage; `elite` is the trial around which it was drawn, in a box of
+    half width 2^-`level` of the cube, both null for one from the whole space; `model` chose it among candidates.
+    `fallback` says why it was drawn uniformly instead. `numerics` names what its last bits depend on.
+    """
 
     sampler: str | None
     basis: int
     revision: int
+    version: int | None = None
     round: int | None = None
     elite: int | None = None
     level: int | None = None
+    model: Literal["gp", "boxes"] | None = None
     fallback: Fallback | None = None
+    numerics: str | None = None
 
 
 class Trial(Answer):

@@ -7,7 +7,7 @@ which of them is most worth a trial.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -38,13 +38,16 @@ _FIT_STREAM: Final = 1 << 125
 
 
 class Options(NamedTuple):
-    """How to search. `boxes` is the textbook zoom: no model, 0.1 ms a suggestion instead of 1."""
+    """How to search. `boxes` is the textbook zoom: no model, 0.1 ms a suggestion instead of 1.
+
+    `cost_aware`: among equally promising trials prefer cheap ones, where finished trials say what they cost.
+    """
 
     model: Literal["gp", "boxes"] = "gp"
+    cost_aware: bool = True
 
 
 DEFAULT: Final = Options()
-NO_SECONDS: Final[Mapping[int, float]] = {}
 
 
 def suggest(
@@ -54,14 +57,12 @@ def suggest(
     history: History,
     options: Options = DEFAULT,
     *,
-    seconds: Mapping[int, float] = NO_SECONDS,
     memo: Memo | None = None,
 ) -> Sample:
     """The point of trial `number`: a pure function of all but `memo`, which only saves work.
 
     The sample says its round (0: even coverage), and, unless it came from the whole space, the number of the trial
-    around which it was drawn (`elite`) and the box's `level` (half width 2^-level). `seconds`: what finished trials
-    cost, by number; where given, cheap trials are preferred among equally promising ones.
+    around which it was drawn (`elite`) and the box's `level` (half width 2^-level).
     """
     memo = Memo() if memo is None else memo
     cube = memo.recall("cube", (space,), lambda: Cube(space))
@@ -75,20 +76,20 @@ def suggest(
     if _boxes_alone(cube, finished, options):
         elites = memo.recall("elites", (space, finished), lambda: _best_points(cube, finished))
         centres = _points(cube, tuple(finished[row] for row in elites))
-        return _sample(finished, draw_one(cube, centres, random), elites, round_number)
+        boxed = _sample(finished, draw_one(cube, centres, random), elites)
+        return boxed._replace(round=round_number, model="boxes")
     posterior = posterior_of(cube, seed, finished, memo)
     costs = None
-    if seconds:
+    if options.cost_aware:
         start = finished[: starts[-1] if starts else 0]
-        known = {t.number: seconds[t.number] for t in start if t.number in seconds}
-        costs = memo.recall("costs", (space, start, known), lambda: learnt_costs(cube, start, known))
-    return _modelled(posterior, costs, number, history, random)._replace(round=round_number)
+        costs = memo.recall("costs", (space, start), lambda: learnt_costs(cube, start))
+    return _modelled(posterior, costs, number, history, random)._replace(round=round_number, model="gp")
 
 
-def prepare(space: Space, seed: int, finished: tuple[Finished, ...], memo: Memo) -> None:
+def prepare(space: Space, seed: int, finished: tuple[Finished, ...], memo: Memo, options: Options = DEFAULT) -> None:
     """Do now, when a result came in, what the next `suggest` with `memo` would do first: a fit takes up to 20 ms."""
     cube = memo.recall("cube", (space,), lambda: Cube(space))
-    if len(finished) >= first_round_size(cube.dimensions) / 2 and not _boxes_alone(cube, finished, DEFAULT):
+    if len(finished) >= first_round_size(cube.dimensions) / 2 and not _boxes_alone(cube, finished, options):
         posterior_of(cube, seed, finished, memo)
 
 
@@ -147,7 +148,7 @@ def _modelled(
     around = near(cube, candidates.points[best], stretch, REFINED, random)
     point = around[int(np.argmin(opinion(around)))]
     chosen = Candidates(point[None], candidates.elite[[best]], candidates.level[[best]])
-    return _sample(history.finished, chosen, posterior.rows[elites].tolist(), 0)
+    return _sample(history.finished, chosen, posterior.rows[elites].tolist())
 
 
 def _opinion(outlook: Outlook, costs: CostModel | None, number: int, kappa: float) -> Callable[[Array], Array]:
@@ -162,11 +163,12 @@ def _opinion(outlook: Outlook, costs: CostModel | None, number: int, kappa: floa
     return lambda points: improvement(outlook, points)
 
 
-def _sample(finished: tuple[Finished, ...], one: Candidates, elites: list[int], round_number: int) -> Sample:
+def _sample(finished: tuple[Finished, ...], one: Candidates, elites: list[int]) -> Sample:
     point = tuple(one.points[0].tolist())
     if one.elite[0] == WHOLE_SPACE:
-        return Sample(point, round_number)
-    return Sample(point, round_number, finished[elites[int(one.elite[0])]].number, int(one.level[0]) + 1)
+        return Sample(point)
+    elite = finished[elites[int(one.elite[0])]].number
+    return Sample(point, elite=elite, level=int(one.level[0]) + 1)
 
 
 def _boxes_alone(cube: Cube, finished: tuple[Finished, ...], options: Options) -> bool:

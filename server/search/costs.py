@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,16 +28,16 @@ class CostModel(NamedTuple):
         return self.mean + self.deviation * (own.weights @ matern(squared_distances(own.features, features)))
 
 
-def learnt_costs(cube: Cube, finished: Sequence[Finished], seconds: Mapping[int, float]) -> CostModel | None:
+def learnt_costs(cube: Cube, finished: Sequence[Finished]) -> CostModel | None:
     """The model of the last 100 finished trials whose seconds are known; None with fewer than 4 or all alike."""
-    known = [t for t in finished if math.isfinite(seconds.get(t.number, math.nan)) and seconds[t.number] > 0]
+    known = [(t.point, t.seconds) for t in finished if t.seconds is not None and 0 < t.seconds < math.inf]
     known = known[-MOST_POINTS:]
     if len(known) < 4:
         return None
-    logs = np.log([seconds[t.number] for t in known])
+    logs = np.log([seconds for _, seconds in known])
     mean, deviation = float(logs.mean()), float(logs.std())
     if deviation < 1e-6:
         return None
-    points = cube.snap(point_array([t.point for t in known], cube.dimensions))
+    points = cube.snap(point_array([point for point, _ in known], cube.dimensions))
     z = (logs - mean) / deviation
     return CostModel(conditioned(cube, fit_shape(cube, points, z), points, z), mean, deviation)

@@ -1,4 +1,4 @@
-"""The samplers by name, and what all of them take and give.
+"""What all samplers take and give; `registry.py` has them by name.
 
 A sampler sees the unit cube only. It is a pure function: the same arguments give the same point, in any process,
 so that a study can be drawn again from its record.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,11 +18,12 @@ Point = tuple[float, ...]
 
 
 class Finished(NamedTuple):
-    """A trial that finished: `score` is minimised; None when it diverged."""
+    """A trial that finished: `score` is minimised; None when it diverged. `seconds`: what it cost, if known."""
 
     number: int
     point: Point
     score: float | None
+    seconds: float | None = None
 
 
 class Running(NamedTuple):
@@ -40,23 +41,36 @@ class History(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A point of the unit cube, one u in [0, 1] a searched parameter, and where it came from."""
+    """A point of the unit cube, one u in [0, 1] a searched parameter, and where it came from.
+
+    `model`: what chose it among candidates, `gp`, or `boxes` for the boxes alone.
+    """
 
     point: Point
     round: int | None = None
     elite: int | None = None
     level: int | None = None
+    model: Literal["gp", "boxes"] | None = None
+
+
+def nothing_to_prepare(space: Space, seed: int, history: History) -> None:
+    """For samplers that learn nothing."""
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """A way to draw. Without `needs_history` it depends on (seed, number) alone and is drawn inside the write
-    transaction."""
+    """A way to draw: `draw(space, seed, number, history)`. Without `needs_history` it depends on (seed, number) alone
+    and is drawn inside the write transaction.
+
+    `version` is raised whenever the same arguments would give another point. `prepare(space, seed, history)` does,
+    when a result came in, what the next draw would do first.
+    """
 
     name: str
     version: int
     draw: Callable[[Space, int, int, History], Sample]
     needs_history: bool = True
+    prepare: Callable[[Space, int, History], None] = nothing_to_prepare
 
 
 NOTHING: Final = History((), ())
@@ -78,6 +92,3 @@ def trial_seed(seed: int, number: int) -> int:
     """The seed of a trial's own randomness, 0 .. 2^63 - 1; apart from the stream of its parameters."""
     generator = np.random.Generator(np.random.Philox(key=seed | number << 64 | 1 << 127))
     return int(generator.integers(2**63 - 1, endpoint=True))
-
-
-SAMPLERS: Final[dict[str, Sampler]] = {"random": Sampler("random", 1, random_search, needs_history=False)}

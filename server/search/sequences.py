@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from server.search.cube import Cube
+from server.search.memo import Memo
 from server.search.samplers import History, Point, Sample
 from sturgeon.space import Space
 
@@ -31,15 +32,18 @@ def sobol_search(space: Space, seed: int, number: int, history: History) -> Samp
     return settled(Cube(space), sobol_point(seed, number, len(space.searched)))
 
 
-def grid_search(space: Space, seed: int, number: int, size: int) -> Sample:
+def grid_search(space: Space, seed: int, number: int, size: int, *, memo: Memo | None = None) -> Sample:
     """Point `number` of the largest grid of at most `size` points, in an order shuffled by `seed`.
 
     For comparison only (course: "try random values, don't use a grid"). A number beyond the grid starts it again.
+    `memo` only saves work.
     """
     cube = Cube(space)
     counts = _counts(cube, size)
     total = math.prod(counts)
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(total)
+    order = (memo or Memo()).recall(
+        "grid", (seed, total), lambda: np.random.Generator(np.random.Philox(key=seed)).permutation(total)
+    )
     cell = np.unravel_index(order[number % total], counts)
     return settled(cube, tuple((int(i) + 0.5) / k for i, k in zip(cell, counts, strict=True)))
 

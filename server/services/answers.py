@@ -31,7 +31,7 @@ def study(row: StudyRow, counts: dict[str, int], best: list[TrialRow]) -> messag
         direction=row.direction,
         reduce=row.reduce,
         space=Space.model_validate(row.space),
-        search=messages.Search(sampler=row.sampler, seed=row.seed),
+        search=messages.Search(sampler=row.sampler, seed=row.seed, **row.sampler_options),
         pruning=messages.Pruning.model_validate(row.pruning),
         budget=messages.Budget(max_trials=row.max_trials),
         task=None if row.task is None else messages.TrainStudyTask.model_validate(row.task),
@@ -75,13 +75,19 @@ def trial(study_name: str, row: TrialRow) -> messages.Trial:
         worker=row.worker,
         parent=_parent(row),
         invalid=_invalid(row),
-        drawn=messages.Drawn(sampler=row.sampler, basis=row.basis_seq, revision=row.revision, **row.drawn),
+        drawn=_drawn(row),
         desired=None if row.desired is None else steering.of(row),
         applied_version=row.applied_version,
         applied_step=row.applied_step,
         created_at=moment(row.created_at),
         started_at=None if row.started_at is None else moment(row.started_at),
         finished_at=None if row.finished_at is None else moment(row.finished_at),
+    )
+
+
+def _drawn(row: TrialRow) -> messages.Drawn:
+    return messages.Drawn(
+        sampler=row.sampler, basis=row.basis_seq, revision=row.revision, numerics=row.numerics, **row.drawn
     )
 
 

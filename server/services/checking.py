@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from server.search.registry import MOST_MODELLED
 from sturgeon.errors import FieldProblem, Invalid
-from sturgeon.messages import Budget, StudyRequest, TrainStudyTask
+from sturgeon.messages import Budget, Search, StudyRequest, TrainStudyTask
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 from sturgeon.training import TRAIN_METRICS, field_problem, flagged, task_problems
+
+OPTIONS: Final = {"model": "coarse_to_fine", "cost_aware": "coarse_to_fine", "points": "grid"}
+"""Which sampler an option of `search` belongs to."""
 
 
 def require_valid(request: StudyRequest) -> None:
     """Raises Invalid with all problems of the space and the task."""
-    found = space_problems(request.space)
+    found = space_problems(request.space) + search_problems(request.search, request.space)
     if not found and request.task is not None:
         found = _metric_problems(request.metric) + task_problems_of(request.task, request.space)
     require_none(found, "The study is not valid")
@@ -39,6 +43,22 @@ def require_none(found: list[FieldProblem], what: str) -> None:
 
 def space_problems(space: Space) -> list[FieldProblem]:
     return [FieldProblem(f"/space{pointer}", detail) for pointer, detail in space.problems()]
+
+
+def search_problems(search: Search, space: Space) -> list[FieldProblem]:
+    """Options that the sampler does not have, or a model that cannot take so many parameters."""
+    found = []
+    for name, owner in OPTIONS.items():
+        if getattr(search, name) is not None and search.sampler != owner:
+            detail = f"{name}: only the sampler {owner} has it; leave it out with {search.sampler}"
+            found.append(FieldProblem(f"/search/{name}", detail))
+    if not found and search.model == "gp" and len(space.searched) > MOST_MODELLED:
+        detail = (
+            f"model: gp takes up to {MOST_MODELLED} searched parameters, and the space has {len(space.searched)}; "
+            "write boxes, or fix some of them"
+        )
+        found.append(FieldProblem("/search/model", detail))
+    return found
 
 
 def _metric_problems(metric: str) -> list[FieldProblem]:

@@ -34,13 +34,18 @@ def history_at(tx: Transaction, study: StudyRow, basis: int, below: int) -> Seen
         revisions[-1].space,
         History(
             tuple(
-                Finished(trial.number, point, None if trial.value is None else sign * trial.value)
-                for trial in finished
-                if (point := _point(revisions, trial)) is not None
+                _finished(trial, point, sign) for trial in finished if (point := _point(revisions, trial)) is not None
             ),
             tuple(Running(trial.number, point) for trial in running if (point := _point(revisions, trial)) is not None),
         ),
     )
+
+
+def _finished(trial: TrialRow, point: Point, sign: float) -> Finished:
+    score = None if trial.value is None else sign * trial.value
+    # What a trial that was stopped early took says nothing of what a whole one costs.
+    seconds = trial.metrics.get("seconds") if trial.state == "complete" else None
+    return Finished(trial.number, point, score, seconds)
 
 
 def _point(revisions: list[Revision], trial: TrialRow) -> Point | None:

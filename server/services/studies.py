@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from server.search.registry import MOST_MODELLED
 from server.services import answers, checking, revising
 from server.services.once import Once, keep, recall
 from server.services.paging import after_of, page_of
@@ -49,6 +50,7 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> dict[str, An
         "space": revising.stored(request.space),
         "revision": 0,
         "sampler": request.search.sampler,
+        "sampler_options": _sampler_options(request),
         "seed": seed,
         "pruning": request.pruning.model_dump(mode="json"),
         "max_trials": request.budget.max_trials,
@@ -58,6 +60,18 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> dict[str, An
         "next_number": 0,
         "created_at": now,
     }
+
+
+def _sampler_options(request: messages.StudyRequest) -> dict[str, Any]:
+    """The options of the study's sampler, all of them, so that a later default changes no study."""
+    search = request.search
+    if search.sampler == "coarse_to_fine":
+        small = len(request.space.searched) <= MOST_MODELLED
+        model = search.model or ("gp" if small else "boxes")
+        return {"model": model, "cost_aware": search.cost_aware is not False}
+    if search.sampler == "grid":
+        return {"points": search.points or min(request.budget.max_trials, messages.LARGEST_GRID)}
+    return {}
 
 
 def required(tx: Transaction, name: str, *, lock: bool = False) -> StudyRow:

@@ -27,6 +27,7 @@ class StudyRow:
     space: dict[str, Any]
     revision: int
     sampler: Any
+    sampler_options: dict[str, Any]
     seed: int
     pruning: dict[str, Any]
     max_trials: int

@@ -41,6 +41,7 @@ studies: Final = sa.Table(
     sa.Column("space", sa.JSON, nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("sampler", sa.Text, nullable=False),
+    sa.Column("sampler_options", sa.JSON, nullable=False, server_default="{}"),
     sa.Column("seed", sa.BigInteger, nullable=False),
     sa.Column("pruning", sa.JSON, nullable=False),
     sa.Column("max_trials", sa.Integer, nullable=False),
@@ -93,6 +94,7 @@ trials: Final = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("drawn", sa.JSON, nullable=False),
     sa.Column("group_number", sa.Integer),  # of the first trial with the same parameters; null: without replicates
+    sa.Column("numerics", sa.Text),  # a fingerprint; null for parameters that a person gave
     sa.Column("left_seq", sa.BigInteger),
     # What the run is wished to do, a messages.Desired; null until somebody wishes something (services/steering.py).
     sa.Column("desired", sa.JSON(none_as_null=True)),
@@ -170,6 +172,29 @@ findings: Final = sa.Table(
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("body", sa.JSON, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
+)
+
+# What a draw's last bits depend on, once for all draws that share it.
+numerics: Final = sa.Table(
+    "numerics",
+    metadata,
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("facts", sa.JSON, nullable=False),
+)
+
+# What coarse to fine believed when a round began; kept as it was seen, whatever is derived later.
+rounds: Final = sa.Table(
+    "rounds",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    _study_id(),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("learnt_from", sa.Text, nullable=False),  # the hash of the trials that the round began with
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("numerics", sa.Text, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("study_id", "revision", "number", "learnt_from"),
 )
 
 events: Final = sa.Table(

@@ -42,6 +42,7 @@ class TrialRow:
     revision: int
     drawn: dict[str, Any]
     group_number: int | None
+    numerics: str | None
     left_seq: int | None
     desired: dict[str, Any] | None
     applied_version: int | None

@@ -19,7 +19,7 @@ STUDY = {
     "name": "raced",
     "metric": "loss",
     "space": {"x": {"type": "float", "low": 0, "high": 1}},
-    "search": {"seed": 5},
+    "search": {"sampler": "random", "seed": 5},
     "budget": {"max_trials": BUDGET},
 }
 

@@ -26,7 +26,7 @@ def study(name: str, seed: int) -> dict[str, Any]:
         "name": name,
         "metric": "loss",
         "space": SPACE,
-        "search": {"seed": seed},
+        "search": {"sampler": "random", "seed": seed},
         "budget": {"max_trials": 100},
     }
 

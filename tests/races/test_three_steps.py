@@ -29,7 +29,7 @@ STUDY: dict[str, Any] = {
     "metric": "loss",
     "direction": "maximize",
     "space": {"x": {"type": "float", "low": 0, "high": 1}, "y": {"type": "float", "low": 0, "high": 1}},
-    "search": {"seed": 5},
+    "search": {"sampler": "random", "seed": 5},
     "budget": {"max_trials": BUDGET},
 }
 Draw = Callable[[Space, int, int, History], Sample]
@@ -43,8 +43,8 @@ def depends_on_all(space: Space, seed: int, number: int, history: History) -> Sa
 
 def plant(server: RunningServer, draw: Draw, think_s: float = 60) -> None:
     """Have the server draw so; it waits that long for a sampler."""
-    server.app.state.asking.samplers["random"] = Sampler("random", 1, draw)
-    server.app.state.asking.think_s = think_s
+    server.app.state.asking.thinking.samplers["random"] = lambda *_: Sampler("random", 1, draw)
+    server.app.state.asking.thinking.think_s = think_s
 
 
 @pytest.fixture

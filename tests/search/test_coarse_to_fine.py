@@ -264,21 +264,23 @@ def test_cheap_trials_are_preferred_among_equally_good_ones() -> None:
     space = reals(2)
     points = [uniform_point(4, i, 2) for i in range(30)]
     finished = tuple(Finished(i, p, (p[0] - 0.5) ** 2) for i, p in enumerate(points))
-    seconds = {i: math.exp(4 * p[1]) for i, p in enumerate(points)}
+    timed = tuple(trial._replace(seconds=math.exp(4 * trial.point[1])) for trial in finished)
     numbers = [n for n in range(30, 90) if n % 4]
     plain = [suggest(space, 1, n, History(finished, ())).point[1] for n in numbers]
-    aware = [suggest(space, 1, n, History(finished, ()), seconds=seconds).point[1] for n in numbers]
+    aware = [suggest(space, 1, n, History(timed, ())).point[1] for n in numbers]
     assert np.mean(aware) < np.mean(plain) - 0.15
+    assert [suggest(space, 1, n, History(timed, ()), Options(cost_aware=False)).point[1] for n in numbers] == plain
 
 
 def test_costs_are_predicted_from_the_seconds() -> None:
     points = random_array(50, 2)
     finished = [Finished(i, tuple(p.tolist()), 1.0) for i, p in enumerate(points)]
-    seconds = {i: 2.0 * math.exp(3 * p[0]) for i, p in enumerate(points)}
-    model = learnt_costs(Cube(reals(2)), finished, seconds | {3: 0.0, 4: math.nan})
+    odd = {3: 0.0, 4: math.nan, 5: None}
+    timed = [t._replace(seconds=odd.get(t.number, 2.0 * math.exp(3 * t.point[0]))) for t in finished]
+    model = learnt_costs(Cube(reals(2)), timed)
     assert model is not None
     assert model.log_seconds(np.array([[0.5, 0.5]]))[0] == pytest.approx(math.log(2) + 1.5, abs=0.05)
-    assert learnt_costs(Cube(reals(2)), finished, {0: 1.0}) is None
+    assert learnt_costs(Cube(reals(2)), timed[:3]) is None
 
 
 def test_rounds_show_boxes_in_real_units_around_their_elites() -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from server.search.samplers import NOTHING, SAMPLERS, random_search, trial_seed, uniform_point
+from server.search.memo import Memo
+from server.search.registry import SAMPLERS, SamplerOptions
+from server.search.samplers import NOTHING, random_search, trial_seed, uniform_point
 from sturgeon.space import Space
 
 SPACE = Space.model_validate(
@@ -74,5 +76,10 @@ def test_a_trials_own_seed_is_apart_from_its_point() -> None:
     assert abs(np.corrcoef(seeds, points)[0, 1]) < 0.1
 
 
-def test_random_search_is_drawn_inside_the_write_transaction() -> None:
-    assert SAMPLERS["random"].needs_history is False
+@pytest.mark.parametrize(
+    ("name", "needs"), [("random", False), ("sobol", False), ("grid", False), ("coarse_to_fine", True)]
+)
+def test_what_needs_no_history_is_drawn_inside_the_write_transaction(name: str, needs: bool) -> None:
+    sampler = SAMPLERS[name](SamplerOptions(), Memo())
+
+    assert (sampler.name, sampler.needs_history) == (name, needs)

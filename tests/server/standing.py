@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from server.search.samplers import SAMPLERS
+from server.search.registry import SAMPLERS
 from server.settings import Settings
 from server.store.tables import metadata
 from tests.running import NOON, RunningServer
@@ -42,6 +42,6 @@ def forget_all(server: RunningServer) -> None:
     with server.app.state.database.writing() as tx:
         for table in reversed(metadata.sorted_tables):
             tx.execute(table.delete())
-    server.app.state.asking.samplers = dict(SAMPLERS)
+    server.app.state.asking.thinking.samplers = dict(SAMPLERS)
     shutil.rmtree(server.settings.checkpoints, ignore_errors=True)
     server.clock.microseconds = NOON

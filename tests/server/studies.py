@@ -12,7 +12,7 @@ BOWL: Final[Json] = {
     "name": "bowl",
     "metric": "loss",
     "space": {"x": {"type": "float", "low": -1, "high": 1}, "n": {"type": "int", "low": 1, "high": 4}},
-    "search": {"seed": 7},
+    "search": {"sampler": "random", "seed": 7},
     "budget": {"max_trials": 4},
 }
 """A study of one's own code, which asks and tells."""
@@ -21,7 +21,7 @@ DIGITS: Final[Json] = {
     "name": "digits",
     "metric": "dev_error",
     "space": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1, "scale": "log"}},
-    "search": {"seed": 7},
+    "search": {"sampler": "random", "seed": 7},
     "budget": {"max_trials": 4},
     "task": {"kind": "train", "dataset": "digits", "epochs": 2, "fixed": {"hidden_units": 16}},
 }

@@ -35,7 +35,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (
         {"search": {"smapler": "random"}},
         "/search/smapler",
-        "search.smapler: unknown field; did you mean sampler? the fields are sampler, seed",
+        "search.smapler: unknown field; did you mean sampler? the fields are sampler, model, cost_aware, points, seed",
     ),
     ({"direction": "down"}, "/direction", "direction: it should be 'minimize' or 'maximize'"),
     ({"budget": {"max_trials": 0}}, "/budget/max_trials", "budget.max_trials: it should be greater than or equal to 1"),

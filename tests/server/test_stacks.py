@@ -211,7 +211,7 @@ def test_a_sampler_that_sees_results_draws_for_stacks_too(server: RunningServer)
         seen.append((number, len(history.running)))
         return Sample((0.25, number % 2 / 2))
 
-    server.app.state.asking.samplers["random"] = Sampler("random", 1, draw)
+    server.app.state.asking.thinking.samplers["random"] = lambda *_: Sampler("random", 1, draw)
     server.client.create_study(study(7, batch_size=SIZES))
 
     assert stacks(server.client.lease("ada", stack=4).leases) == {0: [0, 2]}

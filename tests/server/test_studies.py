@@ -25,7 +25,7 @@ CREATED = {
         "x": {"type": "float", "low": -1.0, "high": 1.0, "scale": "linear", "when": None},
         "n": {"type": "int", "low": 1, "high": 4, "step": 1, "scale": "linear", "when": None},
     },
-    "search": {"sampler": "random", "seed": 7},
+    "search": {"sampler": "random", "model": None, "cost_aware": None, "points": None, "seed": 7},
     "pruning": {"rule": "none"},
     "budget": {"max_trials": 4},
     "task": None,

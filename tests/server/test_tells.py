@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from server.search.numerics import numerics
 from sturgeon.errors import Invalid, LeaseLost, NotFound, TrialFinished
 from sturgeon.messages import Lease
 from tests.server.studies import BOWL
@@ -38,10 +39,13 @@ def test_a_told_trial_is_complete_with_all_that_was_told(server: RunningServer, 
             "sampler": "random",
             "basis": 0,
             "revision": 0,
+            "version": 1,
             "round": None,
             "elite": None,
             "level": None,
+            "model": None,
             "fallback": None,
+            "numerics": numerics().fingerprint,
         },
         "created_at": "2026-01-01T12:00:00Z",
         "started_at": "2026-01-01T12:00:00Z",

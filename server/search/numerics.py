@@ -1,0 +1,45 @@
+"""What a number's last bits depend on: the same numerics, the same points, bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import scipy
+import scipy.linalg  # brings SciPy's own BLAS, so that threadpoolctl sees it
+from threadpoolctl import threadpool_info
+
+_OF_BLAS: Final = ("internal_api", "version", "architecture", "num_threads")
+
+
+class Numerics(NamedTuple):
+    """`facts` in words, and their hash, which names them."""
+
+    fingerprint: str
+    facts: dict[str, Any]
+
+
+@cache
+def numerics() -> Numerics:
+    """Those of this process: numpy, scipy, each BLAS with the kernel that it chose for this machine and its threads,
+    and the vector instructions that NumPy's own exp and log are made of."""
+    blas = [{name: pool.get(name) for name in _OF_BLAS} for pool in threadpool_info() if pool["user_api"] == "blas"]
+    facts = {
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "blas": sorted(blas, key=lambda one: json.dumps(one, sort_keys=True)),
+        "simd": _vector_instructions(),
+    }
+    text = json.dumps(facts, sort_keys=True)
+    return Numerics(hashlib.sha256(text.encode()).hexdigest()[:16], facts)
+
+
+def _vector_instructions() -> list[str]:
+    config: Any = np.show_config(mode="dicts")
+    return list(config["SIMD Extensions"].get("found", ()))

@@ -1,0 +1,116 @@
+"""THINK: a study's sampler at work, without a transaction, and for no longer than an ask may wait."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooSlow
+from dataclasses import dataclass, field
+from threading import Lock, Thread
+from typing import Final
+
+import structlog
+
+from server.search.memo import Memo
+from server.search.registry import SAMPLERS, Build, SamplerOptions
+from server.search.samplers import Running, Sample, Sampler
+from server.services.history import Seen
+from server.store.studies import StudyRow
+from sturgeon import messages
+
+THINK_S: Final = 2.0
+"""A sampler that takes longer is not waited for."""
+
+MOST_MEMOS: Final = 64
+"""Studies whose work is kept: a megabyte each at most."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a THINK works on: the numbers t .. t + count - 1 of a study, as seen at its row's seq."""
+
+    study: StudyRow
+    sampler: Sampler
+    count: int
+    seen: Seen
+
+
+@dataclass
+class Thinking:
+    """What the thoughts of one process share: the samplers, and a lock and a memo a study. The last two save work,
+    no more: whoever thinks without them thinks the same."""
+
+    samplers: dict[str, Build] = field(default_factory=lambda: dict(SAMPLERS))
+    think_s: float = THINK_S
+    _memos: OrderedDict[int, Memo] = field(default_factory=OrderedDict)
+    _locks: dict[int, Lock] = field(default_factory=dict)
+    _overdue: set[int] = field(default_factory=set)
+    _guard: Lock = field(default_factory=Lock)
+
+    def lock_of(self, study_id: int) -> Lock:
+        return self._locks.setdefault(study_id, Lock())
+
+    def sampler_of(self, study: StudyRow) -> Sampler:
+        """The study's sampler, with what it learnt before."""
+        return self.samplers[study.sampler](SamplerOptions(**study.sampler_options), self._memo(study.id))
+
+    def fresh_sampler_of(self, study: StudyRow) -> Sampler:
+        """The study's sampler with nothing but its record to go by: for replay."""
+        return self.samplers[study.sampler](SamplerOptions(**study.sampler_options), Memo())
+
+    def _memo(self, study_id: int) -> Memo:
+        with self._guard:
+            memo = self._memos.setdefault(study_id, Memo())
+            self._memos.move_to_end(study_id)
+            while len(self._memos) > MOST_MEMOS:
+                self._memos.popitem(last=False)
+            return memo
+
+    def forget(self, study_id: int) -> None:
+        """The study is gone."""
+        with self._guard:
+            self._memos.pop(study_id, None)
+            self._locks.pop(study_id, None)
+
+    def is_overdue(self, study_id: int) -> bool:
+        """A thought of the study's that nobody waits for any more still goes on."""
+        return study_id in self._overdue
+
+    def think(self, plan: Plan) -> tuple[list[Sample], messages.Fallback | None]:
+        """Samples for the first numbers of the plan, all of them if there is time; or why there is none."""
+        if self.is_overdue(plan.study.id):
+            return [], "slow"
+        found: list[Sample] = []
+        over: Future[None] = Future()
+        # A thread of its own, which does not hold up others, nor the end of the process, when it does not end.
+        Thread(target=_think, args=(plan, found, over), name="sampler", daemon=True).start()
+        try:
+            over.result(timeout=self.think_s)
+        except TooSlow:
+            self._overdue.add(plan.study.id)
+            over.add_done_callback(lambda _: self._overdue.discard(plan.study.id))
+            log.warning("sampler is slow", sampler=plan.sampler.name, study=plan.study.name, found=len(found))
+        except Exception:
+            log.exception("sampler failed", sampler=plan.sampler.name, study=plan.study.name)
+            return [], "error"
+        samples = found[: plan.count]
+        return samples, None if samples else "slow"
+
+
+def _think(plan: Plan, found: list[Sample], over: Future[None]) -> None:
+    """One sample a number, each seeing those before it as running."""
+    try:
+        space, history = plan.seen
+        running = history.running
+        for number in range(plan.study.next_number, plan.study.next_number + plan.count):
+            sample = plan.sampler.draw(space, plan.study.seed, number, history._replace(running=running))
+            if len(sample.point) != len(space.searched) or not all(0.0 <= u <= 1.0 for u in sample.point):
+                raise ValueError(f"the sampler {plan.sampler.name} left the unit cube: {sample.point}")
+            found.append(sample)
+            running = (*running, Running(number, sample.point))
+    except Exception as error:
+        over.set_exception(error)
+    else:
+        over.set_result(None)
