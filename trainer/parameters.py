@@ -1,4 +1,4 @@
-"""All parameters of K models in one flat array, so that an optimiser's update is ten calls, not ten per
+"""All parameters of K models in one flat array, so that an optimiser's update is one loop, not one per
 layer.
 
 theta and grad are `[*lead, P]`; a layer's W, b, gamma, beta are views of them. All W come first, so that L2

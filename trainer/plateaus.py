@@ -35,5 +35,5 @@ def smooth(average: Average, losses: list[float]) -> list[float]:
     1]`.
     """
     average.advance([SMOOTHING] * len(losses))
-    average.take(average.total, np.array(losses)[:, None])
+    average.take(np.array(losses)[:, None])
     return [float(average.total[k, 0]) * average.weight(k, corrected=True) for k in range(len(losses))]

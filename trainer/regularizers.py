@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainer.compiled import compiled
 from trainer.parameters import Array
 
 
@@ -16,7 +17,9 @@ def l2_cost(weights: Array, l2: float) -> Array:
     return cost
 
 
-def add_l2_gradient(weights: Array, grad: Array, l2: Array | float, scratch: Array) -> None:
-    """grad += l2 W, on flat W parts of one shape `[*lead, n]`; l2 is a number or `[*lead, 1]`."""
-    np.multiply(weights, l2, out=scratch)
-    np.add(grad, scratch, out=grad)
+@compiled
+def add_l2_gradient(theta: Array, grad: Array, l2: Array, weights: int) -> None:
+    """grad += l2 W, in the first `weights` columns of theta and grad `[K, P]`; l2 `[K, 1]`."""
+    for k in range(len(theta)):
+        for i in range(weights):
+            grad[k, i] += theta[k, i] * l2[k, 0]

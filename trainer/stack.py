@@ -200,10 +200,10 @@ class Stack:
             self.freezer.put_back()
         if self.statistics is not None:
             self.statistics.advance([config.running_beta for config in self.configs])
-            self.statistics.take(self.statistics.total, self.parameters.batch_statistics)
+            self.statistics.take(self.parameters.batch_statistics)
         if self.weights is not None:
             self.weights.advance([config.average_beta for config in self.configs])
-            self.weights.take(self.weights.total, self.parameters.theta)
+            self.weights.take(self.parameters.theta)
 
     def _lane(self, batch: int) -> Lane:
         if batch not in self.lanes:

@@ -23,7 +23,6 @@ from worker.pipe import Alone, Broken, End, Job, Origins, Progress, Steer
 OURS: Final = Path(__file__).resolve().parents[1]
 LONGEST_TMPDIR: Final = 107 - len("/pymp-12345678/listener-12345678")
 ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-PRELOADED: Final = ("worker.child", *child.TASKS.values(), "sklearn.datasets")
 
 _context = multiprocessing.get_context("forkserver")
 _bookkeeping = threading.Lock()  # multiprocessing's own, when processes start and end in several threads
@@ -40,7 +39,7 @@ def start_fork_server() -> None:
     os.environ["PYTHONSAFEPATH"] = "1"
     if Path(sysconfig.get_path("purelib")) != OURS:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OURS), os.environ.get("PYTHONPATH")]))
-    _context.set_forkserver_preload(list(PRELOADED))
+    _context.set_forkserver_preload(["worker.preloaded"])
     with _stop_signals_ignored(), _short_socket_path():
         forkserver.ensure_running()
     _check_origins()

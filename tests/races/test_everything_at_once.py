@@ -38,7 +38,7 @@ def two_servers(settings: Settings, serve: Callable[[Settings], RunningServer]) 
 
 
 def act(server: RunningServer, client: Client, chance: random.Random, held: list[dict[str, Any]]) -> None:
-    """One thing that a worker, a person or the server itself may do; what is refused since others were faster is fine."""
+    """One thing that a worker, a person or the server may do; what is refused since others were faster is fine."""
     match chance.randrange(9):
         case 0 | 1:
             leases = client.lease(f"worker{chance.randrange(3)}", slots=3).leases

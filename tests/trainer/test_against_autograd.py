@@ -89,8 +89,7 @@ def test_the_gradients_of_random_networks_are_those_of_autograd(seed):
     network = Network(shape, stacked, len(X), training=True, sources=[np.random.SFC64(seed)])
     network.keep([[float(rng.choice([1.0, 0.5, 0.8])) for _ in shape.activations]])
     network.gradients(X[None], Y[None])
-    weights = slice(0, shape.layout().weights)
-    add_l2_gradient(stacked.theta[:, weights], stacked.grad[:, weights], l2, stacked.theta[:, weights].copy())
+    add_l2_gradient(stacked.theta, stacked.grad, np.full((1, 1), l2), shape.layout().weights)
     masks = [dropout.D[0] if dropout.active else 1.0 for dropout in network.dropouts]
     p = {name: values[0].copy() for name, values in stacked.values.items()}
     wanted = grad(course_cost)(p, shape, X, Y, masks, l2)

@@ -39,7 +39,7 @@ def test_a_corrected_average_of_a_constant_is_the_constant_from_the_first_step_o
     average = Average(np.zeros((1, 1)))
     for _ in range(5):
         average.advance([0.9])
-        average.take(average.total, np.full((1, 1), 3.0))
+        average.take(np.full((1, 1), 3.0))
         assert average.total[0, 0] * average.weight(0, corrected=True) == pytest.approx(3)
     assert average.total[0, 0] * average.weight(0, corrected=False) == pytest.approx(3 * (1 - 0.9**5))
 

@@ -139,11 +139,11 @@ def test_the_check_catches_a_planted_mistake(mistake, where, activation, loss, b
     assert checked_network(activation, loss, batch_norm) > 1e-4
 
 
-@pytest.mark.parametrize("l2_of_gradient", [lambda _: 0, lambda l2: 2 * l2])
+@pytest.mark.parametrize("l2_of_gradient", [lambda l2: 0 * l2, lambda l2: 2 * l2])
 def test_the_check_catches_a_regulariser_that_is_forgotten_or_doubled(l2_of_gradient, monkeypatch):
     right = gradcheck.add_l2_gradient
     monkeypatch.setattr(
-        gradcheck, "add_l2_gradient", lambda W, dW, l2, scratch: right(W, dW, l2_of_gradient(l2), scratch)
+        gradcheck, "add_l2_gradient", lambda W, dW, l2, weights: right(W, dW, l2_of_gradient(l2), weights)
     )
     assert checked_network("tanh", "softmax", batch_norm=False) > 1e-4
 
