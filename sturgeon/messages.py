@@ -84,10 +84,13 @@ class Budget(Request):
 
 
 class CheckpointRule(Request):
-    """How many checkpoints of a trial are kept: the best by the study's metric, and the last."""
+    """How many checkpoints of a trial are kept: the best by the study's metric, and the last. While it runs they are
+    uploaded every `every_s` seconds, and after every `every_epochs` epochs if that is given."""
 
     best: Annotated[int, Field(ge=0, le=100)] = 1
     last: Annotated[int, Field(ge=0, le=100)] = 1
+    every_s: Annotated[FiniteFloat, Field(ge=1, le=604_800)] = 30.0
+    every_epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
 
 class TrainStudyTask(Request):
@@ -186,10 +189,31 @@ class Desired(Answer):
     """The desired state of a trial: what the worker shall apply between two steps."""
 
     version: int = 0
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: dict[str, Any] = Field(default_factory=dict, description="All live parameters that were changed.")
     run: Literal["run", "pause", "stop"] = "run"
-    restore: int | None = None
+    restore: int | None = Field(default=None, description="The step that the present leg began at.")
+    leg: int = Field(default=0, description="A run of an earlier leg goes back to the checkpoint of step `restore`.")
+    checkpoint: int = Field(default=0, description="The newest version before which a checkpoint is to be kept.")
     why: Literal["pruned", "person", "policy", "study"] | None = None
+
+
+class Change(Answer):
+    """Live parameters that count from the step after `step` on."""
+
+    step: int
+    params: dict[str, Any]
+
+
+class Resume(Answer):
+    """Where a trial goes on: from the checkpoint of `number` at `step` (from the start where it has no `sha256`), with
+    the changes of `timeline` made again at their steps. Desired versions above `version` are new."""
+
+    number: int
+    step: int
+    sha256: str | None
+    version: int
+    leg: int
+    timeline: list[Change]
 
 
 class Parent(Answer):
@@ -288,7 +312,7 @@ class Lease(Answer):
     task: dict[str, Any] | None
     lease_s: float
     desired: Desired
-    resume: dict[str, Any] | None = None
+    resume: Resume | None = None
     stack: int | None = Field(default=None, description="Leases of one answer with the same number are of one shape.")
 
 

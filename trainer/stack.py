@@ -153,8 +153,17 @@ class Stack:
             self.models[row].config = steered(self.models[row].config, params)
             self._configure()
 
-    def advance(self, pulse: float | None, clock: Callable[[], float]) -> dict[int, str]:
-        """Steps to the end of the epoch, or for `pulse` seconds; gives the rows that diverged, and where."""
+    def take_changes(self, row: int) -> None:
+        """Makes the change of one model that is planned from the next step on, once."""
+        model, due = self.models[row], self.step + 1
+        if due in model.changes:
+            planned = model.changes[due]
+            model.changes = {step: params for step, params in model.changes.items() if step != due}
+            self.change(row, planned)
+
+    def advance(self, pulse: float | None, clock: Callable[[], float], halts: Collection[int] = ()) -> dict[int, str]:
+        """Steps to the end of the epoch, for `pulse` seconds, or to one of the steps `halts`; gives the rows that
+        diverged, and where."""
         begin = now = clock()
         lost: dict[int, str] = {}
         with np.errstate(all="ignore"):  # restores the buffer size, too
@@ -162,15 +171,15 @@ class Stack:
             while not lost and (pulse is None or now - begin < pulse):
                 lost = self._one_step()
                 now = clock()
-                if self.position == 0:
+                if self.position == 0 or self.step in halts:
                     break
         self.seconds += now - begin
         return lost
 
     def _one_step(self) -> dict[int, str]:
         if self.step + 1 in self.changing:
-            for row, model in enumerate(self.models):
-                self.change(row, model.changes.get(self.step + 1, {}))
+            for row in range(len(self.models)):
+                self.take_changes(row)
         indices = self.batches[self.position]
         lane = self._lane(indices.shape[1])
         lane.fill(self.X, self.Y, indices)

@@ -12,7 +12,7 @@ bit, that it has alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trainer.checkpoint import Checkpoint
@@ -64,17 +64,18 @@ def train(
     source: Checkpoint | None = None,
     changes: Sequence[Changes] = (),
     pulse: float | None = None,
+    halts: Collection[int] = (),
     clock: Callable[[], float] = time.perf_counter,
 ) -> Run:
     """Trains one model or a stack of them; yields the Progress of each at every epoch's end, and at its own
     end.
 
-    Every `pulse` seconds (never, if None) a Progress without metrics is yielded between two steps, so that a
-    long epoch can be steered, too. What is sent into the generator is the Wish for the model just yielded; it
-    takes effect from the next step on, the one after `progress.step`. `changes`, for each model, are applied
-    at the steps they name. The last Progress of a model has `ended` set, the same step as the one before, and
-    the final metrics. source: the model whose layers to start from (config.start_from says which; see
-    `transfer`).
+    Every `pulse` seconds (never, if None), and after each of the steps `halts`, a Progress without metrics is
+    yielded between two steps, so that a long epoch can be steered, too. What is sent into the generator is the
+    Wish for the model just yielded; it takes effect from the next step on, the one after `progress.step`.
+    `changes`, for each model, are applied at the steps they name. The last Progress of a model has `ended` set,
+    the same step as the one before, and the final metrics. source: the model whose layers to start from
+    (config.start_from says which; see `transfer`).
 
     Raises:
         ConfigError: configs of different shapes; a source that does not fit; when a change or a wish comes to
@@ -82,10 +83,18 @@ def train(
     """
     listed = [configs] if isinstance(configs, TrainConfig) else list(configs)
     numbers = [seeds] if isinstance(seeds, int) else list(seeds)
-    first = [first_checkpoint(config, data, seed) for config, seed in zip(listed, numbers, strict=True)]
-    if source is not None:
-        first = [transferred(fresh, source) for fresh in first]
-    return resume(first, data, changes=changes, pulse=pulse, clock=clock)
+    first = [begin(config, data, seed, source) for config, seed in zip(listed, numbers, strict=True)]
+    return resume(first, data, changes=changes, pulse=pulse, halts=halts, clock=clock)
+
+
+def begin(config: TrainConfig, data: Data, seed: int, source: Checkpoint | None = None) -> Checkpoint:
+    """A model before its first step, with the layers of the source if there is one.
+
+    Raises:
+        ConfigError: a source that does not fit.
+    """
+    first = first_checkpoint(config, data, seed)
+    return first if source is None else transferred(first, source)
 
 
 def resume(
@@ -94,6 +103,7 @@ def resume(
     *,
     changes: Sequence[Changes] = (),
     pulse: float | None = None,
+    halts: Collection[int] = (),
     clock: Callable[[], float] = time.perf_counter,
 ) -> Run:
     """Goes on from checkpoints (of one shape, at one step) as if the run had never been interrupted.
@@ -102,7 +112,7 @@ def resume(
         ConfigError: as `train`, and checkpoints at different steps.
     """
     listed = changes or [{}] * len(checkpoints)
-    return _drive(Stack(checkpoints, range(len(checkpoints)), data, listed), pulse, clock)
+    return _drive(Stack(checkpoints, range(len(checkpoints)), data, listed), pulse, halts, clock)
 
 
 def final_metrics(checkpoint: Checkpoint, data: Data) -> dict[str, float]:
@@ -116,11 +126,13 @@ Leaving = dict[int, tuple[str, str | None]]
 """Rows of a stack whose training ends, with how and where."""
 
 
-def _drive(begun: Stack, pulse: float | None, clock: Callable[[], float]) -> Run:
+def _drive(begun: Stack, pulse: float | None, halts: Collection[int], clock: Callable[[], float]) -> Run:
+    for row in range(len(begun.models)):
+        begun.take_changes(row)
     done: Leaving = {row: ("complete", None) for row in range(len(begun.models)) if _complete(begun, row)}
     stack = yield from _let_go(begun, done, clock)
     while stack is not None:
-        lost = stack.advance(pulse, clock)
+        lost = stack.advance(pulse, clock, halts)
         epoch_ended = stack.position == 0
         if epoch_ended:
             lost |= stack.measure(clock)
@@ -151,6 +163,7 @@ def _complete(stack: Stack, row: int) -> bool:
 
 def _obey(stack: Stack, row: int, wish: Wish | None) -> str | None:
     """Applies a wish; tells whether the model's training ends here, and how."""
+    stack.take_changes(row)  # one may have been planned that gives the run more epochs
     if wish is not None:
         stack.change(row, wish.params)
     if _complete(stack, row):

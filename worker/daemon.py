@@ -30,7 +30,7 @@ from worker.heartbeat import Heartbeat
 from worker.logs import Log
 from worker.pipe import Job
 from worker.sharing import SharedChild
-from worker.trial import RELEASE_PATIENCE_S, RunningTrial
+from worker.trial import RELEASE_PATIENCE_S, RunningTrial, steer_of
 
 RELEASE_WITHIN_S: Final = 15.0
 AFTER_A_FAULT_S: Final = 5.0
@@ -139,7 +139,7 @@ class Daemon:
         if self._draining.is_set():
             return self._give_back(leases)
         for stack in stacks_of(leases):
-            jobs = [Job(one.task or {}, one.params, one.seed, self._options.data_dirs) for one in stack]
+            jobs = [self._job(lease) for lease in stack]
             shared = SharedChild(jobs, self._client)
             for lease, place in zip(stack, shared.places, strict=True):
                 log = self._log.bind(study=lease.study, trial=lease.number)
@@ -150,6 +150,18 @@ class Daemon:
                 log.info("trial started", attempt=lease.attempt, fence=lease.fence, **mates)
             shared.start()
         return self._heartbeat.changed()
+
+    def _job(self, lease: m.Lease) -> Job:
+        return Job(
+            lease.task or {},
+            lease.params,
+            lease.seed,
+            self._options.data_dirs,
+            study=lease.study,
+            number=lease.number,
+            desired=steer_of(lease.desired),
+            resume=lease.resume,
+        )
 
     def _on_ended(self, trial: RunningTrial, fatal: SturgeonError | None) -> None:
         """Called in the trial's thread."""
@@ -230,9 +242,10 @@ class Daemon:
 
 
 def stacks_of(leases: Iterable[m.Lease]) -> list[list[m.Lease]]:
-    """The leases of one answer, those of a stack together."""
+    """The leases of one answer, those of a stack together; one that goes on from a checkpoint is not where its mates
+    are, and runs alone."""
     found: dict[tuple[str, int], list[m.Lease]] = {}
     for lease in leases:
-        key = (lease.study, lease.number) if lease.stack is None else ("", lease.stack)
+        key = (lease.study, lease.number) if lease.stack is None or lease.resume is not None else ("", lease.stack)
         found.setdefault(key, []).append(lease)
     return list(found.values())

@@ -7,20 +7,51 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sturgeon.messages import FindingKind
+from sturgeon.messages import FindingKind, Resume
 from sturgeon.states import ToldState
 
 
 @dataclass(frozen=True)
+class Steer:
+    """Daemon to child: what is desired of a trial, by `version`.
+
+    params: all live parameters that differ from those it began with. stop: end with this epoch. pause: leave a
+    checkpoint and end here. keep: the newest version before which a checkpoint is to be kept. A run of an earlier
+    `leg` goes back to step `restore`, whose checkpoint is `content` (None at step 0 of a run without a parent: from the
+    start). leave: nobody waits for this trial any more, its stack mates go on.
+    """
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 0
+    stop: bool = False
+    pruned: bool = False
+    leave: bool = False
+    pause: bool = False
+    keep: int = 0
+    leg: int = 0
+    restore: int = 0
+    content: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class Job:
-    """A leased trial, as the child needs it. `task` has the study's fixed fields; `params` win over them. `source` is
-    the checkpoint that it starts from, where its task says so."""
+    """A leased trial, as the child needs it. `task` has the study's fixed fields; `params` win over them.
+
+    source: the checkpoint that it starts from, where its task says so. resume: where an earlier run of it, or of its
+    parent, ended, with that `start` and the checkpoints that it had `kept`. desired: as it was at the hand-out.
+    """
 
     task: Mapping[str, Any]
     params: Mapping[str, Any]
     seed: int
     data_dirs: tuple[Path, ...] = ()
     source: bytes | None = field(default=None, repr=False)
+    study: str = ""
+    number: int = 0
+    desired: Steer = Steer()
+    resume: Resume | None = None
+    start: bytes | None = field(default=None, repr=False)
+    kept: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -29,18 +60,6 @@ class Origins:
 
     trainer: str | None
     loaded: bool
-
-
-@dataclass(frozen=True)
-class Steer:
-    """Daemon to child: live parameters for the next steps, and whether to end with this epoch; `leave`: nobody waits
-    for this trial any more, its stack mates go on."""
-
-    params: Mapping[str, Any] = field(default_factory=dict)
-    version: int = 0
-    stop: bool = False
-    pruned: bool = False
-    leave: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,13 +74,31 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Applied:
+    """Child to daemon: the desired `version` counts from the step after `step` on."""
+
+    version: int
+    step: int
+
+
+@dataclass(frozen=True)
 class SavedCheckpoint:
-    """One npz file; `value` is dev_error at that step, None without a dev part."""
+    """One npz file, and child to daemon: keep it while the run goes on. `value` is the study's metric at that step,
+    None where it was not measured. `version` was in force; `wanted` asked for this checkpoint, or is 0."""
 
     step: int
     epoch: int
     value: float | None
     content: bytes = field(repr=False)
+    version: int = 0
+    wanted: int = 0
+
+
+@dataclass(frozen=True)
+class Paused:
+    """Child to daemon, and the last word on a trial: it left its checkpoint and waits."""
+
+    step: int
 
 
 @dataclass(frozen=True)
@@ -87,10 +124,12 @@ class Broken:
 
 @dataclass(frozen=True)
 class Alone:
-    """The last word on a trial whose stack broke: it shall run again by itself."""
+    """The last word on a trial whose stack broke, or that has to leave it: it shall run again by itself."""
 
     reason: str
 
 
-Placed = tuple[int, Progress | End]
+LastWord = End | Paused | Alone
+Said = Progress | Applied | SavedCheckpoint | LastWord
+Placed = tuple[int, Said]
 """What a child says of one of its trials, by its place in the child's jobs."""

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from sturgeon.errors import SturgeonError
 from worker import child
-from worker.pipe import Alone, Broken, End, Job, Origins, Progress, Steer
+from worker.pipe import Alone, Broken, End, Job, Origins, Paused, Said, Steer
 
 OURS: Final = Path(__file__).resolve().parents[1]
 LONGEST_TMPDIR: Final = 107 - len("/pymp-12345678/listener-12345678")
@@ -74,10 +74,11 @@ class Child:
         self.pid: int = self._process.pid
         self._writing = threading.Lock()  # nobody may write to a file that is being closed: its number is used again
 
-    def messages(self) -> Iterator[tuple[int, Progress | End | Alone]]:
+    def messages(self) -> Iterator[tuple[int, Said]]:
         """What the child says of each of its places, until it has ended.
 
-        The last of a place is an End: the child's own, or how it died. The trials of a stack that broke are Alone.
+        The last of a place is its last word: the child's own, or an End that says how it died. The trials of a stack
+        that broke are Alone.
         """
         left, broken = set(range(self._places)), None
         while left and broken is None:
@@ -89,7 +90,7 @@ class Child:
                 broken = said.reason
                 continue
             place, message = said
-            if isinstance(message, End):
+            if isinstance(message, End | Paused | Alone):
                 left.discard(place)
             yield place, message
         code = self._ended()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from sturgeon.client import Client
-from worker.pipe import Alone, End, Job, Progress, Steer
+from worker.pipe import End, Job, Said, Steer
 from worker.runner import Child
-from worker.sources import NoSource, source_of
+from worker.sources import NoSource, prepared
 
 
 class Gone(Exception):
@@ -32,8 +31,7 @@ class SharedChild(threading.Thread):
 
     def run(self) -> None:
         try:
-            source = source_of(self._client, self._jobs[0].task, self._sleep)
-            child = self._begun([replace(job, source=source) for job in self._jobs])
+            child = self._begun(prepared(self._client, self._jobs, self._sleep))
             for number, message in child.messages():
                 self.places[number].hear(message)
         except NoSource as error:
@@ -86,13 +84,13 @@ class Place:
 
     def __init__(self, shared: SharedChild, number: int) -> None:
         self.shared, self._number = shared, number
-        self._said: queue.SimpleQueue[Progress | End | Alone | None] = queue.SimpleQueue()
+        self._said: queue.SimpleQueue[Said | None] = queue.SimpleQueue()
 
-    def hear(self, message: Progress | End | Alone | None) -> None:
+    def hear(self, message: Said | None) -> None:
         """What the child said of this trial; None when it says no more."""
         self._said.put(message)
 
-    def messages(self) -> Iterator[Progress | End | Alone]:
+    def messages(self) -> Iterator[Said]:
         """What the child says of this trial, until its last word."""
         while (message := self._said.get()) is not None:
             yield message

@@ -1,8 +1,9 @@
-"""A leased trial from hand-out to tell: its child trains, two threads bring what it says to the server.
+"""A leased trial from hand-out to tell: its child trains, three threads bring what it says to the server.
 
-One thread reads the child's pipe, so that the child never waits; the other delivers in order, however long the
-server is away. Only three things end a run early: the server says that the lease is lost, the daemon wants to
-end, or the token is wrong.
+One thread reads the child's pipe, so that the child never waits; another delivers in order, however long the
+server is away; the third uploads checkpoints beside the reports. A checkpoint sets out when all that the child said
+before it has been delivered: so the server never holds a state with a change in it that was not acknowledged. Only
+three things end a run early: the server says that the lease is lost, the daemon wants to end, or the token is wrong.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal, TypeVar
 
 from sturgeon import messages as m
@@ -27,8 +29,10 @@ from sturgeon.errors import (
     Unauthorized,
 )
 from worker.logs import Log
-from worker.pipe import Alone, End, Progress, SavedCheckpoint, Steer
+from worker.pipe import Alone, Applied, End, Paused, Progress, Said, SavedCheckpoint, Steer
 from worker.sharing import Place
+from worker.sources import NoSource, stored
+from worker.uploads import Uploads
 
 T = TypeVar("T")
 Outcome = Literal["told", "lost", "released"]
@@ -62,16 +66,23 @@ class RunningTrial:
         self.lease, self.child = lease, child
         self._client, self._log, self._ended = client, log, ended
         self._patient = client.with_patience(math.inf, self._sleep)
-        self._said: queue.SimpleQueue[Progress | End | Alone | None] = queue.SimpleQueue()
+        self._said: queue.SimpleQueue[Said | Exception | None] = queue.SimpleQueue()
+        self._uploads = Uploads(self._upload, self._said.put)
         self._interrupted = threading.Event()
         self._early: Outcome = "told"
         self._telling = False
+        self._steering = threading.Lock()
+        self._desired = lease.desired
         self._steered = Steer()
+        self._leg = lease.resume.leg if lease.resume else 0
+        self._content: bytes | None = None
+        self._fetching = self._leg
         self._applied = (0, 0)
 
     def start(self) -> None:
         for work in (self._read, self._deliver):
             threading.Thread(target=work, name=f"{work.__name__}-{self.lease.number}", daemon=True).start()
+        self._uploads.start(f"_upload-{self.lease.number}")
         self.steer(self.lease.desired)
 
     def held(self) -> m.Held:
@@ -82,11 +93,43 @@ class RunningTrial:
         return m.Held(study=lease.study, number=lease.number, fence=lease.fence, **applied)
 
     def steer(self, desired: m.Desired) -> None:
-        """Pass on to the child what the server desires."""
-        wish = Steer(desired.params, desired.version, desired.run == "stop", desired.why == "pruned")
+        """Pass on to the child what the server desires; a run that shall go back needs its checkpoint with it."""
+        with self._steering:
+            if desired.version < self._desired.version:  # this answer was overtaken by a newer one
+                return
+            self._desired = desired
+            if desired.leg <= self._leg:
+                self._pass_on()
+            elif desired.leg > self._fetching:
+                self._fetching = desired.leg
+                work = threading.Thread(target=self._fetch, args=(desired,), name=f"_fetch-{self.lease.number}")
+                work.daemon = True
+                work.start()
+
+    def _pass_on(self) -> None:
+        wish = replace(steer_of(self._desired), content=self._content)
         if wish != self._steered:
             self._steered = wish
             self.child.steer(wish)
+
+    def _fetch(self, desired: m.Desired) -> None:
+        """The checkpoint of a new leg. The server is asked while the child trains on: those steps do not count."""
+        content = None
+        try:
+            if desired.restore:
+                lease = self.lease
+                content = stored(self._patient, lease.study, lease.number, desired.restore, self._sleep)
+        except Interrupted:
+            return None
+        except NoSource as error:
+            return self._said.put(End("failed", error=str(error)))
+        except SturgeonError as error:
+            return self._said.put(error)
+        with self._steering:
+            if desired.leg == self._fetching:
+                self._leg, self._content = desired.leg, content
+                self._pass_on()
+        return None
 
     def lose(self, reason: str) -> None:
         """The heartbeat learned that the lease is lost. A tell under way learns that itself, if it is so."""
@@ -101,6 +144,7 @@ class RunningTrial:
     def _interrupt(self, outcome: Outcome) -> None:
         self._early = outcome
         self._interrupted.set()
+        self._uploads.end()
         self._said.put(None)
 
     def _sleep(self, seconds: float) -> None:
@@ -123,6 +167,7 @@ class RunningTrial:
         except LOST as error:
             self._log.warning("lease lost", reason=error.message)
         finally:
+            self._uploads.end()
             self.child.kill()
             if outcome == "released":
                 self._give_back()
@@ -130,21 +175,41 @@ class RunningTrial:
 
     def _until_told(self) -> Outcome:
         while True:
-            reports, end = self._gathered()
+            reports, message = self._gathered()
             if reports:
                 self._report(reports)
-            if isinstance(end, Alone):
-                return self._release_alone(end)
-            if end is not None:
-                self._telling = True
-                for saved in end.checkpoints:
-                    self._upload(saved)
-                for kind, body in end.findings.items():
-                    self._keep(kind, body)
-                return self._tell(end)
+            match message:
+                case Applied():
+                    self._acknowledge(message)
+                case SavedCheckpoint():
+                    self._uploads.add(message)
+                case Paused():
+                    self._all_uploaded()
+                    return self._pause(message)
+                case Alone():
+                    self._all_uploaded()
+                    return self._release_alone(message)
+                case End():
+                    return self._end(message)
 
-    def _gathered(self) -> tuple[list[Progress], End | Alone | None]:
-        """The next reports, waiting a little for company; and the last word if it came."""
+    def _end(self, end: End) -> Outcome:
+        self._telling = True
+        for saved in end.checkpoints:
+            self._uploads.add(saved)
+        self._all_uploaded()
+        for kind, body in end.findings.items():
+            self._keep(kind, body)
+        return self._tell(end)
+
+    def _all_uploaded(self) -> None:
+        self._uploads.finish()
+        if self._interrupted.is_set():
+            raise Interrupted
+        if not self._said.empty() and isinstance(failure := self._said.get(), Exception):
+            raise failure
+
+    def _gathered(self) -> tuple[list[Progress], Said | None]:
+        """The next reports, waiting a little for company; and what came after them if it is something else."""
         reports: list[Progress] = []
         until = math.inf
         while len(reports) < MOST_REPORTS:
@@ -155,27 +220,36 @@ class RunningTrial:
                 break
             if message is None:
                 raise Interrupted
-            if isinstance(message, End | Alone):
+            if isinstance(message, Exception):
+                raise message
+            if not isinstance(message, Progress):
                 return reports, message
             until = min(until, time.monotonic() + REPORT_EVERY_S)
             reports.append(message)
         return reports, None
 
     def _report(self, reports: list[Progress]) -> None:
-        lease, last = self.lease, reports[-1]
-        self._applied = (last.version, last.since_step)
-        version, step = self._applied if last.version else (None, None)
+        last = reports[-1]
         rows = [{"step": r.step, "epoch": r.epoch, "metrics": r.metrics} for r in reports]
         try:
-            answer = self._insist(
-                lambda: self._patient.report(lease.study, lease.number, lease.fence, rows, version, step)
-            )
+            self._say(rows, last.version, last.since_step)
         except FINAL:
             raise
         except Problem as error:  # those metrics are not kept; the trial's end still counts
             self._log.error("report refused", epoch=last.epoch, reason=error.message)
             return
         self._log.debug("reported", epoch=last.epoch, step=last.step)
+
+    def _acknowledge(self, applied: Applied) -> None:
+        """Each version by itself, in order: so the server knows the step of each."""
+        self._say([], applied.version, applied.step)
+        self._log.info("steered", version=applied.version, step=applied.step)
+
+    def _say(self, rows: list[dict[str, Any]], version: int, since_step: int) -> None:
+        lease = self.lease
+        applied = (version, since_step) if version else (None, None)
+        answer = self._insist(lambda: self._patient.report(lease.study, lease.number, lease.fence, rows, *applied))
+        self._applied = (version, since_step)
         self.steer(answer.desired)
 
     def _upload(self, saved: SavedCheckpoint) -> None:
@@ -183,7 +257,15 @@ class RunningTrial:
         try:
             self._insist(
                 lambda: self._patient.put_checkpoint(
-                    lease.study, lease.number, saved.step, saved.content, lease.fence, saved.epoch, saved.value
+                    lease.study,
+                    lease.number,
+                    saved.step,
+                    saved.content,
+                    lease.fence,
+                    saved.epoch,
+                    saved.value,
+                    saved.version,
+                    saved.wanted,
                 )
             )
         except FINAL:
@@ -236,10 +318,17 @@ class RunningTrial:
                 self._log.error("server is ill", reason=error.message)
                 self._sleep(AFTER_A_FAULT_S)
 
+    def _pause(self, paused: Paused) -> Outcome:
+        """The server knows that it was to pause: what is given back waits for a person."""
+        lease = self.lease
+        self._insist(lambda: self._patient.release(lease.study, lease.number, lease.fence))
+        self._log.info("trial paused", step=paused.step)
+        return "told"
+
     def _release_alone(self, alone: Alone) -> Outcome:
         """Which of the stack's trials broke it is not known: each runs again where it harms itself only."""
         lease = self.lease
-        self._log.warning("stack broke, the trial will run alone", reason=alone.reason)
+        self._log.warning("trial leaves its stack and will run alone", reason=alone.reason)
         self._insist(lambda: self._patient.release(lease.study, lease.number, lease.fence, alone=True))
         return "told"
 
@@ -250,3 +339,17 @@ class RunningTrial:
             self._log.info("trial released")
         except SturgeonError as error:
             self._log.warning("trial not released, its lease will run out", reason=error.message)
+
+
+def steer_of(desired: m.Desired) -> Steer:
+    """What is desired, in the words of a child."""
+    return Steer(
+        desired.params,
+        desired.version,
+        stop=desired.run == "stop",
+        pruned=desired.why == "pruned",
+        pause=desired.run == "pause",
+        keep=desired.checkpoint,
+        leg=desired.leg,
+        restore=desired.restore or 0,
+    )

@@ -54,8 +54,10 @@ async def keep_checkpoint(
     sha256: Annotated[str, Query(pattern=r"^[0-9a-f]{64}$", description="Of the body.")],
     epoch: Annotated[FiniteFloat | None, Query(ge=0)] = None,
     value: Annotated[FiniteFloat | None, Query(description="The study's metric at this step.")] = None,
+    version: Annotated[int, Query(ge=0, le=messages.LARGEST_FENCE, description="The version then in force.")] = 0,
+    wanted: Annotated[int, Query(ge=0, le=messages.LARGEST_FENCE, description="The version that asked for it.")] = 0,
 ) -> messages.Checkpoint:
     """Upload a checkpoint; the study's rule says which ones of a trial are kept."""
     content = await http.body()
-    upload = Upload(fence, step, sha256, epoch, value)
+    upload = Upload(fence, step, sha256, epoch, value, version, wanted)
     return await run_sync(checkpoints.keep, database, blobs, study, number, upload, content)

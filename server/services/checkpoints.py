@@ -23,6 +23,8 @@ class Upload:
     sha256: str
     epoch: float | None
     value: float | None
+    version: int = 0
+    wanted: int = 0
 
 
 def keep(

@@ -244,10 +244,14 @@ class Client:
         fence: int,
         epoch: float | None = None,
         value: float | None = None,
+        version: int = 0,
+        wanted: int = 0,
     ) -> m.Checkpoint:
-        """Store a checkpoint; `value`, the study's metric at that step, says which is the best."""
+        """Store a checkpoint; `value`, the study's metric at that step, says which is the best. `version` was in force
+        when it was taken; `wanted` is the version that asked for it, if one did."""
         digest = hashlib.sha256(data).hexdigest()
         query = {"fence": fence, "sha256": digest} | _given(epoch=epoch, value=value)
+        query |= _given(version=version or None, wanted=wanted or None)
         path = f"{_trial(study, number)}/checkpoints/{step}"
         return self._wire.ask(m.Checkpoint, "PUT", path, data, query=query)
 

@@ -97,6 +97,11 @@ def test_a_pulse_lets_the_caller_in_between_two_steps_of_an_epoch(small_data):
     assert seen[:4] == [(2, 0, False), (4, 0, False), (6, 1, True), (8, 1, False)]
 
 
+def test_a_run_halts_after_the_steps_that_the_caller_names(small_data):
+    seen = [(p.step, bool(p.metrics)) for p in train(CONFIG, small_data, 0, halts={2, 6, 11})]
+    assert seen[:5] == [(2, False), (6, True), (11, False), (12, True), (18, True)]
+
+
 def test_a_run_may_be_stopped_in_the_middle_of_an_epoch(small_data):
     ticks = iter(range(1000))
     run = train(CONFIG, small_data, 0, pulse=2, clock=lambda: next(ticks))
@@ -208,6 +213,34 @@ def test_more_epochs_can_be_wished_for_while_a_model_trains(small_data):
     next(run)
     run.send(Wish({"epochs": 6}))
     assert [p.epoch for p in run] == [3, 4, 5, 6, 6]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_epochs_that_are_planned_at_the_end_of_a_run_carry_it_on_as_a_wish_did(schedule, small_data):
+    config = replace(CONFIG, schedule=schedule)
+    run = train(config, small_data, 0)
+    *_, before = (next(run) for _ in range(4))
+    assert (before.step, before.epoch) == (24, 4)
+    run.send(Wish({"epochs": 6}))
+    wished = last_of(run)[0][1]
+
+    planned = last_of(train(config, small_data, 0, changes=[{25: {"epochs": 6}}]))[0][1]
+    resumed = last_of(resume([before.checkpoint()], small_data, changes=[{25: {"epochs": 6}}]))[0][1]
+
+    assert wished.epoch == 6
+    assert same_state(wished, planned)
+    assert same_state(wished, resumed)
+
+
+def test_a_planned_change_is_made_once_so_that_a_wish_may_overtake_it(small_data):
+    wild = replace(CONFIG, learning_rate=1e30)
+    run = train([CONFIG, wild], small_data, [0, 1], changes=[{7: {"l2": 0.5}}, {}])
+    wish = None
+    for _ in range(3):  # the second model leaves after an epoch, and the stack is made anew
+        progress = run.send(wish)
+        wish = Wish({"l2": 0.25}) if (progress.model, progress.step) == (0, 6) else None
+    *_, ended = run
+    assert ended.checkpoint().config.l2 == 0.25
 
 
 def test_averaged_weights_are_what_a_run_measures_and_predicts_with(small_data):

@@ -68,7 +68,7 @@ def test_a_child_hears_what_is_desired(child_of: Callable[[dict[str, Any]], Chil
     messages = child.messages()
     next(messages)
 
-    child.steer(0, Steer(stop=True, pruned=True))
+    child.steer(0, Steer(version=1, stop=True, pruned=True))
 
     *_, (_, end) = messages
     assert isinstance(end, End)
@@ -99,7 +99,7 @@ def test_a_child_leaves_ctrl_c_and_stop_to_the_daemon(
     next(messages)
 
     os.kill(child.pid, number)
-    child.steer(0, Steer(stop=True))
+    child.steer(0, Steer(version=1, stop=True))
 
     *_, (_, end) = messages
     assert isinstance(end, End)
@@ -120,7 +120,7 @@ def test_trials_of_a_stack_are_steered_apart() -> None:
     messages = child.messages()
     next(messages)
 
-    child.steer(1, Steer(stop=True, pruned=True))
+    child.steer(1, Steer(version=1, stop=True, pruned=True))
 
     ended = next(said for said in messages if isinstance(said[1], End))
     assert isinstance(ended[1], End)
@@ -166,7 +166,7 @@ def test_a_child_that_has_ended_leaves_no_open_file(child_of: Callable[[dict[str
     last(child)
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-    child.steer(0, Steer(stop=True))  # in vain, and no error
+    child.steer(0, Steer(version=1, stop=True))  # in vain, and no error
     child.kill()
 
 

@@ -16,7 +16,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError
 from trainer.predict import predict
 from trainer.preparation import prepare
-from worker.pipe import End, Job, Progress, Steer
+from worker.pipe import Applied, End, Job, Progress, Steer
 from worker.tasks import train
 
 TASK: dict[str, Any] = {
@@ -39,7 +39,7 @@ def ran(job: Job, *steers: Steer) -> tuple[list[Progress], End]:
         return now
 
     *progress, end = (said for _, said in train.run([job], lambda _place: desired()))
-    assert all(isinstance(one, Progress) for one in progress)
+    assert all(isinstance(one, Progress | Applied) for one in progress)
     assert isinstance(end, End)
     return [one for one in progress if isinstance(one, Progress)], end
 
@@ -106,7 +106,7 @@ def test_without_a_dev_part_the_last_epoch_is_the_best() -> None:
 
 @pytest.mark.parametrize(("pruned", "state"), [(True, "pruned"), (False, "complete")])
 def test_a_stop_ends_the_run_with_that_epoch(pruned: bool, state: str) -> None:
-    progress, end = ran(Job(TASK, {}, seed=3), Steer(), Steer(stop=True, pruned=pruned))
+    progress, end = ran(Job(TASK, {}, seed=3), Steer(), Steer(version=1, stop=True, pruned=pruned))
 
     assert [one.epoch for one in progress] == [1, 2]
     assert end.state == state
@@ -130,7 +130,7 @@ def test_a_run_that_diverges_is_told_so_with_the_place() -> None:
     assert end.state == "diverged"
     assert end.where
     assert end.step is not None
-    assert end.checkpoints == ()
+    assert [one.step for one in end.checkpoints] == [3], "where it was still well, to go back to"
 
 
 @pytest.mark.parametrize(
@@ -217,9 +217,9 @@ def test_more_trials_than_the_cache_holds_take_turns(monkeypatch: pytest.MonkeyP
 def test_a_stopped_trial_leaves_the_stack_and_the_others_go_on() -> None:
     jobs = jobs_of(3)
 
-    said = stacked(jobs, {1: Steer(stop=True, pruned=True)})
+    said = stacked(jobs, {1: Steer(version=1, stop=True, pruned=True)})
 
-    assert [len(one) for one in said.values()] == [13, 2, 13]
+    assert [len(one) for one in said.values()] == [13, 3, 13]
     ends = [one[-1] for one in said.values()]
     assert [end.state for end in ends if isinstance(end, End)] == ["complete", "pruned", "complete"]
     for place in (0, 2):
@@ -357,7 +357,11 @@ def test_the_curve_of_a_long_run_is_thinned_and_its_ends_stay() -> None:
 
 
 def test_a_thinned_curve_ends_where_the_run_was_stopped_and_shows_when_parameters_changed() -> None:
-    steers = [Steer()] * 100 + [Steer(params={"l2": 0.1}, version=1)] * 50 + [Steer(version=1, stop=True)]
+    steers = (
+        [Steer()] * 100
+        + [Steer(params={"l2": 0.1}, version=1)] * 50
+        + [Steer(version=2, stop=True, params={"l2": 0.1})]
+    )
 
     progress, _ = ran(Job(TASK | {"epochs": 100_000, "batch_size": "full", "checkpoints": None}, {}, seed=3), *steers)
 
