@@ -33,6 +33,8 @@ def test_a_trial_that_nobody_steers_is_to_run(server: RunningServer, leased_tria
         "params": {},
         "run": "run",
         "restore": None,
+        "leg": 0,
+        "checkpoint": 0,
         "why": None,
     }
     trial = server.client.trial("bowl", 0)
@@ -52,6 +54,8 @@ def test_reports_renewals_and_the_next_lease_carry_what_is_desired(server: Runni
         "params": {"learning_rate": 0.01},
         "run": "run",
         "restore": None,
+        "leg": 0,
+        "checkpoint": 0,
         "why": "person",
     }
     assert reported == renewed.desired == again.desired == server.client.trial("bowl", 0).desired
