@@ -69,6 +69,11 @@ class Search(Request):
         default=None, description="Of grid: the grid has at most so many points; max_trials unless said otherwise."
     )
     seed: Seed | None = Field(default=None, description="Drawn by the server and recorded when it is not given.")
+    replicates: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=1,
+        description="So many trials of each sample, whose seeds differ; they are compared by mean and standard error, "
+        "and each counts in the budget.",
+    )
 
 
 class Pruning(Request):
@@ -150,11 +155,22 @@ class SpaceRevision(Answer):
     created_at: AwareDatetime
 
 
+class Replicates(Answer):
+    """Trials with the same parameters and other seeds, and the standard error of their mean (null of a single one)."""
+
+    numbers: list[int]
+    values: list[float]
+    standard_error: float | None
+
+
 class BestTrial(Answer):
+    """A complete trial; of a study with `replicates` the first of a group, with the means of values and metrics."""
+
     number: int
     value: float
     params: dict[str, Any]
     metrics: dict[str, float | None]
+    replicates: Replicates | None = None
 
 
 class Study(Answer):
@@ -178,8 +194,19 @@ class Study(Answer):
     created_at: AwareDatetime
 
 
+class Recommended(BestTrial):
+    """The trial to take: the best by what all results together predict of it; `why` says so in a sentence."""
+
+    why: str
+
+
 class Best(Answer):
+    """`separable`: whether the best's lead over the second is more than seeds explain; null without replicates."""
+
     items: list[BestTrial]
+    recommended: Recommended | None = None
+    separable: bool | None = None
+    verdict: str | None = None
 
 
 # --- trials --------------------------------------------------------------------------------------------------
@@ -263,6 +290,9 @@ class Trial(Answer):
     parent: Parent | None
     invalid: Invalid | None
     drawn: Drawn
+    group: int | None = Field(
+        default=None, description="Of a study with replicates: the first of the trials with the same parameters."
+    )
     created_at: AwareDatetime
     started_at: AwareDatetime | None
     finished_at: AwareDatetime | None

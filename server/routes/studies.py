@@ -51,5 +51,6 @@ def delete_study(study: StudyPath, database: InDatabase, blobs: InBlobs, force: 
 
 @router.get("/studies/{study}/best")
 def best_trials(study: StudyPath, database: InDatabase, k: Annotated[int, Query(ge=1, le=1000)] = 1) -> messages.Best:
-    """The `k` best complete trials, the best first."""
+    """The `k` best complete trials, the best first, and the one to take (`recommended`): under noise the best score is
+    often luck. Replicates are compared by their means; `separable` says whether its lead is more than seeds."""
     return studies.best(database, study, k)

@@ -7,7 +7,7 @@ which of them is most worth a trial.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -93,20 +93,39 @@ def prepare(space: Space, seed: int, finished: tuple[Finished, ...], memo: Memo,
         posterior_of(cube, seed, finished, memo)
 
 
-def recommend(space: Space, seed: int, finished: tuple[Finished, ...], memo: Memo | None = None) -> int | None:
+def recommend(
+    space: Space,
+    seed: int,
+    finished: tuple[Finished, ...],
+    memo: Memo | None = None,
+    among: Container[int] | None = None,
+) -> int | None:
     """The number of the trial to take as the winner: the least denoised score, so that luck alone does not win.
 
-    Before the first round is over the best score; None when no trial has a finite one.
+    Only of those `among`, if that is given. Before the first round is over the best score; None when no trial has a
+    finite one.
     """
-    scores = {trial.number: trial.score for trial in finished if trial.score is not None and np.isfinite(trial.score)}
+    scores = {
+        trial.number: trial.score
+        for trial in finished
+        if trial.score is not None and np.isfinite(trial.score) and (among is None or trial.number in among)
+    }
     if not scores:
         return None
     cube = Cube(space)
-    if len(finished) < first_round_size(cube.dimensions) or _boxes_alone(cube, finished, DEFAULT):
+    if not models_noise(space, finished):
         return min(scores, key=lambda number: (scores[number], number))
     posterior = posterior_of(cube, seed, finished, Memo() if memo is None else memo)
     rows: list[int] = posterior.rows[posterior.order].tolist()
-    return next(finished[row].number for row in rows if finished[row].number in scores)
+    best = (finished[row].number for row in rows if finished[row].number in scores)
+    # The model rests on the best 50 and 50 others: none of them may be among those that are asked for.
+    return next(best, min(scores, key=lambda number: (scores[number], number)))
+
+
+def models_noise(space: Space, finished: tuple[Finished, ...]) -> bool:
+    """Whether the results suffice to tell a trial's luck from its merit; else `recommend` takes the best score."""
+    cube = Cube(space)
+    return len(finished) >= first_round_size(cube.dimensions) and not _boxes_alone(cube, finished, DEFAULT)
 
 
 def posterior_of(cube: Cube, seed: int, finished: tuple[Finished, ...], memo: Memo) -> Posterior:

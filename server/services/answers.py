@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from server.search.separation import mean, spread
 from server.services import steering
 from server.store.reports import LateRow, ReportRow
 from server.store.space_revisions import RevisionRow
@@ -22,7 +23,7 @@ def moment(at: int) -> datetime:
     return EPOCH + timedelta(microseconds=at)
 
 
-def study(row: StudyRow, counts: dict[str, int], best: list[TrialRow]) -> messages.Study:
+def study(row: StudyRow, counts: dict[str, int], best: list[messages.BestTrial]) -> messages.Study:
     return messages.Study(
         name=row.name,
         title=row.title,
@@ -31,14 +32,14 @@ def study(row: StudyRow, counts: dict[str, int], best: list[TrialRow]) -> messag
         direction=row.direction,
         reduce=row.reduce,
         space=Space.model_validate(row.space),
-        search=messages.Search(sampler=row.sampler, seed=row.seed, **row.sampler_options),
+        search=messages.Search(sampler=row.sampler, seed=row.seed, replicates=row.replicates, **row.sampler_options),
         pruning=messages.Pruning.model_validate(row.pruning),
         budget=messages.Budget(max_trials=row.max_trials),
         task=None if row.task is None else messages.TrainStudyTask.model_validate(row.task),
         mode=row.mode,
         revision=row.revision,
         counts={state: counts[state] for state in TRIAL_STATES if state in counts},
-        best=best_trial(best[0]) if best else None,
+        best=best[0] if best else None,
         created_at=moment(row.created_at),
     )
 
@@ -53,9 +54,22 @@ def space_revision(row: RevisionRow) -> messages.SpaceRevision:
     )
 
 
-def best_trial(row: TrialRow) -> messages.BestTrial:
-    assert row.value is not None
-    return messages.BestTrial(number=row.number, value=row.value, params=row.params, metrics=row.metrics)
+def best_trial(rows: list[TrialRow], replicates: int) -> messages.BestTrial:
+    """The complete trials of a group as one: the mean of its values, and of each metric that all of them have."""
+    first = rows[0]
+    values = [row.value for row in rows if row.value is not None]
+    whole = spread(values)
+    return messages.BestTrial(
+        number=first.number,
+        value=whole.mean,
+        params=first.params,
+        metrics={name: mean([row.metrics.get(name) for row in rows]) for name in first.metrics},
+        replicates=None
+        if replicates == 1
+        else messages.Replicates(
+            numbers=[row.number for row in rows], values=values, standard_error=whole.standard_error
+        ),
+    )
 
 
 def trial(study_name: str, row: TrialRow) -> messages.Trial:
@@ -76,6 +90,7 @@ def trial(study_name: str, row: TrialRow) -> messages.Trial:
         parent=_parent(row),
         invalid=_invalid(row),
         drawn=_drawn(row),
+        group=row.group_number,
         desired=None if row.desired is None else steering.of(row),
         applied_version=row.applied_version,
         applied_step=row.applied_step,

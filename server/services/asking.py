@@ -5,6 +5,7 @@ Correctness rests on the WRITE alone: it takes the numbers that were thought for
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from server.services.counters import Counters
 from server.services.history import Seen, history_at
 from server.services.once import Once, keep, recall
 from server.services.stacking import Hand, Placed, new_stacks, take_queued
-from server.services.thinking import Plan, Thinking
+from server.services.thinking import Plan, Thinking, place_of
 from server.store import numerics as numerics_rows
 from server.store import studies as study_rows
 from server.store import trials
@@ -103,7 +104,13 @@ def _why_nothing(study: StudyRow) -> Any:
         return "paused"
     if study.state != "active":
         return "finished"
-    return "budget" if study.next_number >= study.max_trials else None
+    return "budget" if _most_samples(study, study.replicates) == 0 else None
+
+
+def _most_samples(study: StudyRow, trials_wanted: int) -> int:
+    """How many samples to draw for so many trials: replicates beyond them are queued, and the budget parts none."""
+    left = study.max_trials - study.next_number
+    return min(math.ceil(trials_wanted / study.replicates), left // study.replicates)
 
 
 def _read(asking: Asking, name: str, count: int) -> Plan | messages.Leases:
@@ -111,21 +118,20 @@ def _read(asking: Asking, name: str, count: int) -> Plan | messages.Leases:
         study = studies.required(tx, name)
         if (reason := _why_nothing(study)) is not None:
             return messages.Leases(leases=[], reason=reason)
-        count = min(count, study.max_trials - study.next_number)
         seen = history_at(tx, study, study.seq, study.next_number)
-        return Plan(study, asking.thinking.sampler_of(study), count, seen)
+        return Plan(study, asking.thinking.sampler_of(study), _most_samples(study, count), seen)
 
 
 def _write(asking: Asking, plan: Plan, samples: list[Sample], hand: Hand, once: Once) -> messages.Leases | None:
     """The trials that were thought of, running; None when another transaction took their numbers."""
     with asking.database.writing() as tx:
-        if not study_rows.take_numbers(tx, plan.study, len(samples)):
+        if not study_rows.take_numbers(tx, plan.study, len(samples) * plan.study.replicates):
             tx.rollback_at_end()
             return None
         if (answered := recall(tx, once, messages.Leases)) is not None:
             tx.rollback_at_end()
             return answered
-        asking.counters.drawn(plan.sampler.name, None, len(samples))
+        asking.counters.drawn(plan.sampler.name, None, len(samples) * plan.study.replicates)
         return _inserted(tx, plan, samples, None, hand, once, tx.now())
 
 
@@ -139,18 +145,17 @@ def _draw_here(
     now: int,
 ) -> messages.Leases:
     """Draw inside the write transaction, which holds the study's lock: points that need no history."""
-    count = min(hand.most, study.max_trials - study.next_number)
     seen = Seen(Space.model_validate(study.space), NOTHING)
-    plan = Plan(study, asking.thinking.sampler_of(study), count, seen)
+    plan = Plan(study, asking.thinking.sampler_of(study), _most_samples(study, hand.most), seen)
     samples: list[Sample] = []
     if fallback is None:
         samples, fallback = asking.thinking.think(plan)
     if fallback is not None:
-        numbers = range(study.next_number, study.next_number + count)
-        samples = [Sample(uniform_point(study.seed, number, len(plan.seen.space.searched))) for number in numbers]
-    if not study_rows.take_numbers(tx, study, len(samples)):
+        dimensions = len(plan.seen.space.searched)
+        samples = [Sample(uniform_point(study.seed, place_of(study, n), dimensions)) for n in plan.numbers]
+    if not study_rows.take_numbers(tx, study, len(samples) * study.replicates):
         raise AssertionError("the locked study changed")
-    asking.counters.drawn(plan.sampler.name, fallback, len(samples))
+    asking.counters.drawn(plan.sampler.name, fallback, len(samples) * study.replicates)
     return _inserted(tx, plan, samples, fallback, hand, once, now)
 
 
@@ -172,11 +177,12 @@ def _inserted(
         "worker": hand.worker,
         "started_at": now,
     }
-    params = [plan.seen.space.decode(sample.point) for sample in samples]
+    replicated = [sample for sample in samples for _ in range(study.replicates)]
+    params = [plan.seen.space.decode(sample.point) for sample in replicated]
     stacks = new_stacks(params, hand)
     numerics_rows.record(tx, *numerics())
     rows = []
-    for number, (sample, given, stack) in enumerate(zip(samples, params, stacks, strict=True), study.next_number):
+    for number, (sample, given, stack) in enumerate(zip(replicated, params, stacks, strict=True), study.next_number):
         origin = {
             "sampler": plan.sampler.name,
             "drawn": _origin(plan, sample, fallback),
@@ -219,7 +225,7 @@ def new_trial(
         "basis_seq": study.seq,
         "revision": study.revision,
         "drawn": {},
-        "group_number": None,
+        "group_number": place_of(study, number) * study.replicates if study.replicates > 1 else None,
         "numerics": None,
         "created_at": now,
         "started_at": None,

@@ -17,6 +17,7 @@ OPTIONS: Final = {"model": "coarse_to_fine", "cost_aware": "coarse_to_fine", "po
 def require_valid(request: StudyRequest) -> None:
     """Raises Invalid with all problems of the space and the task."""
     found = space_problems(request.space) + search_problems(request.search, request.space)
+    found += budget_problems(request.budget, request.search.replicates)
     if not found and request.task is not None:
         found = _metric_problems(request.metric) + task_problems_of(request.task, request.space)
     require_none(found, "The study is not valid")
@@ -27,8 +28,9 @@ def require_space(space: Space) -> None:
     require_none(space_problems(space), "The space is not valid")
 
 
-def require_budget(budget: Budget, given_out: int) -> None:
-    """Raises Invalid for a budget below the numbers that were given out already."""
+def require_budget(budget: Budget, given_out: int, replicates: int) -> None:
+    """Raises Invalid for a budget below the numbers that were given out already, or that ends within replicates."""
+    require_none(budget_problems(budget, replicates), "The budget is not valid")
     if budget.max_trials < given_out:
         detail = f"{given_out} trials were given out already: write at least {given_out}"
         require_none([FieldProblem("/budget/max_trials", detail)], "The budget is not valid")
@@ -59,6 +61,17 @@ def search_problems(search: Search, space: Space) -> list[FieldProblem]:
         )
         found.append(FieldProblem("/search/model", detail))
     return found
+
+
+def budget_problems(budget: Budget, replicates: int) -> list[FieldProblem]:
+    """Trials with the same parameters are not parted by the end of the budget."""
+    above = budget.max_trials % replicates
+    if not above:
+        return []
+    less, more = budget.max_trials - above, budget.max_trials - above + replicates
+    wanted = f"{less} or {more}" if less else f"{more}"
+    detail = f"max_trials: each of {replicates} replicates is a trial, so write a multiple of it: {wanted}"
+    return [FieldProblem("/budget/max_trials", detail)]
 
 
 def _metric_problems(metric: str) -> list[FieldProblem]:

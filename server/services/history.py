@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from server.search.revisions import Revision, point_under
 from server.search.samplers import Finished, History, Point, Running
+from server.search.separation import mean
 from server.store import space_revisions, trials
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
@@ -24,28 +25,47 @@ def history_at(tx: Transaction, study: StudyRow, basis: int, below: int) -> Seen
     """What the sampler of trial `below` may see at the study's sequence number `basis`; scores are minimised.
 
     Failed, cancelled and invalid trials are in neither part. A trial of an older space revision is encoded again in
-    the one that ruled; where it lies outside of that, the sampler does not see it.
+    the one that ruled; where it lies outside of that, the sampler does not see it. Replicates are one, by the number
+    of the first, and see nothing of each other.
     """
     rows = space_revisions.until(tx, study.id, basis)
     revisions = [Revision(row.revision, Space.model_validate(row.space), row.added) for row in rows]
-    finished, running = trials.history(tx, study.id, basis, below)
+    ended, still = trials.history(tx, study.id, basis, below - below % study.replicates)
     sign = 1.0 if study.direction == "minimize" else -1.0
-    return Seen(
-        revisions[-1].space,
-        History(
-            tuple(
-                _finished(trial, point, sign) for trial in finished if (point := _point(revisions, trial)) is not None
-            ),
-            tuple(Running(trial.number, point) for trial in running if (point := _point(revisions, trial)) is not None),
-        ),
-    )
+    waiting = {group_of(trial): trial for trial in reversed(still)}
+    finished = [
+        _finished(group, point, members, sign)
+        for group, members in _together(ended).items()
+        if group not in waiting and (point := _point(revisions, members[0])) is not None
+    ]
+    running = [
+        Running(group, point)
+        for group, trial in sorted(waiting.items())
+        if (point := _point(revisions, trial)) is not None
+    ]
+    return Seen(revisions[-1].space, History(tuple(finished), tuple(running)))
 
 
-def _finished(trial: TrialRow, point: Point, sign: float) -> Finished:
-    score = None if trial.value is None else sign * trial.value
+def group_of(trial: TrialRow) -> int:
+    """The first of the trials with the same parameters; without replicates the trial itself."""
+    return trial.number if trial.group_number is None else trial.group_number
+
+
+def _together(ended: list[TrialRow]) -> dict[int, list[TrialRow]]:
+    """Trials by group; a group stands where the last of it finished."""
+    found: dict[int, list[TrialRow]] = {}
+    for trial in ended:
+        group = group_of(trial)
+        found[group] = [*found.pop(group, []), trial]
+    return found
+
+
+def _finished(group: int, point: Point, members: list[TrialRow], sign: float) -> Finished:
+    """The mean of the members: those that failed count for nothing; where one diverged, the group did."""
+    value = mean([trial.value for trial in members])
     # What a trial that was stopped early took says nothing of what a whole one costs.
-    seconds = trial.metrics.get("seconds") if trial.state == "complete" else None
-    return Finished(trial.number, point, score, seconds)
+    seconds = mean([trial.metrics.get("seconds") if trial.state == "complete" else None for trial in members])
+    return Finished(group, point, None if value is None else sign * value, seconds)
 
 
 def _point(revisions: list[Revision], trial: TrialRow) -> Point | None:

@@ -53,6 +53,8 @@ def _require_possible(study: StudyRow, space: Space, added: dict[str, Any]) -> N
     found = checking.space_problems(space)
     if not found:
         found = edit_problems(Space.model_validate(study.space), space, added)
+        search = messages.Search(sampler=study.sampler, **study.sampler_options)
+        found += checking.search_problems(search, space)
     if not found and study.task is not None:
         found = checking.task_problems_of(messages.TrainStudyTask.model_validate(study.task), space)
     checking.require_none(found, "The space cannot be changed so")

@@ -6,7 +6,7 @@ import secrets
 from typing import Any
 
 from server.search.registry import MOST_MODELLED
-from server.services import answers, checking, revising
+from server.services import answers, checking, revising, winners
 from server.services.once import Once, keep, recall
 from server.services.paging import after_of, page_of
 from server.store import checkpoints, events, space_revisions, studies, trials
@@ -54,7 +54,7 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> dict[str, An
         "seed": seed,
         "pruning": request.pruning.model_dump(mode="json"),
         "max_trials": request.budget.max_trials,
-        "replicates": 1,
+        "replicates": request.search.replicates,
         "task": None if task is None else task.model_dump(mode="json"),
         "seq": 0,
         "next_number": 0,
@@ -70,7 +70,7 @@ def _sampler_options(request: messages.StudyRequest) -> dict[str, Any]:
         model = search.model or ("gp" if small else "boxes")
         return {"model": model, "cost_aware": search.cost_aware is not False}
     if search.sampler == "grid":
-        return {"points": search.points or min(request.budget.max_trials, messages.LARGEST_GRID)}
+        return {"points": search.points or min(request.budget.max_trials // search.replicates, messages.LARGEST_GRID)}
     return {}
 
 
@@ -92,7 +92,7 @@ def required_trial(tx: Transaction, study: StudyRow, number: int, *, lock: bool 
 
 def _answer(tx: Transaction, row: StudyRow) -> messages.Study:
     counts = studies.counts(tx, [row.id]).get(row.id, {})
-    return answers.study(row, counts, trials.best(tx, row.id, row.direction, 1))
+    return answers.study(row, counts, winners.best_trials(tx, row, 1))
 
 
 def read(database: Database, name: str) -> messages.Study:
@@ -105,15 +105,14 @@ def listing(database: Database, page_size: int, page_token: str | None) -> messa
     with database.reading() as tx:
         rows = studies.page(tx, after, page_size + 1)
         counts = studies.counts(tx, [row.id for row in rows])
-        items = [answers.study(row, counts.get(row.id, {}), trials.best(tx, row.id, row.direction, 1)) for row in rows]
+        items = [answers.study(row, counts.get(row.id, {}), winners.best_trials(tx, row, 1)) for row in rows]
     return page_of(items, page_size, [row.id for row in rows])
 
 
 def best(database: Database, name: str, k: int) -> messages.Best:
+    """Raises NotFound."""
     with database.reading() as tx:
-        study = required(tx, name)
-        found = trials.best(tx, study.id, study.direction, k)
-    return messages.Best(items=[answers.best_trial(row) for row in found])
+        return winners.best(tx, required(tx, name), k)
 
 
 def change(database: Database, name: str, patch: messages.StudyPatch) -> messages.Study:
@@ -134,7 +133,7 @@ def change(database: Database, name: str, patch: messages.StudyPatch) -> message
 
 
 def _set_budget(tx: Transaction, study: StudyRow, budget: messages.Budget, now: int) -> StudyRow:
-    checking.require_budget(budget, study.next_number)
+    checking.require_budget(budget, study.next_number, study.replicates)
     raised = study.state == "completed" and budget.max_trials > study.next_number
     events.insert(tx, study.id, "budget", now, max_trials=budget.max_trials)
     state = "active" if raised else study.state

@@ -29,12 +29,23 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Plan:
-    """What a THINK works on: the numbers t .. t + count - 1 of a study, as seen at its row's seq."""
+    """What a THINK works on: the next `count` samples of a study, as seen at its row's seq."""
 
     study: StudyRow
     sampler: Sampler
     count: int
     seen: Seen
+
+    @property
+    def numbers(self) -> range:
+        """Of each sample the number of its trial, of replicates of the first."""
+        start, step = self.study.next_number, self.study.replicates
+        return range(start, start + self.count * step, step)
+
+
+def place_of(study: StudyRow, number: int) -> int:
+    """Which of the study's samples a trial has: replicates have the same, and a sequence leaves out none for them."""
+    return number // study.replicates
 
 
 @dataclass
@@ -79,7 +90,7 @@ class Thinking:
         return study_id in self._overdue
 
     def think(self, plan: Plan) -> tuple[list[Sample], messages.Fallback | None]:
-        """Samples for the first numbers of the plan, all of them if there is time; or why there is none."""
+        """The first samples of the plan, all of them if there is time; or why there is none."""
         if self.is_overdue(plan.study.id):
             return [], "slow"
         found: list[Sample] = []
@@ -100,12 +111,13 @@ class Thinking:
 
 
 def _think(plan: Plan, found: list[Sample], over: Future[None]) -> None:
-    """One sample a number, each seeing those before it as running."""
+    """The samples of the plan, each seeing those before it as running."""
     try:
         space, history = plan.seen
         running = history.running
-        for number in range(plan.study.next_number, plan.study.next_number + plan.count):
-            sample = plan.sampler.draw(space, plan.study.seed, number, history._replace(running=running))
+        for number in plan.numbers:
+            place = place_of(plan.study, number)
+            sample = plan.sampler.draw(space, plan.study.seed, place, history._replace(running=running))
             if len(sample.point) != len(space.searched) or not all(0.0 <= u <= 1.0 for u in sample.point):
                 raise ValueError(f"the sampler {plan.sampler.name} left the unit cube: {sample.point}")
             found.append(sample)

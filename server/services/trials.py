@@ -43,7 +43,9 @@ def listing(
 
 
 def enqueue(database: Database, name: str, params: dict[str, Any], once: Once) -> messages.Trial:
-    """A queued trial with given parameters. Raises NotFound, Invalid, BudgetSpent, WrongState, IdempotencyMismatch."""
+    """A queued trial with given parameters, or as many as the study's replicates: then the answer is the first.
+
+    Raises NotFound, Invalid, BudgetSpent, WrongState, IdempotencyMismatch."""
     with database.writing() as tx:
         study = studies.required(tx, name, lock=True)
         if (answered := recall(tx, once, messages.Trial)) is not None:
@@ -52,8 +54,10 @@ def enqueue(database: Database, name: str, params: dict[str, Any], once: Once) -
         space = Space.model_validate(study.space)
         point = _encode(space, params)
         _take_number(study)
-        study_rows.update(tx, study.id, next_number=study.next_number + 1)
-        [row] = trials.insert(tx, [new_trial(study, study.next_number, space.complete(params), point, now)])
+        study_rows.update(tx, study.id, next_number=study.next_number + study.replicates)
+        numbers = range(study.next_number, study.next_number + study.replicates)
+        whole = space.complete(params)
+        row, *_ = trials.insert(tx, [new_trial(study, number, whole, point, now) for number in numbers])
         events.insert(tx, study.id, "enqueued", now, row.number)
         answer = answers.trial(name, row)
         keep(tx, once, answer, now)
@@ -74,7 +78,7 @@ def _take_number(study: StudyRow) -> None:
         if study.state == "completed":
             raise BudgetSpent(f"The study {study.name} is completed; {hint}.")
         raise WrongState(f"The study {study.name} is {study.state}; {hint}.")
-    if study.next_number >= study.max_trials:
+    if study.next_number + study.replicates > study.max_trials:
         raise BudgetSpent(f"All {study.max_trials} trials of {study.name} were given out; raise max_trials to go on.")
 
 

@@ -110,23 +110,6 @@ def _listed(study_id: int, listing: Listing) -> sa.Select[Any]:
     return statement.order_by(order.nulls_last(), trials.c.number)
 
 
-def best(tx: Transaction, study_id: int, direction: str, k: int) -> list[TrialRow]:
-    """The `k` best complete trials that are not invalid; the earlier of two equals first."""
-    order = trials.c.value.asc() if direction == "minimize" else trials.c.value.desc()
-    statement = (
-        sa.select(trials)
-        .where(
-            trials.c.study_id == study_id,
-            trials.c.state == "complete",
-            trials.c.value.is_not(None),
-            trials.c.invalid_reason.is_(None),
-        )
-        .order_by(order, trials.c.number)
-        .limit(k)
-    )
-    return [TrialRow(**row._mapping) for row in tx.execute(statement)]
-
-
 def unfinished(tx: Transaction, study_id: int) -> list[TrialRow]:
     statement = sa.select(trials).where(trials.c.study_id == study_id, trials.c.state.in_(UNFINISHED))
     return [TrialRow(**row._mapping) for row in tx.execute(statement.order_by(trials.c.number))]

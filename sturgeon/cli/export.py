@@ -92,7 +92,8 @@ def _export_model(session: Session, client: Client, study: str, file: Path) -> N
 
 
 def best_checkpoint(client: Client, study: str) -> tuple[BestTrial, Checkpoint]:
-    """The best trial and its best checkpoint, by the study's metric if they carry it, else its last.
+    """The best trial (of replicates the best one) and its best checkpoint, by the study's metric if they carry it,
+    else its last.
 
     Raises:
         NotFound: no trial has a result, or the best one has no checkpoint.
@@ -100,10 +101,13 @@ def best_checkpoint(client: Client, study: str) -> tuple[BestTrial, Checkpoint]:
     best = client.best(study, 1).items
     if not best:
         raise NotFound(f"No trial of {study} has a result yet.")
+    sign = 1 if client.study(study).direction == "minimize" else -1
+    if (same := best[0].replicates) is not None:
+        _, number = min((sign * value, number) for value, number in zip(same.values, same.numbers, strict=True))
+        best[0] = best[0].model_copy(update={"number": number})
     kept = client.checkpoints(study, best[0].number).items
     if not kept:
         raise NotFound(f"Trial {best[0].number}, the best of {study}, has no checkpoint.")
-    sign = 1 if client.study(study).direction == "minimize" else -1
     valued = [(sign * checkpoint.value, checkpoint.step) for checkpoint in kept if checkpoint.value is not None]
     step = min(valued)[1] if valued else max(checkpoint.step for checkpoint in kept)
     return best[0], next(checkpoint for checkpoint in kept if checkpoint.step == step)

@@ -29,12 +29,16 @@ def best(
 ) -> None:
     """Show the best trials, with their metrics and parameters."""
     with session.client() as client:
-        items = client.best(study, count).items
+        found = client.best(study, count)
         if session.json:
-            return print_json(items)
-        if not items:
+            return print_json(found.items)
+        if not found.items:
             raise NotFound(f"No trial of {study} has a result yet.")
-        print_best(client.study(study), items)
+        print_best(client.study(study), found.items)
+    if found.verdict is not None:
+        typer.echo(found.verdict)
+    if found.recommended is not None:
+        typer.echo(f"Recommended: trial {found.recommended.number}. {found.recommended.why}")
     return None
 
 
@@ -45,17 +49,27 @@ def print_best(study: Study, items: Sequence[BestTrial], also: Sequence[str] | N
         told = [name for name in told if name.endswith("_error")]
     metrics = told if also is None else also
     params = param_names(items)
+    noise = ("±", "of") if any(item.replicates for item in items) else ()
     rows = [
         (
             str(item.number),
             metric(study, study.metric, item.value),
+            *(_noise(study, item) if noise else ()),
             *(metric(study, name, item.metrics.get(name)) for name in metrics),
             *(item.params.get(name) for name in params),
         )
         for item in items
     ]
-    columns = ("trial", study.metric, *metrics, *params)
+    columns = ("trial", study.metric, *noise, *metrics, *params)
     print_table(columns, rows, right=columns)
+
+
+def _noise(study: Study, item: BestTrial) -> tuple[str | None, str]:
+    """The standard error of a mean, and how many trials it is of."""
+    if item.replicates is None:
+        return None, "1"
+    error = item.replicates.standard_error
+    return metric(study, study.metric, error), str(len(item.replicates.numbers))
 
 
 def metric_names(items: Sequence[BestTrial | Trial]) -> list[str]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def test_best_shows_value_and_params_best_first(sturgeon: Command, half_searched: RunningServer) -> None:
-    header, first, second = sturgeon("study", "best", "bowl", "-k", "5").out.splitlines()
+    header, first, second, recommended = sturgeon("study", "best", "bowl", "-k", "5").out.splitlines()
+    assert recommended.startswith("Recommended: trial 1. Trial 1 has the best loss; ")
     assert header.split() == ["trial", "loss", "x", "y"]
     assert first.split()[:2] == ["1", "0.25"]
     assert second.split()[:2] == ["0", "0.5"]
@@ -144,7 +145,7 @@ def test_export_model_writes_the_best_checkpoint_of_the_best_trial(sturgeon: Com
 
 @pytest.mark.usefixtures("with_checkpoints")
 def test_errors_of_the_train_task_are_shown_as_per_cent(sturgeon: Command) -> None:
-    header, best = sturgeon("study", "best", "nets").out.splitlines()
+    header, best, _ = sturgeon("study", "best", "nets").out.splitlines()
     assert header.split()[:3] == ["trial", "dev_error", "test_error"]
     assert best.split()[:5] == ["1", "5.00", "%", "6.00", "%"]
 

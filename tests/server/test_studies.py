@@ -25,7 +25,7 @@ CREATED = {
         "x": {"type": "float", "low": -1.0, "high": 1.0, "scale": "linear", "when": None},
         "n": {"type": "int", "low": 1, "high": 4, "step": 1, "scale": "linear", "when": None},
     },
-    "search": {"sampler": "random", "model": None, "cost_aware": None, "points": None, "seed": 7},
+    "search": {"sampler": "random", "model": None, "cost_aware": None, "points": None, "seed": 7, "replicates": 1},
     "pruning": {"rule": "none"},
     "budget": {"max_trials": 4},
     "task": None,
@@ -85,6 +85,7 @@ def test_a_study_counts_its_trials_by_state_and_shows_the_best(server: RunningSe
         "value": 0.25,
         "params": finished_trial.params,
         "metrics": {"loss": 0.25},
+        "replicates": None,
     }
 
 

@@ -34,6 +34,7 @@ def test_a_told_trial_is_complete_with_all_that_was_told(server: RunningServer, 
         "error": None,
         "worker": "ada",
         "parent": None,
+        "group": None,
         "invalid": None,
         "drawn": {
             "sampler": "random",

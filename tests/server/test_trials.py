@@ -36,6 +36,10 @@ def test_given_parameters_make_a_queued_trial(http: httpx.Client) -> None:
         "error": None,
         "worker": None,
         "parent": None,
+        "group": None,
+        "desired": None,
+        "applied_version": None,
+        "applied_step": None,
         "invalid": None,
         "drawn": {
             "sampler": None,

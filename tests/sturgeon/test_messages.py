@@ -48,7 +48,7 @@ def test_defaults_of_a_study_are_those_of_the_design() -> None:
         "metric": "loss",
         "direction": "minimize",
         "reduce": "last",
-        "search": {"sampler": "coarse_to_fine", "model": None, "cost_aware": None, "points": None, "seed": None},
+        "search": {"sampler": "coarse_to_fine", "model": None, "cost_aware": None, "points": None, "seed": None, "replicates": 1},
         "pruning": {"rule": "none"},
         "budget": {"max_trials": 3},
         "task": None,

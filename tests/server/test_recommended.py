@@ -1,0 +1,86 @@
+"""The trial to take under noise: the best by what all results together say, for any sampler."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.server.studies import BOWL
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
+
+LINE: dict[str, Any] = BOWL | {
+    "space": {"x": {"type": "float", "low": -1, "high": 1}},
+    "search": {"sampler": "random", "seed": 1},
+    "budget": {"max_trials": 40},
+}
+
+
+def told(server: RunningServer, direction: str, luck: float, noise: float = 0.02) -> None:
+    """Trials along a parabola, whose best lies at x = 0; the one at x = 1 is lucky."""
+    sign = 1 if direction == "minimize" else -1
+    server.client.create_study(LINE | {"direction": direction})
+    for i in range(21):
+        x = i / 10 - 1
+        server.client.enqueue("bowl", {"x": x})
+        [lease] = server.client.ask("bowl").leases
+        loss = x * x + noise * (-1) ** i - luck * (i == 20)
+        server.client.tell("bowl", lease.number, lease.fence, {"loss": sign * loss})
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_a_lucky_trial_is_the_best_but_not_the_recommended(server: RunningServer, direction: str) -> None:
+    told(server, direction, luck=1.1)
+
+    best = server.client.best("bowl")
+
+    assert [item.number for item in best.items] == [20]
+    assert best.recommended is not None
+    assert best.recommended.number in (9, 10, 11)
+    assert best.recommended.params == server.client.trial("bowl", best.recommended.number).params
+    assert best.recommended.why.startswith("Trial 20 has the best loss (")
+    assert f"trial {best.recommended.number} (" in best.recommended.why
+
+
+def test_where_the_results_agree_the_best_is_recommended(server: RunningServer) -> None:
+    told(server, "minimize", luck=0, noise=0)
+
+    best = server.client.best("bowl", 9)
+
+    assert best.recommended is not None
+    assert best.recommended.number == best.items[0].number
+    assert best.recommended.why.endswith("and the results around it agree.")
+
+
+def test_a_few_results_recommend_the_best_and_none_recommend_nothing(server: RunningServer) -> None:
+    server.client.create_study(LINE)
+    assert server.client.best("bowl").recommended is None
+    for loss in (0.5, 0.25):
+        [lease] = server.client.ask("bowl").leases
+        server.client.tell("bowl", lease.number, lease.fence, {"loss": loss})
+    [lease] = server.client.ask("bowl").leases
+    server.client.tell("bowl", lease.number, lease.fence, state="diverged")
+
+    recommended = server.client.best("bowl").recommended
+
+    assert recommended is not None
+    assert (recommended.number, recommended.value) == (1, 0.25)
+    assert recommended.why.endswith("the results do not tell its luck from its merit yet.")
+
+
+def test_only_a_complete_trial_in_the_present_space_is_recommended(server: RunningServer) -> None:
+    told(server, "minimize", luck=1.1)
+    for number in (9, 10, 11):
+        server.client.invalidate("bowl", number, "no use")
+    server.client.patch_study("bowl", {"space": {"x": {"type": "float", "low": -1, "high": -0.25}}})
+    [lease] = server.client.ask("bowl").leases
+    server.client.tell("bowl", lease.number, lease.fence, {"loss": 0.05}, state="pruned")
+
+    best = server.client.best("bowl")
+
+    assert [item.number for item in best.items] == [20]
+    assert best.recommended is not None
+    assert best.recommended.number == 7  # x = -0.3: the least in the space that is left
+    assert "outside of the present space" in best.recommended.why
