@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from trainer.compiled import compiled
 from trainer.parameters import Array
 
 LEVELS = 256
@@ -24,15 +25,12 @@ class Dropout:
     def __init__(self, A: Array, sources: Sequence[np.random.BitGenerator]) -> None:
         self.sources = sources
         self.A = np.empty_like(A)
-        self.D = np.empty_like(A)
-        self.kept = np.empty(A.shape, np.bool_)
-        self.scale = np.ones((len(sources), 1, 1), A.dtype)
+        self.D = np.ones_like(A)
         self.levels = [LEVELS] * len(sources)
 
     def keep(self, keep_probs: Sequence[float]) -> None:
         """Sets the keep_prob of each model, from the next forward on."""
         self.levels = [min(LEVELS, max(1, round(keep * LEVELS))) for keep in keep_probs]
-        self.scale[:, 0, 0] = [LEVELS / level for level in self.levels]
 
     @property
     def active(self) -> bool:
@@ -42,16 +40,20 @@ class Dropout:
         """A * D / keep_prob with a fresh mask; A itself if no model drops anything."""
         if not self.active:
             return A
-        for kept, source, level in zip(self.kept, self.sources, self.levels, strict=True):
+        for D, source, level in zip(self.D, self.sources, self.levels, strict=True):
             if level == LEVELS:  # draws nothing, so that a model's masks do not depend on its neighbours
-                kept[...] = True
+                D[...] = 1
             else:
-                bits = source.random_raw(-(-kept.size // 8)).view(np.uint8)[: kept.size]
-                np.less(bits.reshape(kept.shape), np.uint8(level), out=kept)
-        np.copyto(self.D, self.kept)
-        np.multiply(self.D, self.scale, out=self.D)
+                draw_mask(D.reshape(-1), source.random_raw(-(-D.size // 8)).view(np.uint8), level)
         return np.multiply(A, self.D, out=self.A)
 
     def backward(self, dA: Array) -> Array:
         """dA * D / keep_prob, in place."""
         return np.multiply(dA, self.D, out=dA) if self.active else dA
+
+
+@compiled
+def draw_mask(D: Array, bits: Array, level: int) -> None:
+    """D = 1 / keep_prob where the random byte is below `level` of 256, else 0; D flat, bits no shorter."""
+    for i in range(len(D)):
+        D[i] = LEVELS / level if bits[i] < level else 0.0

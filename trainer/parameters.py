@@ -68,6 +68,11 @@ def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Arra
     return raw[skip : skip + items * kind.itemsize].view(kind).reshape(shape)
 
 
+def by_model(array: Array) -> Array:
+    """`[*lead, B, n]` as `[K, B, n]` in the same memory, for compiled loops."""
+    return array.reshape(-1, *array.shape[-2:], copy=False)
+
+
 class Parameters:
     """Values and gradients of `lead` models with one layout, flat and by name.
 
