@@ -18,9 +18,12 @@ from sturgeon.space import Space
 
 
 def stored(space: Space) -> dict[str, Any]:
-    """A space as its row has it."""
-    found: dict[str, Any] = space.model_dump(mode="json", exclude_none=True)
-    return found
+    """A space as its row has it: without conditions that there are none of, but with a fixed null."""
+    whole: dict[str, dict[str, Any]] = space.model_dump(mode="json")
+    return {
+        name: {field: value for field, value in parameter.items() if (field, value) != ("when", None)}
+        for name, parameter in whole.items()
+    }
 
 
 def revise(tx: Transaction, study: StudyRow, space: Space, added: dict[str, Any], now: int) -> StudyRow:

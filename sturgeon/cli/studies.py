@@ -95,6 +95,8 @@ def _facts(study: Study) -> dict[str, Any]:
         "task": f"{task.kind} {task.dataset}, {task.epochs} epochs" if task else "your own code (ask, report, tell)",
         "fixed": (task.fixed if task else None) or None,
         "search": f"{study.search.sampler}, seed {study.search.seed}",
+        "replicates": study.search.replicates if study.search.replicates > 1 else None,
+        "space": f"revision {study.revision}" if study.revision else None,
         "created": study.created_at,
     }
     for name in study.space:

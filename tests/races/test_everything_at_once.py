@@ -39,7 +39,7 @@ def two_servers(settings: Settings, serve: Callable[[Settings], RunningServer]) 
 
 def act(server: RunningServer, client: Client, chance: random.Random, held: list[dict[str, Any]]) -> None:
     """One thing that a worker, a person or the server may do; what is refused since others were faster is fine."""
-    match chance.randrange(9):
+    match chance.randrange(11):
         case 0 | 1:
             leases = client.lease(f"worker{chance.randrange(3)}", slots=3).leases
             held += [{"study": one.study, "number": one.number, "fence": one.fence} for one in leases]
@@ -60,6 +60,11 @@ def act(server: RunningServer, client: Client, chance: random.Random, held: list
         case 8 if held:
             one = held.pop(chance.randrange(len(held)))
             client.tell_many(one.pop("study"), [one | {"metrics": {"dev_error": 0.5}}])
+        case 9:
+            client.invalidate("busy", chance.randrange(60), "no use")
+        case 10:
+            low = chance.choice([0.001, 0.002])
+            client.patch_study("busy", {"space": {"learning_rate": STUDY["space"]["learning_rate"] | {"low": low}}})
 
 
 def test_nothing_stands_in_the_way_of_anything(two_servers: list[RunningServer]) -> None:
@@ -84,5 +89,9 @@ def test_nothing_stands_in_the_way_of_anything(two_servers: list[RunningServer])
     assert client.study("busy").counts == Counter(trial.state for trial in trials)
     assert all((trial.value == 0.5) == (trial.state == "complete") for trial in trials)
     assert all((trial.finished_at is None) == (trial.state in ("queued", "running")) for trial in trials)
+    revisions = client.revisions("busy").items
+    assert [one.revision for one in revisions] == list(range(client.study("busy").revision + 1))
+    lows = {one.revision: one.space["learning_rate"].low for one in revisions}  # type: ignore[union-attr]
+    assert all(trial.params["learning_rate"] >= lows[trial.drawn.revision] for trial in trials)
     with pytest.raises(NotFound):
         client.study("gone")

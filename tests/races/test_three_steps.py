@@ -226,6 +226,24 @@ def test_a_budget_that_is_lowered_while_a_sampler_thinks_is_not_exceeded(server:
     assert [lease.number for lease in server.client.ask("raced", count=3).leases] == [0]
 
 
+def test_a_space_that_changes_while_a_sampler_thinks_is_thought_of_again(server: RunningServer) -> None:
+    wider = STUDY["space"] | {"x": {"type": "float", "low": 0, "high": 9}}
+
+    def widens(space: Space, seed: int, number: int, history: History) -> Sample:
+        server.client.patch_study("raced", {"space": wider})
+        return depends_on_all(space, seed, number, history)
+
+    plant(server, widens)
+    server.client.create_study(STUDY)
+
+    [lease] = server.client.ask("raced").leases
+
+    trial = server.client.trial("raced", 0)
+    assert (trial.drawn.revision, trial.drawn.basis, trial.drawn.fallback) == (1, 1, None)
+    point = depends_on_all(Space.model_validate(wider), 5, 0, History((), ())).point
+    assert lease.params == Space.model_validate(wider).decode(point)
+
+
 def test_a_cancelled_studys_trials_leave_one_after_the_other(server: RunningServer) -> None:
     server.client.create_study(STUDY)
     server.client.ask("raced", count=3)

@@ -152,6 +152,16 @@ def test_the_same_edit_again_is_no_further_revision(server: RunningServer) -> No
     assert edit(server, wider).revision == 1
 
 
+def test_a_parameter_fixed_at_null_is_stored_and_read(server: RunningServer) -> None:
+    space = SPACE | {"m": {"type": "fixed", "value": None}, "c": {"type": "choice", "values": [None, 1]}}
+    server.client.create_study(BOWL | {"space": space})
+
+    assert server.client.study("bowl").space["m"].value is None  # type: ignore[union-attr]
+    assert server.client.ask("bowl").leases[0].params["m"] is None
+    assert edit(server, {"x": X, "m": space["m"], "c": space["c"]}).revision == 1
+    assert server.client.ask("bowl").leases[0].params["m"] is None
+
+
 IMPOSSIBLE = {
     "/space/x": [
         ({"x": X | {"type": "int"}, "n": N}, {}, "x: its type cannot change from float to int: leave this parameter"),

@@ -54,6 +54,10 @@ def test_the_curl_walk_works_as_written_with_two_minutes_between_ask_and_tell(
     assert json.loads(line)["metrics"] == {"loss": 0.27}
     assert told.splitlines()[-1].startswith("0,complete,0.27,")
 
+    edited = run(f"{address}\n{block_with('-X PATCH')}", tmp_path)
+    assert '"added":{"keep_prob":1}' in edited
+    assert list(server.client.study("walk").space) == ["learning_rate", "beta1", "keep_prob"]
+
 
 @pytest.mark.xdist_group("heavy")
 def test_a_study_of_digits_is_created_watched_and_its_best_model_predicts(
