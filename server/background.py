@@ -8,7 +8,7 @@ from threading import Event, Thread
 
 import structlog
 
-from server.services import leasing, reaping
+from server.services import budgets, leasing, reaping
 from server.services.counters import Counters
 from server.services.waiting import Waiters
 from server.store.blobs import BlobFolder
@@ -71,6 +71,7 @@ class Reaper:
         if now < self._started_at + self._lease_us:
             return
         reaping.reap(self._database, self._counters, self._max_attempts)
+        budgets.watch(self._database)
         if now > self._forgot_at + FORGET_EVERY_US:
             self._forgot_at = now
             reaping.forget(self._database, self._blobs)

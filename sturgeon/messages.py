@@ -7,9 +7,9 @@ Answers ignore fields that they do not know, so that an older client works with 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from sturgeon.space import Name, PlainText, PlainValue, Space, plain_text
 from sturgeon.states import StudyState, ToldState, TrialState
@@ -77,15 +77,68 @@ class Search(Request):
 
 
 class Pruning(Request):
-    """Which rule stops bad trials early."""
+    """Which rule stops bad trials early, by what they report."""
 
-    rule: Literal["none"] = "none"
+    rule: Literal["curve", "asha", "median", "none"] | None = Field(
+        default=None,
+        description="`curve` (the power law) by default where `task` or `epochs` says how long a trial is and the "
+        "metric is minimized; else `none`. Trials of a point with replicates run to their end unless you name a rule.",
+    )
+    eta: Annotated[int, Field(ge=2, le=100)] | None = Field(
+        default=None, description="Of asha: one of so many goes on at each rung (3)."
+    )
+    grace: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="No trial is stopped before this epoch: curve 4, asha 3 (its first rung), median 5."
+    )
+    epochs: Annotated[int, Field(ge=1, le=LARGEST_STEP)] | None = Field(
+        default=None, description="Of your own code: the epochs of a whole trial, or its steps if it reports no epochs."
+    )
+
+
+class StopWhen(Request):
+    """A complete trial that is so good ends the study. `metric` is the study's unless you name another."""
+
+    metric: Name | None = None
+    below: FiniteFloat | None = None
+    above: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _has_one_bound(self) -> Self:
+        if (self.below is None) == (self.above is None):
+            raise ValueError("write one of below and above")
+        return self
 
 
 class Budget(Request):
-    """`max_trials` counts every number ever given out; it is never exceeded."""
+    """`max_trials` counts every number ever given out, and is never exceeded. Beyond the other limits nothing new is
+    handed out, and what runs finishes."""
 
     max_trials: Annotated[int, Field(ge=1, le=1_000_000)]
+    max_epochs: Annotated[int, Field(ge=1, le=LARGEST_STEP)] | None = Field(
+        default=None, description="Epochs that all trials have reported; own code that reports none counts steps."
+    )
+    max_seconds: Annotated[FiniteFloat, Field(gt=0, le=1e9)] | None = Field(
+        default=None, description="Seconds that trials were held by workers, all together: two slots use two a second."
+    )
+    stop_when: StopWhen | None = None
+
+
+class BudgetPatch(Request):
+    """What is left out stays; null takes a limit away (max_trials is always there)."""
+
+    max_trials: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    max_epochs: Annotated[int, Field(ge=1, le=LARGEST_STEP)] | None = None
+    max_seconds: Annotated[FiniteFloat, Field(gt=0, le=1e9)] | None = None
+    stop_when: StopWhen | None = None
+
+
+class Spent(Answer):
+    """What a study has used of its budget; `limit` is the one that is reached, if any but max_trials is."""
+
+    trials: int = 0
+    epochs: float = 0.0
+    seconds: float = 0.0
+    limit: Literal["max_epochs", "max_seconds", "stop_when"] | None = None
 
 
 class CheckpointRule(Request):
@@ -133,7 +186,7 @@ class StudyPatch(Request):
 
     state: Literal["active", "paused", "stopped", "cancelled"] | None = None
     title: Annotated[PlainText, Field(max_length=1000)] | None = None
-    budget: Budget | None = None
+    budget: BudgetPatch | None = None
     space: Space | None = Field(
         default=None,
         description="A new revision: bounds widened or narrowed, values added or taken out, parameters added, left out "
@@ -190,6 +243,7 @@ class Study(Answer):
     mode: Literal["caviar"]
     revision: int
     counts: dict[TrialState, int]
+    spent: Spent = Field(default_factory=Spent)
     best: BestTrial | None
     created_at: AwareDatetime
 
@@ -282,6 +336,9 @@ class Trial(Answer):
     seed: int
     attempt: int
     value: float | None
+    guess: float | None = Field(
+        default=None, description="Of a pruned trial: what the search takes its final value to be."
+    )
     metrics: dict[str, float | None]
     step: int | None
     where: str | None

@@ -19,7 +19,7 @@ class Limits(NamedTuple):
 class Spent(NamedTuple):
     """What all trials of a study have used, running ones included, and its best score (minimised), if any."""
 
-    epochs: int
+    epochs: float
     seconds: float
     best: float | None
 

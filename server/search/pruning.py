@@ -1,6 +1,7 @@
 """When to stop a trial that is getting nowhere, and what the search then takes its score to be.
 
-All scores are minimised here: the caller turns the sign of a metric that is maximised. Epochs count from 1.
+Scores are minimised here: the caller turns the sign of a metric that is maximised. Epochs count from 1; for code that
+reports no epochs its steps stand for them.
 """
 
 from __future__ import annotations
@@ -19,9 +20,23 @@ EVERY: Final = 4
 RECENT: Final = 8
 POWER: Final = 0.75
 ETA: Final = 3
-GRACE: Final = 3
-WARM_UP: Final = 5
+FIRST_LOOK: Final[dict[Rule, int]] = {"curve": EVERY, "asha": 3, "median": 5, "none": 0}
+"""The grace of a rule whose settings give none, in epochs."""
 FEWEST_CURVES: Final = 5
+
+
+class Settings(NamedTuple):
+    """A rule for trials of at most `epochs` epochs, which looks at none before epoch `grace`. `eta` is ASHA's: one of
+    so many goes on."""
+
+    rule: Rule
+    epochs: float = math.inf
+    eta: int = ETA
+    grace: int | None = None
+
+    @property
+    def first_look(self) -> int:
+        return FIRST_LOOK[self.rule] if self.grace is None else self.grace
 
 
 class Verdict(NamedTuple):
@@ -34,85 +49,87 @@ class Verdict(NamedTuple):
 GO_ON: Final = Verdict(False)
 
 
-def judge(rule: Rule, own: Curve, epochs: int, others: Sequence[Curve], finals: Sequence[float]) -> Verdict:
-    """Whether the trial with the curve `own`, of at most `epochs` epochs, should stop now.
+def look(settings: Settings, before: float, now: float) -> int | None:
+    """The epoch for which the rule looks at a trial whose report brings it from `before` to `now` epochs.
 
-    `others`: the curves of the study's other trials, running and finished, pruned and complete; `finals`: the final
-    scores of its complete trials.
+    None when there is none in between, or the trial is at its end. Several at once count as the last of them.
     """
-    if not own:
-        return GO_ON
-    if rule == "curve":
-        return power_law(own, epochs, min(finals, default=math.inf))
-    if rule == "asha":
-        return asha(own, epochs, others)
-    if rule == "median":
-        return below_median(own, epochs, others)
+    if settings.rule == "none" or not settings.first_look <= now < settings.epochs:
+        return None
+    if settings.rule == "curve":
+        epoch = math.floor(now / EVERY) * EVERY
+    elif settings.rule == "median":
+        epoch = math.floor(now)
+    else:
+        epoch = settings.first_look
+        while epoch * settings.eta <= now:
+            epoch *= settings.eta
+    return epoch if max(before, settings.first_look - 0.5) < epoch else None
+
+
+def judge(
+    settings: Settings, epoch: int, own: Sequence[float | None], others: Sequence[float], incumbent: float
+) -> Verdict:
+    """Whether a trial should stop when the rule looks at it for `epoch`.
+
+    `own`: its scores so far in their order; `others`: the best so far of each of the study's other trials when the
+    rule looked at them for this epoch (running and finished, pruned and complete; inf where nothing was finite);
+    `incumbent`: the best final score of a complete trial, inf while there is none.
+    """
+    if settings.rule == "curve":
+        return power_law(own, epoch, settings.epochs, incumbent)
+    if settings.rule == "asha":
+        return asha(best_of(own), epoch, others, settings.eta)
+    if settings.rule == "median":
+        return below_median(best_of(own), epoch, others)
     return GO_ON
 
 
-def power_law(own: Curve, epochs: int, incumbent: float) -> Verdict:
-    """Stop when even the hopeful forecast is worse than the best complete trial (`incumbent`); asked every 4 epochs.
+def power_law(own: Sequence[float | None], epoch: int, epochs: float, incumbent: float) -> Verdict:
+    """Stop when even the hopeful forecast is worse than the best complete trial (`incumbent`).
 
     The forecast: errors fall no faster than epoch^-0.75, so the last epoch's is at least min(last 8) (e / E)^0.75. It
     needs a score that shrinks towards 0, such as an error or a loss; with a negative one there is no forecast.
     """
-    epoch = max(own)
-    if epoch % EVERY or epoch >= epochs:
-        return GO_ON
-    recent = _finite([own[e] for e in sorted(own)[-RECENT:]])
-    if not recent:
-        return Verdict(True, f"no finite score in the last {RECENT} epochs")
-    if min(recent) < 0:
-        return GO_ON
-    forecast = min(recent) * (epoch / epochs) ** POWER
-    if forecast <= incumbent:
+    recent = best_of(own[-RECENT:])
+    if math.isinf(recent):
+        return Verdict(True, f"no finite score among the last {RECENT}")
+    forecast = recent * (epoch / epochs) ** POWER
+    if recent < 0 or forecast <= incumbent:
         return GO_ON
     return Verdict(
-        True, f"at epoch {epoch} its forecast for epoch {epochs} is {forecast:.4g}; the best has {incumbent:.4g}"
+        True, f"at epoch {epoch} its forecast for epoch {epochs:g} is {forecast:.4g}; the best has {incumbent:.4g}"
     )
 
 
-def asha(own: Curve, epochs: int, others: Sequence[Curve]) -> Verdict:
-    """Asynchronous successive halving (Li et al., MLSys 2020), eta 3, grace 3: at epochs 3, 9, 27, .. a third goes on.
+def asha(mine: float, epoch: int, others: Sequence[float], eta: int = ETA) -> Verdict:
+    """Asynchronous successive halving (Li et al., MLSys 2020): at each rung the best third goes on (with eta 3).
 
-    A trial is compared with all that have passed the rung; the first two to come there go on.
+    A trial is compared with all that have passed the rung; the first eta - 1 to come there go on.
     """
-    epoch = max(own)
-    if epoch >= epochs or epoch not in rungs(epochs):
+    better = sum(score < mine for score in others)
+    places = (len(others) + 1) // eta
+    if not places or (better < places and math.isfinite(mine)):
         return GO_ON
-    mine = _best_until(own, epoch)
-    theirs = [_best_until(curve, epoch) for curve in others if epoch in curve]
-    better = sum(score < mine for score in theirs)
-    places = (len(theirs) + 1) // ETA
-    if len(theirs) + 1 < ETA or (better < places and math.isfinite(mine)):
-        return GO_ON
-    return Verdict(True, f"at epoch {epoch} it is {better + 1} of {len(theirs) + 1}; the best {places} go on")
+    return Verdict(True, f"at epoch {epoch} it is {better + 1} of {len(others) + 1}; the best {places} go on")
 
 
-def rungs(epochs: int) -> list[int]:
-    """The epochs at which ASHA looks: 3, 9, 27, .. below `epochs`."""
-    found = []
-    rung = GRACE
-    while rung < epochs:
-        found.append(rung)
-        rung *= ETA
-    return found
-
-
-def below_median(own: Curve, epochs: int, others: Sequence[Curve]) -> Verdict:
+def below_median(mine: float, epoch: int, others: Sequence[float]) -> Verdict:
     """The median rule (Golovin et al., Vizier, KDD 2017): stop when the best so far is worse than the others' median.
 
-    Not before epoch 5, and not before 5 others have come so far.
+    Not before 5 others have come so far.
     """
-    epoch = max(own)
-    theirs = [_best_until(curve, epoch) for curve in others if epoch in curve]
-    if epoch < WARM_UP or epoch >= epochs or len(theirs) < FEWEST_CURVES:
+    if len(others) < FEWEST_CURVES:
         return GO_ON
-    mine, middle = _best_until(own, epoch), median(theirs)
+    middle = median(others)
     if mine <= middle and math.isfinite(mine):
         return GO_ON
-    return Verdict(True, f"at epoch {epoch} its best is {mine:.4g}, the median of {len(theirs)} others {middle:.4g}")
+    return Verdict(True, f"at epoch {epoch} its best is {mine:.4g}, the median of {len(others)} others {middle:.4g}")
+
+
+def best_of(scores: Sequence[float | None]) -> float:
+    """The least finite score; inf when there is none."""
+    return min((score for score in scores if score is not None and math.isfinite(score)), default=math.inf)
 
 
 def guessed_final(own: Curve, complete: Sequence[Curve]) -> float | None:
@@ -140,11 +157,3 @@ def log_error(error: float, examples: int) -> float:
     """The scale on which an error share is searched: log(error + half an example), so that 2 % to 1 % is as much as
     20 % to 10 %; `examples` are those that the share is of."""
     return math.log(error + 0.5 / examples)
-
-
-def _best_until(curve: Curve, epoch: int) -> float:
-    return min(_finite([score for e, score in curve.items() if e <= epoch]), default=math.inf)
-
-
-def _finite(scores: Sequence[float | None]) -> list[float]:
-    return [score for score in scores if score is not None and math.isfinite(score)]

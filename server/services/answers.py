@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from server.search.separation import mean, spread
-from server.services import steering
+from server.services import budgets, steering
 from server.store.reports import LateRow, ReportRow
 from server.store.space_revisions import RevisionRow
-from server.store.studies import StudyRow
+from server.store.studies import Amounts, StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.space import Space
@@ -23,7 +23,7 @@ def moment(at: int) -> datetime:
     return EPOCH + timedelta(microseconds=at)
 
 
-def study(row: StudyRow, counts: dict[str, int], best: list[messages.BestTrial]) -> messages.Study:
+def study(row: StudyRow, used: Amounts, best: list[messages.BestTrial]) -> messages.Study:
     return messages.Study(
         name=row.name,
         title=row.title,
@@ -34,11 +34,12 @@ def study(row: StudyRow, counts: dict[str, int], best: list[messages.BestTrial])
         space=Space.model_validate(row.space),
         search=messages.Search(sampler=row.sampler, seed=row.seed, replicates=row.replicates, **row.sampler_options),
         pruning=messages.Pruning.model_validate(row.pruning),
-        budget=messages.Budget(max_trials=row.max_trials),
+        budget=budgets.of(row),
         task=None if row.task is None else messages.TrainStudyTask.model_validate(row.task),
         mode=row.mode,
         revision=row.revision,
-        counts={state: counts[state] for state in TRIAL_STATES if state in counts},
+        counts={state: used.counts[state] for state in TRIAL_STATES if state in used.counts},
+        spent=messages.Spent(trials=row.next_number, epochs=used.epochs, seconds=used.seconds, limit=row.spent),
         best=best[0] if best else None,
         created_at=moment(row.created_at),
     )
@@ -82,6 +83,7 @@ def trial(study_name: str, row: TrialRow) -> messages.Trial:
         seed=row.seed,
         attempt=row.attempt,
         value=row.value,
+        guess=row.guess,
         metrics=row.metrics,
         step=row.step,
         where=row.place,

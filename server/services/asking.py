@@ -104,7 +104,7 @@ def _why_nothing(study: StudyRow) -> Any:
         return "paused"
     if study.state != "active":
         return "finished"
-    return "budget" if _most_samples(study, study.replicates) == 0 else None
+    return "budget" if study.spent is not None or _most_samples(study, study.replicates) == 0 else None
 
 
 def _most_samples(study: StudyRow, trials_wanted: int) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from server.search.registry import MOST_MODELLED
+from server.store.studies import StudyRow
 from sturgeon.errors import FieldProblem, Invalid
-from sturgeon.messages import Budget, Search, StudyRequest, TrainStudyTask
+from sturgeon.messages import Budget, Direction, Pruning, Search, StudyRequest, TrainStudyTask
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 from sturgeon.training import TRAIN_METRICS, field_problem, flagged, task_problems
 
@@ -15,11 +16,12 @@ OPTIONS: Final = {"model": "coarse_to_fine", "cost_aware": "coarse_to_fine", "po
 
 
 def require_valid(request: StudyRequest) -> None:
-    """Raises Invalid with all problems of the space and the task."""
+    """Raises Invalid with all problems of the space, the search, the task, the pruning and the budget."""
     found = space_problems(request.space) + search_problems(request.search, request.space)
     found += budget_problems(request.budget, request.search.replicates)
     if not found and request.task is not None:
         found = _metric_problems(request.metric) + task_problems_of(request.task, request.space)
+    found += _pruning_problems(request) + _goal_problems(request.budget, request.metric, request.direction)
     require_none(found, "The study is not valid")
 
 
@@ -28,12 +30,51 @@ def require_space(space: Space) -> None:
     require_none(space_problems(space), "The space is not valid")
 
 
-def require_budget(budget: Budget, given_out: int, replicates: int) -> None:
-    """Raises Invalid for a budget below the numbers that were given out already, or that ends within replicates."""
-    require_none(budget_problems(budget, replicates), "The budget is not valid")
+def require_budget(budget: Budget, study: StudyRow) -> None:
+    """Raises Invalid for a budget below the numbers that were given out already, or that ends within replicates, and
+    for a goal that is none."""
+    found = budget_problems(budget, study.replicates) + _goal_problems(budget, study.metric, study.direction)
+    given_out = study.next_number
     if budget.max_trials < given_out:
         detail = f"{given_out} trials were given out already: write at least {given_out}"
-        require_none([FieldProblem("/budget/max_trials", detail)], "The budget is not valid")
+        found.append(FieldProblem("/budget/max_trials", detail))
+    require_none(found, "The budget is not valid")
+
+
+def _goal_problems(budget: Budget, metric: str, direction: Direction) -> list[FieldProblem]:
+    goal = budget.stop_when
+    if goal is None or goal.metric not in (None, metric):
+        return []
+    wanted, given = ("below", goal.above) if direction == "minimize" else ("above", goal.below)
+    if given is None:
+        return []
+    return [FieldProblem("/budget/stop_when", f"stop_when: {metric} is to {direction}, write {wanted}")]
+
+
+def chosen_pruning(request: StudyRequest) -> Pruning:
+    """The study's rule, chosen by what is known of its trials where it is not given."""
+    pruning = request.pruning
+    if pruning.rule is not None:
+        return pruning
+    long_known = request.task is not None or pruning.epochs is not None
+    forecasts = long_known and request.direction == "minimize" and request.search.replicates == 1
+    return pruning.model_copy(update={"rule": "curve" if forecasts else "none"})
+
+
+def _pruning_problems(request: StudyRequest) -> list[FieldProblem]:
+    pruning, rule = request.pruning, chosen_pruning(request).rule
+    found = {}
+    if rule == "curve" and request.direction == "maximize":
+        found["rule"] = "rule: curve forecasts how far an error falls; write asha or median for what is to maximize"
+    if rule == "curve" and request.task is None and pruning.epochs is None:
+        found["epochs"] = "epochs: curve needs to know how many epochs (or steps) a whole trial has"
+    if request.task is not None and pruning.epochs is not None:
+        found["epochs"] = "epochs: the task says how many; leave it out here"
+    if pruning.eta is not None and rule != "asha":
+        found["eta"] = "eta: only asha has it"
+    if pruning.grace is not None and rule == "none":
+        found["grace"] = "grace: the rule none stops nothing; leave it out, or write a rule"
+    return [FieldProblem(f"/pruning/{name}", detail) for name, detail in found.items()]
 
 
 def require_none(found: list[FieldProblem], what: str) -> None:

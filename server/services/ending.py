@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from server.services import steering
+from server.services import pruning, steering
 from server.services.counters import Counters
 from server.store import reports, trials
 from server.store import studies as study_rows
@@ -16,6 +16,8 @@ from server.store.trials import TrialRow
 
 def finish(tx: Transaction, counters: Counters, study: StudyRow, row: TrialRow, now: int, **values: Any) -> TrialRow:
     """Write the end of a trial: from here on samplers see it. The study's row is locked."""
+    if values.get("state", row.state) == "pruned":
+        values["guess"] = pruning.guess(tx, study, row)
     row = trials.update(tx, row.id, **values, left_seq=study_rows.next_seq(tx, study.id), finished_at=now)
     counters.finished_trials.labels(row.state).inc()
     return row

@@ -62,7 +62,7 @@ def _together(ended: list[TrialRow]) -> dict[int, list[TrialRow]]:
 
 def _finished(group: int, point: Point, members: list[TrialRow], sign: float) -> Finished:
     """The mean of the members: those that failed count for nothing; where one diverged, the group did."""
-    value = mean([trial.value for trial in members])
+    value = mean([trial.score for trial in members])
     # What a trial that was stopped early took says nothing of what a whole one costs.
     seconds = mean([trial.metrics.get("seconds") if trial.state == "complete" else None for trial in members])
     return Finished(group, point, None if value is None else sign * value, seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.services import answers, ending, steering, studies
+from server.services import answers, budgets, ending, steering, studies
 from server.services.asking import Asking, hand_out
 from server.services.counters import Counters
 from server.services.once import Once, keep, recall
@@ -121,11 +121,11 @@ def release(
         # Without `lease_until` the released run cannot come back, unlike one whose lease ran out.
         queued = {"state": "queued", "lease_until": None, "worker": None, "alone": row.alone or request.alone}
         stopped = ending.of_stopped(tx, study, row)
-        back = leases.end(tx, row.id, fence, **(stopped or queued))
+        now = tx.now()
+        back = leases.end(tx, row.id, fence, now, **(stopped or queued))
         if back is None:
             raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
         if stopped is not None:
-            now = tx.now()
             back = ending.finish(tx, counters, study, back, now)
-            studies.complete_if_done(tx, study, now)
+            budgets.settle(tx, study, now)
         return answers.trial(name, back)

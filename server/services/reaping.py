@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
-from server.services import ending, studies
+from server.services import budgets, ending
 from server.services.counters import Counters
 from server.store import checkpoints, events, idempotency, leases, trials, workers
 from server.store import studies as study_rows
@@ -51,7 +51,7 @@ def _reap_study(database: Database, counters: Counters, max_attempts: int, name:
             events.insert(tx, study.id, "lease_expired", now, trial.number, worker=trial.worker, then=state)
             counters.expired_leases.labels(state).inc()
             log.info("lease ran out", study=name, trial=trial.number, worker=trial.worker, then=state)
-        studies.complete_if_done(tx, study, now)
+        budgets.settle(tx, study, now)
         return len(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from server.services import answers, ending, steering, studies
+from server.services import answers, budgets, ending, pruning, steering, studies
 from server.services.counters import Counters
 from server.store import leases, reports
 from server.store.engine import Database, Transaction
@@ -26,21 +26,30 @@ def report(
     with database.writing() as tx:
         study = studies.required(tx, name)
         trial = studies.required_trial(tx, study, number)
+        looked_at = pruning.may_look(study, trial, request.reports)
+        if looked_at or budgets.is_watched(study):
+            study = studies.required(tx, name, lock=True)
         now = tx.now()
         lost: LeaseLost | None = None
-        held = leases.renew(tx, trial.id, request.fence, now, reported=True)
+        reached = max(map(pruning.epoch_of, request.reports), default=None)
+        held = leases.renew(tx, trial.id, request.fence, now, reached, reported=True)
         if held is None:
             lost = _park(tx, counters, study, number, "report", request, now)
         else:
-            _store(tx, trial.id, request, now)
+            new_steps = _store(tx, trial.id, request, now)
             held = steering.acknowledge(tx, held, request.applied_version, request.applied_step)
+            if looked_at:
+                held = pruning.consider(tx, study, held, trial.run_epoch or 0.0, new_steps, now)
+            if budgets.is_watched(study):
+                budgets.settle(tx, study, now)
             desired = steering.of(held)
     if lost is not None:  # after the commit: the late result is kept
         raise lost
     return messages.ReportAnswer(desired=desired)
 
 
-def _store(tx: Transaction, trial_id: int, request: messages.ReportRequest, now: int) -> None:
+def _store(tx: Transaction, trial_id: int, request: messages.ReportRequest, now: int) -> list[int]:
+    """Store what is new; the steps of it."""
     known = reports.of_steps(tx, trial_id, request.fence, [r.step for r in request.reports])
     rows: dict[int, dict[str, Any]] = {}
     for one in request.reports:
@@ -59,6 +68,7 @@ def _store(tx: Transaction, trial_id: int, request: messages.ReportRequest, now:
             raise ReportConflict(f"Step {one.step} was reported before with other values; nothing was changed.")
     if rows:
         reports.insert(tx, list(rows.values()))
+    return list(rows)
 
 
 def _park(
@@ -149,12 +159,12 @@ def _tell(
     attempt = trial.attempt + 1
     if request.state == "failed":
         told |= {"attempt": attempt} | ({"state": "queued", "lease_until": None} if attempt < max_attempts else {})
-    row = leases.end(tx, trial.id, request.fence, **told)
+    row = leases.end(tx, trial.id, request.fence, now, **told)
     if row is None:
         return _park(tx, counters, study, number, "tell", request, now)
     if row.state in TERMINAL:
         row = ending.finish(tx, counters, study, row, now)
-    studies.complete_if_done(tx, study, now)
+    budgets.settle(tx, study, now)
     return answers.trial(study.name, row)
 
 

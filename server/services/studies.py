@@ -6,7 +6,7 @@ import secrets
 from typing import Any
 
 from server.search.registry import MOST_MODELLED
-from server.services import answers, checking, revising, winners
+from server.services import answers, budgets, checking, revising, winners
 from server.services.once import Once, keep, recall
 from server.services.paging import after_of, page_of
 from server.store import checkpoints, events, space_revisions, studies, trials
@@ -52,8 +52,8 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> dict[str, An
         "sampler": request.search.sampler,
         "sampler_options": _sampler_options(request),
         "seed": seed,
-        "pruning": request.pruning.model_dump(mode="json"),
-        "max_trials": request.budget.max_trials,
+        "pruning": checking.chosen_pruning(request).model_dump(mode="json", exclude_none=True),
+        **budgets.stored(request.budget),
         "replicates": request.search.replicates,
         "task": None if task is None else task.model_dump(mode="json"),
         "seq": 0,
@@ -91,8 +91,7 @@ def required_trial(tx: Transaction, study: StudyRow, number: int, *, lock: bool 
 
 
 def _answer(tx: Transaction, row: StudyRow) -> messages.Study:
-    counts = studies.counts(tx, [row.id]).get(row.id, {})
-    return answers.study(row, counts, winners.best_trials(tx, row, 1))
+    return answers.study(row, studies.amounts(tx, [row.id])[row.id], winners.best_trials(tx, row, 1))
 
 
 def read(database: Database, name: str) -> messages.Study:
@@ -104,8 +103,8 @@ def listing(database: Database, page_size: int, page_token: str | None) -> messa
     after = after_of(page_token)
     with database.reading() as tx:
         rows = studies.page(tx, after, page_size + 1)
-        counts = studies.counts(tx, [row.id for row in rows])
-        items = [answers.study(row, counts.get(row.id, {}), winners.best_trials(tx, row, 1)) for row in rows]
+        used = studies.amounts(tx, [row.id for row in rows])
+        items = [answers.study(row, used[row.id], winners.best_trials(tx, row, 1)) for row in rows]
     return page_of(items, page_size, [row.id for row in rows])
 
 
@@ -129,15 +128,14 @@ def change(database: Database, name: str, patch: messages.StudyPatch) -> message
             study = revising.revise(tx, study, patch.space, patch.added, now)
         if patch.state is not None and patch.state != study.state:
             study = _set_state(tx, study, patch.state, now)
-        return _answer(tx, complete_if_done(tx, study, now))
+        return _answer(tx, budgets.settle(tx, study, now))
 
 
-def _set_budget(tx: Transaction, study: StudyRow, budget: messages.Budget, now: int) -> StudyRow:
-    checking.require_budget(budget, study.next_number, study.replicates)
-    raised = study.state == "completed" and budget.max_trials > study.next_number
-    events.insert(tx, study.id, "budget", now, max_trials=budget.max_trials)
-    state = "active" if raised else study.state
-    return studies.update(tx, study.id, max_trials=budget.max_trials, state=state)
+def _set_budget(tx: Transaction, study: StudyRow, patch: messages.BudgetPatch, now: int) -> StudyRow:
+    budget = budgets.changed(study, patch)
+    checking.require_budget(budget, study)
+    events.insert(tx, study.id, "budget", now, **budget.model_dump(mode="json", exclude_none=True))
+    return studies.update(tx, study.id, **budgets.stored(budget))
 
 
 def _set_state(tx: Transaction, study: StudyRow, state: Any, now: int) -> StudyRow:
@@ -164,19 +162,11 @@ def cancelled(fence: int, seq: int, now: int) -> dict[str, Any]:
     }
 
 
-def complete_if_done(tx: Transaction, study: StudyRow, now: int) -> StudyRow:
-    """An active study whose numbers are all given out and finished is completed. The study's row is locked."""
-    if study.state != "active" or study.next_number < study.max_trials or trials.any_unfinished(tx, study.id):
-        return study
-    events.insert(tx, study.id, "state", now, state="completed", was=study.state)
-    return studies.update(tx, study.id, state="completed")
-
-
 def delete(database: Database, blobs: BlobFolder, name: str, *, force: bool) -> None:
     """Raises NotFound, StudyBusy (trials run and `force` is not given)."""
     with database.writing() as tx:
         study = required(tx, name, lock=True)
-        running = studies.counts(tx, [study.id]).get(study.id, {}).get("running", 0)
+        running = studies.amounts(tx, [study.id])[study.id].counts.get("running", 0)
         if running and not force:
             raise StudyBusy(f"{running} trials of {name} are running; wait for them, or add ?force=true.")
         hashes = checkpoints.of_study(tx, study.id)

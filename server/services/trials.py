@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from server.services import answers, steering, studies
+from server.services import answers, budgets, steering, studies
 from server.services.asking import new_trial
 from server.services.once import Once, keep, recall
 from server.services.paging import after_of, page_of
@@ -78,6 +78,7 @@ def _take_number(study: StudyRow) -> None:
         if study.state == "completed":
             raise BudgetSpent(f"The study {study.name} is completed; {hint}.")
         raise WrongState(f"The study {study.name} is {study.state}; {hint}.")
+    budgets.require_left(study)
     if study.next_number + study.replicates > study.max_trials:
         raise BudgetSpent(f"All {study.max_trials} trials of {study.name} were given out; raise max_trials to go on.")
 
@@ -94,6 +95,7 @@ def requeue(database: Database, name: str, number: int) -> messages.Trial:
             raise WrongState(f"Trial {number} is invalid, its result would count for nothing; enqueue its parameters.")
         if study.state == "cancelled":
             raise WrongState(f"The study {name} is cancelled; its trials do not run again.")
+        budgets.require_left(study)
         seq = study_rows.next_seq(tx, study.id)
         assert trial.left_seq is not None
         trials.record_absence(tx, trial.id, trial.left_seq, seq)
@@ -136,7 +138,7 @@ def cancel(database: Database, name: str, number: int) -> messages.Trial:
         seq = study_rows.next_seq(tx, study.id)
         row = trials.update(tx, trial.id, **studies.cancelled(trial.fence, seq, now))
         events.insert(tx, study.id, "cancelled", now, number, was=trial.state)
-        studies.complete_if_done(tx, study, now)
+        budgets.settle(tx, study, now)
         return answers.trial(name, row)
 
 
@@ -158,7 +160,9 @@ def invalidate(database: Database, name: str, number: int, reason: str) -> messa
             raise WrongState(f"Trial {number} is {trial.state} and has no result yet; cancel it instead.")
         seq = study_rows.next_seq(tx, study.id)
         events.insert(tx, study.id, "invalidated", now, number, reason=reason)
-        return answers.trial(name, trials.update(tx, trial.id, invalid_reason=reason, invalid_at=now, invalid_seq=seq))
+        row = trials.update(tx, trial.id, invalid_reason=reason, invalid_at=now, invalid_seq=seq)
+        budgets.settle(tx, study, now)
+        return answers.trial(name, row)
 
 
 def metrics(

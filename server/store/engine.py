@@ -41,10 +41,10 @@ class Transaction:
         assert isinstance(result, CursorResult)
         return result
 
-    def insert_new(self, table: sa.Table, key: str) -> Any:
-        """An INSERT that does nothing where `key` exists (both databases have it, each in its own dialect)."""
+    def insert_new(self, table: sa.Table, *key: str) -> Any:
+        """An INSERT that does nothing where the `key` exists (both databases have it, each in its own dialect)."""
         make = sqlite.insert if self.is_sqlite else postgresql.insert
-        return make(table).on_conflict_do_nothing(index_elements=[key])
+        return make(table).on_conflict_do_nothing(index_elements=list(key))
 
     def now(self) -> int:
         """Microseconds since 1970 UTC. Call it once, after the transaction's first lock, and pass it on."""

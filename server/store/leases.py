@@ -38,7 +38,7 @@ def _waiting(study_id: int | None) -> sa.Select[Any]:
     statement = (
         sa.select(trials)
         .join(studies, studies.c.id == trials.c.study_id)
-        .where(trials.c.state == "queued", studies.c.state == "active")
+        .where(trials.c.state == "queued", studies.c.state == "active", studies.c.spent.is_(None))
         .order_by(trials.c.study_id, trials.c.number)
     )
     return statement.where(trials.c.study_id == study_id if study_id else _for_workers())
@@ -60,6 +60,7 @@ def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: in
             lease_us=lease_us,
             lease_until=now + lease_us,
             reported=False,
+            run_epoch=None,
             started_at=sa.func.coalesce(trials.c.started_at, now),
         )
         .returning(trials)
@@ -78,7 +79,7 @@ def queued_for_workers(tx: Transaction) -> int:
         sa.select(sa.func.count())
         .select_from(trials)
         .join(studies, studies.c.id == trials.c.study_id)
-        .where(trials.c.state == "queued", studies.c.state == "active", _for_workers())
+        .where(trials.c.state == "queued", studies.c.state == "active", studies.c.spent.is_(None), _for_workers())
     )
     return int(tx.execute(statement).scalar_one())
 
@@ -88,23 +89,46 @@ def held(fence: int) -> sa.ColumnElement[bool]:
     return sa.and_(trials.c.fence == fence, trials.c.state.in_(UNFINISHED), trials.c.lease_until.is_not(None))
 
 
-def renew(tx: Transaction, trial_id: int, fence: int, now: int, **values: Any) -> TrialRow | None:
-    """Extend the lease, reviving one that ran out but was not taken; None when it is lost."""
+def _held_for(now: int) -> sa.ColumnElement[int]:
+    """What the trial has used when its holder says something: also the time since the last word or the hand-out."""
+    return trials.c.spent_us + now - (trials.c.lease_until - trials.c.lease_us)
+
+
+def _came_to(epoch: float) -> dict[str, Any]:
+    """A run that has come so far has used what it gained; what is reported again, or late, adds nothing."""
+    known = sa.func.coalesce(trials.c.run_epoch, 0.0)
+    gain = sa.case((known < epoch, epoch - known), else_=0.0)
+    return {"run_epoch": known + gain, "spent_epochs": trials.c.spent_epochs + gain}
+
+
+def renew(
+    tx: Transaction, trial_id: int, fence: int, now: int, epoch: float | None = None, **values: Any
+) -> TrialRow | None:
+    """Extend the lease, reviving one that ran out but was not taken; None when it is lost. `epoch`: what the run says
+    that it has come to."""
+    if epoch is not None:
+        values |= _came_to(epoch)
     statement = (
         trials.update()
         .where(trials.c.id == trial_id, held(fence))
-        .values(state="running", lease_until=now + trials.c.lease_us, **values)
+        .values(state="running", lease_until=now + trials.c.lease_us, spent_us=_held_for(now), **values)
         .returning(trials)
     )
     row = tx.execute(statement).one_or_none()
     return None if row is None else TrialRow(**row._mapping)
 
 
-def end(tx: Transaction, trial_id: int, fence: int, **values: Any) -> TrialRow | None:
+def end(tx: Transaction, trial_id: int, fence: int, now: int, **values: Any) -> TrialRow | None:
     """Write what the lease's holder said at its end; None when the lease is lost."""
-    statement = trials.update().where(trials.c.id == trial_id, held(fence)).values(**values).returning(trials)
+    statement = trials.update().where(trials.c.id == trial_id, held(fence))
+    statement = statement.values(spent_us=_held_for(now), **values).returning(trials)
     row = tx.execute(statement).one_or_none()
     return None if row is None else TrialRow(**row._mapping)
+
+
+def any_running(tx: Transaction, study_id: int) -> bool:
+    statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.state == "running").limit(1)
+    return tx.execute(statement).first() is not None
 
 
 def find(tx: Transaction, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], TrialRow]:

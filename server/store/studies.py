@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,6 +32,8 @@ class StudyRow:
     pruning: dict[str, Any]
     max_trials: int
     replicates: int
+    limits: dict[str, Any] | None
+    spent: Any
     task: dict[str, Any] | None
     seq: int
     next_number: int
@@ -92,6 +94,7 @@ def take_numbers(tx: Transaction, study: StudyRow, count: int) -> bool:
             studies.c.next_number == study.next_number,
             studies.c.revision == study.revision,
             studies.c.state == "active",
+            studies.c.spent.is_(None),
             study.next_number + count <= studies.c.max_trials,
         )
         .values(next_number=study.next_number + count)
@@ -99,17 +102,42 @@ def take_numbers(tx: Transaction, study: StudyRow, count: int) -> bool:
     return tx.execute(statement).rowcount == 1
 
 
-def counts(tx: Transaction, study_ids: Iterable[int]) -> dict[int, dict[str, int]]:
-    """Study id -> trial state -> how many."""
+@dataclass
+class Amounts:
+    """How many trials a study has by state, and what all of them have used."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    epochs: float = 0.0
+    seconds: float = 0.0
+
+
+def amounts(tx: Transaction, study_ids: Sequence[int]) -> dict[int, Amounts]:
+    """By study id."""
     statement = (
-        sa.select(trials.c.study_id, trials.c.state, sa.func.count())
-        .where(trials.c.study_id.in_(list(study_ids)))
+        sa.select(
+            trials.c.study_id,
+            trials.c.state,
+            sa.func.count(),
+            sa.func.sum(trials.c.spent_epochs),
+            sa.func.sum(trials.c.spent_us),
+        )
+        .where(trials.c.study_id.in_(study_ids))
         .group_by(trials.c.study_id, trials.c.state)
     )
-    found: dict[int, dict[str, int]] = {}
-    for study_id, state, count in tx.execute(statement):
-        found.setdefault(study_id, {})[state] = count
+    found = {study_id: Amounts() for study_id in study_ids}
+    for study_id, state, count, epochs, microseconds in tx.execute(statement):
+        found[study_id].counts[state] = count
+        found[study_id].epochs += epochs
+        found[study_id].seconds += int(microseconds) / 1e6
     return found
+
+
+def limited(tx: Transaction) -> list[StudyRow]:
+    """The active studies whose budget has limits beside the number of trials, none of them reached."""
+    statement = sa.select(studies).where(
+        studies.c.state == "active", studies.c.limits.is_not(sa.null()), studies.c.spent.is_(None)
+    )
+    return [StudyRow(**row._mapping) for row in tx.execute(statement)]
 
 
 def _open_to_workers() -> tuple[sa.ColumnElement[bool], ...]:
@@ -117,6 +145,7 @@ def _open_to_workers() -> tuple[sa.ColumnElement[bool], ...]:
     return (
         studies.c.state == "active",
         studies.c.task.is_not(sa.null()),
+        studies.c.spent.is_(None),
         studies.c.next_number < studies.c.max_trials,
     )
 

@@ -46,6 +46,8 @@ studies: Final = sa.Table(
     sa.Column("pruning", sa.JSON, nullable=False),
     sa.Column("max_trials", sa.Integer, nullable=False),
     sa.Column("replicates", sa.Integer, nullable=False, server_default="1"),  # trials of each drawn point
+    sa.Column("limits", sa.JSON(none_as_null=True)),  # of the budget: all but max_trials
+    sa.Column("spent", sa.Text),  # the limit that is reached: nothing more is handed out
     sa.Column("task", sa.JSON(none_as_null=True)),
     # The study's sequence: raised, and so locked, first in each transaction that changes what a sampler may see.
     sa.Column("seq", sa.BigInteger, nullable=False),
@@ -100,6 +102,11 @@ trials: Final = sa.Table(
     sa.Column("desired", sa.JSON(none_as_null=True)),
     sa.Column("applied_version", sa.Integer),
     sa.Column("applied_step", sa.BigInteger),
+    sa.Column("guess", sa.Double),  # of a pruned trial: what the search takes its final score to be
+    sa.Column("run_epoch", sa.Double),  # the last epoch that the run reported since its hand-out
+    # What all its runs have used; the time is that from a hand-out to the last word of who held the lease.
+    sa.Column("spent_epochs", sa.Double, nullable=False, server_default="0"),
+    sa.Column("spent_us", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("parent_number", sa.Integer),
     sa.Column("parent_step", sa.BigInteger),
     sa.Column("invalid_reason", sa.Text),
@@ -134,6 +141,17 @@ reports: Final = sa.Table(
     sa.Column("epoch", sa.Double),
     sa.Column("metrics", sa.JSON, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
+)
+
+# How good a trial was when a pruning rule looked at it for an epoch: its best score so far, less is better; null when
+# none was finite.
+standings: Final = sa.Table(
+    "standings",
+    metadata,
+    sa.Column("study_id", _Key, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("epoch", sa.BigInteger, primary_key=True),
+    sa.Column("trial_id", _Key, sa.ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True, index=True),
+    sa.Column("score", sa.Double),
 )
 
 late_results: Final = sa.Table(

@@ -47,6 +47,10 @@ class TrialRow:
     desired: dict[str, Any] | None
     applied_version: int | None
     applied_step: int | None
+    guess: float | None
+    run_epoch: float | None
+    spent_epochs: float
+    spent_us: int
     parent_number: int | None
     parent_step: int | None
     invalid_reason: str | None
@@ -55,6 +59,11 @@ class TrialRow:
     created_at: int
     started_at: int | None
     finished_at: int | None
+
+    @property
+    def score(self) -> float | None:
+        """What the search takes the trial to have scored, in the study's metric; None where it diverged."""
+        return self.guess if self.state == "pruned" else self.value
 
 
 SORTS: Final = {"number": trials.c.number, "value": trials.c.value, "finished_at": trials.c.finished_at}
@@ -108,6 +117,16 @@ def _listed(study_id: int, listing: Listing) -> sa.Select[Any]:
     column = SORTS[listing.sort]
     order = column.desc() if listing.descending else column.asc()
     return statement.order_by(order.nulls_last(), trials.c.number)
+
+
+def least(tx: Transaction, study_id: int, metric: str | None, sign: float) -> float | None:
+    """The least of sign times the value, or times a told metric, of the complete trials that are not invalid."""
+    column = trials.c.value if metric is None else trials.c.metrics[metric].as_float()
+    statement = sa.select(sa.func.min(sign * column)).where(
+        trials.c.study_id == study_id, trials.c.state == "complete", trials.c.invalid_reason.is_(None)
+    )
+    found: float | None = tx.execute(statement).scalar_one()
+    return found
 
 
 def unfinished(tx: Transaction, study_id: int) -> list[TrialRow]:

@@ -5,84 +5,103 @@ import math
 import pytest
 
 from server.search.budget import Limits, Spent, enough, epochs_left
-from server.search.pruning import GO_ON, Curve, asha, below_median, guessed_final, judge, log_error, power_law, rungs
+from server.search.pruning import (
+    GO_ON,
+    Curve,
+    Rule,
+    Settings,
+    asha,
+    below_median,
+    guessed_final,
+    judge,
+    log_error,
+    look,
+    power_law,
+)
 
 
 def curve(*scores: float | None) -> dict[int, float | None]:
     return dict(enumerate(scores, 1))
 
 
-def flat(score: float, epochs: int) -> dict[int, float | None]:
-    return curve(*[score] * epochs)
+def looks(settings: Settings, epochs: int) -> list[int]:
+    """The epochs for which the rule looks at a trial that reports each of them."""
+    return [found for epoch in range(1, epochs + 1) if (found := look(settings, epoch - 1, epoch)) is not None]
 
 
 def test_the_power_law_stops_what_cannot_reach_the_best_any_more() -> None:
     """At epoch 8 of 32 the forecast is a quarter^0.75 = 0.354 of the least of the last 8 errors."""
-    assert power_law(flat(0.30, 8), 32, incumbent=0.10).stop
-    assert not power_law(flat(0.28, 8), 32, incumbent=0.10).stop
+    assert power_law([0.30] * 8, 8, 32, incumbent=0.10).stop
+    assert not power_law([0.28] * 8, 8, 32, incumbent=0.10).stop
 
 
 def test_the_power_law_looks_at_the_best_of_the_last_8_epochs() -> None:
-    assert not power_law(curve(*[0.9] * 4, 0.1, *[0.9] * 7), 24, incumbent=0.1).stop
-    assert power_law(curve(*[0.9] * 3, 0.1, *[0.9] * 8), 24, incumbent=0.1).stop
+    assert not power_law([*[0.9] * 4, 0.1, *[0.9] * 7], 12, 24, incumbent=0.1).stop
+    assert power_law([*[0.9] * 3, 0.1, *[0.9] * 8], 12, 24, incumbent=0.1).stop
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3, 5, 6, 7, 30])
-def test_the_power_law_is_asked_every_4_epochs_and_not_at_the_end(epoch: int) -> None:
-    assert power_law(flat(0.9, epoch), 30, incumbent=0.01) == GO_ON
+def test_the_power_law_looks_every_4_epochs_and_not_at_the_end() -> None:
+    assert looks(Settings("curve", 12), 12) == [4, 8]
+    assert looks(Settings("curve", 13, grace=6), 13) == [8, 12]
 
 
 def test_the_power_law_lets_the_first_trials_finish() -> None:
-    assert judge("curve", flat(0.9, 8), 30, [flat(0.1, 20)], finals=[]) == GO_ON
-    assert judge("curve", flat(0.9, 8), 30, [flat(0.1, 20)], finals=[0.1]).stop
+    settings = Settings("curve", 30)
+    assert judge(settings, 8, [0.9] * 8, [0.1], math.inf) == GO_ON
+    assert judge(settings, 8, [0.9] * 8, [0.1], 0.1).stop
 
 
 def test_a_curve_of_nothing_finite_is_stopped_and_a_negative_one_never() -> None:
-    assert power_law(curve(None, math.nan, math.inf, None), 30, incumbent=0.1).stop
-    assert power_law(flat(-1.0, 8), 30, incumbent=-5.0) == GO_ON
+    assert power_law([None, math.nan, math.inf, None], 4, 30, incumbent=0.1).stop
+    assert power_law([-1.0] * 8, 8, 30, incumbent=-5.0) == GO_ON
 
 
 def test_the_reason_says_the_numbers() -> None:
-    verdict = power_law(flat(0.4, 4), 16, incumbent=0.05)
+    verdict = power_law([0.4] * 4, 4, 16, incumbent=0.05)
     assert verdict.why == "at epoch 4 its forecast for epoch 16 is 0.1414; the best has 0.05"
 
 
 def test_asha_lets_the_best_third_go_on() -> None:
-    others: list[Curve] = [flat(score, 3) for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
-    assert not asha(flat(0.15, 3), 30, others).stop
-    assert asha(flat(0.25, 3), 30, others).stop
+    others = [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert not asha(0.15, 3, others).stop
+    assert asha(0.25, 3, others).stop
+    assert not asha(0.25, 3, others, eta=2).stop
 
 
 def test_asha_looks_at_its_rungs_only_and_lets_the_first_two_pass() -> None:
-    others: list[Curve] = [flat(0.1, 30)] * 10
-    assert rungs(30) == [3, 9, 27]
-    assert [epoch for epoch in range(1, 31) if asha(flat(0.9, epoch), 30, others).stop] == [3, 9, 27]
-    assert asha(flat(0.9, 3), 30, others[:1]) == GO_ON
-
-
-def test_asha_compares_with_those_that_came_so_far() -> None:
-    assert asha(flat(0.9, 9), 30, [flat(0.1, 8)] * 10) == GO_ON
+    assert looks(Settings("asha", 30), 30) == [3, 9, 27]
+    assert looks(Settings("asha", eta=2, grace=5), 50) == [5, 10, 20, 40]
+    assert asha(0.9, 3, [0.1]) == GO_ON
+    assert asha(0.9, 3, [0.1, 0.2]).stop
 
 
 def test_the_median_rule_stops_the_worse_half_after_its_warm_up() -> None:
-    others: list[Curve] = [flat(score, 30) for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
-    assert below_median(flat(0.31, 5), 30, others).stop
-    assert below_median(flat(0.30, 5), 30, others) == GO_ON
-    assert below_median(flat(0.9, 4), 30, others) == GO_ON
-    assert below_median(flat(0.9, 5), 30, others[:4]) == GO_ON
+    others = [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert below_median(0.31, 5, others).stop
+    assert below_median(0.30, 5, others) == GO_ON
+    assert below_median(0.9, 5, others[:4]) == GO_ON
+    assert looks(Settings("median", 8), 8) == [5, 6, 7]
 
 
 @pytest.mark.parametrize("rule", ["curve", "asha", "median"])
-def test_a_diverging_trial_is_stopped_by_each_rule(rule: str) -> None:
-    others: list[Curve] = [flat(score, 40) for score in (0.1, 0.2, 0.3, 0.4, 0.5)]
-    stopped = [e for e in range(1, 31) if judge(rule, flat(math.nan, e), 30, others, [0.1]).stop]  # type: ignore[arg-type]
-    assert stopped
-    assert stopped[0] <= 5
+def test_a_rule_looks_once_for_an_epoch_however_far_apart_the_reports_are(rule: Rule) -> None:
+    """Own code may report every 100 steps, or half an epoch, or many reports at once."""
+    settings = Settings(rule, 10_000)
+    assert look(settings, 0, 100) in (100, 81)
+    assert look(settings, 100, 100) is None
+    halves = [look(settings, n / 2, (n + 1) / 2) for n in range(40)]
+    assert [found for found in halves if found is not None] == looks(settings, 20)
 
 
-def test_no_rule_stops_nothing_and_no_report_is_no_reason() -> None:
-    assert judge("none", flat(9.0, 12), 30, [flat(0.1, 30)] * 9, [0.1]) == GO_ON
-    assert judge("curve", {}, 30, [], [0.1]) == GO_ON
+@pytest.mark.parametrize("rule", ["curve", "asha", "median"])
+def test_a_diverging_trial_is_stopped_by_each_rule(rule: Rule) -> None:
+    settings, others = Settings(rule, 30), [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert all(judge(settings, epoch, [math.nan, None], others, 0.1).stop for epoch in looks(settings, 30))
+
+
+def test_no_rule_looks_never() -> None:
+    assert looks(Settings("none", 30), 30) == []
+    assert judge(Settings("none", 30), 4, [9.0] * 4, [0.1] * 9, 0.1) == GO_ON
 
 
 def test_a_pruned_trial_counts_as_its_last_score_times_the_median_fall_of_the_complete_ones() -> None:

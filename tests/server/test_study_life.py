@@ -144,5 +144,5 @@ def test_what_people_did_is_told_in_events(server: RunningServer) -> None:
         ("cancelled", 0, {"was": "queued"}),
         ("requeued", 0, {"was": "cancelled"}),
         ("budget", None, {"max_trials": 1}),
-        ("state", None, {"state": "completed", "was": "active"}),
+        ("state", None, {"state": "completed", "was": "active", "why": "max_trials"}),
     ]

@@ -56,6 +56,7 @@ def test_given_parameters_make_a_queued_trial(http: httpx.Client) -> None:
         "created_at": "2026-01-01T12:00:00Z",
         "started_at": None,
         "finished_at": None,
+        "guess": None,
     }
     read = http.get("/v1/studies/bowl/trials/0").json()
     assert read == answer.json()

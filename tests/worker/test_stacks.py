@@ -30,6 +30,7 @@ def study(name: str, trials: int, dataset: str = "digits", **task: Any) -> dict[
             "learning_rate": RATE,
             "batch_size": {"type": "choice", "values": [64, 128]},
         },
+        "pruning": {"rule": "none"},
         "search": {"sampler": "random", "seed": 7},
         "budget": {"max_trials": trials},
         "task": {"kind": "train", "dataset": dataset, "epochs": 3, "fixed": {"keep_prob": 0.8, "hidden_units": 32}}

@@ -1,0 +1,223 @@
+"""Bad trials are stopped by what they report; the search sees them at the score that they would have had."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from server.services import studies
+from server.services.history import history_at
+from sturgeon.messages import Desired
+from tests.server.studies import BOWL, DIGITS, Json, refusal
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
+
+STOP = Desired(version=1, run="stop", why="pruned")
+CURVE: Json = {"rule": "curve", "epochs": 16}
+
+
+def create(server: RunningServer, **changes: Any) -> None:
+    server.client.create_study(BOWL | {"budget": {"max_trials": 20}, "pruning": CURVE} | changes)
+
+
+def run(server: RunningServer, scores: Sequence[float | None]) -> int:
+    """A further trial that reports one score an epoch, each by itself, until it is wished to stop; its number."""
+    [lease] = server.client.ask("bowl", worker="ada", lease_s=60).leases
+    for epoch, score in enumerate(scores, 1):
+        desired = report(server, lease.number, epoch, score)
+        if desired.run == "stop":
+            break
+    return lease.number
+
+
+def report(server: RunningServer, number: int, epoch: int, score: float | None) -> Desired:
+    reported = [{"step": 10 * epoch, "epoch": epoch, "metrics": {"loss": score}}]
+    return server.client.report("bowl", number, 1, reported).desired
+
+
+def complete(server: RunningServer, scores: Sequence[float]) -> int:
+    number = run(server, scores)
+    server.client.tell("bowl", number, 1, {"loss": scores[-1]})
+    return number
+
+
+def epochs_of(server: RunningServer, number: int) -> int:
+    return len(server.client.trial_metrics("bowl", number).items)
+
+
+def test_the_answer_to_a_report_says_stop_and_the_event_says_why(server: RunningServer) -> None:
+    create(server)
+    complete(server, [0.8, 0.1])
+
+    number = run(server, [0.9] * 3)
+    stop = report(server, number, 4, 0.9)
+
+    assert stop == STOP == server.client.trial("bowl", number).desired
+    reason = "at epoch 4 its forecast for epoch 16 is 0.3182; the best has 0.1"
+    [event] = [event for event in server.client.events("bowl").items if event.kind == "stop"]
+    assert (event.number, event.detail) == (
+        number,
+        {"why": "pruned", "rule": "curve", "epoch": 4, "reason": reason},
+    )
+    held = {"study": "bowl", "number": number, "fence": 1}
+    assert server.client.renew("ada", [held]).held[0].desired == STOP
+
+
+def test_a_pruned_trial_counts_as_what_it_would_have_scored(server: RunningServer) -> None:
+    create(server)
+    for scores in ([0.8, 0.4, 0.4, 0.4, 0.1], [0.8, 0.2, 0.2, 0.2, 0.1], [0.5]):
+        complete(server, scores)
+    number = run(server, [0.9] * 16)
+
+    told = server.client.tell("bowl", number, 1, {"loss": 0.9}, "pruned")
+
+    assert epochs_of(server, number) == 4
+    assert (told.state, told.value, told.guess) == ("pruned", 0.9, pytest.approx(0.9 * (0.25 + 0.5) / 2))
+    with server.app.state.database.reading() as tx:
+        study = studies.required(tx, "bowl")
+        seen = history_at(tx, study, study.seq, study.next_number).history.finished
+    assert [(trial.number, trial.score) for trial in seen] == [(0, 0.1), (1, 0.1), (2, 0.5), (number, told.guess)]
+    assert server.client.best("bowl", k=10).items[-1].number == 2
+    assert server.client.study("bowl").counts == {"complete": 3, "pruned": 1}
+
+
+def test_a_trial_whose_worker_died_before_it_obeyed_is_pruned_all_the_same(server: RunningServer) -> None:
+    create(server)
+    complete(server, [0.8, 0.4, 0.4, 0.4, 0.1])
+    number = run(server, [0.9] * 16)
+
+    server.advance(seconds=61)
+    server.reap()
+
+    trial = server.client.trial("bowl", number)
+    assert (trial.state, trial.value, trial.guess) == ("pruned", 0.9, pytest.approx(0.9 / 4))
+
+
+def test_a_trial_that_was_done_before_it_heard_of_the_wish_is_complete(server: RunningServer) -> None:
+    create(server)
+    complete(server, [0.1])
+    number = run(server, [0.9] * 16)
+
+    told = server.client.tell("bowl", number, 1, {"loss": 0.05})
+
+    assert (told.state, told.value, told.guess) == ("complete", 0.05, None)
+
+
+def test_reports_that_come_together_are_looked_at_one_after_the_other_and_once(server: RunningServer) -> None:
+    """At epoch 4 nothing was known yet of the fall at epoch 5."""
+    create(server)
+    complete(server, [0.1])
+    [lease] = server.client.ask("bowl").leases
+    together = [{"step": epoch, "metrics": {"loss": 0.9 if epoch < 5 else 0.1}} for epoch in range(1, 8)]
+
+    first = server.client.report("bowl", lease.number, 1, together).desired
+    again = server.client.report("bowl", lease.number, 1, together).desired
+
+    assert first == again == STOP
+    assert [event.kind for event in server.client.events("bowl").items] == ["stop"]
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_asha_lets_one_of_eta_go_on_at_each_rung(server: RunningServer, direction: str) -> None:
+    turn = 1 if direction == "minimize" else -1
+    create(server, direction=direction, pruning={"rule": "asha", "eta": 2, "grace": 2})
+
+    lengths = [epochs_of(server, run(server, [turn * score] * 5)) for score in (0.5, 0.4, 0.6, 0.3, 0.45)]
+
+    # The first is alone at rung 2 and at rung 4; the second is the better of two; 0.6 and 0.45 are in the worse half.
+    assert lengths == [5, 5, 2, 5, 2]
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_the_median_rule_stops_the_worse_half_once_five_have_come_so_far(server: RunningServer, direction: str) -> None:
+    turn = 1 if direction == "minimize" else -1
+    create(server, direction=direction, pruning={"rule": "median", "grace": 2})
+
+    lengths = [epochs_of(server, run(server, [turn * score] * 4)) for score in (0.5, 0.9, 0.1, 0.6, 0.4, 0.51, 0.49)]
+
+    assert lengths == [4, 4, 4, 4, 4, 2, 4]
+
+
+def test_what_is_invalid_is_no_measure_for_others(server: RunningServer) -> None:
+    create(server)
+    complete(server, [0.1])
+    server.client.invalidate("bowl", 0, "the labels were shifted")
+
+    assert epochs_of(server, run(server, [0.9] * 10)) == 10
+
+    server.client.patch_study("bowl", {"state": "cancelled"})
+    server.client.delete_study("bowl")
+    create(server, pruning={"rule": "asha", "grace": 2})
+    for _ in range(2):
+        server.client.invalidate("bowl", run(server, [0.1] * 3), "the labels were shifted")
+    assert epochs_of(server, run(server, [0.9] * 10)) == 10
+
+
+def test_a_trial_that_is_requeued_is_measured_anew(server: RunningServer) -> None:
+    create(server)
+    complete(server, [0.1])
+    number = run(server, [0.9] * 16)
+    server.client.cancel("bowl", number)
+    server.client.requeue("bowl", number)
+
+    [lease] = server.client.ask("bowl").leases
+    reports = [{"step": epoch, "metrics": {"loss": 0.9}} for epoch in (1, 2, 3)]
+    going = server.client.report("bowl", number, lease.fence, reports).desired
+    stopped = server.client.report("bowl", number, lease.fence, [{"step": 4, "metrics": {"loss": 0.9}}]).desired
+
+    assert (going.run, going.version) == ("run", 2)
+    assert (stopped.run, stopped.why, stopped.version) == ("stop", "pruned", 3)
+
+
+@pytest.mark.parametrize(
+    ("study", "rule"),
+    [
+        (DIGITS, "curve"),
+        (DIGITS | {"pruning": {"rule": "none"}}, "none"),
+        (DIGITS | {"direction": "maximize"}, "none"),
+        (BOWL, "none"),
+        (BOWL | {"pruning": {"epochs": 16}}, "curve"),
+    ],
+)
+def test_a_rule_is_chosen_by_what_is_known_of_the_trials(server: RunningServer, study: Json, rule: str) -> None:
+    assert server.client.create_study(study).pruning.rule == rule
+
+
+@pytest.mark.parametrize(
+    ("study", "pointer"),
+    [
+        (BOWL | {"pruning": {"rule": "curve"}}, "/pruning/epochs"),
+        (DIGITS | {"pruning": {"rule": "curve", "epochs": 4}}, "/pruning/epochs"),
+        (BOWL | {"pruning": CURVE, "direction": "maximize"}, "/pruning/rule"),
+        (BOWL | {"pruning": {"rule": "median", "eta": 3}}, "/pruning/eta"),
+        (BOWL | {"pruning": {"grace": 3}}, "/pruning/grace"),
+        (BOWL | {"pruning": {"rule": "asha", "eta": 1}}, "/pruning/eta"),
+        (BOWL | {"pruning": {"rule": "hyperband"}}, "/pruning/rule"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(http: httpx.Client, study: Json, pointer: str) -> None:
+    answer = http.post("/v1/studies", json=study)
+
+    assert refusal(answer) == (422, "invalid")
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+def test_the_length_of_a_trial_may_be_searched(server: RunningServer) -> None:
+    """The forecast is for the trial's own last epoch: of 8 epochs the half, of 100 a small part."""
+    space = {"epochs": {"type": "choice", "values": [8, 100]}}
+    server.client.create_study(DIGITS | {"name": "bowl", "metric": "dev_error", "space": space})
+    best = server.client.enqueue("bowl", {"epochs": 8})
+    short, long = (server.client.enqueue("bowl", {"epochs": epochs}) for epochs in (8, 100))
+    server.client.ask("bowl", count=3)
+    server.client.tell("bowl", best.number, 1, {"dev_error": 0.1})
+
+    wishes = [
+        server.client.report("bowl", trial.number, 1, [{"step": 40, "epoch": 4, "metrics": {"dev_error": 0.3}}])
+        for trial in (short, long)
+    ]
+
+    assert [wish.desired.run for wish in wishes] == ["stop", "run"]
