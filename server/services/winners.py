@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.search.coarse_to_fine import models_noise, recommend
+from server.search.coarse_to_fine import MOST_FINISHED, models_noise, recommend
 from server.search.separation import separable, spread
 from server.services import answers
 from server.services.history import history_at
@@ -49,19 +49,29 @@ def _told(item: messages.BestTrial) -> str:
 
 def _recommended(tx: Transaction, study: StudyRow, items: list[messages.BestTrial]) -> messages.Recommended | None:
     """The complete trial whose score without its noise is the least, as all results together tell it."""
+    groups = winners.best_groups(tx, study)
+    if study.revision == 0 and len(groups) > MOST_FINISHED:  # no model, and all of them lie in the space
+        return _with_reason(study, items[0], items[0], modelled=False)
     space, history = history_at(tx, study, study.seq, study.next_number)
-    number = recommend(space, study.seed, history.finished, among=set(winners.best_groups(tx, study)))
+    number = recommend(space, study.seed, history.finished, among=set(groups))
     if number is None:
         return None
-    trials = winners.complete_of(tx, study, [number])[number]
-    taken = answers.best_trial(trials, study.replicates)
-    why = _why(study, taken, items[0], modelled=models_noise(space, history.finished))
-    return messages.Recommended(**taken.model_dump(), why=why)
+    taken = answers.best_trial(winners.complete_of(tx, study, [number])[number], study.replicates)
+    return _with_reason(study, taken, items[0], modelled=models_noise(space, history.finished))
+
+
+def _with_reason(
+    study: StudyRow, taken: messages.BestTrial, top: messages.BestTrial, *, modelled: bool
+) -> messages.Recommended:
+    return messages.Recommended(**taken.model_dump(), why=_why(study, taken, top, modelled=modelled))
 
 
 def _why(study: StudyRow, taken: messages.BestTrial, top: messages.BestTrial, *, modelled: bool) -> str:
     if not modelled:
-        return f"Trial {taken.number} has the best {study.metric}; the results do not tell its luck from its merit yet."
+        return (
+            f"Trial {taken.number} has the best {study.metric} of those in the present space; how much of that is luck "
+            "cannot be told: there are too few results, or too many for a model."
+        )
     if taken.number == top.number:
         return f"Trial {taken.number} has the best {study.metric}, and the results around it agree."
     return (

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def test_best_shows_value_and_params_best_first(sturgeon: Command, half_searched: RunningServer) -> None:
     header, first, second, recommended = sturgeon("study", "best", "bowl", "-k", "5").out.splitlines()
-    assert recommended.startswith("Recommended: trial 1. Trial 1 has the best loss; ")
+    assert recommended.startswith("Recommended: trial 1. Trial 1 has the best loss of those in ")
     assert header.split() == ["trial", "loss", "x", "y"]
     assert first.split()[:2] == ["1", "0.25"]
     assert second.split()[:2] == ["0", "0.5"]

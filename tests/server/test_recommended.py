@@ -67,7 +67,7 @@ def test_a_few_results_recommend_the_best_and_none_recommend_nothing(server: Run
 
     assert recommended is not None
     assert (recommended.number, recommended.value) == (1, 0.25)
-    assert recommended.why.endswith("the results do not tell its luck from its merit yet.")
+    assert recommended.why.endswith("there are too few results, or too many for a model.")
 
 
 def test_only_a_complete_trial_in_the_present_space_is_recommended(server: RunningServer) -> None:
@@ -84,3 +84,16 @@ def test_only_a_complete_trial_in_the_present_space_is_recommended(server: Runni
     assert best.recommended is not None
     assert best.recommended.number == 7  # x = -0.3: the least in the space that is left
     assert "outside of the present space" in best.recommended.why
+
+
+def test_of_more_results_than_a_model_takes_the_best_is_recommended(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.services.winners.MOST_FINISHED", 20)
+    told(server, "minimize", luck=1.1)
+
+    recommended = server.client.best("bowl").recommended
+
+    assert recommended is not None
+    assert recommended.number == 20
+    assert "too many for a model" in recommended.why
