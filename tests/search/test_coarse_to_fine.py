@@ -260,6 +260,19 @@ def test_under_noise_the_luckiest_trial_is_not_recommended() -> None:
     assert abs(finished[number].point[0] - 0.3) < 0.15
 
 
+@pytest.mark.parametrize("count", [2, 60, 300], ids=["by score", "by model", "by a model of some"])
+def test_only_one_of_those_that_are_asked_for_is_recommended(count: int) -> None:
+    finished = tuple(Finished(i, (x := (i + 0.5) / count,), (x - 0.3) ** 2) for i in range(count))
+    worst = finished[-1].number
+
+    best = recommend(reals(1), 1, finished)
+    assert best is not None
+    others = {trial.number for trial in finished} - {best}
+    assert recommend(reals(1), 1, finished, among=others) in others
+    assert recommend(reals(1), 1, finished, among={worst}) == worst
+    assert recommend(reals(1), 1, finished, among=set()) is None
+
+
 def test_cheap_trials_are_preferred_among_equally_good_ones() -> None:
     space = reals(2)
     points = [uniform_point(4, i, 2) for i in range(30)]

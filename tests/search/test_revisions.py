@@ -124,3 +124,7 @@ def test_a_condition_that_changed_decides_what_counts() -> None:
     assert point_under(revisions[:2], 0, {"optimizer": "rmsprop", "momentum": 0.25}) == (5 / 6, 0.5)
     assert point_under(revisions, 1, {"optimizer": "adam"}) == (1 / 6, 0.5)
     assert point_under(revisions, 1, {"optimizer": "rmsprop"}) is None  # its momentum is not known
+    assert (
+        point_under([Revision(1, narrow, {"momentum": 0.5}), Revision(2, wide, {})], 1, {"optimizer": "rmsprop"})
+        is None
+    )
