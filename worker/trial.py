@@ -39,7 +39,9 @@ Outcome = Literal["told", "lost", "released"]
 
 LOST: Final = (LeaseLost, TrialFinished, NotFound)
 FINAL: Final = (*LOST, Unauthorized)
+LINGER_S: Final = 0.02
 REPORT_EVERY_S: Final = 0.2
+REPORTING_SHARE: Final = 0.2
 MOST_REPORTS: Final = 1000
 AFTER_A_FAULT_S: Final = 5.0
 RELEASE_PATIENCE_S: Final = 3.0
@@ -78,6 +80,7 @@ class RunningTrial:
         self._content: bytes | None = None
         self._fetching = self._leg
         self._applied = (0, 0)
+        self._report_next = 0.0
 
     def start(self) -> None:
         for work in (self._read, self._deliver):
@@ -209,7 +212,11 @@ class RunningTrial:
             raise failure
 
     def _gathered(self) -> tuple[list[Progress], Said | None]:
-        """The next reports, waiting a little for company; and what came after them if it is something else."""
+        """The next reports, waiting a little for company; and what came after them if it is something else.
+
+        An answer may stop the run, so the wait is short: as a call takes longer, calls become rarer, and do not take
+        more than a fifth of the time.
+        """
         reports: list[Progress] = []
         until = math.inf
         while len(reports) < MOST_REPORTS:
@@ -224,7 +231,7 @@ class RunningTrial:
                 raise message
             if not isinstance(message, Progress):
                 return reports, message
-            until = min(until, time.monotonic() + REPORT_EVERY_S)
+            until = min(until, max(time.monotonic() + LINGER_S, self._report_next))
             reports.append(message)
         return reports, None
 
@@ -248,7 +255,10 @@ class RunningTrial:
     def _say(self, rows: list[dict[str, Any]], version: int, since_step: int) -> None:
         lease = self.lease
         applied = (version, since_step) if version else (None, None)
+        began = time.monotonic()
         answer = self._insist(lambda: self._patient.report(lease.study, lease.number, lease.fence, rows, *applied))
+        ended = time.monotonic()
+        self._report_next = ended + min(REPORT_EVERY_S, (ended - began) * (1 / REPORTING_SHARE - 1))
         self._applied = (version, since_step)
         self.steer(answer.desired)
 

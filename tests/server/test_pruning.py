@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import numpy as np
 import pytest
 
+from benchmarks.pruning_curves import Trained
+from benchmarks.pruning_replay import replay
+from server.search.pruning import Rule, Settings
 from server.services import studies
 from server.services.history import history_at
 from sturgeon.messages import Desired
@@ -221,3 +225,37 @@ def test_the_length_of_a_trial_may_be_searched(server: RunningServer) -> None:
     ]
 
     assert [wish.desired.run for wish in wishes] == ["stop", "run"]
+
+
+def falling(seed: int, count: int, epochs: int) -> list[Trained]:
+    """Made-up curves, some of them late starters; an epoch of each takes its own time."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        end, power, noise = 0.05 * 10 ** rng.uniform(0, 1), rng.uniform(0.3, 1.5), rng.normal(1, 0.05, epochs)
+        curve = tuple((end * (epochs / np.arange(1, epochs + 1)) ** power * noise).tolist())
+        found.append(Trained(curve, min(curve), None, float(rng.uniform(0.1, 1))))
+    return found
+
+
+@pytest.mark.parametrize("rule", ["curve", "asha", "median"])
+def test_the_service_stops_the_trials_that_the_benchmark_says(server: RunningServer, rule: Rule) -> None:
+    """So the figures of docs/pruning.md are those of the service."""
+    trials = falling(seed=1, count=12, epochs=12)
+    expected = replay(Settings(rule, 12), trials, slots=4)
+    create(server, pruning={"rule": rule, "epochs": 12}, budget={"max_trials": 12})
+
+    server.client.ask("bowl", count=4)
+    for word in expected.words:
+        trial = trials[word.trial]
+        if word.end is None:
+            assert (report(server, word.trial, word.epoch, trial.curve[word.epoch - 1]).run == "stop") == word.stop
+            continue
+        score = trial.value if word.end == "complete" else trial.curve[word.epoch - 1]
+        server.client.tell("bowl", word.trial, 1, {"loss": score}, word.end)
+        server.client.ask("bowl")
+
+    study = server.client.study("bowl")
+    assert study.counts["pruned"] == 12 - len(expected.complete) > 2
+    assert (study.best.number if study.best else None) == expected.winner
+    assert study.spent.epochs == sum(expected.epochs)

@@ -1,0 +1,104 @@
+"""What pruning saves, and what it costs: random search on mnist_5k under each rule, on the same trials.
+
+    python -m benchmarks.pruning
+
+Trains 60 random trials of 30 epochs for each of 10 studies to their end, plays each study's run under each rule with 8
+trials in flight, retrains each rule's winners with 3 fresh seeds, prints a table and writes
+benchmarks/results/pruning.json. Trained curves stay in --folder: a run that was interrupted is taken up again.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, Final
+
+from benchmarks.pruning_curves import EPOCHS, SPACE, TASK, Trained, curves, retrained
+from benchmarks.pruning_replay import HEARD_AFTER_S, replay
+from server.search.pruning import Rule, Settings
+from trainer.numerics import numerics
+
+RESULTS: Final = Path(__file__).parent / "results" / "pruning.json"
+RULES: Final[tuple[Rule, ...]] = ("none", "curve", "asha", "median")
+FRESH: Final = (1_000_001, 1_000_002, 1_000_003)
+MOST_LOST: Final = 0.3
+MOST_EPOCHS: Final = 0.4
+"""What the default has to keep: points of test error lost to the full run's winner, share of its epochs."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "sturgeon-bench-pruning")
+    parser.add_argument("--studies", type=int, default=10)
+    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--slots", type=int, default=8)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    runs: dict[Rule, list[dict[str, Any]]] = {rule: [] for rule in RULES}
+    for seed in range(arguments.studies):
+        trials = curves(arguments.folder, seed, arguments.trials)
+        for rule in RULES:
+            runs[rule].append(_played(arguments.folder, rule, seed, trials, arguments.slots))
+        epochs = ", ".join(f"{rule} {run[-1]['epochs']}" for rule, run in runs.items())
+        print(f"study {seed}, epochs: {epochs}", flush=True)
+    rows = [_row(runs[rule], runs["none"]) | {"rule": rule} for rule in RULES]
+    _print(rows)
+    settings = {"epochs": EPOCHS, "heard_after_s": HEARD_AFTER_S} | vars(arguments) | {"folder": None}
+    about = {"settings": settings, "numerics": numerics(), "space": SPACE.model_dump(mode="json", exclude_none=True)}
+    RESULTS.write_text(json.dumps(about | {"task": TASK.model_dump(), "rules": rows, "studies": runs}, indent=1) + "\n")
+    default = rows[1]
+    kept = default["lost_points"] <= MOST_LOST and default["epochs_share"] <= MOST_EPOCHS
+    print(f"curve loses at most {MOST_LOST} points for at most {MOST_EPOCHS:.0%} of the epochs: {kept}")
+
+
+def _played(folder: Path, rule: Rule, seed: int, trials: list[Trained], slots: int) -> dict[str, Any]:
+    """One study under one rule: what it used, its winner, and how good that one is with fresh seeds."""
+    found = replay(Settings(rule, EPOCHS), trials, slots)
+    errors = retrained(folder, seed, found.winner, FRESH)
+    return {
+        "epochs": sum(found.epochs),
+        "seconds": found.seconds,
+        "complete": len(found.complete),
+        "winner": found.winner,
+        "dev_error": found.complete[found.winner],
+        "test_error": mean(errors),
+        "test_errors": errors,
+    }
+
+
+def _row(runs: list[dict[str, Any]], full: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over the studies, beside those of the full runs of the same trials."""
+    lost = [100 * (run["test_error"] - whole["test_error"]) for run, whole in zip(runs, full, strict=True)]
+    return {
+        "epochs_share": sum(run["epochs"] for run in runs) / sum(run["epochs"] for run in full),
+        "seconds_share": sum(run["seconds"] for run in runs) / sum(run["seconds"] for run in full),
+        "complete": mean(run["complete"] for run in runs),
+        "same_winner": sum(run["winner"] == whole["winner"] for run, whole in zip(runs, full, strict=True)),
+        "dev_error": mean(run["dev_error"] for run in runs),
+        "test_error": mean(run["test_error"] for run in runs),
+        "lost_points": mean(lost),
+        "lost_points_error": stdev(lost) / len(lost) ** 0.5 if len(lost) > 1 else None,
+    }
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    print("| rule | epochs | seconds | complete | same winner | dev error | test error, retrained | points lost |")
+    print("|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        error = "" if row["lost_points_error"] is None else f" ± {row['lost_points_error']:.2f}"
+        print(
+            f"| {row['rule']} | {row['epochs_share']:.1%} | {row['seconds_share']:.1%} | {row['complete']:.1f} "
+            f"| {row['same_winner']} | {row['dev_error']:.2%} | {row['test_error']:.2%} "
+            f"| {row['lost_points']:+.2f}{error} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

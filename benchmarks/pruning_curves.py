@@ -1,0 +1,80 @@
+"""The whole curves of a study's random trials, trained once: what a rule would have stopped is read off them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from server.search.samplers import trial_seed, uniform_point
+from sturgeon.messages import TrainStudyTask
+from sturgeon.space import Space
+from worker.pipe import End, Job, Progress, Steer
+from worker.tasks.train import run
+
+EPOCHS: Final = 30
+SPACE: Final = Space.model_validate(
+    {
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "scale": "log"},
+        "beta1": {"type": "float", "low": 0.9, "high": 0.999, "scale": "one_minus_log"},
+        "hidden_units": {"type": "int", "low": 16, "high": 128, "step": 16},
+        "hidden_layers": {"type": "int", "low": 1, "high": 3},
+        "batch_size": {"type": "choice", "values": [32, 64, 128, 256], "ordered": True},
+        "keep_prob": {"type": "float", "low": 0.5, "high": 1.0},
+    }
+)
+"""The space of examples/digits.yaml."""
+
+TASK: Final = TrainStudyTask(kind="train", dataset="mnist_5k", epochs=EPOCHS, fixed={"optimizer": "adam"})
+RULE: Final = {"metric": "dev_error", "direction": "minimize"}
+
+
+class Trained(NamedTuple):
+    """A trial that ran to its end: dev_error by epoch, what it told, and the seconds of an epoch; a trial that diverged
+    has no value, and its curve ends there."""
+
+    curve: tuple[float, ...]
+    value: float | None
+    test_error: float | None
+    epoch_s: float
+
+
+def params_of(seed: int, number: int) -> dict[str, Any]:
+    """As random search draws them."""
+    return SPACE.decode(uniform_point(seed, number, len(SPACE.searched)))
+
+
+def trained(params: dict[str, Any], seed: int) -> Trained:
+    """What a worker would report and tell of a trial."""
+    task = TASK.model_dump(exclude={"fixed"}) | TASK.fixed | RULE
+    curve: list[float] = []
+    for _, said in run([Job(task, params, seed)], lambda _place: Steer()):
+        if isinstance(said, Progress):
+            curve.append(said.metrics["dev_error"])
+    assert isinstance(said, End)
+    if said.state == "failed":
+        raise RuntimeError(said.error)
+    whole = said.state == "complete"
+    told = said.metrics
+    seconds = told.get("seconds", 0.0) / max(len(curve), 1)
+    return Trained(tuple(curve), told["dev_error"] if whole else None, told["test_error"] if whole else None, seconds)
+
+
+def curves(folder: Path, seed: int, count: int) -> list[Trained]:
+    """The trials of a study, from the folder where they were trained before."""
+    return [_kept(folder / f"trial-{seed}-{n}.json", params_of(seed, n), trial_seed(seed, n)) for n in range(count)]
+
+
+def retrained(folder: Path, seed: int, number: int, fresh: Sequence[int]) -> list[float]:
+    """The test errors of a trial's parameters with fresh seeds."""
+    runs = [_kept(folder / f"again-{seed}-{number}-{one}.json", params_of(seed, number), one) for one in fresh]
+    return [1.0 if one.test_error is None else one.test_error for one in runs]
+
+
+def _kept(file: Path, params: dict[str, Any], seed: int) -> Trained:
+    if not file.exists():
+        made = trained(params, seed)
+        file.write_text(json.dumps(made._asdict()))
+    fields = json.loads(file.read_text())
+    return Trained(**(fields | {"curve": tuple(fields["curve"])}))
