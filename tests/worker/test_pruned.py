@@ -11,7 +11,7 @@ EPOCHS = 3000
 """On iris a run of so many takes seconds."""
 
 
-def test_a_bad_trial_is_pruned_while_it_trains_and_its_slot_goes_on(
+def test_a_bad_trial_is_pruned_while_it_trains(
     server: RunningServer, worker_process: Callable[..., WorkerProcess]
 ) -> None:
     space = {
@@ -19,9 +19,9 @@ def test_a_bad_trial_is_pruned_while_it_trains_and_its_slot_goes_on(
         "epochs": {"type": "choice", "values": [20, EPOCHS]},
     }
     task = {"kind": "train", "dataset": "iris", "fixed": {"hidden_units": 16}}
-    wanted = {"name": "flowers", "metric": "dev_error", "space": space, "task": task, "budget": {"max_trials": 3}}
-    server.client.create_study(wanted)
-    for rate, epochs in ((0.03, 20), (1e-6, EPOCHS), (0.03, 20)):
+    wanted = {"name": "flowers", "metric": "dev_error", "space": space, "task": task, "budget": {"max_trials": 2}}
+    server.client.create_study(wanted | {"search": {"seed": 7}})
+    for rate, epochs in ((0.03, 20), (1e-6, EPOCHS)):
         server.client.enqueue("flowers", {"learning_rate": rate, "epochs": epochs})
 
     worker = worker_process(server.url, "--slots", "1")
@@ -30,7 +30,7 @@ def test_a_bad_trial_is_pruned_while_it_trains_and_its_slot_goes_on(
     study = server.client.study("flowers")
     pruned = server.client.trial("flowers", 1)
     curve = server.client.trial_metrics("flowers", 1, page_size=1000).items
-    assert study.counts == {"complete": 2, "pruned": 1}
+    assert study.counts == {"complete": 1, "pruned": 1}
     assert pruned.desired is not None
     assert (pruned.desired.run, pruned.desired.why) == ("stop", "pruned")
     assert pruned.value is not None
@@ -39,6 +39,6 @@ def test_a_bad_trial_is_pruned_while_it_trains_and_its_slot_goes_on(
     assert pruned.value > study.best.value
     assert curve[-1].epoch is not None
     assert curve[-1].epoch < EPOCHS / 2
-    assert study.spent.epochs == 40 + curve[-1].epoch
+    assert study.spent.epochs == 20 + curve[-1].epoch
     [event] = [event for event in server.client.events("flowers").items if event.kind == "stop"]
     assert (event.number, event.detail["rule"]) == (1, "curve")
