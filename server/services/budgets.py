@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.search import budget as rules
+from server.services import winners
 from server.store import events, leases, studies, trials
 from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
@@ -73,11 +74,17 @@ def _limit_reached(tx: Transaction, study: StudyRow) -> str | None:
 def _with_goal(
     tx: Transaction, study: StudyRow, goal: messages.StopWhen, limits: rules.Limits, spent: rules.Spent
 ) -> tuple[rules.Limits, rules.Spent]:
-    """What is to rise above a limit is to fall below it with the sign turned."""
+    """What is to rise above a limit is to fall below it with the sign turned. Of replicates the mean is to reach it."""
     sign = 1.0 if goal.below is not None else -1.0
     limit = goal.below if goal.below is not None else goal.above
     assert limit is not None
-    best = trials.least(tx, study.id, None if goal.metric in (None, study.metric) else goal.metric, sign)
+    if goal.metric not in (None, study.metric):
+        best = trials.least(tx, study.id, goal.metric, sign)
+    elif study.replicates > 1:
+        top = winners.best_trials(tx, study, 1)
+        best = sign * top[0].value if top else None
+    else:
+        best = trials.least(tx, study.id, None, sign)
     return limits._replace(below=sign * limit), spent._replace(best=best)
 
 

@@ -59,8 +59,18 @@ def _require_possible(study: StudyRow, space: Space, added: dict[str, Any]) -> N
         search = messages.Search(sampler=study.sampler, **study.sampler_options)
         found += checking.search_problems(search, space)
     if not found and study.task is not None:
-        found = checking.task_problems_of(messages.TrainStudyTask.model_validate(study.task), space)
+        found = _task_problems(messages.TrainStudyTask.model_validate(study.task), space)
     checking.require_none(found, "The space cannot be changed so")
+
+
+def _task_problems(task: messages.TrainStudyTask, space: Space) -> list[FieldProblem]:
+    """As at the study's creation; but here the task cannot be changed, so the problem is the space's."""
+    fixed = [name for name in space if name in task.fixed]
+    if fixed:
+        return [
+            FieldProblem(f"/space/{n}", f"{n}: the study's task fixes it; a new study can search it") for n in fixed
+        ]
+    return checking.task_problems_of(task, space)
 
 
 def require_together(patch: messages.StudyPatch) -> None:

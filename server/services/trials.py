@@ -12,7 +12,7 @@ from server.services import answers, budgets, steering, studies
 from server.services.asking import new_trial
 from server.services.once import Once, keep, recall
 from server.services.paging import after_of, page_of
-from server.store import events, reports, trials
+from server.store import events, reports, space_revisions, trials
 from server.store import studies as study_rows
 from server.store.engine import Database
 from server.store.studies import StudyRow
@@ -181,7 +181,10 @@ def export(database: Database, name: str, which: Listing, form: str) -> Iterator
     """All trials as csv or ndjson, a page of rows a transaction, so that a slow reader holds no snapshot."""
     with database.reading() as tx:
         study = studies.required(tx, name)
-        columns = [f"params.{p}" for p in study.space] + [f"metrics.{m}" for m in trials.metric_names(tx, study.id)]
+        # Also those that an edit left out: earlier trials have them.
+        spaces = [row.space for row in space_revisions.until(tx, study.id, study.seq)]
+        names = dict.fromkeys(name for space in reversed(spaces) for name in space)
+        columns = [f"params.{p}" for p in names] + [f"metrics.{m}" for m in trials.metric_names(tx, study.id)]
     return _export(database, study, which, form, columns)
 
 

@@ -257,3 +257,13 @@ def test_without_replicates_nothing_is_said_of_separability(server: RunningServe
     best = server.client.best("bowl")
 
     assert (best.separable, best.verdict, best.items[0].replicates) == (None, None, None)
+
+
+def test_a_goal_is_reached_by_the_mean_not_by_a_lucky_replicate(server: RunningServer) -> None:
+    server.client.create_study(THREE | {"budget": {"max_trials": 12, "stop_when": {"below": 0.3}}})
+    tell(server, ask(server, 3), [0.1, 0.5, 0.6])
+    assert server.client.study("bowl").state == "active"
+
+    tell(server, ask(server, 3), [0.1, 0.2, 0.4])
+
+    assert server.client.study("bowl").state == "completed"

@@ -95,6 +95,19 @@ def test_a_parameter_that_is_left_out_is_ignored_in_older_trials_and_known_again
 
 
 @pytest.mark.usefixtures("bowl")
+def test_an_export_has_the_parameters_of_all_revisions(server: RunningServer) -> None:
+    told(server, {"x": 0.5, "n": 2})
+    edit(server, {"x": X, "m": {"type": "choice", "values": ["a", "b"]}}, m="a")
+    told(server, {"x": 0.25, "m": "b"})
+
+    header, *rows = (line.split(",") for line in server.client.export("bowl"))
+    first = header.index("params.x")
+
+    assert header[first : first + 3] == ["params.x", "params.m", "params.n"]
+    assert [row[first : first + 3] for row in rows] == [["0.5", "", "2"], ["0.25", "b", ""]]
+
+
+@pytest.mark.usefixtures("bowl")
 def test_a_parameter_that_is_fixed_keeps_the_results_that_have_its_value(server: RunningServer) -> None:
     told(server, {"x": 0.5, "n": 2}, {"x": 0.5, "n": 3})
 
@@ -206,6 +219,9 @@ def test_what_the_task_does_not_know_cannot_be_added(server: RunningServer) -> N
 
     with pytest.raises(Invalid, match="momentun"):
         server.client.patch_study("digits", {"space": space, "added": {"momentun": 0.5}})
+    space = DIGITS["space"] | {"hidden_units": {"type": "int", "low": 8, "high": 32}}
+    with pytest.raises(Invalid, match="hidden_units: the study's task fixes it; a new study can search it"):
+        server.client.patch_study("digits", {"space": space, "added": {"hidden_units": 16}})
 
 
 @pytest.mark.usefixtures("bowl")
