@@ -17,10 +17,11 @@ from threadpoolctl import threadpool_limits
 from server import problems
 from server.background import LOOK_EVERY_S, Background, Reaper, look_for_work
 from server.gate import RequestLog, SizeGate, TokenGate
-from server.routes import checkpoints, findings, health, leases, observing, preview, studies, trials
+from server.routes import checkpoints, explaining, findings, health, leases, observing, preview, studies, trials
 from server.search.registry import warm
 from server.services.asking import Asking
 from server.services.counters import Counters
+from server.services.learning import Learner
 from server.services.waiting import Waiters
 from server.settings import Settings
 from server.store.blobs import BlobFolder
@@ -53,8 +54,9 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.blobs = BlobFolder(settings.checkpoints)
     app.state.waiters = Waiters()
     app.state.asking = Asking(app.state.database, app.state.counters)
+    app.state.learner = Learner(app.state.database, app.state.asking.thinking)
     problems.install(app)
-    for module in (studies, trials, leases, checkpoints, findings, observing, preview):
+    for module in (studies, explaining, trials, leases, checkpoints, findings, observing, preview):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     _describe_problems(app)
@@ -112,8 +114,11 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     reaper = Reaper(database, app.state.blobs, app.state.counters, settings.lease_s, settings.max_attempts)
     background.every(settings.reap_every_s, "reaper", reaper)
     background.every(LOOK_EVERY_S, "work", lambda: look_for_work(database, app.state.waiters, loop))
+    learner: Learner = app.state.learner
+    learner.start()
     try:
         yield
     finally:
+        await anyio.to_thread.run_sync(learner.stop)
         await anyio.to_thread.run_sync(background.stop)
         database.dispose()

@@ -73,8 +73,8 @@ def suggest(
     random = np.random.Generator(np.random.Philox(key=seed | number << 64 | _STREAM))
     starts = round_starts(cube.dimensions, len(finished))
     round_number = max(1, len(starts))
-    if _boxes_alone(cube, finished, options):
-        elites = memo.recall("elites", (space, finished), lambda: _best_points(cube, finished))
+    if boxes_alone(cube, finished, options):
+        elites = memo.recall("elites", (space, finished), lambda: best_rows(cube, finished))
         centres = _points(cube, tuple(finished[row] for row in elites))
         boxed = _sample(finished, draw_one(cube, centres, random), elites)
         return boxed._replace(round=round_number, model="boxes")
@@ -89,7 +89,7 @@ def suggest(
 def prepare(space: Space, seed: int, finished: tuple[Finished, ...], memo: Memo, options: Options = DEFAULT) -> None:
     """Do now, when a result came in, what the next `suggest` with `memo` would do first: a fit takes up to 20 ms."""
     cube = memo.recall("cube", (space,), lambda: Cube(space))
-    if len(finished) >= first_round_size(cube.dimensions) / 2 and not _boxes_alone(cube, finished, options):
+    if len(finished) >= first_round_size(cube.dimensions) / 2 and not boxes_alone(cube, finished, options):
         posterior_of(cube, seed, finished, memo)
 
 
@@ -125,7 +125,7 @@ def recommend(
 def models_noise(space: Space, finished: tuple[Finished, ...]) -> bool:
     """Whether the results suffice to tell a trial's luck from its merit; else `recommend` takes the best score."""
     cube = Cube(space)
-    return len(finished) >= first_round_size(cube.dimensions) and not _boxes_alone(cube, finished, DEFAULT)
+    return len(finished) >= first_round_size(cube.dimensions) and not boxes_alone(cube, finished, DEFAULT)
 
 
 def posterior_of(cube: Cube, seed: int, finished: tuple[Finished, ...], memo: Memo) -> Posterior:
@@ -190,11 +190,13 @@ def _sample(finished: tuple[Finished, ...], one: Candidates, elites: list[int]) 
     return Sample(point, elite=elite, level=int(one.level[0]) + 1)
 
 
-def _boxes_alone(cube: Cube, finished: tuple[Finished, ...], options: Options) -> bool:
+def boxes_alone(cube: Cube, finished: tuple[Finished, ...], options: Options) -> bool:
+    """Whether boxes draw without a model: since the study says so, or as it would cost more than it tells."""
     return options.model == "boxes" or cube.dimensions > MOST_DIMENSIONS or len(finished) > MOST_FINISHED
 
 
-def _best_points(cube: Cube, finished: tuple[Finished, ...]) -> list[int]:
+def best_rows(cube: Cube, finished: tuple[Finished, ...]) -> list[int]:
+    """The places of the elites of boxes alone: the few best scores that are well apart."""
     order = np.argsort(standard_scores(finished), kind="stable")
     return elite_rows(cube, _points(cube, finished), order)
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
 from server.search.boxes import LEVELS, half_widths
-from server.search.coarse_to_fine import posterior_of, recommend, shape_of
-from server.search.cube import Array, Cube
+from server.search.coarse_to_fine import (
+    DEFAULT,
+    Options,
+    best_rows,
+    boxes_alone,
+    posterior_of,
+    recommend,
+    shape_of,
+)
+from server.search.cube import Array, Cube, point_array
 from server.search.memo import Memo
-from server.search.posterior import Posterior
 from server.search.samplers import Finished
 from server.search.scores import round_starts
 from sturgeon.space import Choice, Fixed, Float, Int, Space
@@ -43,6 +51,7 @@ class Round(NamedTuple):
     boxes: tuple[Box, ...]
     best: int | None
     alarms: tuple[str, ...]
+    model: Literal["gp", "boxes"] | None = None
 
 
 class Importance(NamedTuple):
@@ -52,24 +61,35 @@ class Importance(NamedTuple):
     spread: float
 
 
-def rounds(space: Space, seed: int, finished: tuple[Finished, ...]) -> tuple[Round, ...]:
+def rounds(space: Space, seed: int, finished: tuple[Finished, ...], options: Options = DEFAULT) -> tuple[Round, ...]:
     """All rounds so far, round 0 first. A round costs a fit, up to 20 ms, and never changes: store it once it began."""
     starts = round_starts(len(space.searched), len(finished))
     return (
         Round(0, 0, {}, (), (), None, ()),
-        *(round_at(space, seed, finished[:start], number) for number, start in enumerate(starts, 1)),
+        *(round_at(space, seed, finished[:start], number, options) for number, start in enumerate(starts, 1)),
     )
 
 
-def round_at(space: Space, seed: int, first: tuple[Finished, ...], number: int) -> Round:
-    """Round `number`, which began with the `first` trials."""
+def round_at(space: Space, seed: int, first: tuple[Finished, ...], number: int, options: Options = DEFAULT) -> Round:
+    """Round `number`, which began with the `first` trials. Boxes alone learn no importance: they have no bars."""
     cube, memo = Cube(space), Memo()
+    if boxes_alone(cube, first, options):
+        return _plain_round(cube, first, number)
     posterior = posterior_of(cube, seed, first, memo)
     bars = _named(cube, posterior.shape.bars)
     best = recommend(space, seed, first, memo)
     elites = tuple(first[posterior.rows[row]].number for row in posterior.elites)
-    boxes = tuple(_boxes(posterior, first))
-    return Round(number, len(first), bars, elites, boxes, best, edge_alarms(cube, first, bars, best))
+    boxes = tuple(_boxes(cube, elites, posterior.points[posterior.elites], posterior.stretch))
+    return Round(number, len(first), bars, elites, boxes, best, edge_alarms(cube, first, bars, best), "gp")
+
+
+def _plain_round(cube: Cube, first: tuple[Finished, ...], number: int) -> Round:
+    rows = best_rows(cube, first)
+    points = cube.snap(point_array([first[row].point for row in rows], cube.dimensions))
+    elites = tuple(first[row].number for row in rows)
+    boxes = tuple(_boxes(cube, elites, points, np.ones(cube.dimensions)))
+    alarms = edge_alarms(cube, first, None, elites[0])
+    return Round(number, len(first), {}, elites, boxes, elites[0], alarms, "boxes")
 
 
 def importance(space: Space, seed: int, finished: tuple[Finished, ...], last: int = 3) -> dict[str, Importance]:
@@ -89,9 +109,12 @@ def importance(space: Space, seed: int, finished: tuple[Finished, ...], last: in
 
 
 def edge_alarms(
-    cube: Cube, finished: tuple[Finished, ...], bars: dict[str, float], best: int | None
+    cube: Cube, finished: tuple[Finished, ...], bars: dict[str, float] | None, best: int | None
 ) -> tuple[str, ...]:
-    """A sentence for each parameter that matters and lies at an end of its range in the `best` trial."""
+    """A sentence for each parameter that matters and lies at an end of its range in the `best` trial.
+
+    Without `bars` nobody knows what matters, and all are told.
+    """
     if best is None:
         return ()
     point = next(trial.point for trial in finished if trial.number == best)
@@ -100,7 +123,8 @@ def edge_alarms(
     found = []
     for j, name in enumerate(cube.names):
         # A parameter that does not matter lies anywhere, at an end one time in ten.
-        if active[j] and not cube.choice[j] and bars[name] >= 0.5 / cube.dimensions:
+        matters = bars is None or bars[name] >= 0.5 / cube.dimensions
+        if active[j] and not cube.choice[j] and matters:
             margin = max(AT_THE_END, 0.75 / cube.cells[j] if cube.cells[j] >= 5 else 0.0)
             if at[0, j] <= margin:
                 found.append(_sentence(cube.space, name, "lower"))
@@ -116,14 +140,13 @@ def _sentence(space: Space, name: str, end: str) -> str:
     return f"the best {name} lies at the {end} end: widen it"
 
 
-def _boxes(posterior: Posterior, first: tuple[Finished, ...]) -> list[Box]:
-    cube = posterior.cube
+def _boxes(cube: Cube, elites: Sequence[int], points: Array, stretch: Array) -> list[Box]:
+    """The nested boxes around the `elites`, trial numbers at `points` [e, d]."""
     found = []
-    for row in posterior.elites:
-        centre = np.repeat(posterior.points[[row]], len(LEVELS), axis=0)
-        half = half_widths(np.array(LEVELS), posterior.stretch, ~cube.active(centre))
+    for number, point in zip(elites, points, strict=True):
+        centre = np.repeat(point[None], len(LEVELS), axis=0)
+        half = half_widths(np.array(LEVELS), stretch, ~cube.active(centre))
         low, high = np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
-        number = first[posterior.rows[row]].number
         for level in range(len(LEVELS)):
             ranges = {
                 name: _range(cube.space[name], low[level, j], high[level, j], centre[level, j])

@@ -63,15 +63,12 @@ class Thinking:
     def lock_of(self, study_id: int) -> Lock:
         return self._locks.setdefault(study_id, Lock())
 
-    def sampler_of(self, study: StudyRow) -> Sampler:
-        """The study's sampler, with what it learnt before."""
-        return self.samplers[study.sampler](SamplerOptions(**study.sampler_options), self._memo(study.id))
+    def sampler_of(self, study: StudyRow, memo: Memo | None = None) -> Sampler:
+        """The study's sampler, with what it learnt before, or with another `memo`."""
+        build = self.samplers[study.sampler]
+        return build(SamplerOptions(**study.sampler_options), self.memo_of(study.id) if memo is None else memo)
 
-    def fresh_sampler_of(self, study: StudyRow) -> Sampler:
-        """The study's sampler with nothing but its record to go by: for replay."""
-        return self.samplers[study.sampler](SamplerOptions(**study.sampler_options), Memo())
-
-    def _memo(self, study_id: int) -> Memo:
+    def memo_of(self, study_id: int) -> Memo:
         with self._guard:
             memo = self._memos.setdefault(study_id, Memo())
             self._memos.move_to_end(study_id)

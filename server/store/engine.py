@@ -27,6 +27,7 @@ class Transaction:
         self.connection = connection
         self._clock = clock
         self.keeps = True
+        self.changed_studies: set[int] = set()  # of whose record a sampler sees more, or less, than before
 
     def rollback_at_end(self) -> None:
         """Nothing of this transaction shall stay; the block goes on to its end."""
@@ -68,6 +69,7 @@ class Database:
     def __init__(self, url: str, *, connections: int = 40, clock: Clock = database_clock) -> None:
         self.engine = _engine(url, connections)
         self.clock = clock
+        self.on_change: Callable[[set[int]], None] = lambda studies: None  # noqa: ARG005 - nobody listens
         self.name = self.engine.url.render_as_string(hide_password=True)
 
     @contextmanager
@@ -78,9 +80,11 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
-        """Commits at the end of the block, rolls back when it raises."""
+        """Commits at the end of the block, rolls back when it raises. Then `on_change` hears which studies changed."""
         with self._transaction(write=True) as tx:
             yield tx
+        if tx.keeps and tx.changed_studies:
+            self.on_change(tx.changed_studies)
 
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Transaction]:

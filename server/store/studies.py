@@ -75,11 +75,13 @@ def update(tx: Transaction, study_id: int, **values: Any) -> StudyRow:
 
 
 def delete(tx: Transaction, study_id: int) -> None:
+    tx.changed_studies.add(study_id)
     tx.execute(studies.delete().where(studies.c.id == study_id))
 
 
 def next_seq(tx: Transaction, study_id: int) -> int:
     """The next of the study's sequence: gapless and in commit order, since its row stays locked to the commit."""
+    tx.changed_studies.add(study_id)
     statement = studies.update().where(studies.c.id == study_id).values(seq=studies.c.seq + 1)
     return int(tx.execute(statement.returning(studies.c.seq)).scalar_one())
 

@@ -66,6 +66,17 @@ class TrialRow:
         return self.guess if self.state == "pruned" else self.value
 
 
+@dataclass(frozen=True)
+class DrawnRow:
+    """Where a trial was drawn, and what came of it. `counts`: it is complete, and not invalid."""
+
+    number: int
+    revision: int
+    drawn: dict[str, Any]
+    value: float | None
+    counts: bool
+
+
 SORTS: Final = {"number": trials.c.number, "value": trials.c.value, "finished_at": trials.c.finished_at}
 
 
@@ -156,6 +167,16 @@ def history(tx: Transaction, study_id: int, basis: int, below: int) -> tuple[lis
         of_study.where(sa.not_(left), sa.not_(away), valid, trials.c.number < below).order_by(trials.c.number)
     )
     return [TrialRow(**r._mapping) for r in finished], [TrialRow(**r._mapping) for r in running]
+
+
+def drawn(tx: Transaction, study_id: int) -> list[DrawnRow]:
+    """Of all trials that a sampler drew, by number."""
+    counts = sa.and_(trials.c.state == "complete", trials.c.invalid_seq.is_(None))
+    statement = sa.select(trials.c.number, trials.c.revision, trials.c.drawn, trials.c.value, counts.label("counts"))
+    found = tx.execute(
+        statement.where(trials.c.study_id == study_id, trials.c.sampler.is_not(None)).order_by(trials.c.number)
+    )
+    return [DrawnRow(**row._mapping) for row in found]
 
 
 def record_absence(tx: Transaction, trial_id: int, left_seq: int, back_seq: int) -> None:

@@ -106,6 +106,18 @@ class Client:
     def events(self, study: str, page_size: int | None = None, page_token: str | None = None) -> m.Page[m.Event]:
         return self._wire.ask(m.Page[m.Event], "GET", f"{_study(study)}/events", query=_page(page_size, page_token))
 
+    def rounds(self, study: str) -> m.Rounds:
+        """What coarse to fine believed when each of its rounds began: boxes, importance, elites, alarms."""
+        return self._wire.ask(m.Rounds, "GET", f"{_study(study)}/rounds")
+
+    def importance(self, study: str) -> m.Importance:
+        """Which parameters change the score, the most important first."""
+        return self._wire.ask(m.Importance, "GET", f"{_study(study)}/importance")
+
+    def replay(self, study: str, page_size: int | None = None, page_token: str | None = None) -> m.Replay:
+        """Derive the samples of a page of trials again from the record; 100 of them unless said otherwise."""
+        return self._wire.ask(m.Replay, "GET", f"{_study(study)}/replay", query=_page(page_size, page_token))
+
     def revisions(
         self, study: str, page_size: int | None = None, page_token: str | None = None
     ) -> m.Page[m.SpaceRevision]:

@@ -36,6 +36,12 @@ PREVIEW: dict[str, Any] = {"parameters": {}, "examples": []}
 REPORTED = {"desired": {"version": 0, "params": {}, "run": "run"}}
 RENEWED = {"held": [], "lost": [], "drain": False}
 OK = {"status": "ok"}
+ROUNDS: dict[str, Any] = {"study": "s", "sampler": "random", "items": []}
+IMPORTANCE: dict[str, Any] = {"study": "s", "trials": 0, "rounds": 0, "items": []}
+REPLAY: dict[str, Any] = {
+    "study": "s", "exact": True, "verdict": "exact", "trials": 0, "given": 0, "fallbacks": {},
+    "largest_difference": 0.0, "mismatches": [], "numerics": [],
+}  # fmt: skip
 HELD: dict[str, Any] = {"study": "s", "number": 3, "fence": 2}
 
 Call = Callable[[Client], Any]
@@ -53,6 +59,14 @@ ROUTES: list[tuple[Call, str, Any, Any]] = [
     (lambda c: c.delete_study("s"), "DELETE /v1/studies/s", None, None),
     (lambda c: c.best("s", 5), "GET /v1/studies/s/best?k=5", None, {"items": []}),
     (lambda c: c.events("s"), "GET /v1/studies/s/events", None, PAGE),
+    (lambda c: c.rounds("s"), "GET /v1/studies/s/rounds", None, ROUNDS),
+    (lambda c: c.importance("s"), "GET /v1/studies/s/importance", None, IMPORTANCE),
+    (
+        lambda c: c.replay("s", page_size=50, page_token="50"),
+        "GET /v1/studies/s/replay?page_size=50&page_token=50",
+        None,
+        REPLAY,
+    ),
     (lambda c: c.revisions("s"), "GET /v1/studies/s/revisions", None, PAGE),
     (
         lambda c: c.invalidate("s", 3, "no"),

@@ -28,7 +28,7 @@ def study_of(trials: int, epochs: int, **more: Any) -> dict[str, Any]:
         "name": "long",
         "metric": "dev_error",
         "space": SPACE,
-        "search": {"seed": 3},
+        "search": {"sampler": "random", "seed": 3},
         "budget": {"max_trials": trials},
         "task": {"kind": "train", "dataset": "digits", "epochs": epochs, "fixed": {"hidden_units": 128}},
         **more,

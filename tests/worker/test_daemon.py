@@ -32,7 +32,7 @@ def study(trials: int = 1, **task: Any) -> dict[str, Any]:
         "name": "flowers",
         "metric": "dev_error",
         "space": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "scale": "log"}},
-        "search": {"seed": 7},
+        "search": {"sampler": "random", "seed": 7},
         "budget": {"max_trials": trials},
         "task": {"kind": "train", "dataset": "iris", "epochs": 10} | task,
     }
