@@ -59,9 +59,10 @@ def test_the_demo_ends_within_a_minute_with_a_best_model_of_at_most_4_per_cent_a
 
 @pytest.fixture
 def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A demo of two trials."""
+    """A demo of two trials, both of which come to their end."""
     small = copy.deepcopy(demo.STUDY)
     small["budget"]["max_trials"] = 2
+    small["pruning"] = {"rule": "none"}
     monkeypatch.setattr(demo, "STUDY", small)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -168,6 +169,93 @@ def test_a_sampler_that_is_slow_is_not_waited_for(server: RunningServer) -> None
         assert_uniform(server, "slow")
     finally:
         over.set()
+
+
+def test_a_sampler_that_hangs_holds_up_nobody(server: RunningServer) -> None:
+    """Twenty ask for the study whose sampler hangs: all wait for the one thought, and then no more. Another study is
+    thought for meanwhile."""
+    thinking, over = threading.Event(), threading.Event()
+
+    def hangs(space: Space, seed: int, number: int, history: History) -> Sample:
+        thinking.set()
+        over.wait(timeout=120)
+        return depends_on_all(space, seed, number, history)
+
+    plant(server, hangs, think_s=1)
+    server.client.create_study(STUDY)
+    server.client.create_study(STUDY | {"name": "other", "search": {"sampler": "coarse_to_fine", "seed": 5}})
+    before = draws(server)
+    started = time.monotonic()
+    try:
+        with ThreadPoolExecutor(20) as threads:
+            asked = [threads.submit(server.client.ask, "raced") for _ in range(20)]
+            assert thinking.wait(timeout=20)
+            others = [server.client.ask("other").leases[0].number for _ in range(5)]
+            numbers = [lease.number for one in asked for lease in one.result(timeout=60).leases]
+    finally:
+        over.set()
+
+    assert time.monotonic() - started < 10  # one after the other they would take 20 s
+    assert sorted(numbers) == list(range(20))
+    assert {server.client.trial("raced", number).drawn.fallback for number in numbers} <= {"slow", "contention"}
+    assert {server.client.trial("other", number).drawn.fallback for number in others} == {None}
+    grown = {labels: count - before.get(labels, 0) for labels, count in draws(server).items()}
+    assert sum(grown.get(("random", fallback), 0) for fallback in ("slow", "contention")) == 20
+    assert grown["coarse_to_fine", "none"] == 5
+
+
+def draws(server: RunningServer) -> dict[tuple[str, str], float]:
+    """(sampler, fallback) -> how many samples the server has counted in /metrics."""
+    [family] = [one for one in server.app.state.counters.registry.collect() if one.name == "sturgeon_draws"]
+    return {
+        (sample.labels["sampler"], sample.labels["fallback"]): sample.value
+        for sample in family.samples
+        if sample.name == "sturgeon_draws_total"
+    }
+
+
+def test_a_sampler_that_was_slow_once_is_asked_again_when_it_is_done(server: RunningServer) -> None:
+    over = threading.Event()
+
+    def slow_at_first(space: Space, seed: int, number: int, history: History) -> Sample:
+        if number == 0:
+            over.wait(timeout=60)
+        return depends_on_all(space, seed, number, history)
+
+    plant(server, slow_at_first, think_s=0.2)
+    server.client.create_study(STUDY)
+    server.client.ask("raced")
+    server.client.ask("raced")
+    over.set()
+    with server.app.state.database.reading() as tx:
+        study = studies.find(tx, "raced")
+    assert study is not None
+    deadline = time.monotonic() + 20
+    while server.app.state.asking.thinking.is_overdue(study.id):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    server.client.ask("raced")
+
+    assert [trial.drawn.fallback for trial in server.client.all_trials("raced")] == ["slow", "slow", None]
+
+
+def test_what_was_thought_in_time_is_handed_out(server: RunningServer) -> None:
+    over = threading.Event()
+
+    def slow_at_third(space: Space, seed: int, number: int, history: History) -> Sample:
+        if number == 2:
+            over.wait(timeout=60)
+        return depends_on_all(space, seed, number, history)
+
+    plant(server, slow_at_third, think_s=0.5)
+    server.client.create_study(STUDY)
+    try:
+        leases = server.client.ask("raced", count=5).leases
+    finally:
+        over.set()
+
+    assert [lease.number for lease in leases] == [0, 1]
+    assert {trial.drawn.fallback for trial in server.client.all_trials("raced")} == {None}
 
 
 def test_after_eight_lost_races_a_draw_is_uniform(server: RunningServer) -> None:
