@@ -42,12 +42,12 @@ def test_a_lease_tells_all_that_a_worker_needs(server: RunningServer) -> None:
             "dataset": "digits",
             "epochs": 2,
             "hidden_units": 16,
-            "checkpoints": {"best": 1, "last": 1},
+            "checkpoints": {"best": 1, "last": 1, "every_s": 30.0, "every_epochs": None},
             "metric": "dev_error",
             "direction": "minimize",
         },
         "lease_s": 30.0,
-        "desired": {"version": 0, "params": {}, "run": "run", "restore": None, "why": None},
+        "desired": {"version": 0, "params": {}, "run": "run", "restore": None, "leg": 0, "checkpoint": 0, "why": None},
         "resume": None,
         "stack": None,
     }
@@ -77,7 +77,7 @@ def test_renewing_extends_a_lease(server: RunningServer, leased_trial: Lease) ->
         "number": 0,
         "fence": 1,
         "lease_s": 60.0,
-        "desired": {"version": 0, "params": {}, "run": "run", "restore": None, "why": None},
+        "desired": {"version": 0, "params": {}, "run": "run", "restore": None, "leg": 0, "checkpoint": 0, "why": None},
     }
     assert server.client.trial("bowl", 0).state == "running"
 

@@ -236,3 +236,40 @@ def test_a_cancelled_studys_space_does_not_change(server: RunningServer) -> None
 
     with pytest.raises(WrongState, match="its space does not change any more"):
         edit(server, {"x": X | {"high": 5}, "n": N})
+
+
+@pytest.mark.parametrize("replicates", [1, 2])
+def test_every_sample_comes_out_again_after_edits_invalidations_and_given_trials(
+    server: RunningServer, replicates: int
+) -> None:
+    search = {"sampler": "coarse_to_fine", "seed": 3, "replicates": replicates}
+    server.client.create_study(BOWL | {"search": search, "budget": {"max_trials": 60}})
+    momentum = {"type": "float", "low": 0, "high": 1, "when": {"kind": ["b"]}}
+    kind = {"type": "choice", "values": ["a", "b"]}
+    edits: dict[int, Any] = {
+        4: lambda: edit(server, {"x": X | {"low": -0.5}, "n": N}),
+        7: lambda: server.client.enqueue("bowl", {"x": 0.25, "n": 4}),
+        8: lambda: server.client.invalidate("bowl", 2, "no use"),
+        9: lambda: edit(server, {"kind": kind, "x": X, "n": N, "momentum": momentum}, kind="b", momentum=0.5),
+        11: lambda: server.client.invalidate("bowl", 12, "no use"),
+        12: lambda: server.client.requeue("bowl", 5),
+        13: lambda: edit(server, {"x": X | {"high": 3}, "momentum": momentum, "kind": kind}),
+    }
+    for turn in range(20):
+        edits.get(turn, lambda: None)()
+        for lease in server.client.ask("bowl", 3).leases:
+            x, number = lease.params["x"], lease.number
+            if number == 5 and lease.fence == 1:
+                server.client.cancel("bowl", number)
+            elif number % 10 == 9:
+                server.client.tell("bowl", number, lease.fence, state="diverged")
+            else:
+                server.client.tell("bowl", number, lease.fence, {"loss": (x - 0.25) ** 2})
+
+    replay = server.client.replay("bowl")
+
+    drawn = [trial.drawn for trial in server.client.all_trials("bowl")]
+    assert replay.exact, replay.verdict
+    assert (replay.trials, replay.given) == (len(drawn) - replicates, replicates)
+    assert {one.revision for one in drawn} == {0, 1, 2, 3}
+    assert {one.model for one in drawn if one.revision == 3} == {"gp"}
