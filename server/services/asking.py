@@ -188,7 +188,8 @@ def _inserted(
             "drawn": _origin(plan, sample, fallback),
             "numerics": numerics().fingerprint,
         }
-        trial = new_trial(study, number, given, sample.point, now) | origin
+        together = group(study, number, study.next_number)
+        trial = new_trial(study, number, given, sample.point, now) | origin | together
         rows.append(trial if stack is None else trial | leased)
     inserted = zip(trials.insert(tx, rows), stacks, strict=True)
     going = [Placed(row, stack if hand.stack > 1 else None) for row, stack in inserted if stack is not None]
@@ -199,6 +200,11 @@ def _origin(plan: Plan, sample: Sample, fallback: messages.Fallback | None) -> d
     """Where a sample came from, as it is kept: what there is of it."""
     origin = sample._asdict() | {"version": plan.sampler.version, "fallback": fallback}
     return {name: value for name, value in origin.items() if value is not None and name != "point"}
+
+
+def group(study: StudyRow, number: int, start: int) -> dict[str, int]:
+    """Of trials that are drawn from `start` on: which one is the first of those with the same parameters."""
+    return {"group_number": number - (number - start) % study.replicates} if study.replicates > 1 else {}
 
 
 def new_trial(
@@ -225,7 +231,7 @@ def new_trial(
         "basis_seq": study.seq,
         "revision": study.revision,
         "drawn": {},
-        "group_number": place_of(study, number) * study.replicates if study.replicates > 1 else None,
+        "group_number": None,
         "numerics": None,
         "created_at": now,
         "started_at": None,

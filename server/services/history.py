@@ -26,11 +26,11 @@ def history_at(tx: Transaction, study: StudyRow, basis: int, below: int) -> Seen
 
     Failed, cancelled and invalid trials are in neither part. A trial of an older space revision is encoded again in
     the one that ruled; where it lies outside of that, the sampler does not see it. Replicates are one, by the number
-    of the first, and see nothing of each other.
+    of the first (as is `below`).
     """
     rows = space_revisions.until(tx, study.id, basis)
     revisions = [Revision(row.revision, Space.model_validate(row.space), row.added) for row in rows]
-    ended, still = trials.history(tx, study.id, basis, below - below % study.replicates)
+    ended, still = trials.history(tx, study.id, basis, below)
     sign = 1.0 if study.direction == "minimize" else -1.0
     waiting = {group_of(trial): trial for trial in reversed(still)}
     finished = [

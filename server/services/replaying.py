@@ -9,7 +9,7 @@ from server.search.memo import Memo
 from server.search.numerics import numerics
 from server.search.samplers import Point, Sampler, uniform_point
 from server.services import studies
-from server.services.history import history_at
+from server.services.history import group_of, history_at
 from server.services.paging import after_of, page_of
 from server.services.thinking import Thinking, place_of
 from server.store import numerics as numerics_rows
@@ -52,11 +52,12 @@ def _compare(database: Database, study: StudyRow, sampler: Sampler, trial: Trial
         drew = f"drawn by {trial.sampler} version {version}; this server has {sampler.name} version {sampler.version}"
         return Compared(trial, None, drew)
     with database.reading() as tx:
-        space, history = history_at(tx, study, trial.basis_seq, trial.number)
+        space, history = history_at(tx, study, trial.basis_seq, group_of(trial))
+    place = place_of(study, group_of(trial))
     if "fallback" in trial.drawn:
-        again: Point = uniform_point(study.seed, place_of(study, trial.number), len(space.searched))
+        again: Point = uniform_point(study.seed, place, len(space.searched))
     else:
-        again = sampler.draw(space, study.seed, place_of(study, trial.number), history).point
+        again = sampler.draw(space, study.seed, place, history).point
     if len(again) != len(trial.point):
         return Compared(trial, None, f"drawn in {len(trial.point)} dimensions, and now in {len(again)}")
     return Compared(trial, max(abs(a - b) for a, b in zip(again, trial.point, strict=True)))

@@ -44,7 +44,7 @@ class Plan:
 
 
 def place_of(study: StudyRow, number: int) -> int:
-    """Which of the study's samples a trial has: replicates have the same, and a sequence leaves out none for them."""
+    """The sampler's own number for the sample of a trial, of replicates the first: they leave no gap in a sequence."""
     return number // study.replicates
 
 

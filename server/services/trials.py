@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from server.services import answers, budgets, steering, studies
-from server.services.asking import new_trial
+from server.services.asking import group, new_trial
 from server.services.once import Once, keep, recall
 from server.services.paging import after_of, page_of
 from server.store import events, reports, space_revisions, trials
@@ -57,7 +57,8 @@ def enqueue(database: Database, name: str, params: dict[str, Any], once: Once) -
         study_rows.update(tx, study.id, next_number=study.next_number + study.replicates)
         numbers = range(study.next_number, study.next_number + study.replicates)
         whole = space.complete(params)
-        row, *_ = trials.insert(tx, [new_trial(study, number, whole, point, now) for number in numbers])
+        rows = [new_trial(study, n, whole, point, now) | group(study, n, study.next_number) for n in numbers]
+        row, *_ = trials.insert(tx, rows)
         events.insert(tx, study.id, "enqueued", now, row.number)
         answer = answers.trial(name, row)
         keep(tx, once, answer, now)

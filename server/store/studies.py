@@ -148,7 +148,7 @@ def _open_to_workers() -> tuple[sa.ColumnElement[bool], ...]:
         studies.c.state == "active",
         studies.c.task.is_not(sa.null()),
         studies.c.spent.is_(None),
-        studies.c.next_number < studies.c.max_trials,
+        studies.c.next_number + studies.c.replicates <= studies.c.max_trials,
     )
 
 

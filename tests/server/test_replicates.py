@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from server.search.samplers import History, Sample, Sampler, uniform_point
+from server.services.asking import new_trial
 from server.services.history import history_at
-from server.store import studies
+from server.store import studies, trials
 from sturgeon.errors import BudgetSpent, Invalid
 from sturgeon.messages import Lease, Study
 from sturgeon.space import Space
@@ -267,3 +268,26 @@ def test_a_goal_is_reached_by_the_mean_not_by_a_lucky_replicate(server: RunningS
     tell(server, ask(server, 3), [0.1, 0.2, 0.4])
 
     assert server.client.study("bowl").state == "completed"
+
+
+def test_a_single_trial_between_groups_parts_none_and_shifts_no_sample_onto_another(server: RunningServer) -> None:
+    """A fork of a trial takes one number."""
+    server.client.create_study(THREE)
+    ask(server, 3)
+    with server.app.state.database.writing() as tx:
+        study = studies.find(tx, "bowl")
+        assert study is not None
+        point = (0.5, 0.5)
+        trials.insert(tx, [new_trial(study, 3, {"x": 0.0, "n": 2}, point, 0) | {"state": "failed"}])
+        studies.update(tx, study.id, next_number=4)
+
+    leases = ask(server, 9)
+
+    assert [lease.number for lease in leases] == [4, 5, 6, 7, 8, 9]
+    assert [server.client.trial("bowl", n).group for n in range(10)] == [0, 0, 0, None, 4, 4, 4, 7, 7, 7]
+    assert len({str(lease.params) for lease in leases}) == 2
+    assert server.client.replay("bowl").exact
+    tell(server, leases, [0.5] * 6)
+    for number in range(3):
+        server.client.cancel("bowl", number)
+    assert server.client.study("bowl").state == "completed"  # two numbers are left, three would be needed
