@@ -15,7 +15,7 @@ from server.search.numerics import numerics
 from server.search.samplers import NOTHING, Sample, trial_seed, uniform_point
 from server.services import answers, studies
 from server.services.counters import Counters
-from server.services.history import Seen, history_at
+from server.services.history import Seen
 from server.services.once import Once, keep, recall
 from server.services.stacking import Hand, Placed, new_stacks, take_queued
 from server.services.thinking import Plan, Thinking, place_of
@@ -118,7 +118,7 @@ def _read(asking: Asking, name: str, count: int) -> Plan | messages.Leases:
         study = studies.required(tx, name)
         if (reason := _why_nothing(study)) is not None:
             return messages.Leases(leases=[], reason=reason)
-        seen = history_at(tx, study, study.seq, study.next_number)
+        seen = asking.thinking.history_now(tx, study)
         return Plan(study, asking.thinking.sampler_of(study), _most_samples(study, count), seen)
 
 

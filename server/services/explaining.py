@@ -7,7 +7,6 @@ from typing import Final
 from server.search.rounds import importance as importance_of
 from server.search.scores import round_starts
 from server.services import answers, studies
-from server.services.history import history_at
 from server.services.learning import learn
 from server.services.thinking import Thinking
 from server.store import rounds as round_rows
@@ -81,10 +80,10 @@ def importance(database: Database, thinking: Thinking, name: str) -> messages.Im
     """Which parameters matter, whatever sampler drew the trials. Raises NotFound."""
     with database.reading() as tx:
         study = studies.required(tx, name)
-        space, history = history_at(tx, study, study.seq, study.next_number)
+        space, history = thinking.history_now(tx, study)
     starts = round_starts(len(space.searched), len(history.finished))[-LAST:]
     first = history.finished[: starts[-1]] if starts else ()
-    found = thinking.memo_of(study.id).recall(
+    found = thinking.kept_of(study.id).memo.recall(
         "importance", (space, study.seed, first), lambda: importance_of(space, study.seed, first, LAST)
     )
     shares = sorted(found.items(), key=lambda item: -item[1].share)

@@ -21,6 +21,14 @@ class Seen(NamedTuple):
     history: History
 
 
+class Snapshot(NamedTuple):
+    """What a past read found at a study's sequence number `seq`: the next read needs no more than what came since."""
+
+    seq: int
+    revisions: list[Revision]
+    ended: list[TrialRow]
+
+
 def history_at(tx: Transaction, study: StudyRow, basis: int, below: int) -> Seen:
     """What the sampler of trial `below` may see at the study's sequence number `basis`; scores are minimised.
 
@@ -28,14 +36,41 @@ def history_at(tx: Transaction, study: StudyRow, basis: int, below: int) -> Seen
     the one that ruled; where it lies outside of that, the sampler does not see it. Replicates are one, by the number
     of the first (as is `below`).
     """
+    return _seen(tx, study, _whole(tx, study, basis), below)
+
+
+def history_now(tx: Transaction, study: StudyRow, before: Snapshot | None) -> tuple[Seen, Snapshot]:
+    """The same at the study's present sequence number, and what the next call shall be given as `before`."""
+    snapshot = _since(tx, study, before)
+    return _seen(tx, study, snapshot, study.next_number), snapshot
+
+
+def _whole(tx: Transaction, study: StudyRow, basis: int) -> Snapshot:
     rows = space_revisions.until(tx, study.id, basis)
     revisions = [Revision(row.revision, Space.model_validate(row.space), row.added) for row in rows]
-    ended, still = trials.history(tx, study.id, basis, below)
+    return Snapshot(basis, revisions, trials.finished(tx, study.id, basis))
+
+
+def _since(tx: Transaction, study: StudyRow, before: Snapshot | None) -> Snapshot:
+    """A snapshot of later than now, of another space, or with a trial that counts no more is of no use."""
+    if before is None or before.seq > study.seq or before.revisions[-1].number != study.revision:
+        return _whole(tx, study, study.seq)
+    if before.seq == study.seq:
+        return before
+    if trials.any_invalid_since(tx, study.id, before.seq):
+        return _whole(tx, study, study.seq)
+    new = trials.finished(tx, study.id, study.seq, after=before.seq)
+    return Snapshot(study.seq, before.revisions, [*before.ended, *new])
+
+
+def _seen(tx: Transaction, study: StudyRow, snapshot: Snapshot, below: int) -> Seen:
+    revisions = snapshot.revisions
+    still = trials.still_running(tx, study.id, snapshot.seq, below)
     sign = 1.0 if study.direction == "minimize" else -1.0
     waiting = {group_of(trial): trial for trial in reversed(still)}
     finished = [
         _finished(group, point, members, sign)
-        for group, members in _together(ended).items()
+        for group, members in _together(snapshot.ended).items()
         if group not in waiting and (point := _point(revisions, members[0])) is not None
     ]
     running = [

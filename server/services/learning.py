@@ -90,7 +90,7 @@ def learn(database: Database, thinking: Thinking, name: str) -> Learnt:
     """Prepare the next draw, and keep the rounds that have begun since somebody looked. Raises NotFound."""
     with database.reading() as tx:
         study = studies.required(tx, name)
-        seen = history_at(tx, study, study.seq, study.next_number)
+        seen = thinking.history_now(tx, study)
         began = _first_number(tx, study)
         rows = round_rows.of_study(tx, study.id)
     known = [(row.number, row.learnt_from) for row in rows if row.revision == study.revision]

@@ -14,15 +14,16 @@ import structlog
 from server.search.memo import Memo
 from server.search.registry import SAMPLERS, Build, SamplerOptions
 from server.search.samplers import Running, Sample, Sampler
-from server.services.history import Seen
+from server.services.history import Seen, Snapshot, history_now
+from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from sturgeon import messages
 
 THINK_S: Final = 2.0
 """A sampler that takes longer is not waited for."""
 
-MOST_MEMOS: Final = 64
-"""Studies whose work is kept: a megabyte each at most."""
+MOST_KEPT: Final = 64
+"""Studies whose work is kept: a few megabytes each at most."""
 
 log = structlog.get_logger()
 
@@ -49,13 +50,21 @@ def place_of(study: StudyRow, number: int) -> int:
 
 
 @dataclass
+class Kept:
+    """Work of a process on a study, for the next time; without it all comes out the same."""
+
+    memo: Memo = field(default_factory=Memo)
+    snapshot: Snapshot | None = None
+
+
+@dataclass
 class Thinking:
-    """What the thoughts of one process share: the samplers, and a lock and a memo a study. The last two save work,
-    no more: whoever thinks without them thinks the same."""
+    """What the thoughts of one process share: the samplers, and of each study a lock and what is kept of it. These two
+    save work, no more: whoever thinks without them thinks the same."""
 
     samplers: dict[str, Build] = field(default_factory=lambda: dict(SAMPLERS))
     think_s: float = THINK_S
-    _memos: OrderedDict[int, Memo] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[int, Kept] = field(default_factory=OrderedDict)
     _locks: dict[int, Lock] = field(default_factory=dict)
     _overdue: set[int] = field(default_factory=set)
     _guard: Lock = field(default_factory=Lock)
@@ -66,20 +75,26 @@ class Thinking:
     def sampler_of(self, study: StudyRow, memo: Memo | None = None) -> Sampler:
         """The study's sampler, with what it learnt before, or with another `memo`."""
         build = self.samplers[study.sampler]
-        return build(SamplerOptions(**study.sampler_options), self.memo_of(study.id) if memo is None else memo)
+        return build(SamplerOptions(**study.sampler_options), self.kept_of(study.id).memo if memo is None else memo)
 
-    def memo_of(self, study_id: int) -> Memo:
+    def history_now(self, tx: Transaction, study: StudyRow) -> Seen:
+        """What the study's sampler may see now; of what this process has read before it reads only what is new."""
+        kept = self.kept_of(study.id)
+        seen, kept.snapshot = history_now(tx, study, kept.snapshot)
+        return seen
+
+    def kept_of(self, study_id: int) -> Kept:
         with self._guard:
-            memo = self._memos.setdefault(study_id, Memo())
-            self._memos.move_to_end(study_id)
-            while len(self._memos) > MOST_MEMOS:
-                self._memos.popitem(last=False)
-            return memo
+            kept = self._kept.setdefault(study_id, Kept())
+            self._kept.move_to_end(study_id)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+            return kept
 
     def forget(self, study_id: int) -> None:
         """The study is gone."""
         with self._guard:
-            self._memos.pop(study_id, None)
+            self._kept.pop(study_id, None)
             self._locks.pop(study_id, None)
 
     def is_overdue(self, study_id: int) -> bool:

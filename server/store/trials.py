@@ -150,23 +150,45 @@ def any_unfinished(tx: Transaction, study_id: int) -> bool:
     return tx.execute(statement).first() is not None
 
 
-def history(tx: Transaction, study_id: int, basis: int, below: int) -> tuple[list[TrialRow], list[TrialRow]]:
-    """What a sampler may see at `basis`: (finished in the order in which they finished, running numbers < below).
+def finished(tx: Transaction, study_id: int, basis: int, after: int = 0) -> list[TrialRow]:
+    """What a sampler may see at `basis` of trials with a result, in the order in which they finished: those that did
+    later than at `after`. Failed, cancelled and invalid trials are not among them."""
+    statement = sa.select(trials).where(
+        trials.c.study_id == study_id,
+        trials.c.left_seq > after,
+        trials.c.left_seq <= basis,
+        trials.c.state.in_(("complete", "pruned", "diverged")),
+        _valid_at(basis),
+    )
+    return [TrialRow(**row._mapping) for row in tx.execute(statement.order_by(trials.c.left_seq))]
 
-    Failed, cancelled and invalid trials are in neither; a requeued one was absent between its leaving and its return.
+
+def still_running(tx: Transaction, study_id: int, basis: int, below: int) -> list[TrialRow]:
+    """What a sampler may see at `basis` of trials without a result, of numbers less than `below`, by number.
+
+    A requeued trial was absent between its leaving and its return.
     """
     away = sa.exists().where(
         absences.c.trial_id == trials.c.id, absences.c.left_seq <= basis, absences.c.back_seq > basis
     )
-    left = sa.and_(trials.c.left_seq.is_not(None), trials.c.left_seq <= basis)
-    valid = sa.or_(trials.c.invalid_seq.is_(None), trials.c.invalid_seq > basis)
-    told = trials.c.state.in_(("complete", "pruned", "diverged"))
-    of_study = sa.select(trials).where(trials.c.study_id == study_id)
-    finished = tx.execute(of_study.where(left, told, valid).order_by(trials.c.left_seq))
-    running = tx.execute(
-        of_study.where(sa.not_(left), sa.not_(away), valid, trials.c.number < below).order_by(trials.c.number)
+    statement = sa.select(trials).where(
+        trials.c.study_id == study_id,
+        sa.or_(trials.c.left_seq.is_(None), trials.c.left_seq > basis),
+        sa.not_(away),
+        trials.c.number < below,
+        _valid_at(basis),
     )
-    return [TrialRow(**r._mapping) for r in finished], [TrialRow(**r._mapping) for r in running]
+    return [TrialRow(**row._mapping) for row in tx.execute(statement.order_by(trials.c.number))]
+
+
+def any_invalid_since(tx: Transaction, study_id: int, seq: int) -> bool:
+    """Whether a trial has become invalid after `seq`."""
+    statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.invalid_seq > seq)
+    return tx.execute(statement.limit(1)).first() is not None
+
+
+def _valid_at(basis: int) -> sa.ColumnElement[bool]:
+    return sa.or_(trials.c.invalid_seq.is_(None), trials.c.invalid_seq > basis)
 
 
 def drawn(tx: Transaction, study_id: int) -> list[DrawnRow]:
