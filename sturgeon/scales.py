@@ -1,15 +1,17 @@
 """Scales: the unit interval <-> a value in [low, high].
 
 A sampler draws `u` uniformly from [0, 1]; the scale decides what is equally likely. Course note, "using an
-appropriate scale": a learning rate is uniform in its exponent; beta = 1 - 10^r is uniform in r.
+appropriate scale": a learning rate is uniform in its exponent; beta = 1 - 10^r is uniform in r. A share that may be
+near 0 as well as near 1 is uniform in its logit, the log of its odds.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Final, Literal, Protocol
 
-ScaleName = Literal["linear", "log", "one_minus_log"]
+ScaleName = Literal["linear", "log", "one_minus_log", "logit"]
 
 
 class Scale(Protocol):
@@ -50,15 +52,20 @@ class Log:
         return _clamp(low * math.exp(u * span) if u <= 0.5 else high * math.exp((u - 1.0) * span), low, high)
 
     def unit(self, value: float, low: float, high: float) -> float:
+        return min(self.around(value, low, high), key=lambda u: abs(self.value(u, low, high) - value))
+
+    def around(self, value: float, low: float, high: float) -> Iterator[float]:
+        """The u of `value` as it is computed, and its neighbours.
+
+        `value` rounds its exponent to a grid of ulp(span / 2): the best of the neighbouring grid points brings the way
+        back to 4 ulp on two decades. Over seven a double u cannot tell values nearer than 16 ulp apart; there it is at
+        most 8 times 2^-52 of the value.
+        """
         span = math.log(high / low)
         near_low = math.log(value / low)
         u = near_low / span if near_low <= span / 2 else 1.0 + math.log(value / high) / span
-        # `value` rounds its exponent to a grid of ulp(span / 2): the best of the neighbouring grid points
-        # brings the way back to 4 ulp on two decades. Over seven a double u cannot tell values nearer than 16 ulp
-        # apart; there it is at most 8 times 2^-52 of the value.
         grid = math.ulp(span / 2) / span
-        around = (_clamp(u + k * grid, 0.0, 1.0) for k in (0, -1, 1, -2, 2))
-        return min(around, key=lambda v: abs(self.value(v, low, high) - value))
+        return (_clamp(u + k * grid, 0.0, 1.0) for k in (0, -1, 1, -2, 2))
 
     def range_problem(self, low: float, high: float) -> str | None:
         if low <= 0:
@@ -83,7 +90,37 @@ class OneMinusLog:
         return None
 
 
-SCALES: Final[dict[ScaleName, Scale]] = {"linear": Linear(), "log": Log(), "one_minus_log": OneMinusLog()}
+class Logit:
+    """Equal factors of the odds value / (1 - value) are equally likely: as log near 0, as one_minus_log near 1."""
+
+    def value(self, u: float, low: float, high: float) -> float:
+        if u in (0.0, 1.0):  # there the way to the odds and back may be an ulp off
+            return high if u else low
+        odds = Log().value(u, _odds(low), _odds(high))
+        return _clamp(odds / (1.0 + odds), low, high)
+
+    def unit(self, value: float, low: float, high: float) -> float:
+        if value in (low, high):
+            return 0.0 if value == low else 1.0
+        around = Log().around(_odds(value), _odds(low), _odds(high))
+        return min(around, key=lambda u: abs(self.value(u, low, high) - value))
+
+    def range_problem(self, low: float, high: float) -> str | None:
+        if low <= 0 or high >= 1:
+            return "logit is for shares: write 0 < low and high < 1 (for example 0.01 and 0.99)"
+        return Log().range_problem(_odds(low), _odds(high))
+
+
+SCALES: Final[dict[ScaleName, Scale]] = {
+    "linear": Linear(),
+    "log": Log(),
+    "one_minus_log": OneMinusLog(),
+    "logit": Logit(),
+}
+
+
+def _odds(share: float) -> float:
+    return share / (1.0 - share)
 
 
 def _clamp(value: float, low: float, high: float) -> float:

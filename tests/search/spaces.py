@@ -15,13 +15,15 @@ MOST_DIMENSIONS = 20
 
 @st.composite
 def parameters(draw: st.DrawFn) -> dict[str, Any]:
-    kind = draw(st.sampled_from(["linear", "log", "one_minus_log", "int", "log int", "choice", "ordered"]))
+    kind = draw(st.sampled_from(["linear", "log", "one_minus_log", "logit", "int", "log int", "choice", "ordered"]))
     if kind == "linear":
         low = draw(st.floats(-1e6, 1e6))
         return {"type": "float", "low": low, "high": low + draw(st.floats(1e-3, 1e6))}
     if kind == "log":
         low = draw(st.floats(1e-12, 1e6))
         return {"type": "float", "low": low, "high": low * draw(st.floats(1.1, 1e6)), "scale": "log"}
+    if kind == "logit":
+        return {"type": "float", "low": draw(st.floats(1e-4, 0.4)), "high": draw(st.floats(0.5, 0.9999)), "scale": kind}
     if kind == "one_minus_log":
         return {"type": "float", "low": draw(st.floats(0, 0.9)), "high": draw(st.floats(0.91, 0.9999)), "scale": kind}
     if kind == "int":

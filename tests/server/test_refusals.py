@@ -43,7 +43,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (
         space(learning_rate=RATE | {"scale": "logarithmic"}),
         "/space/learning_rate/scale",
-        "space.learning_rate.scale: it should be 'linear', 'log' or 'one_minus_log'",
+        "space.learning_rate.scale: it should be 'linear', 'log', 'one_minus_log' or 'logit'",
     ),
     (
         space(learning_rate=RATE | {"type": "uniform"}),

@@ -32,6 +32,7 @@ FORMULAS: list[tuple[ScaleName, float, float, Cdf]] = [
     ("linear", -2.0, 3.0, lambda x: (x + 2) / 5),
     ("log", 1e-4, 1.0, lambda x: (np.log10(x) + 4) / 4),
     ("one_minus_log", 0.9, 0.999, lambda x: (-1 - np.log10(1 - x)) / 2),
+    ("logit", 0.01, 0.99, lambda x: (np.log(x / (1 - x)) + np.log(99)) / (2 * np.log(99))),
 ]
 
 
@@ -56,6 +57,7 @@ def test_the_middle_of_each_scale_is_its_own_mean() -> None:
     assert SCALES["linear"].value(0.5, -2.0, 3.0) == 0.5
     assert SCALES["log"].value(0.5, 1e-4, 1.0) == pytest.approx(1e-2, rel=1e-15)
     assert SCALES["one_minus_log"].value(0.5, 0.9, 0.999) == pytest.approx(0.99, rel=1e-15)
+    assert SCALES["logit"].value(0.5, 0.001, 0.999) == pytest.approx(0.5, rel=1e-15)
 
 
 INTS: list[dict[str, Any]] = [
@@ -143,6 +145,17 @@ def test_a_beta_comes_back_within_4_ulp(nines: tuple[float, float], at: float) -
         assert abs(back_and_forth("one_minus_log", value, low, high) - value) <= 4 * math.ulp(value)
 
 
+@given(logits=ends(-16.0, 16.0), at=st.floats(0, 1))
+def test_a_share_comes_back_as_near_as_u_can_tell(logits: tuple[float, float], at: float) -> None:
+    """4 ulp where the odds span two decades, and near 1 always; else as with log."""
+    low, high = (1 / (1 + math.exp(-x)) for x in logits)
+    value = min(max(1 / (1 + math.exp(-(logits[0] + at * (logits[1] - logits[0])))), low), high)
+    narrow = logits[1] - logits[0] <= 2 * math.log(10)
+    if low < high:
+        most = 4 * math.ulp(value) if narrow or value > 0.75 else 9 * EPSILON * value
+        assert abs(back_and_forth("logit", value, low, high) - value) <= most
+
+
 @given(pair=ends(1e-6, 0.999_999), scale=st.sampled_from(sorted(SCALES)))
 def test_the_ends_are_exact_both_ways(pair: tuple[float, float], scale: ScaleName) -> None:
     low, high = pair
@@ -181,6 +194,9 @@ def test_a_larger_u_never_gives_a_smaller_value(
             0.9,
             "one_minus_log is for averages: write 0 <= low and high < 1 (for example 0.9 and 0.999)",
         ),
+        ("logit", 0.0, 0.9, "logit is for shares: write 0 < low and high < 1 (for example 0.01 and 0.99)"),
+        ("logit", 0.1, 1.0, "logit is for shares: write 0 < low and high < 1 (for example 0.01 and 0.99)"),
+        ("logit", 1e-300, 1 - 1e-16, "write a range whose high / low is a finite number"),
     ],
 )
 def test_a_range_that_the_scale_cannot_cover_is_refused_with_what_to_write(

@@ -36,8 +36,13 @@ def ints(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def floats(draw: st.DrawFn) -> dict[str, Any]:
-    scale = draw(st.sampled_from(["linear", "log", "one_minus_log"]))
-    ends = {"linear": finite, "log": st.floats(1e-9, 1e3), "one_minus_log": st.floats(0, 0.999_999)}[scale]
+    scale = draw(st.sampled_from(["linear", "log", "one_minus_log", "logit"]))
+    ends = {
+        "linear": finite,
+        "log": st.floats(1e-9, 1e3),
+        "one_minus_log": st.floats(0, 0.999_999),
+        "logit": st.floats(1e-6, 0.999_999),
+    }[scale]
     low, high = sorted(draw(st.lists(ends, min_size=2, max_size=2, unique=True)))
     return {"type": "float", "low": low, "high": high, "scale": scale}
 
