@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test check format bench-accuracy bench-search bench-trainer secrets clean
+.PHONY: help install demo serve worker test check format bench-accuracy bench-pruning bench-search bench-service-search bench-trainer secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.11]"
@@ -40,6 +40,9 @@ check: $(VENV)/development ## Check style, format, types and the direction of im
 format: $(VENV)/development ## Write the format and the simple corrections that `make check` asks for.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-pruning: $(VENV)/mnist ## Measure what stopping bad trials early saves, and what it costs; half an hour.
+	$(BIN)/python -m benchmarks.pruning $(ARGS)
 
 bench-search: $(VENV)-search/installed ## Judge the samplers beside others on a suite of problems; --help in ARGS tells how to take less.
 	$(VENV)-search/bin/python -m benchmarks.search $(ARGS)

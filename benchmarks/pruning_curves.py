@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmarks import service_search
 from server.search.samplers import trial_seed, uniform_point
 from sturgeon.messages import TrainStudyTask
 from sturgeon.space import Space
@@ -14,19 +15,13 @@ from worker.pipe import End, Job, Progress, Steer
 from worker.tasks.train import run
 
 EPOCHS: Final = 30
-SPACE: Final = Space.model_validate(
-    {
-        "learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "scale": "log"},
-        "beta1": {"type": "float", "low": 0.9, "high": 0.999, "scale": "one_minus_log"},
-        "hidden_units": {"type": "int", "low": 16, "high": 128, "step": 16},
-        "hidden_layers": {"type": "int", "low": 1, "high": 3},
-        "batch_size": {"type": "choice", "values": [32, 64, 128, 256], "ordered": True},
-        "keep_prob": {"type": "float", "low": 0.5, "high": 1.0},
-    }
-)
-"""The space of examples/digits.yaml."""
+ROOT: Final = Path(__file__).parents[1]
+DIGITS: Final[dict[str, Any]] = json.loads((ROOT / "examples" / "digits.json").read_text(encoding="utf-8"))
+SPACES: Final = {"wide": Space.model_validate(service_search.SPACE), "narrow": Space.model_validate(DIGITS["space"])}
+"""`wide`: that of `make bench-service-search`, where a third of all trials learns nearly nothing; `narrow`: that of
+examples/digits.json, chosen so that most trials are good."""
 
-TASK: Final = TrainStudyTask(kind="train", dataset="mnist_5k", epochs=EPOCHS, fixed={"optimizer": "adam"})
+TASK: Final = TrainStudyTask(kind="train", dataset="mnist_5k", epochs=EPOCHS)
 RULE: Final = {"metric": "dev_error", "direction": "minimize"}
 
 
@@ -40,14 +35,14 @@ class Trained(NamedTuple):
     epoch_s: float
 
 
-def params_of(seed: int, number: int) -> dict[str, Any]:
+def params_of(space: str, seed: int, number: int) -> dict[str, Any]:
     """As random search draws them."""
-    return SPACE.decode(uniform_point(seed, number, len(SPACE.searched)))
+    return SPACES[space].decode(uniform_point(seed, number, len(SPACES[space].searched)))
 
 
 def trained(params: dict[str, Any], seed: int) -> Trained:
     """What a worker would report and tell of a trial."""
-    task = TASK.model_dump(exclude={"fixed"}) | TASK.fixed | RULE
+    task = TASK.model_dump(exclude={"fixed"}) | RULE
     curve: list[float] = []
     for _, said in run([Job(task, params, seed)], lambda _place: Steer()):
         if isinstance(said, Progress):
@@ -61,14 +56,20 @@ def trained(params: dict[str, Any], seed: int) -> Trained:
     return Trained(tuple(curve), told["dev_error"] if whole else None, told["test_error"] if whole else None, seconds)
 
 
-def curves(folder: Path, seed: int, count: int) -> list[Trained]:
-    """The trials of a study, from the folder where they were trained before."""
-    return [_kept(folder / f"trial-{seed}-{n}.json", params_of(seed, n), trial_seed(seed, n)) for n in range(count)]
+def curves(folder: Path, space: str, seed: int, count: int) -> list[Trained]:
+    """The trials of a study; what the folder has was trained before."""
+    return [
+        _kept(folder / f"{space}-trial-{seed}-{number}.json", params_of(space, seed, number), trial_seed(seed, number))
+        for number in range(count)
+    ]
 
 
-def retrained(folder: Path, seed: int, number: int, fresh: Sequence[int]) -> list[float]:
+def retrained(folder: Path, space: str, seed: int, number: int, fresh: Sequence[int]) -> list[float]:
     """The test errors of a trial's parameters with fresh seeds."""
-    runs = [_kept(folder / f"again-{seed}-{number}-{one}.json", params_of(seed, number), one) for one in fresh]
+    runs = [
+        _kept(folder / f"{space}-again-{seed}-{number}-{one}.json", params_of(space, seed, number), one)
+        for one in fresh
+    ]
     return [1.0 if one.test_error is None else one.test_error for one in runs]
 
 

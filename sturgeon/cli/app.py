@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from sturgeon.cli import demo, explain, export, operate, predict, spaces, studies, trials, watch, workers
+from sturgeon.cli import budgets, demo, explain, export, operate, predict, spaces, studies, trials, watch, workers
 from sturgeon.cli.session import OutputOption, ServerOption, Session, TokenFileOption
 from sturgeon.errors import Problem, ServerUnreachable, SturgeonError
 
@@ -33,7 +33,7 @@ study = typer.Typer(help="Create, watch and steer studies.", no_args_is_help=Tru
 app.add_typer(study, name="study")
 for part in (demo, operate, workers, predict):
     app.add_typer(part.commands)
-for part in (studies, explain, trials, spaces, watch, export):
+for part in (studies, budgets, explain, trials, spaces, watch, export):
     study.add_typer(part.commands)
 
 

@@ -92,6 +92,8 @@ def _facts(study: Study) -> dict[str, Any]:
         "goal": f"{study.direction} {study.metric}",
         "trials": f"{sum(counts.values())} of at most {study.budget.max_trials}",
         "": counts or None,
+        "budget": _limits(study),
+        "pruning": _rule(study),
         "task": f"{task.kind} {task.dataset}, {task.epochs} epochs" if task else "your own code (ask, report, tell)",
         "fixed": (task.fixed if task else None) or None,
         "search": f"{study.search.sampler}, seed {study.search.seed}",
@@ -105,6 +107,25 @@ def _facts(study: Study) -> dict[str, Any]:
         facts["best"] = f"{metric(study, study.metric, study.best.value)} (trial {study.best.number})"
         facts["with"] = study.best.params
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _limits(study: Study) -> str | None:
+    """What limits the study beside its number of trials, and how much of it is used."""
+    budget, used = study.budget, study.spent
+    parts = [
+        f"{used.epochs:g} of {budget.max_epochs} epochs" if budget.max_epochs is not None else None,
+        f"{used.seconds:.0f} of {budget.max_seconds:g} s" if budget.max_seconds is not None else None,
+        f"until {cell(budget.stop_when.model_dump(exclude_none=True))}" if budget.stop_when is not None else None,
+        f"spent ({used.limit})" if used.limit is not None else None,
+    ]
+    return ", ".join(part for part in parts if part) or None
+
+
+def _rule(study: Study) -> str | None:
+    """How bad trials are stopped early."""
+    given = study.pruning.model_dump(exclude_none=True)
+    rule = given.pop("rule", "none")
+    return None if rule == "none" else ", ".join([rule, *(f"{name} {value}" for name, value in given.items())])
 
 
 @commands.command()

@@ -85,7 +85,7 @@ def _so_far(snapshot: Snapshot) -> str:
     study = snapshot.study
     counts = [
         f"{study.counts[state]} {state}"
-        for state in ("running", "queued", "failed", "diverged")
+        for state in ("running", "queued", "pruned", "failed", "diverged")
         if study.counts.get(state)
     ]
     parts = [f"{snapshot.done} of {study.budget.max_trials} trials done", *counts]

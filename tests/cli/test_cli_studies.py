@@ -100,6 +100,36 @@ def test_show_tells_state_space_and_best(sturgeon: Command) -> None:
     assert facts["best"] == ["0.25 (trial 1)"]
 
 
+def test_show_and_budget_tell_what_limits_a_study_and_what_it_has_used(
+    sturgeon: Command, server: RunningServer
+) -> None:
+    limits = {"max_trials": 9, "max_epochs": 3, "stop_when": {"below": 0.1}}
+    server.client.create_study(BOWL | {"budget": limits, "pruning": {"rule": "curve", "epochs": 9}})
+    server.client.ask("bowl")
+    server.client.report("bowl", 0, 1, [{"step": 3, "metrics": {"loss": 0.5}}])
+
+    facts = {row[0]: row[1:] for row in words(sturgeon("study", "show", "bowl").out)}
+    shown = sturgeon("study", "budget", "bowl").out
+    raised = sturgeon("study", "budget", "bowl", "--max-epochs", "none", "--max-seconds", "60", "-o", "json").json
+
+    assert facts["pruning"] == ["curve, epochs 9"]
+    assert facts["budget"] == ["3 of 3 epochs, until below=0.1, spent (max_epochs)"]
+    assert words(shown)[1:5] == [
+        ["trials", "9", "1"],
+        ["epochs", "3", "3"],
+        ["seconds", "-", "0"],
+        ["until", "below=0.1", "-"],
+    ]
+    assert shown.splitlines()[-1].startswith("Spent: max_epochs.")
+    assert raised["budget"] == limits | {
+        "max_epochs": None,
+        "max_seconds": 60.0,
+        "stop_when": {"metric": None, "below": 0.1, "above": None},
+    }
+    assert raised["spent"]["limit"] is None
+    assert sturgeon("study", "budget", "bowl", "--max-epochs", "many").code == 2
+
+
 @pytest.mark.usefixtures("half_searched")
 def test_text_of_strangers_is_printed_as_it_is_and_moves_no_cursor(sturgeon: Command) -> None:
     assert "a bowl, by [bold]own[/bold] code" in sturgeon("study", "show", "bowl").out
