@@ -21,12 +21,19 @@ class Seen(NamedTuple):
     history: History
 
 
+class Ended(NamedTuple):
+    """A trial that finished, and where it lies in the space; None outside of it."""
+
+    trial: TrialRow
+    point: Point | None
+
+
 class Snapshot(NamedTuple):
     """What a past read found at a study's sequence number `seq`: the next read needs no more than what came since."""
 
     seq: int
     revisions: list[Revision]
-    ended: list[TrialRow]
+    ended: list[Ended]
 
 
 def history_at(tx: Transaction, study: StudyRow, basis: int, below: int) -> Seen:
@@ -48,7 +55,7 @@ def history_now(tx: Transaction, study: StudyRow, before: Snapshot | None) -> tu
 def _whole(tx: Transaction, study: StudyRow, basis: int) -> Snapshot:
     rows = space_revisions.until(tx, study.id, basis)
     revisions = [Revision(row.revision, Space.model_validate(row.space), row.added) for row in rows]
-    return Snapshot(basis, revisions, trials.finished(tx, study.id, basis))
+    return Snapshot(basis, revisions, _ended(revisions, trials.finished(tx, study.id, basis)))
 
 
 def _since(tx: Transaction, study: StudyRow, before: Snapshot | None) -> Snapshot:
@@ -60,7 +67,11 @@ def _since(tx: Transaction, study: StudyRow, before: Snapshot | None) -> Snapsho
     if trials.any_invalid_since(tx, study.id, before.seq):
         return _whole(tx, study, study.seq)
     new = trials.finished(tx, study.id, study.seq, after=before.seq)
-    return Snapshot(study.seq, before.revisions, [*before.ended, *new])
+    return Snapshot(study.seq, before.revisions, [*before.ended, *_ended(before.revisions, new)])
+
+
+def _ended(revisions: list[Revision], finished: list[TrialRow]) -> list[Ended]:
+    return [Ended(trial, _point(revisions, trial)) for trial in finished]
 
 
 def _seen(tx: Transaction, study: StudyRow, snapshot: Snapshot, below: int) -> Seen:
@@ -69,9 +80,9 @@ def _seen(tx: Transaction, study: StudyRow, snapshot: Snapshot, below: int) -> S
     sign = 1.0 if study.direction == "minimize" else -1.0
     waiting = {group_of(trial): trial for trial in reversed(still)}
     finished = [
-        _finished(group, point, members, sign)
+        _finished(group, members[0].point, [one.trial for one in members], sign)
         for group, members in _together(snapshot.ended).items()
-        if group not in waiting and (point := _point(revisions, members[0])) is not None
+        if group not in waiting and members[0].point is not None
     ]
     running = [
         Running(group, point)
@@ -86,12 +97,12 @@ def group_of(trial: TrialRow) -> int:
     return trial.number if trial.group_number is None else trial.group_number
 
 
-def _together(ended: list[TrialRow]) -> dict[int, list[TrialRow]]:
+def _together(ended: list[Ended]) -> dict[int, list[Ended]]:
     """Trials by group; a group stands where the last of it finished."""
-    found: dict[int, list[TrialRow]] = {}
-    for trial in ended:
-        group = group_of(trial)
-        found[group] = [*found.pop(group, []), trial]
+    found: dict[int, list[Ended]] = {}
+    for one in ended:
+        group = group_of(one.trial)
+        found[group] = [*found.pop(group, []), one]
     return found
 
 
