@@ -28,7 +28,7 @@ commands = typer.Typer()
 
 STUDY: Final[dict[str, Any]] = {
     "name": "digits",
-    "title": "Handwritten digits, 30 random samples",
+    "title": "Handwritten digits, 30 samples from coarse to fine",
     "metric": "dev_error",
     "direction": "minimize",
     "space": {
@@ -39,7 +39,7 @@ STUDY: Final[dict[str, Any]] = {
         "batch_size": {"type": "choice", "values": [32, 64, 128, 256], "ordered": True},
         "keep_prob": {"type": "float", "low": 0.6, "high": 1.0},
     },
-    "search": {"sampler": "random", "seed": 1},
+    "search": {"sampler": "coarse_to_fine", "seed": 1},
     "budget": {"max_trials": 30},
     "task": {"kind": "train", "dataset": "digits", "epochs": 20},
 }
