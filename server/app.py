@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from server import problems
 from server.background import LOOK_EVERY_S, Background, Reaper, look_for_work
 from server.gate import RequestLog, SizeGate, TokenGate
-from server.routes import checkpoints, explaining, findings, health, leases, observing, preview, studies, trials
+from server.routes import checkpoints, explaining, findings, health, leases, observing, panda, preview, studies, trials
 from server.search.registry import warm
 from server.services.asking import Asking
 from server.services.counters import Counters
@@ -56,7 +56,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.asking = Asking(app.state.database, app.state.counters)
     app.state.learner = Learner(app.state.database, app.state.asking.thinking)
     problems.install(app)
-    for module in (studies, explaining, trials, leases, checkpoints, findings, observing, preview):
+    for module in (studies, explaining, trials, panda, leases, checkpoints, findings, observing, preview):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     _describe_problems(app)

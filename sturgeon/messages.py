@@ -161,6 +161,61 @@ class TrainStudyTask(Request):
     checkpoints: CheckpointRule | None = Field(default_factory=CheckpointRule)
 
 
+class PlateauPolicy(Request):
+    """When a metric (the study's, unless another is named) has had no new best, by more than `least_gain`, for
+    `patience_epochs`: multiply the learning rate by `factor`, down to `lowest`."""
+
+    policy: Literal["plateau"]
+    metric: Name | None = None
+    patience_epochs: Annotated[FiniteFloat, Field(gt=0, le=1_000_000)] = 10.0
+    least_gain: Annotated[FiniteFloat, Field(ge=0, le=1e9)] = 0.0
+    factor: Annotated[FiniteFloat, Field(gt=0, lt=1)] = 0.5
+    lowest: Annotated[FiniteFloat, Field(gt=0, le=100)] = 1e-6
+    auto: bool = False
+
+
+class DivergencePolicy(Request):
+    """When the run diverges: back to its checkpoint, with the learning rate times `factor`; `give_up_after` times."""
+
+    policy: Literal["divergence"]
+    factor: Annotated[FiniteFloat, Field(gt=0, lt=1)] = 0.5
+    give_up_after: Annotated[int, Field(ge=1, le=100)] = 3
+    auto: bool = False
+
+
+class Planned(Request):
+    epoch: Annotated[FiniteFloat, Field(ge=0, le=1_000_000)]
+    params: Params
+
+
+class SchedulePolicy(Request):
+    """At these epochs: change these live parameters."""
+
+    policy: Literal["schedule"]
+    at: Annotated[list[Planned], Field(min_length=1, max_length=1000)]
+    auto: bool = False
+
+
+class Guard(Request):
+    """When the metric gets worse by more than `worse_by` within so many epochs after a change, or is not finite: back
+    to the checkpoint from before the change."""
+
+    metric: Name
+    worse_by: Annotated[FiniteFloat, Field(ge=0, le=1e9)]
+    within_epochs: Annotated[FiniteFloat, Field(gt=0, le=1_000_000)]
+
+
+class GuardPolicy(Guard):
+    """A guard for every change of parameters that has none of its own."""
+
+    policy: Literal["guard"]
+    auto: bool = False
+
+
+Policy = Annotated[PlateauPolicy | DivergencePolicy | SchedulePolicy | GuardPolicy, Field(discriminator="policy")]
+Policies = Annotated[list[Policy], Field(max_length=20)]
+
+
 class StudyRequest(Request):
     """`POST /studies`."""
 
@@ -178,7 +233,22 @@ class StudyRequest(Request):
     task: TrainStudyTask | None = Field(
         default=None, description="What the workers run; null for your own code, which asks and tells."
     )
-    mode: Literal["caviar"] = "caviar"
+    mode: Literal["caviar", "panda"] = Field(
+        default="caviar", description="caviar: many trials, drawn; panda: one trial, steered, and its branches."
+    )
+    params: Params | None = Field(default=None, description="Of a panda: its parameters; drawn when they are left out.")
+    policies: Policies = Field(default_factory=list, description="What watches over the pandas of the study.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _space_of_a_panda(cls, given: Any) -> Any:
+        """A panda whose parameters are given needs no space: it is what they are."""
+        if not isinstance(given, dict) or given.get("mode") != "panda" or "space" in given:
+            return given
+        params = given.get("params")
+        if not isinstance(params, dict):
+            return given
+        return given | {"space": {name: {"type": "fixed", "value": value} for name, value in params.items()}}
 
 
 class StudyPatch(Request):
@@ -187,6 +257,7 @@ class StudyPatch(Request):
     state: Literal["active", "paused", "stopped", "cancelled"] | None = None
     title: Annotated[PlainText, Field(max_length=1000)] | None = None
     budget: BudgetPatch | None = None
+    policies: Policies | None = None
     space: Space | None = Field(
         default=None,
         description="A new revision: bounds widened or narrowed, values added or taken out, parameters added, left out "
@@ -240,7 +311,8 @@ class Study(Answer):
     pruning: Pruning
     budget: Budget
     task: TrainStudyTask | None
-    mode: Literal["caviar"]
+    mode: Literal["caviar", "panda"]
+    policies: list[Policy] = Field(default_factory=list)
     revision: int
     counts: dict[TrialState, int]
     spent: Spent = Field(default_factory=Spent)
@@ -460,6 +532,119 @@ class Trial(Answer):
     applied_step: int | None = Field(default=None, description="and how many steps were done when it began to.")
 
 
+# --- steering ------------------------------------------------------------------------------------------------
+
+Reason = Annotated[PlainText, Field(max_length=1000, description="Why; it stands in the timeline.")]
+
+
+class SteerRequest(Request):
+    """`POST .../{n}:pause`, `:resume`, `:stop`, `:checkpoint`."""
+
+    reason: Reason = ""
+
+
+class ParamsPatch(Request):
+    """`PATCH .../{n}/params`: live parameters to change while the model trains; the others stay."""
+
+    params: Annotated[Params, Field(min_length=1)]
+    reason: Reason = ""
+    guard: Guard | None = None
+
+
+class RollbackRequest(Request):
+    """`POST .../{n}:rollback`: back to a checkpoint; from there with other parameters, if you give some."""
+
+    step: Step | None = Field(default=None, description="Of a checkpoint, or 0 for the start; the newest if left out.")
+    params: Params = Field(default_factory=dict)
+    reason: Reason = ""
+
+
+class Branch(Request):
+    params: Params = Field(default_factory=dict)
+
+
+class ForkRequest(Request):
+    """`POST .../{n}:fork`: trials that go on from one checkpoint, each with other live parameters."""
+
+    step: Step | None = Field(default=None, description="Of a checkpoint of the trial; the newest if left out.")
+    branches: Annotated[list[Branch], Field(min_length=1, max_length=100)]
+    control: bool = Field(default=True, description="One more branch beside them, unchanged, with the same seed.")
+    raise_budget: bool = Field(default=False, description="Raise max_trials where the branches do not fit in.")
+    reason: Reason = ""
+
+
+class PromoteRequest(Request):
+    """`POST .../{n}:promote`: a panda that goes on from the trial's best checkpoint, or from the one of `step`."""
+
+    step: Step | None = None
+    params: Params = Field(default_factory=dict)
+    raise_budget: bool = Field(default=False, description="Raise max_trials by one where it is spent.")
+    reason: Reason = ""
+
+
+class Steered(Answer):
+    """What is desired now, and what of it the run has applied."""
+
+    state: TrialState
+    desired: Desired
+    applied_version: int | None
+    applied_step: int | None
+
+
+Verb = Literal["params", "pause", "resume", "stop", "checkpoint", "rollback"]
+EntryState = Literal["pending", "applied", "superseded", "reverted"]
+
+
+class TimelineEntry(Answer):
+    """A version of the desired state. It counts from the step after `from_step` on; `superseded`: a later one hid it
+    before it was applied; `reverted`: the run went back to a checkpoint from before it."""
+
+    version: int
+    verb: Verb
+    params: dict[str, Any]
+    from_step: int | None
+    restore: int | None = Field(description="Of a rollback: the step of the checkpoint that it went back to.")
+    actor: str
+    reason: str
+    guard: Guard | None
+    checkpoint: int | None = Field(description="The step of the checkpoint that was kept before it.")
+    state: EntryState
+    at: AwareDatetime
+    applied_at: AwareDatetime | None
+
+
+class Start(Answer):
+    """How the whole training began: the trial at the root of the lineage."""
+
+    number: int
+    params: dict[str, Any]
+    seed: int
+
+
+class Timeline(Answer):
+    """What happened to a trial, by version. `lineage`: whose checkpoint it began with, and so on to the root. A
+    training that begins as `start` says and makes the changes of `schedule` comes to the same weights, bit for bit."""
+
+    items: list[TimelineEntry]
+    lineage: list[Parent]
+    start: Start
+    schedule: list[Change]
+
+
+class Proposal(Answer):
+    """What a policy would change. `outdated`: the trial was steered otherwise meanwhile, or has ended."""
+
+    id: int
+    policy: str
+    params: dict[str, Any]
+    restore: int | None
+    reason: str
+    step: int | None
+    state: Literal["open", "accepted", "dismissed", "outdated"]
+    version: int | None = Field(description="Of the timeline, once it was accepted.")
+    at: AwareDatetime
+
+
 class EnqueueRequest(Request):
     """`POST /studies/{study}/trials`: a trial with parameters that a person gives."""
 
@@ -612,6 +797,8 @@ class ReportedMetrics(Answer):
     epoch: float | None
     metrics: dict[str, float | None]
     fence: int
+    leg: int = Field(default=0, description="The version of the rollback after which it was reported; 0: before any.")
+    left: bool = Field(default=False, description="The run went back behind this step; it counts for nothing.")
     at: AwareDatetime
 
 
@@ -653,6 +840,8 @@ class Checkpoint(Answer):
     value: float | None
     sha256: str
     size: int
+    version: int = Field(default=0, description="The version of the timeline that was in force in it.")
+    pinned: bool = Field(default=False, description="No rule drops it.")
     created_at: AwareDatetime
 
 

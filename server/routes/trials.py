@@ -106,9 +106,10 @@ def trial_metrics(
     database: InDatabase,
     page_size: PageSize = 1000,
     page_token: PageToken = None,
+    left: Annotated[bool, Query(description="Every report that came, also of runs and legs that were left.")] = False,
 ) -> messages.Page[messages.ReportedMetrics]:
-    """The curve of the trial's latest run."""
-    return trials.metrics(database, study, number, page_size, page_token)
+    """The trial's curve."""
+    return trials.metrics(database, study, number, page_size, page_token, left=left)
 
 
 @router.post("/trials/{number}:report")

@@ -37,6 +37,7 @@ def study(row: StudyRow, used: Amounts, best: list[messages.BestTrial]) -> messa
         budget=budgets.of(row),
         task=None if row.task is None else messages.TrainStudyTask.model_validate(row.task),
         mode=row.mode,
+        policies=row.policies,
         revision=row.revision,
         counts={state: used.counts[state] for state in TRIAL_STATES if state in used.counts},
         spent=messages.Spent(trials=row.next_number, epochs=used.epochs, seconds=used.seconds, limit=row.spent),
@@ -63,7 +64,7 @@ def best_trial(rows: list[TrialRow], replicates: int) -> messages.BestTrial:
     return messages.BestTrial(
         number=first.number,
         value=whole.mean,
-        params=first.params,
+        params=first.params | (first.steered or {}),
         metrics={name: mean([row.metrics.get(name) for row in rows]) for name in first.metrics},
         replicates=None
         if replicates == 1
@@ -79,7 +80,7 @@ def trial(study_name: str, row: TrialRow) -> messages.Trial:
         number=row.number,
         state=row.state,
         mode=row.mode,
-        params=row.params,
+        params=row.params | (row.steered or {}),
         seed=row.seed,
         attempt=row.attempt,
         value=row.value,
@@ -120,7 +121,9 @@ def _invalid(row: TrialRow) -> messages.Invalid | None:
     return messages.Invalid(reason=row.invalid_reason, at=moment(row.invalid_at))
 
 
-def lease(of: StudyRow, row: TrialRow, stack: int | None = None) -> messages.Lease:
+def lease(
+    of: StudyRow, row: TrialRow, stack: int | None = None, *, resume: messages.Resume | None = None
+) -> messages.Lease:
     assert row.lease_us is not None
     return messages.Lease(
         study=of.name,
@@ -132,6 +135,7 @@ def lease(of: StudyRow, row: TrialRow, stack: int | None = None) -> messages.Lea
         task=_task(of),
         lease_s=row.lease_us / 1e6,
         desired=steering.of(row),
+        resume=resume,
         stack=stack,
     )
 
@@ -146,10 +150,9 @@ def _task(of: StudyRow) -> dict[str, Any] | None:
     return task | fixed | {"metric": of.metric, "direction": of.direction}
 
 
-def reported(row: ReportRow) -> messages.ReportedMetrics:
-    return messages.ReportedMetrics(
-        step=row.step, epoch=row.epoch, metrics=row.metrics, fence=row.fence, at=moment(row.at)
-    )
+def reported(row: ReportRow, *, left: bool = False) -> messages.ReportedMetrics:
+    told = {"step": row.step, "epoch": row.epoch, "metrics": row.metrics, "fence": row.fence}
+    return messages.ReportedMetrics(**told, leg=row.leg, left=left, at=moment(row.at))
 
 
 def late(row: LateRow) -> messages.LateResult:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from server.search.numerics import numerics
-from server.search.samplers import NOTHING, Sample, trial_seed, uniform_point
-from server.services import answers, studies
+from server.search.samplers import NOTHING, Sample, uniform_point
+from server.services import answers, resuming, studies
 from server.services.counters import Counters
 from server.services.history import Seen
+from server.services.new_trials import group, new_trial
 from server.services.once import Once, keep, recall
 from server.services.stacking import Hand, Placed, new_stacks, take_queued
 from server.services.thinking import Plan, Thinking, place_of
@@ -104,6 +105,8 @@ def _why_nothing(study: StudyRow) -> Any:
         return "paused"
     if study.state != "active":
         return "finished"
+    if study.mode == "panda":  # its trials are begun by people
+        return "waiting"
     return "budget" if study.spent is not None or _most_samples(study, study.replicates) == 0 else None
 
 
@@ -202,43 +205,9 @@ def _origin(plan: Plan, sample: Sample, fallback: messages.Fallback | None) -> d
     return {name: value for name, value in origin.items() if value is not None and name != "point"}
 
 
-def group(study: StudyRow, number: int, start: int) -> dict[str, int]:
-    """Of trials that are drawn from `start` on: which one is the first of those with the same parameters."""
-    return {"group_number": number - (number - start) % study.replicates} if study.replicates > 1 else {}
-
-
-def new_trial(
-    study: StudyRow, number: int, params: dict[str, Any], point: tuple[float, ...], now: int
-) -> dict[str, Any]:
-    """The row of a trial that waits to be handed out, with parameters that a person gave."""
-    return {
-        "study_id": study.id,
-        "number": number,
-        "state": "queued",
-        "mode": study.mode,
-        "params": params,
-        "point": list(point),
-        "seed": trial_seed(study.seed, number),
-        "attempt": 0,
-        "fence": 0,
-        "lease_us": None,
-        "lease_until": None,
-        "reported": False,
-        "alone": False,
-        "worker": None,
-        "metrics": {},
-        "sampler": None,
-        "basis_seq": study.seq,
-        "revision": study.revision,
-        "drawn": {},
-        "group_number": None,
-        "numerics": None,
-        "created_at": now,
-        "started_at": None,
-    }
-
-
 def _leased(tx: Transaction, once: Once, study: StudyRow, going: list[Placed], now: int) -> messages.Leases:
-    answer = messages.Leases(leases=[answers.lease(study, *placed) for placed in going])
+    answer = messages.Leases(
+        leases=[answers.lease(study, *placed, resume=resuming.begin(tx, placed.row)) for placed in going]
+    )
     keep(tx, once, answer, now)
     return answer

@@ -56,7 +56,8 @@ def _is_done(tx: Transaction, study: StudyRow) -> bool:
     """Nothing runs, and nothing may begin any more. Beyond a spent budget the queue waits for more of it."""
     if study.spent is not None:
         return not leases.any_running(tx, study.id)
-    return study.next_number + study.replicates > study.max_trials and not trials.any_unfinished(tx, study.id)
+    all_given_out = study.mode == "panda" or study.next_number + study.replicates > study.max_trials
+    return all_given_out and not trials.any_unfinished(tx, study.id)
 
 
 def _limit_reached(tx: Transaction, study: StudyRow) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from server.search.registry import MOST_MODELLED
+from server.services import live
 from server.store.studies import StudyRow
+from server.store.trials import TrialRow
 from sturgeon.errors import FieldProblem, Invalid
-from sturgeon.messages import Budget, Direction, Pruning, Search, StudyRequest, TrainStudyTask
+from sturgeon.messages import Budget, Direction, Policy, Pruning, Search, StudyRequest, TrainStudyTask
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 from sturgeon.training import TRAIN_METRICS, field_problem, flagged, task_problems
 
@@ -18,11 +21,25 @@ OPTIONS: Final = {"model": "coarse_to_fine", "cost_aware": "coarse_to_fine", "po
 def require_valid(request: StudyRequest) -> None:
     """Raises Invalid with all problems of the space, the search, the task, the pruning and the budget."""
     found = space_problems(request.space) + search_problems(request.search, request.space)
+    if request.mode == "panda":  # nothing is searched where all is given
+        found = [problem for problem in found if problem.pointer != "/space"]
     found += budget_problems(request.budget, request.search.replicates)
     if not found and request.task is not None:
         found = _metric_problems(request.metric) + task_problems_of(request.task, request.space)
+    found += live.panda_problems(request) + live.policy_problems(request.policies, request.task, request.metric)
     found += _pruning_problems(request) + _goal_problems(request.budget, request.metric, request.direction)
     require_none(found, "The study is not valid")
+
+
+def require_policies(study: StudyRow, policies: Sequence[Policy]) -> None:
+    """Raises Invalid for metrics that nobody reports, and changes that are not live or out of range."""
+    task = None if study.task is None else TrainStudyTask.model_validate(study.task)
+    require_none(live.policy_problems(policies, task, study.metric), "The policies are not valid")
+
+
+def require_live(study: StudyRow, trial: TrialRow, params: dict[str, Any], pointer: str = "/params") -> None:
+    """Raises Invalid with a sentence for each parameter that is unknown, not live, or out of its physical range."""
+    require_none(live.problems(study, trial, params, pointer), "The change is not possible")
 
 
 def require_space(space: Space) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from server.services import answers, studies
-from server.store import checkpoints, leases
+from server.services import answers, curves, studies
+from server.store import checkpoints, leases, timeline
 from server.store.blobs import BlobFolder
 from server.store.checkpoints import CheckpointRow
-from server.store.engine import Database
+from server.store.engine import Database, Transaction
+from server.store.studies import StudyRow
+from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import FieldProblem, Invalid, LeaseLost, NotFound
+from sturgeon.errors import FieldProblem, Invalid, LeaseLost, NotFound, WrongState
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,11 @@ class Upload:
 def keep(
     database: Database, blobs: BlobFolder, name: str, number: int, upload: Upload, content: bytes
 ) -> messages.Checkpoint:
-    """Keep the checkpoint, and drop what the rule does not keep. Raises NotFound, Invalid (torn), LeaseLost."""
+    """Keep the checkpoint, and drop what the rule does not keep.
+
+    Raises NotFound, LeaseLost, Invalid (torn, or with a change in it that was not acknowledged), WrongState (the run
+    went back behind it since).
+    """
     if hashlib.sha256(content).hexdigest() != upload.sha256:
         detail = "the body's SHA-256 is another one; send all of the bytes again"
         raise Invalid(f"The checkpoint arrived torn: {detail}.", (FieldProblem("query:sha256", detail),))
@@ -41,28 +47,61 @@ def keep(
         study = studies.required(tx, name)
         trial = studies.required_trial(tx, study, number)
         now = tx.now()
-        if leases.renew(tx, trial.id, upload.fence, now, reported=True) is None:
+        held = leases.renew(tx, trial.id, upload.fence, now, reported=True)
+        if held is None:
             raise LeaseLost(f"The lease of trial {number} is not yours any more; its checkpoint was not kept.")
-        values = {"trial_id": trial.id, "step": upload.step, "epoch": upload.epoch, "value": upload.value}
-        blob = {"sha256": upload.sha256, "size": len(content), "created_at": now}
-        row = checkpoints.replace(tx, values | blob)
-        rule = messages.CheckpointRule.model_validate((study.task or {}).get("checkpoints") or {})
-        kept = checkpoints.of_trial(tx, trial.id)
-        dropped = dropped_by_rule(kept, rule, study.direction)
-        checkpoints.delete(tx, [c.id for c in dropped])
-        gone = {c.sha256 for c in dropped}
-        gone -= checkpoints.referenced(tx, sorted(gone))
+        _require_of_this_leg(tx, held, upload)
+        row = _insert(tx, held, upload, len(content), now)
+        gone = _drop_by_rule(tx, study, held)
     for sha256 in gone:
         blobs.delete(sha256)
     return answer(row)
 
 
+def _require_of_this_leg(tx: Transaction, trial: TrialRow, upload: Upload) -> None:
+    """A state with a change in it that nobody acknowledged, or behind a step that the run went back to, is none of the
+    trial's. Raises Invalid, WrongState."""
+    if upload.version > (trial.applied_version or 0):
+        detail = f"version {upload.version} is not acknowledged; report it as applied_version first"
+        raise Invalid(f"version: {detail}.", (FieldProblem("query:version", detail),))
+    for version, step in curves.rollbacks(tx, trial):
+        if upload.version < version and upload.step > step:
+            raise WrongState(f"Trial {trial.number} went back to step {step} since; step {upload.step} was left.")
+
+
+def _insert(tx: Transaction, trial: TrialRow, upload: Upload, size: int, now: int) -> CheckpointRow:
+    """The row, and in the timeline of those who asked for it that it is there."""
+    entries = timeline.of_trial(tx, trial.id) if upload.wanted else []
+    asked = [one for one in entries if upload.version < one.version <= upload.wanted and one.checkpoint is None]
+    for one in asked:
+        if one.guard is not None or one.verb == "checkpoint":
+            timeline.note(tx, trial.id, one.version, checkpoint=upload.step)
+    before = next((one for one in checkpoints.of_trial(tx, trial.id) if one.step == upload.step), None)
+    pinned = any(one.verb == "checkpoint" for one in asked) or (before is not None and before.pinned)
+    values = {"trial_id": trial.id, "step": upload.step, "epoch": upload.epoch, "value": upload.value}
+    blob = {"sha256": upload.sha256, "size": size, "version": upload.version, "created_at": now, "pinned": pinned}
+    return checkpoints.replace(tx, values | blob)
+
+
+def _drop_by_rule(tx: Transaction, study: StudyRow, trial: TrialRow) -> set[str]:
+    """Forget the checkpoints that nothing keeps; the blobs that nobody names any more."""
+    rule = messages.CheckpointRule.model_validate((study.task or {}).get("checkpoints") or {})
+    kept = checkpoints.of_trial(tx, trial.id)
+    needed = {one.checkpoint for one in timeline.watched(tx, trial.id)} if trial.desired else set()
+    dropped = [one for one in dropped_by_rule(kept, rule, study.direction) if one.step not in needed]
+    checkpoints.delete(tx, [c.id for c in dropped])
+    gone = {c.sha256 for c in dropped}
+    return gone - checkpoints.referenced(tx, sorted(gone))
+
+
 def dropped_by_rule(
     rows: list[CheckpointRow], rule: messages.CheckpointRule, direction: messages.Direction
 ) -> list[CheckpointRow]:
-    """The checkpoints (in the order of their steps) that are neither among the best nor among the last."""
-    kept = {c.id for c in by_value(rows, direction)[: rule.best]} | {c.id for c in rows[len(rows) - rule.last :]}
-    return [c for c in rows if c.id not in kept]
+    """The checkpoints (in the order of their steps) that are neither among the best nor among the last, nor pinned. The
+    newest stays whatever the rule: a run goes on from it."""
+    of_rule = [c for c in rows if not c.pinned]
+    kept = {c.id for c in by_value(rows, direction)[: rule.best]} | {c.id for c in of_rule[len(of_rule) - rule.last :]}
+    return [c for c in of_rule if c.id not in kept and c is not rows[-1]]
 
 
 def listing(database: Database, name: str, number: int) -> messages.Page[messages.Checkpoint]:
@@ -95,9 +134,9 @@ def best_content(database: Database, blobs: BlobFolder, name: str, number: int) 
 
 
 def by_value(rows: list[CheckpointRow], direction: messages.Direction) -> list[CheckpointRow]:
-    """Those with a value, the best first; of equals the earlier."""
+    """Those with a value, the best first; of equals the later, as the trainer has it."""
     sign = 1 if direction == "minimize" else -1
-    return sorted((c for c in rows if c.value is not None), key=lambda c: (sign * (c.value or 0.0), c.step))
+    return sorted((c for c in rows if c.value is not None), key=lambda c: (sign * (c.value or 0.0), -c.step))
 
 
 def answer(row: CheckpointRow) -> messages.Checkpoint:
@@ -107,5 +146,7 @@ def answer(row: CheckpointRow) -> messages.Checkpoint:
         value=row.value,
         sha256=row.sha256,
         size=row.size,
+        version=row.version,
+        pinned=row.pinned,
         created_at=answers.moment(row.created_at),
     )

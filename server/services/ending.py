@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-from server.services import pruning, steering
+from server.services import curves, pruning, steering
 from server.services.counters import Counters
-from server.store import reports, trials
 from server.store import studies as study_rows
+from server.store import trials
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
@@ -19,8 +19,14 @@ def finish(tx: Transaction, counters: Counters, study: StudyRow, row: TrialRow, 
     if values.get("state", row.state) == "pruned":
         values["guess"] = pruning.guess(tx, study, row)
     row = trials.update(tx, row.id, **values, left_seq=study_rows.next_seq(tx, study.id), finished_at=now)
+    steering.close(tx, row)
     counters.finished_trials.labels(row.state).inc()
     return row
+
+
+def given_back(row: TrialRow) -> Literal["queued", "paused"]:
+    """The state of a trial whose run has ended and that is not done: one that was to pause waits for a person."""
+    return "paused" if steering.of(row).run == "pause" else "queued"
 
 
 def of_stopped(tx: Transaction, study: StudyRow, row: TrialRow) -> dict[str, Any] | None:
@@ -32,7 +38,7 @@ def of_stopped(tx: Transaction, study: StudyRow, row: TrialRow) -> dict[str, Any
     desired = steering.of(row)
     if desired.run != "stop":
         return None
-    curve = reports.of_run(tx, row.id, row.fence)
+    curve = curves.of_present_run(tx, study, row)
     metrics = curve[-1].metrics if curve else {}
     value = reduced(study, [one.metrics.get(study.metric) for one in curve])
     state = "pruned" if desired.why == "pruned" else "cancelled" if value is None else "complete"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.services import answers, budgets, ending, steering, studies
+from server.services import answers, budgets, ending, resuming, steering, studies
 from server.services.asking import Asking, hand_out
 from server.services.counters import Counters
 from server.services.once import Once, keep, recall
@@ -52,7 +52,7 @@ def _nothing(tx: Transaction, once: Once) -> messages.Leases:
 
 def _answers(tx: Transaction, going: list[Placed]) -> list[messages.Lease]:
     of = study_rows.by_id(tx, {placed.row.study_id for placed in going})
-    return [answers.lease(of[placed.row.study_id], *placed) for placed in going]
+    return [answers.lease(of[placed.row.study_id], *placed, resume=resuming.begin(tx, placed.row)) for placed in going]
 
 
 def work_that_waits(database: Database) -> int:
@@ -106,8 +106,8 @@ def _why_lost(row: TrialRow | None, fence: int) -> Any:
 def release(
     database: Database, counters: Counters, name: str, number: int, request: messages.ReleaseRequest
 ) -> messages.Trial:
-    """Give the trial back: queued again, no attempt spent; one that was to stop has ended. The same release again
-    answers the same.
+    """Give the trial back: queued again, no attempt spent; one that was to pause is paused, one that was to stop has
+    ended. The same release again answers the same.
 
     Raises NotFound, LeaseLost.
     """
@@ -115,11 +115,12 @@ def release(
     with database.writing() as tx:
         study = studies.required(tx, name, lock=True)
         row = studies.required_trial(tx, study, number, lock=True)
-        released = row.state == "queued" or steering.of(row).run == "stop"
+        released = row.state in ("queued", "paused") or steering.of(row).run == "stop"
         if released and row.fence == fence and row.lease_until is None:
             return answers.trial(name, row)
         # Without `lease_until` the released run cannot come back, unlike one whose lease ran out.
-        queued = {"state": "queued", "lease_until": None, "worker": None, "alone": row.alone or request.alone}
+        state = ending.given_back(row)
+        queued = {"state": state, "lease_until": None, "worker": None, "alone": row.alone or request.alone}
         stopped = ending.of_stopped(tx, study, row)
         now = tx.now()
         back = leases.end(tx, row.id, fence, now, **(stopped or queued))

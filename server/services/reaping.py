@@ -44,7 +44,7 @@ def _reap_study(database: Database, counters: Counters, max_attempts: int, name:
         for trial in found:
             values = ending.of_stopped(tx, study, trial) or _after_expiry(trial, max_attempts)
             state = values["state"]
-            if state == "queued":
+            if state in ("queued", "paused"):
                 trials.update(tx, trial.id, **values)
             else:
                 ending.finish(tx, counters, study, trial, now, **values)
@@ -58,7 +58,7 @@ def _reap_study(database: Database, counters: Counters, max_attempts: int, name:
 def _after_expiry(trial: TrialRow, max_attempts: int) -> dict[str, Any]:
     state, attempt = after_expiry(trial.attempt, trial.reported, max_attempts)
     if state == "queued":
-        return {"state": state, "attempt": attempt}
+        return {"state": ending.given_back(trial), "attempt": attempt}
     # Without `lease_until` nobody may come back to it.
     error = f"The lease ran out {trial.attempt + 1} times without a report."
     return {"state": state, "attempt": attempt, "error": error, "lease_until": None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from server.services import answers, budgets, ending, pruning, steering, studies
+from server.services import answers, budgets, curves, ending, pruning, steering, studies, watching
 from server.services.counters import Counters
 from server.store import leases, reports
 from server.store.engine import Database, Transaction
@@ -36,10 +36,12 @@ def report(
         if held is None:
             lost = _park(tx, counters, study, number, "report", request, now)
         else:
-            new_steps = _store(tx, trial.id, request, now)
             held = steering.acknowledge(tx, held, request.applied_version, request.applied_step)
+            new_steps = _store(tx, held, request, now)
             if looked_at:
                 held = pruning.consider(tx, study, held, trial.run_epoch or 0.0, new_steps, now)
+            if new_steps:
+                held = watching.after_report(tx, study, held)
             if budgets.is_watched(study):
                 budgets.settle(tx, study, now)
             desired = steering.of(held)
@@ -48,17 +50,21 @@ def report(
     return messages.ReportAnswer(desired=desired)
 
 
-def _store(tx: Transaction, trial_id: int, request: messages.ReportRequest, now: int) -> list[int]:
+def _store(tx: Transaction, row: TrialRow, request: messages.ReportRequest, now: int) -> list[int]:
     """Store what is new; the steps of it."""
-    known = reports.of_steps(tx, trial_id, request.fence, [r.step for r in request.reports])
+    if not request.reports:
+        return []
+    leg = curves.leg(tx, row, request.applied_version)
+    known = reports.of_steps(tx, row.id, request.fence, leg, [r.step for r in request.reports])
     rows: dict[int, dict[str, Any]] = {}
     for one in request.reports:
         before = known.get(one.step)
         earlier = rows.get(one.step) if before is None else {"metrics": before.metrics, "epoch": before.epoch}
         if earlier is None:
             rows[one.step] = {
-                "trial_id": trial_id,
+                "trial_id": row.id,
                 "fence": request.fence,
+                "leg": leg,
                 "step": one.step,
                 "epoch": one.epoch,
                 "metrics": one.metrics,
@@ -156,6 +162,12 @@ def _tell(
         return answers.trial(study.name, trial)
     value = _value(tx, study, trial, request)
     told = _written(request, value)
+    if (again := _goes_on(tx, study, trial, request, now)) is not None:
+        # What was told stays to be seen, and the worker, so that the same tell gets the same answer.
+        waits = {"state": ending.given_back(again), "value": None, "lease_until": None}
+        row = leases.end(tx, trial.id, request.fence, now, **(told | waits))
+        assert row is not None
+        return answers.trial(study.name, row)
     attempt = trial.attempt + 1
     if request.state == "failed":
         told |= {"attempt": attempt} | ({"state": "queued", "lease_until": None} if attempt < max_attempts else {})
@@ -168,6 +180,22 @@ def _tell(
     return answers.trial(study.name, row)
 
 
+def _goes_on(
+    tx: Transaction, study: StudyRow, trial: TrialRow, request: messages.TellRequest, now: int
+) -> TrialRow | None:
+    """The trial, where its run has ended and it has not: it shall go back to a checkpoint, or train longer."""
+    if request.state not in ("complete", "diverged") or (trial.desired is None and trial.mode != "panda"):
+        return None
+    held = leases.renew(tx, trial.id, request.fence, now, None, reported=True)
+    if held is None:
+        return None
+    if steering.is_longer(tx, held):
+        return held
+    if request.state == "diverged":
+        return watching.at_divergence(tx, study, held, request.where)
+    return watching.at_completion(tx, study, held)
+
+
 def _again(study: StudyRow, trial: TrialRow, request: messages.TellRequest) -> messages.Trial:
     """The same tell twice is answered twice; another one finds the trial finished."""
     if (trial.state, trial.metrics, trial.step) != (request.state, request.metrics, request.step):
@@ -176,10 +204,14 @@ def _again(study: StudyRow, trial: TrialRow, request: messages.TellRequest) -> m
 
 
 def _was_queued_by(trial: TrialRow, request: messages.TellRequest) -> bool:
-    """The same tell before failed an attempt, and there are more. (One that was released has no worker, one whose
-    lease ran out still has its `lease_until`: those were not told.)"""
-    waits = trial.state == "queued" and trial.lease_until is None and trial.worker is not None
-    return waits and (trial.fence, "failed", trial.error) == (request.fence, request.state, request.error)
+    """The same tell before failed an attempt, and there are more; or the trial goes on. (One that was released has no
+    worker, one whose lease ran out still has its `lease_until`: those were not told.)"""
+    waits = trial.state in ("queued", "paused") and trial.lease_until is None and trial.worker is not None
+    if not waits or trial.fence != request.fence:
+        return False
+    if request.state == "failed":
+        return trial.error == request.error
+    return (trial.metrics, trial.step, trial.place) == (request.metrics, request.step, request.where)
 
 
 def _written(request: messages.TellRequest, value: float | None) -> dict[str, Any]:
@@ -202,7 +234,7 @@ def _value(tx: Transaction, study: StudyRow, trial: TrialRow, request: messages.
         return None
     scores = [request.metrics.get(study.metric)]
     if study.reduce == "best":
-        scores = [one.metrics.get(study.metric) for one in reports.of_run(tx, trial.id, request.fence)] + scores
+        scores = [one.metrics.get(study.metric) for one in curves.of_present_run(tx, study, trial)] + scores
     value = ending.reduced(study, scores)
     if value is None and request.state == "complete":
         detail = (

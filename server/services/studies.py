@@ -6,7 +6,9 @@ import secrets
 from typing import Any
 
 from server.search.registry import MOST_MODELLED
+from server.search.samplers import uniform_point
 from server.services import answers, budgets, checking, revising, winners
+from server.services.new_trials import new_trial
 from server.services.once import Once, keep, recall
 from server.services.paging import after_of, page_of
 from server.store import checkpoints, events, space_revisions, studies, trials
@@ -32,9 +34,19 @@ def create(database: Database, request: messages.StudyRequest, once: Once) -> me
         if row is None:
             raise StudyExists(f"A study named {request.name} exists already; choose another name.")
         space_revisions.insert(tx, RevisionRow(row.id, row.revision, row.space, {}, row.seq, now))
+        if request.mode == "panda":
+            row = _begin_panda(tx, row, request, now)
         answer = _answer(tx, row)
         keep(tx, once, answer, now)
         return answer
+
+
+def _begin_panda(tx: Transaction, study: StudyRow, request: messages.StudyRequest, now: int) -> StudyRow:
+    """The one trial of the study, queued: with the given parameters, else with a sample."""
+    point = uniform_point(study.seed, 0, len(request.space.searched))
+    params = request.space.decode(point) | (request.params or {})
+    trials.insert(tx, [new_trial(study, 0, params, point, now)])
+    return studies.update(tx, study.id, next_number=1)
 
 
 def _values(request: messages.StudyRequest, seed: int, now: int) -> dict[str, Any]:
@@ -56,6 +68,7 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> dict[str, An
         **budgets.stored(request.budget),
         "replicates": request.search.replicates,
         "task": None if task is None else task.model_dump(mode="json"),
+        "policies": [policy.model_dump(mode="json") for policy in request.policies],
         "seq": 0,
         "next_number": 0,
         "created_at": now,
@@ -124,6 +137,10 @@ def change(database: Database, name: str, patch: messages.StudyPatch) -> message
             study = studies.update(tx, study.id, title=patch.title)
         if patch.budget is not None:
             study = _set_budget(tx, study, patch.budget, now)
+        if patch.policies is not None:
+            checking.require_policies(study, patch.policies)
+            policies = [policy.model_dump(mode="json") for policy in patch.policies]
+            study = studies.update(tx, study.id, policies=policies)
         if patch.space is not None:
             study = revising.revise(tx, study, patch.space, patch.added, now)
         if patch.state is not None and patch.state != study.state:

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from server.services import answers, budgets, steering, studies
-from server.services.asking import group, new_trial
+from server.services import answers, budgets, curves, steering, studies
+from server.services.new_trials import group, new_trial
 from server.services.once import Once, keep, recall
 from server.services.paging import after_of, page_of
 from server.store import events, reports, space_revisions, trials
@@ -167,15 +167,21 @@ def invalidate(database: Database, name: str, number: int, reason: str) -> messa
 
 
 def metrics(
-    database: Database, name: str, number: int, page_size: int, page_token: str | None
+    database: Database, name: str, number: int, page_size: int, page_token: str | None, *, left: bool = False
 ) -> messages.Page[messages.ReportedMetrics]:
-    """The curve of the trial's latest run, in the order of its steps."""
+    """The trial's curve, in the order of its steps; with `left` every report that came, by leg, run and step."""
     after = after_of(page_token)
     with database.reading() as tx:
         study = studies.required(tx, name)
         trial = studies.required_trial(tx, study, number)
-        rows = reports.of_trial(tx, trial.id, after, page_size + 1)
-    return page_of([answers.reported(row) for row in rows], page_size, [row.step for row in rows])
+        gone_back = curves.rollbacks(tx, trial)
+        if left:
+            rows = reports.all_of_trial(tx, trial.id, max(after, 0), page_size + 1)
+            keys = list(range(max(after, 0) + 1, max(after, 0) + 1 + len(rows)))
+        else:
+            rows = curves.of(tx, study, trial, after, page_size + 1)
+            keys = [row.step for row in rows]
+    return page_of([answers.reported(row, left=curves.left(row, gone_back)) for row in rows], page_size, keys)
 
 
 def export(database: Database, name: str, which: Listing, form: str) -> Iterator[str]:

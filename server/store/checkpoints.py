@@ -23,6 +23,8 @@ class CheckpointRow:
     value: float | None
     sha256: str
     size: int
+    version: int
+    pinned: bool
     created_at: int
 
 
@@ -38,6 +40,17 @@ def replace(tx: Transaction, values: dict[str, Any]) -> CheckpointRow:
     tx.execute(checkpoints.delete().where(here))
     row = tx.execute(checkpoints.insert().values(values).returning(checkpoints)).one()
     return CheckpointRow(**row._mapping)
+
+
+def delete_after(tx: Transaction, trial_id: int, step: int) -> None:
+    """Forget what lies behind a step that the run went back to. (The blobs are swept up later.)"""
+    tx.execute(checkpoints.delete().where(checkpoints.c.trial_id == trial_id, checkpoints.c.step > step))
+
+
+def pin(tx: Transaction, trial_id: int, step: int) -> None:
+    """From now on no rule drops it."""
+    here = sa.and_(checkpoints.c.trial_id == trial_id, checkpoints.c.step == step)
+    tx.execute(checkpoints.update().where(here).values(pinned=True))
 
 
 def delete(tx: Transaction, ids: Iterable[int]) -> None:

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from server.store.engine import Transaction
 from server.store.tables import late_results, reports, trials
 
+LARGEST = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class ReportRow:
@@ -18,6 +20,7 @@ class ReportRow:
 
     trial_id: int
     fence: int
+    leg: int
     step: int
     epoch: float | None
     metrics: dict[str, float | None]
@@ -37,9 +40,12 @@ class LateRow:
     at: int
 
 
-def of_steps(tx: Transaction, trial_id: int, fence: int, steps: Sequence[int]) -> dict[int, ReportRow]:
+def of_steps(tx: Transaction, trial_id: int, fence: int, leg: int, steps: Sequence[int]) -> dict[int, ReportRow]:
     statement = sa.select(reports).where(
-        reports.c.trial_id == trial_id, reports.c.fence == fence, reports.c.step.in_(list(steps))
+        reports.c.trial_id == trial_id,
+        reports.c.fence == fence,
+        reports.c.leg == leg,
+        reports.c.step.in_(list(steps)),
     )
     return {row.step: ReportRow(**row._mapping) for row in tx.execute(statement)}
 
@@ -48,21 +54,55 @@ def insert(tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
     tx.execute(reports.insert(), list(rows))
 
 
-def of_trial(tx: Transaction, trial_id: int, after_step: int, size: int) -> list[ReportRow]:
-    """The reports of the trial's latest run that reported, in the order of their steps."""
-    latest = sa.select(sa.func.max(reports.c.fence)).where(reports.c.trial_id == trial_id).scalar_subquery()
-    statement = (
-        sa.select(reports)
-        .where(reports.c.trial_id == trial_id, reports.c.fence == latest, reports.c.step > after_step)
-        .order_by(reports.c.step)
-        .limit(size)
+def latest_run(tx: Transaction, trial_id: int) -> int | None:
+    """The fence of the latest run that reported."""
+    statement = sa.select(sa.func.max(reports.c.fence)).where(reports.c.trial_id == trial_id)
+    latest: int | None = tx.execute(statement).scalar_one()
+    return latest
+
+
+def curve(
+    tx: Transaction, trial_id: int, rollbacks: Sequence[tuple[int, int]], after_step: int = -1, size: int | None = None
+) -> list[ReportRow]:
+    """What the trial's model went through, in the order of its steps: of runs that began at a step which an earlier
+    one had passed, the latest; and of what lies behind a step that it went back to, (version, step), nothing."""
+    ahead = reports.c.step > after_step
+    of_it = [
+        sa.and_(reports.c.leg == leg, reports.c.fence == fence, reports.c.step < end)
+        for (leg, fence), end in _ends(tx, trial_id, rollbacks).items()
+    ]
+    statement = sa.select(reports).where(reports.c.trial_id == trial_id, ahead, sa.or_(sa.false(), *of_it))
+    return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(reports.c.step).limit(size))]
+
+
+def _ends(tx: Transaction, trial_id: int, rollbacks: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """(leg, fence) -> the step from which on its reports do not count any more."""
+    first = sa.func.min(reports.c.step)
+    statement = sa.select(reports.c.leg, reports.c.fence, first).where(reports.c.trial_id == trial_id)
+    begun = sorted(tx.execute(statement.group_by(reports.c.leg, reports.c.fence)).all())
+    ends: dict[tuple[int, int], int] = {}
+    later = LARGEST
+    for leg, fence, step in reversed(begun):
+        ends[leg, fence] = min([later, *(back + 1 for version, back in rollbacks if version > leg)])
+        later = min(later, step)
+    return ends
+
+
+def all_of_trial(tx: Transaction, trial_id: int, offset: int, size: int) -> list[ReportRow]:
+    """Every report that came, also of runs and legs that were left, by leg, run and step."""
+    statement = sa.select(reports).where(reports.c.trial_id == trial_id)
+    ordered = statement.order_by(reports.c.leg, reports.c.fence, reports.c.step).offset(offset).limit(size)
+    return [ReportRow(**row._mapping) for row in tx.execute(ordered)]
+
+
+def of_run(
+    tx: Transaction, trial_id: int, fence: int, after_step: int = -1, size: int | None = None
+) -> list[ReportRow]:
+    """The reports of one run, by step."""
+    statement = sa.select(reports).where(
+        reports.c.trial_id == trial_id, reports.c.fence == fence, reports.c.step > after_step
     )
-    return [ReportRow(**row._mapping) for row in tx.execute(statement)]
-
-
-def of_run(tx: Transaction, trial_id: int, fence: int) -> list[ReportRow]:
-    statement = sa.select(reports).where(reports.c.trial_id == trial_id, reports.c.fence == fence)
-    return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(reports.c.step))]
+    return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(reports.c.step).limit(size))]
 
 
 def last_of_run(tx: Transaction, trial_id: int, fence: int, count: int) -> list[ReportRow]:

@@ -35,6 +35,7 @@ class StudyRow:
     limits: dict[str, Any] | None
     spent: Any
     task: dict[str, Any] | None
+    policies: list[dict[str, Any]]
     seq: int
     next_number: int
     created_at: int
@@ -143,9 +144,10 @@ def limited(tx: Transaction) -> list[StudyRow]:
 
 
 def _open_to_workers() -> tuple[sa.ColumnElement[bool], ...]:
-    """Active, with a task that a worker can run, and with numbers left in the budget."""
+    """Active, with a task that a worker can run, and with numbers left in the budget that are drawn."""
     return (
         studies.c.state == "active",
+        studies.c.mode == "caviar",
         studies.c.task.is_not(sa.null()),
         studies.c.spent.is_(None),
         studies.c.next_number + studies.c.replicates <= studies.c.max_trials,

@@ -49,6 +49,7 @@ studies: Final = sa.Table(
     sa.Column("limits", sa.JSON(none_as_null=True)),  # of the budget: all but max_trials
     sa.Column("spent", sa.Text),  # the limit that is reached: nothing more is handed out
     sa.Column("task", sa.JSON(none_as_null=True)),
+    sa.Column("policies", sa.JSON, nullable=False, server_default="[]"),
     # The study's sequence: raised, and so locked, first in each transaction that changes what a sampler may see.
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("next_number", sa.Integer, nullable=False),
@@ -107,6 +108,10 @@ trials: Final = sa.Table(
     # What all its runs have used; the time is that from a hand-out to the last word of who held the lease.
     sa.Column("spent_epochs", sa.Double, nullable=False, server_default="0"),
     sa.Column("spent_us", sa.BigInteger, nullable=False, server_default="0"),
+    # Live parameters in force instead of those of `params`: the head of the timeline; null: it was never steered.
+    sa.Column("steered", sa.JSON(none_as_null=True)),
+    # Of a branch: how the model that it began with was made, a timelines.Origin as JSON.
+    sa.Column("origin", sa.JSON(none_as_null=True)),
     sa.Column("parent_number", sa.Integer),
     sa.Column("parent_step", sa.BigInteger),
     sa.Column("invalid_reason", sa.Text),
@@ -137,6 +142,7 @@ reports: Final = sa.Table(
     metadata,
     sa.Column("trial_id", _Key, sa.ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("fence", sa.Integer, primary_key=True),  # a run that starts again reports its steps again
+    sa.Column("leg", sa.Integer, primary_key=True, server_default="0"),  # and so does one that went back
     sa.Column("step", sa.BigInteger, primary_key=True),
     sa.Column("epoch", sa.Double),
     sa.Column("metrics", sa.JSON, nullable=False),
@@ -152,6 +158,44 @@ standings: Final = sa.Table(
     sa.Column("epoch", sa.BigInteger, primary_key=True),
     sa.Column("trial_id", _Key, sa.ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True, index=True),
     sa.Column("score", sa.Double),
+)
+
+# What happened to a steered trial, one row a version of its desired state; only state, steps and times of a row change.
+timeline: Final = sa.Table(
+    "timeline",
+    metadata,
+    sa.Column("trial_id", _Key, sa.ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("verb", sa.Text, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("restore", sa.BigInteger),  # of a rollback: the step of its checkpoint
+    sa.Column("base", sa.Integer),  # of a rollback: the version that was in force in its checkpoint
+    sa.Column("checkpoint", sa.BigInteger),  # the step of the checkpoint that was kept before this version
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("guard", sa.JSON(none_as_null=True)),
+    sa.Column("watching", sa.Boolean, nullable=False),  # the guard has not decided yet
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("from_step", sa.BigInteger),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("applied_at", sa.BigInteger),
+)
+
+# What a policy would change; a person accepts it or not.
+proposals: Final = sa.Table(
+    "proposals",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    _trial_id(),
+    sa.Column("policy", sa.Text, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("restore", sa.BigInteger),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("step", sa.BigInteger),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer),  # of the timeline, when it was accepted
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Index(None, "trial_id"),
 )
 
 late_results: Final = sa.Table(
@@ -177,6 +221,8 @@ checkpoints: Final = sa.Table(
     sa.Column("value", sa.Double),
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False, server_default="0"),  # of the timeline, in force in it
+    sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()),  # no rule drops it
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("trial_id", "step"),
     sa.Index(None, "sha256"),

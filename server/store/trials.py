@@ -51,6 +51,8 @@ class TrialRow:
     run_epoch: float | None
     spent_epochs: float
     spent_us: int
+    steered: dict[str, Any] | None
+    origin: dict[str, Any] | None
     parent_number: int | None
     parent_step: int | None
     invalid_reason: str | None
@@ -158,6 +160,8 @@ def finished(tx: Transaction, study_id: int, basis: int, after: int = 0) -> list
         trials.c.left_seq > after,
         trials.c.left_seq <= basis,
         trials.c.state.in_(("complete", "pruned", "diverged")),
+        trials.c.mode == "caviar",  # pandas were not drawn
+        trials.c.steered.is_(None),  # its score says little of the parameters that it was drawn with
         _valid_at(basis),
     )
     return [TrialRow(**row._mapping) for row in tx.execute(statement.order_by(trials.c.left_seq))]
@@ -176,6 +180,7 @@ def still_running(tx: Transaction, study_id: int, basis: int, below: int) -> lis
         sa.or_(trials.c.left_seq.is_(None), trials.c.left_seq > basis),
         sa.not_(away),
         trials.c.number < below,
+        trials.c.mode == "caviar",
         _valid_at(basis),
     )
     return [TrialRow(**row._mapping) for row in tx.execute(statement.order_by(trials.c.number))]

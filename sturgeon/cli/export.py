@@ -108,8 +108,8 @@ def best_checkpoint(client: Client, study: str) -> tuple[BestTrial, Checkpoint]:
     kept = client.checkpoints(study, best[0].number).items
     if not kept:
         raise NotFound(f"Trial {best[0].number}, the best of {study}, has no checkpoint.")
-    valued = [(sign * checkpoint.value, checkpoint.step) for checkpoint in kept if checkpoint.value is not None]
-    step = min(valued)[1] if valued else max(checkpoint.step for checkpoint in kept)
+    valued = [(sign * checkpoint.value, -checkpoint.step) for checkpoint in kept if checkpoint.value is not None]
+    step = -min(valued)[1] if valued else max(checkpoint.step for checkpoint in kept)
     return best[0], next(checkpoint for checkpoint in kept if checkpoint.step == step)
 
 

@@ -190,10 +190,15 @@ class Client:
         return self._wire.ask(m.Trial, "GET", _trial(study, number))
 
     def trial_metrics(
-        self, study: str, number: int, page_size: int | None = None, page_token: str | None = None
+        self,
+        study: str,
+        number: int,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        left: bool = False,
     ) -> m.Page[m.ReportedMetrics]:
-        """What the trial reported, in the order of its steps."""
-        query = _page(page_size, page_token)
+        """What the trial reported, in the order of its steps; with `left` also what was before it went back."""
+        query = _page(page_size, page_token) | ({"left": "true"} if left else {})
         return self._wire.ask(m.Page[m.ReportedMetrics], "GET", f"{_trial(study, number)}/metrics", query=query)
 
     def report(
@@ -272,6 +277,101 @@ class Client:
 
     def checkpoint(self, study: str, number: int, step: int | Literal["best"]) -> bytes:
         return self._wire.send("GET", f"{_trial(study, number)}/checkpoints/{step}").content
+
+    # --- steering
+
+    def set_params(
+        self,
+        study: str,
+        number: int,
+        params: Mapping[str, Any],
+        reason: str = "",
+        guard: m.Guard | Mapping[str, Any] | None = None,
+        if_version: int | None = None,
+    ) -> m.Steered:
+        """Change live parameters of a trial while it trains. `guard`: `{"metric", "worse_by", "within_epochs"}`, else
+        back. With `if_version` the change is refused if the desired state has another version by now."""
+        body = {"params": dict(params), "reason": reason} | ({} if guard is None else {"guard": _as_dict(guard)})
+        return self._steer("PATCH", f"{_trial(study, number)}/params", body, if_version)
+
+    def pause(self, study: str, number: int, reason: str = "", if_version: int | None = None) -> m.Steered:
+        """Let the run leave a checkpoint and give its slot back."""
+        return self._steer("POST", f"{_trial(study, number)}:pause", {"reason": reason}, if_version)
+
+    def resume(self, study: str, number: int, reason: str = "", if_version: int | None = None) -> m.Steered:
+        return self._steer("POST", f"{_trial(study, number)}:resume", {"reason": reason}, if_version)
+
+    def stop(self, study: str, number: int, reason: str = "", if_version: int | None = None) -> m.Steered:
+        """Let the run finish its epoch and tell its result."""
+        return self._steer("POST", f"{_trial(study, number)}:stop", {"reason": reason}, if_version)
+
+    def keep_checkpoint(self, study: str, number: int, reason: str = "", if_version: int | None = None) -> m.Steered:
+        """Let the run leave a checkpoint that no rule drops."""
+        return self._steer("POST", f"{_trial(study, number)}:checkpoint", {"reason": reason}, if_version)
+
+    def rollback(
+        self,
+        study: str,
+        number: int,
+        step: int | None = None,
+        params: Mapping[str, Any] | None = None,
+        reason: str = "",
+        if_version: int | None = None,
+    ) -> m.Steered:
+        """Back to the checkpoint of a step (the newest; 0: the start), and on from there with these parameters."""
+        body = {"params": dict(params or {}), "reason": reason} | _given(step=step)
+        return self._steer("POST", f"{_trial(study, number)}:rollback", body, if_version)
+
+    def fork(
+        self,
+        study: str,
+        number: int,
+        branches: Iterable[Mapping[str, Any]],
+        step: int | None = None,
+        control: bool = True,
+        raise_budget: bool = False,
+        reason: str = "",
+    ) -> list[m.Trial]:
+        """A trial for the parameters of each branch, from the checkpoint of a step (the newest); and, last, the
+        control: unchanged, with the same seed."""
+        body = {"branches": [{"params": dict(params)} for params in branches], "control": control, "reason": reason}
+        body |= {"raise_budget": raise_budget} | _given(step=step)
+        return self._wire.ask(m.Page[m.Trial], "POST", f"{_trial(study, number)}:fork", body, once=True).items
+
+    def promote(
+        self,
+        study: str,
+        number: int,
+        params: Mapping[str, Any] | None = None,
+        step: int | None = None,
+        raise_budget: bool = False,
+        reason: str = "",
+    ) -> m.Trial:
+        """A panda that goes on from the trial's best checkpoint, or from that of a step, with these parameters."""
+        body = {"params": dict(params or {}), "raise_budget": raise_budget, "reason": reason} | _given(step=step)
+        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:promote", body, once=True)
+
+    def timeline(self, study: str, number: int) -> m.Timeline:
+        """What happened to a trial, whose branch it is, and the schedule that its training comes to."""
+        return self._wire.ask(m.Timeline, "GET", f"{_trial(study, number)}/timeline")
+
+    def proposals(self, study: str, number: int) -> list[m.Proposal]:
+        """What policies would change, the oldest first."""
+        return self._wire.ask(m.Page[m.Proposal], "GET", f"{_trial(study, number)}/proposals").items
+
+    def accept(
+        self, study: str, number: int, proposal: int, reason: str = "", if_version: int | None = None
+    ) -> m.Steered:
+        """Do what a policy proposed."""
+        path = f"{_trial(study, number)}/proposals/{proposal}:accept"
+        return self._steer("POST", path, {"reason": reason}, if_version)
+
+    def dismiss(self, study: str, number: int, proposal: int) -> m.Proposal:
+        return self._wire.ask(m.Proposal, "POST", f"{_trial(study, number)}/proposals/{proposal}:dismiss")
+
+    def _steer(self, method: str, path: str, body: Mapping[str, Any], if_version: int | None) -> m.Steered:
+        headers = {} if if_version is None else {"If-Match": f'"{if_version}"'}
+        return self._wire.ask(m.Steered, method, path, body, once=True, headers=headers)
 
     # --- findings
 

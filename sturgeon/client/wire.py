@@ -90,9 +90,10 @@ class Wire:
         query: Mapping[str, Any] | None = None,
         once: bool = False,
         longer_s: float = 0.0,
+        headers: Mapping[str, str] | None = None,
     ) -> Model:
         """Send and read the answer. `once` sends an Idempotency-Key, the same over all tries of this call."""
-        answer = self.send(method, path, body, query=query, once=once, longer_s=longer_s)
+        answer = self.send(method, path, body, query=query, once=once, longer_s=longer_s, headers=headers)
         try:
             return model.model_validate_json(answer.content)
         except ValidationError:
@@ -107,6 +108,7 @@ class Wire:
         query: Mapping[str, Any] | None = None,
         once: bool = False,
         longer_s: float = 0.0,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Send until an answer comes, or patience ends; `longer_s` is the time that the call itself may wait.
 
@@ -114,16 +116,17 @@ class Wire:
             ServerUnreachable: patience ended.
             Problem: the server refused.
         """
-        content, headers = _content(body)
+        content, sent = _content(body)
+        sent |= headers or {}
         if once:
-            headers["Idempotency-Key"] = str(uuid.uuid4())
+            sent["Idempotency-Key"] = str(uuid.uuid4())
         return self._patiently(
             self._http.build_request(
                 method,
                 self._base_url + path,
                 content=content,
                 params=query or None,
-                headers=headers,
+                headers=sent,
                 timeout=self._timeout + longer_s,
             )
         )

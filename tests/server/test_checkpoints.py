@@ -57,6 +57,8 @@ def test_a_checkpoint_is_read_as_it_was_uploaded(server: RunningServer, training
         "value": 0.25,
         "sha256": sha256(content),
         "size": 256_000,
+        "version": 0,
+        "pinned": False,
         "created_at": "2026-01-01T12:00:00Z",
     }
     assert server.client.checkpoints("digits", 0).items == [kept]
@@ -85,7 +87,7 @@ def test_the_best_and_the_last_are_kept(server: RunningServer) -> None:
         server.client.put_checkpoint("digits", 0, step, f"state {step}".encode(), 1, value=value)
         kept.append(steps(server))
 
-    assert kept == [[1], [2], [2, 3], [2, 4], [2, 5], [6]]
+    assert kept == [[1], [2], [2, 3], [4], [4, 5], [6]]
     assert files(server) == {sha256(b"state 6")}
     with pytest.raises(NotFound, match="Trial 0 of digits has no checkpoint at step 2"):
         server.client.checkpoint("digits", 0, 2)
@@ -94,7 +96,7 @@ def test_the_best_and_the_last_are_kept(server: RunningServer) -> None:
 @pytest.mark.parametrize(
     ("rule", "changes", "kept"),
     [
-        ({"best": 2, "last": 0}, {}, [2, 4]),
+        ({"best": 2, "last": 0}, {}, [2, 4, 5]),  # from the newest a run goes on
         ({"best": 0, "last": 2}, {}, [4, 5]),
         ({"best": 1, "last": 1}, {"direction": "maximize"}, [3, 5]),
         ({"best": 100, "last": 1}, {}, [1, 2, 3, 4, 5]),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sturgeon.errors import LeaseLost
-from sturgeon.messages import Lease, Trial
+from sturgeon.messages import Desired, Lease, Trial
 from tests.server.studies import BOWL, DIGITS
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def test_a_lease_tells_all_that_a_worker_needs(server: RunningServer) -> None:
             "direction": "minimize",
         },
         "lease_s": 30.0,
-        "desired": {"version": 0, "params": {}, "run": "run", "restore": None, "leg": 0, "checkpoint": 0, "why": None},
+        "desired": Desired().model_dump(),
         "resume": None,
         "stack": None,
     }
@@ -77,7 +77,7 @@ def test_renewing_extends_a_lease(server: RunningServer, leased_trial: Lease) ->
         "number": 0,
         "fence": 1,
         "lease_s": 60.0,
-        "desired": {"version": 0, "params": {}, "run": "run", "restore": None, "leg": 0, "checkpoint": 0, "why": None},
+        "desired": Desired().model_dump(),
     }
     assert server.client.trial("bowl", 0).state == "running"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sturgeon.errors import NotFound, ReportConflict
+from sturgeon.messages import Desired
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -25,12 +26,10 @@ def test_reports_are_read_in_the_order_of_their_steps(server: RunningServer) -> 
     server.advance(seconds=5)
     server.client.report("bowl", 0, 1, [FIRST])
 
-    assert answer.model_dump() == {
-        "desired": {"version": 0, "params": {}, "run": "run", "restore": None, "leg": 0, "checkpoint": 0, "why": None}
-    }
+    assert answer.model_dump() == {"desired": Desired().model_dump()}
     assert [one.model_dump(mode="json") for one in server.client.trial_metrics("bowl", 0).items] == [
-        FIRST | {"epoch": 1.0, "fence": 1, "at": "2026-01-01T12:00:05Z"},
-        SECOND | {"epoch": 2.0, "fence": 1, "at": "2026-01-01T12:00:00Z"},
+        FIRST | {"epoch": 1.0, "fence": 1, "leg": 0, "left": False, "at": "2026-01-01T12:00:05Z"},
+        SECOND | {"epoch": 2.0, "fence": 1, "leg": 0, "left": False, "at": "2026-01-01T12:00:00Z"},
     ]
 
 

@@ -64,13 +64,13 @@ def test_reports_renewals_and_the_next_lease_carry_what_is_desired(server: Runni
 @pytest.mark.usefixtures("leased_trial")
 def test_each_wish_raises_the_version_and_what_it_leaves_out_stays(server: RunningServer) -> None:
     desire(server, params={"learning_rate": 0.01})
-    desire(server, why="policy", restore=20)
+    desire(server, why="policy", back=steering.Back(20, 0, {"learning_rate": 0.5}))
     desire(server, run="pause")
 
     desired = server.client.report("bowl", 0, 1, []).desired
 
-    assert (desired.version, desired.params, desired.run) == (3, {"learning_rate": 0.01}, "pause")
-    assert (desired.restore, desired.why) == (None, "person")
+    assert (desired.version, desired.params, desired.run) == (3, {"learning_rate": 0.5}, "pause")
+    assert (desired.restore, desired.leg, desired.why) == (20, 2, "person")
 
 
 def test_what_was_applied_is_kept_and_never_goes_back(server: RunningServer, leased_trial: Lease) -> None:

@@ -30,6 +30,7 @@ CREATED = {
     "budget": {"max_trials": 4, "max_epochs": None, "max_seconds": None, "stop_when": None},
     "task": None,
     "mode": "caviar",
+    "policies": [],
     "revision": 0,
     "counts": {},
     "spent": {"trials": 0, "epochs": 0.0, "seconds": 0.0, "limit": None},

@@ -51,7 +51,7 @@ def operations(guarded: httpx.Client) -> list[tuple[str, str]]:
 
 
 def filled(path: str) -> str:
-    for name, value in {"study": "bowl", "number": "0", "step": "1", "worker": "ada"}.items():
+    for name, value in {"study": "bowl", "number": "0", "step": "1", "worker": "ada", "proposal": "1"}.items():
         path = path.replace(f"{{{name}}}", value)
     assert "{" not in path
     return path

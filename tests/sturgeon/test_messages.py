@@ -60,6 +60,8 @@ def test_defaults_of_a_study_are_those_of_the_design() -> None:
         "budget": {"max_trials": 3, "max_epochs": None, "max_seconds": None, "stop_when": None},
         "task": None,
         "mode": "caviar",
+        "params": None,
+        "policies": [],
     }
 
 

@@ -6,7 +6,7 @@ from sturgeon.states import REQUEUEABLE, STUDY_MOVES, TERMINAL, TRIAL_MOVES, TRI
 
 
 def test_a_trial_is_either_unfinished_or_terminal() -> None:
-    assert UNFINISHED == ("queued", "running")
+    assert UNFINISHED == ("queued", "running", "paused")
     assert set(TERMINAL) == {"complete", "pruned", "diverged", "failed", "cancelled"}
     assert set(TRIAL_STATES) == set(TRIAL_MOVES) == {*UNFINISHED, *TERMINAL}
 
@@ -19,8 +19,9 @@ def test_a_terminal_trial_moves_only_where_a_person_requeues_it() -> None:
 
 
 def test_an_unfinished_trial_may_end_in_every_terminal_state() -> None:
-    assert TRIAL_MOVES["running"] == {"queued", *TERMINAL}
-    assert TRIAL_MOVES["queued"] == {"running", *TERMINAL}
+    assert TRIAL_MOVES["running"] == {"queued", "paused", *TERMINAL}
+    assert TRIAL_MOVES["queued"] == {"running", "paused", *TERMINAL}
+    assert TRIAL_MOVES["paused"] == {"running", "queued", *TERMINAL}
 
 
 def test_people_move_a_study_between_active_paused_and_stopped_and_end_it_by_cancelling() -> None:

@@ -1,0 +1,92 @@
+"""Where a trial goes on that ran before, or that is a branch of another: its checkpoint, and the changes after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from server.policies import timelines
+from server.services import steering
+from server.store import checkpoints, timeline, trials
+from server.store.checkpoints import CheckpointRow
+from server.store.engine import Transaction
+from server.store.timeline import EntryRow
+from server.store.trials import TrialRow
+from sturgeon.messages import Change, Resume
+from sturgeon.training import flagged
+
+
+def begin(tx: Transaction, row: TrialRow) -> Resume | None:
+    """What a run that is handed out begins with, None for one that begins anew; its epochs count from there. The row
+    is as the hand-out left it, and locked.
+
+    A rollback that no worker has applied yet needs none to apply it: the run begins where it goes back to.
+    """
+    if row.fence == 1 and row.parent_number is None and row.desired is None:
+        return None
+    desired, applied = steering.of(row), row.applied_version or 0
+    entries = timeline.of_trial(tx, row.id)
+    if desired.leg > applied:
+        kept = at_step(tx, row, desired.restore or 0)
+        return _resume(tx, row, kept, [], version=applied, leg=desired.leg)
+    kept = newest(tx, row)
+    leg = max((e.version for e in entries if e.verb == "rollback" and e.version <= applied), default=0)
+    if kept is None and not applied:
+        return None
+    return _resume(tx, row, kept, entries, version=applied, leg=leg)
+
+
+def _resume(
+    tx: Transaction, row: TrialRow, kept: CheckpointRow | None, entries: list[EntryRow], version: int, leg: int
+) -> Resume:
+    if kept is not None:
+        trials.update(tx, row.id, run_epoch=kept.epoch)
+    changes = timelines.schedule(entries, 0 if kept is None else kept.version)
+    if kept is not None and kept.step == row.parent_step and kept.version == 0:
+        changes = [(kept.step, own_live(row)), *changes]
+    return Resume(
+        number=row.number,
+        step=0 if kept is None else kept.step,
+        sha256=None if kept is None else kept.sha256,
+        version=version,
+        leg=leg,
+        timeline=[Change(step=step, params=params) for step, params in changes],
+    )
+
+
+def own_live(row: TrialRow) -> dict[str, Any]:
+    """The live parameters that a trial began with: what makes a branch differ from the checkpoint of its parent."""
+    live = flagged("live")
+    return {name: value for name, value in row.params.items() if name in live}
+
+
+def newest(tx: Transaction, row: TrialRow) -> CheckpointRow | None:
+    """The checkpoint that a run goes on from: those that it went back behind are gone."""
+    kept = checkpoints.of_trial(tx, row.id)
+    return kept[-1] if kept else None
+
+
+def at_step(tx: Transaction, row: TrialRow, step: int) -> CheckpointRow | None:
+    return next((one for one in checkpoints.of_trial(tx, row.id) if one.step == step), None)
+
+
+def back_to(row: TrialRow, kept: CheckpointRow | None, entries: Sequence[EntryRow]) -> steering.Back:
+    """The rollback to a checkpoint of the trial, or (None) to its very start."""
+    if kept is None:
+        return steering.Back(0, 0, {})
+    params = timelines.overrides(entries, kept.version)
+    if kept.step == row.parent_step:
+        params = own_live(row) | params
+    return steering.Back(kept.step, kept.version, params)
+
+
+def before(tx: Transaction, row: TrialRow, version: int) -> CheckpointRow | None:
+    """The newest checkpoint without this version in it."""
+    return next((one for one in reversed(checkpoints.of_trial(tx, row.id)) if one.version < version), None)
+
+
+def going_back_to(tx: Transaction, row: TrialRow, kept: CheckpointRow | None) -> steering.Back:
+    """As `back_to`; no rule drops the checkpoint from now on."""
+    if kept is not None:
+        checkpoints.pin(tx, row.id, kept.step)
+    return back_to(row, kept, timeline.of_trial(tx, row.id))

@@ -1,0 +1,55 @@
+"""SQL on proposals: what policies would change of a trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from server.store.engine import Transaction
+from server.store.tables import proposals
+
+
+@dataclass(frozen=True)
+class ProposalRow:
+    """A row of `proposals`."""
+
+    id: int
+    trial_id: int
+    policy: str
+    params: dict[str, Any]
+    restore: int | None
+    reason: str
+    step: int | None
+    state: Any
+    version: int | None
+    at: int
+
+
+def insert(tx: Transaction, values: dict[str, Any]) -> ProposalRow:
+    row = tx.execute(proposals.insert().values(values).returning(proposals)).one()
+    return ProposalRow(**row._mapping)
+
+
+def of_trial(tx: Transaction, trial_id: int) -> list[ProposalRow]:
+    """All proposals, the oldest first."""
+    statement = sa.select(proposals).where(proposals.c.trial_id == trial_id).order_by(proposals.c.id)
+    return [ProposalRow(**row._mapping) for row in tx.execute(statement)]
+
+
+def find(tx: Transaction, trial_id: int, proposal: int) -> ProposalRow | None:
+    statement = sa.select(proposals).where(proposals.c.trial_id == trial_id, proposals.c.id == proposal)
+    row = tx.execute(statement).one_or_none()
+    return None if row is None else ProposalRow(**row._mapping)
+
+
+def update(tx: Transaction, proposal: int, **values: Any) -> ProposalRow:
+    statement = proposals.update().where(proposals.c.id == proposal).values(**values).returning(proposals)
+    return ProposalRow(**tx.execute(statement).one()._mapping)
+
+
+def outdate(tx: Transaction, trial_id: int) -> None:
+    """Open proposals were made for a run that is steered otherwise now, or has ended."""
+    open_ = sa.and_(proposals.c.trial_id == trial_id, proposals.c.state == "open")
+    tx.execute(proposals.update().where(open_).values(state="outdated"))
