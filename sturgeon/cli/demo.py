@@ -155,6 +155,8 @@ def _how_to_go_on(keep: Path | None) -> str:
     commands = [
         (f"cd {folder} && {sturgeon} serve", "the server again, with all that was found"),
         (f"{sturgeon} study best digits -k 5", "from another window"),
+        (f"{sturgeon} study rounds digits", "where it searched, and why"),
+        (f"{sturgeon} study importance digits", "which parameters matter"),
         (f"{sturgeon} study export digits -O trials.csv", "all trials"),
         (f"{sturgeon} study export digits --model best.npz", "the best network, for sturgeon predict"),
     ]
