@@ -36,9 +36,11 @@ def loss(params: dict[str, Any]) -> float:
 
 
 def work(server: RunningServer, trials: int) -> None:
-    for _ in range(trials):
-        [lease] = server.client.ask("valley").leases
-        server.client.tell("valley", lease.number, lease.fence, {"loss": loss(lease.params)})
+    """So many trials, up to four at once."""
+    for done in range(0, trials, 4):
+        leases = server.client.ask("valley", count=min(4, trials - done)).leases
+        tells = [{"number": one.number, "fence": one.fence, "metrics": {"loss": loss(one.params)}} for one in leases]
+        server.client.tell_many("valley", tells)
 
 
 @pytest.fixture
