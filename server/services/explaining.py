@@ -7,7 +7,7 @@ from typing import Final
 from server.search.rounds import importance as importance_of
 from server.search.scores import round_starts
 from server.services import answers, studies
-from server.services.learning import learn
+from server.services.learning import learn, recover
 from server.services.thinking import Thinking
 from server.store import rounds as round_rows
 from server.store import trials
@@ -27,6 +27,7 @@ def rounds(database: Database, thinking: Thinking, name: str) -> messages.Rounds
     study = learnt.study
     if study.sampler != "coarse_to_fine":
         return messages.Rounds(study=name, sampler=study.sampler, items=[])
+    recover(database, study)
     with database.reading() as tx:
         rows = round_rows.of_study(tx, study.id)
         drawn = trials.drawn(tx, study.id)

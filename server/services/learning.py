@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, NamedTuple
@@ -20,11 +21,12 @@ from server.services.history import Seen, history_at
 from server.services.thinking import Thinking
 from server.store import numerics as numerics_rows
 from server.store import rounds as round_rows
-from server.store import space_revisions
 from server.store import studies as study_rows
-from server.store.engine import Database, Transaction
+from server.store import trials
+from server.store.engine import Database
 from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
+from server.store.trials import DrawnRow
 from sturgeon.errors import NotFound, Unavailable
 
 log = structlog.get_logger()
@@ -78,7 +80,8 @@ class Learner:
 
 
 class Learnt(NamedTuple):
-    """A study as its sampler sees it now; `round` draws, under `revision`, and learnt from results of that hash."""
+    """A study as its sampler sees it now; `round` draws, under the study's revision, and learnt from results of that
+    hash."""
 
     study: StudyRow
     seen: Seen
@@ -87,58 +90,66 @@ class Learnt(NamedTuple):
 
 
 def learn(database: Database, thinking: Thinking, name: str) -> Learnt:
-    """Prepare the next draw, and keep the rounds that have begun since somebody looked. Raises NotFound."""
+    """Prepare the next draw, and keep the round that draws now. It has begun again when what it learnt from has
+    changed, as by an invalidated trial. Raises NotFound."""
     with database.reading() as tx:
         study = studies.required(tx, name)
         seen = thinking.history_now(tx, study)
-        began = _first_number(tx, study)
-        rows = round_rows.of_study(tx, study.id)
-    known = [(row.number, row.learnt_from) for row in rows if row.revision == study.revision]
-    if study.sampler == "coarse_to_fine" and not thinking.is_overdue(study.id):
+        known = round_rows.known(tx, study.id, study.revision)
+    number, first = _latest(seen)
+    learnt = Learnt(study, seen, number, _hash(first))
+    if study.sampler != "coarse_to_fine":
+        return learnt
+    if not thinking.is_overdue(study.id):
         with thinking.lock_of(study.id):
             thinking.sampler_of(study).prepare(seen.space, study.seed, seen.history)
+    if number and (number, learnt.learnt_from) not in known:
+        _keep(database, study, [_row(study, seen, study.revision, study.seq)])
+    return learnt
+
+
+def recover(database: Database, study: StudyRow) -> None:
+    """Keep the rounds in which trials were drawn, but which this or a stopped process had no time to keep."""
+    with database.reading() as tx:
+        known = {(row.revision, row.number) for row in round_rows.of_study(tx, study.id)}
+        last_of: dict[tuple[int, int], DrawnRow] = {}
+        for trial in trials.drawn(tx, study.id):
+            last_of[trial.revision, trial.drawn.get("round") or 0] = trial
+        rows = []
+        for (revision, number), trial in last_of.items():
+            if number and (revision, number) not in known:
+                seen = history_at(tx, study, trial.basis_seq, trial.number)
+                # Round 1 draws already when half of the results that it shall learn from are there.
+                if _latest(seen)[0] == number:
+                    rows.append(_row(study, seen, revision, trial.basis_seq))
+    _keep(database, study, rows)
+
+
+def _latest(seen: Seen) -> tuple[int, tuple[Finished, ...]]:
+    """The number of the round that draws, 0 before the first, and the results that it began with."""
     starts = round_starts(len(seen.space.searched), len(seen.history.finished))
-    found = Learnt(study, seen, len(starts), _hash(seen.history.finished[: starts[-1]]) if starts else "")
-    if study.sampler == "coarse_to_fine":
-        _keep(database, found, starts, began, known)
-    return found
+    return len(starts), seen.history.finished[: starts[-1]] if starts else ()
 
 
-def _first_number(tx: Transaction, study: StudyRow) -> int:
-    """The round that ruled when the space was last revised, at least 1: earlier ones never drew in this space."""
-    if study.revision == 0:
-        return 1
-    seq = space_revisions.until(tx, study.id, study.seq)[-1].seq
-    space, history = history_at(tx, study, seq, study.next_number)
-    return max(1, len(round_starts(len(space.searched), len(history.finished))))
-
-
-def _keep(database: Database, found: Learnt, starts: Sequence[int], began: int, known: list[tuple[int, str]]) -> None:
-    """Keep the rounds that are not known. One that is over stays as it was first seen; the one that draws now has
-    begun again when what it learnt from has changed, as by an invalidated trial."""
-    study, finished = found.study, found.seen.history.finished
-    over = {number for number, _ in known}
-    todo = [number for number in range(began, found.round) if number not in over]
-    if found.round and (found.round, found.learnt_from) not in known:
-        todo.append(found.round)
+def _row(study: StudyRow, seen: Seen, revision: int, seq: int) -> RoundRow:
+    number, first = _latest(seen)
     options = Options(**study.sampler_options)
-    rows = []
-    for number in todo:
-        first = finished[: starts[number - 1]]
-        body: dict[str, Any] = round_at(found.seen.space, study.seed, first, number, options)._asdict()
-        body["boxes"] = [box._asdict() for box in body["boxes"]]
-        rows.append((number, _hash(first), body))
+    body: dict[str, Any] = round_at(seen.space, study.seed, first, number, options)._asdict()
+    body["boxes"] = [box._asdict() for box in body["boxes"]]
+    return RoundRow(study.id, revision, number, _hash(first), seq, body, numerics().fingerprint, at=0)
+
+
+def _keep(database: Database, study: StudyRow, rows: Sequence[RoundRow]) -> None:
     if not rows:
         return
     with database.writing() as tx:
         # The study may be gone: its rounds would stand alone.
-        if (now_row := studies.required(tx, study.name, lock=True)).id != study.id:
+        if studies.required(tx, study.name, lock=True).id != study.id:
             return
         numerics_rows.record(tx, *numerics())
         now = tx.now()
-        for number, learnt_from, body in rows:
-            row = RoundRow(now_row.id, study.revision, number, learnt_from, body, numerics().fingerprint, now)
-            round_rows.keep(tx, row)
+        for row in rows:
+            round_rows.keep(tx, replace(row, at=now))
 
 
 def _hash(first: tuple[Finished, ...]) -> str:

@@ -255,6 +255,7 @@ rounds: Final = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("learnt_from", sa.Text, nullable=False),  # the hash of the trials that the round began with
+    sa.Column("seq", sa.BigInteger, nullable=False, server_default="0"),  # when it drew first, or was seen first
     sa.Column("body", sa.JSON, nullable=False),
     sa.Column("numerics", sa.Text, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),

@@ -74,6 +74,7 @@ class DrawnRow:
 
     number: int
     revision: int
+    basis_seq: int
     drawn: dict[str, Any]
     value: float | None
     counts: bool
@@ -199,7 +200,8 @@ def _valid_at(basis: int) -> sa.ColumnElement[bool]:
 def drawn(tx: Transaction, study_id: int) -> list[DrawnRow]:
     """Of all trials that a sampler drew, by number."""
     counts = sa.and_(trials.c.state == "complete", trials.c.invalid_seq.is_(None))
-    statement = sa.select(trials.c.number, trials.c.revision, trials.c.drawn, trials.c.value, counts.label("counts"))
+    origin = (trials.c.number, trials.c.revision, trials.c.basis_seq, trials.c.drawn)
+    statement = sa.select(*origin, trials.c.value, counts.label("counts"))
     found = tx.execute(
         statement.where(trials.c.study_id == study_id, trials.c.sampler.is_not(None)).order_by(trials.c.number)
     )

@@ -105,6 +105,21 @@ def test_rounds_are_kept_in_the_background_and_stay_as_they_were_seen(valley: Ru
         assert tx.execute(sa.select(sa.func.count()).select_from(stored)).scalar_one() == len(round_starts(3, 30))
 
 
+def test_a_round_that_nobody_kept_is_recovered_from_the_trials_that_it_drew(valley: RunningServer) -> None:
+    """As when the server was killed before it had learnt; even one whose results count no more."""
+    before = valley.client.rounds("valley").items
+    with valley.app.state.database.writing() as tx:
+        tx.execute(stored.delete().where(stored.c.number.in_((2, 3))))
+    valley.client.invalidate("valley", 1, reason="the disk was full")
+
+    after = valley.client.rounds("valley").items
+
+    changing = {"current", "found", "at"}
+    assert [one.model_dump(exclude=changing) for one in after[:7]] == [
+        one.model_dump(exclude=changing) for one in before
+    ]
+
+
 def test_a_round_that_learnt_from_a_trial_that_became_invalid_begins_again(valley: RunningServer) -> None:
     before = valley.client.rounds("valley").items
     best = before[-1].best
