@@ -14,7 +14,7 @@ from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
 
 if TYPE_CHECKING:
-    from sturgeon.messages import Study
+    from sturgeon.messages import Search, Study
 
 commands = typer.Typer()
 
@@ -96,7 +96,7 @@ def _facts(study: Study) -> dict[str, Any]:
         "pruning": _rule(study),
         "task": f"{task.kind} {task.dataset}, {task.epochs} epochs" if task else "your own code (ask, report, tell)",
         "fixed": (task.fixed if task else None) or None,
-        "search": f"{study.search.sampler}, seed {study.search.seed}",
+        "search": _search(study.search),
         "replicates": study.search.replicates if study.search.replicates > 1 else None,
         "space": f"revision {study.revision}" if study.revision else None,
         "created": study.created_at,
@@ -126,6 +126,12 @@ def _rule(study: Study) -> str | None:
     given = study.pruning.model_dump(exclude_none=True)
     rule = given.pop("rule", "none")
     return None if rule == "none" else ", ".join([rule, *(f"{name} {value}" for name, value in given.items())])
+
+
+def _search(search: Search) -> str:
+    options = {name: getattr(search, name) for name in ("model", "cost_aware", "points")}
+    said = [cell({name: value}) for name, value in options.items() if value is not None]
+    return ", ".join([search.sampler, *said, f"seed {search.seed}"])
 
 
 @commands.command()

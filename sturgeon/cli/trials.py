@@ -15,7 +15,7 @@ from sturgeon.errors import NotFound
 from sturgeon.states import TrialState
 
 if TYPE_CHECKING:
-    from sturgeon.messages import BestTrial, Study, Trial
+    from sturgeon.messages import BestTrial, Drawn, Study, Trial
 
 commands = typer.Typer()
 
@@ -108,14 +108,27 @@ def trials(
 def _print_trials(study: Study, items: Sequence[Trial]) -> None:
     params = param_names(items)
     rows = [(*_row(study, trial), *(trial.params.get(name) for name in params)) for trial in items]
-    columns = ("trial", "state", study.metric, "took", "worker", "note")
+    columns = ("trial", "state", study.metric, "took", "worker", "drawn", "note")
     print_table((*columns, *params), rows, right=("trial", study.metric, "took", *params))
 
 
 def _row(study: Study, trial: Trial) -> tuple[Any, ...]:
     note = f"invalid: {trial.invalid.reason}" if trial.invalid else trial.error
     value = metric(study, study.metric, trial.value)
-    return (str(trial.number), trial.state, value, _took(trial), trial.worker, _first_line(note))
+    return (str(trial.number), trial.state, value, _took(trial), trial.worker, _drawn(trial.drawn), _first_line(note))
+
+
+def _drawn(drawn: Drawn) -> str:
+    """Where the parameters came from: of coarse to fine the round, and the elite and half width of its box."""
+    if drawn.sampler is None:
+        return "given"
+    if drawn.fallback is not None:
+        return f"uniform ({drawn.fallback})"
+    if not drawn.round:
+        return drawn.sampler if drawn.round is None else "round 0, even"
+    if drawn.elite is None or drawn.level is None:
+        return f"round {drawn.round}, anywhere"
+    return f"round {drawn.round}, around {drawn.elite} (1/{2**drawn.level})"
 
 
 def _took(trial: Trial) -> str | None:

@@ -84,3 +84,17 @@ def test_a_replay_says_exact_or_exits_with_1(sturgeon: Command, fine: RunningSer
     assert ran.code == 1
     assert ran.out.startswith("not exact: 1 of 11 samples come out otherwise, by up to ")
     assert sturgeon("study", "replay", "bowl", "-o", "json").code == 1
+
+
+def test_the_table_of_trials_says_where_each_came_from(sturgeon: Command, fine: RunningServer) -> None:
+    header, *rows = sturgeon("study", "trials", "bowl").out.splitlines()
+
+    drawn = [row[header.index("drawn") :].split("  ")[0].strip() for row in rows]
+    assert drawn[:2] == ["given", "round 0, even"]
+    boxed = [trial for trial in fine.client.all_trials("bowl") if trial.drawn.elite is not None]
+    for trial in boxed:
+        share = 2 ** (trial.drawn.level or 0)
+        assert drawn[trial.number] == f"round {trial.drawn.round}, around {trial.drawn.elite} (1/{share})"
+    assert boxed
+    assert "round 1, anywhere" in drawn or "round 2, anywhere" in drawn or "round 3, anywhere" in drawn
+    assert "coarse_to_fine, model=gp, cost_aware=true, seed 1" in sturgeon("study", "show", "bowl").out

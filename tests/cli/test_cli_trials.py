@@ -55,7 +55,7 @@ def test_trials_are_filtered_sorted_and_limited(
 @pytest.mark.usefixtures("half_searched")
 def test_the_table_of_trials_says_why_one_failed(sturgeon: Command) -> None:
     header, *rows = sturgeon("study", "trials", "bowl").out.splitlines()
-    assert header.split() == ["trial", "state", "loss", "took", "worker", "note", "x", "y"]
+    assert header.split() == ["trial", "state", "loss", "took", "worker", "drawn", "note", "x", "y"]
     assert rows[1].split()[:5] == ["1", "complete", "0.25", "1.0", "s"]
     assert "laptop" in rows[2]
     assert "ValueError: no disk" in rows[2]

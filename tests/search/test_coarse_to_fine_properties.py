@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from server.search.coarse_to_fine import Options, prepare, recommend, suggest
 from server.search.cube import Cube
 from server.search.memo import Memo
-from server.search.rounds import rounds
+from server.search.rounds import importance, rounds
 from server.search.samplers import Finished, History, Running, Sample, uniform_point
 from server.search.sequences import grid_search, sobol_search
 from sturgeon.space import Space
@@ -76,8 +76,12 @@ def test_what_is_kept_between_calls_changes_no_bit(data: st.DataObject, number: 
 def test_rounds_can_be_told_of_any_history(data: st.DataObject) -> None:
     """What people see has no infinity and no NaN, whatever the scores."""
     space = data.draw(spaces(most=6))
-    told = rounds(space, 1, data.draw(histories(space)).finished)
-    json.dumps([one._asdict() for one in told], allow_nan=False, default=str)
+    finished = data.draw(histories(space)).finished
+    for model in ("gp", "boxes"):
+        told = rounds(space, 1, finished, Options(model=model))
+        json.dumps([one._asdict() for one in told], allow_nan=False, default=str)
+    shares = importance(space, 1, finished)
+    assert all(0 <= one.share <= 1 and one.spread >= 0 for one in shares.values())
 
 
 @hypothesis.settings(max_examples=40)
