@@ -8,7 +8,22 @@ from typing import Annotated, Final
 
 import typer
 
-from sturgeon.cli import budgets, demo, explain, export, operate, predict, spaces, studies, trials, watch, workers
+from sturgeon.cli import (
+    budgets,
+    demo,
+    explain,
+    export,
+    operate,
+    panda,
+    panda_watch,
+    predict,
+    replaying,
+    spaces,
+    studies,
+    trials,
+    watch,
+    workers,
+)
 from sturgeon.cli.session import OutputOption, ServerOption, Session, TokenFileOption
 from sturgeon.errors import Problem, ServerUnreachable, SturgeonError
 
@@ -31,10 +46,14 @@ app = typer.Typer(
 )
 study = typer.Typer(help="Create, watch and steer studies.", no_args_is_help=True)
 app.add_typer(study, name="study")
+steered = typer.Typer(help="Steer one model while it trains, and branch off from it.", no_args_is_help=True)
+app.add_typer(steered, name="panda")
 for part in (demo, operate, workers, predict):
     app.add_typer(part.commands)
 for part in (studies, budgets, explain, trials, spaces, watch, export):
     study.add_typer(part.commands)
+for part in (panda, panda_watch, replaying):
+    steered.add_typer(part.commands)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,128 @@
+"""`sturgeon panda replay`: train a trial again from the very start, with all its changes, and compare the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from sturgeon.cli.inputs import WrongInput
+from sturgeon.cli.output import print_json
+from sturgeon.cli.panda import NumberArgument
+from sturgeon.cli.session import Session, connected
+from sturgeon.cli.studies import StudyArgument
+from sturgeon.errors import NotFound, SturgeonError
+
+if TYPE_CHECKING:
+    from sturgeon.client import Client
+    from sturgeon.messages import Study, Timeline
+    from trainer.checkpoint import Checkpoint
+    from trainer.training import Run
+
+commands = typer.Typer()
+
+
+class Compared(NamedTuple):
+    """A checkpoint of the trial beside the replay's state at its step: the largest difference of a weight."""
+
+    step: int
+    exact: bool
+    difference: float
+    same_numerics: bool
+
+
+@commands.command()
+@connected
+def replay(
+    session: Session,
+    study: StudyArgument,
+    number: NumberArgument,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", file_okay=False, exists=True, help="A folder of npz: and csv: data sets."),
+    ] = None,
+) -> None:
+    """Train a trial again from the very start, with its whole schedule, and compare all its checkpoints bit for bit."""
+    with session.client() as client:
+        found = replayed(client, study, number, tuple(data or ()))
+    exact = all(one.exact for one in found)
+    if session.json:
+        print_json({"exact": exact, "checkpoints": [one._asdict() for one in found]})
+    else:
+        steps = ", ".join(str(one.step) for one in found)
+        if exact:
+            typer.echo(f"exact: the weights at steps {steps} are the same, bit for bit.")
+    if not exact:
+        raise SturgeonError(_sentence(found))
+
+
+def _sentence(found: list[Compared]) -> str:
+    worst = max(found, key=lambda one: one.difference)
+    why = "" if worst.same_numerics else " (numpy, BLAS or the processor differ from those that trained it)"
+    first = next(one.step for one in found if not one.exact)
+    return f"The replay differs from step {first} on; by up to {worst.difference:g} in a weight{why}."
+
+
+def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...] = ()) -> list[Compared]:
+    """Each checkpoint of the trial beside the replay.
+
+    Raises:
+        NotFound: there is no such trial, or it has no checkpoint. WrongInput: its data are not here.
+    """
+    from trainer.checkpoint import Checkpoint
+    from trainer.datasets import DataError
+
+    told, timeline = client.study(study), client.timeline(study, number)
+    steps = [one.step for one in client.checkpoints(study, number).items]
+    if told.task is None or not steps:
+        raise NotFound(f"Trial {number} of {study} has no checkpoint to compare a replay with.")
+    kept = {step: Checkpoint.from_bytes(client.checkpoint(study, number, step)) for step in steps}
+    try:
+        run = _run(client, told, timeline, set(steps), data_dirs)
+    except DataError as error:
+        raise WrongInput(f"{error} Is a --data folder missing?") from None
+    found = {}
+    for progress in run:
+        if progress.step in kept and progress.step not in found:
+            found[progress.step] = _compared(progress.checkpoint(), kept[progress.step])
+        if len(found) == len(kept):
+            break
+    missing = [Compared(step, False, float("inf"), True) for step in steps if step not in found]
+    return [*found.values(), *missing]
+
+
+def _run(client: Client, study: Study, timeline: Timeline, halts: set[int], data_dirs: tuple[Path, ...]) -> Run:
+    from trainer.checkpoint import Checkpoint
+    from trainer.preparation import prepare
+    from trainer.training import train
+    from worker.pipe import Job
+    from worker.sources import source_of
+    from worker.tasks.train import config_of
+
+    assert study.task is not None
+    task = study.task.model_dump(mode="json", exclude={"fixed"}) | study.task.fixed
+    changes: dict[int, dict[str, Any]] = {}
+    for change in timeline.schedule:
+        changes[change.step + 1] = changes.get(change.step + 1, {}) | change.params
+    config = config_of(Job(task, timeline.start.params, timeline.start.seed))
+    content = source_of(client, task, lambda _seconds: None)
+    source = None if content is None else Checkpoint.from_bytes(content)
+    data = prepare(config, data_dirs, None if source is None else source.normalization)
+    return train(config, data, timeline.start.seed, source=source, changes=[changes], halts=halts)
+
+
+def _compared(again: Checkpoint, kept: Checkpoint) -> Compared:
+    """All that a step changes; times aside, and the parameters, which a checkpoint has as they were before a change
+    at its own step."""
+    import numpy as np
+
+    exact = again.sums.keys() == kept.sums.keys()
+    pairs = [(again.theta, kept.theta), (again.mask_state, kept.mask_state)]
+    pairs += [(again.sums[name], kept.sums[name]) for name in kept.sums if exact]
+    exact = exact and all(np.array_equal(one, other) for one, other in pairs)
+    plain = ("betas", "products", "step", "epoch", "position", "plateau_best", "plateau_epochs")
+    exact = exact and all(getattr(again, name) == getattr(kept, name) for name in plain)
+    alike = again.theta.shape == kept.theta.shape
+    difference = float(np.max(np.abs(again.theta - kept.theta), initial=0.0)) if alike else float("inf")
+    return Compared(kept.step, exact, difference, again.numerics == kept.numerics)
