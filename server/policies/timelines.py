@@ -48,7 +48,8 @@ def settle(entries: Sequence[Entry], version: int) -> Settled:
     back = next((entry for entry in reversed(waiting) if entry.verb == "rollback"), None)
     if back is not None:
         base = back.base or 0
-        found.reverted = [e.version for e in entries if base < e.version < back.version and e.state == "applied"]
+        undone = [e for e in entries if base < e.version < back.version and e.state == "applied"]
+        found.reverted = [e.version for e in undone if e.params or e.verb == "rollback"]
         found.superseded = [e.version for e in waiting if e.version < back.version]
         waiting = [e for e in waiting if e.version >= back.version]
     hidden: set[str] = set()

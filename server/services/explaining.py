@@ -84,6 +84,8 @@ def importance(database: Database, thinking: Thinking, name: str) -> messages.Im
         space, history = thinking.history_now(tx, study)
     starts = round_starts(len(space.searched), len(history.finished))[-LAST:]
     first = history.finished[: starts[-1]] if starts else ()
+    if not first:  # nothing was learnt yet, or, of a panda, never will be
+        return messages.Importance(study=name, trials=0, rounds=len(starts), items=[])
     found = thinking.kept_of(study.id).memo.recall(
         "importance", (space, study.seed, first), lambda: importance_of(space, study.seed, first, LAST)
     )

@@ -61,7 +61,7 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> dict[str, An
         "reduce": request.reduce,
         "space": revising.stored(request.space),
         "revision": 0,
-        "sampler": request.search.sampler,
+        "sampler": _sampler(request),
         "sampler_options": _sampler_options(request),
         "seed": seed,
         "pruning": checking.chosen_pruning(request).model_dump(mode="json", exclude_none=True),
@@ -75,9 +75,16 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> dict[str, An
     }
 
 
+def _sampler(request: messages.StudyRequest) -> str:
+    """A panda's one sample is drawn at random: there is nothing to learn from before it, or after."""
+    return "random" if request.mode == "panda" else request.search.sampler
+
+
 def _sampler_options(request: messages.StudyRequest) -> dict[str, Any]:
     """The options of the study's sampler, all of them, so that a later default changes no study."""
     search = request.search
+    if request.mode == "panda":
+        return {}
     if search.sampler == "coarse_to_fine":
         small = len(request.space.searched) <= MOST_MODELLED
         model = search.model or ("gp" if small else "boxes")

@@ -112,6 +112,15 @@ def test_what_no_panda_can_begin_with_is_refused_with_the_reason(
         server.client.create_study(PANDA | changes)
 
 
+@pytest.mark.parametrize("what", ["rounds", "importance", "replay", "best", "revisions", "events"])
+def test_what_is_asked_of_a_search_is_answered_for_a_panda_that_searches_nothing(
+    hand: Hand, http: httpx.Client, what: str
+) -> None:
+    hand.client.tell("bear", 0, 1, {"dev_error": 0.5})
+
+    assert http.get(f"/v1/studies/bear/{what}").status_code == 200
+
+
 # --- changes
 
 
