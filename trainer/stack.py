@@ -161,8 +161,8 @@ class Stack:
             model.changes = {step: params for step, params in model.changes.items() if step != due}
             self.change(row, planned)
 
-    def advance(self, pulse: float | None, clock: Callable[[], float], halts: Collection[int] = ()) -> dict[int, str]:
-        """Steps to the end of the epoch, for `pulse` seconds, or to one of the steps `halts`; gives the rows that
+    def advance(self, pulse: float | None, clock: Callable[[], float], halt: Callable[[int], bool]) -> dict[int, str]:
+        """Steps to the end of the epoch, for `pulse` seconds, or until `halt` of the steps done; gives the rows that
         diverged, and where."""
         begin = now = clock()
         lost: dict[int, str] = {}
@@ -171,7 +171,7 @@ class Stack:
             while not lost and (pulse is None or now - begin < pulse):
                 lost = self._one_step()
                 now = clock()
-                if self.position == 0 or self.step in halts:
+                if self.position == 0 or halt(self.step):
                     break
         self.seconds += now - begin
         return lost

@@ -12,7 +12,7 @@ bit, that it has alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trainer.checkpoint import Checkpoint
@@ -56,6 +56,10 @@ class Progress:
 Run = Generator[Progress, Wish | None, None]
 
 
+def never(_step: int) -> bool:
+    return False
+
+
 def train(
     configs: TrainConfig | Sequence[TrainConfig],
     data: Data,
@@ -64,18 +68,18 @@ def train(
     source: Checkpoint | None = None,
     changes: Sequence[Changes] = (),
     pulse: float | None = None,
-    halts: Collection[int] = (),
+    halt: Callable[[int], bool] = never,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Run:
     """Trains one model or a stack of them; yields the Progress of each at every epoch's end, and at its own
     end.
 
-    Every `pulse` seconds (never, if None), and after each of the steps `halts`, a Progress without metrics is
-    yielded between two steps, so that a long epoch can be steered, too. What is sent into the generator is the
-    Wish for the model just yielded; it takes effect from the next step on, the one after `progress.step`.
-    `changes`, for each model, are applied at the steps they name. The last Progress of a model has `ended` set,
-    the same step as the one before, and the final metrics. source: the model whose layers to start from
-    (config.start_from says which; see `transfer`).
+    Every `pulse` seconds (never, if None), and after each step of which `halt` is true, a Progress without
+    metrics is yielded between two steps, so that a long epoch can be steered, too. What is sent into the
+    generator is the Wish for the model just yielded; it takes effect from the next step on, the one after
+    `progress.step`. `changes`, for each model, are applied at the steps they name. The last Progress of a model
+    has `ended` set, the same step as the one before, and the final metrics. source: the model whose layers to
+    start from (config.start_from says which; see `transfer`).
 
     Raises:
         ConfigError: configs of different shapes; a source that does not fit; when a change or a wish comes to
@@ -84,7 +88,7 @@ def train(
     listed = [configs] if isinstance(configs, TrainConfig) else list(configs)
     numbers = [seeds] if isinstance(seeds, int) else list(seeds)
     first = [begin(config, data, seed, source) for config, seed in zip(listed, numbers, strict=True)]
-    return resume(first, data, changes=changes, pulse=pulse, halts=halts, clock=clock)
+    return resume(first, data, changes=changes, pulse=pulse, halt=halt, clock=clock)
 
 
 def begin(config: TrainConfig, data: Data, seed: int, source: Checkpoint | None = None) -> Checkpoint:
@@ -103,7 +107,7 @@ def resume(
     *,
     changes: Sequence[Changes] = (),
     pulse: float | None = None,
-    halts: Collection[int] = (),
+    halt: Callable[[int], bool] = never,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Run:
     """Goes on from checkpoints (of one shape, at one step) as if the run had never been interrupted.
@@ -112,7 +116,7 @@ def resume(
         ConfigError: as `train`, and checkpoints at different steps.
     """
     listed = changes or [{}] * len(checkpoints)
-    return _drive(Stack(checkpoints, range(len(checkpoints)), data, listed), pulse, halts, clock)
+    return _drive(Stack(checkpoints, range(len(checkpoints)), data, listed), pulse, halt, clock)
 
 
 def final_metrics(checkpoint: Checkpoint, data: Data) -> dict[str, float]:
@@ -126,13 +130,13 @@ Leaving = dict[int, tuple[str, str | None]]
 """Rows of a stack whose training ends, with how and where."""
 
 
-def _drive(begun: Stack, pulse: float | None, halts: Collection[int], clock: Callable[[], float]) -> Run:
+def _drive(begun: Stack, pulse: float | None, halt: Callable[[int], bool], clock: Callable[[], float]) -> Run:
     for row in range(len(begun.models)):
         begun.take_changes(row)
     done: Leaving = {row: ("complete", None) for row in range(len(begun.models)) if _complete(begun, row)}
     stack = yield from _let_go(begun, done, clock)
     while stack is not None:
-        lost = stack.advance(pulse, clock, halts)
+        lost = stack.advance(pulse, clock, halt)
         epoch_ended = stack.position == 0
         if epoch_ended:
             lost |= stack.measure(clock)

@@ -42,9 +42,9 @@ def _run(jobs: Sequence[Job], ear: _Ear) -> Iterable[Placed]:
     if kind not in TASKS:
         end = End("failed", error=f"This worker cannot run tasks of kind {kind!r}, only: {', '.join(TASKS)}.")
         return [(place, end) for place in range(len(jobs))]
-    run: Callable[[Sequence[Job], Callable[[int], Steer]], Iterable[Placed]]
+    run: Callable[[Sequence[Job], Callable[[int], Steer], Callable[[], bool]], Iterable[Placed]]
     run = importlib.import_module(TASKS[kind]).run
-    return run(jobs, ear.desired)
+    return run(jobs, ear.desired, ear.news)
 
 
 def tell_origins(pipe: Connection) -> None:
@@ -60,9 +60,18 @@ class _Ear(threading.Thread):
         super().__init__(name="ear", daemon=True)
         self._pipe = pipe
         self._desired: dict[int, Steer] = {}
+        self._news = False
 
     def desired(self, place: int) -> Steer:
+        """What is desired of a place now."""
         return self._desired.get(place, NOTHING_DESIRED)
+
+    def news(self) -> bool:
+        """Whether something was heard since this was asked last."""
+        if not self._news:
+            return False
+        self._news = False  # before it is looked at: what comes between is heard again
+        return True
 
     def run(self) -> None:
         while True:
@@ -71,6 +80,7 @@ class _Ear(threading.Thread):
             except (EOFError, OSError):
                 os._exit(ORPHANED)
             self._desired[place] = wish
+            self._news = True
 
 
 def _paragraph(error: Exception) -> str:

@@ -109,7 +109,7 @@ def _run(client: Client, study: Study, timeline: Timeline, halts: set[int], data
     content = source_of(client, task, lambda _seconds: None)
     source = None if content is None else Checkpoint.from_bytes(content)
     data = prepare(config, data_dirs, None if source is None else source.normalization)
-    return train(config, data, timeline.start.seed, source=source, changes=[changes], halts=halts)
+    return train(config, data, timeline.start.seed, source=source, changes=[changes], halt=halts.__contains__)
 
 
 def _compared(again: Checkpoint, kept: Checkpoint) -> Compared:

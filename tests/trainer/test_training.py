@@ -98,7 +98,7 @@ def test_a_pulse_lets_the_caller_in_between_two_steps_of_an_epoch(small_data):
 
 
 def test_a_run_halts_after_the_steps_that_the_caller_names(small_data):
-    seen = [(p.step, bool(p.metrics)) for p in train(CONFIG, small_data, 0, halts={2, 6, 11})]
+    seen = [(p.step, bool(p.metrics)) for p in train(CONFIG, small_data, 0, halt={2, 6, 11}.__contains__)]
     assert seen[:5] == [(2, False), (6, True), (11, False), (12, True), (18, True)]
 
 

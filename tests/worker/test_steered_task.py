@@ -135,6 +135,22 @@ def test_a_pause_in_the_middle_of_an_epoch_leaves_a_checkpoint_there(monkeypatch
     assert outcome(ran(going_on(said, saved, version=1))) == outcome(ran(JOB))
 
 
+def test_what_is_heard_within_an_epoch_counts_from_the_next_step_on() -> None:
+    """With the answer to the next report at the latest a worker hears it: within a report interval and a step."""
+    asked = 0
+
+    def news() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 6  # after step 8: at an epoch's end, each third step, it looks anyway
+
+    wish = Steer({"learning_rate": 0.05}, version=1)
+    said = list(train.run([JOB], lambda _place: wish if asked >= 6 else Steer(), news))
+
+    applied = next(one for _, one in said if isinstance(one, Applied))
+    assert applied == Applied(1, 8)
+
+
 def test_a_run_that_goes_back_forgets_what_came_after_and_says_where_it_is() -> None:
     undisturbed = ran(JOB)
     start = next(one for one in of(SavedCheckpoint, undisturbed) if one.epoch == 4)

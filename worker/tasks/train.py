@@ -20,7 +20,7 @@ NOT_OPTIONS = frozenset({"kind", "checkpoints", "metric", "direction"})
 """What a task says beside the fields of TrainConfig."""
 
 PULSE_S: Final = 0.25
-"""So often a run listens within an epoch."""
+"""So often a run looks within an epoch whether a checkpoint is due."""
 
 
 def config_of(job: Job) -> TrainConfig:
@@ -33,10 +33,13 @@ def config_of(job: Job) -> TrainConfig:
     return config_from(fields | dict(job.params))
 
 
-def run(jobs: Sequence[Job], desired: Callable[[int], Steer]) -> Iterator[Placed]:
+def run(
+    jobs: Sequence[Job], desired: Callable[[int], Steer], news: Callable[[], bool] = lambda: False
+) -> Iterator[Placed]:
     """Trains trials of one shape; yields what each has to say, at last its last word, with its place in `jobs`.
 
-    `desired` gives what is desired of a place now. A stack that cannot be trained raises: alone, each of its trials
+    `desired` gives what is desired of a place now; it is asked at each epoch's end, after a step of which `news` says
+    that it changed, and at the latest after PULSE_S. A stack that cannot be trained raises: alone, each of its trials
     tells its own reason.
     """
     try:
@@ -46,7 +49,7 @@ def run(jobs: Sequence[Job], desired: Callable[[int], Steer]) -> Iterator[Placed
         # Mates beyond what the cache holds would slow each other down: they wait for their turn.
         size = useful_models(configs[0], data)
         for start in range(0, len(begins), size):
-            yield from _train_together(begins[start : start + size], data, desired)
+            yield from _train_together(begins[start : start + size], data, _Wishes(desired, news))
     except (ConfigError, DataError, CheckpointError) as error:
         if len(jobs) > 1:
             raise
@@ -60,6 +63,16 @@ def _inputs(job: Job) -> Normalization | None:
     if job.task.get("start_from") is not None and job.start is not None:
         return Checkpoint.from_bytes(job.start).normalization
     return None
+
+
+class _Wishes:
+    """What is desired, and whether that changed."""
+
+    def __init__(self, desired: Callable[[int], Steer], news: Callable[[], bool]) -> None:
+        self.desired, self._news = desired, news
+
+    def halt(self, _step: int) -> bool:
+        return self._news()
 
 
 class _Begin:
@@ -81,8 +94,8 @@ class _Begin:
         return Trial(self.place, self.job, first, kept), first
 
 
-def _train_together(begins: Sequence[_Begin], data: Data, desired: Callable[[int], Steer]) -> Iterator[Placed]:
-    left = {one.place for one in begins if desired(one.place).leave}
+def _train_together(begins: Sequence[_Begin], data: Data, wishes: _Wishes) -> Iterator[Placed]:
+    left = {one.place for one in begins if wishes.desired(one.place).leave}
     yield from ((place, LEFT) for place in left)
     begins = [one for one in begins if one.place not in left]
     if not begins:
@@ -94,12 +107,12 @@ def _train_together(begins: Sequence[_Begin], data: Data, desired: Callable[[int
         yield from ((one.place, message) for message in said)
         trials.append(trial)
         firsts.append(first)
-    going = resume(firsts, data, changes=[trial.planned for trial in trials], pulse=PULSE_S)
-    yield from _steered(going, trials, begins, data, desired)
+    going = resume(firsts, data, changes=[trial.planned for trial in trials], pulse=PULSE_S, halt=wishes.halt)
+    yield from _steered(going, trials, begins, data, wishes)
 
 
 def _steered(
-    going: Run, trials: Sequence[Trial], begins: Sequence[_Begin], data: Data, desired: Callable[[int], Steer]
+    going: Run, trials: Sequence[Trial], begins: Sequence[_Begin], data: Data, wishes: _Wishes
 ) -> Iterator[Placed]:
     wish: Wish | None = None
     while True:
@@ -113,14 +126,14 @@ def _steered(
             continue
         if trained.metrics:
             yield from ((one.place, progress) for progress in one.seen(trained))
-        now = desired(one.place)
+        now = wishes.desired(one.place)
         if one.goes_back(now) and len(trials) > 1:
             wish = one.leave_stack()
         elif one.goes_back(now):
             start = begins[0].from_scratch() if now.content is None else Checkpoint.from_bytes(now.content)
             said, start = one.back(now, start)
             yield from ((one.place, message) for message in said)
-            going = resume([start], data, pulse=PULSE_S)
+            going = resume([start], data, pulse=PULSE_S, halt=wishes.halt)
         else:
             yield from ((one.place, saved) for saved in one.saved(trained))
             said, wish = one.obey(trained, now)
