@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sturgeon.cli.paging import every_item
 from sturgeon.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ STUDY: dict[str, Any] = {
     "name": "busy",
     "metric": "dev_error",
     "space": {"learning_rate": {"type": "float", "low": 0.001, "high": 1}},
-    "budget": {"max_trials": 60},
+    "budget": {"max_trials": 60, "max_epochs": 100_000},
+    "pruning": {"rule": "asha", "eta": 2, "grace": 1},
     "task": {"kind": "train", "dataset": "digits"},
 }
 STEPS = 60
@@ -54,7 +57,8 @@ def act(server: RunningServer, client: Client, chance: random.Random, held: list
             client.requeue("busy", chance.randrange(60))
         case 6 if held:
             one = chance.choice(held)
-            client.report(**one, reports=[{"step": chance.randrange(5), "metrics": {}}])
+            score = 0.3 / (1 + one["number"] % 5)
+            client.report(**one, reports=[{"step": chance.randrange(5), "metrics": {"dev_error": score}}])
         case 7 if held:
             client.put_checkpoint(**chance.choice(held), step=chance.randrange(5), data=b"state")
         case 8 if held:
@@ -89,6 +93,9 @@ def test_nothing_stands_in_the_way_of_anything(two_servers: list[RunningServer])
     assert client.study("busy").counts == Counter(trial.state for trial in trials)
     assert all((trial.value == 0.5) == (trial.state == "complete") for trial in trials)
     assert all((trial.finished_at is None) == (trial.state in ("queued", "running")) for trial in trials)
+    stopped = {event.number for event in every_item(partial(client.events, "busy")) if event.kind == "stop"}
+    assert {trial.number for trial in trials if trial.state == "pruned"} <= stopped
+    assert all((trial.guess is None) == (trial.state != "pruned") for trial in trials)
     revisions = client.revisions("busy").items
     assert [one.revision for one in revisions] == list(range(client.study("busy").revision + 1))
     lows = {one.revision: one.space["learning_rate"].low for one in revisions}  # type: ignore[union-attr]
