@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from benchmarks.pruning_curves import Trained
-from server.search.pruning import Settings, best_of, judge, look
+from server.search.pruning import Settings, judge, look
 
 HEARD_AFTER_S: Final = 0.05
 """From the end of an epoch until the worker has the answer to its report, as measured (docs/pruning.md)."""
@@ -50,6 +50,7 @@ def replay(
     """Run the trials on so many slots; an epoch takes the seconds that it took when the curve was made."""
     found = Replayed([0] * len(trials))
     stopped: dict[int, float] = {}
+    best: dict[int, float] = {}
     standings: dict[int, dict[int, float]] = defaultdict(dict)
     waiting = iter(range(len(trials)))
     # (when the epoch ends, trial, epoch): the first free slot takes the next trial.
@@ -59,7 +60,8 @@ def replay(
         now, number, epoch = heapq.heappop(ends)
         trial = trials[number]
         if epoch <= len(trial.curve):
-            stop = number in stopped or _stops(settings, trial, number, epoch, standings, found.complete)
+            best[number] = min(best.get(number, math.inf), trial.curve[epoch - 1])
+            stop = number in stopped or _stops(settings, number, epoch, standings, best)
             if stop:
                 stopped.setdefault(number, now + heard_after_s)
             found.words.append(Word(number, epoch, stop))
@@ -69,6 +71,8 @@ def replay(
         if end is None:
             heapq.heappush(ends, (now + trial.epoch_s, number, epoch + 1))
             continue
+        if end == "diverged":
+            del best[number]
         if end == "complete" and trial.value is not None:
             found.complete[number] = trial.value
         found.words.append(Word(number, epoch, stop=False, end=end))
@@ -89,16 +93,11 @@ def _end(
 
 
 def _stops(
-    settings: Settings,
-    trial: Trained,
-    number: int,
-    epoch: int,
-    standings: dict[int, dict[int, float]],
-    complete: dict[int, float],
+    settings: Settings, number: int, epoch: int, standings: dict[int, dict[int, float]], best: dict[int, float]
 ) -> bool:
     if look(settings, epoch - 1, epoch) is None:
         return False
-    own = trial.curve[:epoch]
-    others = list(standings[epoch].values())
-    standings[epoch][number] = best_of(own)
-    return judge(settings, epoch, own, others, min(complete.values(), default=math.inf)).stop
+    others = [score for other, score in standings[epoch].items() if other != number]
+    standings[epoch][number] = best[number]
+    incumbent = min((score for other, score in best.items() if other != number), default=math.inf)
+    return judge(settings, epoch, best[number], others, incumbent).stop

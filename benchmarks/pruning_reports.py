@@ -89,7 +89,8 @@ def _create(asks: Asking, name: str, rule: Rule) -> None:
             reports.insert(tx, [one | {"trial_id": row.id, "step": epoch} for epoch in range(1, EPOCHS + 1)])
             for epoch in _looks(rule) if rule != "curve" else ():
                 standings.insert(tx, study.id, epoch, row.id, 1.0)
-            trials.update(tx, row.id, state="complete", value=1.0, metrics={"loss": 1.0}, left_seq=row.number + 1)
+            told = {"state": "complete", "value": 1.0, "metrics": {"loss": 1.0}, "best_score": 1.0}
+            trials.update(tx, row.id, **told, left_seq=row.number + 1)
     asking.ask(asks, name, messages.AskRequest(count=MEASURED), NEVER)
 
 

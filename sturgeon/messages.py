@@ -88,7 +88,11 @@ class Pruning(Request):
         default=None, description="Of asha: one of so many goes on at each rung (3)."
     )
     grace: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        default=None, description="No trial is stopped before this epoch: curve 4, asha 3 (its first rung), median 5."
+        default=None, description="No trial is stopped before this epoch: curve 3, asha 3 (its first rung), median 5."
+    )
+    power: Annotated[FiniteFloat, Field(gt=0, le=2)] | None = Field(
+        default=None,
+        description="Of curve: errors are taken to fall no faster than epoch^-power (0.25); more is more patient.",
     )
     epochs: Annotated[int, Field(ge=1, le=LARGEST_STEP)] | None = Field(
         default=None, description="Of your own code: the epochs of a whole trial, or its steps if it reports no epochs."

@@ -16,9 +16,8 @@ Curve = Mapping[int, float | None]
 
 Rule = Literal["curve", "asha", "median", "none"]
 
-EVERY: Final = 4
-RECENT: Final = 8
-POWER: Final = 0.75
+EVERY: Final = 3
+POWER: Final = 0.25
 ETA: Final = 3
 FIRST_LOOK: Final[dict[Rule, int]] = {"curve": EVERY, "asha": 3, "median": 5, "none": 0}
 """The grace of a rule whose settings give none, in epochs."""
@@ -27,12 +26,13 @@ FEWEST_CURVES: Final = 5
 
 class Settings(NamedTuple):
     """A rule for trials of at most `epochs` epochs, which looks at none before epoch `grace`. `eta` is ASHA's: one of
-    so many goes on."""
+    so many goes on. `power` is the curve's: how fast errors fall at best."""
 
     rule: Rule
     epochs: float = math.inf
     eta: int = ETA
     grace: int | None = None
+    power: float = POWER
 
     @property
     def first_look(self) -> int:
@@ -67,38 +67,38 @@ def look(settings: Settings, before: float, now: float) -> int | None:
     return epoch if max(before, settings.first_look - 0.5) < epoch else None
 
 
-def judge(
-    settings: Settings, epoch: int, own: Sequence[float | None], others: Sequence[float], incumbent: float
-) -> Verdict:
+def judge(settings: Settings, epoch: int, mine: float, others: Sequence[float], incumbent: float) -> Verdict:
     """Whether a trial should stop when the rule looks at it for `epoch`.
 
-    `own`: its scores so far in their order; `others`: the best so far of each of the study's other trials when the
-    rule looked at them for this epoch (running and finished, pruned and complete; inf where nothing was finite);
-    `incumbent`: the best final score of a complete trial, inf while there is none.
+    `mine`: its best score so far, inf when nothing was finite; `others`: that of each of the study's other trials when
+    the rule looked at them for this epoch (running and finished, pruned and complete); `incumbent`: the best score
+    that any other trial has come to so far, inf while there is none.
     """
     if settings.rule == "curve":
-        return power_law(own, epoch, settings.epochs, incumbent)
+        return power_law(mine, epoch, settings.epochs, incumbent, settings.power)
     if settings.rule == "asha":
-        return asha(best_of(own), epoch, others, settings.eta)
+        return asha(mine, epoch, others, settings.eta)
     if settings.rule == "median":
-        return below_median(best_of(own), epoch, others)
+        return below_median(mine, epoch, others)
     return GO_ON
 
 
-def power_law(own: Sequence[float | None], epoch: int, epochs: float, incumbent: float) -> Verdict:
-    """Stop when even the hopeful forecast is worse than the best complete trial (`incumbent`).
+def power_law(mine: float, epoch: int, epochs: float, incumbent: float, power: float = POWER) -> Verdict:
+    """Stop when even the hopeful forecast is worse than what another trial has come to already (`incumbent`).
 
-    The forecast: errors fall no faster than epoch^-0.75, so the last epoch's is at least min(last 8) (e / E)^0.75. It
-    needs a score that shrinks towards 0, such as an error or a loss; with a negative one there is no forecast.
+    The forecast: errors fall no faster than epoch^-power, so at its last epoch the trial has at least mine times
+    (e / E)^power. The trial that leads is never stopped. It needs a score that shrinks towards 0, such as an error or
+    a loss; with a negative one there is no forecast. The power is measured: docs/pruning.md.
     """
-    recent = best_of(own[-RECENT:])
-    if math.isinf(recent):
-        return Verdict(True, f"no finite score among the last {RECENT}")
-    forecast = recent * (epoch / epochs) ** POWER
-    if recent < 0 or forecast <= incumbent:
+    if math.isinf(mine):
+        return Verdict(True, f"at epoch {epoch} it has had no finite score yet")
+    forecast = mine * (epoch / epochs) ** power
+    if mine < 0 or forecast <= incumbent:
         return GO_ON
     return Verdict(
-        True, f"at epoch {epoch} its forecast for epoch {epochs:g} is {forecast:.4g}; the best has {incumbent:.4g}"
+        True,
+        f"at epoch {epoch} its best is {mine:.4g}, its forecast for epoch {epochs:g} {forecast:.4g}; "
+        f"another trial has {incumbent:.4g} already",
     )
 
 
@@ -125,11 +125,6 @@ def below_median(mine: float, epoch: int, others: Sequence[float]) -> Verdict:
     if mine <= middle and math.isfinite(mine):
         return GO_ON
     return Verdict(True, f"at epoch {epoch} its best is {mine:.4g}, the median of {len(others)} others {middle:.4g}")
-
-
-def best_of(scores: Sequence[float | None]) -> float:
-    """The least finite score; inf when there is none."""
-    return min((score for score in scores if score is not None and math.isfinite(score)), default=math.inf)
 
 
 def guessed_final(own: Curve, complete: Sequence[Curve]) -> float | None:

@@ -89,6 +89,8 @@ def _pruning_problems(request: StudyRequest) -> list[FieldProblem]:
         found["epochs"] = "epochs: the task says how many; leave it out here"
     if pruning.eta is not None and rule != "asha":
         found["eta"] = "eta: only asha has it"
+    if pruning.power is not None and rule != "curve":
+        found["power"] = "power: only curve has it"
     if pruning.grace is not None and rule == "none":
         found["grace"] = "grace: the rule none stops nothing; leave it out, or write a rule"
     return [FieldProblem(f"/pruning/{name}", detail) for name, detail in found.items()]

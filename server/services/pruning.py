@@ -1,7 +1,7 @@
 """Pruning: when a report comes in, whether the trial shall stop; when it has, what the search takes it to have scored.
 
-A decision rests on what the database holds when the report is written, under the study's lock: its own reports, the
-best complete trial, and the standings of the others at the epoch where the rule looks.
+A decision rests on what the database holds when the report is written, under the study's lock: how good the trial has
+been so far, the best that others have come to, and their standings at the epoch where the rule looks. No curve is read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def settings_of(study: StudyRow, trial: TrialRow) -> Settings:
     epochs = given.epochs or math.inf
     if study.task is not None:
         epochs = trial.params.get("epochs", study.task["epochs"])
-    return Settings(rule, epochs, given.eta or rules.ETA, given.grace)
+    return Settings(rule, epochs, given.eta or rules.ETA, given.grace, given.power or rules.POWER)
 
 
 def may_look(study: StudyRow, trial: TrialRow, reported: Sequence[messages.Report]) -> bool:
@@ -43,55 +43,48 @@ def epoch_of(report: messages.Report | ReportRow) -> float:
     return report.step if report.epoch is None else report.epoch
 
 
+def best_of(study: StudyRow, reported: Sequence[messages.Report]) -> float | None:
+    """The best score of these reports, less is better; None when none has the study's metric."""
+    sign = 1.0 if study.direction == "minimize" else -1.0
+    scores = [score for one in reported if (score := one.metrics.get(study.metric)) is not None]
+    return min((sign * score for score in scores), default=None)
+
+
 def consider(
-    tx: Transaction, study: StudyRow, trial: TrialRow, before: float, new_steps: Sequence[int], now: int
+    tx: Transaction, study: StudyRow, trial: TrialRow, before: TrialRow, new: Sequence[messages.Report], now: int
 ) -> TrialRow:
-    """Look at the trial for each of its new reports, the first of which comes after `before` epochs; if the rule says
-    so, wish it to stop. The rows of the study and the trial are locked."""
+    """Look at the trial for each of its new reports; if the rule says so, wish it to stop.
+
+    `before`: the trial as it was without them. The rows of the study and the trial are locked.
+    """
     settings = settings_of(study, trial)
-    if settings.rule == "none" or not new_steps or steering.of(trial).run == "stop":
+    if settings.rule == "none" or steering.of(trial).run == "stop":
         return trial
-    run: list[ReportRow] | None = None
-    for step in sorted(new_steps):
-        run = run or _run(tx, trial, settings, len(new_steps))
-        until = [one for one in run if one.step <= step]
-        reached = epoch_of(until[-1])
-        epoch = rules.look(settings, before, reached)
-        before = max(before, reached)
-        if epoch is None:
+    epoch, mine = before.run_epoch or 0.0, math.inf if before.best_score is None else before.best_score
+    for one in sorted(new, key=lambda report: report.step):
+        looked_at = rules.look(settings, epoch, epoch_of(one))
+        epoch = max(epoch, epoch_of(one))
+        score = best_of(study, [one])
+        mine = mine if score is None else min(mine, score)
+        if looked_at is None:
             continue
-        verdict = _judge(tx, study, trial, settings, epoch, until)
+        verdict = _judge(tx, study, trial, settings, looked_at, mine)
         if verdict.stop:
-            detail = {"why": "pruned", "rule": settings.rule, "epoch": epoch, "reason": verdict.why}
+            detail = {"why": "pruned", "rule": settings.rule, "epoch": looked_at, "reason": verdict.why}
             events.insert(tx, study.id, "stop", now, trial.number, **detail)
             return steering.desire(tx, trial, "pruned", run="stop")
     return trial
 
 
-def _run(tx: Transaction, trial: TrialRow, settings: Settings, new: int) -> list[ReportRow]:
-    """The reports that the rule needs: the curve reads the last few, the others the best so far."""
-    if settings.rule == "curve":
-        return reports.last_of_run(tx, trial.id, trial.fence, rules.RECENT + new)
-    return reports.of_run(tx, trial.id, trial.fence)
-
-
 def _judge(
-    tx: Transaction,
-    study: StudyRow,
-    trial: TrialRow,
-    settings: Settings,
-    epoch: int,
-    until: Sequence[ReportRow],
+    tx: Transaction, study: StudyRow, trial: TrialRow, settings: Settings, epoch: int, mine: float
 ) -> rules.Verdict:
-    sign = 1.0 if study.direction == "minimize" else -1.0
-    own = [None if (score := one.metrics.get(study.metric)) is None else sign * score for one in until]
     if settings.rule == "curve":
-        best = trials.least(tx, study.id, None, sign)
-        return rules.judge(settings, epoch, own, [], math.inf if best is None else best)
-    mine = rules.best_of(own)
+        best = trials.best_so_far(tx, study.id, 1.0 if study.direction == "minimize" else -1.0, trial.id)
+        return rules.judge(settings, epoch, mine, [], math.inf if best is None else best)
     standings.insert(tx, study.id, epoch, trial.id, mine if math.isfinite(mine) else None)
     others = standings.others(tx, study.id, epoch, trial.id)
-    return rules.judge(settings, epoch, own, [math.inf if other is None else other for other in others], math.inf)
+    return rules.judge(settings, epoch, mine, [math.inf if other is None else other for other in others], math.inf)
 
 
 def guess(tx: Transaction, study: StudyRow, trial: TrialRow) -> float | None:

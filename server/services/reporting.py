@@ -32,14 +32,16 @@ def report(
         now = tx.now()
         lost: LeaseLost | None = None
         reached = max(map(pruning.epoch_of, request.reports), default=None)
-        held = leases.renew(tx, trial.id, request.fence, now, reached, reported=True)
+        best = pruning.best_of(study, request.reports)
+        held = leases.renew(tx, trial.id, request.fence, now, reached, best, reported=True)
         if held is None:
             lost = _park(tx, counters, study, number, "report", request, now)
         else:
             held = steering.acknowledge(tx, held, request.applied_version, request.applied_step)
             new_steps = _store(tx, held, request, now)
             if looked_at:
-                held = pruning.consider(tx, study, held, trial.run_epoch or 0.0, new_steps, now)
+                new = [one for one in request.reports if one.step in new_steps]
+                held = pruning.consider(tx, study, held, trial, new, now)
             if new_steps:
                 held = watching.after_report(tx, study, held)
             if budgets.is_watched(study):

@@ -102,12 +102,21 @@ def _came_to(epoch: float) -> dict[str, Any]:
 
 
 def renew(
-    tx: Transaction, trial_id: int, fence: int, now: int, epoch: float | None = None, **values: Any
+    tx: Transaction,
+    trial_id: int,
+    fence: int,
+    now: int,
+    epoch: float | None = None,
+    score: float | None = None,
+    **values: Any,
 ) -> TrialRow | None:
     """Extend the lease, reviving one that ran out but was not taken; None when it is lost. `epoch`: what the run says
-    that it has come to."""
+    that it has come to; `score`: the best that it says, less is better."""
     if epoch is not None:
         values |= _came_to(epoch)
+    if score is not None:
+        best = trials.c.best_score
+        values["best_score"] = sa.case((sa.or_(best.is_(None), best > score), score), else_=best)
     statement = (
         trials.update()
         .where(trials.c.id == trial_id, held(fence))

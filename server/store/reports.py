@@ -105,13 +105,6 @@ def of_run(
     return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(reports.c.step).limit(size))]
 
 
-def last_of_run(tx: Transaction, trial_id: int, fence: int, count: int) -> list[ReportRow]:
-    """The last `count` reports of a run, in the order of their steps."""
-    statement = sa.select(reports).where(reports.c.trial_id == trial_id, reports.c.fence == fence)
-    rows = tx.execute(statement.order_by(reports.c.step.desc()).limit(count))
-    return [ReportRow(**row._mapping) for row in rows][::-1]
-
-
 def of_complete_trials_at(
     tx: Transaction, study_id: int, epoch: float, metric: str, latest: int = 100
 ) -> list[tuple[float | None, float]]:

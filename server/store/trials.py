@@ -48,6 +48,7 @@ class TrialRow:
     applied_version: int | None
     applied_step: int | None
     guess: float | None
+    best_score: float | None
     run_epoch: float | None
     spent_epochs: float
     spent_us: int
@@ -141,6 +142,19 @@ def least(tx: Transaction, study_id: int, metric: str | None, sign: float) -> fl
     )
     found: float | None = tx.execute(statement).scalar_one()
     return found
+
+
+def best_so_far(tx: Transaction, study_id: int, sign: float, but: int) -> float | None:
+    """The least score (sign times the metric) that any trial but one has reported so far or told as complete; none of
+    those that diverged, failed, were cancelled or are invalid."""
+    told = sa.case((trials.c.state == "complete", sign * trials.c.value))
+    statement = sa.select(sa.func.min(trials.c.best_score), sa.func.min(told)).where(
+        trials.c.study_id == study_id,
+        trials.c.id != but,
+        trials.c.state.in_(("queued", "running", "complete", "pruned")),
+        trials.c.invalid_reason.is_(None),
+    )
+    return min((least for least in tx.execute(statement).one() if least is not None), default=None)
 
 
 def unfinished(tx: Transaction, study_id: int) -> list[TrialRow]:

@@ -57,15 +57,15 @@ def test_the_answer_to_a_report_says_stop_and_the_event_says_why(server: Running
     create(server)
     complete(server, [0.8, 0.1])
 
-    number = run(server, [0.9] * 3)
-    stop = report(server, number, 4, 0.9)
+    number = run(server, [0.9] * 2)
+    stop = report(server, number, 3, 0.9)
 
     assert stop == STOP == server.client.trial("bowl", number).desired
-    reason = "at epoch 4 its forecast for epoch 16 is 0.3182; the best has 0.1"
+    reason = "at epoch 3 its best is 0.9, its forecast for epoch 16 0.5922; another trial has 0.1 already"
     [event] = [event for event in server.client.events("bowl").items if event.kind == "stop"]
     assert (event.number, event.detail) == (
         number,
-        {"why": "pruned", "rule": "curve", "epoch": 4, "reason": reason},
+        {"why": "pruned", "rule": "curve", "epoch": 3, "reason": reason},
     )
     held = {"study": "bowl", "number": number, "fence": 1}
     assert server.client.renew("ada", [held]).held[0].desired == STOP
@@ -73,18 +73,18 @@ def test_the_answer_to_a_report_says_stop_and_the_event_says_why(server: Running
 
 def test_a_pruned_trial_counts_as_what_it_would_have_scored(server: RunningServer) -> None:
     create(server)
-    for scores in ([0.8, 0.4, 0.4, 0.4, 0.1], [0.8, 0.2, 0.2, 0.2, 0.1], [0.5]):
+    for scores in ([0.8, 0.4, 0.4, 0.4, 0.1], [0.8, 0.2, 0.2, 0.2, 0.1], [0.12]):
         complete(server, scores)
     number = run(server, [0.9] * 16)
 
     told = server.client.tell("bowl", number, 1, {"loss": 0.9}, "pruned")
 
-    assert epochs_of(server, number) == 4
+    assert epochs_of(server, number) == 3
     assert (told.state, told.value, told.guess) == ("pruned", 0.9, pytest.approx(0.9 * (0.25 + 0.5) / 2))
     with server.app.state.database.reading() as tx:
         study = studies.required(tx, "bowl")
         seen = history_at(tx, study, study.seq, study.next_number).history.finished
-    assert [(trial.number, trial.score) for trial in seen] == [(0, 0.1), (1, 0.1), (2, 0.5), (number, told.guess)]
+    assert [(trial.number, trial.score) for trial in seen] == [(0, 0.1), (1, 0.1), (2, 0.12), (number, told.guess)]
     assert server.client.best("bowl", k=10).items[-1].number == 2
     assert server.client.study("bowl").counts == {"complete": 3, "pruned": 1}
 
@@ -112,7 +112,7 @@ def test_a_trial_that_was_done_before_it_heard_of_the_wish_is_complete(server: R
 
 
 def test_reports_that_come_together_are_looked_at_one_after_the_other_and_once(server: RunningServer) -> None:
-    """At epoch 4 nothing was known yet of the fall at epoch 5."""
+    """At epoch 3 nothing was known yet of the fall at epoch 5."""
     create(server)
     complete(server, [0.1])
     [lease] = server.client.ask("bowl").leases
@@ -169,9 +169,9 @@ def test_a_trial_that_is_requeued_is_measured_anew(server: RunningServer) -> Non
     server.client.requeue("bowl", number)
 
     [lease] = server.client.ask("bowl").leases
-    reports = [{"step": epoch, "metrics": {"loss": 0.9}} for epoch in (1, 2, 3)]
+    reports = [{"step": epoch, "metrics": {"loss": 0.9}} for epoch in (1, 2)]
     going = server.client.report("bowl", number, lease.fence, reports).desired
-    stopped = server.client.report("bowl", number, lease.fence, [{"step": 4, "metrics": {"loss": 0.9}}]).desired
+    stopped = server.client.report("bowl", number, lease.fence, [{"step": 3, "metrics": {"loss": 0.9}}]).desired
 
     assert (going.run, going.version) == ("run", 2)
     assert (stopped.run, stopped.why, stopped.version) == ("stop", "pruned", 3)
@@ -211,11 +211,11 @@ def test_settings_that_mean_nothing_are_refused(http: httpx.Client, study: Json,
 
 
 def test_the_length_of_a_trial_may_be_searched(server: RunningServer) -> None:
-    """The forecast is for the trial's own last epoch: of 8 epochs the half, of 100 a small part."""
-    space = {"epochs": {"type": "choice", "values": [8, 100]}}
+    """The forecast is for the trial's own last epoch: of 8 epochs the half, of 10,000 a small part."""
+    space = {"epochs": {"type": "choice", "values": [8, 10_000]}}
     server.client.create_study(DIGITS | {"name": "bowl", "metric": "dev_error", "space": space})
     best = server.client.enqueue("bowl", {"epochs": 8})
-    short, long = (server.client.enqueue("bowl", {"epochs": epochs}) for epochs in (8, 100))
+    short, long = (server.client.enqueue("bowl", {"epochs": epochs}) for epochs in (8, 10_000))
     server.client.ask("bowl", count=3)
     server.client.tell("bowl", best.number, 1, {"dev_error": 0.1})
 

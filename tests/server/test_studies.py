@@ -26,7 +26,7 @@ CREATED = {
         "n": {"type": "int", "low": 1, "high": 4, "step": 1, "scale": "linear", "when": None},
     },
     "search": {"sampler": "random", "model": None, "cost_aware": None, "points": None, "seed": 7, "replicates": 1},
-    "pruning": {"rule": "none", "eta": None, "grace": None, "epochs": None},
+    "pruning": {"rule": "none", "eta": None, "grace": None, "power": None, "epochs": None},
     "budget": {"max_trials": 4, "max_epochs": None, "max_seconds": None, "stop_when": None},
     "task": None,
     "mode": "caviar",
