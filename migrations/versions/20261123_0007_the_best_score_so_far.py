@@ -1,13 +1,13 @@
 """the best score that a trial has reported so far, which pruning compares others with
 
-Revision: 20261123_0006, after 20261123_0005. Date: 2026-11-23.
+Revision: 20261123_0007, after 20261123_0006. Date: 2026-11-23.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261123_0006"
-down_revision = "20261123_0005"
+revision = "20261123_0007"
+down_revision = "20261123_0006"
 branch_labels = None
 depends_on = None
 
