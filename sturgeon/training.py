@@ -27,6 +27,9 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+STREAM = "stream:"
+"""A folder below one of the worker's `--data` folders, to which npz portions are added while a model trains."""
+
 DATASETS: tuple[str, ...] = ("digits", "breast_cancer", "wine", "iris", "diabetes", "mnist_5k")
 """Data sets that come with the trainer (mnist_5k with the extra of that name). `npz:NAME` and `csv:NAME` are
 files below one of the worker's `--data` folders."""
@@ -40,7 +43,7 @@ TRAIN_METRICS: tuple[str, ...] = (
 )
 """What a train task reports and a study may compare. test_error is told at the end, for people alone."""
 
-FILE_DATASET = re.compile(r"(?:npz|csv):[^/\\\x00-\x1f\ud800-\udfff][^\\\x00-\x1f\ud800-\udfff]{0,199}")
+FILE_DATASET = re.compile(r"(?:npz|csv|stream):[^/\\\x00-\x1f\ud800-\udfff][^\\\x00-\x1f\ud800-\udfff]{0,199}")
 
 Loss = Literal["auto", "softmax", "logistic", "squared"]
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "linear"]
@@ -71,7 +74,9 @@ class TrainTask(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
     dataset: str = _field(
-        ..., f"{', '.join(DATASETS)}, or npz:NAME or csv:NAME below a --data folder", searchable=False
+        ...,
+        f"{', '.join(DATASETS)}, or npz:NAME or csv:NAME below a --data folder, or stream:FOLDER there",
+        searchable=False,
     )
     target: Column | Annotated[list[Column], Field(min_length=1, max_length=1000)] | None = _field(
         None, "column of a csv: file to predict, or a list of them; when left out: the last", searchable=False
@@ -164,6 +169,21 @@ class TrainTask(BaseModel):
     frozen_layers: int = _field(0, "the first so many layers keep their weights", live=True, ge=0, le=MAX_LAYERS)
     known_error: Annotated[float, Field(ge=0, le=1)] | None = _field(
         None, "human or best known error, the mark for avoidable bias in the diagnosis", searchable=False
+    )
+    window: int = _field(1, "newest portions of a stream to train on; 0 = all", live=True, ge=0, le=100_000)
+    replay_share: float = _field(
+        0.5, "share of older examples among those that a portion of a stream is trained with", live=True, ge=0, le=0.99
+    )
+    portion_epochs: int = _field(
+        1, "passes through the examples that a portion of a stream is trained with", live=True, ge=1, le=1000
+    )
+    forget_before: int = _field(
+        0,
+        "portions of a stream before this number (from 0) are not trained on any more",
+        searchable=False,
+        live=True,
+        ge=0,
+        le=1_000_000,
     )
 
     @field_validator("dataset")
@@ -269,7 +289,7 @@ def _is_dataset(value: object) -> bool:
 def _wanted(name: str) -> str:
     """What a value of the field must be, in words, read from its type and limits."""
     if name == "dataset":
-        return f"one of {', '.join(DATASETS)}, or npz:NAME or csv:NAME with a relative path without '..'"
+        return f"one of {', '.join(DATASETS)}, or npz:NAME, csv:NAME or stream:FOLDER with a relative path without '..'"
     info = TrainTask.model_fields[name]
     return _wanted_type(info.annotation, info.metadata)
 

@@ -9,11 +9,11 @@ import numpy as np
 from trainer.parameters import Array
 
 
-def order(seed: int, epoch: int, m: int) -> Array:
+def order(seed: int, epoch: int, m: int, again: int = 0) -> Array:
     """The order of the m training examples in this epoch: a function of (seed, epoch), so it need not be
-    stored.
+    stored. again: which further pass of the epoch it is.
     """
-    stream = np.random.SeedSequence(seed, spawn_key=(1, epoch))
+    stream = np.random.SeedSequence(seed, spawn_key=(1, epoch, again) if again else (1, epoch))
     return np.random.Generator(np.random.PCG64(stream)).permutation(m)
 
 
@@ -30,20 +30,22 @@ def batch_size_for(wanted: int | str, m: int) -> int:
     return min(wanted, m)
 
 
-def batches_per_epoch(m: int, batch_size: int) -> int:
-    """Steps in an epoch, the ragged last batch counted."""
-    return -(-m // batch_size)
+def batches_per_epoch(m: int, batch_size: int, passes: int = 1) -> int:
+    """Steps in an epoch, the ragged last batch of each pass counted."""
+    return -(-m // batch_size) * passes
 
 
 class Batches:
-    """The batches of one epoch for K models, each in the order of its own seed."""
+    """The batches of one epoch of so many passes for K models, each in the order of its own seed."""
 
-    def __init__(self, m: int, batch_size: int, seeds: Sequence[int], epoch: int) -> None:
-        orders = np.stack([order(seed, epoch, m) for seed in seeds])
-        # Each batch's indices in memory of their own: np.take copies strided indices at every call.
-        self.indices = [
-            np.ascontiguousarray(orders[:, start : start + batch_size]) for start in range(0, m, batch_size)
-        ]
+    def __init__(self, m: int, batch_size: int, seeds: Sequence[int], epoch: int, passes: int = 1) -> None:
+        self.indices: list[Array] = []
+        for again in range(passes):
+            orders = np.stack([order(seed, epoch, m, again) for seed in seeds])
+            # Each batch's indices in memory of their own: np.take copies strided indices at every call.
+            self.indices += [
+                np.ascontiguousarray(orders[:, start : start + batch_size]) for start in range(0, m, batch_size)
+            ]
 
     def __getitem__(self, position: int) -> Array:
         """Indices `[K, B]` of the batch at this position in the epoch."""

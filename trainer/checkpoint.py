@@ -21,6 +21,7 @@ from trainer.network import Architecture
 from trainer.normalization import Normalization
 from trainer.numerics import numerics
 from trainer.parameters import Array, Parameters
+from trainer.stream_state import StreamState
 
 FORMAT = 1
 
@@ -39,6 +40,7 @@ class Checkpoint:
     step: optimiser steps done; epoch: epochs finished; position: batches done since then.
     mask_state: state of the dropout masks' bit generator, `[4]` uint64.
     config: the hyperparameters in force now; seed gives the order of examples in every epoch.
+    stream: where it stands in a stream of portions, for a model that follows one.
     """
 
     config: TrainConfig
@@ -60,6 +62,7 @@ class Checkpoint:
     plateau_epochs: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     numerics: dict[str, str] = field(default_factory=numerics)
+    stream: StreamState | None = None
 
     @property
     def inputs(self) -> int:
@@ -90,6 +93,7 @@ class Checkpoint:
         """The npz file, without pickled objects."""
         about = {name: getattr(self, name) for name in PLAIN_FIELDS}
         about |= {"format": FORMAT, "config": dataclasses.asdict(self.config)}
+        about |= {} if self.stream is None else {"stream": self.stream.as_json()}
         arrays: dict[str, Any] = {
             "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
             "theta": self.theta,
@@ -124,6 +128,8 @@ class Checkpoint:
             raise CheckpointError("it was written by another version of the trainer")
         about["class_names"] = tuple(about["class_names"])
         about["config"] = config_from(about["config"])
+        if "stream" in about:
+            about["stream"] = StreamState.from_json(about["stream"])
         return cls(
             theta=arrays["theta"],
             mask_state=arrays["mask_state"],

@@ -33,6 +33,10 @@ LIVE = frozenset(
         "running_beta",
         "average_beta",
         "frozen_layers",
+        "window",
+        "replay_share",
+        "portion_epochs",
+        "forget_before",
     }
 )
 """The fields that may change between two steps of a running model. Models of a stack may differ in them."""
@@ -92,6 +96,10 @@ class TrainConfig:
     new_head: bool = False
     frozen_layers: int = 0
     known_error: float | None = None
+    window: int = 1
+    replay_share: float = 0.5
+    portion_epochs: int = 1
+    forget_before: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

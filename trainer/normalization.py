@@ -31,7 +31,11 @@ class Normalization:
 
 def fit(X: Array) -> Normalization:
     """mu and sigma of the training examples X `[m, n]`. A constant feature keeps sigma 1, so it becomes 0."""
-    mean, deviation = X.mean(axis=0), X.std(axis=0)
+    return of(X.mean(axis=0), X.std(axis=0))
+
+
+def of(mean: Array, deviation: Array) -> Normalization:
+    """From means and standard deviations `[n]`. A constant feature gets sigma 1."""
     # A constant column's deviation may come out as rounding error of its mean instead of 0.
     constant = deviation <= 1e-12 * np.maximum(1, np.abs(mean))
     return Normalization(mean, np.where(constant, 1.0, deviation))

@@ -44,7 +44,7 @@ class Data:
 
     parts: train, dev, test, train_dev (train's distribution, not trained on) and synthetic (the made-up
     examples of train, by themselves); the last four may be empty. warnings: sentences about data that will
-    mislead.
+    mislead. passes: so often an epoch goes through train; more than once with a stream's portions only.
     """
 
     kind: str
@@ -53,6 +53,7 @@ class Data:
     target_normalization: Normalization
     class_names: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    passes: int = 1
 
     @property
     def loss(self) -> str:

@@ -120,12 +120,12 @@ class Stack:
         self.data = data
         self.X, self.Y = data.train.X.astype(dtype, copy=False), data.train.Y.astype(dtype, copy=False)
         self.batch_size = batch_size_for(config.batch_size, len(data.train))
-        self.batches_per_epoch = batches_per_epoch(len(data.train), self.batch_size)
+        self.batches_per_epoch = batches_per_epoch(len(data.train), self.batch_size, data.passes)
         self._shuffle()
 
     def _shuffle(self) -> None:
         seeds = [model.seed for model in self.models]
-        self.batches = Batches(len(self.X), self.batch_size, seeds, self.epoch)
+        self.batches = Batches(len(self.X), self.batch_size, seeds, self.epoch, self.data.passes)
 
     def _configure(self) -> None:
         """Reads the configs in force; to be called whenever one changes."""

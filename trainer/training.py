@@ -33,6 +33,15 @@ class Wish:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Something that happened to a run, beside its metrics; key: the same happening told twice has the same."""
+
+    kind: str
+    key: str
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True)
 class Progress:
     """Where one model stands, between two steps.
 
@@ -41,6 +50,7 @@ class Progress:
         ended test_error too; none in a pulse.
     checkpoint: takes a Checkpoint; to be called before the run goes on.
     ended: None while it trains, then complete, stopped or diverged; where: the layer in which it diverged.
+    waiting: it follows a stream, and the next portion is not there yet. notices: what happened since the last.
     """
 
     model: int
@@ -51,6 +61,8 @@ class Progress:
     ended: str | None = None
     where: str | None = None
     alarms: tuple[str, ...] = ()
+    waiting: bool = False
+    notices: tuple[Notice, ...] = ()
 
 
 Run = Generator[Progress, Wish | None, None]

@@ -1,0 +1,64 @@
+"""The watch over a stream: alarms where something changed, and silence where nothing did."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import chi2_contingency
+
+from trainer.drift import ALARM, Fresh, Verdict, Watch, _labels_p, look
+
+
+def watched(seed: int, portions: int = 20, m: int = 60, shift_at: int | None = None, **shift: float) -> list[Verdict]:
+    """The verdicts on portions of 8 features, 4 labels and an error of 0.2, one of which changes at `shift_at`."""
+    rng = np.random.default_rng(seed)
+    watch, seen, verdicts = Watch(), [], []
+    for number in range(portions):
+        now = shift if shift_at is not None and number >= shift_at else {}
+        X = rng.standard_normal((m, 8)).astype(np.float32)
+        X[:, 3] += now.get("mean", 0)
+        first = 0.25 + now.get("label", 0)
+        shares = [first, *[(1 - first) / 3] * 3]
+        labels = tuple(np.bincount(rng.choice(4, m, p=shares), minlength=4).astype(float).tolist())
+        error = rng.binomial(m, 0.2 + now.get("error", 0)) / m
+        reference = np.concatenate(seen[watch.since :][-10:]) if seen[watch.since :] else np.empty((0, 8))
+        watch, verdict = look(watch, Fresh(number, X, labels, error), reference)
+        assert Watch.from_json(watch.as_json()) == watch
+        seen.append(X)
+        verdicts.append(verdict)
+    return verdicts
+
+
+@pytest.mark.parametrize(
+    ("shift", "test"), [({"mean": 1.5}, "inputs"), ({"label": 0.5}, "labels"), ({"error": 0.4}, "error")]
+)
+def test_each_test_raises_its_own_alarm_within_two_portions_and_no_other_does(shift, test):
+    for seed in range(5):
+        verdicts = watched(seed, shift_at=12, **shift)
+        alarms = {number: verdict.alarms for number, verdict in enumerate(verdicts) if verdict.alarms}
+        assert list(alarms.values()) == [(test,)], (seed, alarms)
+        assert min(alarms) in (12, 13)
+
+
+def test_without_a_change_there_is_less_than_one_false_alarm_in_two_hundred_portions():
+    alarms = sum(bool(verdict.alarms) for seed in range(40) for verdict in watched(seed))
+    assert alarms < 4
+
+
+def test_after_an_alarm_the_portion_that_raised_it_is_the_new_norm():
+    verdicts = watched(1, portions=30, shift_at=10, mean=3.0)
+    assert [number for number, verdict in enumerate(verdicts) if verdict.alarms] == [10]
+
+
+def test_a_model_that_still_gets_better_raises_no_alarm():
+    watch = Watch()
+    for number, error in enumerate([0.9, 0.6, 0.4, 0.3, 0.22, 0.2, 0.19, 0.2, 0.18, 0.21]):
+        watch, verdict = look(watch, Fresh(number, np.zeros((50, 1), np.float32), (), error), np.empty((0, 1)))
+        assert not verdict.alarms
+
+
+def test_the_test_of_labels_is_the_textbooks():
+    before, now = [120.0, 80.0, 60.0], [20.0, 31.0, 9.0]
+    assert _labels_p(before, now) == pytest.approx(chi2_contingency([before, now], correction=False).pvalue)
+    assert _labels_p([500, 500, 0], [25, 24, 1]) > ALARM, "one of a label that was not seen before is no alarm"
+    assert _labels_p([], [3.0]) == _labels_p([10.0, 0], [10.0, 0]) == 1

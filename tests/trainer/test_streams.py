@@ -1,0 +1,238 @@
+"""A run that follows a folder of portions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trainer.checkpoint import Checkpoint
+from trainer.config import TrainConfig
+from trainer.datasets import DataError
+from trainer.following import first_of, follow
+from trainer.streams import END, Stream, find_stream
+from trainer.training import Progress, Wish
+
+CONFIG = TrainConfig("stream:s", epochs=100, hidden_units=8, batch_size=16, learning_rate=0.01, keep_prob=0.8)
+SIZE = 40
+
+
+def examples(number: int, m: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(number)
+    y = rng.permutation(np.arange(m) % 3)
+    return rng.standard_normal((m, 5)) + y[:, None] * np.array([1, -1, 0.5, 0, 2.0]), y
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six portions, and the end."""
+    for number in range(6):
+        X, y = examples(number)
+        np.savez(tmp_path / f"p{number:02}.npz", X=X, y=y)
+    (tmp_path / END).touch()
+    return tmp_path
+
+
+def run_of(folder: Path, config: TrainConfig = CONFIG, start: Checkpoint | None = None, **options: object):
+    stream = Stream(folder)
+    start = start or first_of(config, stream, 0)[0]
+    assert start is not None
+    return follow(start, stream, **options)
+
+
+def measured(seen: list[Progress]) -> list[Progress]:
+    return [one for one in seen if one.metrics and not one.ended]
+
+
+def timeless(one: Progress) -> dict[str, float]:
+    return {name: value for name, value in one.metrics.items() if name != "seconds"}
+
+
+def told(seen: list[Progress]) -> list[str]:
+    return [str(notice.detail["reason"]) for one in seen for notice in one.notices]
+
+
+def test_each_portion_is_measured_before_it_is_trained_on_and_the_end_ends_the_run(folder):
+    seen = list(run_of(folder))
+    portions = measured(seen)
+    assert [(one.epoch, one.metrics["portion"]) for one in portions] == [(k, k) for k in range(6)]
+    assert (seen[-1].ended, seen[-1].epoch) == ("complete", 6)
+    assert seen[-1].step == 3 + 5 * 5  # 40 examples in batches of 16, and from the second on as many replayed ones
+    assert portions[0].metrics["fresh_error"] > 0.4 > portions[-1].metrics["fresh_error"]
+    assert portions[1].metrics["label_share_0"] == pytest.approx(14 / 40)
+    assert portions[1].metrics["missing_share"] == 0 < portions[1].metrics["unseen_share"] < 0.1
+
+
+def test_the_budget_of_epochs_counts_portions(folder):
+    seen = list(run_of(folder, TrainConfig("stream:s", epochs=2)))
+    assert [one.epoch for one in measured(seen)] == [0, 1]
+    assert (seen[-1].ended, seen[-1].epoch) == ("complete", 2)
+
+
+def test_normalisation_and_fresh_errors_know_nothing_of_portions_to_come(folder):
+    whole = list(run_of(folder))
+    X, y = examples(5)
+    np.savez(folder / "p05.npz", X=X * 1000, y=y)
+    other = list(run_of(folder))
+    assert [timeless(one) for one in measured(whole)[:5]] == [timeless(one) for one in measured(other)[:5]]
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_run_that_goes_on_from_any_checkpoint_is_the_undisturbed_one_bit_for_bit(folder, every):
+    """Amid a portion, between two of them, and between a portion's measurement and its training."""
+    changes = {9: {"learning_rate": 0.03, "window": 2}, 20: {"forget_before": 3, "portion_epochs": 2}}
+    points: list[bytes] = []
+    ticks = itertools.count()
+    whole = []
+    for one in run_of(folder, changes=changes, pulse=every, clock=lambda: float(next(ticks))):
+        points.append(one.checkpoint().to_bytes())
+        whole.append(one)
+    assert len({Checkpoint.from_bytes(point).position for point in points}) > 3 // every
+    last = Checkpoint.from_bytes(points[-1])
+    for place, point in enumerate(points[::3]):
+        start = Checkpoint.from_bytes(point)
+        left = {step: params for step, params in changes.items() if step > start.step}
+        seen = list(run_of(folder, start=start, changes=left))
+        after = [timeless(one) for one in measured(whole[3 * place + 1 :])]
+        assert [timeless(one) for one in measured(seen)] == after
+        end = seen[-1].checkpoint()
+        assert np.array_equal(end.theta, last.theta)
+        assert (end.step, end.config, end.stream.taken) == (last.step, last.config, last.stream.taken)
+
+
+def test_what_is_wished_for_at_a_portions_report_counts_for_that_portion(folder):
+    run = run_of(folder)
+    wish: Wish | None = None
+    masks = []
+    while True:
+        try:
+            one = run.send(wish)
+        except StopIteration:
+            break
+        wish = Wish({"forget_before": 4, "replay_share": 0.9}) if one.metrics.get("portion") == 4 else None
+        masks.append(one.step)
+    assert masks[-2] - masks[-3] == 3, "a forgotten portion is not replayed"
+
+
+def torn(folder: Path, X: np.ndarray, y: np.ndarray) -> None:
+    np.savez(folder / "p03x.npz", X=X, y=y)
+    content = (folder / "p03x.npz").read_bytes()
+    (folder / "p03x.npz").write_bytes(content[: len(content) // 2])
+
+
+def of_another_shape(folder: Path, X: np.ndarray, y: np.ndarray) -> None:
+    np.savez(folder / "p03x.npz", X=X[:, :4], y=y)
+
+
+def without_a_byte(folder: Path, *_examples: np.ndarray) -> None:
+    (folder / "p03x.npz").touch()
+
+
+def without_examples(folder: Path, X: np.ndarray, y: np.ndarray) -> None:
+    np.savez(folder / "p03x.npz", X=X[:0], y=y[:0])
+
+
+def the_second_again(folder: Path, *_examples: np.ndarray) -> None:
+    X, y = examples(1)
+    np.savez_compressed(folder / "p03x.npz", y=y, X=X)
+
+
+def of_an_unknown_class(folder: Path, X: np.ndarray, y: np.ndarray) -> None:
+    np.savez(folder / "p03x.npz", X=X, y=y + 1)
+
+
+def infinite(folder: Path, X: np.ndarray, y: np.ndarray) -> None:
+    np.savez(folder / "p03x.npz", X=X / np.array([0, 1, 1, 1, 1]), y=y)
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (torn, "torn"),
+        (of_another_shape, "has 4 features, the portions before it 5"),
+        (without_a_byte, "is empty"),
+        (without_examples, "no examples"),
+        (the_second_again, "the same examples as p01.npz"),
+        (of_an_unknown_class, "no class '3'"),
+        (infinite, "infinite"),
+    ],
+)
+def test_a_portion_that_cannot_be_trained_on_is_told_once_and_changes_nothing(
+    folder: Path, spoil: Callable[..., None], says: str
+):
+    whole = list(run_of(folder))
+    spoil(folder, *examples(77))
+    seen = list(run_of(folder))
+    [reason] = told(seen)
+    assert says in reason
+    assert "p03x.npz" in reason
+    assert [timeless(one) for one in measured(seen)] == [timeless(one) for one in measured(whole)]
+    assert np.array_equal(seen[-1].checkpoint().theta, whole[-1].checkpoint().theta)
+
+
+def test_a_refused_portion_is_not_told_again_by_a_run_that_goes_on(folder):
+    torn(folder, *examples(77))
+    seen = list(run_of(folder))
+    start = next(one.checkpoint for one in seen if one.notices)()
+    assert told(list(run_of(folder, start=start))) == []
+
+
+def test_a_torn_portion_is_taken_when_it_is_whole(folder):
+    (folder / END).unlink()
+    torn(folder, *examples(77))
+
+    def mend() -> None:
+        np.savez(folder / "p03x.npz", X=examples(77)[0], y=examples(77)[1])
+        (folder / END).touch()
+
+    seen = list(run_of(folder, rest=mend))
+    assert [one.name for one in seen[-1].checkpoint().stream.taken][-2:] == ["p05.npz", "p03x.npz"]
+    assert len(told(seen)) == 1
+
+
+def test_a_run_waits_for_portions_and_may_be_stopped_while_it_does(folder):
+    (folder / END).unlink()
+    run = run_of(folder, rest=lambda: None)
+    waiting = next(one for one in run if one.waiting)
+    assert waiting.epoch == 6
+    assert run.send(Wish(stop=True)).ended == "stopped"
+
+
+def test_a_portion_that_changes_after_it_was_trained_on_is_refused(folder):
+    run = run_of(folder)
+    start = next(itertools.islice(measured_of(run), 3, None)).checkpoint()
+    X, y = examples(1, SIZE + 1)
+    np.savez(folder / "p01.npz", X=X, y=y)
+    assert told(list(run)) == ["p01.npz has changed since it was trained on; give new examples a new name."]
+    with pytest.raises(DataError, match=r"p01\.npz.*is gone"):
+        list(run_of(folder, start=start))
+
+
+def measured_of(run: Iterator[Progress]) -> Iterator[Progress]:
+    return (one for one in run if one.metrics)
+
+
+def test_missing_values_are_told_and_count_as_the_mean(tmp_path):
+    for number in range(3):
+        X, y = examples(number)
+        X[0, :] = np.nan
+        np.savez(tmp_path / f"{number}.npz", X=X, y=y)
+    (tmp_path / END).touch()
+    seen = list(run_of(tmp_path))
+    assert [one.metrics["missing_share"] for one in measured(seen)] == [1 / SIZE] * 3
+    assert np.isfinite(seen[-1].checkpoint().theta).all()
+
+
+def test_a_stream_is_a_folder_below_the_given_ones_only(folder):
+    assert find_stream(f"stream:{folder.name}", [folder.parent]).folder == folder.resolve()
+    for name, dirs, says in (
+        ("stream:../s", [folder], "no folder below"),
+        ("stream:s", [], "no --data folder"),
+        ("stream:none", [folder], "no folder below"),
+    ):
+        with pytest.raises(DataError, match=says):
+            find_stream(name, dirs)

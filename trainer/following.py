@@ -1,0 +1,280 @@
+"""A model that follows a stream: it is measured on each portion as it comes, and then trained on it.
+
+    run = follow(begin(...), stream)
+
+A portion is to a stream what an epoch is to a data set. The Progress with a portion's metrics comes *before* the model
+is trained on it: its errors are those of a model that has not seen it, and what is wished for then counts for this
+portion already. Metrics whose names begin with train_ are those of the training before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Generator, Mapping
+
+import numpy as np
+
+from trainer.checkpoint import Checkpoint
+from trainer.config import TrainConfig, steered
+from trainer.drift import REFERENCE, Fresh, Verdict, look
+from trainer.evaluation import Evaluator
+from trainer.normalization import Normalization
+from trainer.parameters import Array
+from trainer.portions import Portion
+from trainer.preparation import Data
+from trainer.stack import Changes, Stack, first_checkpoint
+from trainer.stream_state import Mix, StreamState, Taken, begun
+from trainer.streams import Refused, Stream, mixed, of_arrays
+from trainer.training import Notice, Progress, Run, Wish
+
+MOST_SHARES = 100
+"""Label shares are reported of so many labels at most."""
+
+
+def first_of(config: TrainConfig, stream: Stream, seed: int) -> tuple[Checkpoint | None, list[Refused]]:
+    """A model before its first step, as soon as there is a portion that says what its inputs and targets are; and the
+    files that were refused.
+
+    Raises:
+        ConfigError: a network that cannot be built.
+    """
+    portion, refused = stream.look((), ())
+    if portion is None or stream.form is None:
+        return None, refused
+    state = begun(portion, stream.form)
+    inputs = state.normalization(config, state.seen.and_of(portion.X))
+    first = first_checkpoint(config, of_arrays(state, portion.X, portion.Y, inputs), seed)
+    return dataclasses.replace(first, stream=state), refused
+
+
+def follow(
+    first: Checkpoint,
+    stream: Stream,
+    *,
+    changes: Changes | None = None,
+    pulse: float | None = None,
+    rest: Callable[[], None] = lambda: time.sleep(0.25),
+    clock: Callable[[], float] = time.perf_counter,
+) -> Run:
+    """Goes on from a checkpoint, be it at the start, between two portions or amid one, as if never interrupted.
+
+    While no new portion is there `rest` is called, and then a Progress without metrics (`waiting`) is yielded. The
+    run is complete after `config.epochs` portions, or when the stream has ended and all of it was trained on.
+
+    Raises:
+        DataError: a portion that it has taken and needs is gone. ConfigError: see `train`.
+    """
+    assert first.stream is not None
+    stream.form = first.stream.form
+    return _Following(first, stream, dict(changes or {}), pulse, rest, clock).run()
+
+
+Step = Generator[Progress, Wish | None, bool]
+"""A part of the run; gives whether it goes on."""
+
+
+class _Following:
+    """model: between two portions; during the training of one, as its training began."""
+
+    def __init__(
+        self,
+        first: Checkpoint,
+        stream: Stream,
+        changes: dict[int, Mapping[str, object]],
+        pulse: float | None,
+        rest: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.model, self.stream, self.changes = first, stream, changes
+        self.pulse, self.rest, self.clock = pulse, rest, clock
+        self.alarms: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> StreamState:
+        assert self.model.stream is not None
+        return self.model.stream
+
+    def run(self) -> Run:
+        going = True
+        while going:
+            if self.state.mix is not None:
+                going = yield from self._train()
+            elif self.state.pending:
+                self._take_changes()
+                mix = Mix.of(self.model.config)
+                self._now(dataclasses.replace(self.state, pending=False, mix=mix))
+            elif self._complete():
+                yield self._last("complete")
+                return
+            else:
+                going = yield from self._next_portion()
+
+    def _complete(self) -> bool:
+        self._take_changes()
+        return self.model.epoch >= self.model.config.epochs
+
+    def _take_changes(self) -> None:
+        """Those that are planned from the next step on."""
+        if planned := self.changes.pop(self.model.step + 1, None):
+            self._steer(planned)
+
+    def _steer(self, params: Mapping[str, object]) -> None:
+        if params:
+            self.model = dataclasses.replace(self.model, config=steered(self.model.config, params))
+
+    def _now(self, state: StreamState) -> None:
+        self.model = dataclasses.replace(self.model, stream=state)
+
+    def _next_portion(self) -> Step:
+        ended = self.stream.ended()
+        portion, refused = self.stream.look(self.state.taken, self.state.refused)
+        notices = tuple(_notice(one) for one in refused)
+        names = tuple((one.name, one.sha256) for one in refused)
+        self._now(dataclasses.replace(self.state, refused=self.state.refused + names))
+        if portion is not None:
+            return (yield from self._measure(portion, notices))
+        if notices:
+            going = yield from self._heard(self._progress(waiting=True, notices=notices))
+            return going
+        if ended:
+            yield self._last("complete")
+            return False
+        self.rest()
+        return (yield from self._heard(self._progress(waiting=True)))
+
+    def _heard(self, progress: Progress) -> Step:
+        """Yields, and obeys."""
+        wish = yield progress
+        if wish is not None:
+            self._steer(wish.params)
+            if wish.stop:
+                yield self._last("stopped")
+                return False
+        return True
+
+    def _measure(self, portion: Portion, notices: tuple[Notice, ...]) -> Step:
+        """The portion's metrics, from before its training, and what the watch says of it."""
+        began = self.clock()
+        told, verdict, lost = self._look_at(portion)
+        seconds = self.model.seconds + self.clock() - began
+        metrics = self.model.metrics | told | {"epoch": float(self.model.epoch), "seconds": seconds}
+        self.model = dataclasses.replace(self.model, seconds=seconds, metrics=metrics)
+        if lost is not None:
+            yield self._last("diverged", where=lost)
+            return False
+        if verdict.alarms:
+            notices = (*notices, _drift_notice(portion, len(self.state.taken) - 1, verdict))
+        return (yield from self._heard(self._progress(measured=True, notices=notices)))
+
+    def _look_at(self, portion: Portion) -> tuple[dict[str, float], Verdict, str | None]:
+        state, number = self.state, len(self.state.taken)
+        seen = state.seen.and_of(portion.X)
+        # The first portion is its own norm: there is nothing before it.
+        inputs = self.model.normalization if number else state.normalization(self.model.config, seen)
+        data = of_arrays(state, portion.X, portion.Y, inputs)
+        score = Evaluator(self.model.architecture(), self.model.parameters()).score(data.train.X, data.train.Y)
+        error, loss = float(score.error[0]), float(score.loss[0])
+        labels = tuple(np.nansum(portion.Y, axis=0).tolist()) if state.form.kind != "values" else ()
+        fresh = Fresh(number, data.train.X, labels, error)
+        watch, verdict = look(state.watch, fresh, self._reference(inputs))
+        told = {"fresh_error": error, "fresh_loss": loss, "dev_error": error, "dev_loss": loss}
+        told |= _inputs(portion.X, state) | _shares(labels, len(portion)) | verdict.metrics()
+        told |= {"portion": float(number), "portion_examples": float(len(portion))}
+        taken = (*state.taken, Taken(portion.name, portion.sha256))
+        after = dataclasses.replace(state, seen=seen, taken=taken, pending=True, watch=watch, fresh=told)
+        norm = state.normalization(self.model.config, seen)
+        self.model = dataclasses.replace(self.model, stream=after, normalization=norm)
+        return told, verdict, score.not_finite.get(0)
+
+    def _reference(self, inputs: Normalization) -> Array:
+        start = max(self.state.watch.since, len(self.state.taken) - REFERENCE)
+        portions = self.stream.portions(self.state.taken[start:])
+        if not portions:
+            return np.empty((0, self.state.form.inputs))
+        X, Y = np.concatenate([p.X for p in portions]), np.concatenate([p.Y for p in portions])
+        return of_arrays(self.state, X, Y, inputs).train.X
+
+    def _train(self) -> Step:
+        """Through the last portion, or what is left of it."""
+        stack = Stack([self.model], [0], self._data(), [self.changes])
+        while True:
+            stack.take_changes(0)
+            lost = stack.advance(self.pulse, self.clock)
+            if done := stack.position == 0:
+                lost |= stack.measure(self.clock)
+                self.alarms = stack.models[0].alarms
+            if done or lost:
+                self.changes = dict(stack.models[0].changes)
+                self.model = self._amid(stack, mix=None if done else self.state.mix)
+            if lost:
+                yield self._last("diverged", where=lost[0])
+                return False
+            if done:
+                return True
+            wish = yield self._progress(amid=stack)
+            if wish is not None:
+                stack.change(0, wish.params)
+                if wish.stop:
+                    self.model = self._amid(stack, self.state.mix)
+                    yield self._last("stopped")
+                    return False
+
+    def _data(self) -> Data:
+        assert self.state.mix is not None
+        return mixed(self.stream, self.state, self.state.mix, self.model.normalization, self.model.seed)
+
+    def _amid(self, stack: Stack, mix: Mix | None) -> Checkpoint:
+        return dataclasses.replace(stack.checkpoint(0), stream=dataclasses.replace(self.state, mix=mix))
+
+    def _progress(
+        self,
+        *,
+        measured: bool = False,
+        waiting: bool = False,
+        notices: tuple[Notice, ...] = (),
+        amid: Stack | None = None,
+    ) -> Progress:
+        model, mix = self.model, self.state.mix
+        take = (lambda: model) if amid is None else (lambda: self._amid(amid, mix))
+        step, epoch = (model.step, model.epoch) if amid is None else (amid.step, amid.epoch)
+        metrics = dict(model.metrics) if measured else {}
+        return Progress(0, step, epoch, metrics, take, alarms=self.alarms, waiting=waiting, notices=notices)
+
+    def _last(self, ended: str, where: str | None = None) -> Progress:
+        """Its errors are those on the last portion, from before it was trained on."""
+        model = self.model
+        metrics = model.metrics | self.state.fresh | {"epoch": float(model.epoch), "seconds": model.seconds}
+        return Progress(0, model.step, model.epoch, metrics, lambda: model, ended, where, self.alarms)
+
+
+def _inputs(X: Array, state: StreamState) -> dict[str, float]:
+    """What the inputs X `[m, n]` are like, all features together; unseen are values outside of the ranges so far."""
+    missing = np.isnan(X)
+    there = X[~missing]
+    if not len(there):
+        return {"missing_share": 1.0, "unseen_share": 0.0}
+    unseen = ((state.seen.low > X) | (state.seen.high < X)) if state.taken else missing
+    return {
+        "input_mean": float(there.mean()),
+        "input_variance": float(there.var()),
+        "input_min": float(there.min()),
+        "input_max": float(there.max()),
+        "missing_share": float(missing.mean()),
+        "unseen_share": float((unseen & ~missing).sum() / len(there)),
+    }
+
+
+def _shares(labels: tuple[float, ...], m: int) -> dict[str, float]:
+    return {f"label_share_{number}": count / m for number, count in enumerate(labels[:MOST_SHARES])}
+
+
+def _notice(refused: Refused) -> Notice:
+    detail = {"portion": refused.name, "sha256": refused.sha256, "reason": refused.why}
+    return Notice("portion_refused", f"portion_refused {refused.sha256[:16]} {refused.name[:60]}", detail)
+
+
+def _drift_notice(portion: Portion, number: int, verdict: Verdict) -> Notice:
+    reason = f"{portion.name}: {'; '.join(verdict.sentences)}."
+    detail = {"portion": portion.name, "number": number, "tests": list(verdict.alarms), "reason": reason}
+    return Notice("drift", f"drift {number}", detail)

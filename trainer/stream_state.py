@@ -1,0 +1,96 @@
+"""Where a run stands in its stream; it travels in the checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trainer import normalization
+from trainer.config import TrainConfig
+from trainer.drift import Watch
+from trainer.normalization import Normalization
+from trainer.portions import Form, Portion, Seen
+
+
+class Taken(NamedTuple):
+    """A portion that the run has seen."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What a portion is trained with: fixed when its training begins, whatever the run is told on its way."""
+
+    window: int
+    replay_share: float
+    portion_epochs: int
+    forget_before: int
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> Mix:
+        return cls(config.window, config.replay_share, config.portion_epochs, config.forget_before)
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """Where a run stands in its stream; it travels in the checkpoint.
+
+    taken: in the order of training. pending: the last of them was evaluated, and not trained on. mix: it is being
+    trained on in this way; None between two portions. fresh: metrics of the last portion, from before its training.
+    """
+
+    form: Form
+    seen: Seen
+    targets: Normalization
+    taken: tuple[Taken, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    pending: bool = False
+    mix: Mix | None = None
+    watch: Watch = field(default_factory=Watch)
+    fresh: dict[str, float] = field(default_factory=dict)
+
+    def normalization(self, config: TrainConfig, seen: Seen) -> Normalization:
+        """Of the inputs, by what was seen."""
+        return seen.normalization() if config.normalize_inputs else normalization.identity(self.form.inputs)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "form": dataclasses.asdict(self.form),
+            "seen": self.seen.as_json(),
+            "targets": [self.targets.mean.tolist(), self.targets.deviation.tolist()],
+            "taken": self.taken,
+            "refused": self.refused,
+            "pending": self.pending,
+            "mix": self.mix and dataclasses.asdict(self.mix),
+            "watch": self.watch.as_json(),
+            "fresh": self.fresh,
+        }
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> StreamState:
+        form = told["form"] | {"names": tuple(told["form"]["names"])}
+        mean, deviation = (np.array(values, np.float64) for values in told["targets"])
+        return cls(
+            Form(**form),
+            Seen.from_json(told["seen"]),
+            Normalization(mean, deviation),
+            tuple(Taken(*one) for one in told["taken"]),
+            tuple((name, sha256) for name, sha256 in told["refused"]),
+            told["pending"],
+            told["mix"] and Mix(**told["mix"]),
+            Watch.from_json(told["watch"]),
+            told["fresh"],
+        )
+
+
+def begun(portion: Portion, form: Form) -> StreamState:
+    """The state of a run whose first portion has come; nothing else is known: normalisation never looks ahead."""
+    targets = normalization.identity(len(form.names))
+    if form.kind == "values":
+        targets = normalization.fit(portion.Y)
+    return StreamState(form, Seen.nothing(form.inputs), targets)
