@@ -742,11 +742,27 @@ class Report(Request):
     metrics: Metrics
 
 
+class RunEvent(Request):
+    """What happened to a run beside its metrics; told twice under the same key it happened once.
+
+    portion_refused: a file of its stream cannot be trained on. drift: a portion is not like those before it.
+    """
+
+    kind: Literal["portion_refused", "drift"]
+    key: Annotated[PlainText, Field(min_length=1, max_length=200)]
+    reason: Annotated[PlainText, Field(min_length=1, max_length=2000)]
+    portion: Annotated[PlainText, Field(max_length=300)] | None = None
+    sha256: Annotated[PlainText, Field(max_length=64)] | None = None
+    number: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    tests: Annotated[list[Literal["inputs", "labels", "error"]], Field(max_length=3)] = Field(default_factory=list)
+
+
 class ReportRequest(Request):
     """`POST .../{n}:report`: intermediate metrics; renews the lease."""
 
     fence: Fence
     reports: Annotated[list[Report], Field(max_length=1000)]
+    events: Annotated[list[RunEvent], Field(max_length=100)] = Field(default_factory=list)
     applied_version: Version | None = None
     applied_step: Step | None = None
 

@@ -129,7 +129,7 @@ class _Following:
     def _next_portion(self) -> Step:
         ended = self.stream.ended()
         portion, refused = self.stream.look(self.state.taken, self.state.refused)
-        notices = tuple(_notice(one) for one in refused)
+        notices = tuple(notice_of(one) for one in refused)
         names = tuple((one.name, one.sha256) for one in refused)
         self._now(dataclasses.replace(self.state, refused=self.state.refused + names))
         if portion is not None:
@@ -269,7 +269,8 @@ def _shares(labels: tuple[float, ...], m: int) -> dict[str, float]:
     return {f"label_share_{number}": count / m for number, count in enumerate(labels[:MOST_SHARES])}
 
 
-def _notice(refused: Refused) -> Notice:
+def notice_of(refused: Refused) -> Notice:
+    """That a file was refused, and why."""
     detail = {"portion": refused.name, "sha256": refused.sha256, "reason": refused.why}
     return Notice("portion_refused", f"portion_refused {refused.sha256[:16]} {refused.name[:60]}", detail)
 

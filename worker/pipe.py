@@ -18,7 +18,8 @@ class Steer:
     params: all live parameters that differ from those it began with. stop: end with this epoch. pause: leave a
     checkpoint and end here. keep: the newest version before which a checkpoint is to be kept. A run of an earlier
     `leg` goes back to step `restore`, whose checkpoint is `content` (None at step 0 of a run without a parent: from the
-    start). leave: nobody waits for this trial any more, its stack mates go on.
+    start). leave: nobody waits for this trial any more, its stack mates go on. answered: the newest step whose report
+    the server has answered, where the run waits for that.
     """
 
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Steer:
     leg: int = 0
     restore: int = 0
     content: bytes | None = field(default=None, repr=False)
+    answered: int = -1
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,15 @@ class Applied:
 
 
 @dataclass(frozen=True)
+class Happened:
+    """Child to daemon: an event of the run, to be told once; `key` knows it again. `detail` as in `RunEvent`."""
+
+    kind: str
+    key: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class SavedCheckpoint:
     """One npz file, and child to daemon: keep it while the run goes on. `value` is the study's metric at that step,
     None where it was not measured. `version` was in force; `wanted` asked for this checkpoint, or is 0."""
@@ -130,6 +141,6 @@ class Alone:
 
 
 LastWord = End | Paused | Alone
-Said = Progress | Applied | SavedCheckpoint | LastWord
+Said = Progress | Applied | Happened | SavedCheckpoint | LastWord
 Placed = tuple[int, Said]
 """What a child says of one of its trials, by its place in the child's jobs."""

@@ -28,8 +28,9 @@ from sturgeon.errors import (
     TrialFinished,
     Unauthorized,
 )
+from sturgeon.training import STREAM
 from worker.logs import Log
-from worker.pipe import Alone, Applied, End, Paused, Progress, Said, SavedCheckpoint, Steer
+from worker.pipe import Alone, Applied, End, Happened, Paused, Progress, Said, SavedCheckpoint, Steer
 from worker.sharing import Place
 from worker.sources import NoSource, stored
 from worker.uploads import Uploads
@@ -80,6 +81,9 @@ class RunningTrial:
         self._content: bytes | None = None
         self._fetching = self._leg
         self._applied = (0, 0)
+        # A run that follows a stream waits to hear what becomes of a portion; the others train on meanwhile.
+        self._is_awaited = str((lease.task or {}).get("dataset")).startswith(STREAM)
+        self._answered = -1
         self._report_next = 0.0
 
     def start(self) -> None:
@@ -110,7 +114,7 @@ class RunningTrial:
                 work.start()
 
     def _pass_on(self) -> None:
-        wish = replace(steer_of(self._desired), content=self._content)
+        wish = replace(steer_of(self._desired), content=self._content, answered=self._answered)
         if wish != self._steered:
             self._steered = wish
             self.child.steer(wish)
@@ -184,6 +188,8 @@ class RunningTrial:
             match message:
                 case Applied():
                     self._acknowledge(message)
+                case Happened():
+                    self._tell_of(message)
                 case SavedCheckpoint():
                     self._uploads.add(message)
                 case Paused():
@@ -244,6 +250,7 @@ class RunningTrial:
             raise
         except Problem as error:  # those metrics are not kept; the trial's end still counts
             self._log.error("report refused", epoch=last.epoch, reason=error.message)
+            self._answer(last.step)
             return
         self._log.debug("reported", epoch=last.epoch, step=last.step)
 
@@ -251,6 +258,21 @@ class RunningTrial:
         """Each version by itself, in order: so the server knows the step of each."""
         self._say([], applied.version, applied.step)
         self._log.info("steered", version=applied.version, step=applied.step)
+
+    def _tell_of(self, happened: Happened) -> None:
+        lease = self.lease
+        event = {"kind": happened.kind, "key": happened.key, **happened.detail}
+        try:
+            answer = self._insist(
+                lambda: self._patient.report(lease.study, lease.number, lease.fence, [], events=[event])
+            )
+        except FINAL:
+            raise
+        except Problem as error:
+            self._log.error("event refused", kind=happened.kind, reason=error.message)
+            return
+        self._log.warning(happened.kind.replace("_", " "), reason=happened.detail.get("reason"))
+        self.steer(answer.desired)
 
     def _say(self, rows: list[dict[str, Any]], version: int, since_step: int) -> None:
         lease = self.lease
@@ -261,6 +283,16 @@ class RunningTrial:
         self._report_next = ended + min(REPORT_EVERY_S, (ended - began) * (1 / REPORTING_SHARE - 1))
         self._applied = (version, since_step)
         self.steer(answer.desired)
+        if rows:
+            self._answer(rows[-1]["step"])
+
+    def _answer(self, step: int) -> None:
+        """Tell the child that the server has seen this step, after what it desires since."""
+        if self._is_awaited:
+            with self._steering:
+                self._answered = step
+                if self._desired.leg <= self._leg:
+                    self._pass_on()
 
     def _upload(self, saved: SavedCheckpoint) -> None:
         lease = self.lease

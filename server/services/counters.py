@@ -30,6 +30,12 @@ class Counters:
         self.finished_trials = Counter(
             "sturgeon_finished_trials", "Trials told, by state", ["state"], registry=self.registry
         )
+        self.stream_events = Counter(
+            "sturgeon_stream_events",
+            "Drift alarms and refused portions of runs that follow a stream",
+            ["kind"],
+            registry=self.registry,
+        )
         self.requests = Histogram(
             "sturgeon_request_seconds",
             "Time to answer, by route",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from server.services import answers, budgets, curves, ending, pruning, steering, studies, watching
 from server.services.counters import Counters
-from server.store import leases, reports
+from server.store import events, leases, reports
 from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
@@ -39,6 +39,7 @@ def report(
         else:
             held = steering.acknowledge(tx, held, request.applied_version, request.applied_step)
             new_steps = _store(tx, held, request, now)
+            _note(tx, counters, study, held, request.events, now)
             if looked_at:
                 new = [one for one in request.reports if one.step in new_steps]
                 held = pruning.consider(tx, study, held, trial, new, now)
@@ -77,6 +78,26 @@ def _store(tx: Transaction, row: TrialRow, request: messages.ReportRequest, now:
     if rows:
         reports.insert(tx, list(rows.values()))
     return list(rows)
+
+
+def _note(
+    tx: Transaction,
+    counters: Counters,
+    study: StudyRow,
+    row: TrialRow,
+    told: Sequence[messages.RunEvent],
+    now: int,
+) -> None:
+    """Keep what happened to the run, once: a run that goes on from its checkpoint may tell it again."""
+    if not told:
+        return
+    known = events.keys_of_trial(tx, study.id, row.number, {event.kind for event in told})
+    for event in told:
+        if event.key not in known:
+            known.add(event.key)
+            detail = event.model_dump(mode="json", exclude={"kind"}, exclude_defaults=True)
+            events.insert(tx, study.id, event.kind, now, row.number, **detail)
+            counters.stream_events.labels(event.kind).inc()
 
 
 def _park(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,3 +31,11 @@ def insert(tx: Transaction, study_id: int, kind: str, now: int, number: int | No
 def page(tx: Transaction, study_id: int, after: int, size: int) -> list[EventRow]:
     statement = sa.select(events).where(events.c.study_id == study_id, events.c.id > after)
     return [EventRow(**row._mapping) for row in tx.execute(statement.order_by(events.c.id).limit(size))]
+
+
+def keys_of_trial(tx: Transaction, study_id: int, number: int, kinds: Collection[str]) -> set[str]:
+    """The keys of the events of these kinds that a trial's runs told."""
+    statement = sa.select(events.c.detail).where(
+        events.c.study_id == study_id, events.c.number == number, events.c.kind.in_(sorted(kinds))
+    )
+    return {row.detail.get("key", "") for row in tx.execute(statement)}

@@ -209,10 +209,14 @@ class Client:
         reports: Iterable[m.Report | Mapping[str, Any]],
         applied_version: int | None = None,
         applied_step: int | None = None,
+        events: Iterable[Mapping[str, Any]] = (),
     ) -> m.ReportAnswer:
-        """Intermediate metrics, `{"step", "epoch"?, "metrics"}` each; renews the lease. NaN becomes null."""
+        """Intermediate metrics, `{"step", "epoch"?, "metrics"}` each, and events, `{"kind", "key", "reason", ...}`;
+        renews the lease. NaN becomes null."""
         body: dict[str, Any] = {"fence": fence, "reports": [_with_metrics(report) for report in reports]}
         body |= _given(applied_version=applied_version, applied_step=applied_step)
+        if told := [dict(event) for event in events]:
+            body["events"] = told
         return self._wire.ask(m.ReportAnswer, "POST", f"{_trial(study, number)}:report", body)
 
     def tell(

@@ -57,12 +57,15 @@ class Trial:
         self._kept.consider(trained)
         self._alarms = trained.alarms
         version = self._obeyed.version
-        progress = Progress(trained.step, trained.epoch, trained.metrics, version, self._since_step)
+        progress = self._progress(trained)
         if curves.kept(trained.epoch, self._epochs) or version != self._told_version:
             self._told_version, self._withheld = version, None
             yield progress
         else:
             self._withheld = progress
+
+    def _progress(self, trained: Trained) -> Progress:
+        return Progress(trained.step, trained.epoch, trained.metrics, self._obeyed.version, self._since_step)
 
     def saved(self, trained: Trained) -> list[SavedCheckpoint]:
         """The checkpoints that are due between these two steps."""
@@ -96,7 +99,8 @@ class Trial:
         if self._obeyed.pause:
             self._last_word = Paused(trained.step)
             return [*said, self._kept.saved(trained.checkpoint(), self._obeyed.version)], Wish(live, stop=True)
-        return said, Wish(live, stop=self._obeyed.stop and bool(trained.metrics))  # at the epoch's end
+        epoch_ended = bool(trained.metrics) or trained.waiting
+        return said, Wish(live, stop=self._obeyed.stop and epoch_ended)
 
     def _is_new(self, now: Steer, step: int) -> bool:
         return now.version > self._obeyed.version and step >= self._new_from

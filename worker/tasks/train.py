@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from trainer import streams
 from trainer.checkpoint import Checkpoint, CheckpointError
 from trainer.config import ConfigError, TrainConfig, config_from
 from trainer.datasets import DataError
@@ -13,6 +14,7 @@ from trainer.preparation import Data, prepare
 from trainer.stack import useful_models
 from trainer.training import Run, Wish, begin, resume
 from worker.pipe import End, Job, Placed, Steer
+from worker.tasks import stream
 from worker.tasks.keeping import Kept
 from worker.tasks.steering import LEFT, Trial
 
@@ -44,6 +46,9 @@ def run(
     """
     try:
         configs = [config_of(job) for job in jobs]
+        if configs[0].dataset.startswith(streams.PREFIX):
+            yield from _follow(jobs, configs, desired)
+            return
         data = prepare(configs[0], jobs[0].data_dirs, _inputs(jobs[0]))
         begins = [_Begin(place, *each, data) for place, each in enumerate(zip(jobs, configs, strict=True))]
         # Mates beyond what the cache holds would slow each other down: they wait for their turn.
@@ -54,6 +59,13 @@ def run(
         if len(jobs) > 1:
             raise
         yield 0, End("failed", error=str(error))
+
+
+def _follow(jobs: Sequence[Job], configs: Sequence[TrainConfig], desired: Callable[[int], Steer]) -> Iterator[Placed]:
+    """Raises ConfigError for a stack: alone, each of its trials waits for portions at its own pace."""
+    if len(jobs) > 1:
+        raise ConfigError("Trials that follow a stream do so by themselves.")
+    yield from ((0, said) for said in stream.run(jobs[0], configs[0], lambda: desired(0)))
 
 
 def _inputs(job: Job) -> Normalization | None:

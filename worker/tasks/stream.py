@@ -1,0 +1,148 @@
+"""The task `train` on a stream: a model that follows a folder of portions, for as long as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Final
+
+from sturgeon.states import ToldState
+from trainer.checkpoint import Checkpoint
+from trainer.config import TrainConfig
+from trainer.datasets import DataError
+from trainer.following import first_of, follow, notice_of
+from trainer.streams import Stream, find_stream
+from trainer.training import Notice, Wish
+from trainer.training import Progress as Trained
+from worker.pipe import End, Happened, Job, Paused, Said, Steer
+from worker.tasks.keeping import Kept
+from worker.tasks.steering import LEFT, Trial
+
+PULSE_S: Final = 0.25
+"""So often a run listens within a portion, and looks for a new one."""
+
+ANSWER_S: Final = 10.0
+"""So long a run waits for the server's answer about a portion before it trains on it: what a policy makes of an alarm
+then counts for this portion already. A run goes on without a server that is away longer."""
+
+ANSWER_EVERY_S: Final = 0.005
+
+
+def run(job: Job, config: TrainConfig, desired: Callable[[], Steer]) -> Iterator[Said]:
+    """Follows the stream; yields what the trial has to say, at last its last word.
+
+    Raises:
+        DataError: there is no such folder, or a portion that the run has taken is gone. ConfigError: see `train`.
+    """
+    stream = find_stream(config.dataset, job.data_dirs, config.loss)
+    first = None if job.start is None else Checkpoint.from_bytes(job.start)
+    if first is None:
+        first = yield from _first(config, stream, job, desired)
+        if first is None:
+            return
+    # Of errors on different portions none is the best; the newest model is the one that counts.
+    task = dict(job.task) | {"metric": None}
+    if task.get("checkpoints") is not None:
+        task["checkpoints"] = dict(task["checkpoints"]) | {"best": 0}
+    trial = _Follower(0, job, first, Kept(task, map(Checkpoint.from_bytes, job.kept)))
+    said, first = trial.begun(first)
+    yield from said
+    yield from _steered(trial, first, stream, lambda: first_of(config, stream, job.seed)[0], desired)
+
+
+def _first(
+    config: TrainConfig, stream: Stream, job: Job, desired: Callable[[], Steer]
+) -> Generator[Said, None, Checkpoint | None]:
+    """The model as it begins, as soon as there is a portion; None after a last word without one."""
+    told: set[tuple[str, str]] = set()
+    while True:
+        ended = stream.ended()
+        first, refused = first_of(config, stream, job.seed)
+        for one in refused:
+            if (one.name, one.sha256) not in told:
+                told.add((one.name, one.sha256))
+                yield _happened(notice_of(one))
+        if first is not None:
+            return first
+        now = desired()
+        if now.leave:
+            yield LEFT
+        elif now.pause:
+            yield Paused(0)
+        elif now.stop or ended:
+            why = "it was stopped" if now.stop else "the stream ended"
+            yield End("failed", error=f"No portion that can be trained on had come to {stream.folder.name} when {why}.")
+        else:
+            time.sleep(PULSE_S)
+            continue
+        return None
+
+
+def _steered(
+    trial: _Follower,
+    first: Checkpoint,
+    stream: Stream,
+    from_scratch: Callable[[], Checkpoint | None],
+    desired: Callable[[], Steer],
+) -> Iterator[Said]:
+    going = follow(first, stream, changes=trial.planned, pulse=PULSE_S, rest=lambda: time.sleep(PULSE_S))
+    wish: Wish | None = None
+    while True:
+        try:
+            trained = going.send(wish)
+        except StopIteration:
+            return
+        wish = None
+        yield from map(_happened, trained.notices)
+        if trained.ended is not None:
+            yield from trial.last_words(trained)
+            continue
+        if trained.metrics:
+            yield from trial.seen(trained)
+            _await_answer(trained, desired)
+        now = desired()
+        if trial.goes_back(now):
+            start = from_scratch() if now.content is None else Checkpoint.from_bytes(now.content)
+            if start is None:
+                raise DataError(f"No portion is left in {stream.folder.name} to begin with again.")
+            said, start = trial.back(now, start)
+            yield from said
+            going = follow(start, stream, pulse=PULSE_S, rest=lambda: time.sleep(PULSE_S))
+        else:
+            yield from trial.saved(trained)
+            said, wish = trial.obey(trained, now)
+            yield from said
+
+
+def _await_answer(trained: Trained, desired: Callable[[], Steer]) -> None:
+    until = time.monotonic() + ANSWER_S
+    while (now := desired()).answered < trained.step and not now.leave and time.monotonic() < until:
+        time.sleep(ANSWER_EVERY_S)
+
+
+class _Follower(Trial):
+    """A trial whose portions are all reported, and whose newest model is what it comes to."""
+
+    def seen(self, trained: Trained) -> Iterator[Said]:
+        self._kept.consider(trained)
+        yield self._progress(trained)
+
+    def last_words(self, trained: Trained) -> Iterator[Said]:
+        if self._last_word is not None:
+            yield self._last_word
+            return
+        self._kept.consider(trained)
+        kept = self._kept.rest(self._obeyed.version)
+        state: ToldState = "diverged" if trained.ended == "diverged" else "complete"
+        if trained.ended == "stopped" and self._obeyed.pruned:
+            state = "pruned"
+        yield End(state, trained.step, trained.metrics, where=trained.where, checkpoints=kept)
+
+
+def _happened(notice: Notice) -> Happened:
+    return Happened(notice.kind, _plain(notice.key), {name: _plain(value) for name, value in notice.detail.items()})
+
+
+def _plain(value: Any) -> Any:
+    """Names of files may hold anything; what goes into JSON is text."""
+    return value.replace("\0", "").encode(errors="replace").decode() if isinstance(value, str) else value
