@@ -50,6 +50,9 @@ bench-search: $(VENV)-search/installed ## Judge the samplers beside others on a 
 bench-accuracy: $(VENV)/mnist ## Print the test errors that the trainer reaches on digits and mnist_5k, over ten splits.
 	$(BIN)/python -m benchmarks.trainer_accuracy $(ARGS)
 
+bench-drift: $(VENV)/mnist ## Compare constant hyperparameters with the drift policy on streams that change; --write in ARGS keeps the figures.
+	$(BIN)/python -m benchmarks.drift $(ARGS)
+
 bench-service-search: $(VENV)/mnist ## Compare coarse to fine with random search on mnist_5k, through the service with its workers.
 	$(BIN)/python -m benchmarks.service_search $(ARGS)
 

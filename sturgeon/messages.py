@@ -216,7 +216,24 @@ class GuardPolicy(Guard):
     auto: bool = False
 
 
-Policy = Annotated[PlateauPolicy | DivergencePolicy | SchedulePolicy | GuardPolicy, Field(discriminator="policy")]
+class DriftPolicy(Request):
+    """When a portion of a stream raises an alarm: train on it and later ones only (`forget`), `passes` times as often,
+    with the learning rate times `rate_factor` and 1 - beta of the optimiser's averages times `averages_factor`; with
+    `roll_back` from the newest checkpoint. After `calm_portions` without an alarm the usual values come back."""
+
+    policy: Literal["drift"]
+    rate_factor: Annotated[FiniteFloat, Field(gt=0, le=100)] = 0.5
+    averages_factor: Annotated[FiniteFloat, Field(ge=0.001, le=1000)] = 10.0
+    passes: Annotated[int, Field(ge=1, le=1000)] = 40
+    forget: bool = True
+    calm_portions: Annotated[int, Field(ge=1, le=100_000)] = 5
+    roll_back: bool = False
+    auto: bool = False
+
+
+Policy = Annotated[
+    PlateauPolicy | DivergencePolicy | SchedulePolicy | GuardPolicy | DriftPolicy, Field(discriminator="policy")
+]
 Policies = Annotated[list[Policy], Field(max_length=20)]
 
 
@@ -753,7 +770,7 @@ class RunEvent(Request):
     reason: Annotated[PlainText, Field(min_length=1, max_length=2000)]
     portion: Annotated[PlainText, Field(max_length=300)] | None = None
     sha256: Annotated[PlainText, Field(max_length=64)] | None = None
-    number: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    portion_number: Annotated[int, Field(ge=0, le=2**53)] | None = None
     tests: Annotated[list[Literal["inputs", "labels", "error"]], Field(max_length=3)] = Field(default_factory=list)
 
 

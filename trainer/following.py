@@ -21,7 +21,7 @@ from trainer.drift import REFERENCE, Fresh, Verdict, look
 from trainer.evaluation import Evaluator
 from trainer.normalization import Normalization
 from trainer.parameters import Array
-from trainer.portions import Portion
+from trainer.portions import Portion, Seen
 from trainer.preparation import Data
 from trainer.stack import Changes, Stack, first_checkpoint
 from trainer.stream_state import Mix, StreamState, Taken, begun
@@ -102,8 +102,7 @@ class _Following:
                 going = yield from self._train()
             elif self.state.pending:
                 self._take_changes()
-                mix = Mix.of(self.model.config)
-                self._now(dataclasses.replace(self.state, pending=False, mix=mix))
+                self._begin_training()
             elif self._complete():
                 yield self._last("complete")
                 return
@@ -125,6 +124,19 @@ class _Following:
 
     def _now(self, state: StreamState) -> None:
         self.model = dataclasses.replace(self.model, stream=state)
+
+    def _begin_training(self) -> None:
+        """Fixes how the last portion is trained on. What is forgotten counts no more for the normalisation, either."""
+        state, mix = self.state, Mix.of(self.model.config)
+        oldest = min(mix.forget_before, len(state.taken) - 1)
+        if oldest > state.seen_since:
+            seen = Seen.nothing(state.form.inputs)
+            for portion in self.stream.portions(state.taken[oldest:]):
+                seen = seen.and_of(portion.X)
+            state = dataclasses.replace(state, seen=seen, seen_since=oldest)
+        norm = state.normalization(self.model.config, state.seen)
+        self.model = dataclasses.replace(self.model, normalization=norm)
+        self._now(dataclasses.replace(state, pending=False, mix=mix))
 
     def _next_portion(self) -> Step:
         ended = self.stream.ended()
@@ -183,8 +195,7 @@ class _Following:
         told |= {"portion": float(number), "portion_examples": float(len(portion))}
         taken = (*state.taken, Taken(portion.name, portion.sha256))
         after = dataclasses.replace(state, seen=seen, taken=taken, pending=True, watch=watch, fresh=told)
-        norm = state.normalization(self.model.config, seen)
-        self.model = dataclasses.replace(self.model, stream=after, normalization=norm)
+        self.model = dataclasses.replace(self.model, stream=after, normalization=inputs)
         return told, verdict, score.not_finite.get(0)
 
     def _reference(self, inputs: Normalization) -> Array:
@@ -277,5 +288,5 @@ def notice_of(refused: Refused) -> Notice:
 
 def _drift_notice(portion: Portion, number: int, verdict: Verdict) -> Notice:
     reason = f"{portion.name}: {'; '.join(verdict.sentences)}."
-    detail = {"portion": portion.name, "number": number, "tests": list(verdict.alarms), "reason": reason}
+    detail = {"portion": portion.name, "portion_number": number, "tests": list(verdict.alarms), "reason": reason}
     return Notice("drift", f"drift {number}", detail)

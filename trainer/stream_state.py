@@ -40,13 +40,15 @@ class Mix:
 class StreamState:
     """Where a run stands in its stream; it travels in the checkpoint.
 
-    taken: in the order of training. pending: the last of them was evaluated, and not trained on. mix: it is being
-    trained on in this way; None between two portions. fresh: metrics of the last portion, from before its training.
+    seen: the inputs of the portions from number seen_since on. taken: in the order of training. pending: the last of
+    them was evaluated, and not trained on. mix: it is being trained on in this way; None between two portions. fresh:
+    metrics of the last portion, from before its training.
     """
 
     form: Form
     seen: Seen
     targets: Normalization
+    seen_since: int = 0
     taken: tuple[Taken, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
     pending: bool = False
@@ -62,6 +64,7 @@ class StreamState:
         return {
             "form": dataclasses.asdict(self.form),
             "seen": self.seen.as_json(),
+            "seen_since": self.seen_since,
             "targets": [self.targets.mean.tolist(), self.targets.deviation.tolist()],
             "taken": self.taken,
             "refused": self.refused,
@@ -79,6 +82,7 @@ class StreamState:
             Form(**form),
             Seen.from_json(told["seen"]),
             Normalization(mean, deviation),
+            told["seen_since"],
             tuple(Taken(*one) for one in told["taken"]),
             tuple((name, sha256) for name, sha256 in told["refused"]),
             told["pending"],

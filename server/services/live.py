@@ -8,8 +8,16 @@ from typing import Any
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.errors import FieldProblem
-from sturgeon.messages import GuardPolicy, PlateauPolicy, Policy, SchedulePolicy, StudyRequest, TrainStudyTask
-from sturgeon.training import TRAIN_METRICS, TrainTask, field_problem, flagged, task_problems
+from sturgeon.messages import (
+    DriftPolicy,
+    GuardPolicy,
+    PlateauPolicy,
+    Policy,
+    SchedulePolicy,
+    StudyRequest,
+    TrainStudyTask,
+)
+from sturgeon.training import STREAM, TRAIN_METRICS, TrainTask, field_problem, flagged, task_problems
 
 
 def problems(study: StudyRow, trial: TrialRow, params: dict[str, Any], pointer: str) -> list[FieldProblem]:
@@ -37,16 +45,25 @@ def fields_of(study: StudyRow, params: dict[str, Any]) -> dict[str, Any]:
 
 def in_force(study: StudyRow, trial: TrialRow) -> dict[str, Any]:
     """The parameters that a trial trains with now, those that its study fixes and the defaults included."""
-    own = trial.params | (trial.steered or {})
+    return fixed_of(study, trial) | (trial.steered or {})
+
+
+def fixed_of(study: StudyRow, trial: TrialRow) -> dict[str, Any]:
+    """As `in_force`, without what was changed since the trial began."""
     if study.task is None:
-        return own
-    return {name: info.default for name, info in TrainTask.model_fields.items()} | fields_of(study, own)
+        return trial.params
+    return {name: info.default for name, info in TrainTask.model_fields.items()} | fields_of(study, trial.params)
+
+
+NO_STREAM = 'policy: only a train task on a stream ("dataset": "stream:FOLDER") has portions that may drift'
 
 
 def policy_problems(policies: Sequence[Policy], task: TrainStudyTask | None, metric: str) -> list[FieldProblem]:
     found = []
     for place, policy in enumerate(policies):
         pointer = f"/policies/{place}"
+        if isinstance(policy, DriftPolicy) and (task is None or not task.dataset.startswith(STREAM)):
+            found.append(FieldProblem(f"{pointer}/policy", NO_STREAM))
         if isinstance(policy, PlateauPolicy | GuardPolicy) and policy.metric is not None:
             known = dict.fromkeys([metric, *(TRAIN_METRICS if task is not None else ())])
             if policy.metric not in known:

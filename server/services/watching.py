@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from server.policies import divergence, guard, plateau, schedule
+from server.policies import divergence, drift, guard, plateau, schedule, timelines
 from server.policies.guard import Point
 from server.policies.proposal import Panda, Proposal
 from server.services import curves, live, resuming, steering
@@ -18,7 +18,7 @@ from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
-from sturgeon.messages import DivergencePolicy, GuardPolicy, PlateauPolicy, Policy, SchedulePolicy
+from sturgeon.messages import DivergencePolicy, DriftPolicy, GuardPolicy, PlateauPolicy, Policy, SchedulePolicy
 from sturgeon.messages import Guard as Watch
 from sturgeon.training import flagged
 
@@ -130,6 +130,8 @@ def _wish(tx: Transaction, study: StudyRow, row: TrialRow, policy: Policy, curve
             change = schedule.propose(panda, [(one.epoch, one.params) for one in policy.at])
         case GuardPolicy():
             return _guard_wish(tx, study, row, policy, panda, entries)
+        case DriftPolicy():
+            return _drift_wish(tx, study, row, policy, panda, entries)
         case DivergencePolicy():
             return None
     return None if change is None else Wish(policy.policy, change, None, policy.auto)
@@ -156,6 +158,28 @@ def _panda(
 
 def _is_live(name: str) -> bool:
     return name in flagged("live")
+
+
+def _drift_wish(
+    tx: Transaction, study: StudyRow, row: TrialRow, policy: DriftPolicy, panda: Panda, entries: Sequence[EntryRow]
+) -> Wish | None:
+    """The usual parameters are those of the trial and of everybody but this policy."""
+    others = [entry for entry in entries if not entry.actor.startswith(f"policy:{policy.policy}")]
+    usual = live.fixed_of(study, row) | timelines.overrides(others)
+    answer = drift.Answer(
+        policy.rate_factor,
+        policy.averages_factor,
+        policy.passes,
+        policy.forget,
+        policy.calm_portions,
+        policy.roll_back,
+    )
+    change = drift.propose(panda, usual, answer)
+    if change is None:
+        return None
+    kept = resuming.newest(tx, row) if change.back else None
+    back = None if kept is None else resuming.going_back_to(tx, row, kept)
+    return Wish(policy.policy, change, back, policy.auto)
 
 
 def _guard_wish(

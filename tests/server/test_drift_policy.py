@@ -1,0 +1,163 @@
+"""The drift policy: what it makes of a curve, and what comes of it in the service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from server.policies.drift import Answer, propose, shortened
+from server.policies.guard import Point
+from server.policies.proposal import Panda
+from sturgeon import errors
+from sturgeon.messages import Lease
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
+
+USUAL: dict[str, Any] = {
+    "learning_rate": 0.01,
+    "portion_epochs": 1,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "momentum": 0.9,
+    "window": 1,
+    "replay_share": 0.5,
+}
+ANSWER = Answer(rate_factor=2, averages_factor=2, passes=10, calm_portions=3)
+RAISED = {
+    "learning_rate": 0.02,
+    "portion_epochs": 10,
+    "beta1": pytest.approx(0.8),
+    "beta2": pytest.approx(0.998),
+    "momentum": pytest.approx(0.8),
+    "forget_before": 4,
+    "window": 0,
+}
+
+
+def curve(alarms: set[int], portions: int) -> list[Point]:
+    """A report of each portion, ten steps apart."""
+    return [
+        Point(10 * n, n, {"portion": float(n), "drift": float(n in alarms), "drift_error": float(n in alarms)})
+        for n in range(portions)
+    ]
+
+
+def test_an_alarm_is_answered_once():
+    points = curve({4}, 5)
+    found = propose(Panda(points, USUAL), USUAL, ANSWER)
+    assert found.params == RAISED
+    assert "portion 4 (error changed)" in found.reason
+    assert propose(Panda(points, USUAL | found.params, proposed_at=40), USUAL, ANSWER) is None
+    assert propose(Panda(points[:4], USUAL), USUAL, ANSWER) is None
+
+
+def test_an_alarm_of_a_report_among_many_is_answered():
+    assert propose(Panda(curve({4}, 6), USUAL, proposed_at=20), USUAL, ANSWER).params == RAISED
+
+
+def test_when_it_is_calm_the_usual_values_come_back_and_the_forgotten_stays_so():
+    raised = USUAL | propose(Panda(curve({4}, 5), USUAL), USUAL, ANSWER).params
+    assert propose(Panda(curve({4}, 7), raised, proposed_at=40), USUAL, ANSWER) is None
+    back = propose(Panda(curve({4}, 8), raised, proposed_at=40), USUAL, ANSWER)
+    assert back.params == {name: USUAL[name] for name in RAISED if name != "forget_before"}
+    assert "before portion 4 stays forgotten" in back.reason
+    assert propose(Panda(curve({4}, 9), raised | back.params, proposed_at=70), USUAL, ANSWER) is None
+
+
+def test_an_alarm_amid_an_answer_moves_what_is_forgotten_and_raises_nothing_twice():
+    raised = USUAL | propose(Panda(curve({4}, 5), USUAL), USUAL, ANSWER).params
+    again = propose(Panda(curve({4, 6}, 7), raised, proposed_at=40), USUAL, ANSWER)
+    assert again.params == {"forget_before": 6}
+
+
+def test_what_a_person_set_meanwhile_stays():
+    raised = USUAL | propose(Panda(curve({4}, 5), USUAL), USUAL, ANSWER).params | {"learning_rate": 0.5}
+    back = propose(Panda(curve({4}, 8), raised, proposed_at=40), USUAL, ANSWER)
+    assert "learning_rate" not in back.params
+
+
+def test_averages_are_shortened_on_their_own_scale():
+    assert shortened(0.999, 10) == pytest.approx(0.99)
+    assert shortened(0.5, 10) == 0
+
+
+# --- in the service
+
+STREAM: dict[str, Any] = {
+    "name": "river",
+    "mode": "panda",
+    "metric": "dev_error",
+    "params": {"learning_rate": 0.01},
+    "budget": {"max_trials": 20},
+    "task": {"kind": "train", "dataset": "stream:incoming", "epochs": 1000},
+}
+DRIFT: dict[str, Any] = {"policy": "drift", "rate_factor": 2, "averages_factor": 2, "passes": 10, "calm_portions": 3}
+
+
+def leased(server: RunningServer, **policy: Any) -> Lease:
+    server.client.create_study(STREAM | {"policies": [DRIFT | policy]})
+    return server.client.lease("ada", 1, 0).leases[0]
+
+
+def report(
+    server: RunningServer, lease: Lease, portion: int, drift: bool = False, applied: tuple[int, int] | None = None
+):
+    metrics = {"dev_error": 0.1, "portion": float(portion), "drift": float(drift), "drift_inputs": float(drift)}
+    rows = [{"step": 10 * portion, "epoch": portion, "metrics": metrics}]
+    return server.client.report("river", 0, lease.fence, rows, *(applied or (None, None))).desired
+
+
+def test_a_policy_that_may_answers_an_alarm_and_goes_back_to_what_is_usual(server: RunningServer) -> None:
+    lease = leased(server, auto=True)
+    assert report(server, lease, 4).version == 0
+    desired = report(server, lease, 5, drift=True)
+    assert (desired.version, desired.params["learning_rate"], desired.params["forget_before"]) == (1, 0.02, 5)
+    assert report(server, lease, 7, applied=(1, 50)).version == 1
+    desired = report(server, lease, 8, applied=(1, 50))
+    assert (desired.version, desired.params["learning_rate"], desired.params["forget_before"]) == (2, 0.01, 5)
+    told = [(one.actor, one.reason) for one in server.client.timeline("river", 0).items]
+    assert [actor for actor, _ in told] == ["policy:drift"] * 2
+    assert "Drift at portion 5 (inputs changed)" in told[0][1]
+
+
+def test_a_policy_that_may_not_proposes(server: RunningServer) -> None:
+    lease = leased(server)
+    assert report(server, lease, 5, drift=True).version == 0
+    [proposal] = server.client.proposals("river", 0)
+    assert (proposal.policy, proposal.state, proposal.params["portion_epochs"]) == ("drift", "open", 10)
+    assert server.client.accept("river", 0, proposal.id).desired.params["learning_rate"] == 0.02
+
+
+def test_a_drift_policy_without_a_stream_is_refused(server: RunningServer) -> None:
+    with pytest.raises(errors.Invalid, match="only a train task on a stream"):
+        server.client.create_study(STREAM | {"task": STREAM["task"] | {"dataset": "digits"}, "policies": [DRIFT]})
+
+
+def test_what_happened_to_a_run_is_an_event_once(server: RunningServer, http: httpx.Client) -> None:
+    lease = leased(server)
+    torn = {"kind": "portion_refused", "key": "a", "reason": "p1.npz is torn.", "portion": "p1.npz", "sha256": "0" * 64}
+    drift = {
+        "kind": "drift",
+        "key": "drift 5",
+        "reason": "p5.npz: feature 3.",
+        "portion_number": 5,
+        "tests": ["inputs"],
+    }
+    for _ in range(2):
+        server.client.report("river", 0, lease.fence, [], events=[torn, drift])
+    items = [one for one in server.client.events("river").items if one.kind in ("portion_refused", "drift")]
+    assert [(one.kind, one.number, one.detail["reason"]) for one in items] == [
+        ("portion_refused", 0, "p1.npz is torn."),
+        ("drift", 0, "p5.npz: feature 3."),
+    ]
+    assert 'sturgeon_stream_events_total{kind="drift"}' in http.get("/metrics").text
+
+
+@pytest.mark.parametrize("event", [{"kind": "party"}, {"key": ""}, {"reason": "x" * 2001}, {"tests": ["charm"]}])
+def test_an_event_that_is_none_is_refused(server: RunningServer, event: dict[str, Any]) -> None:
+    lease = leased(server)
+    with pytest.raises(errors.Invalid):
+        server.client.report("river", 0, lease.fence, [], events=[{"kind": "drift", "key": "k", "reason": "r"} | event])
