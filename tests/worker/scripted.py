@@ -15,7 +15,7 @@ import httpx
 from sturgeon import Client
 from sturgeon import messages as m
 from sturgeon.errors import Problem
-from worker.pipe import Alone, End, Progress, Steer
+from worker.pipe import Progress, Said, Steer
 
 NOW = "2026-01-02T03:04:05Z"
 HERE = "/v1/studies/s/trials/3"
@@ -36,20 +36,22 @@ class ScriptedChild:
     """Stands for a child process."""
 
     def __init__(self) -> None:
-        self._says: queue.SimpleQueue[Progress | End | Alone | None] = queue.SimpleQueue()
+        self._says: queue.SimpleQueue[Said | None] = queue.SimpleQueue()
         self.heard: list[Steer] = []
+        self.heard_something = threading.Event()
         self.killed = threading.Event()
 
-    def say(self, *messages: Progress | End | Alone) -> None:
+    def say(self, *messages: Said) -> None:
         for message in messages:
             self._says.put(message)
 
-    def messages(self) -> Iterator[Progress | End | Alone]:
+    def messages(self) -> Iterator[Said]:
         while (message := self._says.get()) is not None:
             yield message
 
     def steer(self, wish: Steer) -> None:
         self.heard.append(wish)
+        self.heard_something.set()
 
     def kill(self) -> None:
         self.killed.set()
@@ -91,7 +93,7 @@ class ScriptedServer:
         self.calls.append((name, body))
         if name in ("diagnosis", "errors"):
             return httpx.Response(204)
-        if name == "best":
+        if name == "best" or (name == "checkpoints" and request.method == "GET"):
             return httpx.Response(200, content=b"npz")
         return httpx.Response(200, json=self._usual(name, body))
 

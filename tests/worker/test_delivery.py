@@ -14,7 +14,7 @@ from sturgeon import errors
 from sturgeon import messages as m
 from tests.worker.scripted import ScriptedChild, ScriptedServer, epoch, lease
 from worker import trial
-from worker.pipe import Alone, End, SavedCheckpoint, Steer
+from worker.pipe import Alone, Applied, End, Paused, SavedCheckpoint, Steer
 from worker.trial import RunningTrial
 
 DONE = End("complete", step=30, metrics={"dev_error": 0.25})
@@ -259,3 +259,75 @@ def test_metrics_that_are_not_finite_are_sent_as_null(running: Running) -> None:
     assert running.server.named("tell") == [
         {"fence": 2, "state": "diverged", "metrics": {"dev_loss": None}, "step": 7, "where": "layer 2"}
     ]
+
+
+# --- steering ---
+
+
+def test_each_version_is_acknowledged_by_itself_and_before_a_checkpoint_that_has_it_in(running: Running) -> None:
+    saved = SavedCheckpoint(27, 2, None, b"npz", version=2)
+
+    running.child.say(epoch(1), Applied(1, 12), Applied(2, 25), saved, DONE)
+
+    assert running.until_ended() is None
+    assert [name for name, _ in running.server.calls] == ["report", "report", "report", "checkpoints", "tell"]
+    acknowledged = [(one.get("applied_version"), one.get("applied_step")) for one in running.server.named("report")]
+    assert acknowledged == [(None, None), (1, 12), (2, 25)]
+    assert running.trial.held().applied_version == 2
+
+
+def test_a_slow_upload_does_not_hold_up_the_reports(running: Running) -> None:
+    running.server.faults = {"checkpoints": [AWAY] * 1000}
+    running.child.say(SavedCheckpoint(10, 1, 0.5, b"npz"))
+    running.until_asked("checkpoints")
+
+    running.child.say(epoch(2))
+    running.until_asked("report")
+
+    assert running.reported_steps in ([], [20])  # asked, and perhaps answered
+    running.trial.lose("taken")
+    assert running.until_ended() is None
+
+
+def test_a_paused_trial_is_given_back_when_its_checkpoint_is_there(running: Running) -> None:
+    running.server.faults = {"checkpoints": [AWAY]}
+
+    running.child.say(Applied(1, 15), SavedCheckpoint(15, 1, None, b"npz", version=1), Paused(15))
+
+    assert running.until_ended() is None
+    assert [name for name, _ in running.server.calls] == ["report", "checkpoints", "release"]
+    assert running.child.killed.is_set()
+
+
+def test_a_run_that_shall_go_back_hears_it_with_the_checkpoint(running: Running) -> None:
+    running.server.desired = {"version": 4, "leg": 4, "restore": 20, "params": {"l2": 0.1}}
+    running.child.say(epoch(3))
+    running.until_asked("checkpoints")
+    assert running.child.heard_something.wait(timeout=20)
+
+    running.child.say(DONE)
+
+    assert running.until_ended() is None
+    assert running.child.heard == [Steer({"l2": 0.1}, version=4, leg=4, restore=20, content=b"npz")]
+
+
+def test_an_answer_that_a_newer_one_overtook_steers_nothing(running: Running) -> None:
+    newer, older = (m.Desired(version=version, params={"l2": version / 10}) for version in (2, 1))
+
+    running.trial.steer(newer)
+    running.trial.steer(older)
+
+    assert running.child.heard == [Steer({"l2": 0.2}, version=2)]
+    running.child.say(DONE)
+    running.until_ended()
+
+
+def test_a_checkpoint_that_is_gone_fails_the_trial_that_shall_go_back_to_it(running: Running) -> None:
+    running.server.faults = {"checkpoints": [errors.NotFound("It is damaged.")]}
+    running.server.desired = {"version": 1, "leg": 1, "restore": 20}
+
+    running.child.say(epoch(3))
+
+    assert running.until_ended() is None
+    [told] = running.server.named("tell")
+    assert (told["state"], "It is damaged." in told["error"]) == ("failed", True)
