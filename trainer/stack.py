@@ -37,8 +37,14 @@ LARGEST_STACK = 32
 BUFFER = 512
 """Numbers in NumPy's own buffer, which it allocates anew whenever an operand is broadcast; by default 8192."""
 
+
 Changes = Mapping[int, Mapping[str, object]]
 """Live hyperparameters to change, by the step they are to apply from (the first step is 1)."""
+
+
+def never(_step: int) -> bool:
+    """No step is one to halt after."""
+    return False
 
 
 @dataclass
@@ -161,7 +167,9 @@ class Stack:
             model.changes = {step: params for step, params in model.changes.items() if step != due}
             self.change(row, planned)
 
-    def advance(self, pulse: float | None, clock: Callable[[], float], halt: Callable[[int], bool]) -> dict[int, str]:
+    def advance(
+        self, pulse: float | None, clock: Callable[[], float], halt: Callable[[int], bool] = never
+    ) -> dict[int, str]:
         """Steps to the end of the epoch, for `pulse` seconds, or until `halt` of the steps done; gives the rows that
         diverged, and where."""
         begin = now = clock()

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.preparation import Data
-from trainer.stack import Changes, Stack, first_checkpoint
+from trainer.stack import Changes, Stack, first_checkpoint, never
 from trainer.transfer import transferred
 
 
@@ -66,10 +66,6 @@ class Progress:
 
 
 Run = Generator[Progress, Wish | None, None]
-
-
-def never(_step: int) -> bool:
-    return False
 
 
 def train(
