@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, NamedTuple
 
 Enough = Literal["max_epochs", "max_seconds", "stop_when"]
@@ -33,9 +32,3 @@ def enough(limits: Limits, spent: Spent) -> Enough | None:
     if limits.max_seconds is not None and spent.seconds >= limits.max_seconds:
         return "max_seconds"
     return None
-
-
-def epochs_left(limits: Limits, spent: Spent, wanted: int) -> int:
-    """How many of the `wanted` epochs a new trial may still have: with no limit all of them."""
-    left = math.inf if limits.max_epochs is None else max(0, limits.max_epochs - spent.epochs)
-    return int(min(wanted, left))

@@ -146,9 +146,3 @@ def guessed_final(own: Curve, complete: Sequence[Curve]) -> float | None:
     if not finite or len(ratios) < len(pairs) or last <= 0:
         return last
     return last * median(finite)
-
-
-def log_error(error: float, examples: int) -> float:
-    """The scale on which an error share is searched: log(error + half an example), so that 2 % to 1 % is as much as
-    20 % to 10 %; `examples` are those that the share is of."""
-    return math.log(error + 0.5 / examples)

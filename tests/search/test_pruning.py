@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from server.search.budget import Limits, Spent, enough, epochs_left
+from server.search.budget import Limits, Spent, enough
 from server.search.pruning import (
     GO_ON,
     Curve,
@@ -14,7 +14,6 @@ from server.search.pruning import (
     below_median,
     guessed_final,
     judge,
-    log_error,
     look,
     power_law,
 )
@@ -122,11 +121,6 @@ def test_a_ratio_of_scores_that_are_not_positive_is_not_taken() -> None:
     assert guessed_final(curve(0.9), [curve(1.0, -2.0), curve(1.0, 0.5)]) == 0.9
 
 
-def test_an_error_is_searched_on_a_log_scale_that_begins_at_half_an_example() -> None:
-    assert log_error(0.2, 1000) - log_error(0.1, 1000) == pytest.approx(math.log(2), abs=0.01)
-    assert log_error(0.0, 1000) == pytest.approx(math.log(0.0005))
-
-
 def test_a_budget_says_which_limit_is_reached() -> None:
     limits = Limits(max_epochs=100, max_seconds=60.0, below=0.02)
     assert enough(limits, Spent(99, 59.0, 0.02)) is None
@@ -134,9 +128,3 @@ def test_a_budget_says_which_limit_is_reached() -> None:
     assert enough(limits, Spent(0, 60.0, 0.5)) == "max_seconds"
     assert enough(limits, Spent(100, 60.0, 0.01)) == "stop_when"
     assert enough(Limits(), Spent(10**9, 1e9, 0.0)) is None
-
-
-def test_a_new_trial_gets_no_more_epochs_than_are_left() -> None:
-    assert epochs_left(Limits(max_epochs=100), Spent(90, 0.0, None), 30) == 10
-    assert epochs_left(Limits(max_epochs=100), Spent(110, 0.0, None), 30) == 0
-    assert epochs_left(Limits(), Spent(110, 0.0, None), 30) == 30
