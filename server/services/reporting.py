@@ -27,7 +27,7 @@ def report(
         study = studies.required(tx, name)
         trial = studies.required_trial(tx, study, number)
         looked_at = pruning.may_look(study, trial, request.reports)
-        if looked_at or budgets.is_watched(study):
+        if looked_at or budgets.is_watched(study) or watching.may_act(study, trial):
             study = studies.required(tx, name, lock=True)
         now = tx.now()
         lost: LeaseLost | None = None

@@ -44,8 +44,14 @@ def keeps(study: StudyRow, row: TrialRow) -> bool:
     return any(isinstance(policy, GuardPolicy) for policy in of(study, row))
 
 
+def may_act(study: StudyRow, row: TrialRow) -> bool:
+    """Whether something may come of a report: then the study is to be locked before the trial, as all do who steer."""
+    return row.desired is not None or bool(of(study, row))
+
+
 def after_report(tx: Transaction, study: StudyRow, row: TrialRow) -> TrialRow:
-    """Let guards and policies look at what was just reported. The trial's row is locked."""
+    """Let guards and policies look at what was just reported. The rows of the study and the
+    trial are locked."""
     policies = of(study, row)
     if not policies and row.desired is None:
         return row
