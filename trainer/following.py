@@ -26,7 +26,7 @@ from trainer.preparation import Data
 from trainer.stack import Changes, Stack, first_checkpoint
 from trainer.stream_state import Mix, StreamState, Taken, begun
 from trainer.streams import Refused, Stream, mixed, of_arrays
-from trainer.training import Notice, Progress, Run, Wish
+from trainer.training import Notice, Progress, Run, Wish, never
 
 MOST_SHARES = 100
 """Label shares are reported of so many labels at most."""
@@ -54,20 +54,22 @@ def follow(
     *,
     changes: Changes | None = None,
     pulse: float | None = None,
+    halt: Callable[[int], bool] = never,
     rest: Callable[[], None] = lambda: time.sleep(0.25),
     clock: Callable[[], float] = time.perf_counter,
 ) -> Run:
     """Goes on from a checkpoint, be it at the start, between two portions or amid one, as if never interrupted.
 
-    While no new portion is there `rest` is called, and then a Progress without metrics (`waiting`) is yielded. The
-    run is complete after `config.epochs` portions, or when the stream has ended and all of it was trained on.
+    `pulse` and `halt` are as in `train`. While no new portion is there `rest` is called, and then a Progress without
+    metrics (`waiting`) is yielded. The run is complete after `config.epochs` portions, or when the stream has ended and
+    all of it was trained on.
 
     Raises:
         DataError: a portion that it has taken and needs is gone. ConfigError: see `train`.
     """
     assert first.stream is not None
     stream.form = first.stream.form
-    return _Following(first, stream, dict(changes or {}), pulse, rest, clock).run()
+    return _Following(first, stream, dict(changes or {}), (pulse, halt), rest, clock).run()
 
 
 Step = Generator[Progress, Wish | None, bool]
@@ -82,12 +84,13 @@ class _Following:
         first: Checkpoint,
         stream: Stream,
         changes: dict[int, Mapping[str, object]],
-        pulse: float | None,
+        listening: tuple[float | None, Callable[[int], bool]],
         rest: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
         self.model, self.stream, self.changes = first, stream, changes
-        self.pulse, self.rest, self.clock = pulse, rest, clock
+        self.pulse, self.halt = listening
+        self.rest, self.clock = rest, clock
         self.alarms: tuple[str, ...] = ()
 
     @property
@@ -211,7 +214,7 @@ class _Following:
         stack = Stack([self.model], [0], self._data(), [self.changes])
         while True:
             stack.take_changes(0)
-            lost = stack.advance(self.pulse, self.clock)
+            lost = stack.advance(self.pulse, self.clock, self.halt)
             if done := stack.position == 0:
                 lost |= stack.measure(self.clock)
                 self.alarms = stack.models[0].alarms

@@ -46,17 +46,24 @@ class Stream:
     def __init__(self, folder: Path, loss: str = "auto") -> None:
         self.folder, self.loss = folder, loss
         self.form: Form | None = None
+        self._plan: tuple[Taken, ...] = ()
         self._looked: dict[str, Looked] = {}
         self._kept: dict[str, Portion] = {}
 
+    def retrace(self, state: StreamState) -> None:
+        """From now on the portions come as they came to that run, and end with its last."""
+        self.form, self._plan = state.form, state.taken
+
     def ended(self) -> bool:
         """Whether no more portions come; to be asked before `look`."""
-        return (self.folder / END).exists()
+        return bool(self._plan) or (self.folder / END).exists()
 
     def look(
         self, taken: Sequence[Taken], refused: Collection[tuple[str, str]]
     ) -> tuple[Portion | None, list[Refused]]:
         """The next portion that was not taken, if one is there, and the files before it that were refused anew."""
+        if self._plan:
+            return next(iter(self.portions(self._plan[len(taken) : len(taken) + 1])), None), []
         hash_of, name_of = dict(taken), {one.sha256: one.name for one in taken}
         found: list[Refused] = []
         for path in self._files():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from sturgeon.client import Client
     from sturgeon.messages import Study, Timeline
     from trainer.checkpoint import Checkpoint
+    from trainer.config import TrainConfig
+    from trainer.stream_state import StreamState
     from trainer.training import Run
 
 commands = typer.Typer()
@@ -40,7 +43,7 @@ def replay(
     number: NumberArgument,
     data: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", file_okay=False, exists=True, help="A folder of npz: and csv: data sets."),
+        typer.Option(metavar="DIR", file_okay=False, exists=True, help="A folder of npz:, csv: and stream: data."),
     ] = None,
 ) -> None:
     """Train a trial again from the very start, with its whole schedule, and compare all its checkpoints bit for bit."""
@@ -79,7 +82,7 @@ def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...
         raise NotFound(f"Trial {number} of {study} has no checkpoint to compare a replay with.")
     kept = {step: Checkpoint.from_bytes(client.checkpoint(study, number, step)) for step in steps}
     try:
-        run = _run(client, told, timeline, set(steps), data_dirs)
+        run = _run(client, told, timeline, kept, data_dirs)
     except DataError as error:
         raise WrongInput(f"{error} Is a --data folder missing?") from None
     found = {}
@@ -92,7 +95,9 @@ def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...
     return [*found.values(), *missing]
 
 
-def _run(client: Client, study: Study, timeline: Timeline, halts: set[int], data_dirs: tuple[Path, ...]) -> Run:
+def _run(
+    client: Client, study: Study, timeline: Timeline, kept: Mapping[int, Checkpoint], data_dirs: tuple[Path, ...]
+) -> Run:
     from trainer.checkpoint import Checkpoint
     from trainer.preparation import prepare
     from trainer.training import train
@@ -106,10 +111,32 @@ def _run(client: Client, study: Study, timeline: Timeline, halts: set[int], data
     for change in timeline.schedule:
         changes[change.step + 1] = changes.get(change.step + 1, {}) | change.params
     config = config_of(Job(task, timeline.start.params, timeline.start.seed))
+    newest = kept[max(kept)].stream
+    if newest is not None:
+        return _followed(config, timeline.start.seed, newest, changes, kept, data_dirs)
     content = source_of(client, task, lambda _seconds: None)
     source = None if content is None else Checkpoint.from_bytes(content)
     data = prepare(config, data_dirs, None if source is None else source.normalization)
-    return train(config, data, timeline.start.seed, source=source, changes=[changes], halt=halts.__contains__)
+    return train(config, data, timeline.start.seed, source=source, changes=[changes], halt=kept.__contains__)
+
+
+def _followed(
+    config: TrainConfig,
+    seed: int,
+    newest: StreamState,
+    changes: dict[int, dict[str, Any]],
+    kept: Mapping[int, Checkpoint],
+    data_dirs: tuple[Path, ...],
+) -> Run:
+    """Along the portions in the order in which that run took them, whatever has come since."""
+    from trainer.following import first_of, follow
+    from trainer.streams import find_stream
+
+    stream = find_stream(config.dataset, data_dirs, config.loss)
+    stream.retrace(newest)
+    first, _ = first_of(config, stream, seed)
+    assert first is not None
+    return follow(first, stream, changes=changes, halt=kept.__contains__)
 
 
 def _compared(again: Checkpoint, kept: Checkpoint) -> Compared:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from sturgeon.states import ToldState
 from trainer.checkpoint import Checkpoint
@@ -28,7 +29,7 @@ then counts for this portion already. A run goes on without a server that is awa
 ANSWER_EVERY_S: Final = 0.005
 
 
-def run(job: Job, config: TrainConfig, desired: Callable[[], Steer]) -> Iterator[Said]:
+def run(job: Job, config: TrainConfig, desired: Callable[[], Steer], halt: Callable[[int], bool]) -> Iterator[Said]:
     """Follows the stream; yields what the trial has to say, at last its last word.
 
     Raises:
@@ -47,7 +48,8 @@ def run(job: Job, config: TrainConfig, desired: Callable[[], Steer]) -> Iterator
     trial = _Follower(0, job, first, Kept(task, map(Checkpoint.from_bytes, job.kept)))
     said, first = trial.begun(first)
     yield from said
-    yield from _steered(trial, first, stream, lambda: first_of(config, stream, job.seed)[0], desired)
+    scratch = _Scratch(config, stream, job.seed)
+    yield from _steered(trial, first, scratch, desired, halt)
 
 
 def _first(
@@ -73,7 +75,7 @@ def _first(
             why = "it was stopped" if now.stop else "the stream ended"
             yield End("failed", error=f"No portion that can be trained on had come to {stream.folder.name} when {why}.")
         else:
-            time.sleep(PULSE_S)
+            _rest()
             continue
         return None
 
@@ -81,11 +83,12 @@ def _first(
 def _steered(
     trial: _Follower,
     first: Checkpoint,
-    stream: Stream,
-    from_scratch: Callable[[], Checkpoint | None],
+    scratch: _Scratch,
     desired: Callable[[], Steer],
+    halt: Callable[[int], bool],
 ) -> Iterator[Said]:
-    going = follow(first, stream, changes=trial.planned, pulse=PULSE_S, rest=lambda: time.sleep(PULSE_S))
+    followed = partial(follow, stream=scratch.stream, pulse=PULSE_S, halt=halt, rest=_rest)
+    going = followed(first, changes=trial.planned)
     wish: Wish | None = None
     while True:
         try:
@@ -102,16 +105,32 @@ def _steered(
             _await_answer(trained, desired)
         now = desired()
         if trial.goes_back(now):
-            start = from_scratch() if now.content is None else Checkpoint.from_bytes(now.content)
-            if start is None:
-                raise DataError(f"No portion is left in {stream.folder.name} to begin with again.")
+            start = scratch.begin() if now.content is None else Checkpoint.from_bytes(now.content)
             said, start = trial.back(now, start)
             yield from said
-            going = follow(start, stream, pulse=PULSE_S, rest=lambda: time.sleep(PULSE_S))
+            going = followed(start)
         else:
             yield from trial.saved(trained)
             said, wish = trial.obey(trained, now)
             yield from said
+
+
+class _Scratch(NamedTuple):
+    """What a run begins again with, that goes back to its very start."""
+
+    config: TrainConfig
+    stream: Stream
+    seed: int
+
+    def begin(self) -> Checkpoint:
+        first, _ = first_of(self.config, self.stream, self.seed)
+        if first is None:
+            raise DataError(f"No portion is left in {self.stream.folder.name} to begin with again.")
+        return first
+
+
+def _rest() -> None:
+    time.sleep(PULSE_S)
 
 
 def _await_answer(trained: Trained, desired: Callable[[], Steer]) -> None:

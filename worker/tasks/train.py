@@ -47,7 +47,7 @@ def run(
     try:
         configs = [config_of(job) for job in jobs]
         if configs[0].dataset.startswith(streams.PREFIX):
-            yield from _follow(jobs, configs, desired)
+            yield from _follow(jobs, configs, _Wishes(desired, news))
             return
         data = prepare(configs[0], jobs[0].data_dirs, _inputs(jobs[0]))
         begins = [_Begin(place, *each, data) for place, each in enumerate(zip(jobs, configs, strict=True))]
@@ -61,11 +61,11 @@ def run(
         yield 0, End("failed", error=str(error))
 
 
-def _follow(jobs: Sequence[Job], configs: Sequence[TrainConfig], desired: Callable[[int], Steer]) -> Iterator[Placed]:
+def _follow(jobs: Sequence[Job], configs: Sequence[TrainConfig], wishes: _Wishes) -> Iterator[Placed]:
     """Raises ConfigError for a stack: alone, each of its trials waits for portions at its own pace."""
     if len(jobs) > 1:
         raise ConfigError("Trials that follow a stream do so by themselves.")
-    yield from ((0, said) for said in stream.run(jobs[0], configs[0], lambda: desired(0)))
+    yield from ((0, said) for said in stream.run(jobs[0], configs[0], lambda: wishes.desired(0), wishes.halt))
 
 
 def _inputs(job: Job) -> Normalization | None:

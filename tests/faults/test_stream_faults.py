@@ -1,0 +1,121 @@
+"""Worker and server are killed amid a portion of a stream: no portion is skipped or trained on twice, and the weights
+are those of an undisturbed run with the same timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sturgeon.cli.replaying import replayed
+from sturgeon.client import Client
+from tests.processes import ServerProcess, WorkerProcess
+from trainer.checkpoint import Checkpoint
+from trainer.config import config_from
+from trainer.following import first_of, follow
+from trainer.streams import END, Stream
+
+FIXED: dict[str, Any] = {"hidden_units": 128, "hidden_layers": 2, "portion_epochs": 60, "keep_prob": 0.9}
+STUDY: dict[str, Any] = {
+    "name": "river",
+    "mode": "panda",
+    "metric": "dev_error",
+    "params": {"learning_rate": 0.001},
+    "budget": {"max_trials": 10},
+    "task": {
+        "kind": "train",
+        "dataset": "stream:incoming",
+        "epochs": 1000,
+        "fixed": FIXED,
+        "checkpoints": {"best": 0, "last": 2, "every_s": 1},
+    },
+    "policies": [{"policy": "drift", "auto": True, "passes": 2, "calm_portions": 2}],
+}
+PORTIONS = 8
+SHIFT = 4
+
+
+def write(folder: Path, number: int) -> None:
+    rng = np.random.default_rng(number)
+    y = np.arange(400) % 4
+    X = rng.standard_normal((400, 16)) + (y[:, None] == np.arange(16) % 4) * (1.5 if number < SHIFT else -1.5)
+    whole = folder / f"{number}.part"
+    with whole.open("wb") as file:
+        np.savez(file, X=X, y=y)
+    whole.rename(folder / f"{number}.npz")
+
+
+def amid_a_portion(client: Client) -> bool:
+    """A checkpoint from between two steps of a portion's training is at the server."""
+    listed = client.checkpoints("river", 0).items
+    return bool(listed) and Checkpoint.from_bytes(client.checkpoint("river", 0, listed[-1].step)).position > 0
+
+
+def undisturbed(client: Client, folder: Path) -> Checkpoint:
+    trial = client.trial("river", 0)
+    config = config_from({"dataset": "stream:incoming", "epochs": 1000, **FIXED, **STUDY["params"]})
+    changes: dict[int, dict[str, Any]] = {}
+    for entry in client.timeline("river", 0).items:
+        assert entry.from_step is not None
+        changes[entry.from_step + 1] = changes.get(entry.from_step + 1, {}) | entry.params
+    stream = Stream(folder)
+    first, _ = first_of(config, stream, trial.seed)
+    assert first is not None
+    *_, last = follow(first, stream, changes=changes)
+    return last.checkpoint()
+
+
+@pytest.mark.xdist_group("heavy")
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_a_stream_whose_worker_and_server_are_killed_amid_a_portion_is_followed_to_the_same_bits(
+    database: str,
+    server_process: Callable[..., ServerProcess],
+    worker_process: Callable[..., WorkerProcess],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    env = {"STURGEON_LEASE_S": "1", "STURGEON_REAP_EVERY_S": "0.2"}
+    if database == "postgres":
+        env["STURGEON_DATABASE_URL"] = request.getfixturevalue("migrated_postgres_url")
+    server = server_process(**env)
+    folder = tmp_path / "data" / "incoming"
+    folder.mkdir(parents=True)
+    for number in range(PORTIONS):
+        write(folder, number)
+    (folder / "5torn.npz").write_bytes((folder / "5.npz").read_bytes()[:1000])
+    (folder / END).touch()
+    options = ("--data", str(folder.parent))
+    first = worker_process(server.url, *options, name="first")
+    with Client(server.url, patience_s=60) as client:
+        client.create_study(STUDY)
+        first.wait_until(lambda: amid_a_portion(client), "it was amid a portion", within_s=60)
+        first.kill()
+        server.restart()
+        second = worker_process(server.url, *options, name="second")
+        second.wait_until(
+            lambda: client.trial("river", 0).worker == "second" and amid_a_portion(client), "it went on", within_s=60
+        )
+        server.kill()
+        server.start()
+        second.wait_until(lambda: client.trial("river", 0).state == "complete", "it was complete", within_s=90)
+
+        portions = [one.metrics["portion"] for one in client.trial_metrics("river", 0, page_size=1000).items]
+        assert portions == list(range(PORTIONS)), "none is skipped, none comes twice"
+        kinds = [one.kind for one in client.events("river").items if one.kind in ("portion_refused", "drift")]
+        assert sorted(kinds) == ["drift", "portion_refused"]
+        timeline = client.timeline("river", 0).items
+        assert [one.params.get("forget_before") for one in timeline] == [SHIFT, None]
+        listed = client.checkpoints("river", 0).items
+        end, expected = (
+            Checkpoint.from_bytes(client.checkpoint("river", 0, listed[-1].step)),
+            undisturbed(client, folder),
+        )
+        assert (end.step, end.epoch) == (expected.step, PORTIONS)
+        assert np.array_equal(end.theta, expected.theta)
+        assert end.stream is not None
+        assert end.stream.taken == expected.stream.taken  # type: ignore[union-attr]
+        write(folder, 99)  # what comes later is no part of it
+        assert [one.exact for one in replayed(client, "river", 0, (folder.parent,))] == [True] * len(listed)
