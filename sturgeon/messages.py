@@ -219,7 +219,10 @@ class GuardPolicy(Guard):
 class DriftPolicy(Request):
     """When a portion of a stream raises an alarm: train on it and later ones only (`forget`), `passes` times as often,
     with the learning rate times `rate_factor` and 1 - beta of the optimiser's averages times `averages_factor`; with
-    `roll_back` from the newest checkpoint. After `calm_portions` without an alarm the usual values come back."""
+    `roll_back` from the newest checkpoint. After `calm_portions` without an alarm the usual values come back.
+
+    With `auto`, `challengers` are forked at an alarm: the answer with other values each. After `after_portions` more
+    the trial with the least mean fresh error goes on, the others stop; each takes a number of the budget."""
 
     policy: Literal["drift"]
     rate_factor: Annotated[FiniteFloat, Field(gt=0, le=100)] = 0.5
@@ -228,6 +231,8 @@ class DriftPolicy(Request):
     forget: bool = True
     calm_portions: Annotated[int, Field(ge=1, le=100_000)] = 5
     roll_back: bool = False
+    challengers: Annotated[list[Params], Field(max_length=8)] = Field(default_factory=list)
+    after_portions: Annotated[int, Field(ge=1, le=1000)] = 3
     auto: bool = False
 
 

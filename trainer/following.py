@@ -23,10 +23,10 @@ from trainer.normalization import Normalization
 from trainer.parameters import Array
 from trainer.portions import Portion, Seen
 from trainer.preparation import Data
-from trainer.stack import Changes, Stack, first_checkpoint
+from trainer.stack import Changes, Stack, first_checkpoint, never
 from trainer.stream_state import Mix, StreamState, Taken, begun
 from trainer.streams import Refused, Stream, mixed, of_arrays
-from trainer.training import Notice, Progress, Run, Wish, never
+from trainer.training import Notice, Progress, Run, Wish
 
 MOST_SHARES = 100
 """Label shares are reported of so many labels at most."""

@@ -43,7 +43,7 @@ def fork(
             checking.require_live(study, parent, params, f"/branches/{place}/params")
         if request.control:
             wanted.append(_as_long_as(wanted))
-        rows = _branches(tx, study, parent, kept, wanted, raise_budget=request.raise_budget)
+        rows = branches(tx, study, parent, kept, wanted, raise_budget=request.raise_budget)
         numbers = [row.number for row in rows]
         now = tx.now()
         events.insert(tx, study.id, "forked", now, number, step=kept.step, branches=numbers, reason=request.reason)
@@ -67,7 +67,7 @@ def promote(database: Database, name: str, number: int, request: messages.Promot
         parent = studies.required_trial(tx, study, number, lock=True)
         kept = _checkpoint(tx, study, parent, request.step, best=True)
         checking.require_live(study, parent, request.params)
-        [row] = _branches(tx, study, parent, kept, [request.params], raise_budget=request.raise_budget)
+        [row] = branches(tx, study, parent, kept, [request.params], raise_budget=request.raise_budget)
         now = tx.now()
         detail = {"step": kept.step, "panda": row.number, "reason": request.reason}
         events.insert(tx, study.id, "promoted", now, number, **detail)
@@ -93,7 +93,7 @@ def by_value(kept: Sequence[CheckpointRow], direction: messages.Direction) -> li
     return sorted(kept, key=lambda one: (one.value is None, sign * (one.value or 0.0), -one.step))
 
 
-def _branches(
+def branches(
     tx: Transaction,
     study: StudyRow,
     parent: TrialRow,
@@ -102,6 +102,10 @@ def _branches(
     *,
     raise_budget: bool,
 ) -> list[TrialRow]:
+    """Queued pandas that go on from the parent's checkpoint, one for each change. The study's row is locked.
+
+    Raises Invalid (no epochs left), WrongState, BudgetSpent.
+    """
     entries = timeline.of_trial(tx, parent.id)
     base = parent.params | timelines.overrides(entries, kept.version)
     for place, params in enumerate(wanted):

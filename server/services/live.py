@@ -68,6 +68,13 @@ def policy_problems(policies: Sequence[Policy], task: TrainStudyTask | None, met
             known = dict.fromkeys([metric, *(TRAIN_METRICS if task is not None else ())])
             if policy.metric not in known:
                 found.append(FieldProblem(f"{pointer}/metric", f"metric: write one of {', '.join(known)}"))
+        if isinstance(policy, DriftPolicy):
+            found += [
+                FieldProblem(f"{pointer}/challengers/{at}/{name}", detail)
+                for at, params in enumerate(policy.challengers)
+                for name, value in params.items()
+                if (detail := _problem(name, value))
+            ]
         if isinstance(policy, SchedulePolicy) and task is not None:
             found += [
                 FieldProblem(f"{pointer}/at/{at}/params/{name}", detail)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from server.services import answers, budgets, curves, ending, pruning, steering, studies, watching
+from server.services import answers, budgets, challenging, curves, ending, pruning, steering, studies, watching
 from server.services.counters import Counters
 from server.store import events, leases, reports
 from server.store.engine import Database, Transaction
@@ -45,6 +45,10 @@ def report(
                 held = pruning.consider(tx, study, held, trial, new, now)
             if new_steps:
                 held = watching.after_report(tx, study, held)
+            if new_steps and challenging.is_watched(study):
+                study = studies.required(tx, name, lock=True)  # it may have given numbers to challengers
+                challenging.decide(tx, study)
+                held = studies.required_trial(tx, study, number, lock=True)
             if budgets.is_watched(study):
                 budgets.settle(tx, study, now)
             desired = steering.of(held)

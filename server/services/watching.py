@@ -4,6 +4,7 @@ their decisions are written: a guard and a policy with `auto` steer the trial, t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter
 from server.policies import divergence, drift, guard, plateau, schedule, timelines
 from server.policies.guard import Point
 from server.policies.proposal import Panda, Proposal
-from server.services import curves, live, resuming, steering
+from server.services import challenging, curves, live, resuming, steering
 from server.store import events, proposals, timeline
 from server.store.checkpoints import CheckpointRow
 from server.store.engine import Transaction
@@ -69,6 +70,9 @@ def after_report(tx: Transaction, study: StudyRow, row: TrialRow) -> TrialRow:
         wish = _wish(tx, study, row, policy, curve)
         if wish is not None:
             row = _fulfil(tx, study, row, wish, curve)
+            if isinstance(policy, DriftPolicy) and policy.challengers and wish.auto and curve[-1].metrics.get("drift"):
+                at = curve[-1].step, drift.number_of(curve[-1])
+                challenging.begin(tx, study, row, policy, wish.change.params, at)
             if wish.auto:
                 return row
     return row
@@ -180,6 +184,7 @@ def _drift_wish(
         policy.calm_portions,
         policy.roll_back,
     )
+    panda = replace(panda, proposed_at=max(panda.proposed_at, challenging.answered_until(tx, study, row)))
     change = drift.propose(panda, usual, answer)
     if change is None:
         return None

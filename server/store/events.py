@@ -39,3 +39,9 @@ def keys_of_trial(tx: Transaction, study_id: int, number: int, kinds: Collection
         events.c.study_id == study_id, events.c.number == number, events.c.kind.in_(sorted(kinds))
     )
     return {row.detail.get("key", "") for row in tx.execute(statement)}
+
+
+def of_kinds(tx: Transaction, study_id: int, kinds: Collection[str]) -> list[EventRow]:
+    """All events of these kinds, the oldest first."""
+    statement = sa.select(events).where(events.c.study_id == study_id, events.c.kind.in_(sorted(kinds)))
+    return [EventRow(**row._mapping) for row in tx.execute(statement.order_by(events.c.id))]

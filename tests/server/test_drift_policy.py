@@ -161,3 +161,71 @@ def test_an_event_that_is_none_is_refused(server: RunningServer, event: dict[str
     lease = leased(server)
     with pytest.raises(errors.Invalid):
         server.client.report("river", 0, lease.fence, [], events=[{"kind": "drift", "key": "k", "reason": "r"} | event])
+
+
+class Group:
+    """An incumbent that met an alarm at portion 5, and its two challengers; the test is their worker."""
+
+    def __init__(self, server: RunningServer, **more: Any) -> None:
+        self.client = server.client
+        policy = {"challengers": [{"learning_rate": 0.5}, {"window": 3}], "after_portions": 2}
+        self.leases = {0: leased(server, auto=True, **policy | more)}
+
+    def report(self, number: int, portion: int, error: float = 0.1, drift: bool = False) -> Any:
+        metrics = {"dev_error": error, "fresh_error": error, "portion": float(portion), "drift": float(drift)}
+        rows = [{"step": 10 * portion, "epoch": portion, "metrics": metrics}]
+        return self.client.report("river", number, self.leases[number].fence, rows).desired
+
+    def alarm(self) -> None:
+        self.client.put_checkpoint("river", 0, 40, b"weights", self.leases[0].fence, 4.0, None)
+        self.report(0, 5, drift=True)
+        self.leases |= {one.number: one for one in self.client.lease("bob", 5, 0).leases}
+
+    def events(self) -> list[tuple[str, dict[str, Any]]]:
+        return [(e.kind, e.detail) for e in self.client.events("river").items if e.kind.startswith("challenge")]
+
+
+def test_challengers_are_forked_at_an_alarm_and_the_best_goes_on(server: RunningServer) -> None:
+    group = Group(server)
+    group.alarm()
+    assert sorted(group.leases) == [0, 1, 2]
+    params = {number: lease.params for number, lease in group.leases.items()}
+    assert (params[1]["learning_rate"], params[1]["forget_before"]) == (0.5, 5)
+    assert (params[2]["learning_rate"], params[2]["window"]) == (0.02, 3)
+
+    assert group.report(1, 5, drift=True).version == 0, "it was forked to answer this alarm"
+    for number, error in ((0, 0.3), (1, 0.2), (2, 0.25)):
+        group.report(number, 6, error)
+    group.report(0, 7, 0.3)
+    group.report(1, 7, 0.2)
+    assert [kind for kind, _ in group.events()] == ["challenge"], "one is not measured yet"
+    desired = group.report(2, 7, 0.25)
+
+    assert desired.run == "stop"
+    told = group.events()[-1]
+    assert (told[0], told[1]["best"], told[1]["errors"]["2"]) == ("challenge_decided", 1, 0.25)
+    runs = {number: group.client.trial("river", number).desired for number in range(3)}
+    assert [run.run if run else "run" for run in runs.values()] == ["stop", "run", "stop"]
+
+
+def test_a_challenger_that_ended_early_is_out_and_of_equals_the_incumbent_goes_on(server: RunningServer) -> None:
+    group = Group(server)
+    group.alarm()
+    group.client.tell("river", 2, group.leases[2].fence, state="diverged")
+    for portion in (6, 7):
+        for number in (0, 1):
+            group.report(number, portion, 0.2)
+    assert group.events()[-1][1]["best"] == 0
+
+
+def test_a_challenge_without_a_checkpoint_or_a_budget_is_told_and_the_run_goes_on(server: RunningServer) -> None:
+    group = Group(server)
+    assert group.report(0, 5, drift=True).version == 1
+    [(kind, detail)] = group.events()
+    assert kind == "challenge_skipped"
+    assert "no checkpoint" in detail["reason"]
+
+
+def test_a_challenger_that_cannot_be_is_refused_with_its_place(server: RunningServer) -> None:
+    with pytest.raises(errors.Invalid, match="hidden_units cannot change"):
+        leased(server, auto=True, challengers=[{"hidden_units": 3}])
