@@ -42,7 +42,7 @@ class WorkerOptions:
     """What `sturgeon worker` can be told.
 
     server: its address; token: its shared token, if it has one. slots: trials at a time, or stacks of up to `stack`
-    trials of one shape. data_dirs: folders that npz: and csv: data sets may come from. name: by default host, process
+    trials of one shape. data_dirs: folders that npz:, csv: and stream: data come from. name: by default host, process
     and a random part. poll_s: how long one request for work waits at the server (0 .. 30). drain_s: how long running
     trials may go on after SIGTERM.
     """

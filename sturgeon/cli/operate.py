@@ -131,7 +131,7 @@ def worker(
             metavar="DIR",
             exists=True,
             file_okay=False,
-            help="A folder that npz: data sets may come from; give it again for more.",
+            help="A folder that npz:, csv: and stream: data may come from; give it again for more.",
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The worker's name (default: made of the machine's).")] = None,
