@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test check format bench-accuracy bench-pruning bench-search bench-service-search bench-trainer secrets clean
+.PHONY: help install demo serve worker test check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-trainer secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.11]"

@@ -29,6 +29,7 @@ def study_of(trials: int, epochs: int, **more: Any) -> dict[str, Any]:
         "metric": "dev_error",
         "space": SPACE,
         "search": {"sampler": "random", "seed": 3},
+        "pruning": {"rule": "none"},
         "budget": {"max_trials": trials},
         "task": {"kind": "train", "dataset": "digits", "epochs": epochs, "fixed": {"hidden_units": 128}},
         **more,
