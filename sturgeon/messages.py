@@ -233,6 +233,11 @@ class DriftPolicy(Request):
     roll_back: bool = False
     challengers: Annotated[list[Params], Field(max_length=8)] = Field(default_factory=list)
     after_portions: Annotated[int, Field(ge=1, le=1000)] = 3
+    retest_after: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None,
+        description="After so many portions a small caviar study around what is in force: has the optimum moved?",
+    )
+    retest_trials: Annotated[int, Field(ge=2, le=100)] = 8
     auto: bool = False
 
 

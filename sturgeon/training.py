@@ -40,6 +40,7 @@ TRAIN_METRICS: tuple[str, ...] = (
     "train_error",
     "train_loss",
     "train_dev_error",
+    "recent_error",
 )
 """What a train task reports and a study may compare. test_error is told at the end, for people alone."""
 

@@ -28,6 +28,9 @@ from trainer.stream_state import Mix, StreamState, Taken, begun
 from trainer.streams import Refused, Stream, mixed, of_arrays
 from trainer.training import Notice, Progress, Run, Wish
 
+RECENT = 10
+"""recent_error is the mean fresh error of so many portions."""
+
 MOST_SHARES = 100
 """Label shares are reported of so many labels at most."""
 
@@ -195,9 +198,12 @@ class _Following:
         watch, verdict = look(state.watch, fresh, self._reference(inputs))
         told = {"fresh_error": error, "fresh_loss": loss, "dev_error": error, "dev_loss": loss}
         told |= _inputs(portion.X, state) | _shares(labels, len(portion)) | verdict.metrics()
+        recent = (*state.recent, (error, len(portion)))[-RECENT:]
+        examples = sum(size for _, size in recent)
+        told |= {"recent_error": sum(e * size for e, size in recent) / examples, "recent_examples": float(examples)}
         told |= {"portion": float(number), "portion_examples": float(len(portion))}
         taken = (*state.taken, Taken(portion.name, portion.sha256))
-        after = dataclasses.replace(state, seen=seen, taken=taken, pending=True, watch=watch, fresh=told)
+        after = dataclasses.replace(state, seen=seen, taken=taken, pending=True, watch=watch, fresh=told, recent=recent)
         self.model = dataclasses.replace(self.model, stream=after, normalization=inputs)
         return told, verdict, score.not_finite.get(0)
 

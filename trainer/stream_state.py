@@ -42,7 +42,7 @@ class StreamState:
 
     seen: the inputs of the portions from number seen_since on. taken: in the order of training. pending: the last of
     them was evaluated, and not trained on. mix: it is being trained on in this way; None between two portions. fresh:
-    metrics of the last portion, from before its training.
+    metrics of the last portion, from before its training. recent: fresh error and size of the last portions.
     """
 
     form: Form
@@ -55,6 +55,7 @@ class StreamState:
     mix: Mix | None = None
     watch: Watch = field(default_factory=Watch)
     fresh: dict[str, float] = field(default_factory=dict)
+    recent: tuple[tuple[float, int], ...] = ()
 
     def normalization(self, config: TrainConfig, seen: Seen) -> Normalization:
         """Of the inputs, by what was seen."""
@@ -72,6 +73,7 @@ class StreamState:
             "mix": self.mix and dataclasses.asdict(self.mix),
             "watch": self.watch.as_json(),
             "fresh": self.fresh,
+            "recent": self.recent,
         }
 
     @classmethod
@@ -89,6 +91,7 @@ class StreamState:
             told["mix"] and Mix(**told["mix"]),
             Watch.from_json(told["watch"]),
             told["fresh"],
+            tuple((error, size) for error, size in told["recent"]),
         )
 
 

@@ -12,7 +12,7 @@ from server.store.trials import TrialRow
 from sturgeon.errors import FieldProblem, Invalid
 from sturgeon.messages import Budget, Direction, Policy, Pruning, Search, StudyRequest, TrainStudyTask
 from sturgeon.space import Choice, Fixed, Float, Int, Space
-from sturgeon.training import TRAIN_METRICS, field_problem, flagged, task_problems
+from sturgeon.training import STREAM, TRAIN_METRICS, field_problem, flagged, task_problems
 
 OPTIONS: Final = {"model": "coarse_to_fine", "cost_aware": "coarse_to_fine", "points": "grid"}
 """Which sampler an option of `search` belongs to."""
@@ -25,7 +25,7 @@ def require_valid(request: StudyRequest) -> None:
         found = [problem for problem in found if problem.pointer != "/space"]
     found += budget_problems(request.budget, request.search.replicates)
     if not found and request.task is not None:
-        found = _metric_problems(request.metric) + task_problems_of(request.task, request.space)
+        found = _metric_problems(request.metric, request.task) + task_problems_of(request.task, request.space)
     found += live.panda_problems(request) + live.policy_problems(request.policies, request.task, request.metric)
     found += _pruning_problems(request) + _goal_problems(request.budget, request.metric, request.direction)
     require_none(found, "The study is not valid")
@@ -134,7 +134,9 @@ def budget_problems(budget: Budget, replicates: int) -> list[FieldProblem]:
     return [FieldProblem("/budget/max_trials", detail)]
 
 
-def _metric_problems(metric: str) -> list[FieldProblem]:
+def _metric_problems(metric: str, task: TrainStudyTask) -> list[FieldProblem]:
+    if metric == "recent_error" and not task.dataset.startswith(STREAM):
+        return [FieldProblem("/metric", "recent_error: only a task on a stream has portions to measure it on")]
     if metric in TRAIN_METRICS:
         return []
     test = "; the search never reads the test part" if metric.startswith("test") else ""

@@ -30,15 +30,22 @@ def create(database: Database, request: messages.StudyRequest, once: Once) -> me
         if (answered := recall(tx, once, messages.Study)) is not None:
             return answered
         now = tx.now()
-        row = studies.insert(tx, _values(request, seed, now))
+        row = added(tx, request, seed, now)
         if row is None:
             raise StudyExists(f"A study named {request.name} exists already; choose another name.")
-        space_revisions.insert(tx, RevisionRow(row.id, row.revision, row.space, {}, row.seq, now))
         if request.mode == "panda":
             row = _begin_panda(tx, row, request, now)
         answer = _answer(tx, row)
         keep(tx, once, answer, now)
         return answer
+
+
+def added(tx: Transaction, request: messages.StudyRequest, seed: int, now: int) -> StudyRow | None:
+    """A new study without trials; None if there is one of that name."""
+    row = studies.insert(tx, _values(request, seed, now))
+    if row is not None:
+        space_revisions.insert(tx, RevisionRow(row.id, row.revision, row.space, {}, row.seq, now))
+    return row
 
 
 def _begin_panda(tx: Transaction, study: StudyRow, request: messages.StudyRequest, now: int) -> StudyRow:

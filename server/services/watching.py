@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from server.policies import divergence, drift, guard, plateau, schedule, timelines
 from server.policies.guard import Point
 from server.policies.proposal import Panda, Proposal
-from server.services import challenging, curves, live, resuming, steering
+from server.services import challenging, curves, live, resuming, retesting, steering
 from server.store import events, proposals, timeline
 from server.store.checkpoints import CheckpointRow
 from server.store.engine import Transaction
@@ -67,6 +67,8 @@ def after_report(tx: Transaction, study: StudyRow, row: TrialRow) -> TrialRow:
     if went_back:
         return row
     for policy in policies:
+        if isinstance(policy, DriftPolicy):
+            retesting.consider(tx, study, row, policy, curve)
         wish = _wish(tx, study, row, policy, curve)
         if wish is not None:
             row = _fulfil(tx, study, row, wish, curve)

@@ -229,3 +229,41 @@ def test_a_challenge_without_a_checkpoint_or_a_budget_is_told_and_the_run_goes_o
 def test_a_challenger_that_cannot_be_is_refused_with_its_place(server: RunningServer) -> None:
     with pytest.raises(errors.Invalid, match="hidden_units cannot change"):
         leased(server, auto=True, challengers=[{"hidden_units": 3}])
+
+
+def test_a_retest_searches_around_the_incumbent_and_says_whether_the_optimum_moved(server: RunningServer) -> None:
+    lease = leased(server, retest_after=3, retest_trials=3)
+    for portion in (1, 2, 3):
+        report(server, lease, portion)
+    retest = server.client.study("river-0-retest-3")
+    assert (retest.metric, retest.budget.max_trials, retest.counts) == ("recent_error", 3, {"queued": 3})
+    assert retest.task is not None
+    assert (retest.task.dataset, retest.task.epochs, retest.task.fixed["window"]) == ("stream:incoming", 4, 1)
+    taken = server.client.lease("bob", 3, 0).leases
+    assert [one.params["learning_rate"] for one in taken if one.number == 0] == [pytest.approx(0.01)]
+    for one, error in zip(taken, (0.30, 0.28, 0.10), strict=True):
+        metrics = {"recent_error": error, "recent_examples": 400.0, "dev_error": error}
+        server.client.tell(one.study, one.number, one.fence, metrics)
+
+    report(server, lease, 4)
+    report(server, lease, 5)
+    events = [one for one in server.client.events("river").items if one.kind.startswith("retest")]
+    assert [one.kind for one in events] == ["retest", "retest_decided"]
+    assert (events[1].detail["moved"], events[1].detail["best"]) == (True, taken[2].params)
+    assert "has moved: recent_error 0.1 of the best against 0.3" in events[1].detail["reason"]
+
+
+def test_a_difference_that_examples_do_not_show_is_no_move(server: RunningServer) -> None:
+    lease = leased(server, retest_after=3, retest_trials=2)
+    report(server, lease, 3)
+    for one, error in zip(server.client.lease("bob", 3, 0).leases, (0.30, 0.27), strict=True):
+        server.client.tell(one.study, one.number, one.fence, {"recent_error": error, "recent_examples": 400.0})
+    report(server, lease, 4)
+    [*_, decided] = [one for one in server.client.events("river").items if one.kind.startswith("retest")]
+    assert decided.detail["moved"] is False
+
+
+def test_a_recent_error_without_a_stream_is_refused(server: RunningServer) -> None:
+    study = STREAM | {"metric": "recent_error", "task": STREAM["task"] | {"dataset": "digits"}}
+    with pytest.raises(errors.Invalid, match="only a task on a stream"):
+        server.client.create_study(study)

@@ -1,0 +1,127 @@
+"""Retests: while a panda follows a stream, small caviar studies ask now and then whether its optimum has moved.
+
+A retest trains anew on the portions so far, with the incumbent's parameters (trial 0) and with some around them. Events
+of the panda say that it began, and what came of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+from server.policies.drift import number_of
+from server.policies.guard import Point
+from server.search.samplers import uniform_point
+from server.services import live, studies
+from server.services.new_trials import new_trial
+from server.store import events, trials
+from server.store import studies as study_rows
+from server.store.engine import Transaction
+from server.store.events import EventRow
+from server.store.studies import StudyRow
+from server.store.trials import TrialRow
+from sturgeon import messages
+from sturgeon.messages import DriftPolicy
+from sturgeon.training import flagged
+
+BEGUN, DECIDED, SKIPPED = "retest", "retest_decided", "retest_skipped"
+METRIC: Final = "recent_error"
+AROUND: Final = 4.0
+"""Rates from a quarter of the incumbent's to four times it."""
+
+
+def consider(tx: Transaction, study: StudyRow, row: TrialRow, policy: DriftPolicy, curve: Sequence[Point]) -> None:
+    """Conclude a retest that is complete; begin one that is due. The rows of the study and the trial are locked."""
+    told = [one for one in events.of_kinds(tx, study.id, (BEGUN, DECIDED, SKIPPED)) if one.number == row.number]
+    if policy.retest_after is None or not curve or "portion" not in curve[-1].metrics:
+        return
+    concluded = {one.detail["retest"] for one in told if one.kind == DECIDED}
+    open_ones = [one for one in told if one.kind == BEGUN and one.detail["retest"] not in concluded]
+    for one in open_ones:
+        _conclude(tx, study, row, one)
+    last = max((one.detail["portion"] for one in told if one.kind != DECIDED), default=0)
+    if not open_ones and number_of(curve[-1]) - last >= policy.retest_after:
+        _begin(tx, study, row, policy, number_of(curve[-1]))
+
+
+def _begin(tx: Transaction, study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int) -> None:
+    assert study.task is not None
+    name = f"{study.name[:80]}-{row.number}-retest-{portion}"
+    request = _request(study, row, policy, portion, name)
+    now = tx.now()
+    made = studies.added(tx, request, study.seed, now)
+    if made is None:
+        events.insert(tx, study.id, SKIPPED, now, row.number, portion=portion, reason=f"A study {name} exists already.")
+        return
+    incumbent = {parameter: live.in_force(study, row)[parameter] for parameter in request.space}
+    point = request.space.encode(incumbent)
+    trials.insert(tx, [new_trial(made, 0, incumbent, tuple(point), now)])
+    rest = range(1, policy.retest_trials)
+    points = {number: uniform_point(made.seed, number, len(request.space.searched)) for number in rest}
+    trials.insert(tx, [new_trial(made, n, request.space.decode(u), u, now) for n, u in points.items()])
+    study_rows.update(tx, made.id, next_number=policy.retest_trials)
+    events.insert(tx, study.id, BEGUN, now, row.number, retest=name, portion=portion, incumbent=incumbent)
+
+
+def _request(study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int, name: str) -> messages.StudyRequest:
+    """The same task on the portions so far, with what the incumbent trains with but for what is searched."""
+    assert study.task is not None
+    now = live.in_force(study, row)
+    rate, replay = now["learning_rate"], now["replay_share"]
+    space: dict[str, Any] = {
+        "learning_rate": {"type": "float", "low": rate / AROUND, "high": min(100.0, rate * AROUND), "scale": "log"},
+        "replay_share": {"type": "float", "low": max(0.0, replay - 0.3), "high": min(0.95, replay + 0.3)},
+    }
+    of_run = {*flagged("live"), *row.params, *study.task["fixed"]} - {"epochs", "dataset", *space}
+    fixed = {name: now[name] for name in sorted(of_run)}
+    task = {
+        "kind": "train",
+        "dataset": study.task["dataset"],
+        "epochs": portion + 1,
+        "fixed": fixed,
+        "checkpoints": None,
+    }
+    return messages.StudyRequest.model_validate(
+        {
+            "name": name,
+            "title": f"Has the optimum of trial {row.number} of {study.name} moved at portion {portion}?",
+            "metric": METRIC,
+            "space": space,
+            "search": {"sampler": "random"},
+            "pruning": {"rule": "none"},
+            "budget": {"max_trials": policy.retest_trials},
+            "task": task,
+        }
+    )
+
+
+def _conclude(tx: Transaction, study: StudyRow, row: TrialRow, retest: EventRow) -> None:
+    """The optimum has moved if the best is better than the incumbent's parameters by two standard errors."""
+    found = study_rows.find(tx, retest.detail["retest"])
+    if found is not None and found.state == "active":
+        return
+    numbers = range(0 if found is None else found.next_number)
+    rows = [one for number in numbers if found and (one := trials.find(tx, found.id, number))]
+    values = {one.number: one.value for one in rows if one.state == "complete" and one.value is not None}
+    detail: dict[str, Any] = {"retest": retest.detail["retest"], "moved": None, "errors": {}}
+    if 0 not in values or len(values) < 2:
+        detail["reason"] = "The retest has no results to compare: its trials did not complete, or it was deleted."
+    else:
+        best = min(values, key=lambda number: values[number])
+        uncertainty = _standard_error(rows[0], values[0], values[best])
+        gain = values[0] - values[best]
+        detail["moved"] = gain > 2 * uncertainty
+        what = "has moved" if detail["moved"] else "has not moved, as far as can be told"
+        told = f"recent_error {values[best]:.4g} of the best against {values[0]:.4g} of the incumbent's parameters"
+        detail["reason"] = f"The optimum {what}: {told} (two standard errors: {2 * uncertainty:.2g})."
+        detail |= {"best": next(one.params for one in rows if one.number == best), "uncertainty": uncertainty}
+        detail["errors"] = {str(number): value for number, value in values.items()}
+    events.insert(tx, study.id, DECIDED, tx.now(), row.number, **detail)
+
+
+def _standard_error(row: TrialRow, one: float, other: float) -> float:
+    """Of the difference of two errors on the same last portions, as if they were independent: never too small."""
+    measured = row.metrics.get("recent_examples") or 1.0
+    variances = [min(1.0, max(0.0, error)) * (1 - min(1.0, max(0.0, error))) / measured for error in (one, other)]
+    return max(math.sqrt(sum(variances)), 1 / measured)
