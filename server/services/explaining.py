@@ -86,7 +86,7 @@ def importance(database: Database, thinking: Thinking, name: str) -> messages.Im
     first = history.finished[: starts[-1]] if starts else ()
     if not first:  # nothing was learnt yet, or, of a panda, never will be
         return messages.Importance(study=name, trials=0, rounds=len(starts), items=[])
-    found = thinking.kept_of(study.id).memo.recall(
+    found = thinking.kept_of(study).memo.recall(
         "importance", (space, study.seed, first), lambda: importance_of(space, study.seed, first, LAST)
     )
     shares = sorted(found.items(), key=lambda item: -item[1].share)

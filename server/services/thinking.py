@@ -51,8 +51,13 @@ def place_of(study: StudyRow, number: int) -> int:
 
 @dataclass
 class Kept:
-    """Work of a process on a study, for the next time; without it all comes out the same."""
+    """Work of a process on a study, for the next time; without it all comes out the same.
 
+    `of`: when the study was made, and its seed. SQLite gives the number of a deleted study to the next one, and another
+    process may have deleted it.
+    """
+
+    of: tuple[int, int]
     memo: Memo = field(default_factory=Memo)
     snapshot: Snapshot | None = None
 
@@ -75,18 +80,21 @@ class Thinking:
     def sampler_of(self, study: StudyRow, memo: Memo | None = None) -> Sampler:
         """The study's sampler, with what it learnt before, or with another `memo`."""
         build = self.samplers[study.sampler]
-        return build(SamplerOptions(**study.sampler_options), self.kept_of(study.id).memo if memo is None else memo)
+        return build(SamplerOptions(**study.sampler_options), self.kept_of(study).memo if memo is None else memo)
 
     def history_now(self, tx: Transaction, study: StudyRow) -> Seen:
         """What the study's sampler may see now; of what this process has read before it reads only what is new."""
-        kept = self.kept_of(study.id)
+        kept = self.kept_of(study)
         seen, kept.snapshot = history_now(tx, study, kept.snapshot)
         return seen
 
-    def kept_of(self, study_id: int) -> Kept:
+    def kept_of(self, study: StudyRow) -> Kept:
+        of = (study.created_at, study.seed)
         with self._guard:
-            kept = self._kept.setdefault(study_id, Kept())
-            self._kept.move_to_end(study_id)
+            kept = self._kept.get(study.id)
+            if kept is None or kept.of != of:
+                kept = self._kept[study.id] = Kept(of)
+            self._kept.move_to_end(study.id)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
             return kept

@@ -42,6 +42,9 @@ def forget_all(server: RunningServer) -> None:
     with server.app.state.database.writing() as tx:
         for table in reversed(metadata.sorted_tables):
             tx.execute(table.delete())
-    server.app.state.asking.thinking.samplers = dict(SAMPLERS)
+    thinking = server.app.state.asking.thinking
+    thinking.samplers = dict(SAMPLERS)
+    for study_id in list(thinking._kept):  # the next test's study has the number, the seed and the noon of this one's
+        thinking.forget(study_id)
     shutil.rmtree(server.settings.checkpoints, ignore_errors=True)
     server.clock.microseconds = NOON
