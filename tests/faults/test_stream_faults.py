@@ -18,7 +18,7 @@ from trainer.config import config_from
 from trainer.following import first_of, follow
 from trainer.streams import END, Stream
 
-FIXED: dict[str, Any] = {"hidden_units": 128, "hidden_layers": 2, "portion_epochs": 60, "keep_prob": 0.9}
+FIXED: dict[str, Any] = {"hidden_units": 128, "hidden_layers": 2, "portion_epochs": 150, "keep_prob": 0.9}
 STUDY: dict[str, Any] = {
     "name": "river",
     "mode": "panda",
@@ -91,16 +91,16 @@ def test_a_stream_whose_worker_and_server_are_killed_amid_a_portion_is_followed_
     first = worker_process(server.url, *options, name="first")
     with Client(server.url, patience_s=60) as client:
         client.create_study(STUDY)
-        first.wait_until(lambda: amid_a_portion(client), "it was amid a portion", within_s=60)
+        first.wait_until(lambda: amid_a_portion(client), "it was amid a portion", within_s=120)
         first.kill()
         server.restart()
         second = worker_process(server.url, *options, name="second")
         second.wait_until(
-            lambda: client.trial("river", 0).worker == "second" and amid_a_portion(client), "it went on", within_s=60
+            lambda: client.trial("river", 0).worker == "second" and amid_a_portion(client), "it went on", within_s=120
         )
         server.kill()
         server.start()
-        second.wait_until(lambda: client.trial("river", 0).state == "complete", "it was complete", within_s=90)
+        second.wait_until(lambda: client.trial("river", 0).state == "complete", "it was complete", within_s=150)
 
         portions = [one.metrics["portion"] for one in client.trial_metrics("river", 0, page_size=1000).items]
         assert portions == list(range(PORTIONS)), "none is skipped, none comes twice"

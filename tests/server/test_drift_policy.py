@@ -265,5 +265,5 @@ def test_a_difference_that_examples_do_not_show_is_no_move(server: RunningServer
 
 def test_a_recent_error_without_a_stream_is_refused(server: RunningServer) -> None:
     study = STREAM | {"metric": "recent_error", "task": STREAM["task"] | {"dataset": "digits"}}
-    with pytest.raises(errors.Invalid, match="only a task on a stream"):
+    with pytest.raises(errors.Invalid, match="write one of dev_error"):
         server.client.create_study(study)
