@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-trainer secrets clean
+.PHONY: help install demo serve worker test test-long check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-trainer secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.11]"
@@ -30,6 +30,9 @@ worker: $(VENV)/runtime ## Run a worker for the server at 127.0.0.1:8000; more o
 
 test: $(VENV)/development ## Run all tests, on both databases; a part of them with ARGS=tests/trainer.
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 $(ARGS)
+
+test-long: $(VENV)/development ## Run the tests that need minutes, or a machine of their own: a stream whose worker and server die.
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 check: $(VENV)/development ## Check style, format, types and the direction of imports.
 	$(BIN)/ruff check .

@@ -68,7 +68,8 @@ def undisturbed(client: Client, folder: Path) -> Checkpoint:
     return last.checkpoint()
 
 
-@pytest.mark.xdist_group("heavy")
+@pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_a_stream_whose_worker_and_server_are_killed_amid_a_portion_is_followed_to_the_same_bits(
     database: str,
