@@ -11,7 +11,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: tests run beside each other
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -176,13 +176,16 @@ def server_process(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
 
 @pytest.fixture
 def worker_process(tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
-    """Start `sturgeon worker` for the server at this address, with these options and environment."""
-    from tests.processes import WorkerProcess
+    """Start `sturgeon worker`, or another program that is one, for the server at this address, with these options and
+    environment."""
+    from tests.processes import STURGEON, WorkerProcess
 
     running: list[WorkerProcess] = []
 
-    def start(server: str, *options: str, name: str | None = None, **env: str) -> WorkerProcess:
-        running.append(WorkerProcess(server, name or f"worker{len(running)}", tmp_path, options, env))
+    def start(
+        server: str, *options: str, name: str | None = None, program: Sequence[str | Path] = (STURGEON,), **env: str
+    ) -> WorkerProcess:
+        running.append(WorkerProcess(server, name or f"worker{len(running)}", tmp_path, options, env, program))
         running[-1].start()
         return running[-1]
 

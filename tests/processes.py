@@ -123,9 +123,17 @@ class ServerProcess(Process):
 class WorkerProcess(Process):
     """`sturgeon worker`, known to the server by its name."""
 
-    def __init__(self, server: str, name: str, folder: Path, options: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        server: str,
+        name: str,
+        folder: Path,
+        options: Sequence[str],
+        env: Mapping[str, str],
+        program: Sequence[str | Path] = (STURGEON,),
+    ) -> None:
         self.name = name
-        command = [STURGEON, "worker", "--server", server, "--name", name, *options]
+        command = [*program, "worker", "--server", server, "--name", name, *options]
         super().__init__(command, folder, env, f"worker-{name}")
 
 

@@ -3,6 +3,7 @@ are those of an undisturbed run with the same timeline."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from trainer.config import config_from
 from trainer.following import first_of, follow
 from trainer.streams import END, Stream
 
-FIXED: dict[str, Any] = {"hidden_units": 128, "hidden_layers": 2, "portion_epochs": 150, "keep_prob": 0.9}
+ROOT = Path(__file__).parents[2]
+FIXED: dict[str, Any] = {"hidden_units": 16, "portion_epochs": 3, "batch_size": 16, "keep_prob": 0.9}
 STUDY: dict[str, Any] = {
     "name": "river",
     "mode": "panda",
@@ -30,28 +32,40 @@ STUDY: dict[str, Any] = {
         "dataset": "stream:incoming",
         "epochs": 1000,
         "fixed": FIXED,
-        "checkpoints": {"best": 0, "last": 2, "every_s": 1},
+        "checkpoints": {"best": 0, "last": 2},
     },
     "policies": [{"policy": "drift", "auto": True, "passes": 2, "calm_portions": 2}],
 }
-PORTIONS = 8
-SHIFT = 4
+SHIFT, PORTIONS = 3, 6
+FIRST, SECOND = (3, 5), (4, 7)
+"""Portion and batch, amid the drift policy's answer to the shift and amid the portion after it."""
 
 
 def write(folder: Path, number: int) -> None:
     rng = np.random.default_rng(number)
-    y = np.arange(400) % 4
-    X = rng.standard_normal((400, 16)) + (y[:, None] == np.arange(16) % 4) * (1.5 if number < SHIFT else -1.5)
+    y = np.arange(160) % 4
+    X = rng.standard_normal((160, 8)) + (y[:, None] == np.arange(8) % 4) * (1.5 if number < SHIFT else -1.5)
     whole = folder / f"{number}.part"
     with whole.open("wb") as file:
         np.savez(file, X=X, y=y)
     whole.rename(folder / f"{number}.npz")
 
 
-def amid_a_portion(client: Client) -> bool:
-    """A checkpoint from between two steps of a portion's training is at the server."""
+def gate(at: tuple[int, int], file: Path) -> dict[str, Any]:
+    """What makes a worker stand still after this portion and batch until the file is there: see `gate.py`."""
+    env = {"PYTHONPATH": str(ROOT), "GATE": f"{at[0]}:{at[1]}:{file}"}
+    return {"program": (sys.executable, "-m", "tests.faults.gate"), **env}
+
+
+def newest(client: Client) -> Checkpoint | None:
     listed = client.checkpoints("river", 0).items
-    return bool(listed) and Checkpoint.from_bytes(client.checkpoint("river", 0, listed[-1].step)).position > 0
+    return Checkpoint.from_bytes(client.checkpoint("river", 0, listed[-1].step)) if listed else None
+
+
+def stands_at(client: Client, place: tuple[int, int]) -> bool:
+    """The checkpoint from there, amid a portion's training, is at the server."""
+    checkpoint = newest(client)
+    return checkpoint is not None and (checkpoint.epoch, checkpoint.position) == place
 
 
 def undisturbed(client: Client, folder: Path) -> Checkpoint:
@@ -68,8 +82,6 @@ def undisturbed(client: Client, folder: Path) -> Checkpoint:
     return last.checkpoint()
 
 
-@pytest.mark.long
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_a_stream_whose_worker_and_server_are_killed_amid_a_portion_is_followed_to_the_same_bits(
     database: str,
@@ -82,26 +94,28 @@ def test_a_stream_whose_worker_and_server_are_killed_amid_a_portion_is_followed_
     if database == "postgres":
         env["STURGEON_DATABASE_URL"] = request.getfixturevalue("migrated_postgres_url")
     server = server_process(**env)
-    folder = tmp_path / "data" / "incoming"
+    folder, opened = tmp_path / "data" / "incoming", tmp_path / "opened"
     folder.mkdir(parents=True)
-    for number in range(PORTIONS):
+    for number in range(FIRST[0] + 1):
         write(folder, number)
-    (folder / "5torn.npz").write_bytes((folder / "5.npz").read_bytes()[:1000])
-    (folder / END).touch()
-    options = ("--data", str(folder.parent))
-    first = worker_process(server.url, *options, name="first")
+    options = (server.url, "--data", str(folder.parent))
+    first = worker_process(*options, name="first", **gate(FIRST, tmp_path / "never"))
     with Client(server.url, patience_s=60) as client:
         client.create_study(STUDY)
-        first.wait_until(lambda: amid_a_portion(client), "it was amid a portion", within_s=120)
+        first.wait_until(lambda: stands_at(client, FIRST), "it stood amid a portion")
+        second = worker_process(*options, name="second", **gate(SECOND, opened))
         first.kill()
         server.restart()
-        second = worker_process(server.url, *options, name="second")
-        second.wait_until(
-            lambda: client.trial("river", 0).worker == "second" and amid_a_portion(client), "it went on", within_s=120
-        )
+        for number in range(FIRST[0] + 1, PORTIONS):
+            write(folder, number)
+        (folder / "5torn.npz").write_bytes((folder / "5.npz").read_bytes()[:1000])
+        (folder / END).touch()
+        second.wait_until(lambda: stands_at(client, SECOND), "it went on, and stood amid another")
+        assert client.trial("river", 0).worker == "second"
         server.kill()
+        opened.touch()
         server.start()
-        second.wait_until(lambda: client.trial("river", 0).state == "complete", "it was complete", within_s=150)
+        second.wait_until(lambda: client.trial("river", 0).state == "complete", "it was complete")
 
         portions = [one.metrics["portion"] for one in client.trial_metrics("river", 0, page_size=1000).items]
         assert portions == list(range(PORTIONS)), "none is skipped, none comes twice"
@@ -109,14 +123,12 @@ def test_a_stream_whose_worker_and_server_are_killed_amid_a_portion_is_followed_
         assert sorted(kinds) == ["drift", "portion_refused"]
         timeline = client.timeline("river", 0).items
         assert [one.params.get("forget_before") for one in timeline] == [SHIFT, None]
-        listed = client.checkpoints("river", 0).items
-        end, expected = (
-            Checkpoint.from_bytes(client.checkpoint("river", 0, listed[-1].step)),
-            undisturbed(client, folder),
-        )
-        assert (end.step, end.epoch) == (expected.step, PORTIONS)
-        assert np.array_equal(end.theta, expected.theta)
+        end, expected = newest(client), undisturbed(client, folder)
+        assert end is not None
         assert end.stream is not None
-        assert end.stream.taken == expected.stream.taken  # type: ignore[union-attr]
+        assert expected.stream is not None
+        assert (end.step, end.epoch, end.stream.taken) == (expected.step, PORTIONS, expected.stream.taken)
+        assert np.array_equal(end.theta, expected.theta)
         write(folder, 99)  # what comes later is no part of it
-        assert [one.exact for one in replayed(client, "river", 0, (folder.parent,))] == [True] * len(listed)
+        steps = [one.step for one in client.checkpoints("river", 0).items]
+        assert [one.exact for one in replayed(client, "river", 0, (folder.parent,))] == [True] * len(steps)
