@@ -11,15 +11,14 @@ from typing import ClassVar
 import numpy as np
 
 from trainer.compiled import compiled
-from trainer.parameters import Array
+from trainer.parameters import Array, aligned_like
 
 
 class Activation:
     """g of one layer, with its buffers for Z of this shape."""
 
     def __init__(self, Z: Array) -> None:
-        self.A = np.empty_like(Z)
-        self.slope = np.empty_like(Z)
+        self.A, self.slope = aligned_like(Z), aligned_like(Z)
 
     def forward(self, Z: Array) -> Array:
         """A = g(Z)."""

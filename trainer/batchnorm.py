@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from trainer.compiled import compiled
-from trainer.parameters import Array, Parameters, by_model
+from trainer.parameters import Array, Parameters, aligned_like, by_model
 
 EPSILON = 1e-5
 """Added to the variance, as everywhere since the paper."""
@@ -30,10 +30,10 @@ class BatchNorm:
         self.batch_mean, self.batch_variance = batch[f"mean{layer}"], batch[f"variance{layer}"]
         self.mean, self.variance = running[f"mean{layer}"], running[f"variance{layer}"]
         self.training = training
-        self.centred = np.empty_like(Z)
-        self.inverse, self.scale = np.empty_like(self.gamma), np.empty_like(self.gamma)
+        self.centred = aligned_like(Z)
+        self.inverse, self.scale = aligned_like(self.gamma), aligned_like(self.gamma)
         # Rows of its own: the loops are fast on numbers that lie side by side, which parts of theta do not.
-        self.row_mean, self.row_variance, self.gain, self.shift = (np.empty_like(self.gamma) for _ in range(4))
+        self.row_mean, self.row_variance, self.gain, self.shift = (aligned_like(self.gamma) for _ in range(4))
         centred, mean, variance = map(by_model, (self.centred, self.row_mean, self.row_variance))
         gain, shift, scale = map(by_model, (self.gain, self.shift, self.scale))
         self.centring = centred, mean, variance

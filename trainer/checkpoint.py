@@ -130,7 +130,7 @@ class Checkpoint:
         about["config"] = config_from(about["config"])
         if "stream" in about:
             about["stream"] = StreamState.from_json(about["stream"])
-        return cls(
+        made = cls(
             theta=arrays["theta"],
             mask_state=arrays["mask_state"],
             normalization=Normalization(arrays["mean"], arrays["deviation"]),
@@ -138,6 +138,9 @@ class Checkpoint:
             sums={name.removeprefix("sum_"): a for name, a in arrays.items() if name.startswith("sum_")},
             **about,
         )
+        if made.theta.shape != (made.architecture().layout().size,):
+            raise CheckpointError("its parameters are laid out as by another version of the trainer")
+        return made
 
     def save(self, path: Path) -> None:
         """Writes the file at once or not at all: to a neighbour first, then renamed over it."""

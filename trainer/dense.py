@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trainer.compiled import compiled
-from trainer.parameters import Array, by_model
+from trainer.parameters import Array, aligned_like, aligned_zeros, by_model
 
 
 class Dense:
@@ -23,10 +23,11 @@ class Dense:
         self.W, self.b, self.dW, self.db = W, b, dW, db
         lead, (n_prev, n) = W.shape[:-2], W.shape[-2:]
         # The last Z lies class by class in memory, so that softmax adds and compares whole rows of examples.
-        self.Z = np.empty((*lead, n, batch), W.dtype).swapaxes(-1, -2) if last else np.empty((*lead, batch, n), W.dtype)
-        self.dA_prev = None if first else np.empty((*lead, batch, n_prev), W.dtype)
+        by_class, by_example = (*lead, n, batch), (*lead, batch, n)
+        self.Z = aligned_zeros(by_class, W.dtype).swapaxes(-1, -2) if last else aligned_zeros(by_example, W.dtype)
+        self.dA_prev = None if first else aligned_zeros((*lead, batch, n_prev), W.dtype)
         # A row of its own: the loop is fast on numbers that lie side by side, which parts of theta do not.
-        self.row = None if b is None or last else np.empty_like(b)
+        self.row = None if b is None or last else aligned_like(b)
         self.ones = np.ones((1, batch), W.dtype)
 
     def forward(self, A_prev: Array) -> Array:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trainer.compiled import compiled
-from trainer.parameters import Array
+from trainer.parameters import Array, aligned_like
 
 LEVELS = 256
 
@@ -24,8 +24,9 @@ class Dropout:
 
     def __init__(self, A: Array, sources: Sequence[np.random.BitGenerator]) -> None:
         self.sources = sources
-        self.A = np.empty_like(A)
-        self.D = np.ones_like(A)
+        self.A = aligned_like(A)
+        self.D = aligned_like(A)
+        self.D[...] = 1
         self.levels = [LEVELS] * len(sources)
 
     def keep(self, keep_probs: Sequence[float]) -> None:

@@ -13,9 +13,10 @@ EXPLODING = 100.0
 def clip(grad: Array, squares: Array, limits: Array) -> None:
     """Scales each model's whole gradient down to its limit (0: none), keeping its direction (Pascanu et al. 2013).
 
-    grad `[K, P]`, in place; squares `[K, 1]` its sum of squares; limits `[K, 1]`.
+    grad `[K, P]`, in place; squares `[K, 1, 1]` takes its sums of squares; limits `[K, 1]`.
     """
-    norms = np.sqrt(squares)
+    np.matmul(grad[:, None, :], grad[:, :, None], out=squares)
+    norms = np.sqrt(squares[:, 0])
     factors = np.where((limits > 0) & (norms > limits), limits / norms, 1)
     np.multiply(grad, factors.astype(grad.dtype), out=grad)
 

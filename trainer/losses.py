@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from trainer.activations import sigmoid
-from trainer.parameters import Array
+from trainer.parameters import Array, aligned_like
 
 FLUSH = 1e-9
 LOWEST = -60.0
@@ -18,7 +18,7 @@ class Loss:
     """A loss with its buffers for Z of this shape."""
 
     def __init__(self, Z: Array) -> None:
-        self.A = np.empty_like(Z)
+        self.A = aligned_like(Z)
         self.row = np.empty_like(Z[..., :1])
         self.share = 1 / Z.shape[-2]
 

@@ -1,7 +1,8 @@
 """The rules that turn gradients into steps, over the flat arrays `[K, P]` of K models at once.
 
-Each rule is one loop over the numbers of a model, so that every array is read and written once. The hyperparameters
-of the K models come as their configs, and may differ and change from step to step; the loops get them as `[K, 1]`.
+Each rule is one loop over the numbers of a model, so that every array is read and written once; on the way it looks
+for NaN and infinities, which `x - x` makes NaN. The hyperparameters of the K models come as their configs, and may
+differ and change from step to step; the loops get them as `[K, 1]`.
 """
 
 from __future__ import annotations
@@ -15,20 +16,24 @@ import numpy as np
 from trainer.averages import Average
 from trainer.compiled import compiled
 from trainer.config import TrainConfig
-from trainer.parameters import Array, Parameters
+from trainer.parameters import Array, Parameters, aligned_like
 from trainer.regularizers import add_l2_gradient
 
 
 class Optimizer:
-    """One update rule with its moments; `step` changes theta in place, and adds the L2 term to grad."""
+    """One update rule with its moments; `step` changes theta in place, and adds the L2 term to grad.
+
+    wrong: `[K]`, whether a model's gradient was not finite in the last step.
+    """
 
     moments: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, parameters: Parameters) -> None:
         self.theta, self.grad = parameters.theta, parameters.grad
         self.weights = parameters.layout.weights
-        self.averages = {name: Average(np.zeros_like(self.theta)) for name in self.moments}
+        self.averages = {name: Average(aligned_like(self.theta)) for name in self.moments}
         self.rate, self.l2, self.epsilon = (np.zeros((len(self.theta), 1), self.theta.dtype) for _ in range(3))
+        self.wrong = np.zeros(len(self.theta), np.bool_)
         self.configs: Sequence[TrainConfig] = ()
         self.regularized = False
 
@@ -50,7 +55,7 @@ class Optimizer:
         self.rate[:, 0] = rates
 
     def update(self) -> None:
-        """theta, in place."""
+        """theta and wrong, in place."""
         raise NotImplementedError
 
 
@@ -58,15 +63,18 @@ class GradientDescent(Optimizer):
     """theta -= alpha grad."""
 
     def update(self) -> None:
-        descend(self.theta, self.grad, self.rate)
+        descend(self.theta, self.grad, self.rate, self.wrong)
 
 
 @compiled
-def descend(theta: Array, x: Array, rate: Array) -> None:
-    """theta -= rate x; theta, x `[K, P]`, rate `[K, 1]`."""
+def descend(theta: Array, x: Array, rate: Array, wrong: Array) -> None:
+    """theta -= rate x; theta, x `[K, P]`, rate `[K, 1]`, wrong `[K]`."""
     for k in range(len(theta)):
+        odd = False
         for i in range(theta.shape[1]):
+            odd |= x[k, i] - x[k, i] != 0
             theta[k, i] -= x[k, i] * rate[k, 0]
+        wrong[k] = odd
 
 
 class Momentum(Optimizer):
@@ -83,7 +91,7 @@ class Momentum(Optimizer):
     def update(self) -> None:
         v = self.averages["v"]
         v.take(self.grad)
-        descend(self.theta, v.total, self.rate)
+        descend(self.theta, v.total, self.rate, self.wrong)
 
 
 class RmsProp(Optimizer):
@@ -103,18 +111,23 @@ class RmsProp(Optimizer):
 
     def update(self) -> None:
         s = self.averages["s"]
-        descend_rmsprop(self.theta, self.grad, s.total, s.factor, self.rate, self.epsilon)
+        descend_rmsprop(self.theta, self.grad, s.total, s.factor, self.rate, self.epsilon, self.wrong)
 
 
 @compiled
-def descend_rmsprop(theta: Array, grad: Array, s: Array, beta2: Array, rate: Array, epsilon: Array) -> None:
-    """theta, grad, s `[K, P]`; the others `[K, 1]`."""
+def descend_rmsprop(
+    theta: Array, grad: Array, s: Array, beta2: Array, rate: Array, epsilon: Array, wrong: Array
+) -> None:
+    """theta, grad, s `[K, P]`; wrong `[K]`; the others `[K, 1]`."""
     for k in range(len(theta)):
+        odd = False
         for i in range(theta.shape[1]):
             g = grad[k, i]
+            odd |= g - g != 0
             s_i = s[k, i] * beta2[k, 0] + g * g
             s[k, i] = s_i
             theta[k, i] -= g / (np.sqrt(s_i) + epsilon[k, 0]) * rate[k, 0]
+        wrong[k] = odd
 
 
 class Adam(Optimizer):
@@ -139,22 +152,25 @@ class Adam(Optimizer):
 
     def update(self) -> None:
         m, v = self.averages["m"], self.averages["v"]
-        descend_adam(self.theta, self.grad, m.total, v.total, m.factor, v.factor, self.rate, self.epsilon)
+        descend_adam(self.theta, self.grad, m.total, v.total, m.factor, v.factor, self.rate, self.epsilon, self.wrong)
 
 
 @compiled
 def descend_adam(
-    theta: Array, grad: Array, m: Array, v: Array, beta1: Array, beta2: Array, rate: Array, epsilon: Array
+    theta: Array, grad: Array, m: Array, v: Array, beta1: Array, beta2: Array, rate: Array, epsilon: Array, wrong: Array
 ) -> None:
-    """theta, grad, m, v `[K, P]`; the others `[K, 1]`."""
+    """theta, grad, m, v `[K, P]`; wrong `[K]`; the others `[K, 1]`."""
     for k in range(len(theta)):
+        odd = False
         for i in range(theta.shape[1]):
             g = grad[k, i]
+            odd |= g - g != 0
             m_i = m[k, i] * beta1[k, 0] + g
             v_i = v[k, i] * beta2[k, 0] + g * g
             m[k, i] = m_i
             v[k, i] = v_i
             theta[k, i] -= m_i / (np.sqrt(v_i) + epsilon[k, 0]) * rate[k, 0]
+        wrong[k] = odd
 
 
 class AdamW(Adam):

@@ -2,8 +2,9 @@
 layer.
 
 theta and grad are `[*lead, P]`; a layer's W, b, gamma, beta are views of them. All W come first, so that L2
-is one slice; every segment starts on a 64-byte line, and so does the next model's row. The gaps hold zeros
-for ever, because their gradients are zero.
+is one slice; every segment starts on a 64-byte line, and so does the next model's row. Rows of W whose length
+is a multiple of 1 kB have a line more in between: a product that steps from row to row by such a distance finds
+half of the processor's cache. The gaps hold zeros for ever, because their gradients are zero.
 """
 
 from __future__ import annotations
@@ -19,19 +20,33 @@ from numpy.typing import DTypeLike, NDArray
 Array = NDArray[Any]
 LINE = 64
 ITEMS_PER_LINE = 16
+UNLUCKY = 256
+"""Rows of so many numbers, or a multiple, are stepped over by a distance that caches are slow with."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Where one named parameter lives in the flat array: `[..., start:stop]`, read with this shape."""
+    """Where one named parameter lives in the flat array: `[..., start:stop]`, in rows of `stride` numbers, of which
+    the first shape[1] are its own.
+    """
 
     name: str
     start: int
     shape: tuple[int, int]
 
     @property
+    def stride(self) -> int:
+        rows, n = self.shape
+        return n + ITEMS_PER_LINE if rows > 1 and n % UNLUCKY == 0 else n
+
+    @property
     def stop(self) -> int:
-        return self.start + math.prod(self.shape)
+        return self.start + self.shape[0] * self.stride
+
+    def view(self, flat: Array) -> Array:
+        """`[*lead, *shape]` of a flat array `[*lead, P]`, in its memory."""
+        rows = flat[..., self.start : self.stop].reshape(*flat.shape[:-1], self.shape[0], self.stride)
+        return rows[..., : self.shape[1]]
 
 
 @dataclass(frozen=True)
@@ -44,8 +59,7 @@ class Layout:
 
     def views(self, flat: Array) -> dict[str, Array]:
         """name -> view `[*lead, *shape]` of a flat array `[*lead, P]`."""
-        lead = flat.shape[:-1]
-        return {s.name: flat[..., s.start : s.stop].reshape(*lead, *s.shape) for s in self.segments}
+        return {segment.name: segment.view(flat) for segment in self.segments}
 
 
 def lay_out(shapes: Iterable[tuple[str, tuple[int, int]]]) -> Layout:
@@ -60,12 +74,19 @@ def lay_out(shapes: Iterable[tuple[str, tuple[int, int]]]) -> Layout:
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Array:
-    """Zeros that start on a 64-byte line (numpy itself promises 16)."""
+    """Zeros that start on a 64-byte line (numpy itself promises 16): a line is what products and loops take at once."""
     items = math.prod(shape)
     kind = np.dtype(dtype)
     raw = np.zeros(items * kind.itemsize + LINE, np.uint8)
     skip = -raw.ctypes.data % LINE
     return raw[skip : skip + items * kind.itemsize].view(kind).reshape(shape)
+
+
+def aligned_like(array: Array) -> Array:
+    """Zeros that lie in memory as this array does, which may have its last two axes swapped, on lines of their own."""
+    if array.flags.c_contiguous or array.ndim < 2:
+        return aligned_zeros(array.shape, array.dtype)
+    return aligned_zeros(array.swapaxes(-1, -2).shape, array.dtype).swapaxes(-1, -2)
 
 
 def by_model(array: Array) -> Array:

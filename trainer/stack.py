@@ -9,7 +9,6 @@ bit.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,7 +22,7 @@ from trainer.gradients import clip, layer_norms
 from trainer.metrics import Metrics, gradient_metrics, note_plateaus
 from trainer.network import Architecture, Network
 from trainer.optimizers import OPTIMIZERS
-from trainer.parameters import Array
+from trainer.parameters import Array, aligned_like, aligned_zeros
 from trainer.plateaus import Plateau
 from trainer.preparation import Data
 from trainer.schedules import learning_rate
@@ -110,7 +109,7 @@ class Stack:
 
     def _make_averages(self, config: TrainConfig, checkpoints: Sequence[Checkpoint]) -> None:
         parameters = self.parameters
-        self.weights = Average(np.zeros_like(parameters.theta)) if config.averaged_weights else None
+        self.weights = Average(aligned_like(parameters.theta)) if config.averaged_weights else None
         self.statistics = Average(np.zeros_like(parameters.batch_statistics)) if config.batch_norm else None
         self.smoothed_loss = Average(np.zeros((len(self.models), 1)))
         own = {"weights": self.weights, "statistics": self.statistics, "loss": self.smoothed_loss}
@@ -194,10 +193,10 @@ class Stack:
         lane.network.gradients(lane.X, lane.Y)
         if self.freezer.held:
             self.freezer.take_gradients()
-        lost = self._not_finite(lane.network)
         if self.position == self.batches_per_epoch - 1:  # before clipping and the optimiser's L2 term change grad
             self.norms = layer_norms(self.parameters, self.shape.depth)
         self._update()
+        lost = self._not_finite(lane.network) if self.optimizer.wrong.any() else {}
         self.step, self.position = self.step + 1, self.position + 1
         if self.position == self.batches_per_epoch:
             self.epoch, self.position = self.epoch + 1, 0
@@ -209,7 +208,7 @@ class Stack:
     def _update(self) -> None:
         """Moves theta by the gradients in grad, and takes the new values into the averages."""
         if self.clipping:
-            clip(self.parameters.grad, self.squares[:, 0], self.limits)
+            clip(self.parameters.grad, self.squares, self.limits)
         if self.scheduled:
             self.rates = self._rates()
         self.optimizer.step(self.rates)
@@ -228,16 +227,11 @@ class Stack:
             network = Network(self.shape, self.parameters, batch, training=True, sources=sources)
             network.keep([config.keep_probs() for config in self.configs])
             Z = network.denses[-1].Z
-            X = np.empty((*Z.shape[:-1], self.X.shape[1]), Z.dtype)
-            self.lanes[batch] = Lane(network, X, np.empty(Z.shape, Z.dtype), np.empty_like(Z))
+            X = aligned_zeros((*Z.shape[:-1], self.X.shape[1]), Z.dtype)
+            self.lanes[batch] = Lane(network, X, aligned_zeros(Z.shape, Z.dtype), aligned_like(Z))
         return self.lanes[batch]
 
     def _not_finite(self, network: Network) -> dict[int, str]:
-        grad = self.parameters.grad
-        np.matmul(grad[:, None, :], grad[:, :, None], out=self.squares)
-        if math.isfinite(self.squares.sum()):
-            return {}
-        # The sum of squares overflows before the gradients do: look at them one by one.
         found = {row: network.first_not_finite(row) for row in range(len(self.models))}
         return {row: where for row, where in found.items() if where is not None}
 

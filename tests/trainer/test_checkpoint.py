@@ -84,6 +84,12 @@ def test_a_checkpoint_of_another_format_is_refused(trained, monkeypatch):
         Checkpoint.from_bytes(newer)
 
 
+def test_a_checkpoint_whose_parameters_are_laid_out_otherwise_is_refused(trained):
+    longer = replace(trained[0], theta=np.append(trained[0].theta, np.float32(0)))
+    with pytest.raises(CheckpointError, match="laid out as by another version"):
+        Checkpoint.from_bytes(longer.to_bytes())
+
+
 def test_a_checkpoint_names_the_numerics_it_was_made_with(trained):
     assert trained[0].numerics == numerics()
     assert set(numerics()) == {"numpy", "scipy", "blas", "kernel", "threads"}

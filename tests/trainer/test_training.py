@@ -118,6 +118,16 @@ def test_a_run_that_blows_up_ends_as_diverged_with_the_step_and_the_layer(small_
     assert ended.where in ("layer 1, forward", "layer 2, forward", "layer 2, backward", "layer 1, backward")
 
 
+@pytest.mark.parametrize("clip_norm", [0.0, 1.0])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_sees_a_gradient_that_is_not_finite_at_once(optimizer, clip_norm, small_data):
+    config = replace(CONFIG, optimizer=optimizer, clip_norm=clip_norm, keep_prob=1.0)
+    fine, spoilt = (first_checkpoint(config, small_data, seed) for seed in (0, 1))
+    spoilt.theta[0] = np.nan
+    ended = {p.model: (p.ended, p.step, p.where) for p in resume([fine, spoilt], small_data) if p.ended}
+    assert ended == {0: ("complete", 24, None), 1: ("diverged", 1, "layer 1, forward")}
+
+
 EVERYTHING = replace(
     CONFIG,
     epochs=6,
@@ -147,6 +157,24 @@ def test_models_trained_as_a_stack_equal_models_trained_alone_bit_for_bit(base, 
         stacked, stacked_state = together[place]
         assert same_state(alone_state, stacked_state)
         assert without_seconds(alone.metrics) == without_seconds(stacked.metrics)
+
+
+def test_wide_layers_with_a_gap_after_each_row_train_alike_and_their_gaps_stay_zero(small_data):
+    """Rows of 256 weights have a line of zeros behind them, for the sake of the cache."""
+    config = replace(CONFIG, hidden_units=(256, 8), optimizer="adamw", averaged_weights=True, clip_norm=1.0)
+    one, other = (last_of(train(config, small_data, seed))[0][1] for seed in (7, 8))
+    stacked = last_of(train([config] * 2, small_data, [7, 8]))
+    assert same_state(stacked[0][1], one)
+    assert same_state(stacked[1][1], other)
+    layout = one.architecture().layout()
+    owned = np.zeros(layout.size, bool)
+    for name, view in layout.views(owned).items():
+        view[...] = True
+        assert view.shape == one.parameters().values[name].shape[1:]
+    assert owned.sum() == sum(view.size for view in layout.views(owned).values())
+    assert layout.segments[0].stop == 6 * (256 + 16)
+    assert not one.theta[~owned].any()
+    assert not one.sums["m"][~owned].any()
 
 
 def test_a_model_that_leaves_a_stack_changes_nothing_for_the_others(small_data):
