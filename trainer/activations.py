@@ -40,13 +40,16 @@ class Linear(Activation):
 
 
 class Relu(Activation):
-    """max(0, Z). Its slope at 0 is taken as 0."""
+    """max(0, Z), in Z's memory. Its slope at 0 is taken as 0."""
 
     leak: ClassVar[float] = 0.0
 
+    def __init__(self, Z: Array) -> None:
+        self.A = Z
+
     def forward(self, Z: Array) -> Array:
-        rectify(Z.reshape(-1, copy=False), self.A.reshape(-1), self.leak)
-        return self.A
+        rectify(Z.reshape(-1, copy=False), self.leak)
+        return Z
 
     def backward(self, dA: Array) -> Array:
         times_slope(dA.reshape(-1, copy=False), self.A.reshape(-1), self.leak)
@@ -60,10 +63,10 @@ class LeakyRelu(Relu):
 
 
 @compiled
-def rectify(Z: Array, A: Array, leak: float) -> None:
-    """A = Z where Z > 0, and leak Z elsewhere; NaN stays NaN. All flat."""
+def rectify(Z: Array, leak: float) -> None:
+    """Z *= 1 where Z > 0, and leak elsewhere; NaN stays NaN. Flat."""
     for i in range(len(Z)):
-        A[i] = Z[i] * Z.dtype.type(leak if Z[i] <= 0 else 1.0)
+        Z[i] *= Z.dtype.type(leak if Z[i] <= 0 else 1.0)
 
 
 @compiled
