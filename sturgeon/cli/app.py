@@ -13,6 +13,7 @@ from sturgeon.cli import (
     demo,
     explain,
     export,
+    findings,
     operate,
     panda,
     panda_watch,
@@ -50,7 +51,7 @@ steered = typer.Typer(help="Steer one model while it trains, and branch off from
 app.add_typer(steered, name="panda")
 for part in (demo, operate, workers, predict):
     app.add_typer(part.commands)
-for part in (studies, budgets, explain, trials, spaces, watch, export):
+for part in (studies, budgets, explain, trials, findings, spaces, watch, export):
     study.add_typer(part.commands)
 for part in (panda, panda_watch, replaying):
     steered.add_typer(part.commands)

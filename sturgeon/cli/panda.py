@@ -12,7 +12,7 @@ import typer
 from sturgeon.cli.inputs import WrongInput, file_or_dash
 from sturgeon.cli.output import cell, print_json, print_table
 from sturgeon.cli.session import Session, connected
-from sturgeon.cli.studies import StudyArgument
+from sturgeon.cli.studies import NumberArgument, StudyArgument
 from sturgeon.errors import NotFound
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-NumberArgument = Annotated[int, typer.Argument(metavar="N", min=0, help="The trial's number.")]
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", help="Why; it stands in the timeline.")]
 VersionOption = Annotated[
     int | None,

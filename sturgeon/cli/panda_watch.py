@@ -13,9 +13,9 @@ import typer
 
 from sturgeon.cli.output import cell, console, metric, table
 from sturgeon.cli.paging import every_item
-from sturgeon.cli.panda import NumberArgument, what
+from sturgeon.cli.panda import what
 from sturgeon.cli.session import Session, connected
-from sturgeon.cli.studies import StudyArgument
+from sturgeon.cli.studies import NumberArgument, StudyArgument
 from sturgeon.cli.watch import PATIENCE_S
 from sturgeon.states import TERMINAL
 

@@ -10,9 +10,8 @@ import typer
 
 from sturgeon.cli.inputs import WrongInput
 from sturgeon.cli.output import print_json
-from sturgeon.cli.panda import NumberArgument
 from sturgeon.cli.session import Session, connected
-from sturgeon.cli.studies import StudyArgument
+from sturgeon.cli.studies import NumberArgument, StudyArgument
 from sturgeon.errors import NotFound, SturgeonError
 
 if TYPE_CHECKING:

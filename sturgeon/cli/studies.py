@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.", autocompletion=study_names)]
+NumberArgument = Annotated[int, typer.Argument(metavar="N", min=0, help="The trial's number.")]
 
 
 @commands.command()
