@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Response
@@ -29,108 +30,67 @@ def _seen(if_match: IfMatch = None) -> int | None:
     return None if if_match in (None, "*") else int(if_match.strip('"'))
 
 
-Seen = Annotated[int | None, Depends(_seen)]
 Why = Annotated[messages.SteerRequest | None, Body()]
 
 
-def _asked(
-    study: str, number: int, verb: str, request: messages.Request | None, seen: int | None, key: str | None
-) -> Asked:
-    given = request or messages.SteerRequest()
-    once = Once.of(key, f"POST /studies/{study}/trials/{number}:{verb}", given)
-    return Asked(study, number, seen, once, getattr(given, "reason", ""))
+@dataclass(frozen=True)
+class Steering:
+    """What every verb comes with: whom it is for, what its sender has seen of the trial, and the key of a retry."""
+
+    study: StudyPath
+    number: NumberPath
+    seen: Annotated[int | None, Depends(_seen)]
+    response: Response
+    key: IdempotencyKey = None
+
+    def asked(self, verb: str, request: messages.Request | None) -> Asked:
+        given = request or messages.SteerRequest()
+        once = Once.of(self.key, f"POST /studies/{self.study}/trials/{self.number}:{verb}", given)
+        return Asked(self.study, self.number, self.seen, once, getattr(given, "reason", ""))
+
+    def tagged(self, answer: messages.Steered) -> messages.Steered:
+        """The answer, with the version that If-Match is compared with next time."""
+        self.response.headers["ETag"] = f'"{answer.desired.version}"'
+        return answer
 
 
-def _tagged(response: Response, answer: messages.Steered) -> messages.Steered:
-    response.headers["ETag"] = f'"{answer.desired.version}"'
-    return answer
+Steer = Annotated[Steering, Depends()]
 
 
 @router.patch("/params", status_code=202)
-def change_params(
-    study: StudyPath,
-    number: NumberPath,
-    request: messages.ParamsPatch,
-    database: InDatabase,
-    response: Response,
-    seen: Seen = None,
-    key: IdempotencyKey = None,
-) -> messages.Steered:
+def change_params(steer: Steer, request: messages.ParamsPatch, database: InDatabase) -> messages.Steered:
     """Change live parameters between two steps; with a guard, back to the checkpoint from before if they do harm."""
-    asked = _asked(study, number, "params", request, seen, key)
-    return _tagged(response, panda.change(database, asked, request.params, request.guard))
+    return steer.tagged(panda.change(database, steer.asked("params", request), request.params, request.guard))
 
 
 @router.post(":pause", status_code=202)
-def pause_trial(
-    study: StudyPath,
-    number: NumberPath,
-    database: InDatabase,
-    response: Response,
-    request: Why = None,
-    seen: Seen = None,
-    key: IdempotencyKey = None,
-) -> messages.Steered:
+def pause_trial(steer: Steer, database: InDatabase, request: Why = None) -> messages.Steered:
     """Leave a checkpoint, and hold no slot until it is resumed."""
-    return _tagged(response, panda.pause(database, _asked(study, number, "pause", request, seen, key)))
+    return steer.tagged(panda.pause(database, steer.asked("pause", request)))
 
 
 @router.post(":resume", status_code=202)
-def resume_trial(
-    study: StudyPath,
-    number: NumberPath,
-    database: InDatabase,
-    response: Response,
-    request: Why = None,
-    seen: Seen = None,
-    key: IdempotencyKey = None,
-) -> messages.Steered:
+def resume_trial(steer: Steer, database: InDatabase, request: Why = None) -> messages.Steered:
     """Go on from where it was paused; takes a pause or a stop back that was not obeyed yet."""
-    return _tagged(response, panda.resume(database, _asked(study, number, "resume", request, seen, key)))
+    return steer.tagged(panda.resume(database, steer.asked("resume", request)))
 
 
 @router.post(":stop", status_code=202)
-def stop_trial(
-    study: StudyPath,
-    number: NumberPath,
-    database: InDatabase,
-    counters: InCounters,
-    response: Response,
-    request: Why = None,
-    seen: Seen = None,
-    key: IdempotencyKey = None,
-) -> messages.Steered:
+def stop_trial(steer: Steer, database: InDatabase, counters: InCounters, request: Why = None) -> messages.Steered:
     """Finish the epoch, and tell the result: the trial is complete."""
-    return _tagged(response, panda.stop(database, counters, _asked(study, number, "stop", request, seen, key)))
+    return steer.tagged(panda.stop(database, counters, steer.asked("stop", request)))
 
 
 @router.post(":checkpoint", status_code=202)
-def keep_checkpoint_now(
-    study: StudyPath,
-    number: NumberPath,
-    database: InDatabase,
-    response: Response,
-    request: Why = None,
-    seen: Seen = None,
-    key: IdempotencyKey = None,
-) -> messages.Steered:
+def keep_checkpoint_now(steer: Steer, database: InDatabase, request: Why = None) -> messages.Steered:
     """Leave a checkpoint between two steps; no rule drops it."""
-    return _tagged(response, panda.checkpoint(database, _asked(study, number, "checkpoint", request, seen, key)))
+    return steer.tagged(panda.checkpoint(database, steer.asked("checkpoint", request)))
 
 
 @router.post(":rollback", status_code=202)
-def roll_trial_back(
-    study: StudyPath,
-    number: NumberPath,
-    request: messages.RollbackRequest,
-    database: InDatabase,
-    response: Response,
-    seen: Seen = None,
-    key: IdempotencyKey = None,
-) -> messages.Steered:
+def roll_trial_back(steer: Steer, request: messages.RollbackRequest, database: InDatabase) -> messages.Steered:
     """Back to a checkpoint; what came after it stays to be read, and counts for nothing."""
-    asked = _asked(study, number, "rollback", request, seen, key)
-    return _tagged(response, panda.rollback(database, asked, request.step, request.params))
+    return steer.tagged(panda.rollback(database, steer.asked("rollback", request), request.step, request.params))
 
 
 @router.post(":fork", status_code=201)
@@ -176,18 +136,10 @@ def list_proposals(study: StudyPath, number: NumberPath, database: InDatabase) -
 
 @router.post("/proposals/{proposal}:accept", status_code=202)
 def accept_proposal(
-    study: StudyPath,
-    number: NumberPath,
-    proposal: ProposalPath,
-    database: InDatabase,
-    response: Response,
-    request: Why = None,
-    seen: Seen = None,
-    key: IdempotencyKey = None,
+    steer: Steer, proposal: ProposalPath, database: InDatabase, request: Why = None
 ) -> messages.Steered:
     """Do what the policy proposed."""
-    asked = _asked(study, number, f"proposals/{proposal}:accept", request, seen, key)
-    return _tagged(response, panda.accept(database, asked, proposal))
+    return steer.tagged(panda.accept(database, steer.asked(f"proposals/{proposal}:accept", request), proposal))
 
 
 @router.post("/proposals/{proposal}:dismiss")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,60 +77,30 @@ def set_(
         _print_steered(session, client.set_params(study, number, parsed(params), reason, watch, if_version), number)
 
 
-@commands.command()
-@connected
-def pause(
-    session: Session,
-    study: StudyArgument,
-    number: NumberArgument,
-    reason: ReasonOption = "",
-    if_version: VersionOption = None,
-) -> None:
-    """Let the run leave a checkpoint and give its slot back."""
-    with session.client() as client:
-        _print_steered(session, client.pause(study, number, reason, if_version), number)
+def _verb(name: str, help_: str, ask: Callable[..., Steered]) -> None:
+    """A command for a verb that takes a reason only."""
+
+    @commands.command(name, help=help_)
+    @connected
+    def _command(
+        session: Session,
+        study: StudyArgument,
+        number: NumberArgument,
+        reason: ReasonOption = "",
+        if_version: VersionOption = None,
+    ) -> None:
+        with session.client() as client:
+            _print_steered(session, ask(client, study, number, reason, if_version), number)
 
 
-@commands.command()
-@connected
-def resume(
-    session: Session,
-    study: StudyArgument,
-    number: NumberArgument,
-    reason: ReasonOption = "",
-    if_version: VersionOption = None,
-) -> None:
-    """Go on from where it was paused."""
-    with session.client() as client:
-        _print_steered(session, client.resume(study, number, reason, if_version), number)
-
-
-@commands.command()
-@connected
-def stop(
-    session: Session,
-    study: StudyArgument,
-    number: NumberArgument,
-    reason: ReasonOption = "",
-    if_version: VersionOption = None,
-) -> None:
-    """Let the run finish its epoch and tell its result."""
-    with session.client() as client:
-        _print_steered(session, client.stop(study, number, reason, if_version), number)
-
-
-@commands.command()
-@connected
-def checkpoint(
-    session: Session,
-    study: StudyArgument,
-    number: NumberArgument,
-    reason: ReasonOption = "",
-    if_version: VersionOption = None,
-) -> None:
-    """Let the run leave a checkpoint that no rule drops."""
-    with session.client() as client:
-        _print_steered(session, client.keep_checkpoint(study, number, reason, if_version), number)
+_verb("pause", "Let the run leave a checkpoint and give its slot back.", lambda client, *asked: client.pause(*asked))
+_verb("resume", "Go on from where it was paused.", lambda client, *asked: client.resume(*asked))
+_verb("stop", "Let the run finish its epoch and tell its result.", lambda client, *asked: client.stop(*asked))
+_verb(
+    "checkpoint",
+    "Let the run leave a checkpoint that no rule drops.",
+    lambda client, *asked: client.keep_checkpoint(*asked),
+)
 
 
 @commands.command()
