@@ -243,7 +243,7 @@ def _check_numbers(name: str, kind: str, y: Array) -> None:
 
 
 def _classes(name: str, y: Array, names: Sequence[str] | None) -> tuple[Array, tuple[str, ...]]:
-    if y.dtype.kind == "f" and np.array_equal(y, np.round(y)):
+    if y.dtype.kind == "f" and np.array_equal(y, np.round(y)) and np.abs(y).max() < 2**53:
         y = y.astype(np.int64)
     if y.dtype.kind not in "biuUS":
         raise DataError(f"{name}: classes y must be whole numbers or strings; they have dtype {y.dtype}.")

@@ -10,6 +10,8 @@ portion already. Metrics whose names begin with train_ are those of the training
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import math
 import time
 from collections.abc import Callable, Generator, Mapping
 
@@ -18,14 +20,15 @@ import numpy as np
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig, steered
 from trainer.drift import REFERENCE, Fresh, Verdict, look
-from trainer.evaluation import Evaluator
+from trainer.evaluation import Evaluator, Score
 from trainer.normalization import Normalization
 from trainer.parameters import Array
-from trainer.portions import Portion, Seen
+from trainer.portions import Portion
 from trainer.preparation import Data
+from trainer.seen import Seen
 from trainer.stack import Changes, Stack, first_checkpoint, never
 from trainer.stream_state import Mix, StreamState, Taken, begun
-from trainer.streams import Refused, Stream, mixed, of_arrays
+from trainer.streams import Refused, Stream, beyond, mixed, of_arrays
 from trainer.training import Notice, Progress, Run, Wish
 
 RECENT = 10
@@ -148,8 +151,7 @@ class _Following:
         ended = self.stream.ended()
         portion, refused = self.stream.look(self.state.taken, self.state.refused)
         notices = tuple(notice_of(one) for one in refused)
-        names = tuple((one.name, one.sha256) for one in refused)
-        self._now(dataclasses.replace(self.state, refused=self.state.refused + names))
+        self._remember(refused)
         if portion is not None:
             return (yield from self._measure(portion, notices))
         if notices:
@@ -160,6 +162,10 @@ class _Following:
             return False
         self.rest()
         return (yield from self._heard(self._progress(waiting=True)))
+
+    def _remember(self, refused: list[Refused]) -> None:
+        names = tuple((one.name, one.key) for one in refused)
+        self._now(dataclasses.replace(self.state, refused=self.state.refused + names))
 
     def _heard(self, progress: Progress) -> Step:
         """Yields, and obeys."""
@@ -173,8 +179,13 @@ class _Following:
 
     def _measure(self, portion: Portion, notices: tuple[Notice, ...]) -> Step:
         """The portion's metrics, from before its training, and what the watch says of it."""
-        began = self.clock()
+        began, before = self.clock(), self.model
         told, verdict, lost = self._look_at(portion)
+        if lost is not None and self._is_sound(before):
+            self.model = before
+            refused = beyond(portion, lost)
+            self._remember([refused])
+            return (yield from self._heard(self._progress(waiting=True, notices=(*notices, notice_of(refused)))))
         seconds = self.model.seconds + self.clock() - began
         metrics = self.model.metrics | told | {"epoch": float(self.model.epoch), "seconds": seconds}
         self.model = dataclasses.replace(self.model, seconds=seconds, metrics=metrics)
@@ -191,7 +202,7 @@ class _Following:
         # The first portion is its own norm: there is nothing before it.
         inputs = self.model.normalization if number else state.normalization(self.model.config, seen)
         data = of_arrays(state, portion.X, portion.Y, inputs)
-        score = Evaluator(self.model.architecture(), self.model.parameters()).score(data.train.X, data.train.Y)
+        score = _score(self.model, data)
         error, loss = float(score.error[0]), float(score.loss[0])
         labels = tuple(np.nansum(portion.Y, axis=0).tolist()) if state.form.kind != "values" else ()
         fresh = Fresh(number, data.train.X, labels, error)
@@ -202,10 +213,20 @@ class _Following:
         examples = sum(size for _, size in recent)
         told |= {"recent_error": sum(e * size for e, size in recent) / examples, "recent_examples": float(examples)}
         told |= {"portion": float(number), "portion_examples": float(len(portion))}
-        taken = (*state.taken, Taken(portion.name, portion.sha256))
+        taken = (*state.taken, Taken(portion.name, portion.sha256, len(portion)))
         after = dataclasses.replace(state, seen=seen, taken=taken, pending=True, watch=watch, fresh=told, recent=recent)
         self.model = dataclasses.replace(self.model, stream=after, normalization=inputs)
-        return told, verdict, score.not_finite.get(0)
+        lost = score.not_finite.get(0) or (None if math.isfinite(loss + error) else "the loss")
+        return told, verdict, lost
+
+    def _is_sound(self, model: Checkpoint) -> bool:
+        """Whether the model's outputs on the portion before are finite: then it is the new one that is not."""
+        before = self.stream.portions(self.state.taken[-2:-1])
+        if not before:
+            return False
+        data = of_arrays(self.state, before[0].X, before[0].Y, model.normalization)
+        score = _score(model, data)
+        return not score.not_finite and math.isfinite(float(score.loss[0]))
 
     def _reference(self, inputs: Normalization) -> Array:
         start = max(self.state.watch.since, len(self.state.taken) - REFERENCE)
@@ -268,6 +289,11 @@ class _Following:
         return Progress(0, model.step, model.epoch, metrics, lambda: model, ended, where, self.alarms)
 
 
+def _score(model: Checkpoint, data: Data) -> Score:
+    with np.errstate(all="ignore"):  # what is not finite is looked for
+        return Evaluator(model.architecture(), model.parameters()).score(data.train.X, data.train.Y)
+
+
 def _inputs(X: Array, state: StreamState) -> dict[str, float]:
     """What the inputs X `[m, n]` are like, all features together; unseen are values outside of the ranges so far."""
     missing = np.isnan(X)
@@ -291,8 +317,10 @@ def _shares(labels: tuple[float, ...], m: int) -> dict[str, float]:
 
 def notice_of(refused: Refused) -> Notice:
     """That a file was refused, and why."""
-    detail = {"portion": refused.name, "sha256": refused.sha256, "reason": refused.why}
-    return Notice("portion_refused", f"portion_refused {refused.sha256[:16]} {refused.name[:60]}", detail)
+    told = hashlib.sha256(f"{refused.key}\0{refused.name}".encode(errors="surrogatepass")).hexdigest()
+    detail = {"portion": refused.name, "reason": refused.why}
+    detail |= {"sha256": refused.key} if len(refused.key) == len(told) else {}
+    return Notice("portion_refused", f"portion_refused {told[:32]}", detail)
 
 
 def _drift_notice(portion: Portion, number: int, verdict: Verdict) -> Notice:

@@ -12,14 +12,16 @@ from trainer import normalization
 from trainer.config import TrainConfig
 from trainer.drift import Watch
 from trainer.normalization import Normalization
-from trainer.portions import Form, Portion, Seen
+from trainer.portions import Form, Portion
+from trainer.seen import Seen
 
 
 class Taken(NamedTuple):
-    """A portion that the run has seen."""
+    """A portion that the run has seen, and how many examples it has."""
 
     name: str
     sha256: str
+    examples: int
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class StreamState:
             Normalization(mean, deviation),
             told["seen_since"],
             tuple(Taken(*one) for one in told["taken"]),
-            tuple((name, sha256) for name, sha256 in told["refused"]),
+            tuple((name, key) for name, key in told["refused"]),
             told["pending"],
             told["mix"] and Mix(**told["mix"]),
             Watch.from_json(told["watch"]),

@@ -6,16 +6,19 @@ it took by content, so nothing is trained on twice, and what it refused, so it i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import os
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from trainer.datasets import DataError
 from trainer.normalization import Normalization
 from trainer.parameters import Array
-from trainer.portions import Form, Portion, Unreadable, read
+from trainer.portion_files import Unreadable
+from trainer.portions import Form, Portion, read
 from trainer.preparation import Data, Part
 from trainer.stream_state import Mix, StreamState, Taken
 
@@ -23,32 +26,44 @@ PREFIX = "stream:"
 END = "END"
 """A file of this name says that no more portions come."""
 
+LOOKED_AT_AGAIN: Final = 250
+"""So many of the portions that were taken are looked at again, whether they have changed, while none is new."""
+
+MOST_KEPT: Final = 1 << 29
+"""Bytes of portions in memory; older ones are read again when they are replayed."""
+
 
 class Refused(NamedTuple):
-    """A file that is no portion for this run, and the sentence that says why."""
+    """A file that is no portion for this run, and the sentence that says why; `key` as in `Unreadable`, or the
+    content's SHA-256."""
 
     name: str
-    sha256: str
+    key: str
     why: str
 
 
 class Looked(NamedTuple):
-    """What a file was when it was last read; why: the sentence that refuses it, None for a portion."""
+    """What a file was when it was last read: a portion's SHA-256, or the key and the sentence that refuse it. No stamp:
+    it could not be read."""
 
-    stamp: tuple[int, int]
-    sha256: str
+    stamp: tuple[int, ...]
+    key: str
     why: str | None
 
 
 class Stream:
-    """The portions of a folder that are there now; reads each file once, and again when it has changed."""
+    """The portions of a folder that are there now; reads each file once, and again when it has changed.
 
-    def __init__(self, folder: Path, loss: str = "auto") -> None:
-        self.folder, self.loss = folder, loss
+    root: links in the folder may lead anywhere below it.
+    """
+
+    def __init__(self, folder: Path, loss: str = "auto", root: Path | None = None) -> None:
+        self.folder, self.loss, self.root = folder, loss, (root or folder).resolve()
         self.form: Form | None = None
         self._plan: tuple[Taken, ...] = ()
         self._looked: dict[str, Looked] = {}
-        self._kept: dict[str, Portion] = {}
+        self._kept: OrderedDict[str, Portion] = OrderedDict()
+        self._size, self._turn = 0, 0
 
     def retrace(self, state: StreamState) -> None:
         """From now on the portions come as they came to that run, and end with its last."""
@@ -56,7 +71,7 @@ class Stream:
 
     def ended(self) -> bool:
         """Whether no more portions come; to be asked before `look`."""
-        return bool(self._plan) or (self.folder / END).exists()
+        return bool(self._plan) or os.path.exists(self.folder / END)  # noqa: PTH110  Path's raises where it may not look
 
     def look(
         self, taken: Sequence[Taken], refused: Collection[tuple[str, str]]
@@ -64,46 +79,70 @@ class Stream:
         """The next portion that was not taken, if one is there, and the files before it that were refused anew."""
         if self._plan:
             return next(iter(self.portions(self._plan[len(taken) : len(taken) + 1])), None), []
-        hash_of, name_of = dict(taken), {one.sha256: one.name for one in taken}
-        found: list[Refused] = []
-        for path in self._files():
-            looked = self._look_at(path)
-            if looked is None or hash_of.get(path.name) == looked.sha256:
-                continue
-            why = looked.why
-            if looked.sha256 in name_of:
-                first = name_of[looked.sha256]
-                why = f"{path.name} holds the same examples as {first}, which came before: nothing is trained on twice."
-            elif path.name in hash_of:
-                why = f"{path.name} has changed since it was trained on; give new examples a new name."
-            if why is None:
-                return self._kept[looked.sha256], found
-            if (path.name, looked.sha256) not in refused:
-                found.append(Refused(path.name, looked.sha256, why))
-        return None, found
-
-    def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.npz"), key=lambda path: path.name)
-
-    def _look_at(self, path: Path) -> Looked | None:
-        """None for a file that is gone, or that may not be read."""
+        told, found = set(refused), []
         try:
-            stat = path.stat()
-            stamp = stat.st_mtime_ns, stat.st_size
-            looked = self._looked.get(path.name)
-            if looked is not None and looked.stamp == stamp:
-                return looked
-            portion, self.form = read(path, self.form, self.loss)
-            self._kept[portion.sha256] = portion
-            looked = Looked(stamp, portion.sha256, None)
-        except FileNotFoundError:
-            return None
+            names = self._names()
         except OSError as error:
-            looked = Looked(stamp, f"errno {error.errno}", f"{path.name} cannot be read: {error.strerror}.")
+            sentence = f"The folder {self.folder.name} cannot be read: {error.strerror}. The run waits for it."
+            away = Refused(self.folder.name, f"errno {error.errno}", sentence)
+            return None, [] if away[:2] in told else [away]
+        key_of, name_of = {one.name: one.sha256 for one in taken}, {one.sha256: one.name for one in taken}
+        for name in names:
+            looked = None if name in key_of else self._look_at(name)
+            if looked is None or (name, _beyond(looked.key)) in told:
+                continue
+            why, first = looked.why, name_of.get(looked.key)
+            if first is not None:
+                why = f"{name} holds the same examples as {first}, which came before: nothing is trained on twice."
+            if why is not None and (name, looked.key) not in told:
+                found.append(Refused(name, looked.key, why))
+            if why is None and self._is_in(name, looked.key):
+                return self._kept[looked.key], found
+        return None, found + [one for one in self._changed(names, key_of) if one[:2] not in told]
+
+    def _changed(self, names: Sequence[str], key_of: Mapping[str, str]) -> list[Refused]:
+        """Portions that were taken and are others now; of many some at each look, in turn."""
+        taken = [name for name in names if name in key_of]
+        start = self._turn if self._turn < len(taken) else 0
+        self._turn = start + LOOKED_AT_AGAIN
+        return [
+            Refused(name, looked.key, f"{name} has changed since it was trained on; give new examples a new name.")
+            for name in taken[start : self._turn]
+            if (looked := self._look_at(name)) is not None and looked.stamp and looked.key != key_of[name]
+        ]
+
+    def _names(self) -> list[str]:
+        """Hidden files are those of programs that copy and unpack, on their way."""
+        with os.scandir(self.folder) as entries:
+            return sorted(one.name for one in entries if one.name.endswith(".npz") and not one.name.startswith("."))
+
+    def _look_at(self, name: str, *, again: bool = False) -> Looked | None:
+        """None for a file that is gone; again: read it even if it has not changed."""
+        path = self.folder / name
+        try:
+            status = path.stat()
+            stamp = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+            looked = self._looked.get(name)
+            if looked is not None and looked.stamp == stamp and not again:
+                return looked
+            portion, self.form = read(path, status, self.form, self.loss, self.root)
+            self._keep(portion)
+            looked = Looked(stamp, portion.sha256, None)
         except Unreadable as error:
-            looked = Looked(stamp, error.sha256, str(error))
-        self._looked[path.name] = looked
+            looked = Looked(stamp, error.key, str(error))
+        except OSError as error:  # it may pass: such a file is read again at every look
+            if isinstance(error, FileNotFoundError) and not path.is_symlink():
+                return None
+            return Looked((), f"errno {error.errno}", f"{name} cannot be read: {error.strerror}.")
+        self._looked[name] = looked
         return looked
+
+    def _keep(self, portion: Portion) -> None:
+        if portion.sha256 not in self._kept:
+            self._size += portion.size
+        self._kept[portion.sha256] = portion
+        while len(self._kept) > 1 and self._size > MOST_KEPT:
+            self._size -= self._kept.popitem(last=False)[1].size
 
     def portions(self, taken: Sequence[Taken]) -> list[Portion]:
         """Portions that the run took before, by content, whatever their files are called now.
@@ -111,22 +150,40 @@ class Stream:
         Raises:
             DataError: one is gone or has changed.
         """
-        if any(one.sha256 not in self._kept for one in taken):
-            self._looked.clear()
-            for path in self._files():
-                self._look_at(path)
-        for one in taken:
-            if one.sha256 not in self._kept:
-                raise DataError(
-                    f"{one.name}, which this run has taken already, is gone from {self.folder.name} or has changed; "
-                    "put it back, and give new examples new names."
-                )
-        return [self._kept[one.sha256] for one in taken]
+        return [self._again(one) for one in taken]
 
-    def forget(self, taken: Sequence[Taken]) -> None:
-        """Portions that are needed no more need no memory."""
-        for one in taken:
-            self._kept.pop(one.sha256, None)
+    def _again(self, one: Taken) -> Portion:
+        try:
+            if one.sha256 not in self._kept and not self._is_in(one.name, one.sha256):
+                next(name for name in self._names() if self._is_in(name, one.sha256))
+        except (StopIteration, OSError):
+            raise DataError(
+                f"{one.name}, which this run has taken already, is gone from {self.folder.name} or has changed; "
+                "put it back, and give new examples new names."
+            ) from None
+        self._kept.move_to_end(one.sha256)
+        return self._kept[one.sha256]
+
+    def _is_in(self, name: str, sha256: str) -> bool:
+        """Whether the file holds this portion, which then is in memory."""
+        looked = self._look_at(name)
+        if looked is not None and looked.key == sha256 and sha256 not in self._kept:
+            self._look_at(name, again=True)
+        return sha256 in self._kept
+
+
+def _beyond(sha256: str) -> str:
+    return f"beyond {sha256}"
+
+
+def beyond(portion: Portion, where: str) -> Refused:
+    """A portion on which a model that is sound gives no finite outputs; told under a key of its own, by which it is not
+    taken again."""
+    why = (
+        f"{portion.name} has values so far from those before that the model's outputs on it are not finite ({where}); "
+        "correct them, and write NaN where a value is missing."
+    )
+    return Refused(portion.name, _beyond(portion.sha256), why)
 
 
 def find_stream(name: str, data_dirs: Sequence[Path], loss: str = "auto") -> Stream:
@@ -141,13 +198,14 @@ def find_stream(name: str, data_dirs: Sequence[Path], loss: str = "auto") -> Str
     for root in (Path(each).resolve() for each in data_dirs):
         path = (root / folder).resolve()
         if path.is_relative_to(root) and path.is_dir():
-            return Stream(path, loss)
+            return Stream(path, loss, root)
     raise DataError(f"{name!r} is no folder below the --data folders of this worker.")
 
 
 def of_arrays(state: StreamState, X: Array, Y: Array, inputs: Normalization, passes: int = 1) -> Data:
     """X `[m, n]` (a missing value becomes the mean, 0) and Y `[m, C]` as data."""
-    whole = Part(np.nan_to_num(inputs.apply(X)), state.targets.apply(Y), np.arange(len(X)))
+    with np.errstate(over="ignore"):  # what float32 cannot hold is told by the outputs
+        whole = Part(np.nan_to_num(inputs.apply(X)), state.targets.apply(Y), np.arange(len(X)))
     nothing = whole.only(np.arange(0))
     parts = {"train": whole} | dict.fromkeys(("dev", "test", "train_dev", "synthetic"), nothing)
     return Data(state.form.kind, parts, inputs, state.targets, state.form.names, passes=passes)
@@ -162,13 +220,25 @@ def mixed(stream: Stream, state: StreamState, mix: Mix, inputs: Normalization, s
     k = len(state.taken)
     oldest = min(mix.forget_before, k - 1)
     start = oldest if mix.window == 0 else max(oldest, k - mix.window)
-    window, older = stream.portions(state.taken[start:]), state.taken[oldest:start]
-    X, Y = np.concatenate([p.X for p in window]), np.concatenate([p.Y for p in window])
-    if mix.replay_share and older:
-        old = stream.portions(older)
-        X_old, Y_old = np.concatenate([p.X for p in old]), np.concatenate([p.Y for p in old])
-        wanted = round(mix.replay_share / (1 - mix.replay_share) * len(X))
+    parts = [(portion.X, portion.Y) for portion in stream.portions(state.taken[start:])]
+    if mix.replay_share and start > oldest:
+        wanted = round(mix.replay_share / (1 - mix.replay_share) * sum(len(X) for X, _ in parts))
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(4, k))))
-        rows = np.sort(rng.permutation(len(X_old))[:wanted])
-        X, Y = np.concatenate([X, X_old[rows]]), np.concatenate([Y, Y_old[rows]])
+        parts += _replayed(stream, state.taken[oldest:start], wanted, rng)
+    X, Y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return of_arrays(state, X, Y, inputs, mix.portion_epochs)
+
+
+def _replayed(
+    stream: Stream, older: Sequence[Taken], wanted: int, rng: np.random.Generator
+) -> list[tuple[Array, Array]]:
+    """X and Y of so many random examples of the older portions, or of all; read are only those that one is of."""
+    ends = np.cumsum([one.examples for one in older])
+    rows = np.sort(rng.permutation(int(ends[-1]))[:wanted])
+    of = np.searchsorted(ends, rows, side="right")
+    found = []
+    for number in np.unique(of):
+        (portion,) = stream.portions([older[number]])
+        own = rows[of == number] - (ends[number] - older[number].examples)
+        found.append((portion.X[own], portion.Y[own]))
+    return found

@@ -102,7 +102,7 @@ def test_a_stream_whose_worker_and_server_are_killed_amid_a_portion_is_followed_
     first = worker_process(*options, name="first", **gate(FIRST, tmp_path / "never"))
     with Client(server.url, patience_s=60) as client:
         client.create_study(STUDY)
-        first.wait_until(lambda: stands_at(client, FIRST), "it stood amid a portion")
+        first.wait_until(lambda: stands_at(client, FIRST), "it stood amid a portion", within_s=60)
         second = worker_process(*options, name="second", **gate(SECOND, opened))
         first.kill()
         server.restart()
@@ -110,12 +110,12 @@ def test_a_stream_whose_worker_and_server_are_killed_amid_a_portion_is_followed_
             write(folder, number)
         (folder / "5torn.npz").write_bytes((folder / "5.npz").read_bytes()[:1000])
         (folder / END).touch()
-        second.wait_until(lambda: stands_at(client, SECOND), "it went on, and stood amid another")
+        second.wait_until(lambda: stands_at(client, SECOND), "it went on, and stood amid another", within_s=60)
         assert client.trial("river", 0).worker == "second"
         server.kill()
         opened.touch()
         server.start()
-        second.wait_until(lambda: client.trial("river", 0).state == "complete", "it was complete")
+        second.wait_until(lambda: client.trial("river", 0).state == "complete", "it was complete", within_s=60)
 
         portions = [one.metrics["portion"] for one in client.trial_metrics("river", 0, page_size=1000).items]
         assert portions == list(range(PORTIONS)), "none is skipped, none comes twice"

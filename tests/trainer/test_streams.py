@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trainer import streams
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.datasets import DataError
 from trainer.following import first_of, follow
+from trainer.stream_state import Taken
 from trainer.streams import END, Stream, find_stream
 from trainer.training import Progress, Wish
 
@@ -225,6 +227,25 @@ def test_missing_values_are_told_and_count_as_the_mean(tmp_path):
     seen = list(run_of(tmp_path))
     assert [one.metrics["missing_share"] for one in measured(seen)] == [1 / SIZE] * 3
     assert np.isfinite(seen[-1].checkpoint().theta).all()
+
+
+def test_older_portions_that_memory_does_not_hold_are_read_again(folder, monkeypatch):
+    whole = list(run_of(folder))
+    monkeypatch.setattr(streams, "MOST_KEPT", 1)
+    (folder / "p01.npz").rename(folder / "p01b.npz")
+    again = list(run_of(folder))
+    assert np.array_equal(again[-1].checkpoint().theta, whole[-1].checkpoint().theta)
+
+
+def test_of_many_portions_some_are_looked_at_again_at_each_look(folder, monkeypatch):
+    monkeypatch.setattr(streams, "LOOKED_AT_AGAIN", 2)
+    stream = Stream(folder)
+    taken: list[Taken] = []
+    while (portion := stream.look(taken, ())[0]) is not None:
+        taken.append(Taken(portion.name, portion.sha256, len(portion)))
+    np.savez(folder / "p05.npz", X=examples(88)[0], y=examples(88)[1])
+    reasons = [one.why for _ in range(4) for one in stream.look(taken, ())[1]]
+    assert reasons == ["p05.npz has changed since it was trained on; give new examples a new name."]
 
 
 def test_a_stream_is_a_folder_below_the_given_ones_only(folder):

@@ -150,6 +150,109 @@ def test_a_run_that_goes_back_trains_on_the_portions_again(job: Job) -> None:
     assert [one.metrics["portion"] for one in of(Progress, said)] == [0, 1, 2, 2, 3]
 
 
+class Producer:
+    """Puts things into the folder of a run that waits for portions: the n-th when it waits for the n-th time. Then the
+    stream ends."""
+
+    def __init__(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = job.data_dirs[0] / "s"
+        (self.folder / END).unlink()
+        self.deeds: list[Callable[[], Any]] = []
+        monkeypatch.setattr(stream, "_rest", self._next)
+
+    def _next(self) -> None:
+        if self.deeds:
+            self.deeds.pop(0)()
+        else:
+            (self.folder / END).touch()
+
+    def write(self, name: str, number: int = 7, far: float = 0.0) -> None:
+        rng = np.random.default_rng(number)
+        y = rng.integers(0, 3, 60)
+        X = rng.standard_normal((60, 4)) + y[:, None]
+        X[0] += far
+        np.savez(self.folder / f"{number}.part", X=X, y=y)
+        (self.folder / f"{number}.part.npz").rename(self.folder / name)
+
+
+@pytest.fixture
+def producer(job: Job, monkeypatch: pytest.MonkeyPatch) -> Producer:
+    return Producer(job, monkeypatch)
+
+
+def refused(said: list[Said]) -> list[str]:
+    """The reasons, without those of the files that are there from the start."""
+    return [one.detail["reason"] for one in of(Happened, said) if one.kind == "portion_refused"][2:]
+
+
+def portions(said: list[Said]) -> list[str]:
+    [end] = of(End, said)
+    assert end.state == "complete"
+    taken = Checkpoint.from_bytes(end.checkpoints[-1].content).stream.taken  # type: ignore[union-attr]
+    assert [one.metrics["portion"] for one in of(Progress, said)] == list(range(len(taken)))
+    return [one.name for one in taken]
+
+
+BEGUN = ["0.npz", "1.npz", "4.npz", "5.npz"]
+
+
+def test_a_file_that_grows_is_told_once_and_taken_when_it_is_whole(job: Job, producer: Producer) -> None:
+    producer.write("whole", 7)
+    content = (producer.folder / "whole").read_bytes()
+    for size in (0, 300, 600, 900, len(content)):
+        producer.deeds.append(lambda size=size: (producer.folder / "6.npz").write_bytes(content[:size]))
+    said = ran(job)
+    assert portions(said) == [*BEGUN, "6.npz"]
+    assert [reason[:14] for reason in refused(said)] == ["6.npz is empty", "6.npz is torn,"]
+
+
+def test_a_portion_that_was_replaced_under_its_name_is_told_and_not_trained_on(job: Job, producer: Producer) -> None:
+    producer.deeds = [lambda: producer.write("0.npz", 8), lambda: producer.write("0.npz", 9)]
+    said = ran(job)
+    assert portions(said) == BEGUN
+    assert refused(said) == ["0.npz has changed since it was trained on; give new examples a new name."] * 2
+
+
+def test_what_cannot_be_opened_is_told_and_taken_when_it_can(job: Job, producer: Producer) -> None:
+    loop = producer.folder / "6.npz"
+    producer.deeds = [lambda: loop.symlink_to(loop), lambda: None, loop.unlink, lambda: producer.write("6.npz")]
+    said = ran(job)
+    assert portions(said) == [*BEGUN, "6.npz"]
+    assert refused(said) == ["6.npz cannot be read: Too many levels of symbolic links."]
+
+
+def test_a_folder_that_is_away_for_a_while_is_told_and_waited_for(job: Job, producer: Producer) -> None:
+    away = producer.folder.with_name("away")
+    producer.deeds = [
+        lambda: producer.folder.rename(away),
+        lambda: None,
+        lambda: away.rename(producer.folder),
+        lambda: producer.write("6.npz"),
+    ]
+    said = ran(job)
+    assert portions(said) == [*BEGUN, "6.npz"]
+    assert refused(said) == ["The folder s cannot be read: No such file or directory. The run waits for it."]
+
+
+def test_a_portion_whose_values_no_model_could_bear_is_refused_and_the_run_goes_on(
+    job: Job, producer: Producer
+) -> None:
+    producer.deeds = [lambda: producer.write("6.npz", 8, far=3.4e38), lambda: producer.write("7.npz", 9)]
+    said = ran(replace(job, task={**job.task, "normalize_inputs": False}))
+    assert portions(said) == [*BEGUN, "7.npz"]
+    [reason] = refused(said)
+    assert "6.npz has values so far from those before that the model's outputs on it are not finite" in reason
+
+
+def test_what_has_a_hidden_name_is_on_its_way_and_what_comes_after_the_end_is_not_taken(
+    job: Job, producer: Producer
+) -> None:
+    producer.deeds = [lambda: producer.write(".6.npz", 8)]
+    said = ran(job)
+    assert portions(said) == BEGUN
+    assert refused(said) == []
+
+
 def test_a_stream_without_a_portion_is_waited_for_and_its_end_is_told(job: Job, tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()

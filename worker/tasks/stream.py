@@ -61,8 +61,8 @@ def _first(
         ended = stream.ended()
         first, refused = first_of(config, stream, job.seed)
         for one in refused:
-            if (one.name, one.sha256) not in told:
-                told.add((one.name, one.sha256))
+            if (one.name, one.key) not in told:
+                told.add((one.name, one.key))
                 yield _happened(notice_of(one))
         if first is not None:
             return first
