@@ -237,6 +237,10 @@ class DriftPolicy(Request):
         default=None,
         description="After so many portions a small caviar study around what is in force: has the optimum moved?",
     )
+    retest_after_s: Annotated[FiniteFloat, Field(ge=1, le=315_360_000)] | None = Field(
+        default=None,
+        description="The same after so many seconds, at the next portion; with both, whatever comes first.",
+    )
     retest_trials: Annotated[int, Field(ge=2, le=100)] = 8
     auto: bool = False
 

@@ -6,10 +6,10 @@ of the panda say that it began, and what came of it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Final
 
+from server.policies import retest
 from server.policies.drift import number_of
 from server.policies.guard import Point
 from server.search.samplers import uniform_point
@@ -33,16 +33,21 @@ AROUND: Final = 4.0
 
 def consider(tx: Transaction, study: StudyRow, row: TrialRow, policy: DriftPolicy, curve: Sequence[Point]) -> None:
     """Conclude a retest that is complete; begin one that is due. The rows of the study and the trial are locked."""
-    told = [one for one in events.of_kinds(tx, study.id, (BEGUN, DECIDED, SKIPPED)) if one.number == row.number]
-    if policy.retest_after is None or not curve or "portion" not in curve[-1].metrics:
+    wanted = policy.retest_after is not None or policy.retest_after_s is not None
+    if not wanted or not curve or "portion" not in curve[-1].metrics:
         return
+    told = [one for one in events.of_kinds(tx, study.id, (BEGUN, DECIDED, SKIPPED)) if one.number == row.number]
     concluded = {one.detail["retest"] for one in told if one.kind == DECIDED}
     open_ones = [one for one in told if one.kind == BEGUN and one.detail["retest"] not in concluded]
     for one in open_ones:
         _conclude(tx, study, row, one)
-    last = max((one.detail["portion"] for one in told if one.kind != DECIDED), default=0)
-    if not open_ones and number_of(curve[-1]) - last >= policy.retest_after:
-        _begin(tx, study, row, policy, number_of(curve[-1]))
+    now, portion = tx.now(), number_of(curve[-1])
+    earlier = [one for one in told if one.kind != DECIDED]
+    last = max((one.detail["portion"] for one in earlier), default=0)
+    since = max((one.at for one in earlier), default=row.started_at or row.created_at)
+    seconds = (now - since) / 1_000_000
+    if not open_ones and retest.is_due(portion - last, seconds, policy.retest_after, policy.retest_after_s):
+        _begin(tx, study, row, policy, portion)
 
 
 def _begin(tx: Transaction, study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int) -> None:
@@ -96,32 +101,24 @@ def _request(study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int, 
     )
 
 
-def _conclude(tx: Transaction, study: StudyRow, row: TrialRow, retest: EventRow) -> None:
-    """The optimum has moved if the best is better than the incumbent's parameters by two standard errors."""
-    found = study_rows.find(tx, retest.detail["retest"])
+def _conclude(tx: Transaction, study: StudyRow, row: TrialRow, begun: EventRow) -> None:
+    """Whether the optimum has moved, as an event."""
+    found = study_rows.find(tx, begun.detail["retest"])
     if found is not None and found.state == "active":
         return
     numbers = range(0 if found is None else found.next_number)
     rows = [one for number in numbers if found and (one := trials.find(tx, found.id, number))]
     values = {one.number: one.value for one in rows if one.state == "complete" and one.value is not None}
-    detail: dict[str, Any] = {"retest": retest.detail["retest"], "moved": None, "errors": {}}
+    detail: dict[str, Any] = {"retest": begun.detail["retest"], "moved": None, "errors": {}}
     if 0 not in values or len(values) < 2:
         detail["reason"] = "The retest has no results to compare: its trials did not complete, or it was deleted."
     else:
-        best = min(values, key=lambda number: values[number])
-        uncertainty = _standard_error(rows[0], values[0], values[best])
-        gain = values[0] - values[best]
-        detail["moved"] = gain > 2 * uncertainty
-        what = "has moved" if detail["moved"] else "has not moved, as far as can be told"
+        found_out = retest.compare(values, rows[0].metrics.get("recent_examples") or 1.0)
+        best, uncertainty = found_out.best, found_out.uncertainty
+        what = "has moved" if found_out.moved else "has not moved, as far as can be told"
         told = f"recent_error {values[best]:.4g} of the best against {values[0]:.4g} of the incumbent's parameters"
         detail["reason"] = f"The optimum {what}: {told} (two standard errors: {2 * uncertainty:.2g})."
-        detail |= {"best": next(one.params for one in rows if one.number == best), "uncertainty": uncertainty}
+        detail |= {"moved": found_out.moved, "uncertainty": uncertainty}
+        detail["best"] = next(one.params for one in rows if one.number == best)
         detail["errors"] = {str(number): value for number, value in values.items()}
     events.insert(tx, study.id, DECIDED, tx.now(), row.number, **detail)
-
-
-def _standard_error(row: TrialRow, one: float, other: float) -> float:
-    """Of the difference of two errors on the same last portions, as if they were independent: never too small."""
-    measured = row.metrics.get("recent_examples") or 1.0
-    variances = [min(1.0, max(0.0, error)) * (1 - min(1.0, max(0.0, error))) / measured for error in (one, other)]
-    return max(math.sqrt(sum(variances)), 1 / measured)

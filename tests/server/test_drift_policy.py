@@ -10,6 +10,7 @@ import pytest
 from server.policies.drift import Answer, propose, shortened
 from server.policies.guard import Point
 from server.policies.proposal import Panda
+from server.policies.retest import is_due
 from sturgeon import errors
 from sturgeon.messages import Lease
 
@@ -251,6 +252,43 @@ def test_a_retest_searches_around_the_incumbent_and_says_whether_the_optimum_mov
     assert [one.kind for one in events] == ["retest", "retest_decided"]
     assert (events[1].detail["moved"], events[1].detail["best"]) == (True, taken[2].params)
     assert "has moved: recent_error 0.1 of the best against 0.3" in events[1].detail["reason"]
+
+
+def test_a_retest_may_come_by_time_when_a_new_portion_is_there(server: RunningServer) -> None:
+    lease = leased(server, retest_after_s=86_400, retest_after=1000, retest_trials=2)
+
+    def retests() -> list[int]:
+        return [one.detail["portion"] for one in server.client.events("river").items if one.kind == "retest"]
+
+    report(server, lease, 1)
+    server.advance(seconds=86_399)
+    server.client.report("river", 0, lease.fence, [])
+    report(server, lease, 2)
+    assert retests() == []
+    server.advance(seconds=2)
+    report(server, lease, 3)
+    assert retests() == [3]
+    for one in server.client.lease("bob", 2, 0).leases:
+        server.client.tell(one.study, one.number, one.fence, {"recent_error": 0.1, "recent_examples": 400.0})
+    report(server, lease, 4)
+    assert retests() == [3], "a day has not passed since the last one"
+    server.advance(seconds=86_400)
+    report(server, lease, 5)
+    assert retests() == [3, 5]
+
+
+@pytest.mark.parametrize("wrong", [{"retest_after_s": 0}, {"retest_after_s": "2h"}, {"retest_after": 0}])
+def test_a_retest_after_nothing_is_refused(server: RunningServer, wrong: dict[str, Any]) -> None:
+    with pytest.raises(errors.Invalid, match="retest_after"):
+        leased(server, **wrong)
+
+
+def test_a_retest_is_due_by_portions_or_by_time_and_never_without_a_new_portion() -> None:
+    assert is_due(3, 0.0, 3, None)
+    assert not is_due(2, 1e9, 3, None)
+    assert is_due(1, 60.0, None, 60.0)
+    assert not is_due(1, 59.9, 2, 60.0)
+    assert not is_due(0, 1e9, 1, 60.0)
 
 
 def test_a_difference_that_examples_do_not_show_is_no_move(server: RunningServer) -> None:
