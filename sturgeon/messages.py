@@ -891,7 +891,7 @@ class Checkpoint(Answer):
     value: float | None
     sha256: str
     size: int
-    version: int = Field(default=0, description="The version of the timeline that was in force in it.")
+    version: int = Field(default=0, description="The newest version of the timeline that it has in it.")
     pinned: bool = Field(default=False, description="No rule drops it.")
     created_at: AwareDatetime
 

@@ -2,7 +2,8 @@
 
 One thread reads the child's pipe, so that the child never waits; another delivers in order, however long the
 server is away; the third uploads checkpoints beside the reports. A checkpoint sets out when all that the child said
-before it has been delivered: so the server never holds a state with a change in it that was not acknowledged. Only
+before it has been delivered: so the server never holds a state with a change in it that was not acknowledged; and a
+version that asked for one is acknowledged when it is there. Only
 three things end a run early: the server says that the lease is lost, the daemon wants to end, or the token is wrong.
 """
 
@@ -77,6 +78,7 @@ class RunningTrial:
         self._steering = threading.Lock()
         self._desired = lease.desired
         self._steered = Steer()
+        self._is_asked_for = False
         self._leg = lease.resume.leg if lease.resume else 0
         self._content: bytes | None = None
         self._fetching = self._leg
@@ -192,6 +194,7 @@ class RunningTrial:
                     self._tell_of(message)
                 case SavedCheckpoint():
                     self._uploads.add(message)
+                    self._is_asked_for = self._is_asked_for or message.wanted > 0
                 case Paused():
                     self._all_uploaded()
                     return self._pause(message)
@@ -255,7 +258,13 @@ class RunningTrial:
         self._log.debug("reported", epoch=last.epoch, step=last.step)
 
     def _acknowledge(self, applied: Applied) -> None:
-        """Each version by itself, in order: so the server knows the step of each."""
+        """Each version by itself, in order: so the server knows the step of each. One that asked for a checkpoint is
+        not applied before that is there: no other run would leave it again."""
+        if self._is_asked_for:
+            self._uploads.finish()
+            if self._interrupted.is_set():
+                raise Interrupted
+            self._is_asked_for = False
         self._say([], applied.version, applied.step)
         self._log.info("steered", version=applied.version, step=applied.step)
 

@@ -107,7 +107,7 @@ def branches(
     Raises Invalid (no epochs left), WrongState, BudgetSpent.
     """
     entries = timeline.of_trial(tx, parent.id)
-    base = parent.params | timelines.overrides(entries, kept.version)
+    base = parent.params | timelines.overrides(entries, kept)
     for place, params in enumerate(wanted):
         _require_epochs_left(study, base | params, kept, place)
     study = _take_numbers(tx, study, len(wanted), raise_budget=raise_budget)
@@ -156,12 +156,12 @@ def _take_numbers(tx: Transaction, study: StudyRow, count: int, *, raise_budget:
 def origin_of(parent: TrialRow, kept: CheckpointRow, entries: Sequence[timeline.EntryRow]) -> dict[str, Any]:
     """How a checkpoint was made, from the root of its lineage: what the root began with, and all changes since."""
     root = parent.origin or {"number": parent.number, "params": parent.params, "schedule": []}
-    return root | {"schedule": [*root["schedule"], *own_schedule(parent, entries, kept.version)]}
+    return root | {"schedule": [*root["schedule"], *own_schedule(parent, entries, kept)]}
 
 
 def own_schedule(
-    trial: TrialRow, entries: Sequence[timeline.EntryRow], upto: int | None = None
+    trial: TrialRow, entries: Sequence[timeline.EntryRow], kept: CheckpointRow | None = None
 ) -> list[tuple[int, dict[str, Any]]]:
     """(step, params) of the changes that the trial itself made; its first is what makes it differ from its parent."""
     first = [] if trial.parent_step is None else [(trial.parent_step, resuming.own_live(trial))]
-    return [*first, *timelines.schedule(timelines.in_force(entries, upto))]
+    return [*first, *timelines.schedule(timelines.in_force(entries, kept))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from server.policies import timelines
 from server.services import answers, curves, studies
 from server.store import checkpoints, leases, timeline
 from server.store.blobs import BlobFolder
@@ -70,16 +71,24 @@ def _require_of_this_leg(tx: Transaction, trial: TrialRow, upload: Upload) -> No
 
 
 def _insert(tx: Transaction, trial: TrialRow, upload: Upload, size: int, now: int) -> CheckpointRow:
-    """The row, and in the timeline of those who asked for it that it is there."""
-    entries = timeline.of_trial(tx, trial.id) if upload.wanted else []
+    """The row, and in the timeline of those who asked for it that it is there.
+
+    Of one step all uploads are the same state, which an earlier run or another rule may have sent before: it keeps its
+    value, and the oldest version, so that a guard's checkpoint stays one from before its change.
+    """
+    entries = timeline.of_trial(tx, trial.id) if trial.desired else []
     asked = [one for one in entries if upload.version < one.version <= upload.wanted and one.checkpoint is None]
     for one in asked:
         if one.guard is not None or one.verb == "checkpoint":
             timeline.note(tx, trial.id, one.version, checkpoint=upload.step)
     before = next((one for one in checkpoints.of_trial(tx, trial.id) if one.step == upload.step), None)
-    pinned = any(one.verb == "checkpoint" for one in asked) or (before is not None and before.pinned)
-    values = {"trial_id": trial.id, "step": upload.step, "epoch": upload.epoch, "value": upload.value}
-    blob = {"sha256": upload.sha256, "size": size, "version": upload.version, "created_at": now, "pinned": pinned}
+    version, value = timelines.version_in(entries, upload.step, upload.version), upload.value
+    pinned = any(one.verb == "checkpoint" for one in asked)
+    if before is not None:
+        version, pinned = min(version, before.version), pinned or before.pinned
+        value = before.value if value is None else value
+    values = {"trial_id": trial.id, "step": upload.step, "epoch": upload.epoch, "value": value}
+    blob = {"sha256": upload.sha256, "size": size, "version": version, "created_at": now, "pinned": pinned}
     return checkpoints.replace(tx, values | blob)
 
 

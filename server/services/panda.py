@@ -9,7 +9,7 @@ from typing import Any
 from server.services import budgets, checking, ending, resuming, steering, studies, timelines, watching
 from server.services.counters import Counters
 from server.services.once import Once, keep, recall
-from server.store import checkpoints, events, proposals, trials
+from server.store import events, proposals, trials
 from server.store.engine import Database, Transaction
 from server.store.proposals import ProposalRow
 from server.store.studies import StudyRow
@@ -170,7 +170,7 @@ def going_back(tx: Transaction, row: TrialRow, step: int | None) -> steering.Bac
     """
     kept = resuming.newest(tx, row) if step is None else resuming.at_step(tx, row, step)
     if kept is None and (step or row.parent_number is not None):
-        steps = ", ".join(str(one.step) for one in checkpoints.of_trial(tx, row.id)) or "none"
+        steps = ", ".join(str(one.step) for one in resuming.reachable(tx, row)) or "none"
         wanted = "any step" if step is None else f"step {step}"
         raise NotFound(f"Trial {row.number} has no checkpoint of {wanted} to go back to; it has: {steps}.")
     return resuming.going_back_to(tx, row, kept)

@@ -41,8 +41,9 @@ def _resume(
 ) -> Resume:
     if kept is not None:
         trials.update(tx, row.id, run_epoch=kept.epoch)
-    changes = timelines.schedule(entries, 0 if kept is None else kept.version)
-    if kept is not None and kept.step == row.parent_step and kept.version == 0:
+    # Those at its very step, too: the parameters in a checkpoint are from before them.
+    changes = timelines.schedule(entries, 0 if kept is None else kept.step)
+    if kept is not None and kept.step == row.parent_step:
         changes = [(kept.step, own_live(row)), *changes]
     return Resume(
         number=row.number,
@@ -60,21 +61,28 @@ def own_live(row: TrialRow) -> dict[str, Any]:
     return {name: value for name, value in row.params.items() if name in live}
 
 
+def reachable(tx: Transaction, row: TrialRow) -> list[CheckpointRow]:
+    """The checkpoints that a run can go on from, in the order of their steps: those that it went back behind are gone,
+    and those that it is about to go back behind will be before it hears of anything later."""
+    kept, desired = checkpoints.of_trial(tx, row.id), steering.of(row)
+    is_about_to = desired.leg > (row.applied_version or 0)
+    return [one for one in kept if one.step <= (desired.restore or 0)] if is_about_to else kept
+
+
 def newest(tx: Transaction, row: TrialRow) -> CheckpointRow | None:
-    """The checkpoint that a run goes on from: those that it went back behind are gone."""
-    kept = checkpoints.of_trial(tx, row.id)
+    kept = reachable(tx, row)
     return kept[-1] if kept else None
 
 
 def at_step(tx: Transaction, row: TrialRow, step: int) -> CheckpointRow | None:
-    return next((one for one in checkpoints.of_trial(tx, row.id) if one.step == step), None)
+    return next((one for one in reachable(tx, row) if one.step == step), None)
 
 
 def back_to(row: TrialRow, kept: CheckpointRow | None, entries: Sequence[EntryRow]) -> steering.Back:
     """The rollback to a checkpoint of the trial, or (None) to its very start."""
     if kept is None:
         return steering.Back(0, 0, {})
-    params = timelines.overrides(entries, kept.version)
+    params = timelines.overrides(entries, kept)
     if kept.step == row.parent_step:
         params = own_live(row) | params
     return steering.Back(kept.step, kept.version, params)
@@ -82,7 +90,7 @@ def back_to(row: TrialRow, kept: CheckpointRow | None, entries: Sequence[EntryRo
 
 def before(tx: Transaction, row: TrialRow, version: int) -> CheckpointRow | None:
     """The newest checkpoint without this version in it."""
-    return next((one for one in reversed(checkpoints.of_trial(tx, row.id)) if one.version < version), None)
+    return next((one for one in reversed(reachable(tx, row)) if one.version < version), None)
 
 
 def going_back_to(tx: Transaction, row: TrialRow, kept: CheckpointRow | None) -> steering.Back:

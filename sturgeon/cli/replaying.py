@@ -81,25 +81,24 @@ def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...
         raise NotFound(f"Trial {number} of {study} has no checkpoint to compare a replay with.")
     kept = {step: Checkpoint.from_bytes(client.checkpoint(study, number, step)) for step in steps}
     try:
-        run = _run(client, told, timeline, kept, data_dirs)
+        first, run = _run(client, told, timeline, kept, data_dirs)
     except DataError as error:
         raise WrongInput(f"{error} Is a --data folder missing?") from None
-    found = {}
-    for progress in run:
+    found = {0: _compared(first, kept[0])} if 0 in kept else {}
+    while len(found) < len(kept) and (progress := next(run, None)) is not None:
         if progress.step in kept and progress.step not in found:
             found[progress.step] = _compared(progress.checkpoint(), kept[progress.step])
-        if len(found) == len(kept):
-            break
     missing = [Compared(step, False, float("inf"), True) for step in steps if step not in found]
     return [*found.values(), *missing]
 
 
 def _run(
     client: Client, study: Study, timeline: Timeline, kept: Mapping[int, Checkpoint], data_dirs: tuple[Path, ...]
-) -> Run:
+) -> tuple[Checkpoint, Run]:
+    """The model before its first step, and its training."""
     from trainer.checkpoint import Checkpoint
     from trainer.preparation import prepare
-    from trainer.training import train
+    from trainer.training import begin, resume
     from worker.pipe import Job
     from worker.sources import source_of
     from worker.tasks.train import config_of
@@ -116,7 +115,8 @@ def _run(
     content = source_of(client, task, lambda _seconds: None)
     source = None if content is None else Checkpoint.from_bytes(content)
     data = prepare(config, data_dirs, None if source is None else source.normalization)
-    return train(config, data, timeline.start.seed, source=source, changes=[changes], halt=kept.__contains__)
+    first = begin(config, data, timeline.start.seed, source)
+    return first, resume([first], data, changes=[changes], halt=kept.__contains__)
 
 
 def _followed(
@@ -126,7 +126,7 @@ def _followed(
     changes: dict[int, dict[str, Any]],
     kept: Mapping[int, Checkpoint],
     data_dirs: tuple[Path, ...],
-) -> Run:
+) -> tuple[Checkpoint, Run]:
     """Along the portions in the order in which that run took them, whatever has come since."""
     from trainer.following import first_of, follow
     from trainer.streams import find_stream
@@ -135,7 +135,7 @@ def _followed(
     stream.retrace(newest)
     first, _ = first_of(config, stream, seed)
     assert first is not None
-    return follow(first, stream, changes=changes, halt=kept.__contains__)
+    return first, follow(first, stream, changes=changes, halt=kept.__contains__)
 
 
 def _compared(again: Checkpoint, kept: Checkpoint) -> Compared:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -105,8 +105,14 @@ class Version:
     verb: str = "params"
     params: dict[str, Any] = field(default_factory=dict)
     base: int | None = None
+    restore: int | None = None
     state: str = "pending"
     from_step: int | None = None
+
+
+class At(NamedTuple):
+    step: int
+    version: int
 
 
 @given(
@@ -127,7 +133,7 @@ def test_a_timeline_comes_to_rising_steps_and_to_the_parameters_of_the_run(acts:
         elif act == "back":
             at, base, params = kept[min(more, len(kept) - 1)]
             desired = dict(params)
-            entries.append(Version(len(entries) + 1, "rollback", {}, base))
+            entries.append(Version(len(entries) + 1, "rollback", {}, base, at))
         else:
             settled = timelines.settle(entries, len(entries))
             backs = [e for e in entries if e.version in settled.applied and e.verb == "rollback"]
@@ -151,4 +157,4 @@ def test_a_timeline_comes_to_rising_steps_and_to_the_parameters_of_the_run(acts:
     assert [at for at, _ in schedule_now] == sorted(at for at, _ in schedule_now)
     assert timelines.overrides(entries) == now
     for at, version, params in kept:
-        assert timelines.overrides(entries, version) == params, (at, version)
+        assert timelines.overrides(entries, At(at, version)) == params, (at, version)

@@ -449,6 +449,57 @@ def test_a_run_that_goes_on_elsewhere_makes_the_changes_after_its_checkpoint_aga
     assert curve(trained) == [(10 * n, 0) for n in range(1, 6)], "one curve, of two runs"
 
 
+def lost(server: RunningServer, hand: Hand) -> Any:
+    """The worker dies; what the next one begins with."""
+    server.advance(seconds=31)
+    server.reap()
+    return hand.take().resume
+
+
+def test_a_change_at_the_step_of_a_checkpoint_is_made_again_whatever_version_its_uploader_had_heard_of(
+    server: RunningServer, hand: Hand
+) -> None:
+    """A worker dies soon after it began at a checkpoint with a new change; the next one leaves that very state again,
+    as it was asked for one, and dies, too."""
+    hand.upload(20)
+    hand.client.set_params("bear", 0, {"learning_rate": 0.01})
+    hand.apply(1, 20)
+    for asked in (2, 3):
+        hand.client.keep_checkpoint("bear", 0)
+        resume = lost(server, hand)
+        assert (resume.step, resume.version) == (20, asked - 1)
+        assert [(one.step, one.params) for one in resume.timeline] == [(20, {"learning_rate": 0.01})]
+        hand.upload(20, version=asked - 1, wanted=asked)
+        hand.apply(asked, 20)
+
+    [kept] = hand.client.checkpoints("bear", 0).items
+    assert (kept.version, kept.pinned) == (0, True), "from before all of them"
+
+
+def test_a_run_that_makes_changes_again_leaves_checkpoints_of_the_versions_that_it_has_made(
+    server: RunningServer, trained: Hand
+) -> None:
+    lost(server, trained)
+    trained.upload(45, version=2)  # the second change counts from step 50 on
+
+    resume = lost(server, trained)
+    assert (resume.step, resume.version) == (45, 2)
+    assert [(one.step, one.params) for one in resume.timeline] == [(50, {"learning_rate": 0.5})]
+    assert [(one.step, one.version) for one in trained.client.checkpoints("bear", 0).items][-1] == (45, 1)
+    trained.client.rollback("bear", 0, step=45)
+    trained.apply(3, 45)
+    assert [state for *_, state in trained.entries()] == ["applied", "reverted", "applied"]
+
+
+def test_a_rollback_to_a_step_that_one_before_it_is_about_to_leave_is_refused(trained: Hand) -> None:
+    trained.client.rollback("bear", 0, step=20)
+
+    with pytest.raises(errors.NotFound, match="no checkpoint of step 40 to go back to; it has: 20"):
+        trained.client.rollback("bear", 0, step=40)
+
+    assert trained.client.rollback("bear", 0).desired.restore == 20
+
+
 def test_the_checkpoint_that_a_run_shall_go_back_to_is_not_dropped_by_a_rule(trained: Hand) -> None:
     trained.client.rollback("bear", 0, step=20)
     for epoch in (6, 7, 8):
@@ -498,6 +549,14 @@ def test_a_guard_waits_for_its_checkpoint(hand: Hand) -> None:
     hand.upload(20, 0.4, version=0, wanted=1)
 
     assert hand.report(4, 0.9).restore == 20
+
+
+def test_the_checkpoint_of_a_guard_stays_one_from_before_its_change_when_a_rule_keeps_it_too(guarded: Hand) -> None:
+    assert guarded.upload(20, 0.4, version=1).version == 0
+
+    assert guarded.report(3, 0.9).restore == 20
+    guarded.apply(2, 20)
+    assert [state for *_, state in guarded.entries()] == ["reverted", "applied"]
 
 
 def test_a_run_that_diverges_under_a_guard_goes_back(guarded: Hand) -> None:

@@ -276,6 +276,16 @@ def test_each_version_is_acknowledged_by_itself_and_before_a_checkpoint_that_has
     assert running.trial.held().applied_version == 2
 
 
+def test_a_version_that_asked_for_a_checkpoint_is_acknowledged_when_that_is_there(running: Running) -> None:
+    """A worker that dies before has applied nothing: the next one leaves the checkpoint."""
+    running.server.faults = {"checkpoints": [AWAY]}
+
+    running.child.say(SavedCheckpoint(20, 2, None, b"npz", wanted=1), Applied(1, 20), DONE)
+
+    assert running.until_ended() is None
+    assert [name for name, _ in running.server.calls] == ["checkpoints", "report", "tell"]
+
+
 def test_a_slow_upload_does_not_hold_up_the_reports(running: Running) -> None:
     running.server.faults = {"checkpoints": [AWAY] * 1000}
     running.child.say(SavedCheckpoint(10, 1, 0.5, b"npz"))

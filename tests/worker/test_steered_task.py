@@ -102,6 +102,29 @@ def test_a_version_that_nobody_acknowledged_counts_beyond_the_changes_that_were(
     assert of(Applied, again) == [Applied(2, 9)]
 
 
+def test_what_is_desired_at_the_hand_out_wins_over_a_change_that_is_made_again_at_the_same_step() -> None:
+    first = of(SavedCheckpoint, ran(JOB))[0]
+    again = going_on([], first, Change(step=first.step, params={"learning_rate": 0.05, "l2": 0.1}), version=1)
+    wish = Steer({"learning_rate": 0.02, "l2": 0.1}, version=2)
+
+    said = ran(replace(again, desired=wish), dict.fromkeys(range(14), wish))
+
+    assert of(Applied, said) == [Applied(2, first.step)]
+    both = going_on([], first, Change(step=first.step, params=wish.params), version=2)
+    assert outcome(said, both) == outcome(ran(both), both)
+
+
+def test_a_checkpoint_has_the_parameters_of_before_the_changes_at_its_step_also_where_a_run_begins() -> None:
+    first = of(SavedCheckpoint, ran(JOB))[0]
+    job = going_on([], first, Change(step=first.step, params={"learning_rate": 0.05}), version=1)
+
+    said = ran(replace(job, desired=Steer({"learning_rate": 0.05}, version=2, keep=2)))
+
+    assert isinstance(said[0], SavedCheckpoint)
+    assert (said[0].step, said[0].wanted) == (first.step, 2)
+    assert timeless(said[0].content) == timeless(first.content)
+
+
 def test_what_is_desired_at_the_hand_out_counts_from_the_first_step_on() -> None:
     job = replace(JOB, desired=Steer({"learning_rate": 0.05}, version=3))
 

@@ -58,7 +58,6 @@ class Kept:
         newest = trained.checkpoint()
         chosen = {c.step: c for c in (*self.best, newest) if c.step not in self._handed}
         saved = [self.saved(c, version) for c in sorted(chosen.values(), key=lambda c: c.step)]
-        self._handed.update(chosen)
         self._handed_at = self._clock()
         self._cost_s = self._handed_at - now
         return saved
@@ -82,6 +81,7 @@ class Kept:
 
     def saved(self, checkpoint: Checkpoint, version: int, wanted: int = 0) -> SavedCheckpoint:
         """A checkpoint as it is handed over; one from the middle of an epoch has no value."""
+        self._handed.add(checkpoint.step)
         value = checkpoint.metrics.get(self._metric) if checkpoint.position == 0 else None
         return SavedCheckpoint(checkpoint.step, checkpoint.epoch, value, checkpoint.to_bytes(), version, wanted)
 

@@ -45,11 +45,13 @@ class Trial:
         self._last_word: LastWord | None = None
 
     def begun(self, first: Checkpoint) -> tuple[list[Said], Checkpoint]:
-        """What was desired already at the hand-out, applied before the first step."""
-        now = self.job.desired
-        if not self._is_new(now, first.step) or now.leg > self._obeyed.leg:
-            return [], first
-        said, live = self._take(now, first.step, lambda: first)
+        """What was desired already at the hand-out, applied before the first step, over the changes of that step."""
+        said: list[Said] = []
+        now, live = self.job.desired, self.planned.pop(first.step + 1, {})
+        if self._is_new(now, first.step) and not self.goes_back(now):
+            said, new = self._take(now, first.step, lambda: first)
+            live = live | new
+        self._epochs = live.get("epochs", self._epochs)
         return said, dataclasses.replace(first, config=steered(first.config, live))
 
     def seen(self, trained: Trained) -> Iterator[Said]:
