@@ -18,6 +18,25 @@ from trainer.preparation import Data
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Examples as a model took them: their rows, labels, and its guesses with their probabilities, `[m]` each; and the
+    places of those whose labels it takes for wrong, see `label_noise.suspected`."""
+
+    rows: Array
+    labels: Array
+    guesses: Array
+    sureness: Array
+    suspected: Array
+
+    @classmethod
+    def by(cls, probabilities: Array, labels: Array, rows: Array) -> Judged:
+        """From the model's probabilities `[m, C]`."""
+        guesses = probabilities.argmax(axis=1)
+        sureness = probabilities[np.arange(len(guesses)), guesses]
+        return cls(rows, labels, guesses, sureness, suspected(probabilities, labels))
+
+
+@dataclass(frozen=True)
 class Mistake:
     """One misclassified example: its row in the data set, both classes, and the probability of the wrong one."""
 
@@ -50,15 +69,14 @@ def confusion_matrix(labels: Array, predictions: Array, classes: int) -> Array:
     return counts
 
 
-def mistakes(probabilities: Array, labels: Array, rows: Array, class_names: tuple[str, ...]) -> list[Mistake]:
+def mistakes(judged: Judged, class_names: tuple[str, ...]) -> list[Mistake]:
     """The misclassified examples, the surest first, each tagged "LABEL taken for PREDICTION"."""
-    guesses = probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(guesses != labels)
-    wrong = wrong[np.argsort(-probabilities[wrong, guesses[wrong]], kind="stable")]
+    wrong = np.flatnonzero(judged.guesses != judged.labels)
+    wrong = wrong[np.argsort(-judged.sureness[wrong], kind="stable")]
     return [
-        Mistake(int(rows[i]), label, guess, float(probabilities[i, guesses[i]]), (f"{label} taken for {guess}",))
+        Mistake(int(judged.rows[i]), label, guess, float(judged.sureness[i]), (f"{label} taken for {guess}",))
         for i in wrong
-        for label, guess in [(class_names[labels[i]], class_names[guesses[i]])]
+        for label, guess in [(class_names[judged.labels[i]], class_names[judged.guesses[i]])]
     ]
 
 
@@ -89,25 +107,30 @@ def analysis(checkpoint: Checkpoint, data: Data, part: str = "dev", limit: int =
     """
     if checkpoint.kind != "classes":
         return {}
-    names = checkpoint.class_names
-    probabilities, labels = _seen(checkpoint, data, part)
-    found = mistakes(probabilities, labels, data.parts[part].rows, names)
-    doubtful = {}
-    for name in ("train", "dev", "test"):
-        if len(data.parts[name]):
-            doubtful[name] = data.parts[name].rows[suspected(*_seen(checkpoint, data, name))][:limit].tolist()
+    judged = {name: _judged(checkpoint, data, name) for name in {part, "train", "dev", "test"} if len(data.parts[name])}
+    doubtful = {
+        name: judged[name].rows[judged[name].suspected][:limit].tolist()
+        for name in ("train", "dev", "test")
+        if name in judged
+    }
+    return told(part, judged[part], checkpoint.class_names, limit) | {"suspected": doubtful}
+
+
+def told(part: str, judged: Judged, class_names: tuple[str, ...], limit: int = 500) -> dict[str, object]:
+    """The part of `analysis` that is about mistakes."""
+    found = mistakes(judged, class_names)
     return {
         "part": part,
-        "examples": len(labels),
+        "examples": len(judged.labels),
         "wrong": len(found),
-        "class_names": list(names),
-        "confusion": confusion_matrix(labels, probabilities.argmax(axis=1), len(names)).tolist(),
+        "class_names": list(class_names),
+        "confusion": confusion_matrix(judged.labels, judged.guesses, len(class_names)).tolist(),
         "mistakes": [vars(mistake) | {"tags": list(mistake.tags)} for mistake in found[:limit]],
-        "categories": [vars(category) for category in categories(found, len(labels))],
-        "suspected": doubtful,
+        "categories": [vars(category) for category in categories(found, len(judged.labels))],
     }
 
 
-def _seen(checkpoint: Checkpoint, data: Data, part: str) -> tuple[Array, Array]:
-    """Probabilities `[m, C]` and labels `[m]` of a part, the labels as the run saw them."""
-    return predicted(checkpoint, data.parts[part].X), data.parts[part].Y.argmax(axis=1)
+def _judged(checkpoint: Checkpoint, data: Data, part: str) -> Judged:
+    """A part of the data, with the labels as the run saw them."""
+    examples = data.parts[part]
+    return Judged.by(predicted(checkpoint, examples.X), examples.Y.argmax(axis=1), examples.rows)

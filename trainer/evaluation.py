@@ -38,13 +38,19 @@ class Evaluator:
 
     def score(self, X: Array, Y: Array) -> Score:
         """Loss and error on examples X `[m, n]` with targets Y `[m, C]`, m > 0."""
-        Z = self.outputs(X)
+        return self.score_of(self.outputs(X), Y)
+
+    def score_of(self, Z: Array, Y: Array) -> Score:
+        """The same of the newest `outputs`."""
         loss = LOSSES[self.shape.loss](Z)
         return Score(loss.costs(Z, Y).mean(axis=-1, dtype=np.float64), loss.error(Z, Y), self.not_finite)
 
     def activations(self, X: Array) -> Array:
         """A[L] `[K, m, C]`: probabilities, or values."""
-        Z = self.outputs(X)
+        return self.activations_of(self.outputs(X))
+
+    def activations_of(self, Z: Array) -> Array:
+        """The same of outputs Z[L]."""
         return LOSSES[self.shape.loss](Z).forward(Z)
 
     def outputs(self, X: Array) -> Array:

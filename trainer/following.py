@@ -20,7 +20,9 @@ import numpy as np
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig, steered
 from trainer.drift import REFERENCE, Fresh, Verdict, look
+from trainer.error_analysis import Judged
 from trainer.evaluation import Evaluator, Score
+from trainer.metrics import TRAIN_SAMPLE
 from trainer.normalization import Normalization
 from trainer.parameters import Array
 from trainer.portions import Portion
@@ -29,7 +31,7 @@ from trainer.seen import Seen
 from trainer.stack import Changes, Stack, first_checkpoint, never
 from trainer.stream_state import Mix, StreamState, Taken, begun
 from trainer.streams import Refused, Stream, beyond, mixed, of_arrays
-from trainer.training import Notice, Progress, Run, Wish
+from trainer.training import Notice, Portioned, Progress, Run, Wish
 
 RECENT = 10
 """recent_error is the mean fresh error of so many portions."""
@@ -180,7 +182,7 @@ class _Following:
     def _measure(self, portion: Portion, notices: tuple[Notice, ...]) -> Step:
         """The portion's metrics, from before its training, and what the watch says of it."""
         began, before = self.clock(), self.model
-        told, verdict, lost = self._look_at(portion)
+        told, verdict, judged, lost = self._look_at(portion)
         if lost is not None and self._is_sound(before):
             self.model = before
             refused = beyond(portion, lost)
@@ -194,15 +196,15 @@ class _Following:
             return False
         if verdict.alarms:
             notices = (*notices, _drift_notice(portion, len(self.state.taken) - 1, verdict))
-        return (yield from self._heard(self._progress(measured=True, notices=notices)))
+        return (yield from self._heard(self._progress(measured=judged, notices=notices)))
 
-    def _look_at(self, portion: Portion) -> tuple[dict[str, float], Verdict, str | None]:
+    def _look_at(self, portion: Portion) -> tuple[dict[str, float], Verdict, Portioned, str | None]:
         state, number = self.state, len(self.state.taken)
         seen = state.seen.and_of(portion.X)
         # The first portion is its own norm: there is nothing before it.
         inputs = self.model.normalization if number else state.normalization(self.model.config, seen)
         data = of_arrays(state, portion.X, portion.Y, inputs)
-        score = _score(self.model, data)
+        score, outputs = _score(self.model, data)
         error, loss = float(score.error[0]), float(score.loss[0])
         labels = tuple(np.nansum(portion.Y, axis=0).tolist()) if state.form.kind != "values" else ()
         fresh = Fresh(number, data.train.X, labels, error)
@@ -217,7 +219,15 @@ class _Following:
         after = dataclasses.replace(state, seen=seen, taken=taken, pending=True, watch=watch, fresh=told, recent=recent)
         self.model = dataclasses.replace(self.model, stream=after, normalization=inputs)
         lost = score.not_finite.get(0) or (None if math.isfinite(loss + error) else "the loss")
-        return told, verdict, lost
+        return told, verdict, self._judged(portion, number, outputs if lost is None else None), lost
+
+    def _judged(self, portion: Portion, number: int, outputs: Array | None) -> Portioned:
+        """outputs: probabilities `[m, C]`, or values; None where they are not finite."""
+        first = sum(one.examples for one in self.state.taken[:number])
+        judged = None
+        if self.state.form.kind == "classes" and outputs is not None:
+            judged = Judged.by(outputs, portion.Y.argmax(axis=1), first + np.arange(len(portion)))
+        return Portioned(portion.name, number, first, self.state.trained_on, judged)
 
     def _is_sound(self, model: Checkpoint) -> bool:
         """Whether the model's outputs on the portion before are finite: then it is the new one that is not."""
@@ -225,7 +235,7 @@ class _Following:
         if not before:
             return False
         data = of_arrays(self.state, before[0].X, before[0].Y, model.normalization)
-        score = _score(model, data)
+        score, _ = _score(model, data)
         return not score.not_finite and math.isfinite(float(score.loss[0]))
 
     def _reference(self, inputs: Normalization) -> Array:
@@ -248,6 +258,7 @@ class _Following:
             if done or lost:
                 self.changes = dict(stack.models[0].changes)
                 self.model = self._amid(stack, mix=None if done else self.state.mix)
+                self._now(dataclasses.replace(self.state, trained_on=min(TRAIN_SAMPLE, len(stack.data.train))))
             if lost:
                 yield self._last("diverged", where=lost[0])
                 return False
@@ -271,7 +282,7 @@ class _Following:
     def _progress(
         self,
         *,
-        measured: bool = False,
+        measured: Portioned | None = None,
         waiting: bool = False,
         notices: tuple[Notice, ...] = (),
         amid: Stack | None = None,
@@ -280,7 +291,10 @@ class _Following:
         take = (lambda: model) if amid is None else (lambda: self._amid(amid, mix))
         step, epoch = (model.step, model.epoch) if amid is None else (amid.step, amid.epoch)
         metrics = dict(model.metrics) if measured else {}
-        return Progress(0, step, epoch, metrics, take, alarms=self.alarms, waiting=waiting, notices=notices)
+        portion = measured if measured and measured.number else None
+        return Progress(
+            0, step, epoch, metrics, take, alarms=self.alarms, waiting=waiting, notices=notices, portion=portion
+        )
 
     def _last(self, ended: str, where: str | None = None) -> Progress:
         """Its errors are those on the last portion, from before it was trained on."""
@@ -289,9 +303,12 @@ class _Following:
         return Progress(0, model.step, model.epoch, metrics, lambda: model, ended, where, self.alarms)
 
 
-def _score(model: Checkpoint, data: Data) -> Score:
+def _score(model: Checkpoint, data: Data) -> tuple[Score, Array]:
+    """And the outputs `[m, C]`, as probabilities or values."""
+    evaluator = Evaluator(model.architecture(), model.parameters())
     with np.errstate(all="ignore"):  # what is not finite is looked for
-        return Evaluator(model.architecture(), model.parameters()).score(data.train.X, data.train.Y)
+        Z = evaluator.outputs(data.train.X)
+        return evaluator.score_of(Z, data.train.Y), evaluator.activations_of(Z)[0]
 
 
 def _inputs(X: Array, state: StreamState) -> dict[str, float]:

@@ -45,6 +45,7 @@ class StreamState:
     seen: the inputs of the portions from number seen_since on. taken: in the order of training. pending: the last of
     them was evaluated, and not trained on. mix: it is being trained on in this way; None between two portions. fresh:
     metrics of the last portion, from before its training. recent: fresh error and size of the last portions.
+    trained_on: so many examples were measured for train_error.
     """
 
     form: Form
@@ -58,6 +59,7 @@ class StreamState:
     watch: Watch = field(default_factory=Watch)
     fresh: dict[str, float] = field(default_factory=dict)
     recent: tuple[tuple[float, int], ...] = ()
+    trained_on: int = 0
 
     def normalization(self, config: TrainConfig, seen: Seen) -> Normalization:
         """Of the inputs, by what was seen."""
@@ -76,6 +78,7 @@ class StreamState:
             "watch": self.watch.as_json(),
             "fresh": self.fresh,
             "recent": self.recent,
+            "trained_on": self.trained_on,
         }
 
     @classmethod
@@ -94,6 +97,7 @@ class StreamState:
             Watch.from_json(told["watch"]),
             told["fresh"],
             tuple((error, size) for error, size in told["recent"]),
+            told["trained_on"],
         )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
+from trainer.error_analysis import Judged
 from trainer.preparation import Data
 from trainer.stack import Changes, Stack, first_checkpoint, never
 from trainer.transfer import transferred
@@ -42,6 +43,21 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Portioned:
+    """A stream's portion as a model took it that had trained on those before it.
+
+    number: of the portion; first_row: examples that came before it. trained_on: so many examples is train_error of.
+    judged: where its targets are classes; their rows count from the stream's beginning.
+    """
+
+    name: str
+    number: int
+    first_row: int
+    trained_on: int
+    judged: Judged | None
+
+
+@dataclass(frozen=True)
 class Progress:
     """Where one model stands, between two steps.
 
@@ -51,6 +67,7 @@ class Progress:
     checkpoint: takes a Checkpoint; to be called before the run goes on.
     ended: None while it trains, then complete, stopped or diverged; where: the layer in which it diverged.
     waiting: it follows a stream, and the next portion is not there yet. notices: what happened since the last.
+    portion: with the metrics of a stream's portion, but for the first, which a model meets untrained.
     """
 
     model: int
@@ -63,6 +80,7 @@ class Progress:
     alarms: tuple[str, ...] = ()
     waiting: bool = False
     notices: tuple[Notice, ...] = ()
+    portion: Portioned | None = field(default=None, repr=False)
 
 
 Run = Generator[Progress, Wish | None, None]

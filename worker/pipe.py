@@ -93,6 +93,13 @@ class Happened:
 
 
 @dataclass(frozen=True)
+class Found:
+    """Child to daemon: what a run that goes on has found out so far, JSON objects by kind."""
+
+    findings: Mapping[FindingKind, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class SavedCheckpoint:
     """One npz file, and child to daemon: keep it while the run goes on. `value` is the study's metric at that step,
     None where it was not measured. `version` was in force; `wanted` asked for this checkpoint, or is 0."""
@@ -141,6 +148,6 @@ class Alone:
 
 
 LastWord = End | Paused | Alone
-Said = Progress | Applied | Happened | SavedCheckpoint | LastWord
+Said = Progress | Applied | Happened | Found | SavedCheckpoint | LastWord
 Placed = tuple[int, Said]
 """What a child says of one of its trials, by its place in the child's jobs."""

@@ -31,7 +31,7 @@ from sturgeon.errors import (
 )
 from sturgeon.training import STREAM
 from worker.logs import Log
-from worker.pipe import Alone, Applied, End, Happened, Paused, Progress, Said, SavedCheckpoint, Steer
+from worker.pipe import Alone, Applied, End, Found, Happened, Paused, Progress, Said, SavedCheckpoint, Steer
 from worker.sharing import Place
 from worker.sources import NoSource, stored
 from worker.uploads import Uploads
@@ -192,6 +192,8 @@ class RunningTrial:
                     self._acknowledge(message)
                 case Happened():
                     self._tell_of(message)
+                case Found():
+                    self._keep_all(message.findings)
                 case SavedCheckpoint():
                     self._uploads.add(message)
                     self._is_asked_for = self._is_asked_for or message.wanted > 0
@@ -209,8 +211,7 @@ class RunningTrial:
         for saved in end.checkpoints:
             self._uploads.add(saved)
         self._all_uploaded()
-        for kind, body in end.findings.items():
-            self._keep(kind, body)
+        self._keep_all(end.findings)
         return self._tell(end)
 
     def _all_uploaded(self) -> None:
@@ -323,6 +324,10 @@ class RunningTrial:
             raise
         except Problem as error:  # too large, or no room: the result itself still counts
             self._log.error("checkpoint refused", epoch=saved.epoch, reason=error.message)
+
+    def _keep_all(self, findings: Mapping[m.FindingKind, Mapping[str, Any]]) -> None:
+        for kind, body in findings.items():
+            self._keep(kind, body)
 
     def _keep(self, kind: m.FindingKind, body: Mapping[str, Any]) -> None:
         lease = self.lease

@@ -1,4 +1,5 @@
-"""What a run uploaded at its end: the diagnosis of its errors, and the errors, tagged by hand if you like."""
+"""What a run found out: the diagnosis of its errors, and the errors, tagged by hand if you like. Most runs upload it at
+their end, those on a stream while they go on."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ from typing import Any
 from server.services import studies
 from server.store import findings, leases, trials
 from server.store.engine import Database
+from server.store.studies import StudyRow
 from sturgeon.errors import LeaseLost, NotFound
 from sturgeon.messages import FindingKind, TagsRequest
+from sturgeon.training import STREAM
 
 
 def keep(database: Database, name: str, number: int, kind: FindingKind, fence: int, body: dict[str, Any]) -> None:
@@ -26,15 +29,17 @@ def keep(database: Database, name: str, number: int, kind: FindingKind, fence: i
 def diagnosis(database: Database, name: str, number: int) -> dict[str, Any]:
     """Raises NotFound."""
     with database.reading() as tx:
-        trial = studies.required_trial(tx, studies.required(tx, name), number)
-        return _required(findings.find(tx, trial.id, "diagnosis"), number, "diagnosis")
+        study = studies.required(tx, name)
+        trial = studies.required_trial(tx, study, number)
+        return _required(findings.find(tx, trial.id, "diagnosis"), study, number, "diagnosis")
 
 
 def errors(database: Database, name: str, number: int) -> dict[str, Any]:
     """The errors that the run uploaded, with the tags of people and the table over both. Raises NotFound."""
     with database.reading() as tx:
-        trial = studies.required_trial(tx, studies.required(tx, name), number)
-        body = _required(findings.find(tx, trial.id, "errors"), number, "error analysis")
+        study = studies.required(tx, name)
+        trial = studies.required_trial(tx, study, number)
+        body = _required(findings.find(tx, trial.id, "errors"), study, number, "error analysis")
         given = (findings.find(tx, trial.id, "tags") or {}).get("tags", {})
     return with_tags(body, given)
 
@@ -42,11 +47,12 @@ def errors(database: Database, name: str, number: int) -> dict[str, Any]:
 def tag(database: Database, name: str, number: int, request: TagsRequest) -> dict[str, Any]:
     """Give tags to examples by their rows; an empty list takes a row's tags back. Raises NotFound."""
     with database.writing() as tx:
-        trial = trials.lock(tx, studies.required(tx, name).id, number)
+        study = studies.required(tx, name)
+        trial = trials.lock(tx, study.id, number)
         if trial is None:
             raise NotFound(f"The study {name} has no trial {number}.")
         now = tx.now()
-        body = _required(findings.find(tx, trial.id, "errors"), number, "error analysis")
+        body = _required(findings.find(tx, trial.id, "errors"), study, number, "error analysis")
         given = (findings.find(tx, trial.id, "tags") or {}).get("tags", {}) | request.tags
         given = {row: tags for row, tags in given.items() if tags}
         findings.replace(tx, trial.id, "tags", {"tags": given}, now)
@@ -75,7 +81,12 @@ def _category(tag: str, count: int, wrong: int, examples: int) -> dict[str, Any]
     return {"tag": tag, "count": count, "share": count / wrong, "ceiling": ceiling, "error_after": after}
 
 
-def _required(body: dict[str, Any] | None, number: int, what: str) -> dict[str, Any]:
-    if body is None:
-        raise NotFound(f"Trial {number} has no {what}; a train task uploads it at its end.")
-    return body
+def _required(body: dict[str, Any] | None, study: StudyRow, number: int, what: str) -> dict[str, Any]:
+    if body is not None:
+        return body
+    when = "a train task uploads it at its end"
+    if str((study.task or {}).get("dataset")).startswith(STREAM):
+        when = "a run on a stream uploads it from the second portion on"
+    if what == "error analysis":
+        when += ", where the targets are classes"
+    raise NotFound(f"Trial {number} has no {what}; {when}.")

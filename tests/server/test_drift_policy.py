@@ -137,6 +137,15 @@ def test_a_drift_policy_without_a_stream_is_refused(server: RunningServer) -> No
         server.client.create_study(STREAM | {"task": STREAM["task"] | {"dataset": "digits"}, "policies": [DRIFT]})
 
 
+def test_findings_of_a_stream_are_there_while_it_goes_on_or_it_is_said_when_they_come(server: RunningServer) -> None:
+    lease = leased(server)
+    for read in (server.client.diagnosis, server.client.errors):
+        with pytest.raises(errors.NotFound, match="a run on a stream uploads it from the second portion on"):
+            read("river", 0)
+    server.client.put_finding("river", 0, "diagnosis", lease.fence, {"widest": None})
+    assert server.client.diagnosis("river", 0) == {"widest": None}
+
+
 def test_what_happened_to_a_run_is_an_event_once(server: RunningServer, http: httpx.Client) -> None:
     lease = leased(server)
     torn = {"kind": "portion_refused", "key": "a", "reason": "p1.npz is torn.", "portion": "p1.npz", "sha256": "0" * 64}

@@ -14,7 +14,7 @@ from sturgeon import errors
 from sturgeon import messages as m
 from tests.worker.scripted import ScriptedChild, ScriptedServer, epoch, lease
 from worker import trial
-from worker.pipe import Alone, Applied, End, Paused, SavedCheckpoint, Steer
+from worker.pipe import Alone, Applied, End, Found, Paused, SavedCheckpoint, Steer
 from worker.trial import RunningTrial
 
 DONE = End("complete", step=30, metrics={"dev_error": 0.25})
@@ -186,6 +186,13 @@ def test_findings_come_before_the_end(running: Running) -> None:
     assert running.until_ended() is None
     assert running.server.calls[:2] == list(findings.items())
     assert [name for name, _ in running.server.calls[2:]] == ["tell"]
+
+
+def test_what_a_run_finds_out_on_its_way_is_kept_while_it_goes_on(running: Running) -> None:
+    running.child.say(epoch(1), Found({"diagnosis": {"widest": "variance"}}), epoch(2), End("complete", 20, {}))
+
+    running.until_ended()
+    assert [name for name, _ in running.server.calls] == ["report", "diagnosis", "report", "tell"]
 
 
 @pytest.mark.parametrize("refusal", [errors.TooLarge(), errors.Invalid("No.")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,8 @@ import pytest
 from sturgeon.messages import Change, Resume
 from trainer.checkpoint import Checkpoint
 from trainer.streams import END
-from worker.pipe import Applied, End, Happened, Job, Paused, Progress, Said, SavedCheckpoint, Steer
-from worker.tasks import stream, train
+from worker.pipe import Applied, End, Found, Happened, Job, Paused, Progress, Said, SavedCheckpoint, Steer
+from worker.tasks import fresh, stream, train
 
 TASK: dict[str, Any] = {
     "kind": "train",
@@ -148,6 +149,55 @@ def test_a_run_that_goes_back_trains_on_the_portions_again(job: Job) -> None:
     said = ran(job, lambda told: back if told >= 3 else ANSWERED)
 
     assert [one.metrics["portion"] for one in of(Progress, said)] == [0, 1, 2, 2, 3]
+
+
+def test_what_a_run_finds_out_about_fresh_examples_is_told_while_it_goes_on(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fresh, "EVERY_S", 0.0)
+    said = ran(job)
+    curve, [end] = of(Progress, said), of(End, said)
+    found = [one.findings for one in of(Found, said)]
+    json.dumps(found, allow_nan=False)
+    spans = [(one["errors"]["portions"]["first"], one["errors"]["portions"]["last"]) for one in found]
+    assert spans == [(1, 1), (2, 2), (2, 3)], "not of the untrained model, and since the alarm at portion 2 of it alone"
+    assert end.findings == {}, "all was told"
+
+    diagnosis, errors = found[-1]["diagnosis"], found[-1]["errors"]
+    wrong = [one.metrics["fresh_error"] * 60 for one in curve]
+    assert errors["wrong"] == round(wrong[2] + wrong[3]) > 0
+    assert (errors["part"], errors["examples"], np.trace(errors["confusion"])) == ("dev", 120, 120 - errors["wrong"])
+    assert diagnosis["errors"]["dev"] == pytest.approx(errors["wrong"] / 120)
+    assert diagnosis["errors"]["train"] == pytest.approx(np.mean([one.metrics["train_error"] for one in curve[2:]]))
+    assert diagnosis["sizes"] == {"train": 120, "dev": 120}
+    assert [gap["name"] for gap in diagnosis["gaps"]] == ["avoidable bias", "variance"]
+    assert "Portion 2 raised an alarm" in diagnosis["warnings"][0]
+    mistake = errors["mistakes"][0]
+    assert mistake["portion"] in ("4.npz", "5.npz")
+    with np.load(job.data_dirs[0] / "s" / mistake["portion"]) as portion:
+        assert str(portion["y"][mistake["portion_row"]]) == mistake["label"]
+    assert mistake["row"] == mistake["portion_row"] + {"4.npz": 120, "5.npz": 180}[mistake["portion"]]
+
+
+def test_findings_that_were_not_told_come_with_the_end_and_not_of_portions_that_were_left(job: Job) -> None:
+    first = ran(job)
+    assert [one.findings["errors"]["portions"]["last"] for one in of(Found, first)] == [1]
+    assert of(End, first)[0].findings["errors"]["portions"] == {"first": 2, "last": 3}
+    start = next(one for one in of(SavedCheckpoint, first) if one.epoch == 1)
+    back = Steer(version=1, leg=1, restore=start.step, content=start.content, answered=10**9)
+    again = ran(job, lambda told: back if told >= 2 else ANSWERED)
+    assert of(End, again)[0].findings["errors"]["portions"] == {"first": 2, "last": 3}
+
+
+def test_of_numbers_there_is_a_diagnosis_alone(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        X = rng.standard_normal((60, 4))
+        np.savez(tmp_path / "s" / f"{number}.npz", X=X, y=X.sum(axis=1))
+    (tmp_path / "s" / END).touch()
+    [end] = of(End, ran(Job(TASK, {}, seed=3, data_dirs=(tmp_path,))))
+    assert set(end.findings) == {"diagnosis"}
 
 
 class Producer:

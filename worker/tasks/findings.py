@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sturgeon.messages import FindingKind
@@ -29,15 +29,25 @@ def diagnosis(model: Checkpoint, metrics: Mapping[str, float], data: Data, alarm
     """The table of gaps with advice, the errors and sizes it was made of, and what else may mislead."""
     errors = {part: metrics[f"{part}_error"] for part in PARTS if f"{part}_error" in metrics}
     sizes = {part: len(data.parts[part]) for part in errors}
-    known = model.config.known_error
+    return table(errors, sizes, model.config.known_error, data.warnings, alarms)
+
+
+def table(
+    errors: Mapping[str, float],
+    sizes: Mapping[str, int],
+    known: float | None,
+    warnings: Sequence[str],
+    alarms: Sequence[str],
+) -> dict[str, Any]:
+    """A diagnosis of errors by part, as plain JSON."""
     found = diagnose(errors, sizes, known)
     return {
-        "errors": errors,
-        "sizes": sizes,
+        "errors": dict(errors),
+        "sizes": dict(sizes),
         "known_error": known,
         "gaps": [vars(gap) | {"between": list(gap.between), "clear": gap.clear} for gap in found.gaps],
         "widest": found.widest,
         "advice": list(found.advice),
-        "warnings": list(data.warnings),
+        "warnings": list(warnings),
         "alarms": list(alarms),
     }

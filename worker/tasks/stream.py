@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sturgeon.states import ToldState
 from trainer.checkpoint import Checkpoint
@@ -15,7 +15,8 @@ from trainer.following import first_of, follow, notice_of
 from trainer.streams import Stream, find_stream
 from trainer.training import Notice, Wish
 from trainer.training import Progress as Trained
-from worker.pipe import End, Happened, Job, Paused, Said, Steer
+from worker.pipe import End, Found, Happened, Job, Paused, Said, Steer
+from worker.tasks.fresh import Fresh, plain
 from worker.tasks.keeping import Kept
 from worker.tasks.steering import LEFT, Trial
 
@@ -45,7 +46,7 @@ def run(job: Job, config: TrainConfig, desired: Callable[[], Steer], halt: Calla
     task = dict(job.task) | {"metric": None}
     if task.get("checkpoints") is not None:
         task["checkpoints"] = dict(task["checkpoints"]) | {"best": 0}
-    trial = _Follower(0, job, first, Kept(task, map(Checkpoint.from_bytes, job.kept)))
+    trial = _Follower(job, first, Kept(task, map(Checkpoint.from_bytes, job.kept)))
     said, first = trial.begun(first)
     yield from said
     scratch = _Scratch(config, stream, job.seed)
@@ -103,6 +104,7 @@ def _steered(
         if trained.metrics:
             yield from trial.seen(trained)
             _await_answer(trained, desired)
+        yield from trial.found()
         now = desired()
         if trial.goes_back(now):
             start = scratch.begin() if now.content is None else Checkpoint.from_bytes(now.content)
@@ -142,9 +144,19 @@ def _await_answer(trained: Trained, desired: Callable[[], Steer]) -> None:
 class _Follower(Trial):
     """A trial whose portions are all reported, and whose newest model is what it comes to."""
 
+    def __init__(self, job: Job, first: Checkpoint, kept: Kept) -> None:
+        super().__init__(0, job, first, kept)
+        self._fresh = Fresh(first.class_names, first.config.known_error)
+
     def seen(self, trained: Trained) -> Iterator[Said]:
         self._kept.consider(trained)
+        self._fresh.see(trained)
         yield self._progress(trained)
+
+    def found(self) -> Iterator[Said]:
+        """What is to be told of the portions so far."""
+        if findings := self._fresh.due():
+            yield Found(findings)
 
     def last_words(self, trained: Trained) -> Iterator[Said]:
         if self._last_word is not None:
@@ -155,13 +167,10 @@ class _Follower(Trial):
         state: ToldState = "diverged" if trained.ended == "diverged" else "complete"
         if trained.ended == "stopped" and self._obeyed.pruned:
             state = "pruned"
-        yield End(state, trained.step, trained.metrics, where=trained.where, checkpoints=kept)
+        found = self._fresh.rest()
+        yield End(state, trained.step, trained.metrics, where=trained.where, checkpoints=kept, findings=found)
 
 
 def _happened(notice: Notice) -> Happened:
-    return Happened(notice.kind, _plain(notice.key), {name: _plain(value) for name, value in notice.detail.items()})
-
-
-def _plain(value: Any) -> Any:
-    """Names of files may hold anything; what goes into JSON is text."""
-    return value.replace("\0", "").encode(errors="replace").decode() if isinstance(value, str) else value
+    detail = {name: plain(value) if isinstance(value, str) else value for name, value in notice.detail.items()}
+    return Happened(notice.kind, plain(notice.key), detail)
