@@ -3,7 +3,8 @@
     python -m benchmarks.trainer_accuracy
 
 For each split three configs are trained, and the one with the least dev error is the split's model; its test error
-is looked at once. Fails if the mean over the splits is above 2.2 %, or mnist_5k (one config) above 5 %.
+is looked at once. Fails if the mean over the splits is above 2.2 %, or that of one config over five splits of mnist_5k
+above 5 %.
 """
 
 from __future__ import annotations
@@ -32,13 +33,15 @@ CANDIDATES: list[dict[str, Any]] = [
     COMMON | {"hidden_units": 512, "keep_prob": 0.5, "batch_norm": True},
     COMMON | {"hidden_units": (256, 256), "keep_prob": 0.5, "batch_norm": True},
 ]
+# The best of fifteen by the mean dev error on four other splits (seeds 11 to 14).
 MNIST = COMMON | {
-    "epochs": 25,
+    "epochs": 50,
     "learning_rate": 0.001,
-    "hidden_units": (512, 256),
+    "hidden_units": (1024, 512, 256),
     "keep_prob": 0.5,
     "batch_norm": True,
 }
+MNIST_SPLITS = 5
 
 
 def errors(config: TrainConfig, seed: int) -> tuple[float, float]:
@@ -55,6 +58,14 @@ def best_of_split(seed: int) -> dict[str, float]:
     return {"split": seed, "candidate": best, "dev_error": found[best][0], "test_error": found[best][1]}
 
 
+def mnist_of_split(seed: int) -> float:
+    """Test error on one split: 500 examples; its config is chosen already, so all others are there to train on."""
+    shares = {"dataset": "mnist_5k", "dev_share": 0, "test_share": 0.1, "split_seed": seed}
+    config = TrainConfig(**shares, **MNIST)
+    *_, last = train(config, prepare(config), seed)
+    return last.metrics["test_error"]
+
+
 def main() -> int:
     rows = []
     print("split  candidate  dev error  test error")
@@ -63,10 +74,14 @@ def main() -> int:
         rows.append(row)
         print(f"{row['split']:5}  {row['candidate']:9}  {row['dev_error']:9.2%}  {row['test_error']:10.2%}", flush=True)
     mean = sum(row["test_error"] for row in rows) / SPLITS
-    _, mnist = errors(TrainConfig(dataset="mnist_5k", dev_share=0.1, test_share=0.2, **MNIST), 0)
+    mnist_errors = [mnist_of_split(seed) for seed in range(MNIST_SPLITS)]
+    mnist = sum(mnist_errors) / MNIST_SPLITS
     print(f"digits: mean test error {mean:.2%} (at most {DIGITS_LIMIT:.1%})")
-    print(f"mnist_5k: test error {mnist:.2%} (at most {MNIST_LIMIT:.1%})")
-    told = {"digits": rows, "digits_mean_test_error": mean, "mnist_5k_test_error": mnist, "numerics": numerics()}
+    each = ", ".join(f"{error:.2%}" for error in mnist_errors)
+    print(f"mnist_5k: mean test error {mnist:.2%} (at most {MNIST_LIMIT:.1%}) of {each}")
+    told = {"digits": rows, "digits_mean_test_error": mean}
+    told |= {"mnist_5k": mnist_errors, "mnist_5k_mean_test_error": mnist}
+    told |= {"numerics": numerics()}
     (Path(__file__).parent / "results" / "trainer_accuracy.json").write_text(json.dumps(told, indent=2) + "\n")
     return int(mean > DIGITS_LIMIT or mnist > MNIST_LIMIT)
 
