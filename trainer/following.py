@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import math
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 
 import numpy as np
 
@@ -23,36 +23,38 @@ from trainer.drift import REFERENCE, Fresh, Verdict, look
 from trainer.error_analysis import Judged
 from trainer.evaluation import Evaluator, Score
 from trainer.metrics import TRAIN_SAMPLE
+from trainer.mixing import mixed, of_arrays
 from trainer.normalization import Normalization
 from trainer.parameters import Array
+from trainer.portion_metrics import inputs_told, shares_told
 from trainer.portions import Portion
 from trainer.preparation import Data
 from trainer.seen import Seen
 from trainer.stack import Changes, Stack, first_checkpoint, never
 from trainer.stream_state import Mix, StreamState, Taken, begun
-from trainer.streams import Refused, Stream, beyond, mixed, of_arrays
+from trainer.streams import Refused, Stream, beyond
 from trainer.training import Notice, Portioned, Progress, Run, Wish
 
 RECENT = 10
 """recent_error is the mean fresh error of so many portions."""
 
-MOST_SHARES = 100
-"""Label shares are reported of so many labels at most."""
 
-
-def first_of(config: TrainConfig, stream: Stream, seed: int) -> tuple[Checkpoint | None, list[Refused]]:
+def first_of(
+    config: TrainConfig, stream: Stream, seed: int, told: Collection[tuple[str, str]] = ()
+) -> tuple[Checkpoint | None, list[Refused]]:
     """A model before its first step, as soon as there is a portion that says what its inputs and targets are; and the
-    files that were refused.
+    files that were refused, but for those (name, key) that were told already.
 
     Raises:
         ConfigError: a network that cannot be built.
     """
-    portion, refused = stream.look((), ())
+    portion, refused = stream.look((), told)
     if portion is None or stream.form is None:
         return None, refused
     state = begun(portion, stream.form)
     inputs = state.normalization(config, state.seen.and_of(portion.X))
     first = first_checkpoint(config, of_arrays(state, portion.X, portion.Y, inputs), seed)
+    state = dataclasses.replace(state, refused=(*told, *((one.name, one.key) for one in refused)))
     return dataclasses.replace(first, stream=state), refused
 
 
@@ -210,7 +212,7 @@ class _Following:
         fresh = Fresh(number, data.train.X, labels, error)
         watch, verdict = look(state.watch, fresh, self._reference(inputs))
         told = {"fresh_error": error, "fresh_loss": loss, "dev_error": error, "dev_loss": loss}
-        told |= _inputs(portion.X, state) | _shares(labels, len(portion)) | verdict.metrics()
+        told |= inputs_told(portion.X, state) | shares_told(labels, len(portion)) | verdict.metrics()
         recent = (*state.recent, (error, len(portion)))[-RECENT:]
         examples = sum(size for _, size in recent)
         told |= {"recent_error": sum(e * size for e, size in recent) / examples, "recent_examples": float(examples)}
@@ -309,27 +311,6 @@ def _score(model: Checkpoint, data: Data) -> tuple[Score, Array]:
     with np.errstate(all="ignore"):  # what is not finite is looked for
         Z = evaluator.outputs(data.train.X)
         return evaluator.score_of(Z, data.train.Y), evaluator.activations_of(Z)[0]
-
-
-def _inputs(X: Array, state: StreamState) -> dict[str, float]:
-    """What the inputs X `[m, n]` are like, all features together; unseen are values outside of the ranges so far."""
-    missing = np.isnan(X)
-    there = X[~missing]
-    if not len(there):
-        return {"missing_share": 1.0, "unseen_share": 0.0}
-    unseen = ((state.seen.low > X) | (state.seen.high < X)) if state.taken else missing
-    return {
-        "input_mean": float(there.mean()),
-        "input_variance": float(there.var()),
-        "input_min": float(there.min()),
-        "input_max": float(there.max()),
-        "missing_share": float(missing.mean()),
-        "unseen_share": float((unseen & ~missing).sum() / len(there)),
-    }
-
-
-def _shares(labels: tuple[float, ...], m: int) -> dict[str, float]:
-    return {f"label_share_{number}": count / m for number, count in enumerate(labels[:MOST_SHARES])}
 
 
 def notice_of(refused: Refused) -> Notice:

@@ -12,15 +12,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from trainer.datasets import DataError
-from trainer.normalization import Normalization
-from trainer.parameters import Array
 from trainer.portion_files import Unreadable
 from trainer.portions import Form, Portion, read
-from trainer.preparation import Data, Part
-from trainer.stream_state import Mix, StreamState, Taken
+from trainer.stream_state import StreamState, Taken
 
 PREFIX = "stream:"
 END = "END"
@@ -28,6 +23,9 @@ END = "END"
 
 LOOKED_AT_AGAIN: Final = 250
 """So many of the portions that were taken are looked at again, whether they have changed, while none is new."""
+
+MOST_TOLD: Final = 20
+"""So many refused files are told at each look; a folder full of others must not hold up the portions among them."""
 
 MOST_KEPT: Final = 1 << 29
 """Bytes of portions in memory; older ones are read again when they are replayed."""
@@ -76,7 +74,7 @@ class Stream:
     def look(
         self, taken: Sequence[Taken], refused: Collection[tuple[str, str]]
     ) -> tuple[Portion | None, list[Refused]]:
-        """The next portion that was not taken, if one is there, and the files before it that were refused anew."""
+        """The next portion that was not taken, if one is there; of the files before it some that are refused anew."""
         if self._plan:
             return next(iter(self.portions(self._plan[len(taken) : len(taken) + 1])), None), []
         told, found = set(refused), []
@@ -97,8 +95,9 @@ class Stream:
             if why is not None and (name, looked.key) not in told:
                 found.append(Refused(name, looked.key, why))
             if why is None and self._is_in(name, looked.key):
-                return self._kept[looked.key], found
-        return None, found + [one for one in self._changed(names, key_of) if one[:2] not in told]
+                return self._kept[looked.key], found[:MOST_TOLD]
+        found += [one for one in self._changed(names, key_of) if one[:2] not in told]
+        return None, found[:MOST_TOLD]
 
     def _changed(self, names: Sequence[str], key_of: Mapping[str, str]) -> list[Refused]:
         """Portions that were taken and are others now; of many some at each look, in turn."""
@@ -200,45 +199,3 @@ def find_stream(name: str, data_dirs: Sequence[Path], loss: str = "auto") -> Str
         if path.is_relative_to(root) and path.is_dir():
             return Stream(path, loss, root)
     raise DataError(f"{name!r} is no folder below the --data folders of this worker.")
-
-
-def of_arrays(state: StreamState, X: Array, Y: Array, inputs: Normalization, passes: int = 1) -> Data:
-    """X `[m, n]` (a missing value becomes the mean, 0) and Y `[m, C]` as data."""
-    with np.errstate(over="ignore"):  # what float32 cannot hold is told by the outputs
-        whole = Part(np.nan_to_num(inputs.apply(X)), state.targets.apply(Y), np.arange(len(X)))
-    nothing = whole.only(np.arange(0))
-    parts = {"train": whole} | dict.fromkeys(("dev", "test", "train_dev", "synthetic"), nothing)
-    return Data(state.form.kind, parts, inputs, state.targets, state.form.names, passes=passes)
-
-
-def mixed(stream: Stream, state: StreamState, mix: Mix, inputs: Normalization, seed: int) -> Data:
-    """What the last portion is trained with: the window that ends with it, and a share of replayed older examples.
-
-    Replayed are random examples of the portions from `forget_before` on that are older than the window, drawn anew for
-    each portion from (seed, its number): replay_share of all examples, or as many as there are.
-    """
-    k = len(state.taken)
-    oldest = min(mix.forget_before, k - 1)
-    start = oldest if mix.window == 0 else max(oldest, k - mix.window)
-    parts = [(portion.X, portion.Y) for portion in stream.portions(state.taken[start:])]
-    if mix.replay_share and start > oldest:
-        wanted = round(mix.replay_share / (1 - mix.replay_share) * sum(len(X) for X, _ in parts))
-        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(4, k))))
-        parts += _replayed(stream, state.taken[oldest:start], wanted, rng)
-    X, Y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return of_arrays(state, X, Y, inputs, mix.portion_epochs)
-
-
-def _replayed(
-    stream: Stream, older: Sequence[Taken], wanted: int, rng: np.random.Generator
-) -> list[tuple[Array, Array]]:
-    """X and Y of so many random examples of the older portions, or of all; read are only those that one is of."""
-    ends = np.cumsum([one.examples for one in older])
-    rows = np.sort(rng.permutation(int(ends[-1]))[:wanted])
-    of = np.searchsorted(ends, rows, side="right")
-    found = []
-    for number in np.unique(of):
-        (portion,) = stream.portions([older[number]])
-        own = rows[of == number] - (ends[number] - older[number].examples)
-        found.append((portion.X[own], portion.Y[own]))
-    return found

@@ -294,13 +294,20 @@ def test_a_portion_whose_values_no_model_could_bear_is_refused_and_the_run_goes_
     assert "6.npz has values so far from those before that the model's outputs on it are not finite" in reason
 
 
-def test_what_has_a_hidden_name_is_on_its_way_and_what_comes_after_the_end_is_not_taken(
-    job: Job, producer: Producer
-) -> None:
+def test_what_has_a_hidden_name_is_on_its_way(job: Job, producer: Producer) -> None:
     producer.deeds = [lambda: producer.write(".6.npz", 8)]
     said = ran(job)
     assert portions(said) == BEGUN
     assert refused(said) == []
+
+
+def test_a_folder_full_of_other_files_is_told_whole_and_each_once(job: Job, producer: Producer) -> None:
+    for number in range(50):
+        (producer.folder / f"{'0a' if number % 2 else '-'}{number}.npz").write_bytes(b"no portion")
+    said = ran(job)
+    assert portions(said) == BEGUN
+    torn = [one.detail["portion"] for one in of(Happened, said) if "is torn" in one.detail["reason"]]
+    assert len(torn) == len(set(torn)) == 51
 
 
 def test_a_stream_without_a_portion_is_waited_for_and_its_end_is_told(job: Job, tmp_path: Path) -> None:

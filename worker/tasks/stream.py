@@ -57,14 +57,12 @@ def _first(
     config: TrainConfig, stream: Stream, job: Job, desired: Callable[[], Steer]
 ) -> Generator[Said, None, Checkpoint | None]:
     """The model as it begins, as soon as there is a portion; None after a last word without one."""
-    told: set[tuple[str, str]] = set()
+    told: list[tuple[str, str]] = []
     while True:
         ended = stream.ended()
-        first, refused = first_of(config, stream, job.seed)
-        for one in refused:
-            if (one.name, one.key) not in told:
-                told.add((one.name, one.key))
-                yield _happened(notice_of(one))
+        first, refused = first_of(config, stream, job.seed, told)
+        told += [(one.name, one.key) for one in refused]
+        yield from (_happened(notice_of(one)) for one in refused)
         if first is not None:
             return first
         now = desired()
@@ -72,7 +70,7 @@ def _first(
             yield LEFT
         elif now.pause:
             yield Paused(0)
-        elif now.stop or ended:
+        elif now.stop or (ended and not refused):
             why = "it was stopped" if now.stop else "the stream ended"
             yield End("failed", error=f"No portion that can be trained on had come to {stream.folder.name} when {why}.")
         else:

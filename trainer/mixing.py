@@ -1,0 +1,55 @@
+"""What a portion of a stream is trained with: the newest ones, and a share of replayed older examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trainer.normalization import Normalization
+from trainer.parameters import Array
+from trainer.preparation import Data, Part
+from trainer.stream_state import Mix, StreamState, Taken
+from trainer.streams import Stream
+
+
+def of_arrays(state: StreamState, X: Array, Y: Array, inputs: Normalization, passes: int = 1) -> Data:
+    """X `[m, n]` (a missing value becomes the mean, 0) and Y `[m, C]` as data."""
+    with np.errstate(over="ignore"):  # what float32 cannot hold is told by the outputs
+        whole = Part(np.nan_to_num(inputs.apply(X)), state.targets.apply(Y), np.arange(len(X)))
+    nothing = whole.only(np.arange(0))
+    parts = {"train": whole} | dict.fromkeys(("dev", "test", "train_dev", "synthetic"), nothing)
+    return Data(state.form.kind, parts, inputs, state.targets, state.form.names, passes=passes)
+
+
+def mixed(stream: Stream, state: StreamState, mix: Mix, inputs: Normalization, seed: int) -> Data:
+    """What the last portion is trained with: the window that ends with it, and a share of replayed older examples.
+
+    Replayed are random examples of the portions from `forget_before` on that are older than the window, drawn anew for
+    each portion from (seed, its number): replay_share of all examples, or as many as there are.
+    """
+    k = len(state.taken)
+    oldest = min(mix.forget_before, k - 1)
+    start = oldest if mix.window == 0 else max(oldest, k - mix.window)
+    parts = [(portion.X, portion.Y) for portion in stream.portions(state.taken[start:])]
+    if mix.replay_share and start > oldest:
+        wanted = round(mix.replay_share / (1 - mix.replay_share) * sum(len(X) for X, _ in parts))
+        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(4, k))))
+        parts += _replayed(stream, state.taken[oldest:start], wanted, rng)
+    X, Y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return of_arrays(state, X, Y, inputs, mix.portion_epochs)
+
+
+def _replayed(
+    stream: Stream, older: Sequence[Taken], wanted: int, rng: np.random.Generator
+) -> list[tuple[Array, Array]]:
+    """X and Y of so many random examples of the older portions, or of all; read are only those that one is of."""
+    ends = np.cumsum([one.examples for one in older])
+    rows = np.sort(rng.permutation(int(ends[-1]))[:wanted])
+    of = np.searchsorted(ends, rows, side="right")
+    found = []
+    for number in np.unique(of):
+        (portion,) = stream.portions([older[number]])
+        own = rows[of == number] - (ends[number] - older[number].examples)
+        found.append((portion.X[own], portion.Y[own]))
+    return found
