@@ -31,7 +31,7 @@ worker: $(VENV)/runtime ## Run a worker for the server at 127.0.0.1:8000; more o
 test: $(VENV)/development ## Run all tests, on both databases; a part of them with ARGS=tests/trainer.
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 $(ARGS)
 
-test-long: $(VENV)/development ## Run the tests that need minutes or a machine of their own: worker and server that die together.
+test-long: $(VENV)/development ## Run the tests that need minutes or a machine of their own: many more throws of the dice that kill workers.
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 check: $(VENV)/development ## Check style, format, types and the direction of imports.

@@ -74,7 +74,7 @@ def _insert(tx: Transaction, trial: TrialRow, upload: Upload, size: int, now: in
     """The row, and in the timeline of those who asked for it that it is there.
 
     Of one step all uploads are the same state, which an earlier run or another rule may have sent before: it keeps its
-    value, and the oldest version, so that a guard's checkpoint stays one from before its change.
+    value, and the newest version, that of whoever asked for it last.
     """
     entries = timeline.of_trial(tx, trial.id) if trial.desired else []
     asked = [one for one in entries if upload.version < one.version <= upload.wanted and one.checkpoint is None]
@@ -85,7 +85,7 @@ def _insert(tx: Transaction, trial: TrialRow, upload: Upload, size: int, now: in
     version, value = timelines.version_in(entries, upload.step, upload.version), upload.value
     pinned = any(one.verb == "checkpoint" for one in asked)
     if before is not None:
-        version, pinned = min(version, before.version), pinned or before.pinned
+        version, pinned = max(version, before.version), pinned or before.pinned
         value = before.value if value is None else value
     values = {"trial_id": trial.id, "step": upload.step, "epoch": upload.epoch, "value": value}
     blob = {"sha256": upload.sha256, "size": size, "version": version, "created_at": now, "pinned": pinned}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from server.policies import timelines
@@ -88,9 +89,10 @@ def back_to(row: TrialRow, kept: CheckpointRow | None, entries: Sequence[EntryRo
     return steering.Back(kept.step, kept.version, params)
 
 
-def before(tx: Transaction, row: TrialRow, version: int) -> CheckpointRow | None:
-    """The newest checkpoint without this version in it."""
-    return next((one for one in reversed(reachable(tx, row)) if one.version < version), None)
+def before(tx: Transaction, row: TrialRow, entry: EntryRow) -> CheckpointRow | None:
+    """The newest checkpoint without this change in it, as from before it: at its very step it has touched nothing."""
+    found = (one for one in reversed(reachable(tx, row)) if one.step <= (entry.from_step or 0))
+    return next((replace(one, version=min(one.version, entry.version - 1)) for one in found), None)
 
 
 def going_back_to(tx: Transaction, row: TrialRow, kept: CheckpointRow | None) -> steering.Back:

@@ -91,7 +91,7 @@ def _guarded(
         judged = _judge(study, entry, curve)
         if judged.verdict == "held":
             timeline.note(tx, row.id, entry.version, watching=False)
-        kept = resuming.at_step(tx, row, entry.checkpoint) if entry.checkpoint is not None else None
+        kept = resuming.before(tx, row, entry) if entry.checkpoint is not None else None
         if judged.verdict == "broken" and kept is not None:  # else it is on its way; the next report judges again
             return back_behind(tx, study, row, entry, kept, judged.why), True
     return row, False
@@ -211,7 +211,7 @@ def _guard_wish(
         entry.from_step or 0,
         _sign(study, policy.metric),
     )
-    kept = resuming.before(tx, row, entry.version)
+    kept = resuming.before(tx, row, entry)
     if judged.verdict != "broken" or (kept is None and row.parent_number is not None):
         return None
     reason = f"Since version {entry.version} {judged.why}: back to before it."
@@ -239,7 +239,7 @@ def at_divergence(tx: Transaction, study: StudyRow, row: TrialRow, where: str | 
     entries = timeline.of_trial(tx, row.id)
     watched = [entry for entry in entries if entry.watching and entry.state == "applied"]
     if watched and (entry := watched[-1]):
-        kept = resuming.before(tx, row, entry.version)
+        kept = resuming.before(tx, row, entry)
         if kept is not None or row.parent_number is None:
             return back_behind(tx, study, row, entry, kept, f"the run diverged{f' in {where}' if where else ''}")
     policy = next((one for one in of(study, row) if isinstance(one, DivergencePolicy)), None)
@@ -264,7 +264,7 @@ def at_completion(tx: Transaction, study: StudyRow, row: TrialRow) -> TrialRow |
     curve = points(tx, study, row)
     for entry in watched:
         judged = _judge(study, entry, curve)
-        kept = resuming.before(tx, row, entry.version)
+        kept = resuming.before(tx, row, entry)
         if judged.verdict == "broken" and (kept is not None or row.parent_number is None):
             return back_behind(tx, study, row, entry, kept, judged.why)
     return None

@@ -473,7 +473,7 @@ def test_a_change_at_the_step_of_a_checkpoint_is_made_again_whatever_version_its
         hand.apply(asked, 20)
 
     [kept] = hand.client.checkpoints("bear", 0).items
-    assert (kept.version, kept.pinned) == (0, True), "from before all of them"
+    assert (kept.version, kept.pinned) == (2, True)
 
 
 def test_a_run_that_makes_changes_again_leaves_checkpoints_of_the_versions_that_it_has_made(
@@ -551,8 +551,8 @@ def test_a_guard_waits_for_its_checkpoint(hand: Hand) -> None:
     assert hand.report(4, 0.9).restore == 20
 
 
-def test_the_checkpoint_of_a_guard_stays_one_from_before_its_change_when_a_rule_keeps_it_too(guarded: Hand) -> None:
-    assert guarded.upload(20, 0.4, version=1).version == 0
+def test_a_guard_takes_its_change_back_also_when_its_checkpoint_came_again_as_one_with_it(guarded: Hand) -> None:
+    assert guarded.upload(20, 0.4, version=1).version == 1
 
     assert guarded.report(3, 0.9).restore == 20
     guarded.apply(2, 20)
