@@ -119,7 +119,9 @@ class Budget(Request):
 
     max_trials: Annotated[int, Field(ge=1, le=1_000_000)]
     max_epochs: Annotated[int, Field(ge=1, le=LARGEST_STEP)] | None = Field(
-        default=None, description="Epochs that all trials have reported; own code that reports none counts steps."
+        default=None,
+        description="Epochs that all trials have come to, those that a rollback left too; own code that begins "
+        "again counts again, and where it reports no epochs its steps.",
     )
     max_seconds: Annotated[FiniteFloat, Field(gt=0, le=1e9)] | None = Field(
         default=None, description="Seconds that trials were held by workers, all together: two slots use two a second."

@@ -207,7 +207,7 @@ def _origin(plan: Plan, sample: Sample, fallback: messages.Fallback | None) -> d
 
 def _leased(tx: Transaction, once: Once, study: StudyRow, going: list[Placed], now: int) -> messages.Leases:
     answer = messages.Leases(
-        leases=[answers.lease(study, *placed, resume=resuming.begin(tx, placed.row)) for placed in going]
+        leases=[answers.lease(study, *placed, resume=resuming.begin(tx, study, placed.row)) for placed in going]
     )
     keep(tx, once, answer, now)
     return answer

@@ -52,7 +52,11 @@ def _nothing(tx: Transaction, once: Once) -> messages.Leases:
 
 def _answers(tx: Transaction, going: list[Placed]) -> list[messages.Lease]:
     of = study_rows.by_id(tx, {placed.row.study_id for placed in going})
-    return [answers.lease(of[placed.row.study_id], *placed, resume=resuming.begin(tx, placed.row)) for placed in going]
+    return [
+        answers.lease(study, *placed, resume=resuming.begin(tx, study, placed.row))
+        for placed in going
+        for study in (of[placed.row.study_id],)
+    ]
 
 
 def work_that_waits(database: Database) -> int:

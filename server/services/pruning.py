@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from server.search import pruning as rules
 from server.search.pruning import Settings
-from server.services import steering
+from server.services import curves, steering
 from server.store import events, reports, standings, trials
 from server.store.engine import Transaction
 from server.store.reports import ReportRow
@@ -92,11 +92,12 @@ def guess(tx: Transaction, study: StudyRow, trial: TrialRow) -> float | None:
     of final to then of the latest complete trials. None when it reported nothing finite."""
     curve = {
         epoch_of(one): score
-        for one in reports.of_run(tx, trial.id, trial.fence)
+        for one in curves.of_present_run(tx, study, trial)
         if (score := one.metrics.get(study.metric)) is not None
     }
     if not curve:
         return trial.value
     last = max(curve)
-    complete = reports.of_complete_trials_at(tx, study.id, last, study.metric)
+    over_runs = study.task is not None
+    complete = reports.of_complete_trials_at(tx, study.id, last, study.metric, over_runs=over_runs)
     return rules.guessed_final({0: curve[last]}, [{0: then, 1: final} for then, final in complete])

@@ -11,15 +11,19 @@ from server.services import steering
 from server.store import checkpoints, timeline, trials
 from server.store.checkpoints import CheckpointRow
 from server.store.engine import Transaction
+from server.store.studies import StudyRow
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
 from sturgeon.messages import Change, Resume
 from sturgeon.training import flagged
 
 
-def begin(tx: Transaction, row: TrialRow) -> Resume | None:
-    """What a run that is handed out begins with, None for one that begins anew; its epochs count from there. The row
-    is as the hand-out left it, and locked.
+def begin(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
+    """What a run that is handed out begins with, None for one that begins anew. The row is as the hand-out left it,
+    and locked.
+
+    Epochs that an earlier run had done already count once, since they are the same again; own code begins anew, and
+    what a rollback left is left.
 
     A rollback that no worker has applied yet needs none to apply it: the run begins where it goes back to.
     """
@@ -29,19 +33,18 @@ def begin(tx: Transaction, row: TrialRow) -> Resume | None:
     entries = timeline.of_trial(tx, row.id)
     if desired.leg > applied:
         kept = at_step(tx, row, desired.restore or 0)
-        return _resume(tx, row, kept, [], version=applied, leg=desired.leg)
+        trials.update(tx, row.id, run_epoch=None if kept is None else kept.epoch)
+        return _resume(row, kept, [], version=applied, leg=desired.leg)
     kept = newest(tx, row)
+    come_to = [row.run_epoch if study.task else None, None if kept is None else kept.epoch]
+    trials.update(tx, row.id, run_epoch=max((one for one in come_to if one is not None), default=None))
     leg = max((e.version for e in entries if e.verb == "rollback" and e.version <= applied), default=0)
     if kept is None and not applied:
         return None
-    return _resume(tx, row, kept, entries, version=applied, leg=leg)
+    return _resume(row, kept, entries, version=applied, leg=leg)
 
 
-def _resume(
-    tx: Transaction, row: TrialRow, kept: CheckpointRow | None, entries: list[EntryRow], version: int, leg: int
-) -> Resume:
-    if kept is not None:
-        trials.update(tx, row.id, run_epoch=kept.epoch)
+def _resume(row: TrialRow, kept: CheckpointRow | None, entries: list[EntryRow], version: int, leg: int) -> Resume:
     # Those at its very step, too: the parameters in a checkpoint are from before them.
     changes = timelines.schedule(entries, 0 if kept is None else kept.step)
     if kept is not None and kept.step == row.parent_step:

@@ -60,7 +60,6 @@ def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: in
             lease_us=lease_us,
             lease_until=now + lease_us,
             reported=False,
-            run_epoch=None,
             started_at=sa.func.coalesce(trials.c.started_at, now),
         )
         .returning(trials)

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
-from server.store.tables import late_results, reports, trials
+from server.store.tables import late_results, reports, timeline, trials
 
 LARGEST = 2**63 - 1
 
@@ -106,9 +106,12 @@ def of_run(
 
 
 def of_complete_trials_at(
-    tx: Transaction, study_id: int, epoch: float, metric: str, latest: int = 100
+    tx: Transaction, study_id: int, epoch: float, metric: str, *, over_runs: bool, latest: int = 100
 ) -> list[tuple[float | None, float]]:
-    """(the metric at this epoch, the final value) of the `latest` complete trials that are not invalid."""
+    """(the metric at this epoch, the final value) of the `latest` complete trials that are not invalid.
+
+    over_runs: their curves are made of the reports of all their runs, as `curve`, not of the last run's alone.
+    """
     complete = (
         sa.select(trials.c.id, trials.c.fence, trials.c.value, trials.c.left_seq)
         .where(
@@ -121,13 +124,33 @@ def of_complete_trials_at(
         .limit(latest)
         .subquery()
     )
+    of_it = sa.not_(_left()) if over_runs else reports.c.fence == complete.c.fence
     statement = (
-        sa.select(reports.c.metrics, complete.c.value)
-        .join(complete, sa.and_(reports.c.trial_id == complete.c.id, reports.c.fence == complete.c.fence))
-        .where(sa.func.coalesce(reports.c.epoch, reports.c.step) == epoch)
-        .order_by(complete.c.left_seq)
+        sa.select(complete.c.id, reports.c.metrics, complete.c.value)
+        .select_from(reports)
+        .join(complete, reports.c.trial_id == complete.c.id)
+        .where(sa.func.coalesce(reports.c.epoch, reports.c.step) == epoch, of_it)
+        .order_by(complete.c.left_seq, reports.c.leg, reports.c.fence, reports.c.step)
     )
-    return [(metrics.get(metric), value) for metrics, value in tx.execute(statement)]
+    # Of an epoch that several runs have reported, the last counts.
+    found = {trial_id: (metrics.get(metric), value) for trial_id, metrics, value in tx.execute(statement)}
+    return list(found.values())
+
+
+def _left() -> sa.ColumnElement[bool]:
+    """Whether the run went back behind a report."""
+    return (
+        sa.exists()
+        .where(
+            timeline.c.trial_id == reports.c.trial_id,
+            timeline.c.verb == "rollback",
+            timeline.c.from_step.is_not(None),
+            timeline.c.state.in_(("applied", "reverted")),
+            timeline.c.version > reports.c.leg,
+            timeline.c.restore < reports.c.step,
+        )
+        .correlate(reports)
+    )
 
 
 def insert_late(tx: Transaction, values: dict[str, Any]) -> None:

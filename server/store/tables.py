@@ -105,7 +105,7 @@ trials: Final = sa.Table(
     sa.Column("applied_step", sa.BigInteger),
     sa.Column("guess", sa.Double),  # of a pruned trial: what the search takes its final score to be
     sa.Column("best_score", sa.Double),  # the best that it reported so far; less is better
-    sa.Column("run_epoch", sa.Double),  # the last epoch that the run reported since its hand-out
+    sa.Column("run_epoch", sa.Double),  # the furthest that its present leg has come to; own code: since its hand-out
     # What all its runs have used; the time is that from a hand-out to the last word of who held the lease.
     sa.Column("spent_epochs", sa.Double, nullable=False, server_default="0"),
     sa.Column("spent_us", sa.BigInteger, nullable=False, server_default="0"),

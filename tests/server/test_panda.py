@@ -491,6 +491,27 @@ def test_a_run_that_makes_changes_again_leaves_checkpoints_of_the_versions_that_
     assert [state for *_, state in trained.entries()] == ["applied", "reverted", "applied"]
 
 
+def test_an_epoch_that_is_trained_again_after_a_death_is_no_further_one_and_after_a_rollback_it_is(
+    server: RunningServer, trained: Hand
+) -> None:
+    def spent() -> float:
+        return trained.client.study("bear").spent.epochs
+
+    assert spent() == 6
+    lost(server, trained)
+    for epoch, error in ((5, 0.25), (6, 0.6)):
+        trained.report(epoch, error)
+    assert spent() == 6
+    trained.report(7, 0.5)
+    assert spent() == 7
+
+    trained.client.rollback("bear", 0, step=20)
+    lost(server, trained)
+    trained.apply(3, 20)
+    trained.report(3, 0.3)
+    assert spent() == 8
+
+
 def test_a_rollback_to_a_step_that_one_before_it_is_about_to_leave_is_refused(trained: Hand) -> None:
     trained.client.rollback("bear", 0, step=20)
 

@@ -14,7 +14,7 @@ from benchmarks.pruning_replay import replay
 from server.search.pruning import Rule, Settings
 from server.services import studies
 from server.services.history import history_at
-from sturgeon.messages import Desired
+from sturgeon.messages import Desired, Lease
 from tests.server.studies import BOWL, DIGITS, Json, refusal
 
 if TYPE_CHECKING:
@@ -225,6 +225,42 @@ def test_the_length_of_a_trial_may_be_searched(server: RunningServer) -> None:
     ]
 
     assert [wish.desired.run for wish in wishes] == ["stop", "run"]
+
+
+def test_a_trial_that_went_on_elsewhere_is_judged_by_its_whole_curve(server: RunningServer) -> None:
+    """Both were lost after their third epoch and went on from the checkpoint of the second; one told at once."""
+    task = DIGITS["task"] | {"epochs": 20}
+    server.client.create_study(DIGITS | {"task": task, "pruning": {"rule": "none"}})
+
+    def says(lease: Lease, first: int, errors: Sequence[float]) -> None:
+        rows = [{"step": 10 * n, "epoch": n, "metrics": {"dev_error": error}} for n, error in enumerate(errors, first)]
+        server.client.report("digits", lease.number, lease.fence, rows)
+
+    for scores, more in (([0.9, 0.8, 0.4], [0.4, 0.1]), ([0.9, 0.9, 0.6], [])):
+        [lease] = server.client.ask("digits", worker="ada", lease_s=60).leases
+        says(lease, 1, scores)
+        server.client.put_checkpoint("digits", lease.number, 20, b"npz", 1, 2, None)
+        server.advance(seconds=61)
+        server.reap()
+        [lease] = server.client.ask("digits", worker="bob").leases
+        says(lease, 3, more)
+        told = server.client.tell("digits", lease.number, 2, {"dev_error": 0.1}, "complete" if more else "pruned")
+
+    assert told.guess == pytest.approx(0.6 * 0.1 / 0.4), "of a curve that ended at epoch 3"
+
+
+def test_what_a_complete_trial_left_by_a_rollback_is_no_measure_for_others(server: RunningServer) -> None:
+    task = DIGITS["task"] | {"epochs": 20}
+    server.client.create_study(DIGITS | {"task": task, "pruning": {"rule": "none"}})
+    server.client.ask("digits", count=2)
+    for number in (0, 1):
+        rows = [{"step": 10 * n, "epoch": n, "metrics": {"dev_error": 0.5}} for n in (1, 2, 3, 4)]
+        server.client.report("digits", number, 1, rows)
+    server.client.rollback("digits", 0, step=0)
+    server.client.report("digits", 0, 1, [], 1, 0)
+    server.client.tell("digits", 0, 1, {"dev_error": 0.1})
+
+    assert server.client.tell("digits", 1, 1, {"dev_error": 0.5}, "pruned").guess == 0.5
 
 
 def falling(seed: int, count: int, epochs: int) -> list[Trained]:
