@@ -77,8 +77,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def _arms(usual: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """`busy` has the policy's passes all the time, and nothing else of it: what is due to them alone."""
-    return {"constant": usual, "policy": usual, "busy": usual | {"portion_epochs": ANSWER.passes}}
+    """`busy` has the policy's passes all the time, and nothing else of it, `clipped` its clipped inputs: what is due to
+    them alone."""
+    busy, clipped = {"portion_epochs": ANSWER.passes}, {"clip_inputs": ANSWER.clip_inputs}
+    return {"constant": usual, "policy": usual, "busy": usual | busy, "clipped": usual | clipped}
 
 
 def _tuned(name: str, pool: Any) -> dict[str, Any]:
@@ -140,7 +142,7 @@ class _Watcher:
 
 def _row(name: str, shift: str, jobs: list[Job], curves: list[list[dict[str, float]]]) -> dict[str, Any]:
     mine = {arm: [c for j, c in zip(jobs, curves, strict=True) if j[:2] == (name, shift) and j[3] == arm] for arm in
-            ("constant", "policy", "busy")}  # fmt: skip
+            _arms({})}  # fmt: skip
     errors = {arm: np.array([[p["fresh_error"] for p in c] for c in runs]) for arm, runs in mine.items()}
     after = {arm: e[:, SHIFT : SHIFT + AFTER].mean(axis=1) for arm, e in errors.items()}
     alarms = [[n for n, p in enumerate(c) if p["drift"]] for c in mine["policy"]]
@@ -154,6 +156,7 @@ def _row(name: str, shift: str, jobs: list[Job], curves: list[list[dict[str, flo
         "ratios": (after["policy"] / np.maximum(after["constant"], 1e-9)).tolist(),
         "ratio_without_the_first": _ratio(errors, SHIFT + 1),
         "ratio_to_busy": float(after["policy"].mean() / after["busy"].mean()),
+        "ratio_to_clipped": float(after["policy"].mean() / after["clipped"].mean()),
         "alarm_delays": [None if at is None or shift == "none" else at - SHIFT for at in late],
         "false_alarms": [sum(n in unchanged for n in a) for a in alarms],
         "unchanged_portions": len(unchanged),
@@ -168,13 +171,26 @@ def _ratio(errors: dict[str, Any], start: int) -> float:
 
 
 def _tell(rows: list[dict[str, Any]]) -> None:
-    heads = ("data", "shift", "constant", "policy", "ratio", "without first", "to busy", "alarm after", "false alarms")
+    heads = (
+        "data",
+        "shift",
+        "constant",
+        "policy",
+        "ratio",
+        "without first",
+        "to busy",
+        "to clipped",
+        "alarm after",
+        "false alarms",
+    )
     print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
     for row in rows:
         delays = "-" if row["shift"] == "none" else ", ".join(str(delay) for delay in row["alarm_delays"])
         false = f"{sum(row['false_alarms'])} in {row['unchanged_portions'] * len(row['false_alarms'])}"
         cells = [row["dataset"], row["shift"], *(f"{row['after'][arm]:.3f}" for arm in ("constant", "policy"))]
-        cells += [f"{row[key]:.2f}" for key in ("ratio", "ratio_without_the_first", "ratio_to_busy")]
+        cells += [
+            f"{row[key]:.2f}" for key in ("ratio", "ratio_without_the_first", "ratio_to_busy", "ratio_to_clipped")
+        ]
         print("| " + " | ".join([*cells, delays, false]) + " |")
 
 

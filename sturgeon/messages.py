@@ -220,8 +220,11 @@ class GuardPolicy(Guard):
 
 class DriftPolicy(Request):
     """When a portion of a stream raises an alarm: train on it and later ones only (`forget`), `passes` times as often,
-    with the learning rate times `rate_factor` and 1 - beta of the optimiser's averages times `averages_factor`; with
-    `roll_back` from the newest checkpoint. After `calm_portions` without an alarm the usual values come back.
+    with the learning rate times `rate_factor`, 1 - beta of the optimiser's averages times `averages_factor` and inputs
+    clipped at `clip_inputs` deviations (0: as before); with `roll_back` from the newest checkpoint; with L2 of `l2`,
+    where the model is no better than guessing. With `match_labels` nothing is forgotten where only the shares of the
+    classes have changed: older examples are replayed with the new shares. After `calm_portions` without an alarm the
+    usual values come back.
 
     With `auto`, `challengers` are forked at an alarm: the answer with other values each. After `after_portions` more
     the trial with the least mean fresh error goes on, the others stop; each takes a number of the budget."""
@@ -231,6 +234,9 @@ class DriftPolicy(Request):
     averages_factor: Annotated[FiniteFloat, Field(ge=0.001, le=1000)] = 10.0
     passes: Annotated[int, Field(ge=1, le=1000)] = 40
     forget: bool = True
+    match_labels: bool = True
+    clip_inputs: Annotated[FiniteFloat, Field(ge=0, le=1000)] = 3.0
+    l2: Annotated[FiniteFloat, Field(ge=0, le=100)] = 0.03
     calm_portions: Annotated[int, Field(ge=1, le=100_000)] = 5
     roll_back: bool = False
     challengers: Annotated[list[Params], Field(max_length=8)] = Field(default_factory=list)

@@ -186,6 +186,12 @@ class TrainTask(BaseModel):
         ge=0,
         le=1_000_000,
     )
+    match_labels: bool = _field(
+        False, "replay older examples of a stream with the label shares since the last alarm (classes only)", live=True
+    )
+    clip_inputs: float = _field(
+        0, "normalised inputs of a stream are clipped at so many deviations; 0 = not", live=True, ge=0, le=1000
+    )
 
     @field_validator("dataset")
     @classmethod

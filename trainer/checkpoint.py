@@ -100,6 +100,7 @@ class Checkpoint:
             "mask_state": self.mask_state,
             "mean": self.normalization.mean,
             "deviation": self.normalization.deviation,
+            "limit": np.float64(self.normalization.limit),
             "target_mean": self.target_normalization.mean,
             "target_deviation": self.target_normalization.deviation,
         }
@@ -133,7 +134,7 @@ class Checkpoint:
         made = cls(
             theta=arrays["theta"],
             mask_state=arrays["mask_state"],
-            normalization=Normalization(arrays["mean"], arrays["deviation"]),
+            normalization=Normalization(arrays["mean"], arrays["deviation"], float(arrays.get("limit", np.inf))),
             target_normalization=Normalization(arrays["target_mean"], arrays["target_deviation"]),
             sums={name.removeprefix("sum_"): a for name, a in arrays.items() if name.startswith("sum_")},
             **about,

@@ -37,6 +37,8 @@ LIVE = frozenset(
         "replay_share",
         "portion_epochs",
         "forget_before",
+        "match_labels",
+        "clip_inputs",
     }
 )
 """The fields that may change between two steps of a running model. Models of a stack may differ in them."""
@@ -100,6 +102,8 @@ class TrainConfig:
     replay_share: float = 0.5
     portion_epochs: int = 1
     forget_before: int = 0
+    match_labels: bool = False
+    clip_inputs: float = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -57,17 +57,21 @@ class Watch:
 @dataclass(frozen=True)
 class Fresh:
     """A portion as the watch sees it: X `[m, n]` normalised; labels `[C]`, how many examples have each (none for
-    values); the error of the model that has not trained on it."""
+    values); the error of the model that has not trained on it; classes `[m]`, none where an example has not one."""
 
     number: int
     X: Array
     labels: tuple[float, ...]
     error: float
+    classes: Array = field(default_factory=lambda: np.empty(0, np.intp))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one look found. feature: the one that differs most; p values are corrected for the number of features."""
+    """What one look found. feature: the one that differs most; p values are corrected for the number of features.
+
+    class_inputs_p: of the inputs within the classes, looked at when the shares of the classes have changed, else None.
+    """
 
     alarms: tuple[str, ...]
     sentences: tuple[str, ...]
@@ -75,26 +79,35 @@ class Verdict:
     feature: int
     labels_p: float
     cusum: float
+    class_inputs_p: float | None = None
 
     def metrics(self) -> dict[str, float]:
         """As a run reports it: 1 where there is an alarm, else 0."""
         raised = {f"drift_{name}": float(name in self.alarms) for name in ("inputs", "labels", "error")}
         tests = {"drift_inputs_p": self.inputs_p, "drift_labels_p": self.labels_p, "drift_cusum": self.cusum}
+        if self.class_inputs_p is not None:
+            changed = float(self.class_inputs_p < ALARM)
+            tests |= {"drift_class_inputs": changed, "drift_class_inputs_p": self.class_inputs_p}
         return {"drift": float(bool(self.alarms))} | raised | tests
 
 
-def look(watch: Watch, fresh: Fresh, reference: Array) -> tuple[Watch, Verdict]:
+def look(watch: Watch, fresh: Fresh, reference: Array, classes: Array | None = None) -> tuple[Watch, Verdict]:
     """The watch after a portion, and what it found; reference: X `[m', n]` of the last portions of the present regime,
-    empty before the first. After an alarm everything is compared with the portion that raised it, and what follows.
+    empty before the first; classes `[m']` of them. After an alarm everything is compared with the portion that raised
+    it, and what follows.
     """
     inputs = largest_difference(reference, fresh.X) if len(reference) else None
     labels_p = _labels_p(watch.labels, fresh.labels)
     total = cusum(watch, fresh.error, len(fresh.X))
-    told = {}
+    told, class_inputs_p = {}, None
     if inputs is not None and inputs.p < ALARM:
         told["inputs"] = f"feature {inputs.feature} is distributed otherwise (p = {inputs.p:.1g})"
     if labels_p < ALARM:
         told["labels"] = f"the shares of the labels are others (p = {labels_p:.1g})"
+        class_inputs_p = _class_inputs_p(fresh, reference, classes)
+        if class_inputs_p is not None:
+            same = "the same" if class_inputs_p >= ALARM else "others, too"
+            told["labels"] += f", the inputs within each class {same} (p = {class_inputs_p:.1g})"
     if total > LIMIT:
         told["error"] = f"the fresh error rose to {fresh.error:.3g} from {_level(watch):.3g}"
     verdict = Verdict(
@@ -104,6 +117,7 @@ def look(watch: Watch, fresh: Fresh, reference: Array) -> tuple[Watch, Verdict]:
         0 if inputs is None else inputs.feature,
         labels_p,
         total,
+        class_inputs_p,
     )
     return _after(watch, fresh, total, alarming=bool(told)), verdict
 
@@ -143,6 +157,20 @@ def _labels_p(before: Sequence[float], now: Sequence[float]) -> float:
     gaps = np.maximum(0, np.abs(table - wanted) - np.where(wanted < 5, 0.5, 0.0))
     statistic = float((np.square(gaps) / wanted).sum())
     return float(chdtrc(table.shape[1] - 1, statistic))
+
+
+def _class_inputs_p(fresh: Fresh, reference: Array, classes: Array | None) -> float | None:
+    """The test of the inputs with the reference weighted to the new shares of the classes: what it would look like if
+    these were all that changed (label shift: p(x|y) stays). None without a class that is in both."""
+    if classes is None or not len(classes) or not len(fresh.classes):
+        return None
+    known = np.isin(fresh.classes, classes)
+    if not known.any():
+        return None
+    most = int(max(classes.max(), fresh.classes.max())) + 1
+    now, before = np.bincount(fresh.classes[known], minlength=most), np.bincount(classes, minlength=most)
+    weights = (now / np.maximum(before, 1))[classes]
+    return largest_difference(reference[weights > 0], fresh.X[known], weights[weights > 0]).p
 
 
 def _after(watch: Watch, fresh: Fresh, total: float, *, alarming: bool) -> Watch:

@@ -209,10 +209,13 @@ class _Following:
         score, outputs = _score(self.model, data)
         error, loss = float(score.error[0]), float(score.loss[0])
         labels = tuple(np.nansum(portion.Y, axis=0).tolist()) if state.form.kind != "values" else ()
-        fresh = Fresh(number, data.train.X, labels, error)
-        watch, verdict = look(state.watch, fresh, self._reference(inputs))
+        plain = inputs.clipped(0)  # values that are clipped are equal, and would hide from the tests
+        unclipped = of_arrays(state, portion.X, portion.Y, plain)
+        fresh = Fresh(number, unclipped.train.X, labels, error, _classes(state, portion.Y))
+        watch, verdict = look(state.watch, fresh, *self._reference(plain))
         told = {"fresh_error": error, "fresh_loss": loss, "dev_error": error, "dev_loss": loss}
         told |= inputs_told(portion.X, state) | shares_told(labels, len(portion)) | verdict.metrics()
+        told |= self._knows(portion) if verdict.alarms and state.form.kind == "classes" else {}
         recent = (*state.recent, (error, len(portion)))[-RECENT:]
         examples = sum(size for _, size in recent)
         told |= {"recent_error": sum(e * size for e, size in recent) / examples, "recent_examples": float(examples)}
@@ -240,13 +243,21 @@ class _Following:
         score, _ = _score(model, data)
         return not score.not_finite and math.isfinite(float(score.loss[0]))
 
-    def _reference(self, inputs: Normalization) -> Array:
+    def _knows(self, portion: Portion) -> dict[str, float]:
+        """Whether the model knows anything of a changed portion: its error when the inputs are normalised by their own
+        statistics (as in AdaBN, Li et al. 2016), against that of naming the most frequent class."""
+        own = self.state.normalization(self.model.config, Seen.nothing(self.model.inputs).and_of(portion.X))
+        score, _ = _score(self.model, of_arrays(self.state, portion.X, portion.Y, own))
+        return {"adapted_error": float(score.error[0]), "guess_error": 1 - float(portion.Y.mean(axis=0).max())}
+
+    def _reference(self, inputs: Normalization) -> tuple[Array, Array]:
+        """Inputs and classes of the last portions of the present regime."""
         start = max(self.state.watch.since, len(self.state.taken) - REFERENCE)
         portions = self.stream.portions(self.state.taken[start:])
         if not portions:
-            return np.empty((0, self.state.form.inputs))
+            return np.empty((0, self.state.form.inputs)), np.empty(0, np.intp)
         X, Y = np.concatenate([p.X for p in portions]), np.concatenate([p.Y for p in portions])
-        return of_arrays(self.state, X, Y, inputs).train.X
+        return of_arrays(self.state, X, Y, inputs).train.X, _classes(self.state, Y)
 
     def _train(self) -> Step:
         """Through the last portion, or what is left of it."""
@@ -303,6 +314,11 @@ class _Following:
         model = self.model
         metrics = model.metrics | self.state.fresh | {"epoch": float(model.epoch), "seconds": model.seconds}
         return Progress(0, model.step, model.epoch, metrics, lambda: model, ended, where, self.alarms)
+
+
+def _classes(state: StreamState, Y: Array) -> Array:
+    """Class numbers `[m]`; none where an example has not one class."""
+    return Y.argmax(axis=1) if state.form.kind == "classes" else np.empty(0, np.intp)
 
 
 def _score(model: Checkpoint, data: Data) -> tuple[Score, Array]:

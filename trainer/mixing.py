@@ -26,7 +26,8 @@ def mixed(stream: Stream, state: StreamState, mix: Mix, inputs: Normalization, s
     """What the last portion is trained with: the window that ends with it, and a share of replayed older examples.
 
     Replayed are random examples of the portions from `forget_before` on that are older than the window, drawn anew for
-    each portion from (seed, its number): replay_share of all examples, or as many as there are.
+    each portion from (seed, its number): replay_share of all examples, or as many as there are; with match_labels, of
+    each class its share since the last alarm.
     """
     k = len(state.taken)
     oldest = min(mix.forget_before, k - 1)
@@ -35,17 +36,29 @@ def mixed(stream: Stream, state: StreamState, mix: Mix, inputs: Normalization, s
     if mix.replay_share and start > oldest:
         wanted = round(mix.replay_share / (1 - mix.replay_share) * sum(len(X) for X, _ in parts))
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(4, k))))
-        parts += _replayed(stream, state.taken[oldest:start], wanted, rng)
+        older = state.taken[oldest:start]
+        order = rng.permutation(sum(one.examples for one in older))
+        matching = mix.match_labels and state.form.kind == "classes"
+        rows = _matching(stream, state, older, order, wanted) if matching else order[:wanted]
+        parts += _replayed(stream, older, np.sort(rows))
     X, Y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return of_arrays(state, X, Y, inputs, mix.portion_epochs)
 
 
-def _replayed(
-    stream: Stream, older: Sequence[Taken], wanted: int, rng: np.random.Generator
-) -> list[tuple[Array, Array]]:
-    """X and Y of so many random examples of the older portions, or of all; read are only those that one is of."""
+def _matching(stream: Stream, state: StreamState, older: Sequence[Taken], order: Array, wanted: int) -> Array:
+    """The first rows in this order that have, of each class, its share of what is wanted, or as many as there are.
+
+    So p(y) of what is replayed is that of now, p(x|y) that of all examples: right where only p(y) has changed.
+    """
+    counts = np.array(state.watch.labels)
+    quotas = np.rint(counts / counts.sum() * wanted).astype(np.intp)
+    classes = np.concatenate([stream.portions([one])[0].Y.argmax(axis=1) for one in older])[order]
+    return np.concatenate([order[classes == number][:quota] for number, quota in enumerate(quotas)])
+
+
+def _replayed(stream: Stream, older: Sequence[Taken], rows: Array) -> list[tuple[Array, Array]]:
+    """X and Y of these rows, sorted, of the older portions; read are only those that one is of."""
     ends = np.cumsum([one.examples for one in older])
-    rows = np.sort(rng.permutation(int(ends[-1]))[:wanted])
     of = np.searchsorted(ends, rows, side="right")
     found = []
     for number in np.unique(of):

@@ -4,6 +4,8 @@ else.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +15,23 @@ from trainer.parameters import Array
 
 @dataclass(frozen=True)
 class Normalization:
-    """mu and sigma, `[n]` each in float64; they travel in the checkpoint, so predictions use the same ones."""
+    """mu and sigma, `[n]` each in float64; they travel in the checkpoint, so predictions use the same ones.
+
+    limit: normalised values are clipped at it, on both sides.
+    """
 
     mean: Array
     deviation: Array
+    limit: float = math.inf
 
     def apply(self, X: Array) -> Array:
-        """(X - mu) / sigma as float32 `[m, n]`."""
+        """(X - mu) / sigma as float32 `[m, n]`, clipped; NaN stays NaN."""
         normal: Array = ((X - self.mean) / self.deviation).astype(np.float32)
-        return normal
+        return normal if math.isinf(self.limit) else np.clip(normal, -self.limit, self.limit, out=normal)
+
+    def clipped(self, limit: float) -> Normalization:
+        """The same with another limit; 0: none."""
+        return dataclasses.replace(self, limit=limit or math.inf)
 
     def undo(self, X: Array) -> Array:
         """X sigma + mu in float64 `[m, n]`."""

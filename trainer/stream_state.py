@@ -32,10 +32,11 @@ class Mix:
     replay_share: float
     portion_epochs: int
     forget_before: int
+    match_labels: bool = False
 
     @classmethod
     def of(cls, config: TrainConfig) -> Mix:
-        return cls(config.window, config.replay_share, config.portion_epochs, config.forget_before)
+        return cls(config.window, config.replay_share, config.portion_epochs, config.forget_before, config.match_labels)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ class StreamState:
 
     def normalization(self, config: TrainConfig, seen: Seen) -> Normalization:
         """Of the inputs, by what was seen."""
-        return seen.normalization() if config.normalize_inputs else normalization.identity(self.form.inputs)
+        if not config.normalize_inputs:
+            return normalization.identity(self.form.inputs)
+        return seen.normalization().clipped(config.clip_inputs)
 
     def as_json(self) -> dict[str, Any]:
         return {

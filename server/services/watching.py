@@ -185,6 +185,9 @@ def _drift_wish(
         policy.forget,
         policy.calm_portions,
         policy.roll_back,
+        policy.match_labels,
+        policy.clip_inputs,
+        policy.l2,
     )
     panda = replace(panda, proposed_at=max(panda.proposed_at, challenging.answered_until(tx, study, row)))
     change = drift.propose(panda, usual, answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -25,6 +26,9 @@ USUAL: dict[str, Any] = {
     "momentum": 0.9,
     "window": 1,
     "replay_share": 0.5,
+    "match_labels": False,
+    "clip_inputs": 0,
+    "l2": 0.001,
 }
 ANSWER = Answer(rate_factor=2, averages_factor=2, passes=10, calm_portions=3)
 RAISED = {
@@ -35,15 +39,15 @@ RAISED = {
     "momentum": pytest.approx(0.8),
     "forget_before": 4,
     "window": 0,
+    "clip_inputs": 3,
 }
 
 
-def curve(alarms: set[int], portions: int) -> list[Point]:
-    """A report of each portion, ten steps apart."""
-    return [
-        Point(10 * n, n, {"portion": float(n), "drift": float(n in alarms), "drift_error": float(n in alarms)})
-        for n in range(portions)
-    ]
+def curve(alarms: set[int], portions: int, **told: float) -> list[Point]:
+    """A report of each portion, ten steps apart; told: further metrics of the alarms."""
+    quiet = {"drift": 0.0, "drift_error": 0.0}
+    loud = {"drift": 1.0, "drift_error": 1.0} | told
+    return [Point(10 * n, n, {"portion": float(n)} | (loud if n in alarms else quiet)) for n in range(portions)]
 
 
 def test_an_alarm_is_answered_once():
@@ -63,7 +67,7 @@ def test_when_it_is_calm_the_usual_values_come_back_and_the_forgotten_stays_so()
     raised = USUAL | propose(Panda(curve({4}, 5), USUAL), USUAL, ANSWER).params
     assert propose(Panda(curve({4}, 7), raised, proposed_at=40), USUAL, ANSWER) is None
     back = propose(Panda(curve({4}, 8), raised, proposed_at=40), USUAL, ANSWER)
-    assert back.params == {name: USUAL[name] for name in RAISED if name != "forget_before"}
+    assert back.params == {name: USUAL[name] for name in RAISED if name not in ("forget_before", "clip_inputs")}
     assert "before portion 4 stays forgotten" in back.reason
     assert propose(Panda(curve({4}, 9), raised | back.params, proposed_at=70), USUAL, ANSWER) is None
 
@@ -72,6 +76,47 @@ def test_an_alarm_amid_an_answer_moves_what_is_forgotten_and_raises_nothing_twic
     raised = USUAL | propose(Panda(curve({4}, 5), USUAL), USUAL, ANSWER).params
     again = propose(Panda(curve({4, 6}, 7), raised, proposed_at=40), USUAL, ANSWER)
     assert again.params == {"forget_before": 6}
+
+
+SHARES = {"drift_labels": 1.0, "drift_class_inputs": 0.0}
+
+
+def test_where_only_the_shares_of_the_classes_changed_the_old_are_replayed_with_the_new_shares():
+    found = propose(Panda(curve({4}, 5, **SHARES), USUAL), USUAL, ANSWER)
+    unlike = {"forget_before", "window"}
+    assert found.params == {n: v for n, v in RAISED.items() if n not in unlike} | {
+        "match_labels": True,
+        "replay_share": 0.8,
+    }
+    assert "within the classes nothing" in found.reason
+    back = propose(Panda(curve({4}, 8, **SHARES), USUAL | found.params, proposed_at=40), USUAL, ANSWER)
+    assert back.params["replay_share"] == 0.5
+    assert not {"match_labels", "clip_inputs"} & set(back.params)
+    assert "forgotten" not in back.reason
+
+
+def test_without_match_labels_or_with_other_inputs_within_the_classes_the_old_are_forgotten():
+    other = propose(Panda(curve({4}, 5, **SHARES | {"drift_class_inputs": 1.0}), USUAL), USUAL, ANSWER)
+    assert other.params == RAISED
+    without = replace(ANSWER, match_labels=False)
+    assert propose(Panda(curve({4}, 5, **SHARES), USUAL), USUAL, without).params == RAISED
+
+
+def test_a_model_that_is_no_better_than_guessing_lets_go_of_its_weights_until_it_is_calm():
+    guessing = {"adapted_error": 0.7, "guess_error": 0.75}
+    found = propose(Panda(curve({4}, 5, **guessing), USUAL), USUAL, ANSWER)
+    assert found.params == RAISED | {"l2": 0.03}
+    knowing = guessing | {"adapted_error": 0.3}
+    assert propose(Panda(curve({4}, 5, **knowing), USUAL), USUAL, ANSWER).params == RAISED
+    back = propose(Panda(curve({4}, 8, **guessing), USUAL | found.params, proposed_at=40), USUAL, ANSWER)
+    assert back.params["l2"] == 0.001
+
+
+def test_an_alarm_that_changes_nothing_more_is_no_hindrance_on_the_way_back():
+    raised = USUAL | propose(Panda(curve({4}, 5, **SHARES), USUAL), USUAL, ANSWER).params
+    assert propose(Panda(curve({4, 6}, 7, **SHARES), raised, proposed_at=40), USUAL, ANSWER) is None
+    back = propose(Panda(curve({4, 6}, 10, **SHARES), raised, proposed_at=40), USUAL, ANSWER)
+    assert back.params["portion_epochs"] == 1
 
 
 def test_what_a_person_set_meanwhile_stays():
@@ -171,6 +216,12 @@ def test_an_event_that_is_none_is_refused(server: RunningServer, event: dict[str
     lease = leased(server)
     with pytest.raises(errors.Invalid):
         server.client.report("river", 0, lease.fence, [], events=[{"kind": "drift", "key": "k", "reason": "r"} | event])
+
+
+@pytest.mark.parametrize("policy", [{"clip_inputs": -1}, {"l2": 101}, {"match_labels": "maybe"}])
+def test_an_answer_that_cannot_be_is_refused(server: RunningServer, policy: dict[str, Any]) -> None:
+    with pytest.raises(errors.Invalid, match=next(iter(policy))):
+        leased(server, **policy)
 
 
 class Group:

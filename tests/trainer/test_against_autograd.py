@@ -193,7 +193,7 @@ class Textbook:
                 p[name] = p[name] - alpha * m_hat / (np.sqrt(v_hat) + c.epsilon)
 
 
-OF_STREAMS = {"window", "replay_share", "portion_epochs", "forget_before"}
+OF_STREAMS = {"window", "replay_share", "portion_epochs", "forget_before", "match_labels", "clip_inputs"}
 EVERY_LIVE_FIELD = {
     "epochs": 40,
     "learning_rate": 0.02,

@@ -62,3 +62,23 @@ def test_the_test_of_labels_is_the_textbooks():
     assert _labels_p(before, now) == pytest.approx(chi2_contingency([before, now], correction=False).pvalue)
     assert _labels_p([500, 500, 0], [25, 24, 1]) > ALARM, "one of a label that was not seen before is no alarm"
     assert _labels_p([], [3.0]) == _labels_p([10.0, 0], [10.0, 0]) == 1
+
+
+def test_new_shares_of_the_classes_are_told_from_new_inputs_within_them():
+    rng = np.random.default_rng(0)
+
+    def drawn(m: int, share: float, shift: float) -> Fresh:
+        """Two classes, a feature apart by 3; the second has this share and is shifted."""
+        classes = (rng.random(m) < share).astype(np.intp)
+        X = rng.standard_normal((m, 4)) + 3 * classes[:, None] + shift
+        return Fresh(9, X, tuple(np.bincount(classes, minlength=2).astype(float)), 0.1, classes)
+
+    for shift, p_is_small in ((0.0, False), (2.0, True)):
+        before, now = drawn(1000, 0.1, 0.0), drawn(100, 0.9, shift)
+        _, verdict = look(Watch(labels=before.labels), now, before.X, before.classes)
+        assert {"inputs", "labels"} <= set(verdict.alarms), "the inputs of all classes together changed in any case"
+        assert verdict.class_inputs_p is not None
+        assert (verdict.class_inputs_p < ALARM) is p_is_small
+        assert verdict.metrics()["drift_class_inputs"] == float(p_is_small)
+    _, quiet = look(Watch(labels=before.labels), drawn(100, 0.1, 0.0), before.X, before.classes)
+    assert "drift_class_inputs" not in quiet.metrics()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from trainer import streams
+from trainer import normalization, streams
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.datasets import DataError
 from trainer.following import first_of, follow
-from trainer.stream_state import Taken
+from trainer.mixing import mixed
+from trainer.stream_state import Mix, Taken
 from trainer.streams import END, Stream, find_stream
 from trainer.training import Progress, Wish
 
@@ -86,6 +88,7 @@ def test_normalisation_and_fresh_errors_know_nothing_of_portions_to_come(folder)
 def test_a_run_that_goes_on_from_any_checkpoint_is_the_undisturbed_one_bit_for_bit(folder, every):
     """Amid a portion, between two of them, and between a portion's measurement and its training."""
     changes = {9: {"learning_rate": 0.03, "window": 2}, 20: {"forget_before": 3, "portion_epochs": 2}}
+    changes |= {14: {"match_labels": True, "clip_inputs": 1.5}}
     points: list[bytes] = []
     ticks = itertools.count()
     whole = []
@@ -257,3 +260,41 @@ def test_a_stream_is_a_folder_below_the_given_ones_only(folder):
     ):
         with pytest.raises(DataError, match=says):
             find_stream(name, dirs)
+
+
+def test_replayed_examples_have_the_label_shares_of_now(tmp_path):
+    """The first portions have few of class 2, the last has hardly any other; none of the few is left out."""
+    rng = np.random.default_rng(0)
+    for number, shares in enumerate([(0.5, 0.4, 0.1)] * 4 + [(0.1, 0.1, 0.8)]):
+        y = np.repeat(np.arange(3), [round(SIZE * share) for share in shares])
+        np.savez(tmp_path / f"p{number}.npz", X=rng.standard_normal((SIZE, 5)) + y[:, None], y=y)
+    (tmp_path / END).touch()
+    stream = Stream(tmp_path)
+    config = replace(CONFIG, match_labels=True, replay_share=0.75)
+    first, _ = first_of(config, stream, 0)
+    states = [one.checkpoint().stream for one in follow(first, stream) if one.metrics and not one.ended]
+    assert states[-1].watch.since == 4, "the change of shares is an alarm"
+    data = mixed(stream, states[-1], Mix.of(config), normalization.identity(5), 0)
+    assert data.train.Y[SIZE:].sum(axis=0).tolist() == [12, 12, 16]
+    plain = mixed(stream, states[-1], Mix.of(replace(config, match_labels=False)), normalization.identity(5), 0)
+    assert plain.train.Y[SIZE:, 2].sum() < 16
+
+
+def test_clipped_inputs_are_so_in_training_in_evaluation_and_in_the_checkpoint(folder):
+    *_, last = run_of(folder, replace(CONFIG, clip_inputs=0.5))
+    found = Checkpoint.from_bytes(last.checkpoint().to_bytes()).normalization
+    assert found.limit == 0.5
+    assert np.abs(found.apply(examples(0)[0])).max() == 0.5
+    assert np.isnan(found.apply(np.full((1, 5), np.nan))).all()
+
+
+def test_an_alarm_tells_whether_the_model_knows_anything_of_the_new_data(tmp_path):
+    """Inputs in other units: with their own statistics the model knows them."""
+    for number in range(10):
+        X, y = examples(number)
+        np.savez(tmp_path / f"p{number}.npz", X=X * (50 if number == 9 else 1) + (number == 9), y=y)
+    (tmp_path / END).touch()
+    *quiet, alarm = measured(list(run_of(tmp_path)))
+    assert alarm.metrics["drift_inputs"] == 1
+    assert alarm.metrics["adapted_error"] < min(0.6 * alarm.metrics["guess_error"], alarm.metrics["fresh_error"])
+    assert not any("adapted_error" in one.metrics for one in quiet)
