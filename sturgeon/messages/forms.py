@@ -1,0 +1,50 @@
+"""What all messages are made of: names, numbers, metrics, and the two kinds of message."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from sturgeon.space import Name, PlainText, PlainValue
+from sturgeon.strictness import Strict
+
+LARGEST_STEP: Final = 2**53
+LARGEST_SEED: Final = 2**63 - 1
+LARGEST_FENCE: Final = 2**31 - 1
+LARGEST_STACK: Final = 32
+MOST_LEASES: Final = 1000
+LARGEST_GRID: Final = 100_000
+
+StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$")]
+WorkerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$")]
+Count = Annotated[int, Field(ge=1, le=MOST_LEASES)]
+Step = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
+Fence = Annotated[int, Field(ge=1, le=LARGEST_FENCE)]
+Number = Annotated[int, Field(ge=0, le=LARGEST_FENCE)]
+Version = Annotated[int, Field(ge=0, le=LARGEST_FENCE)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Metrics = Annotated[dict[Name, FiniteFloat | None], Field(max_length=300)]
+Params = Annotated[dict[Name, PlainValue], Field(max_length=100)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Direction = Literal["minimize", "maximize"]
+Fallback = Literal["contention", "error", "slow"]
+
+
+class Request(Strict):
+    pass
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+Reason = Annotated[PlainText, Field(max_length=1000, description="Why; it stands in the timeline.")]
+Item = TypeVar("Item")
+
+
+class Page(Answer, Generic[Item]):
+    """One page of a list; `next_page_token` is null on the last."""
+
+    items: list[Item]
+    next_page_token: str | None = None

@@ -1,0 +1,86 @@
+"""What is kept beside trials: workers, checkpoints, findings, events, late results."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from sturgeon.messages.forms import Answer, Request
+from sturgeon.space import PlainText, plain_text
+
+
+class Worker(Answer):
+    name: str
+    first_seen_at: AwareDatetime
+    last_seen_at: AwareDatetime
+    slots: int
+    running: int
+    drain: bool
+
+
+class Checkpoint(Answer):
+    step: int
+    epoch: float | None
+    value: float | None
+    sha256: str
+    size: int
+    version: int = Field(default=0, description="The newest version of the timeline that it has in it.")
+    pinned: bool = Field(default=False, description="No rule drops it.")
+    created_at: AwareDatetime
+
+
+FindingKind = Literal["diagnosis", "errors"]
+Tag = Annotated[PlainText, Field(min_length=1, max_length=100)]
+Row = Annotated[str, Field(pattern=r"^[0-9]{1,12}$")]
+
+
+class TagsRequest(Request):
+    """`PUT .../{n}/errors/tags`: tags by row of the data set; an empty list takes a row's tags back."""
+
+    tags: Annotated[dict[Row, Annotated[list[Tag], Field(max_length=50)]], Field(max_length=10_000)]
+
+
+def plain_json(body: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what one of the two databases could not store: numbers that are not finite, NUL, lone surrogates."""
+    try:
+        plain_text(json.dumps(body, ensure_ascii=False, allow_nan=False).replace("\\u0000", "\0"))
+    except ValueError as error:
+        reason = str(error) if "write" in str(error) else "write finite numbers, and null for one that is not"
+        raise ValueError(reason) from None
+    return body
+
+
+class Event(Answer):
+    id: int
+    number: int | None
+    kind: str
+    detail: dict[str, Any]
+    at: AwareDatetime
+
+
+class LateResult(Answer):
+    """A report or tell whose lease was lost: kept, and counted for nothing."""
+
+    id: int
+    number: int
+    fence: int
+    kind: Literal["report", "tell"]
+    body: dict[str, Any]
+    at: AwareDatetime
+
+
+class Health(Answer):
+    status: Literal["ok"]
+
+
+class ProblemAnswer(Answer):
+    """RFC 9457 problem details: `code` is stable, `detail` says what to do, `errors` point at bad fields."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[dict[str, str]] = Field(default_factory=list)

@@ -1,0 +1,160 @@
+"""How a study searches, and what its search has found out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from sturgeon.messages.forms import LARGEST_GRID, Answer, Request, Seed
+from sturgeon.space import Space
+
+
+class Search(Request):
+    """How samples are drawn. What is left out is chosen by the server and recorded."""
+
+    sampler: Literal["coarse_to_fine", "random", "sobol", "grid"] = Field(
+        default="coarse_to_fine",
+        description="`coarse_to_fine` draws ever more densely around the best; `sobol` covers the space evenly, "
+        "`random` by chance; `grid` is there to be compared with.",
+    )
+    model: Literal["gp", "boxes"] | None = Field(
+        default=None,
+        description="Of coarse_to_fine: a Gaussian process (for up to 20 searched parameters), or the boxes alone.",
+    )
+    cost_aware: bool | None = Field(
+        default=None,
+        description="Of coarse_to_fine: of equally promising trials prefer cheap ones, where the tells have `seconds`; "
+        "true unless said otherwise.",
+    )
+    points: Annotated[int, Field(ge=1, le=LARGEST_GRID)] | None = Field(
+        default=None, description="Of grid: the grid has at most so many points; max_trials unless said otherwise."
+    )
+    seed: Seed | None = Field(default=None, description="Drawn by the server and recorded when it is not given.")
+    replicates: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=1,
+        description="So many trials of each sample, whose seeds differ; they are compared by mean and standard error, "
+        "and each counts in the budget.",
+    )
+
+
+class RoundBox(Answer):
+    """Where a round draws: around trial `elite`, half as wide with each `level`. `ranges`: {"low", "high"} of a number,
+    {"values"} of a choice, in the parameters' own units."""
+
+    elite: int
+    level: int
+    ranges: dict[str, dict[str, Any]]
+
+
+class FoundIn(Answer):
+    """The best trial that a round has drawn so far."""
+
+    number: int
+    value: float
+
+
+class Round(Answer):
+    """What coarse to fine believed when a round began. Round 0 covers the space evenly and believes nothing.
+
+    `start`: how many results it began with; `bars`: the share of each parameter in what changes the score (none
+    without a model); `elites`: the few best, well separated trials, best first; `best`: the one to be taken as the
+    winner then, without its luck; `alarms`: ranges that seem too narrow. `trials` were drawn in it, and `found` is the
+    best of them. `current`: it is the one that draws now.
+    """
+
+    number: int
+    revision: int
+    start: int
+    model: Literal["gp", "boxes"] | None
+    bars: dict[str, float]
+    elites: list[int]
+    boxes: list[RoundBox]
+    best: int | None
+    alarms: list[str]
+    current: bool
+    trials: int
+    found: FoundIn | None
+    numerics: str | None
+    at: AwareDatetime | None
+
+
+class Rounds(Answer):
+    """The rounds of a study, the oldest first; none of a sampler that has none."""
+
+    study: str
+    sampler: str
+    items: list[Round]
+
+
+class ParameterImportance(Answer):
+    """`share` of what changes the score, the mean over the last rounds; `spread`: their standard deviation."""
+
+    name: str
+    share: float
+    spread: float
+
+
+class Importance(Answer):
+    """Which parameters matter, the most important first; it rests on `trials` results, and `rounds` that learnt from
+    more and more of them. Empty before the first round."""
+
+    study: str
+    trials: int
+    rounds: int
+    items: list[ParameterImportance]
+
+
+class ReplayMismatch(Answer):
+    """A sample that came out otherwise: the largest `difference` along a coordinate of the unit cube, or why there is
+    none to compare."""
+
+    number: int
+    difference: float | None
+    numerics: str | None
+    reason: str
+
+
+class NumericsUsed(Answer):
+    """What the last bits of `trials` samples depend on, and whether this server has the same."""
+
+    fingerprint: str | None
+    same: bool
+    trials: int
+    facts: dict[str, Any] | None
+
+
+class Replay(Answer):
+    """Every sample of these trials, derived again from the record. `given`: parameters that a person gave are not
+    drawn. `fallbacks`: draws that were uniform since there was no thought, by reason; derived again as such."""
+
+    study: str
+    exact: bool
+    verdict: str
+    trials: int
+    given: int
+    fallbacks: dict[str, int]
+    largest_difference: float
+    mismatches: list[ReplayMismatch]
+    numerics: list[NumericsUsed]
+    next_page_token: str | None = None
+
+
+class PreviewRequest(Request):
+    """`POST /space:preview`: look at a space before compute is spent on it."""
+
+    space: Space
+    seed: Seed = 0
+    examples: Annotated[int, Field(ge=0, le=100)] = 5
+
+
+class ParameterPreview(Answer):
+    """Quantiles of a float or int; shares of each value of a choice."""
+
+    quantiles: dict[str, float] | None = None
+    shares: dict[str, float] | None = None
+
+
+class Preview(Answer):
+    parameters: dict[str, ParameterPreview]
+    examples: list[dict[str, Any]]

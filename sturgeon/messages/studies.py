@@ -1,0 +1,223 @@
+"""Studies: what is searched, with which task, pruning and budget, and the best of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, Field, FiniteFloat, model_validator
+
+from sturgeon.messages.forms import LARGEST_STEP, Answer, Direction, Params, Request, StudyName
+from sturgeon.messages.policies import Policies, Policy
+from sturgeon.messages.searches import Search
+from sturgeon.space import Name, PlainText, Space
+from sturgeon.states import StudyState, TrialState
+
+
+class Pruning(Request):
+    """Which rule stops bad trials early, by what they report."""
+
+    rule: Literal["curve", "asha", "median", "none"] | None = Field(
+        default=None,
+        description="`curve` (the power law) by default where `task` or `epochs` says how long a trial is and the "
+        "metric is minimized; else `none`. Trials of a point with replicates run to their end unless you name a rule.",
+    )
+    eta: Annotated[int, Field(ge=2, le=100)] | None = Field(
+        default=None, description="Of asha: one of so many goes on at each rung (3)."
+    )
+    grace: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="No trial is stopped before this epoch: curve 3, asha 3 (its first rung), median 5."
+    )
+    power: Annotated[FiniteFloat, Field(gt=0, le=2)] | None = Field(
+        default=None,
+        description="Of curve: errors are taken to fall no faster than epoch^-power (0.25); more is more patient.",
+    )
+    epochs: Annotated[int, Field(ge=1, le=LARGEST_STEP)] | None = Field(
+        default=None, description="Of your own code: the epochs of a whole trial, or its steps if it reports no epochs."
+    )
+
+
+class StopWhen(Request):
+    """A complete trial that is so good ends the study. `metric` is the study's unless you name another."""
+
+    metric: Name | None = None
+    below: FiniteFloat | None = None
+    above: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _has_one_bound(self) -> Self:
+        if (self.below is None) == (self.above is None):
+            raise ValueError("write one of below and above")
+        return self
+
+
+class Budget(Request):
+    """`max_trials` counts every number ever given out, and is never exceeded. Beyond the other limits nothing new is
+    handed out, and what runs finishes."""
+
+    max_trials: Annotated[int, Field(ge=1, le=1_000_000)]
+    max_epochs: Annotated[int, Field(ge=1, le=LARGEST_STEP)] | None = Field(
+        default=None,
+        description="Epochs that all trials have come to, those that a rollback left too; own code that begins "
+        "again counts again, and where it reports no epochs its steps.",
+    )
+    max_seconds: Annotated[FiniteFloat, Field(gt=0, le=1e9)] | None = Field(
+        default=None, description="Seconds that trials were held by workers, all together: two slots use two a second."
+    )
+    stop_when: StopWhen | None = None
+
+
+class BudgetPatch(Request):
+    """What is left out stays; null takes a limit away (max_trials is always there)."""
+
+    max_trials: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    max_epochs: Annotated[int, Field(ge=1, le=LARGEST_STEP)] | None = None
+    max_seconds: Annotated[FiniteFloat, Field(gt=0, le=1e9)] | None = None
+    stop_when: StopWhen | None = None
+
+
+class Spent(Answer):
+    """What a study has used of its budget; `limit` is the one that is reached, if any but max_trials is."""
+
+    trials: int = 0
+    epochs: float = 0.0
+    seconds: float = 0.0
+    limit: Literal["max_epochs", "max_seconds", "stop_when"] | None = None
+
+
+class CheckpointRule(Request):
+    """How many checkpoints of a trial are kept: the best by the study's metric, and the last. While it runs they are
+    uploaded every `every_s` seconds, and after every `every_epochs` epochs if that is given."""
+
+    best: Annotated[int, Field(ge=0, le=100)] = 1
+    last: Annotated[int, Field(ge=0, le=100)] = 1
+    every_s: Annotated[FiniteFloat, Field(ge=1, le=604_800)] = 30.0
+    every_epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+
+class TrainStudyTask(Request):
+    """Train a network with the built-in trainer. `fixed` sets fields of TrainTask for all trials."""
+
+    kind: Literal["train"]
+    dataset: Annotated[PlainText, Field(min_length=1, max_length=500)]
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    fixed: Params = Field(default_factory=dict)
+    checkpoints: CheckpointRule | None = Field(default_factory=CheckpointRule)
+
+
+class StudyRequest(Request):
+    """`POST /studies`."""
+
+    name: StudyName
+    title: Annotated[PlainText, Field(max_length=1000)] = ""
+    metric: Name = Field(description="The metric of the tell that is compared, for example dev_error.")
+    direction: Direction = "minimize"
+    reduce: Literal["last", "best"] = Field(
+        default="last", description="`best`: a trial's value is the best over its reports and its tell."
+    )
+    space: Space
+    search: Search = Field(default_factory=Search)
+    pruning: Pruning = Field(default_factory=Pruning)
+    budget: Budget
+    task: TrainStudyTask | None = Field(
+        default=None, description="What the workers run; null for your own code, which asks and tells."
+    )
+    mode: Literal["caviar", "panda"] = Field(
+        default="caviar", description="caviar: many trials, drawn; panda: one trial, steered, and its branches."
+    )
+    params: Params | None = Field(default=None, description="Of a panda: its parameters; drawn when they are left out.")
+    policies: Policies = Field(default_factory=list, description="What watches over the pandas of the study.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _space_of_a_panda(cls, given: Any) -> Any:
+        """A panda whose parameters are given needs no space: it is what they are."""
+        if not isinstance(given, dict) or given.get("mode") != "panda" or "space" in given:
+            return given
+        params = given.get("params")
+        if not isinstance(params, dict):
+            return given
+        return given | {"space": {name: {"type": "fixed", "value": value} for name, value in params.items()}}
+
+
+class StudyPatch(Request):
+    """`PATCH /studies/{study}`: what is left out stays."""
+
+    state: Literal["active", "paused", "stopped", "cancelled"] | None = None
+    title: Annotated[PlainText, Field(max_length=1000)] | None = None
+    budget: BudgetPatch | None = None
+    policies: Policies | None = None
+    space: Space | None = Field(
+        default=None,
+        description="A new revision: bounds widened or narrowed, values added or taken out, parameters added, left out "
+        "or fixed. Results that lie in the new space stay in use; the others count again when it is widened.",
+    )
+    added: Params = Field(
+        default_factory=dict,
+        description="Of each new parameter of `space`: the value that older trials count as having.",
+    )
+
+
+class SpaceRevision(Answer):
+    """A space that the study had, from its sequence number `seq` on (a trial's `drawn.basis` counts on it)."""
+
+    revision: int
+    space: Space
+    added: dict[str, Any]
+    seq: int
+    created_at: AwareDatetime
+
+
+class Replicates(Answer):
+    """Trials with the same parameters and other seeds, and the standard error of their mean (null of a single one)."""
+
+    numbers: list[int]
+    values: list[float]
+    standard_error: float | None
+
+
+class BestTrial(Answer):
+    """A complete trial; of a study with `replicates` the first of a group, with the means of values and metrics."""
+
+    number: int
+    value: float
+    params: dict[str, Any]
+    metrics: dict[str, float | None]
+    replicates: Replicates | None = None
+
+
+class Study(Answer):
+    """A study as it is read."""
+
+    name: str
+    title: str
+    state: StudyState
+    metric: str
+    direction: Direction
+    reduce: Literal["last", "best"]
+    space: Space
+    search: Search
+    pruning: Pruning
+    budget: Budget
+    task: TrainStudyTask | None
+    mode: Literal["caviar", "panda"]
+    policies: list[Policy] = Field(default_factory=list)
+    revision: int
+    counts: dict[TrialState, int]
+    spent: Spent = Field(default_factory=Spent)
+    best: BestTrial | None
+    created_at: AwareDatetime
+
+
+class Recommended(BestTrial):
+    """The trial to take: the best by what all results together predict of it; `why` says so in a sentence."""
+
+    why: str
+
+
+class Best(Answer):
+    """`separable`: whether the best's lead over the second is more than seeds explain; null without replicates."""
+
+    items: list[BestTrial]
+    recommended: Recommended | None = None
+    separable: bool | None = None
+    verdict: str | None = None
