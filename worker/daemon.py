@@ -25,6 +25,7 @@ from typing import Final
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import InternalError, Problem, ServerUnreachable, SturgeonError
+from sturgeon.training import STREAM
 from worker import logs, runner
 from worker.heartbeat import Heartbeat
 from worker.logs import Log
@@ -242,10 +243,12 @@ class Daemon:
 
 
 def stacks_of(leases: Iterable[m.Lease]) -> list[list[m.Lease]]:
-    """The leases of one answer, those of a stack together; one that goes on from a checkpoint is not where its mates
-    are, and runs alone."""
-    found: dict[tuple[str, int], list[m.Lease]] = {}
+    """The leases of one answer, those of a stack together, if they begin at the same step: new ones, and the branches
+    of one checkpoint. Those that follow a stream wait for portions each at its own pace."""
+    found: dict[tuple[str, int, int], list[m.Lease]] = {}
     for lease in leases:
-        key = (lease.study, lease.number) if lease.stack is None or lease.resume is not None else ("", lease.stack)
+        step = -1 if lease.resume is None else lease.resume.step
+        is_single = lease.stack is None or str((lease.task or {}).get("dataset")).startswith(STREAM)
+        key = (lease.study, lease.number, step) if is_single else ("", lease.stack or 0, step)
         found.setdefault(key, []).append(lease)
     return list(found.values())

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sturgeon import Client
+from sturgeon.cli.replaying import replayed
 from tests.processes import WorkerProcess
 from tests.running import RunningServer
 from tests.worker.processes import trial_processes
@@ -84,6 +85,19 @@ def test_a_trials_result_is_the_same_bits_in_a_stack_and_alone(
     stacked, single = (results(server.client, name) for name in ("stacked", "single"))
     assert {one[1] for one in single} == {"complete"}
     assert stacked == single
+
+
+def test_the_branches_of_one_checkpoint_train_as_a_stack(server: RunningServer, worker_process: StartWorker) -> None:
+    server.client.create_study(study("parent", 1, "iris", epochs=4))
+    worker = worker_process(server.url, "--stack", "8")
+    wait_until_complete(worker, server.client, "parent")
+
+    branches = [{"learning_rate": 0.1, "epochs": 60}, {"l2": 0.01, "epochs": 60}]
+    server.client.fork("parent", 0, branches, raise_budget=True)
+    wait_until_complete(worker, server.client, "parent")
+
+    assert worker.output.count('"stack": 3') == 3
+    assert [one.exact for number in (1, 2, 3) for one in replayed(server.client, "parent", number)].count(False) == 0
 
 
 def test_a_lost_trial_leaves_its_stack_and_the_others_go_on(server: RunningServer, worker_process: StartWorker) -> None:

@@ -207,6 +207,19 @@ def test_a_trial_that_goes_back_leaves_its_stack_and_its_mates_go_on() -> None:
     assert outcome([one for place, one in said if place == 0]) == outcome(ran(JOB))
 
 
+def test_branches_of_one_checkpoint_train_side_by_side_with_the_bits_that_they_have_alone() -> None:
+    start = of(SavedCheckpoint, ran(JOB))[3]
+    jobs = [
+        replace(going_on([], start, Change(step=start.step, params=params)), number=number)
+        for number, params in enumerate([{"learning_rate": 0.05}, {"l2": 0.1, "keep_prob": 0.9}, {}])
+    ]
+
+    said = list(train.run(jobs, lambda _place: Steer()))
+
+    for place, job in enumerate(jobs):
+        assert outcome([one for at, one in said if at == place], job) == outcome(ran(job), job)
+
+
 def test_a_checkpoint_that_was_asked_for_is_from_before_its_version() -> None:
     said = ran(JOB, dict.fromkeys(range(3, 14), Steer({"l2": 0.5}, version=4, keep=4)))
 
