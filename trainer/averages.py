@@ -49,9 +49,8 @@ class Average:
         np.add(self.total, x, out=self.total)
 
     def flush(self) -> None:
-        """Makes sums below 1e-37 zero: those of dead units fade for ever, and denormal numbers are slow."""
-        np.add(self.total, FLUSH, out=self.total)
-        np.subtract(self.total, FLUSH, out=self.total)
+        """Makes sums below 1e-37 zero: those of dead units fade for ever."""
+        flush(self.total)
 
     def value(self, start: Array) -> Array:
         """v of each model, bias-corrected, `[K, P]`; a model that has taken nothing in yet has its row of
@@ -67,3 +66,9 @@ class Average:
         """What the sum is to be multiplied with to give v, with or without the bias correction."""
         plain = 1 - self.betas[model]
         return plain / (1 - self.products[model]) if corrected else plain
+
+
+def flush(x: Array) -> None:
+    """Makes numbers below 1e-37 zero, in place: denormal numbers are slow."""
+    np.add(x, FLUSH, out=x)
+    np.subtract(x, FLUSH, out=x)

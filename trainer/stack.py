@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trainer.averages import Average
+from trainer.averages import Average, flush
 from trainer.batches import Batches, batch_size_for, batches_per_epoch
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError, TrainConfig, shared_fields, steered
@@ -201,9 +201,15 @@ class Stack:
         if self.position == self.batches_per_epoch:
             self.epoch, self.position = self.epoch + 1, 0
             self._shuffle()
-            for average in self.averages.values():
-                average.flush()
+            self._flush()
         return lost
+
+    def _flush(self) -> None:
+        """Keeps denormal numbers out: moments of dead units fade for ever, and so do their weights under L2."""
+        for average in self.averages.values():
+            average.flush()
+        flush(self.parameters.theta)
+        self.freezer.put_back()
 
     def _update(self) -> None:
         """Moves theta by the gradients in grad, and takes the new values into the averages."""

@@ -351,6 +351,17 @@ def test_no_number_of_a_model_with_dead_units_and_large_logits_is_denormal(small
         assert not np.any((sums[name] != 0) & (np.abs(sums[name]) < tiny))
 
 
+def test_weights_that_l2_takes_away_never_become_denormal_numbers(small_data):
+    """Weights of inputs that are always blank have no gradient but that of L2."""
+    train_part = replace(small_data.parts["train"], X=small_data.train.X * [1, 1, 1, 1, 1, 0])
+    data = replace(small_data, parts={**small_data.parts, "train": train_part})
+    config = replace(CONFIG, epochs=400, l2=0.03, learning_rate=0.05, keep_prob=1.0)
+    checkpoint = last_of(train(config, data, 0))[0][1]
+    blank = checkpoint.architecture().layout().views(checkpoint.theta)["W1"][5]
+    assert np.abs(blank).max() < 1e-30
+    assert not np.any((checkpoint.theta != 0) & (np.abs(checkpoint.theta) < np.finfo(np.float32).tiny))
+
+
 def test_a_run_resumed_from_its_very_end_only_tells_its_end_again(small_data):
     ended, checkpoint = last_of(train(CONFIG, small_data, 0))[0]
     (again,) = resume([checkpoint], small_data)
