@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.11]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/development ## Make .venv with Sturgeon and all that its tests need; the other targets do so by themselves.
 
@@ -50,7 +50,7 @@ bench-pruning: $(VENV)/mnist ## Measure what stopping bad trials early saves, an
 bench-search: $(VENV)-search/installed ## Judge the samplers beside others on a suite of problems; --help in ARGS tells how to take less.
 	$(VENV)-search/bin/python -m benchmarks.search $(ARGS)
 
-bench-accuracy: $(VENV)/mnist ## Print the test errors that the trainer reaches on digits and mnist_5k, over ten splits.
+bench-accuracy: $(VENV)/mnist ## Print the test errors that the trainer reaches on digits and mnist_5k, over seeded splits.
 	$(BIN)/python -m benchmarks.trainer_accuracy $(ARGS)
 
 bench-drift: $(VENV)/mnist ## Compare constant hyperparameters with the drift policy on streams that change; --write in ARGS keeps the figures.

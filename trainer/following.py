@@ -11,32 +11,22 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
 
-import numpy as np
-
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig, steered
-from trainer.drift import REFERENCE, Fresh, Verdict, look
-from trainer.error_analysis import Judged
-from trainer.evaluation import Evaluator, Score
+from trainer.drift import Verdict
+from trainer.fresh import is_sound, look_at
 from trainer.metrics import TRAIN_SAMPLE
 from trainer.mixing import mixed, of_arrays
-from trainer.normalization import Normalization
-from trainer.parameters import Array
-from trainer.portion_metrics import inputs_told, shares_told
 from trainer.portions import Portion
 from trainer.preparation import Data
 from trainer.seen import Seen
 from trainer.stack import Changes, Stack, first_checkpoint, never
-from trainer.stream_state import Mix, StreamState, Taken, begun
+from trainer.stream_state import Mix, StreamState, begun
 from trainer.streams import Refused, Stream, beyond
 from trainer.training import Notice, Portioned, Progress, Run, Wish
-
-RECENT = 10
-"""recent_error is the mean fresh error of so many portions."""
 
 
 def first_of(
@@ -183,81 +173,21 @@ class _Following:
 
     def _measure(self, portion: Portion, notices: tuple[Notice, ...]) -> Step:
         """The portion's metrics, from before its training, and what the watch says of it."""
-        began, before = self.clock(), self.model
-        told, verdict, judged, lost = self._look_at(portion)
-        if lost is not None and self._is_sound(before):
-            self.model = before
-            refused = beyond(portion, lost)
+        began = self.clock()
+        look = look_at(self.model, self.stream, portion)
+        if look.lost is not None and is_sound(self.model, self.stream):
+            refused = beyond(portion, look.lost)
             self._remember([refused])
             return (yield from self._heard(self._progress(waiting=True, notices=(*notices, notice_of(refused)))))
         seconds = self.model.seconds + self.clock() - began
-        metrics = self.model.metrics | told | {"epoch": float(self.model.epoch), "seconds": seconds}
-        self.model = dataclasses.replace(self.model, seconds=seconds, metrics=metrics)
-        if lost is not None:
-            yield self._last("diverged", where=lost)
+        metrics = self.model.metrics | look.told | {"epoch": float(self.model.epoch), "seconds": seconds}
+        self.model = dataclasses.replace(look.model, seconds=seconds, metrics=metrics)
+        if look.lost is not None:
+            yield self._last("diverged", where=look.lost)
             return False
-        if verdict.alarms:
-            notices = (*notices, _drift_notice(portion, len(self.state.taken) - 1, verdict))
-        return (yield from self._heard(self._progress(measured=judged, notices=notices)))
-
-    def _look_at(self, portion: Portion) -> tuple[dict[str, float], Verdict, Portioned, str | None]:
-        state, number = self.state, len(self.state.taken)
-        seen = state.seen.and_of(portion.X)
-        # The first portion is its own norm: there is nothing before it.
-        inputs = self.model.normalization if number else state.normalization(self.model.config, seen)
-        data = of_arrays(state, portion.X, portion.Y, inputs)
-        score, outputs = _score(self.model, data)
-        error, loss = float(score.error[0]), float(score.loss[0])
-        labels = tuple(np.nansum(portion.Y, axis=0).tolist()) if state.form.kind != "values" else ()
-        plain = inputs.clipped(0)  # values that are clipped are equal, and would hide from the tests
-        unclipped = of_arrays(state, portion.X, portion.Y, plain)
-        fresh = Fresh(number, unclipped.train.X, labels, error, _classes(state, portion.Y))
-        watch, verdict = look(state.watch, fresh, *self._reference(plain))
-        told = {"fresh_error": error, "fresh_loss": loss, "dev_error": error, "dev_loss": loss}
-        told |= inputs_told(portion.X, state) | shares_told(labels, len(portion)) | verdict.metrics()
-        told |= self._knows(portion) if verdict.alarms and state.form.kind == "classes" else {}
-        recent = (*state.recent, (error, len(portion)))[-RECENT:]
-        examples = sum(size for _, size in recent)
-        told |= {"recent_error": sum(e * size for e, size in recent) / examples, "recent_examples": float(examples)}
-        told |= {"portion": float(number), "portion_examples": float(len(portion))}
-        taken = (*state.taken, Taken(portion.name, portion.sha256, len(portion)))
-        after = dataclasses.replace(state, seen=seen, taken=taken, pending=True, watch=watch, fresh=told, recent=recent)
-        self.model = dataclasses.replace(self.model, stream=after, normalization=inputs)
-        lost = score.not_finite.get(0) or (None if math.isfinite(loss + error) else "the loss")
-        return told, verdict, self._judged(portion, number, outputs if lost is None else None), lost
-
-    def _judged(self, portion: Portion, number: int, outputs: Array | None) -> Portioned:
-        """outputs: probabilities `[m, C]`, or values; None where they are not finite."""
-        first = sum(one.examples for one in self.state.taken[:number])
-        judged = None
-        if self.state.form.kind == "classes" and outputs is not None:
-            judged = Judged.by(outputs, portion.Y.argmax(axis=1), first + np.arange(len(portion)))
-        return Portioned(portion.name, number, first, self.state.trained_on, judged)
-
-    def _is_sound(self, model: Checkpoint) -> bool:
-        """Whether the model's outputs on the portion before are finite: then it is the new one that is not."""
-        before = self.stream.portions(self.state.taken[-2:-1])
-        if not before:
-            return False
-        data = of_arrays(self.state, before[0].X, before[0].Y, model.normalization)
-        score, _ = _score(model, data)
-        return not score.not_finite and math.isfinite(float(score.loss[0]))
-
-    def _knows(self, portion: Portion) -> dict[str, float]:
-        """Whether the model knows anything of a changed portion: its error when the inputs are normalised by their own
-        statistics (as in AdaBN, Li et al. 2016), against that of naming the most frequent class."""
-        own = self.state.normalization(self.model.config, Seen.nothing(self.model.inputs).and_of(portion.X))
-        score, _ = _score(self.model, of_arrays(self.state, portion.X, portion.Y, own))
-        return {"adapted_error": float(score.error[0]), "guess_error": 1 - float(portion.Y.mean(axis=0).max())}
-
-    def _reference(self, inputs: Normalization) -> tuple[Array, Array]:
-        """Inputs and classes of the last portions of the present regime."""
-        start = max(self.state.watch.since, len(self.state.taken) - REFERENCE)
-        portions = self.stream.portions(self.state.taken[start:])
-        if not portions:
-            return np.empty((0, self.state.form.inputs)), np.empty(0, np.intp)
-        X, Y = np.concatenate([p.X for p in portions]), np.concatenate([p.Y for p in portions])
-        return of_arrays(self.state, X, Y, inputs).train.X, _classes(self.state, Y)
+        if look.verdict.alarms:
+            notices = (*notices, _drift_notice(portion, len(self.state.taken) - 1, look.verdict))
+        return (yield from self._heard(self._progress(measured=look.measured, notices=notices)))
 
     def _train(self) -> Step:
         """Through the last portion, or what is left of it."""
@@ -314,19 +244,6 @@ class _Following:
         model = self.model
         metrics = model.metrics | self.state.fresh | {"epoch": float(model.epoch), "seconds": model.seconds}
         return Progress(0, model.step, model.epoch, metrics, lambda: model, ended, where, self.alarms)
-
-
-def _classes(state: StreamState, Y: Array) -> Array:
-    """Class numbers `[m]`; none where an example has not one class."""
-    return Y.argmax(axis=1) if state.form.kind == "classes" else np.empty(0, np.intp)
-
-
-def _score(model: Checkpoint, data: Data) -> tuple[Score, Array]:
-    """And the outputs `[m, C]`, as probabilities or values."""
-    evaluator = Evaluator(model.architecture(), model.parameters())
-    with np.errstate(all="ignore"):  # what is not finite is looked for
-        Z = evaluator.outputs(data.train.X)
-        return evaluator.score_of(Z, data.train.Y), evaluator.activations_of(Z)[0]
 
 
 def notice_of(refused: Refused) -> Notice:

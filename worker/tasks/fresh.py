@@ -12,7 +12,7 @@ import numpy as np
 
 from sturgeon.messages import FindingKind
 from trainer.error_analysis import Judged, told
-from trainer.following import RECENT
+from trainer.fresh import RECENT
 from trainer.training import Portioned
 from trainer.training import Progress as Trained
 from worker.tasks.findings import table
