@@ -158,7 +158,9 @@ def test_stacks_never_exceed_the_budget(server: RunningServer) -> None:
     assert server.client.lease("ada", slots=4, stack=32).leases == []
 
 
-def test_at_most_a_thousand_leases_go_out_at_once(server: RunningServer) -> None:
+def test_at_most_a_thousand_leases_go_out_at_once(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A busy machine may not draw a thousand samples within the time that a sampler has: then fewer go out.
+    monkeypatch.setattr(server.app.state.asking.thinking, "think_s", 60)
     server.client.create_study(study(5000))
 
     assert len(server.client.lease("ada", slots=1000, stack=32).leases) == 1000
