@@ -16,18 +16,20 @@ from statistics import median
 from typing import Any, Final, get_args
 
 from server.search.pruning import Rule, Settings, look
-from server.services import asking, reporting, studies
-from server.services.asking import Asking
-from server.services.counters import Counters
-from server.services.once import Once
-from server.store import reports, schema, standings, trials
+from server.services.idempotency import IdempotencyKey
+from server.services.leases import ask
+from server.services.leases.ask import AskContext
+from server.services.metrics import Counters
+from server.services.reporting import report
+from server.services.studies import lifecycle
+from server.store import reports, rung_scores, schema, trials
 from server.store.engine import Database
 from sturgeon import messages
 
 EPOCHS: Final = 30
 BEFORE: Final = 1000
 MEASURED: Final = 20
-NEVER: Final = Once.of(None, "", messages.AskRequest())
+NEVER: Final = IdempotencyKey.of(None, "", messages.AskRequest())
 
 
 def main() -> None:
@@ -36,14 +38,14 @@ def main() -> None:
     url = parser.parse_args().database
     schema.migrate(url)
     database, counters = Database(url), Counters()
-    asks = Asking(database, counters)
+    asks = AskContext(database, counters)
     print("| rule | report, median | 95 % | where it looks, median | pruned tell, median |\n|---|---|---|---|---|")
     for rule in get_args(Rule):
         print(f"| {rule} | {' | '.join(f'{1e3 * one:.1f} ms' for one in _measured(asks, rule))} |")
     database.dispose()
 
 
-def _measured(asks: Asking, rule: Rule) -> list[float]:
+def _measured(asks: AskContext, rule: Rule) -> list[float]:
     """Seconds of a report: the median, 95 %, the median where the rule looks; and of a tell as pruned."""
     database, counters, name = asks.database, asks.counters, f"{rule}-{time.time_ns()}"
     _create(asks, name, rule)
@@ -52,7 +54,7 @@ def _measured(asks: Asking, rule: Rule) -> list[float]:
         for epoch in range(1, EPOCHS + 1):
             request = messages.ReportRequest(fence=1, reports=[messages.Report(step=epoch, metrics={"loss": 0.5})])
             began = time.perf_counter()
-            reporting.report(database, counters, name, number, request)
+            report.report(database, counters, name, number, request)
             every.append(time.perf_counter() - began)
             if epoch in _looks(rule):
                 at_looks.append(every[-1])
@@ -60,7 +62,7 @@ def _measured(asks: Asking, rule: Rule) -> list[float]:
     for number in range(BEFORE, BEFORE + MEASURED):
         told = messages.TellRequest(fence=1, state="pruned", metrics={"loss": 0.5})
         began = time.perf_counter()
-        reporting.tell(database, counters, 3, name, number, told)
+        report.tell(database, counters, 3, name, number, told)
         tells.append(time.perf_counter() - began)
     return [median(every), sorted(every)[int(0.95 * len(every))], median(at_looks or every), median(tells)]
 
@@ -70,7 +72,7 @@ def _looks(rule: Rule) -> list[int]:
     return [epoch for epoch in range(1, EPOCHS + 1) if look(settings, epoch - 1, epoch) is not None]
 
 
-def _create(asks: Asking, name: str, rule: Rule) -> None:
+def _create(asks: AskContext, name: str, rule: Rule) -> None:
     """A study with complete trials, and further ones that are leased."""
     body: dict[str, Any] = {
         "name": name,
@@ -80,18 +82,18 @@ def _create(asks: Asking, name: str, rule: Rule) -> None:
         "pruning": {"rule": rule, "epochs": EPOCHS + 1},
         "budget": {"max_trials": BEFORE + MEASURED},
     }
-    studies.create(asks.database, messages.StudyRequest.model_validate(body), NEVER)
-    asking.ask(asks, name, messages.AskRequest(count=BEFORE), NEVER)
+    lifecycle.create(asks.database, messages.StudyRequest.model_validate(body), NEVER)
+    ask.ask(asks, name, messages.AskRequest(count=BEFORE), NEVER)
     with asks.database.writing() as tx:
-        study = studies.required(tx, name, lock=True)
+        study = lifecycle.required(tx, name, lock=True)
         one = {"fence": 1, "epoch": None, "metrics": {"loss": 1.0}, "at": 0}
         for row in trials.unfinished(tx, study.id):
             reports.insert(tx, [one | {"trial_id": row.id, "step": epoch} for epoch in range(1, EPOCHS + 1)])
             for epoch in _looks(rule) if rule != "curve" else ():
-                standings.insert(tx, study.id, epoch, row.id, 1.0)
+                rung_scores.insert(tx, study.id, epoch, row.id, 1.0)
             told = {"state": "complete", "value": 1.0, "metrics": {"loss": 1.0}, "best_score": 1.0}
             trials.update(tx, row.id, **told, left_seq=row.number + 1)
-    asking.ask(asks, name, messages.AskRequest(count=MEASURED), NEVER)
+    ask.ask(asks, name, messages.AskRequest(count=MEASURED), NEVER)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from server.background import LOOK_EVERY_S, Background, Reaper, look_for_work
 from server.gate import RequestLog, SizeGate, TokenGate
 from server.routes import checkpoints, explaining, findings, health, leases, observing, panda, preview, studies, trials
 from server.search.registry import warm
-from server.services.asking import Asking
-from server.services.counters import Counters
-from server.services.learning import Learner
-from server.services.waiting import Waiters
+from server.services.leases.ask import AskContext
+from server.services.leases.long_poll import LongPollQueue
+from server.services.metrics import Counters
+from server.services.sampling.refit import Refitter
 from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Clock, Database, database_clock
@@ -52,9 +52,9 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     )
     app.state.counters = Counters()
     app.state.blobs = BlobFolder(settings.checkpoints)
-    app.state.waiters = Waiters()
-    app.state.asking = Asking(app.state.database, app.state.counters)
-    app.state.learner = Learner(app.state.database, app.state.asking.thinking)
+    app.state.waiters = LongPollQueue()
+    app.state.asking = AskContext(app.state.database, app.state.counters)
+    app.state.learner = Refitter(app.state.database, app.state.asking.thinking)
     problems.install(app)
     for module in (studies, explaining, trials, panda, leases, checkpoints, findings, observing, preview):
         app.include_router(module.router, prefix="/v1")
@@ -114,7 +114,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     reaper = Reaper(database, app.state.blobs, app.state.counters, settings.lease_s, settings.max_attempts)
     background.every(settings.reap_every_s, "reaper", reaper)
     background.every(LOOK_EVERY_S, "work", lambda: look_for_work(database, app.state.waiters, loop))
-    learner: Learner = app.state.learner
+    learner: Refitter = app.state.learner
     learner.start()
     try:
         yield

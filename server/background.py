@@ -8,9 +8,10 @@ from threading import Event, Thread
 
 import structlog
 
-from server.services import budgets, leasing, reaping
-from server.services.counters import Counters
-from server.services.waiting import Waiters
+from server.services.leases import expiry, worker_leases
+from server.services.leases.long_poll import LongPollQueue
+from server.services.metrics import Counters
+from server.services.studies import budgets
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
 from sturgeon.errors import Unavailable
@@ -70,14 +71,14 @@ class Reaper:
             self._started_at = now
         if now < self._started_at + self._lease_us:
             return
-        reaping.reap(self._database, self._counters, self._max_attempts)
+        expiry.expire_leases(self._database, self._counters, self._max_attempts)
         budgets.watch(self._database)
         if now > self._forgot_at + FORGET_EVERY_US:
             self._forgot_at = now
-            reaping.forget(self._database, self._blobs)
+            expiry.clean_up(self._database, self._blobs)
 
 
-def look_for_work(database: Database, waiters: Waiters, loop: asyncio.AbstractEventLoop) -> None:
+def look_for_work(database: Database, waiters: LongPollQueue, loop: asyncio.AbstractEventLoop) -> None:
     """Wake as many waiting workers as there is work for."""
-    if waiters.anybody() and (trials := leasing.work_that_waits(database)):
+    if waiters.anybody() and (trials := worker_leases.work_that_waits(database)):
         loop.call_soon_threadsafe(waiters.wake, trials)

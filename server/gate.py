@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.problems import problem_response
-from server.services.counters import Counters
+from server.services.metrics import Counters
 from sturgeon.errors import TooLarge, Unauthorized
 
 OPEN: Final = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})

@@ -17,7 +17,7 @@ os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 
 from server.app import create_app
-from server.services.waiting import Waiters
+from server.services.leases.long_poll import LongPollQueue
 from server.settings import LOOPBACK, Settings
 from server.store.engine import Database
 from server.store.schema import migrate, require_newest
@@ -63,7 +63,7 @@ def serve(settings: Settings) -> None:
 class _Server(uvicorn.Server):
     """Ends the long polls when it is told to stop: else it would wait for them until its grace is over."""
 
-    def __init__(self, config: uvicorn.Config, waiters: Waiters) -> None:
+    def __init__(self, config: uvicorn.Config, waiters: LongPollQueue) -> None:
         super().__init__(config)
         self._waiters = waiters
 

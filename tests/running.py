@@ -11,7 +11,7 @@ import structlog
 import uvicorn
 
 from server.app import create_app
-from server.services import reaping
+from server.services.leases import expiry
 from sturgeon.client import Client
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class RunningServer:
     def reap(self) -> None:
         """What the reaper does every few seconds: now, and in this thread."""
         state = self.app.state
-        reaping.reap(state.database, state.counters, self.settings.max_attempts)
+        expiry.expire_leases(state.database, state.counters, self.settings.max_attempts)
 
     def stop(self) -> None:
         self.client.close()

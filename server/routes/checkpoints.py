@@ -8,9 +8,9 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import FiniteFloat
 
-from server.routes.parts import InBlobs, InDatabase, NumberPath, StepPath, StudyPath
-from server.services import checkpoints
-from server.services.checkpoints import Upload
+from server.routes.dependencies import InBlobs, InDatabase, NumberPath, StepPath, StudyPath
+from server.services.trials import checkpoints
+from server.services.trials.checkpoints import Upload
 from sturgeon import messages
 
 router = APIRouter(prefix="/studies/{study}/trials/{number}/checkpoints", tags=["checkpoints"])
@@ -60,4 +60,4 @@ async def keep_checkpoint(
     """Upload a checkpoint; the study's rule says which ones of a trial are kept."""
     content = await http.body()
     upload = Upload(fence, step, sha256, epoch, value, version, wanted)
-    return await run_sync(checkpoints.keep, database, blobs, study, number, upload, content)
+    return await run_sync(checkpoints.store_checkpoint, database, blobs, study, number, upload, content)

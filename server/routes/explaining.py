@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.routes.parts import InAsking, InDatabase, PageSize, PageToken, StudyPath
-from server.services import explaining, replaying
+from server.routes.dependencies import InAsking, InDatabase, PageSize, PageToken, StudyPath
+from server.services.sampling import replay, rounds
 from sturgeon import messages
 
 router = APIRouter(tags=["studies"])
@@ -14,13 +14,13 @@ router = APIRouter(tags=["studies"])
 @router.get("/studies/{study}/rounds")
 def study_rounds(study: StudyPath, database: InDatabase, asking: InAsking) -> messages.Rounds:
     """The rounds of coarse to fine: boxes in real units, importance bars, elites, and ranges that seem too narrow."""
-    return explaining.rounds(database, asking.thinking, study)
+    return rounds.list_rounds(database, asking.thinking, study)
 
 
 @router.get("/studies/{study}/importance")
 def study_importance(study: StudyPath, database: InDatabase, asking: InAsking) -> messages.Importance:
     """Which parameters change the score, with the spread over the last rounds and the number of results behind it."""
-    return explaining.importance(database, asking.thinking, study)
+    return rounds.importance(database, asking.thinking, study)
 
 
 @router.get("/studies/{study}/replay")
@@ -28,4 +28,4 @@ def replay_study(
     study: StudyPath, database: InDatabase, asking: InAsking, page_size: PageSize = 100, page_token: PageToken = None
 ) -> messages.Replay:
     """Derive the samples of a page of trials again from the record: `exact`, or how far off, under which numerics."""
-    return replaying.replay(database, asking.thinking, study, page_size, page_token)
+    return replay.replay(database, asking.thinking, study, page_size, page_token)

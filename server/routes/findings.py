@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator
 
-from server.routes.parts import InDatabase, NumberPath, StudyPath
-from server.services import findings
+from server.routes.dependencies import InDatabase, NumberPath, StudyPath
+from server.services.trials import findings
 from sturgeon import messages
 
 router = APIRouter(prefix="/studies/{study}/trials/{number}", tags=["findings"])
@@ -33,13 +33,13 @@ def keep_diagnosis(
     study: StudyPath, number: NumberPath, body: Finding, fence: FenceQuery, database: InDatabase
 ) -> None:
     """Upload the diagnosis, as the lease's holder."""
-    findings.keep(database, study, number, "diagnosis", fence, body)
+    findings.store_finding(database, study, number, "diagnosis", fence, body)
 
 
 @router.put("/errors", status_code=204)
 def keep_errors(study: StudyPath, number: NumberPath, body: Finding, fence: FenceQuery, database: InDatabase) -> None:
     """Upload the error analysis, as the lease's holder."""
-    findings.keep(database, study, number, "errors", fence, body)
+    findings.store_finding(database, study, number, "errors", fence, body)
 
 
 @router.put("/errors/tags")

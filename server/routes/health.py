@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from server.routes.parts import InCounters, InDatabase
-from server.services import observing
+from server.routes.dependencies import InCounters, InDatabase
+from server.services.studies import observability
 from sturgeon.messages import Health
 
 router = APIRouter(tags=["health"])
@@ -22,14 +22,14 @@ def healthz() -> Health:
 @router.get("/readyz")
 def readyz(database: InDatabase) -> Health:
     """The database answers and is at this version's schema; else 503."""
-    observing.require_ready(database)
+    observability.require_ready(database)
     return Health(status="ok")
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 def metrics(database: InDatabase, counters: InCounters) -> Response:
     """Prometheus: this process's counters, and what the database holds."""
-    trials, studies = observing.amounts(database)
+    trials, studies = observability.amounts(database)
     registry = CollectorRegistry()
     held = {"sturgeon_trials": ("Trials by state", trials), "sturgeon_studies": ("Studies by state", studies)}
     for name, (text, amounts) in held.items():

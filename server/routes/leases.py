@@ -7,9 +7,9 @@ import time
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 
-from server.routes.parts import IdempotencyKey, InAsking, InDatabase, InSettings, InWaiters
-from server.services import leasing
-from server.services.once import Once
+from server.routes.dependencies import IdempotencyHeader, InAsking, InDatabase, InSettings, InWaiters
+from server.services.idempotency import IdempotencyKey
+from server.services.leases import worker_leases
 from sturgeon import messages
 
 router = APIRouter(tags=["leases"])
@@ -22,16 +22,16 @@ async def lease_trials(
     asking: InAsking,
     settings: InSettings,
     waiters: InWaiters,
-    key: IdempotencyKey = None,
+    key: IdempotencyHeader = None,
 ) -> messages.Leases:
     """Hand out trials of any active study with a task. With `wait`, the answer waits until there is work.
 
     The one async route: a waiting worker costs no thread.
     """
-    once = Once.of(key, "POST /leases", request)
+    once = IdempotencyKey.of(key, "POST /leases", request)
     until = time.monotonic() + request.wait
     while True:
-        answer = await run_sync(leasing.lease, asking, request, settings.lease_s, once)
+        answer = await run_sync(worker_leases.lease, asking, request, settings.lease_s, once)
         left = until - time.monotonic()
         if answer.leases or left <= 0 or waiters.ended:
             return answer
@@ -44,4 +44,4 @@ async def lease_trials(
 @router.post("/leases:renew")
 def renew_leases(request: messages.RenewRequest, database: InDatabase) -> messages.RenewAnswer:
     """Renew all leases of a worker in one call; what is lost is named with its reason."""
-    return leasing.renew(database, request)
+    return worker_leases.renew(database, request)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from server.routes.parts import InDatabase, PageSize, PageToken, StudyPath
-from server.services import observing
+from server.routes.dependencies import InDatabase, PageSize, PageToken, StudyPath
+from server.services.studies import observability
 from sturgeon import messages
 
 router = APIRouter(tags=["observing"])
@@ -18,7 +18,7 @@ def list_workers(
     database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None
 ) -> messages.Page[messages.Worker]:
     """Who asked for work within the last week."""
-    return observing.list_workers(database, page_size, page_token)
+    return observability.list_workers(database, page_size, page_token)
 
 
 @router.post("/workers/{worker}:drain")
@@ -26,7 +26,7 @@ def drain_worker(
     worker: Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$")], database: InDatabase
 ) -> messages.Worker:
     """Ask a worker to finish what it has, and to stop."""
-    return observing.drain(database, worker)
+    return observability.drain(database, worker)
 
 
 @router.get("/studies/{study}/events")
@@ -34,7 +34,7 @@ def list_events(
     study: StudyPath, database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None
 ) -> messages.Page[messages.Event]:
     """What people and the server did to the study and its trials, the oldest first."""
-    return observing.list_events(database, study, page_size, page_token)
+    return observability.list_events(database, study, page_size, page_token)
 
 
 @router.get("/studies/{study}/revisions")
@@ -42,7 +42,7 @@ def list_revisions(
     study: StudyPath, database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None
 ) -> messages.Page[messages.SpaceRevision]:
     """The spaces that the study had, the oldest first; the last one rules."""
-    return observing.list_revisions(database, study, page_size, page_token)
+    return observability.list_revisions(database, study, page_size, page_token)
 
 
 @router.get("/studies/{study}/late-results")
@@ -50,4 +50,4 @@ def list_late_results(
     study: StudyPath, database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None
 ) -> messages.Page[messages.LateResult]:
     """Reports and tells whose lease was lost: kept as evidence, counted for nothing."""
-    return observing.list_late_results(database, study, page_size, page_token)
+    return observability.list_late_results(database, study, page_size, page_token)

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Response
 
-from server.routes.parts import IdempotencyKey, InCounters, InDatabase, NumberPath, StudyPath
-from server.services import branching, panda, timelines
-from server.services.once import Once
-from server.services.panda import Asked
+from server.routes.dependencies import IdempotencyHeader, InCounters, InDatabase, NumberPath, StudyPath
+from server.services.idempotency import IdempotencyKey
+from server.services.panda import branches, commands, timeline
+from server.services.panda.commands import Asked
 from sturgeon import messages
 
 router = APIRouter(prefix="/studies/{study}/trials/{number}", tags=["panda"])
@@ -41,11 +41,11 @@ class Steering:
     number: NumberPath
     seen: Annotated[int | None, Depends(_seen)]
     response: Response
-    key: IdempotencyKey = None
+    key: IdempotencyHeader = None
 
     def asked(self, verb: str, request: messages.Request | None) -> Asked:
         given = request or messages.SteerRequest()
-        once = Once.of(self.key, f"POST /studies/{self.study}/trials/{self.number}:{verb}", given)
+        once = IdempotencyKey.of(self.key, f"POST /studies/{self.study}/trials/{self.number}:{verb}", given)
         return Asked(self.study, self.number, self.seen, once, getattr(given, "reason", ""))
 
     def tagged(self, answer: messages.Steered) -> messages.Steered:
@@ -60,37 +60,37 @@ Steer = Annotated[Steering, Depends()]
 @router.patch("/params", status_code=202)
 def change_params(steer: Steer, request: messages.ParamsPatch, database: InDatabase) -> messages.Steered:
     """Change live parameters between two steps; with a guard, back to the checkpoint from before if they do harm."""
-    return steer.tagged(panda.change(database, steer.asked("params", request), request.params, request.guard))
+    return steer.tagged(commands.change(database, steer.asked("params", request), request.params, request.guard))
 
 
 @router.post(":pause", status_code=202)
 def pause_trial(steer: Steer, database: InDatabase, request: Why = None) -> messages.Steered:
     """Leave a checkpoint, and hold no slot until it is resumed."""
-    return steer.tagged(panda.pause(database, steer.asked("pause", request)))
+    return steer.tagged(commands.pause(database, steer.asked("pause", request)))
 
 
 @router.post(":resume", status_code=202)
 def resume_trial(steer: Steer, database: InDatabase, request: Why = None) -> messages.Steered:
     """Go on from where it was paused; takes a pause or a stop back that was not obeyed yet."""
-    return steer.tagged(panda.resume(database, steer.asked("resume", request)))
+    return steer.tagged(commands.resume(database, steer.asked("resume", request)))
 
 
 @router.post(":stop", status_code=202)
 def stop_trial(steer: Steer, database: InDatabase, counters: InCounters, request: Why = None) -> messages.Steered:
     """Finish the epoch, and tell the result: the trial is complete."""
-    return steer.tagged(panda.stop(database, counters, steer.asked("stop", request)))
+    return steer.tagged(commands.stop(database, counters, steer.asked("stop", request)))
 
 
 @router.post(":checkpoint", status_code=202)
 def keep_checkpoint_now(steer: Steer, database: InDatabase, request: Why = None) -> messages.Steered:
     """Leave a checkpoint between two steps; no rule drops it."""
-    return steer.tagged(panda.checkpoint(database, steer.asked("checkpoint", request)))
+    return steer.tagged(commands.checkpoint(database, steer.asked("checkpoint", request)))
 
 
 @router.post(":rollback", status_code=202)
 def roll_trial_back(steer: Steer, request: messages.RollbackRequest, database: InDatabase) -> messages.Steered:
     """Back to a checkpoint; what came after it stays to be read, and counts for nothing."""
-    return steer.tagged(panda.rollback(database, steer.asked("rollback", request), request.step, request.params))
+    return steer.tagged(commands.rollback(database, steer.asked("rollback", request), request.step, request.params))
 
 
 @router.post(":fork", status_code=201)
@@ -99,11 +99,11 @@ def fork_trial(
     number: NumberPath,
     request: messages.ForkRequest,
     database: InDatabase,
-    key: IdempotencyKey = None,
+    key: IdempotencyHeader = None,
 ) -> messages.Page[messages.Trial]:
     """Branches that go on from one checkpoint with other parameters, and an unchanged control beside them."""
-    once = Once.of(key, f"POST /studies/{study}/trials/{number}:fork", request)
-    return branching.fork(database, study, number, request, once)
+    once = IdempotencyKey.of(key, f"POST /studies/{study}/trials/{number}:fork", request)
+    return branches.fork(database, study, number, request, once)
 
 
 @router.post(":promote", status_code=201)
@@ -113,11 +113,11 @@ def promote_trial(
     request: messages.PromoteRequest,
     response: Response,
     database: InDatabase,
-    key: IdempotencyKey = None,
+    key: IdempotencyHeader = None,
 ) -> messages.Trial:
     """A new trial, a panda, that goes on from this one's best checkpoint; this one stays as it is."""
-    once = Once.of(key, f"POST /studies/{study}/trials/{number}:promote", request)
-    trial = branching.promote(database, study, number, request, once)
+    once = IdempotencyKey.of(key, f"POST /studies/{study}/trials/{number}:promote", request)
+    trial = branches.promote(database, study, number, request, once)
     response.headers["Location"] = f"/v1/studies/{study}/trials/{trial.number}"
     return trial
 
@@ -125,13 +125,13 @@ def promote_trial(
 @router.get("/timeline")
 def read_timeline(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Timeline:
     """What happened to the trial, whose branch it is, and the schedule that its training comes to."""
-    return timelines.read(database, study, number)
+    return timeline.read(database, study, number)
 
 
 @router.get("/proposals")
 def list_proposals(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Page[messages.Proposal]:
     """What policies would change, the oldest first."""
-    return timelines.listed_proposals(database, study, number)
+    return timeline.listed_proposals(database, study, number)
 
 
 @router.post("/proposals/{proposal}:accept", status_code=202)
@@ -139,7 +139,7 @@ def accept_proposal(
     steer: Steer, proposal: ProposalPath, database: InDatabase, request: Why = None
 ) -> messages.Steered:
     """Do what the policy proposed."""
-    return steer.tagged(panda.accept(database, steer.asked(f"proposals/{proposal}:accept", request), proposal))
+    return steer.tagged(commands.accept(database, steer.asked(f"proposals/{proposal}:accept", request), proposal))
 
 
 @router.post("/proposals/{proposal}:dismiss")
@@ -147,4 +147,4 @@ def dismiss_proposal(
     study: StudyPath, number: NumberPath, proposal: ProposalPath, database: InDatabase
 ) -> messages.Proposal:
     """Do not; the policy waits before it proposes again."""
-    return panda.dismiss(database, study, number, proposal)
+    return commands.dismiss(database, study, number, proposal)

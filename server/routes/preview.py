@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from server.search.preview import preview
-from server.services.checking import require_space
+from server.services.studies.validation import require_space
 from sturgeon import messages
 
 router = APIRouter(tags=["studies"])

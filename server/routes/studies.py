@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from server.routes.parts import IdempotencyKey, InBlobs, InDatabase, PageSize, PageToken, StudyPath
-from server.services import studies
-from server.services.once import Once
+from server.routes.dependencies import IdempotencyHeader, InBlobs, InDatabase, PageSize, PageToken, StudyPath
+from server.services.idempotency import IdempotencyKey
+from server.services.studies import lifecycle
 from sturgeon import messages
 
 router = APIRouter(tags=["studies"])
@@ -16,11 +16,11 @@ router = APIRouter(tags=["studies"])
 
 @router.post("/studies", status_code=201)
 def create_study(
-    request: messages.StudyRequest, response: Response, database: InDatabase, key: IdempotencyKey = None
+    request: messages.StudyRequest, response: Response, database: InDatabase, key: IdempotencyHeader = None
 ) -> messages.Study:
     """Create a study; it is active at once."""
     response.headers["Location"] = f"/v1/studies/{request.name}"
-    return studies.create(database, request, Once.of(key, "POST /studies", request))
+    return lifecycle.create(database, request, IdempotencyKey.of(key, "POST /studies", request))
 
 
 @router.get("/studies")
@@ -28,29 +28,29 @@ def list_studies(
     database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None
 ) -> messages.Page[messages.Study]:
     """All studies, the oldest first."""
-    return studies.listing(database, page_size, page_token)
+    return lifecycle.listing(database, page_size, page_token)
 
 
 @router.get("/studies/{study}")
 def read_study(study: StudyPath, database: InDatabase) -> messages.Study:
     """A study with its counts and its best trial."""
-    return studies.read(database, study)
+    return lifecycle.read(database, study)
 
 
 @router.patch("/studies/{study}")
 def change_study(study: StudyPath, patch: messages.StudyPatch, database: InDatabase) -> messages.Study:
     """Pause, resume (`active`), stop or cancel it; change its budget, title, or space (a new revision)."""
-    return studies.change(database, study, patch)
+    return lifecycle.change(database, study, patch)
 
 
 @router.delete("/studies/{study}", status_code=204)
 def delete_study(study: StudyPath, database: InDatabase, blobs: InBlobs, force: bool = False) -> None:
     """Delete it with its trials, reports and checkpoints; 409 while trials run, unless `force`."""
-    studies.delete(database, blobs, study, force=force)
+    lifecycle.delete(database, blobs, study, force=force)
 
 
 @router.get("/studies/{study}/best")
 def best_trials(study: StudyPath, database: InDatabase, k: Annotated[int, Query(ge=1, le=1000)] = 1) -> messages.Best:
     """The `k` best complete trials, the best first, and the one to take (`recommended`): under noise the best score is
     often luck. Replicates are compared by their means; `separable` says whether its lead is more than seeds."""
-    return studies.best(database, study, k)
+    return lifecycle.best(database, study, k)

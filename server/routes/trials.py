@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
-from server.routes.parts import (
-    IdempotencyKey,
+from server.routes.dependencies import (
+    IdempotencyHeader,
     InAsking,
     InCounters,
     InDatabase,
@@ -18,8 +18,10 @@ from server.routes.parts import (
     PageToken,
     StudyPath,
 )
-from server.services import asking, leasing, reporting, trials
-from server.services.once import Once
+from server.services.idempotency import IdempotencyKey
+from server.services.leases import ask, worker_leases
+from server.services.reporting import report
+from server.services.trials import admin
 from server.store.trials import Listing
 from sturgeon import messages
 from sturgeon.states import TrialState
@@ -54,8 +56,8 @@ def list_trials(
     accepted: list[Form] = [form for form, media_type in MEDIA_TYPES.items() if media_type in accept]
     form = format or (accepted[0] if accepted else "json")
     if form == "json":
-        return trials.listing(database, study, which, page_size, page_token)
-    return StreamingResponse(trials.export(database, study, which, form), media_type=MEDIA_TYPES[form])
+        return admin.listing(database, study, which, page_size, page_token)
+    return StreamingResponse(admin.export(database, study, which, form), media_type=MEDIA_TYPES[form])
 
 
 @router.post("/trials", status_code=201)
@@ -64,21 +66,21 @@ def enqueue_trial(
     request: messages.EnqueueRequest,
     response: Response,
     database: InDatabase,
-    key: IdempotencyKey = None,
+    key: IdempotencyHeader = None,
 ) -> messages.Trial:
     """A trial with parameters that you give; it is handed out before new ones are drawn."""
-    once = Once.of(key, f"POST /studies/{study}/trials", request)
-    trial = trials.enqueue(database, study, request.params, once)
+    once = IdempotencyKey.of(key, f"POST /studies/{study}/trials", request)
+    trial = admin.enqueue(database, study, request.params, once)
     response.headers["Location"] = f"/v1/studies/{study}/trials/{trial.number}"
     return trial
 
 
 @router.post("/trials:ask")
 def ask_trials(
-    study: StudyPath, request: messages.AskRequest, asks: InAsking, key: IdempotencyKey = None
+    study: StudyPath, request: messages.AskRequest, asks: InAsking, key: IdempotencyHeader = None
 ) -> messages.Leases:
     """Hand out trials of this study, for people and scripts: the lease is an hour unless you say another."""
-    return asking.ask(asks, study, request, Once.of(key, f"POST /studies/{study}/trials:ask", request))
+    return ask.ask(asks, study, request, IdempotencyKey.of(key, f"POST /studies/{study}/trials:ask", request))
 
 
 @router.post("/trials:tell")
@@ -90,13 +92,13 @@ def tell_trials(
     settings: InSettings,
 ) -> messages.TellManyAnswer:
     """End many trials in one call; each has its own outcome."""
-    return reporting.tell_many(database, counters, settings.max_attempts, study, request.tells)
+    return report.tell_many(database, counters, settings.max_attempts, study, request.tells)
 
 
 @router.get("/trials/{number}")
 def read_trial(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Trial:
     """A trial."""
-    return trials.read(database, study, number)
+    return admin.read(database, study, number)
 
 
 @router.get("/trials/{number}/metrics")
@@ -109,7 +111,7 @@ def trial_metrics(
     left: Annotated[bool, Query(description="Every report that came, also of runs and legs that were left.")] = False,
 ) -> messages.Page[messages.ReportedMetrics]:
     """The trial's curve."""
-    return trials.metrics(database, study, number, page_size, page_token, left=left)
+    return admin.metrics(database, study, number, page_size, page_token, left=left)
 
 
 @router.post("/trials/{number}:report")
@@ -121,7 +123,7 @@ def report_trial(
     counters: InCounters,
 ) -> messages.ReportAnswer:
     """Intermediate metrics; renews the lease. Reporting a step twice with the same values changes nothing."""
-    return reporting.report(database, counters, study, number, request)
+    return report.report(database, counters, study, number, request)
 
 
 @router.post("/trials/{number}:tell")
@@ -134,7 +136,7 @@ def tell_trial(
     settings: InSettings,
 ) -> messages.Trial:
     """End a trial. A tell whose lease is lost gets 409 `lease_lost`, and is kept among the late results."""
-    return reporting.tell(database, counters, settings.max_attempts, study, number, request)
+    return report.tell(database, counters, settings.max_attempts, study, number, request)
 
 
 @router.post("/trials/{number}:release")
@@ -146,13 +148,13 @@ def release_trial(
     counters: InCounters,
 ) -> messages.Trial:
     """Give a leased trial back; it waits for the next hand-out, and no attempt is spent. One that was to stop ends."""
-    return leasing.release(database, counters, study, number, request)
+    return worker_leases.release(database, counters, study, number, request)
 
 
 @router.post("/trials/{number}:requeue")
 def requeue_trial(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Trial:
     """Run a failed or cancelled trial again, with the same parameters and seed."""
-    return trials.requeue(database, study, number)
+    return admin.requeue(database, study, number)
 
 
 @router.post("/trials/{number}:invalidate")
@@ -160,10 +162,10 @@ def invalidate_trial(
     study: StudyPath, number: NumberPath, request: messages.InvalidateRequest, database: InDatabase
 ) -> messages.Trial:
     """Say that a trial's result is not to be trusted: it counts for nothing from here on, and stays to be seen."""
-    return trials.invalidate(database, study, number, request.reason)
+    return admin.invalidate(database, study, number, request.reason)
 
 
 @router.post("/trials/{number}:cancel")
 def cancel_trial(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Trial:
     """Cancel a queued or running trial at once."""
-    return trials.cancel(database, study, number)
+    return admin.cancel(database, study, number)

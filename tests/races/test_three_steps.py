@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.search.samplers import History, Sample, Sampler, uniform_point
-from server.services.history import history_at
+from server.services.sampling.history import history_at
 from server.store import studies, trials
 from server.store.tables import absences
 from sturgeon.space import Space

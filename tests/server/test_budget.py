@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from server.services import budgets
+from server.services.studies import budgets
 from sturgeon.errors import BudgetSpent
 from sturgeon.messages import Lease, Trial
 from tests.server.studies import BOWL, refusal

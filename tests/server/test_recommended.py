@@ -89,7 +89,7 @@ def test_only_a_complete_trial_in_the_present_space_is_recommended(server: Runni
 def test_of_more_results_than_a_model_takes_the_best_is_recommended(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.services.winners.MOST_FINISHED", 20)
+    monkeypatch.setattr("server.services.sampling.best.MOST_FINISHED", 20)
     told(server, "minimize", luck=1.1)
 
     recommended = server.client.best("bowl").recommended

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from server.search.rounds import rounds
 from server.search.scores import round_starts
-from server.services.history import history_at
+from server.services.sampling.history import history_at
 from server.store import studies
 from server.store.tables import rounds as stored
 

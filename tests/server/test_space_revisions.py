@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from server.services.history import Seen, history_at
+from server.services.sampling.history import SamplerView, history_at
 from server.store import studies
 from sturgeon.errors import Invalid, WrongState
 from sturgeon.messages import Study
@@ -27,7 +27,7 @@ def told(server: RunningServer, *given: dict[str, Any]) -> None:
         server.client.tell("bowl", lease.number, lease.fence, {"loss": loss})
 
 
-def seen(server: RunningServer, basis: int | None = None) -> Seen:
+def seen(server: RunningServer, basis: int | None = None) -> SamplerView:
     """What a sampler may see now, or saw at `basis`."""
     with server.app.state.database.reading() as tx:
         study = studies.find(tx, "bowl")
@@ -39,7 +39,7 @@ def edit(server: RunningServer, space: dict[str, Any], **added: Any) -> Study:
     return server.client.patch_study("bowl", {"space": space, "added": added})
 
 
-def points(found: Seen) -> dict[int, tuple[float, ...]]:
+def points(found: SamplerView) -> dict[int, tuple[float, ...]]:
     return {trial.number: trial.point for trial in found.history.finished}
 
 

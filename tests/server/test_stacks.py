@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from server.search.samplers import History, Sample, Sampler
-from server.services.stacking import Hand, stacks_of
+from server.services.leases.stacks import DispatchRequest, stacks_of
 from sturgeon.errors import IdempotencyMismatch, LeaseLost
 from sturgeon.messages import Lease
 from sturgeon.space import Space
@@ -57,11 +57,11 @@ def enqueue(server: RunningServer, *sizes: int) -> None:
 def test_the_first_of_a_shape_begins_a_stack_and_its_mates_join(
     shapes: str, slots: int, stack: int, placed: list[int | None]
 ) -> None:
-    assert stacks_of(shapes, Hand(slots, "ada", 1, stack)) == placed
+    assert stacks_of(shapes, DispatchRequest(slots, "ada", 1, stack)) == placed
 
 
 def test_a_trial_without_a_shape_has_no_mates() -> None:
-    assert stacks_of([None, None, "a", "a"], Hand(3, "ada", 1, 4)) == [0, 1, 2, 2]
+    assert stacks_of([None, None, "a", "a"], DispatchRequest(3, "ada", 1, 4)) == [0, 1, 2, 2]
 
 
 def test_a_slot_leases_a_stack_of_one_shape(server: RunningServer) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from server.services import steering, studies
+from server.services.runs import desired_state
+from server.services.studies import lifecycle
 from sturgeon.errors import Invalid, LeaseLost
 from sturgeon.messages import Lease
 
@@ -19,8 +20,8 @@ REPORTED = {"step": 1, "metrics": {"loss": 0.5, "odd": 7.0}}
 def desire(server: RunningServer, why: Any = "person", **wishes: Any) -> None:
     """As a person, or a rule, does it."""
     with server.app.state.database.writing() as tx:
-        study = studies.required(tx, "bowl", lock=True)
-        steering.desire(tx, studies.required_trial(tx, study, 0, lock=True), why, **wishes)
+        study = lifecycle.required(tx, "bowl", lock=True)
+        desired_state.request_change(tx, lifecycle.required_trial(tx, study, 0, lock=True), why, **wishes)
 
 
 def held(lease: Lease, **applied: int) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def test_reports_renewals_and_the_next_lease_carry_what_is_desired(server: Runni
 @pytest.mark.usefixtures("leased_trial")
 def test_each_wish_raises_the_version_and_what_it_leaves_out_stays(server: RunningServer) -> None:
     desire(server, params={"learning_rate": 0.01})
-    desire(server, why="policy", back=steering.Back(20, 0, {"learning_rate": 0.5}))
+    desire(server, why="policy", back=desired_state.RollbackTarget(20, 0, {"learning_rate": 0.5}))
     desire(server, run="pause")
 
     desired = server.client.report("bowl", 0, 1, []).desired

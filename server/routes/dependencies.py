@@ -1,0 +1,63 @@
+"""What routes take from the app and from the request, as FastAPI dependencies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Query, Request
+
+from server.services.leases.ask import AskContext
+from server.services.leases.long_poll import LongPollQueue
+from server.services.metrics import Counters
+from server.settings import Settings
+from server.store.blobs import BlobFolder
+from server.store.engine import Database
+from sturgeon.messages import LARGEST_FENCE, LARGEST_STEP
+
+
+def _database(request: Request) -> Database:
+    database: Database = request.app.state.database
+    return database
+
+
+def _asking(request: Request) -> AskContext:
+    asking: AskContext = request.app.state.asking
+    return asking
+
+
+def _counters(request: Request) -> Counters:
+    counters: Counters = request.app.state.counters
+    return counters
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def _blobs(request: Request) -> BlobFolder:
+    blobs: BlobFolder = request.app.state.blobs
+    return blobs
+
+
+def _waiters(request: Request) -> LongPollQueue:
+    waiters: LongPollQueue = request.app.state.waiters
+    return waiters
+
+
+InDatabase = Annotated[Database, Depends(_database)]
+InAsking = Annotated[AskContext, Depends(_asking)]
+InCounters = Annotated[Counters, Depends(_counters)]
+InSettings = Annotated[Settings, Depends(_settings)]
+InBlobs = Annotated[BlobFolder, Depends(_blobs)]
+InWaiters = Annotated[LongPollQueue, Depends(_waiters)]
+
+StudyPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$")]
+NumberPath = Annotated[int, Path(ge=0, le=LARGEST_FENCE)]
+StepPath = Annotated[int, Path(ge=0, le=LARGEST_STEP)]
+PageSize = Annotated[int, Query(ge=1, le=1000)]
+PageToken = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._:@+\-]{1,200}$")]  # a number, or a worker's name
+IdempotencyHeader = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,200}$", description="The same key has one effect."),
+]

@@ -1,0 +1,46 @@
+"""Idempotency: a request that is sent again under the same key gets its first answer, and has no second effect."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from server.store import idempotency
+from server.store.engine import Transaction
+from sturgeon.errors import IdempotencyMismatch
+
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """An Idempotency-Key with the hash of its request; `key` None where the client sent none."""
+
+    key: str | None
+    request_sha256: str
+
+    @staticmethod
+    def of(key: str | None, route: str, request: BaseModel) -> IdempotencyKey:
+        text = f"{route}\n{request.model_dump_json()}"
+        return IdempotencyKey(key, hashlib.sha256(text.encode()).hexdigest())
+
+
+def claim_or_replay(tx: Transaction, once: IdempotencyKey, answer: type[AnswerT]) -> AnswerT | None:
+    """Take the key. The first answer where the key was used before; raises IdempotencyMismatch for another request."""
+    if once.key is None:
+        return None
+    stored = idempotency.claim(tx, once.key, once.request_sha256)
+    if stored is None:
+        return None
+    if stored.request_sha256 != once.request_sha256:
+        raise IdempotencyMismatch
+    return answer.model_validate(stored.answer)
+
+
+def store_answer(tx: Transaction, once: IdempotencyKey, answer: BaseModel, now: int) -> None:
+    """Store the answer beside its effect."""
+    if once.key is not None:
+        idempotency.answer(tx, once.key, answer.model_dump(mode="json"), now)

@@ -1,0 +1,139 @@
+"""Leases of workers: hand out from any study, renew, release."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.services import views
+from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
+from server.services.leases.ask import AskContext, dispatch
+from server.services.leases.stacks import Dispatched, DispatchRequest, take_queued
+from server.services.metrics import Counters
+from server.services.runs import completion, desired_state
+from server.services.runs.resume import resume_of
+from server.services.studies import budgets, lifecycle
+from server.store import idempotency, leases, workers
+from server.store import studies as study_rows
+from server.store.engine import Database, Transaction
+from server.store.trials import TrialRow
+from sturgeon import messages
+from sturgeon.errors import Invalid, LeaseLost, NotFound
+
+
+def lease(asking: AskContext, request: messages.LeaseRequest, lease_s: float, once: IdempotencyKey) -> messages.Leases:
+    """Hand out from any active study with a task: queued trials first, then new ones of the study with the fewest
+    running. Raises IdempotencyMismatch."""
+    hand = DispatchRequest(request.slots, request.worker, round(lease_s * 1_000_000), request.stack)
+    with asking.database.writing() as tx:
+        if (answered := claim_or_replay(tx, once, messages.Leases)) is not None:
+            return answered
+        now = tx.now()
+        if workers.seen(tx, request.worker, now, request.slots).drain:
+            return _nothing(tx, once)
+        if queued := take_queued(tx, None, hand, now):
+            answer = messages.Leases(leases=_answers(tx, queued))
+            store_answer(tx, once, answer, now)
+            return answer
+        names = study_rows.with_new_trials_for_workers(tx)
+        _nothing(tx, once)
+    for name in names:
+        try:
+            answer = dispatch(asking, name, hand, once)
+        except NotFound:  # deleted meanwhile
+            continue
+        if answer.leases:
+            return answer
+    return messages.Leases(leases=[], reason="waiting")
+
+
+def _nothing(tx: Transaction, once: IdempotencyKey) -> messages.Leases:
+    """An empty hand-out is not stored: the same key may ask again."""
+    if once.key is not None:
+        idempotency.release(tx, once.key)
+    return messages.Leases(leases=[], reason="waiting")
+
+
+def _answers(tx: Transaction, going: list[Dispatched]) -> list[messages.Lease]:
+    of = study_rows.by_id(tx, {placed.row.study_id for placed in going})
+    return [
+        views.lease(study, *placed, resume=resume_of(tx, study, placed.row))
+        for placed in going
+        for study in (of[placed.row.study_id],)
+    ]
+
+
+def work_that_waits(database: Database) -> int:
+    """How many trials a worker could get now."""
+    with database.reading() as tx:
+        return leases.queued_for_workers(tx) + study_rows.new_trials_for_workers(tx)
+
+
+def renew(database: Database, request: messages.RenewRequest) -> messages.RenewAnswer:
+    """Extend all leases of a worker that are still its own; say of the others why they are lost."""
+    with database.writing() as tx:
+        now = tx.now()
+        drain = workers.seen(tx, request.worker, now).drain
+        found = leases.find(tx, [(held.study, held.number) for held in request.held])
+        answer = messages.RenewAnswer(held=[], lost=[], drain=drain)
+        for held in request.held:
+            before = found.get((held.study, held.number))
+            row = None if before is None else leases.renew(tx, before.id, held.fence, now)
+            if row is None:
+                reason = _why_lost(before, held.fence)
+                answer.lost.append(messages.Lost(study=held.study, number=held.number, reason=reason))
+            else:
+                answer.held.append(_renewed(held, _acknowledged(tx, row, held)))
+    return answer
+
+
+def _acknowledged(tx: Transaction, row: TrialRow, held: messages.Held) -> TrialRow:
+    try:
+        return desired_state.acknowledge(tx, row, held.applied_version, held.applied_step)
+    except Invalid:  # a mistake on one trial must not cost the others their leases
+        return row
+
+
+def _renewed(held: messages.Held, row: TrialRow) -> messages.Renewed:
+    assert row.lease_us is not None
+    return messages.Renewed(
+        study=held.study,
+        number=held.number,
+        fence=held.fence,
+        lease_s=row.lease_us / 1e6,
+        desired=desired_state.desired_of(row),
+    )
+
+
+def _why_lost(row: TrialRow | None, fence: int) -> Any:
+    if row is None or row.state == "cancelled":
+        return "cancelled"
+    return "taken" if row.fence > fence else "expired"
+
+
+def release(
+    database: Database, counters: Counters, name: str, number: int, request: messages.ReleaseRequest
+) -> messages.Trial:
+    """Give the trial back: queued again, no attempt spent; one that was to pause is paused, one that was to stop has
+    ended. The same release again answers the same.
+
+    Raises NotFound, LeaseLost.
+    """
+    fence = request.fence
+    with database.writing() as tx:
+        study = lifecycle.required(tx, name, lock=True)
+        row = lifecycle.required_trial(tx, study, number, lock=True)
+        released = row.state in ("queued", "paused") or desired_state.desired_of(row).run == "stop"
+        if released and row.fence == fence and row.lease_until is None:
+            return views.trial(name, row)
+        # Without `lease_until` the released run cannot come back, unlike one whose lease ran out.
+        state = completion.state_after_return(row)
+        queued = {"state": state, "lease_until": None, "worker": None, "alone": row.alone or request.alone}
+        stopped = completion.outcome_of_stopped(tx, study, row)
+        now = tx.now()
+        back = leases.end(tx, row.id, fence, now, **(stopped or queued))
+        if back is None:
+            raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
+        if stopped is not None:
+            back = completion.finish(tx, counters, study, back, now)
+            budgets.settle(tx, study, now)
+        return views.trial(name, back)

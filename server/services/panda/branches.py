@@ -1,0 +1,171 @@
+"""Branches: trials that go on from the checkpoint of another one. A fork tries several ways; to promote is to take a
+caviar's trial further as a panda. The parent stays as it is.
+
+A branch keeps the checkpoint that it begins with as its own, so that nothing of its parent need stay; and it writes
+down how that checkpoint was made, as of then: its parent may go back behind it later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from server.policies import timelines
+from server.services import views
+from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
+from server.services.runs.resume import initial_live_params
+from server.services.studies import budgets, lifecycle, live_params, validation
+from server.services.trial_rows import new_trial
+from server.store import checkpoints, events, timeline, trials
+from server.store import studies as study_rows
+from server.store.checkpoints import CheckpointRow
+from server.store.engine import Database, Transaction
+from server.store.studies import StudyRow
+from server.store.trials import TrialRow
+from sturgeon import messages
+from sturgeon.errors import BudgetSpent, FieldProblem, Invalid, NotFound, WrongState
+
+
+def fork(
+    database: Database, name: str, number: int, request: messages.ForkRequest, once: IdempotencyKey
+) -> messages.Page[messages.Trial]:
+    """A queued trial for each branch, and the unchanged control after them.
+
+    Raises NotFound (the trial, the checkpoint), Invalid (a change that is not live or out of range, no epochs left),
+    BudgetSpent, WrongState, IdempotencyMismatch.
+    """
+    with database.writing() as tx:
+        study = lifecycle.required(tx, name, lock=True)
+        if (answered := claim_or_replay(tx, once, messages.Page[messages.Trial])) is not None:
+            return answered
+        parent = lifecycle.required_trial(tx, study, number, lock=True)
+        kept = _checkpoint(tx, study, parent, request.step, best=False)
+        wanted = [branch.params for branch in request.branches]
+        for place, params in enumerate(wanted):
+            validation.require_live(study, parent, params, f"/branches/{place}/params")
+        if request.control:
+            wanted.append(_as_long_as(wanted))
+        rows = make_branches(tx, study, parent, kept, wanted, raise_budget=request.raise_budget)
+        numbers = [row.number for row in rows]
+        now = tx.now()
+        events.insert(tx, study.id, "forked", now, number, step=kept.step, branches=numbers, reason=request.reason)
+        answer = messages.Page[messages.Trial](items=[views.trial(name, row) for row in rows])
+        store_answer(tx, once, answer, now)
+        return answer
+
+
+def _as_long_as(branches: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The control differs in nothing, but it trains as long as branches that all train equally long."""
+    lengths = [branch.get("epochs") for branch in branches]
+    return {"epochs": lengths[0]} if lengths[0] is not None and len(set(lengths)) == 1 else {}
+
+
+def promote(
+    database: Database, name: str, number: int, request: messages.PromoteRequest, once: IdempotencyKey
+) -> messages.Trial:
+    """A queued panda that goes on from the trial's best checkpoint, or from the one of a step. Raises as `fork`."""
+    with database.writing() as tx:
+        study = lifecycle.required(tx, name, lock=True)
+        if (answered := claim_or_replay(tx, once, messages.Trial)) is not None:
+            return answered
+        parent = lifecycle.required_trial(tx, study, number, lock=True)
+        kept = _checkpoint(tx, study, parent, request.step, best=True)
+        validation.require_live(study, parent, request.params)
+        [row] = make_branches(tx, study, parent, kept, [request.params], raise_budget=request.raise_budget)
+        now = tx.now()
+        detail = {"step": kept.step, "panda": row.number, "reason": request.reason}
+        events.insert(tx, study.id, "promoted", now, number, **detail)
+        answer = views.trial(name, row)
+        store_answer(tx, once, answer, now)
+        return answer
+
+
+def _checkpoint(tx: Transaction, study: StudyRow, parent: TrialRow, step: int | None, *, best: bool) -> CheckpointRow:
+    """Raises NotFound."""
+    kept = checkpoints.of_trial(tx, parent.id)
+    if step is not None:
+        kept = [one for one in kept if one.step == step]
+    if not kept:
+        which = "no checkpoint" if step is None else f"no checkpoint at step {step}"
+        raise NotFound(f"Trial {parent.number} of {study.name} has {which} to go on from.")
+    return by_value(kept, study.direction)[0] if best and step is None else kept[-1]
+
+
+def by_value(kept: Sequence[CheckpointRow], direction: messages.Direction) -> list[CheckpointRow]:
+    """Best first; of equals the later; those without a value last, the newest of them first."""
+    sign = 1 if direction == "minimize" else -1
+    return sorted(kept, key=lambda one: (one.value is None, sign * (one.value or 0.0), -one.step))
+
+
+def make_branches(
+    tx: Transaction,
+    study: StudyRow,
+    parent: TrialRow,
+    kept: CheckpointRow,
+    wanted: Sequence[dict[str, Any]],
+    *,
+    raise_budget: bool,
+) -> list[TrialRow]:
+    """Queued pandas that go on from the parent's checkpoint, one for each change. The study's row is locked.
+
+    Raises Invalid (no epochs left), WrongState, BudgetSpent.
+    """
+    entries = timeline.of_trial(tx, parent.id)
+    base = parent.params | timelines.overrides(entries, kept)
+    for place, params in enumerate(wanted):
+        _require_epochs_left(study, base | params, kept, place)
+    study = _take_numbers(tx, study, len(wanted), raise_budget=raise_budget)
+    now = tx.now()
+    origin = {"mode": "panda", "seed": parent.seed, "group_number": None, "origin": origin_of(parent, kept, entries)}
+    child_of = {"parent_number": parent.number, "parent_step": kept.step}
+    rows = trials.insert(
+        tx,
+        [
+            new_trial(study, number, base | params, tuple(parent.point), now) | origin | child_of
+            for number, params in enumerate(wanted, start=study.next_number)
+        ],
+    )
+    for row in rows:
+        values = {"trial_id": row.id, "step": kept.step, "epoch": kept.epoch, "value": kept.value, "created_at": now}
+        checkpoints.replace(tx, values | {"sha256": kept.sha256, "size": kept.size, "version": 0, "pinned": True})
+    budgets.settle(tx, study_rows.update(tx, study.id, next_number=study.next_number + len(wanted)), now)
+    return rows
+
+
+def _require_epochs_left(study: StudyRow, params: dict[str, Any], kept: CheckpointRow, place: int) -> None:
+    if study.task is None or kept.epoch is None:
+        return
+    epochs = live_params.task_fields(study, params)["epochs"]
+    if kept.epoch >= epochs:
+        detail = f"epochs: the checkpoint has done all {epochs}; write more, for example {2 * epochs}"
+        raise Invalid(f"Branch {place} has nothing left to train: {detail}.", (FieldProblem("/params/epochs", detail),))
+
+
+def _take_numbers(tx: Transaction, study: StudyRow, count: int, *, raise_budget: bool) -> StudyRow:
+    """Raises WrongState, BudgetSpent."""
+    if study.state in ("stopped", "cancelled"):
+        raise WrongState(f"The study {study.name} is {study.state}; it takes no more trials.")
+    budgets.require_left(study)
+    if raise_budget:
+        return study_rows.update(tx, study.id, max_trials=study.max_trials + count)
+    if study.next_number + count > study.max_trials:
+        left = study.max_trials - study.next_number
+        raise BudgetSpent(
+            f"{count} trials do not fit into the budget of {study.name}, {left} of {study.max_trials} are left: add "
+            '"raise_budget": true, or raise max_trials.'
+        )
+    return study
+
+
+def origin_of(parent: TrialRow, kept: CheckpointRow, entries: Sequence[timeline.EntryRow]) -> dict[str, Any]:
+    """How a checkpoint was made, from the root of its lineage: what the root began with, and all changes since."""
+    root = parent.origin or {"number": parent.number, "params": parent.params, "schedule": []}
+    return root | {"schedule": [*root["schedule"], *own_schedule(parent, entries, kept)]}
+
+
+def own_schedule(
+    trial: TrialRow, entries: Sequence[timeline.EntryRow], kept: CheckpointRow | None = None
+) -> list[tuple[int, dict[str, Any]]]:
+    """(step, params) of the changes that the trial itself made; its first is what makes it differ from its parent."""
+    first = [] if trial.parent_step is None else [(trial.parent_step, initial_live_params(trial))]
+    return [*first, *timelines.schedule(timelines.in_force(entries, kept))]

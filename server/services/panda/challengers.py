@@ -1,0 +1,112 @@
+"""Challengers: at an alarm branches of the incumbent try other answers; after some portions the best goes on.
+
+A challenge is an event with the trials that take part, and another one says how it ended: nothing else is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from server.services.panda import branches
+from server.services.runs import desired_state
+from server.services.runs.curve import present_run_reports
+from server.services.runs.resume import newest_checkpoint
+from server.store import events, trials
+from server.store.engine import Transaction
+from server.store.events import EventRow
+from server.store.studies import StudyRow
+from server.store.trials import TrialRow
+from sturgeon.errors import Problem
+from sturgeon.messages import DriftPolicy
+from sturgeon.states import TERMINAL
+
+BEGUN, DECIDED, SKIPPED = "challenge", "challenge_decided", "challenge_skipped"
+
+
+def is_watched(study: StudyRow) -> bool:
+    """Whether a report may begin or decide a challenge: then the study's row is to be locked."""
+    return any(one.get("policy") == "drift" and one.get("challengers") for one in study.policies or [])
+
+
+def begin(
+    tx: Transaction, study: StudyRow, row: TrialRow, policy: DriftPolicy, answer: Mapping[str, Any], at: tuple[int, int]
+) -> None:
+    """Fork the policy's challengers from the newest checkpoint: the answer, with other values each.
+
+    at: the step and the number of the portion of the alarm. One challenge at a time; what hinders it is an event. The
+    study's row is locked.
+    """
+    if _open(tx, study):
+        return
+    step, portion = at
+    now = tx.now()
+    kept = newest_checkpoint(tx, row)
+    wanted = [dict(answer) | challenger for challenger in policy.challengers]
+    try:
+        if kept is None:
+            raise Problem(f"Trial {row.number} has no checkpoint to fork challengers from.")
+        made = branches.make_branches(tx, study, row, kept, wanted, raise_budget=False)
+    except Problem as problem:
+        events.insert(tx, study.id, SKIPPED, now, row.number, reason=problem.message, portion=portion)
+        return
+    detail = {"step": step, "portion": portion, "portions": policy.after_portions}
+    numbers = [one.number for one in made]
+    events.insert(tx, study.id, BEGUN, now, row.number, challengers=numbers, params=wanted, **detail)
+
+
+def answered_until(tx: Transaction, study: StudyRow, row: TrialRow) -> int:
+    """The step of the alarm that a challenger was forked for: it answers that one already; -1 for other trials."""
+    if row.parent_number is None or not is_watched(study):
+        return -1
+    begun = [one for one in events.of_kinds(tx, study.id, (BEGUN,)) if row.number in one.detail["challengers"]]
+    return max((one.detail["step"] for one in begun), default=-1)
+
+
+def decide(tx: Transaction, study: StudyRow) -> None:
+    """When all who take part have been measured on so many portions after the alarm: the best goes on, the others stop.
+
+    Who ended before that is out. The study's row is locked.
+    """
+    for challenge in _open(tx, study):
+        first = challenge.detail["portion"] + 1
+        wanted = range(first, first + challenge.detail["portions"])
+        rows = [_locked(tx, study, number) for number in _members(challenge)]
+        errors = {row.number: _errors(tx, study, row, wanted) for row in rows}
+        waiting = [r for r in rows if r.state not in TERMINAL and len(errors[r.number]) < len(wanted)]
+        measured = [r for r in rows if len(errors[r.number]) == len(wanted)]
+        if waiting:
+            continue
+        means = {row.number: sum(errors[row.number]) / len(wanted) for row in measured}
+        # The incumbent comes first: of equals it goes on.
+        best = min(means, key=lambda number: means[number], default=None)
+        told = f"trial {best} had the least mean fresh error" if best is not None else "no trial came so far"
+        reason = f"After {len(wanted)} portions {told}."
+        detail = {"challenge": challenge.id, "best": best, "errors": {str(n): mean for n, mean in means.items()}}
+        events.insert(tx, study.id, DECIDED, tx.now(), challenge.number, reason=reason, **detail)
+        for row in rows:
+            if best is not None and row.number != best and row.state not in TERMINAL:
+                desired_state.request_change(tx, row, "policy", run="stop", actor="policy:drift", reason=reason)
+
+
+def _locked(tx: Transaction, study: StudyRow, number: int) -> TrialRow:
+    row = trials.lock(tx, study.id, number)
+    assert row is not None
+    return row
+
+
+def _members(challenge: EventRow) -> list[int]:
+    assert challenge.number is not None
+    return [challenge.number, *challenge.detail["challengers"]]
+
+
+def _open(tx: Transaction, study: StudyRow) -> Sequence[EventRow]:
+    told = events.of_kinds(tx, study.id, (BEGUN, DECIDED))
+    decided = {one.detail["challenge"] for one in told if one.kind == DECIDED}
+    return [one for one in told if one.kind == BEGUN and one.id not in decided]
+
+
+def _errors(tx: Transaction, study: StudyRow, row: TrialRow, wanted: range) -> list[float]:
+    found = {one.metrics.get("portion"): one.metrics.get("fresh_error") for one in present_run_reports(tx, study, row)}
+    errors = [found.get(float(portion)) for portion in wanted]
+    return [error for error in errors if error is not None]

@@ -1,0 +1,81 @@
+"""Which trials are the best, whether the winner is more than luck, and which one to take."""
+
+from __future__ import annotations
+
+from server.search.coarse_to_fine import MOST_FINISHED, models_noise, recommend
+from server.search.separation import separable, spread
+from server.services import views
+from server.services.sampling.history import history_at
+from server.store.best_trials import best_groups, complete_of
+from server.store.engine import Transaction
+from server.store.studies import StudyRow
+from sturgeon import messages
+
+
+def best_trials(tx: Transaction, study: StudyRow, most: int) -> list[messages.BestTrial]:
+    """The best, the best first; trials with the same parameters are one, by their mean."""
+    groups = best_groups(tx, study, most)
+    complete = complete_of(tx, study, groups)
+    return [views.best_trial(complete[group], study.replicates) for group in groups]
+
+
+def best_of(tx: Transaction, study: StudyRow, k: int) -> messages.Best:
+    """The `k` best, whether the first is separable from the second, and the trial to take."""
+    items = best_trials(tx, study, max(k, 2))
+    found = messages.Best(items=items[:k], recommended=_recommended(tx, study, items))
+    if study.replicates > 1 and len(items) > 1:
+        found.separable, found.verdict = _verdict(study, *items[:2])
+    return found
+
+
+def _verdict(study: StudyRow, first: messages.BestTrial, second: messages.BestTrial) -> tuple[bool, str]:
+    """Whether the seeds alone explain the lead of the winner; as a sentence, too."""
+    apart = separable(*(spread(item.replicates.values) for item in (first, second) if item.replicates is not None))
+    lead = (
+        f"Trial {first.number}'s mean {study.metric} {_told(first)} is better than {second.number}'s {_told(second)} "
+        "by more than the seeds explain"
+        if apart
+        else f"Not separable: trial {first.number}'s mean {study.metric} {_told(first)} may be better than "
+        f"{second.number}'s {_told(second)} by its seeds alone; enqueue both again to know"
+    )
+    return apart, f"{lead} (Welch's t test at 5 %)."
+
+
+def _told(item: messages.BestTrial) -> str:
+    assert item.replicates is not None
+    error = item.replicates.standard_error
+    return f"{item.value:.4g} ± {'?' if error is None else f'{error:.2g}'} (n = {len(item.replicates.values)})"
+
+
+def _recommended(tx: Transaction, study: StudyRow, items: list[messages.BestTrial]) -> messages.Recommended | None:
+    """The complete trial whose score without its noise is the least, as all results together tell it."""
+    groups = best_groups(tx, study)
+    if study.revision == 0 and len(groups) > MOST_FINISHED:  # no model, and all of them lie in the space
+        return _with_reason(study, items[0], items[0], modelled=False)
+    space, history = history_at(tx, study, study.seq, study.next_number)
+    number = recommend(space, study.seed, history.finished, among=set(groups))
+    if number is None:
+        return None
+    taken = views.best_trial(complete_of(tx, study, [number])[number], study.replicates)
+    return _with_reason(study, taken, items[0], modelled=models_noise(space, history.finished))
+
+
+def _with_reason(
+    study: StudyRow, taken: messages.BestTrial, top: messages.BestTrial, *, modelled: bool
+) -> messages.Recommended:
+    return messages.Recommended(**taken.model_dump(), why=_why(study, taken, top, modelled=modelled))
+
+
+def _why(study: StudyRow, taken: messages.BestTrial, top: messages.BestTrial, *, modelled: bool) -> str:
+    if not modelled:
+        return (
+            f"Trial {taken.number} has the best {study.metric} of those in the present space; how much of that is luck "
+            "cannot be told: there are too few results, or too many for a model."
+        )
+    if taken.number == top.number:
+        return f"Trial {taken.number} has the best {study.metric}, and the results around it agree."
+    return (
+        f"Trial {top.number} has the best {study.metric} ({top.value:.4g}); but that looks like luck, or lies "
+        f"outside of the present space: of the trials in it, with the results around them, trial {taken.number} "
+        f"({taken.value:.4g}) is the best without the noise."
+    )

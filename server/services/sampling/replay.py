@@ -1,0 +1,102 @@
+"""Replay: every sample derived again from the record, and compared bit by bit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from server.search.memo import Memo
+from server.search.numerics import numerics
+from server.search.samplers import Point, Sampler, uniform_point
+from server.services.pagination import after_of, page_of
+from server.services.sampling.history import group_of, history_at
+from server.services.sampling.sampler_pool import SamplerPool, sample_number
+from server.services.studies import lifecycle
+from server.store import numerics as numerics_rows
+from server.store import trials
+from server.store.engine import Database
+from server.store.studies import StudyRow
+from server.store.trials import TrialRow
+from sturgeon import messages
+
+
+class Compared(NamedTuple):
+    """A trial with the largest difference along a coordinate; None where there is nothing to compare, and why."""
+
+    trial: TrialRow
+    difference: float | None
+    reason: str = ""
+
+
+def replay(
+    database: Database, thinking: SamplerPool, name: str, page_size: int, page_token: str | None
+) -> messages.Replay:
+    """Draw the trials of a page again. Raises NotFound."""
+    offset = max(after_of(page_token), 0)
+    with database.reading() as tx:
+        study = lifecycle.required(tx, name)
+        rows = trials.page(tx, study.id, trials.Listing(), offset, page_size + 1)
+    # A memo of its own: what this process learnt when it drew shall not vouch for itself.
+    sampler = thinking.sampler_of(study, Memo())
+    page = page_of(rows, page_size, range(offset + 1, offset + 1 + len(rows)))
+    compared = [_compare(database, study, sampler, row) for row in page.items if row.sampler is not None]
+    with database.reading() as tx:
+        facts = numerics_rows.facts_of(tx, {row.numerics for row in rows if row.numerics is not None})
+    answer = _answer(study, compared, len(page.items), facts)
+    return answer.model_copy(update={"next_page_token": page.next_page_token})
+
+
+def _compare(database: Database, study: StudyRow, sampler: Sampler, trial: TrialRow) -> Compared:
+    version = trial.drawn.get("version", 1)  # which the first release did not record
+    if (trial.sampler, version) != (sampler.name, sampler.version):
+        drew = f"drawn by {trial.sampler} version {version}; this server has {sampler.name} version {sampler.version}"
+        return Compared(trial, None, drew)
+    with database.reading() as tx:
+        space, history = history_at(tx, study, trial.basis_seq, group_of(trial))
+    place = sample_number(study, group_of(trial))
+    if "fallback" in trial.drawn:
+        again: Point = uniform_point(study.seed, place, len(space.searched))
+    else:
+        again = sampler.draw(space, study.seed, place, history).point
+    if len(again) != len(trial.point):
+        return Compared(trial, None, f"drawn in {len(trial.point)} dimensions, and now in {len(again)}")
+    return Compared(trial, max(abs(a - b) for a, b in zip(again, trial.point, strict=True)))
+
+
+def _answer(
+    study: StudyRow, compared: list[Compared], page: int, facts: dict[str, dict[str, object]]
+) -> messages.Replay:
+    here = numerics().fingerprint
+    largest = max((one.difference or 0.0 for one in compared), default=0.0)
+    off = [one for one in compared if one.difference != 0.0]
+    used = Counter(one.trial.numerics for one in compared)
+    return messages.Replay(
+        study=study.name,
+        exact=not off,
+        verdict=_verdict(len(compared), off, largest, here),
+        trials=len(compared),
+        given=page - len(compared),
+        fallbacks=Counter(one.trial.drawn["fallback"] for one in compared if "fallback" in one.trial.drawn),
+        largest_difference=largest,
+        mismatches=[_mismatch(one, here) for one in off],
+        numerics=[
+            messages.NumericsUsed(fingerprint=name, same=name == here, trials=count, facts=facts.get(name or ""))
+            for name, count in used.items()
+        ],
+    )
+
+
+def _verdict(count: int, off: list[Compared], largest: float, here: str) -> str:
+    if not off:
+        return f"exact: all {count} samples come out again bit for bit"
+    elsewhere = sum(one.trial.numerics != here for one in off)
+    under = f", {elsewhere} of them drawn under other numerics than this server has" if elsewhere else ""
+    return f"not exact: {len(off)} of {count} samples come out otherwise, by up to {largest:.3g} of the cube{under}"
+
+
+def _mismatch(one: Compared, here: str) -> messages.ReplayMismatch:
+    same = one.trial.numerics == here
+    reason = one.reason or ("drawn under the same numerics" if same else "drawn under other numerics")
+    return messages.ReplayMismatch(
+        number=one.trial.number, difference=one.difference, numerics=one.trial.numerics, reason=reason
+    )

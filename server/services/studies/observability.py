@@ -1,0 +1,84 @@
+"""What people look at besides studies and trials: workers, events, late results, amounts."""
+
+from __future__ import annotations
+
+from server.services import views
+from server.services.pagination import after_of, page_of
+from server.services.studies import lifecycle
+from server.store import events, leases, reports, schema, space_revisions, trials, workers
+from server.store import studies as study_rows
+from server.store.engine import Database
+from server.store.workers import WorkerRow
+from sturgeon import messages
+from sturgeon.errors import NotFound, Unavailable
+
+
+def list_workers(database: Database, page_size: int, page_token: str | None) -> messages.Page[messages.Worker]:
+    """Workers by name; the token is the last name of the page before."""
+    with database.reading() as tx:
+        rows = workers.page(tx, page_token or "", page_size + 1)
+        running = leases.running_by_worker(tx, [row.name for row in rows])
+    items = [_worker(row, running.get(row.name, 0)) for row in rows[:page_size]]
+    return messages.Page(items=items, next_page_token=items[-1].name if len(rows) > page_size else None)
+
+
+def drain(database: Database, name: str) -> messages.Worker:
+    """Ask a worker to finish what it has and to stop. Raises NotFound."""
+    with database.writing() as tx:
+        row = workers.drain(tx, name)
+        if row is None:
+            raise NotFound(f"There is no worker named {name}; GET /v1/workers lists them.")
+        return _worker(row, leases.running_by_worker(tx, [name]).get(name, 0))
+
+
+def _worker(row: WorkerRow, running: int) -> messages.Worker:
+    return messages.Worker(
+        name=row.name,
+        first_seen_at=views.moment(row.first_seen_at),
+        last_seen_at=views.moment(row.last_seen_at),
+        slots=row.slots,
+        running=running,
+        drain=row.drain,
+    )
+
+
+def list_events(database: Database, name: str, size: int, token: str | None) -> messages.Page[messages.Event]:
+    after = after_of(token)
+    with database.reading() as tx:
+        rows = events.page(tx, lifecycle.required(tx, name).id, after, size + 1)
+    items = [
+        messages.Event(id=r.id, number=r.number, kind=r.kind, detail=r.detail, at=views.moment(r.at)) for r in rows
+    ]
+    return page_of(items, size, [row.id for row in rows])
+
+
+def list_revisions(
+    database: Database, name: str, size: int, token: str | None
+) -> messages.Page[messages.SpaceRevision]:
+    """All spaces that the study had, the oldest first."""
+    after = min(after_of(token), messages.LARGEST_FENCE)
+    with database.reading() as tx:
+        rows = space_revisions.page(tx, lifecycle.required(tx, name).id, after, size + 1)
+    return page_of([views.space_revision(row) for row in rows], size, [row.revision for row in rows])
+
+
+def list_late_results(
+    database: Database, name: str, size: int, token: str | None
+) -> messages.Page[messages.LateResult]:
+    after = after_of(token)
+    with database.reading() as tx:
+        rows = reports.late(tx, lifecycle.required(tx, name).id, after, size + 1)
+    return page_of([views.late_result(row) for row in rows], size, [row.id for row in rows])
+
+
+def require_ready(database: Database) -> None:
+    """Raises Unavailable when the database is away or not at this version's schema."""
+    with database.reading() as tx:
+        if schema.current(tx) != schema.newest():
+            raise Unavailable("The database is not at this version's schema; run `sturgeon migrate`.")
+
+
+def amounts(database: Database) -> tuple[dict[str, int], dict[str, int]]:
+    """How many trials, and how many studies, are in each state."""
+    with database.reading() as tx:
+        return trials.count_by_state(tx), study_rows.count_by_state(tx)

@@ -1,0 +1,162 @@
+"""Rows of the store -> messages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from server.search.separation import mean, spread
+from server.services.runs import desired_state
+from server.services.studies import budgets
+from server.store.reports import LateRow, ReportRow
+from server.store.space_revisions import RevisionRow
+from server.store.studies import Amounts, StudyRow
+from server.store.trials import TrialRow
+from sturgeon import messages
+from sturgeon.space import Space
+from sturgeon.states import TRIAL_STATES
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(at: int) -> datetime:
+    """Microseconds since 1970 UTC as a datetime."""
+    return EPOCH + timedelta(microseconds=at)
+
+
+def study(row: StudyRow, used: Amounts, best: list[messages.BestTrial]) -> messages.Study:
+    return messages.Study(
+        name=row.name,
+        title=row.title,
+        state=row.state,
+        metric=row.metric,
+        direction=row.direction,
+        reduce=row.reduce,
+        space=Space.model_validate(row.space),
+        search=messages.Search(sampler=row.sampler, seed=row.seed, replicates=row.replicates, **row.sampler_options),
+        pruning=messages.Pruning.model_validate(row.pruning),
+        budget=budgets.budget_of(row),
+        task=None if row.task is None else messages.TrainStudyTask.model_validate(row.task),
+        mode=row.mode,
+        policies=row.policies,
+        revision=row.revision,
+        counts={state: used.counts[state] for state in TRIAL_STATES if state in used.counts},
+        spent=messages.Spent(trials=row.next_number, epochs=used.epochs, seconds=used.seconds, limit=row.spent),
+        best=best[0] if best else None,
+        created_at=moment(row.created_at),
+    )
+
+
+def space_revision(row: RevisionRow) -> messages.SpaceRevision:
+    return messages.SpaceRevision(
+        revision=row.revision,
+        space=Space.model_validate(row.space),
+        added=row.added,
+        seq=row.seq,
+        created_at=moment(row.created_at),
+    )
+
+
+def best_trial(rows: list[TrialRow], replicates: int) -> messages.BestTrial:
+    """The complete trials of a group as one: the mean of its values, and of each metric that all of them have."""
+    first = rows[0]
+    values = [row.value for row in rows if row.value is not None]
+    whole = spread(values)
+    return messages.BestTrial(
+        number=first.number,
+        value=whole.mean,
+        params=first.params | (first.steered or {}),
+        metrics={name: mean([row.metrics.get(name) for row in rows]) for name in first.metrics},
+        replicates=None
+        if replicates == 1
+        else messages.Replicates(
+            numbers=[row.number for row in rows], values=values, standard_error=whole.standard_error
+        ),
+    )
+
+
+def trial(study_name: str, row: TrialRow) -> messages.Trial:
+    return messages.Trial(
+        study=study_name,
+        number=row.number,
+        state=row.state,
+        mode=row.mode,
+        params=row.params | (row.steered or {}),
+        seed=row.seed,
+        attempt=row.attempt,
+        value=row.value,
+        guess=row.guess,
+        metrics=row.metrics,
+        step=row.step,
+        where=row.place,
+        error=row.error,
+        worker=row.worker,
+        parent=_parent(row),
+        invalid=_invalid(row),
+        drawn=_drawn(row),
+        group=row.group_number,
+        desired=None if row.desired is None else desired_state.desired_of(row),
+        applied_version=row.applied_version,
+        applied_step=row.applied_step,
+        created_at=moment(row.created_at),
+        started_at=None if row.started_at is None else moment(row.started_at),
+        finished_at=None if row.finished_at is None else moment(row.finished_at),
+    )
+
+
+def _drawn(row: TrialRow) -> messages.Drawn:
+    return messages.Drawn(
+        sampler=row.sampler, basis=row.basis_seq, revision=row.revision, numerics=row.numerics, **row.drawn
+    )
+
+
+def _parent(row: TrialRow) -> messages.Parent | None:
+    if row.parent_number is None or row.parent_step is None:
+        return None
+    return messages.Parent(number=row.parent_number, step=row.parent_step)
+
+
+def _invalid(row: TrialRow) -> messages.Invalid | None:
+    if row.invalid_reason is None or row.invalid_at is None:
+        return None
+    return messages.Invalid(reason=row.invalid_reason, at=moment(row.invalid_at))
+
+
+def lease(
+    of: StudyRow, row: TrialRow, stack: int | None = None, *, resume: messages.Resume | None = None
+) -> messages.Lease:
+    assert row.lease_us is not None
+    return messages.Lease(
+        study=of.name,
+        number=row.number,
+        fence=row.fence,
+        attempt=row.attempt,
+        seed=row.seed,
+        params=row.params,
+        task=_task(of),
+        lease_s=row.lease_us / 1e6,
+        desired=desired_state.desired_of(row),
+        resume=resume,
+        stack=stack,
+    )
+
+
+def _task(of: StudyRow) -> dict[str, Any] | None:
+    """The study's task with `fixed` merged in, and with the metric that says which checkpoint is the best: all that
+    a worker needs beside the sampled parameters."""
+    if of.task is None:
+        return None
+    task = {name: value for name, value in of.task.items() if name != "fixed"}
+    fixed: dict[str, Any] = of.task["fixed"]
+    return task | fixed | {"metric": of.metric, "direction": of.direction}
+
+
+def reported_metrics(row: ReportRow, *, left: bool = False) -> messages.ReportedMetrics:
+    told = {"step": row.step, "epoch": row.epoch, "metrics": row.metrics, "fence": row.fence}
+    return messages.ReportedMetrics(**told, leg=row.leg, left=left, at=moment(row.at))
+
+
+def late_result(row: LateRow) -> messages.LateResult:
+    return messages.LateResult(
+        id=row.id, number=row.number, fence=row.fence, kind=row.kind, body=row.body, at=moment(row.at)
+    )
