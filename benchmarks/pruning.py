@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from benchmarks.pruning_curves import EPOCHS, SPACES, curves, retrained
 from benchmarks.pruning_replay import HEARD_AFTER_S, Replayed, replay
-from server.search.pruning import Settings
+from sturgeon.search.pruning import Settings
 from trainer.numerics import numerics
 
 RESULTS: Final = Path(__file__).parent / "results" / "pruning.json"

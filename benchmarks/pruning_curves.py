@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmarks import service_search
-from server.search.samplers import trial_seed, uniform_point
 from sturgeon.messages import TrainStudyTask
+from sturgeon.search.samplers import trial_seed, uniform_point
 from sturgeon.space import Space
 from worker.pipe import End, Job, Progress, Steer
 from worker.tasks.train import run

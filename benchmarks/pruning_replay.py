@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from benchmarks.pruning_curves import Trained
-from server.search.pruning import Settings, judge, look
+from sturgeon.search.pruning import Settings, judge, look
 
 HEARD_AFTER_S: Final = 0.05
 """From the end of an epoch until the worker has the answer to its report, as measured (docs/pruning.md)."""

@@ -15,7 +15,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final, get_args
 
-from server.search.pruning import Rule, Settings, look
 from server.services.idempotency import IdempotencyKey
 from server.services.leases import ask
 from server.services.leases.ask import AskContext
@@ -25,6 +24,7 @@ from server.services.studies import lifecycle
 from server.store import reports, rung_scores, schema, trials
 from server.store.engine import Database
 from sturgeon import messages
+from sturgeon.search.pruning import Rule, Settings, look
 
 EPOCHS: Final = 30
 BEFORE: Final = 1000

@@ -21,10 +21,10 @@ import numpy as np
 
 from benchmarks.search_problems import REFERENCE_OF_TABLES, Problem, branin, reals, space_of, tables
 from benchmarks.search_samplers import Arm, Ours, coarse_to_fine
-from server.search.coarse_to_fine import Options
-from server.search.cube import Cube
-from server.search.samplers import random_search
-from server.search.sequences import grid_search, sobol_search
+from sturgeon.search.coarse_to_fine import Options
+from sturgeon.search.cube import Cube
+from sturgeon.search.samplers import random_search
+from sturgeon.search.sequences import grid_search, sobol_search
 from sturgeon.space import Space
 
 RESULTS: Final = Path(__file__).parent / "results" / "random_beats_grid.json"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.search_trainings import TRAININGS, surrogate
-from server.search.cube import Array, Cube
+from sturgeon.search.cube import Array, Cube
 from sturgeon.space import Space
 
 REFERENCE = 1_000_000

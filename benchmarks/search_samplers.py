@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from server.search.coarse_to_fine import Options, suggest
-from server.search.cube import Cube
-from server.search.memo import Memo
-from server.search.samplers import Finished, History, Point, Running, Sample, random_search
-from server.search.sequences import grid_search, sobol_search
+from sturgeon.search.coarse_to_fine import Options, suggest
+from sturgeon.search.cube import Cube
+from sturgeon.search.memo import Memo
+from sturgeon.search.samplers import Finished, History, Point, Running, Sample, random_search
+from sturgeon.search.sequences import grid_search, sobol_search
 from sturgeon.space import Choice, Fixed, Float, Int, Space, same_value
 
 

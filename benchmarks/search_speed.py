@@ -12,9 +12,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from server.search.coarse_to_fine import suggest
-from server.search.memo import Memo
-from server.search.samplers import Finished, History, Running, uniform_point
+from sturgeon.search.coarse_to_fine import suggest
+from sturgeon.search.memo import Memo
+from sturgeon.search.samplers import Finished, History, Running, uniform_point
 from sturgeon.space import Space
 
 PARAMETERS = {

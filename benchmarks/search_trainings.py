@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from server.search.cube import Array, Cube
+from sturgeon.search.cube import Array, Cube
 from sturgeon.space import Space
 
 FOLDER = Path(__file__).parent / "search_tables"

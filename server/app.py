@@ -18,7 +18,6 @@ from server import problems
 from server.background import LOOK_EVERY_S, Background, Reaper, look_for_work
 from server.gate import RequestLog, SizeGate, TokenGate
 from server.routes import checkpoints, explaining, findings, health, leases, observing, panda, preview, studies, trials
-from server.search.registry import warm
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
@@ -27,6 +26,7 @@ from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Clock, Database, database_clock
 from sturgeon.messages import ProblemAnswer
+from sturgeon.search.registry import warm
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.search.preview import preview
 from server.services.studies.validation import require_space
 from sturgeon import messages
+from sturgeon.search.preview import preview
 
 router = APIRouter(tags=["studies"])
 

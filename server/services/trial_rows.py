@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.search.samplers import trial_seed
 from server.store.studies import StudyRow
+from sturgeon.search.samplers import trial_seed
 
 
 def replicate_group(study: StudyRow, number: int, start: int) -> dict[str, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from server.search.separation import mean, spread
 from server.services.runs import desired_state
 from server.services.studies import budgets
 from server.store.reports import LateRow, ReportRow
@@ -13,6 +12,7 @@ from server.store.space_revisions import RevisionRow
 from server.store.studies import Amounts, StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
+from sturgeon.search.separation import mean, spread
 from sturgeon.space import Space
 from sturgeon.states import TRIAL_STATES
 

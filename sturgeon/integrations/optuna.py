@@ -17,10 +17,10 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from server.search.coarse_to_fine import Options, suggest
-from server.search.memo import Memo
-from server.search.pruning import guessed_final
-from server.search.samplers import Finished, History, Point, Running
+from sturgeon.search.coarse_to_fine import Options, suggest
+from sturgeon.search.memo import Memo
+from sturgeon.search.pruning import guessed_final
+from sturgeon.search.samplers import Finished, History, Point, Running
 from sturgeon.space import Choice, Float, Int, Space
 
 _SEEN: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)

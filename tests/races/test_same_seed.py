@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from server.search.samplers import trial_seed, uniform_point
+from sturgeon.search.samplers import trial_seed, uniform_point
 from sturgeon.space import Space
 
 if TYPE_CHECKING:

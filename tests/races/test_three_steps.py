@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from server.search.samplers import History, Sample, Sampler, uniform_point
 from server.services.sampling.history import history_at
 from server.store import studies, trials
 from server.store.tables import absences
+from sturgeon.search.samplers import History, Sample, Sampler, uniform_point
 from sturgeon.space import Space
 
 if TYPE_CHECKING:

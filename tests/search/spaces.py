@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from server.search.samplers import Finished, History, Running
+from sturgeon.search.samplers import Finished, History, Running
 from sturgeon.space import Choice, Int, Space
 
 MOST_DIMENSIONS = 20

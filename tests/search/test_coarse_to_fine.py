@@ -5,19 +5,19 @@ import math
 import numpy as np
 import pytest
 
-from server.search.boxes import WHOLE_SPACE, draw, elite_rows, near
-from server.search.coarse_to_fine import Options, posterior_of, recommend, shape_of, suggest
-from server.search.costs import learnt_costs
-from server.search.cube import Cube
-from server.search.memo import Memo
-from server.search.posterior import chosen_rows, conditioned, with_running
-from server.search.ranking import log_expected_improvement, neighbours_vote
-from server.search.rounds import importance, rounds
-from server.search.samplers import Finished, History, Running, uniform_point
-from server.search.scores import first_round_size, round_starts, standard_scores
-from server.search.sequences import grid_search, sobol_point
-from server.search.surrogate import Shape, fit_shape, matern, prior_shape
-from server.search.surrogate import _loss as loss
+from sturgeon.search.acquisition import log_expected_improvement, neighbours_vote
+from sturgeon.search.boxes import WHOLE_SPACE, draw, elite_rows, near
+from sturgeon.search.coarse_to_fine import Options, posterior_of, recommend, shape_of, suggest
+from sturgeon.search.costs import learnt_costs
+from sturgeon.search.cube import Cube
+from sturgeon.search.memo import Memo
+from sturgeon.search.posterior import chosen_rows, conditioned, with_running
+from sturgeon.search.rounds import importance, rounds
+from sturgeon.search.samplers import Finished, History, Running, uniform_point
+from sturgeon.search.scores import first_round_size, round_starts, standard_scores
+from sturgeon.search.sequences import grid_search, sobol_point
+from sturgeon.search.surrogate import Shape, fit_shape, matern, prior_shape
+from sturgeon.search.surrogate import _loss as loss
 from sturgeon.space import Space
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from server.search.coarse_to_fine import Options, prepare, recommend, suggest
-from server.search.cube import Cube
-from server.search.memo import Memo
-from server.search.rounds import importance, rounds
-from server.search.samplers import Finished, History, Running, Sample, uniform_point
-from server.search.sequences import grid_search, sobol_search
+from sturgeon.search.coarse_to_fine import Options, prepare, recommend, suggest
+from sturgeon.search.cube import Cube
+from sturgeon.search.memo import Memo
+from sturgeon.search.rounds import importance, rounds
+from sturgeon.search.samplers import Finished, History, Running, Sample, uniform_point
+from sturgeon.search.sequences import grid_search, sobol_search
 from sturgeon.space import Space
 from tests.search.spaces import histories, spaces
 
@@ -158,7 +158,7 @@ def test_another_process_draws_the_same_points() -> None:
     """No state, no hash order, no clock: only the arguments count."""
     script = (
         "from tests.search.test_coarse_to_fine_properties import SPACE, history_of\n"
-        "from server.search.coarse_to_fine import suggest\n"
+        "from sturgeon.search.coarse_to_fine import suggest\n"
         "history = history_of([(i * 37 % 50) / 50 for i in range(40)], 5)\n"
         "print([suggest(SPACE, 9, t, history) for t in range(40, 48)])"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.search.preview import preview
 from sturgeon.messages import ParameterPreview
+from sturgeon.search.preview import preview
 from sturgeon.space import Space
 
 SPACE = Space.model_validate(

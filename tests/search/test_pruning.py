@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from server.search.budget import Limits, Spent, enough
-from server.search.pruning import (
+from sturgeon.search.budget import Limits, Spent, enough
+from sturgeon.search.pruning import (
     GO_ON,
     Curve,
     Rule,

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.search.coarse_to_fine import suggest
-from server.search.revisions import Revision, edit_problems, point_under
-from server.search.samplers import Finished, History
+from sturgeon.search.coarse_to_fine import suggest
+from sturgeon.search.revisions import Revision, edit_problems, point_under
+from sturgeon.search.samplers import Finished, History
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 from tests.search.spaces import spaces
 

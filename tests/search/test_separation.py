@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
-from server.search.separation import mean, separable, spread
+from sturgeon.search.separation import mean, separable, spread
 
 scores = st.lists(st.floats(-1e6, 1e6).map(lambda value: round(value, 3)), min_size=2, max_size=8)
 

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from server.search.registry import SAMPLERS
 from server.settings import Settings
 from server.store.tables import metadata
+from sturgeon.search.registry import SAMPLERS
 from tests.running import NOON, RunningServer
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from benchmarks.pruning_curves import Trained
 from benchmarks.pruning_replay import replay
-from server.search.pruning import Rule, Settings
 from server.services.sampling.history import history_at
 from server.services.studies import lifecycle
 from sturgeon.messages import Desired, Lease
+from sturgeon.search.pruning import Rule, Settings
 from tests.server.studies import BOWL, DIGITS, Json, refusal
 
 if TYPE_CHECKING:

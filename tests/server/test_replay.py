@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from server.search import numerics as own
-from server.search.numerics import Numerics
-from server.search.samplers import History, Sample, Sampler
 from server.store.tables import numerics, trials
+from sturgeon.search import numerics as own
+from sturgeon.search.numerics import Numerics
+from sturgeon.search.samplers import History, Sample, Sampler
 from tests.server.studies import BOWL
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from server.search.samplers import History, Sample, Sampler, uniform_point
 from server.services.leases.ask import new_trial
 from server.services.sampling.history import history_at
 from server.store import studies, trials
 from sturgeon.errors import BudgetSpent, Invalid
 from sturgeon.messages import Lease, Study
+from sturgeon.search.samplers import History, Sample, Sampler, uniform_point
 from sturgeon.space import Space
 from tests.server.studies import BOWL
 

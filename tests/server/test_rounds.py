@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from server.search.rounds import rounds
-from server.search.scores import round_starts
 from server.services.sampling.history import history_at
 from server.store import studies
 from server.store.tables import rounds as stored
+from sturgeon.search.rounds import rounds
+from sturgeon.search.scores import round_starts
 
 if TYPE_CHECKING:
     from tests.running import RunningServer

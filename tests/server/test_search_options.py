@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from server.search.coarse_to_fine import suggest
-from server.search.samplers import NOTHING
-from server.search.sequences import grid_search, sobol_search
+from sturgeon.search.coarse_to_fine import suggest
+from sturgeon.search.samplers import NOTHING
+from sturgeon.search.sequences import grid_search, sobol_search
 from sturgeon.space import Space
 from tests.server.studies import BOWL, refusal
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from server.search.samplers import History, Sample, Sampler
 from server.services.leases.stacks import DispatchRequest, stacks_of
 from sturgeon.errors import IdempotencyMismatch, LeaseLost
 from sturgeon.messages import Lease
+from sturgeon.search.samplers import History, Sample, Sampler
 from sturgeon.space import Space
 from tests.server.studies import DIGITS, refusal
 

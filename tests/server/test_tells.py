@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from server.search.numerics import numerics
 from sturgeon.errors import Invalid, LeaseLost, NotFound, TrialFinished
 from sturgeon.messages import Lease
+from sturgeon.search.numerics import numerics
 from tests.server.studies import BOWL
 
 if TYPE_CHECKING:

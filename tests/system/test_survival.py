@@ -114,7 +114,7 @@ def test_any_number_of_workers_trains_the_same_100_parameter_sets(
 @pytest.fixture(scope="module")
 def sturgeon_draws() -> list[dict[str, Any]]:
     """The parameters of the first 100 trials of seed 3, drawn without a server."""
-    from server.search.samplers import uniform_point
+    from sturgeon.search.samplers import uniform_point
     from sturgeon.space import Space
 
     space = Space.model_validate(SPACE)

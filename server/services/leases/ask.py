@@ -11,8 +11,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from server.search.numerics import numerics
-from server.search.samplers import NOTHING, Sample, uniform_point
 from server.services import views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.leases.stacks import Dispatched, DispatchRequest, new_stacks, take_queued
@@ -28,6 +26,8 @@ from server.store import trials
 from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
 from sturgeon import messages
+from sturgeon.search.numerics import numerics
+from sturgeon.search.samplers import NOTHING, Sample, uniform_point
 from sturgeon.space import Space
 
 RACES: Final = 8

@@ -12,7 +12,6 @@ from typing import Any, Final
 from server.policies import retest
 from server.policies.drift import number_of
 from server.policies.guard import Point
-from server.search.samplers import uniform_point
 from server.services.studies import lifecycle, live_params
 from server.services.trial_rows import new_trial
 from server.store import events, trials
@@ -23,6 +22,7 @@ from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.messages import DriftPolicy
+from sturgeon.search.samplers import uniform_point
 from sturgeon.training import flagged
 
 BEGUN, DECIDED, SKIPPED = "retest", "retest_decided", "retest_skipped"

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from server.search import pruning as rules
-from server.search.pruning import Settings
 from server.services.runs import desired_state
 from server.services.runs.curve import present_run_reports
 from server.store import events, reports, rung_scores, trials
@@ -19,6 +17,8 @@ from server.store.reports import ReportRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
+from sturgeon.search import pruning as rules
+from sturgeon.search.pruning import Settings
 
 
 def settings_of(study: StudyRow, trial: TrialRow) -> Settings:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from server.search.coarse_to_fine import MOST_FINISHED, models_noise, recommend
-from server.search.separation import separable, spread
 from server.services import views
 from server.services.sampling.history import history_at
 from server.store.best_trials import best_groups, complete_of
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from sturgeon import messages
+from sturgeon.search.coarse_to_fine import MOST_FINISHED, models_noise, recommend
+from sturgeon.search.separation import separable, spread
 
 
 def best_trials(tx: Transaction, study: StudyRow, most: int) -> list[messages.BestTrial]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from server.search.revisions import Revision, point_under
-from server.search.samplers import Finished, History, Point, Running
-from server.search.separation import mean
 from server.store import space_revisions, trials
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
+from sturgeon.search.revisions import Revision, point_under
+from sturgeon.search.samplers import Finished, History, Point, Running
+from sturgeon.search.separation import mean
 from sturgeon.space import Space
 
 

@@ -11,11 +11,6 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from server.search.coarse_to_fine import Options
-from server.search.numerics import numerics
-from server.search.rounds import round_at
-from server.search.samplers import Finished
-from server.search.scores import round_starts
 from server.services.sampling.history import SamplerView, history_at
 from server.services.sampling.sampler_pool import SamplerPool
 from server.services.studies import lifecycle
@@ -28,6 +23,11 @@ from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
 from server.store.trials import DrawnRow
 from sturgeon.errors import NotFound, Unavailable
+from sturgeon.search.coarse_to_fine import Options
+from sturgeon.search.numerics import numerics
+from sturgeon.search.rounds import round_at
+from sturgeon.search.samplers import Finished
+from sturgeon.search.scores import round_starts
 
 log = structlog.get_logger()
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from server.search.memo import Memo
-from server.search.numerics import numerics
-from server.search.samplers import Point, Sampler, uniform_point
 from server.services.pagination import after_of, page_of
 from server.services.sampling.history import group_of, history_at
 from server.services.sampling.sampler_pool import SamplerPool, sample_number
@@ -18,6 +15,9 @@ from server.store.engine import Database
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
+from sturgeon.search.memo import Memo
+from sturgeon.search.numerics import numerics
+from sturgeon.search.samplers import Point, Sampler, uniform_point
 
 
 class Compared(NamedTuple):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from server.search.rounds import importance as importance_of
-from server.search.scores import round_starts
 from server.services import views
 from server.services.sampling.refit import recover_rounds, refit
 from server.services.sampling.sampler_pool import SamplerPool
@@ -17,6 +15,8 @@ from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
 from server.store.trials import DrawnRow
 from sturgeon import messages
+from sturgeon.search.rounds import importance as importance_of
+from sturgeon.search.scores import round_starts
 
 LAST: Final = 3
 """So many rounds say what matters."""

@@ -11,13 +11,13 @@ from typing import Final
 
 import structlog
 
-from server.search.memo import Memo
-from server.search.registry import SAMPLERS, Build, SamplerOptions
-from server.search.samplers import Running, Sample, Sampler
 from server.services.sampling.history import SamplerView, Snapshot, history_now
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from sturgeon import messages
+from sturgeon.search.memo import Memo
+from sturgeon.search.registry import SAMPLERS, Build, SamplerOptions
+from sturgeon.search.samplers import Running, Sample, Sampler
 
 THINK_S: Final = 2.0
 """A sampler that takes longer is not waited for."""

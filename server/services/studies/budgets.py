@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.search import budget as rules
 from server.services.sampling.best import best_trials
 from server.store import events, leases, studies, trials
 from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.errors import BudgetSpent
+from sturgeon.search import budget as rules
 
 
 def budget_columns(budget: messages.Budget) -> dict[str, Any]:

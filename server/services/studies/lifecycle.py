@@ -5,8 +5,6 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from server.search.registry import MOST_MODELLED
-from server.search.samplers import uniform_point
 from server.services import views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.pagination import after_of, page_of
@@ -21,6 +19,8 @@ from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import NotFound, StudyBusy, StudyExists, WrongState
+from sturgeon.search.registry import MOST_MODELLED
+from sturgeon.search.samplers import uniform_point
 from sturgeon.states import STUDY_MOVES
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from server.search.revisions import edit_problems
 from server.services.studies import validation
 from server.store import events, space_revisions
 from server.store import studies as study_rows
@@ -14,6 +13,7 @@ from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.errors import FieldProblem, WrongState
+from sturgeon.search.revisions import edit_problems
 from sturgeon.space import Space
 
 

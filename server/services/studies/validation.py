@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from server.search.registry import MOST_MODELLED
 from server.services.studies import live_params
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.errors import FieldProblem, Invalid
 from sturgeon.messages import Budget, Direction, Policy, Pruning, Search, StudyRequest, TrainStudyTask
+from sturgeon.search.registry import MOST_MODELLED
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 from sturgeon.training import STREAM, TRAIN_METRICS, field_problem, flagged, task_problems
 

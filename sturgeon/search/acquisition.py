@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 from scipy.special import erfcx, log_ndtr
 
-from server.search.cube import Array
-from server.search.posterior import Outlook
-from server.search.surrogate import squared_distances
+from sturgeon.search.cube import Array
+from sturgeon.search.posterior import Outlook
+from sturgeon.search.surrogate import squared_distances
 
 NEIGHBOURS: Final = 5
 _LOG_ROOT_2PI: Final = 0.5 * math.log(2.0 * math.pi)

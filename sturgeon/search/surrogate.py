@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
-from server.search.cube import Array, Cube
+from sturgeon.search.cube import Array, Cube
 
 MOST_POINTS: Final = 100
 STEPS: Final = 15

@@ -7,20 +7,12 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from server.search.boxes import LEVELS, half_widths
-from server.search.coarse_to_fine import (
-    DEFAULT,
-    Options,
-    best_rows,
-    boxes_alone,
-    posterior_of,
-    recommend,
-    shape_of,
-)
-from server.search.cube import Array, Cube, point_array
-from server.search.memo import Memo
-from server.search.samplers import Finished
-from server.search.scores import round_starts
+from sturgeon.search.boxes import LEVELS, half_widths
+from sturgeon.search.coarse_to_fine import DEFAULT, Options, best_rows, boxes_alone, posterior_of, recommend, shape_of
+from sturgeon.search.cube import Array, Cube, point_array
+from sturgeon.search.memo import Memo
+from sturgeon.search.samplers import Finished
+from sturgeon.search.scores import round_starts
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 
 AT_THE_END: Final = 0.05

@@ -12,16 +12,16 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from server.search.boxes import WHOLE_SPACE, Candidates, draw, draw_one, elite_rows, near
-from server.search.costs import CostModel, learnt_costs
-from server.search.cube import Array, Cube, point_array
-from server.search.memo import Memo
-from server.search.posterior import Outlook, Posterior, conditioned, with_running
-from server.search.ranking import improvement, lower_bound, neighbours_vote
-from server.search.samplers import Finished, History, Sample
-from server.search.scores import first_round_size, round_starts, standard_scores
-from server.search.sequences import settled, sobol_point
-from server.search.surrogate import MOST_POINTS, Shape, fit_shape, prior_shape
+from sturgeon.search.acquisition import improvement, lower_bound, neighbours_vote
+from sturgeon.search.boxes import WHOLE_SPACE, Candidates, draw, draw_one, elite_rows, near
+from sturgeon.search.costs import CostModel, learnt_costs
+from sturgeon.search.cube import Array, Cube, point_array
+from sturgeon.search.memo import Memo
+from sturgeon.search.posterior import Outlook, Posterior, conditioned, with_running
+from sturgeon.search.samplers import Finished, History, Sample
+from sturgeon.search.scores import first_round_size, round_starts, standard_scores
+from sturgeon.search.sequences import settled, sobol_point
+from sturgeon.search.surrogate import MOST_POINTS, Shape, fit_shape, prior_shape
 from sturgeon.space import Space
 
 CANDIDATES: Final = 128

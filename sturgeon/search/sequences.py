@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from server.search.cube import Cube
-from server.search.memo import Memo
-from server.search.samplers import History, Point, Sample
+from sturgeon.search.cube import Cube
+from sturgeon.search.memo import Memo
+from sturgeon.search.samplers import History, Point, Sample
 from sturgeon.space import Space
 
 LONGEST: Final = 2**20

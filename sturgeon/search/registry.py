@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
-from server.search import coarse_to_fine
-from server.search.coarse_to_fine import MOST_DIMENSIONS
-from server.search.memo import Memo
-from server.search.samplers import History, Sample, Sampler, random_search
-from server.search.sequences import grid_search, sobol_search
+from sturgeon.search import coarse_to_fine
+from sturgeon.search.coarse_to_fine import MOST_DIMENSIONS
+from sturgeon.search.memo import Memo
+from sturgeon.search.samplers import History, Sample, Sampler, random_search
+from sturgeon.search.sequences import grid_search, sobol_search
 from sturgeon.space import Space
 
 MOST_MODELLED: Final = MOST_DIMENSIONS

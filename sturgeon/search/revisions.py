@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from server.search.samplers import Point
 from sturgeon.errors import FieldProblem
+from sturgeon.search.samplers import Point
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from server.search.cube import Array
-from server.search.samplers import Finished
+from sturgeon.search.cube import Array
+from sturgeon.search.samplers import Finished
 
 FEWEST: Final = 4
 GROWTH: Final = 0.15

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from server.search.samplers import uniform_point
 from sturgeon.messages import ParameterPreview, Preview
+from sturgeon.search.samplers import uniform_point
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 
 QUANTILES: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)

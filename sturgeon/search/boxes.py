@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from server.search.cube import Array, Cube, Indices, Mask
+from sturgeon.search.cube import Array, Cube, Indices, Mask
 
 LEVELS: Final = (1 / 2, 1 / 4, 1 / 8, 1 / 16)
 """Half widths of the nested boxes, in widths of the cube, before they are stretched."""

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from server.search.cube import Array, Cube, point_array
-from server.search.posterior import Posterior, conditioned
-from server.search.samplers import Finished
-from server.search.surrogate import MOST_POINTS, fit_shape, matern, squared_distances
+from sturgeon.search.cube import Array, Cube, point_array
+from sturgeon.search.posterior import Posterior, conditioned
+from sturgeon.search.samplers import Finished
+from sturgeon.search.surrogate import MOST_POINTS, fit_shape, matern, squared_distances
 
 
 class CostModel(NamedTuple):

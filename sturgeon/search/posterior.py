@@ -7,16 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from server.search.boxes import elite_rows
-from server.search.cube import Array, Cube, Indices
-from server.search.surrogate import (
-    MOST_POINTS,
-    Shape,
-    cholesky,
-    matern,
-    squared_distances,
-    triangular_inverse,
-)
+from sturgeon.search.boxes import elite_rows
+from sturgeon.search.cube import Array, Cube, Indices
+from sturgeon.search.surrogate import MOST_POINTS, Shape, cholesky, matern, squared_distances, triangular_inverse
 
 
 @dataclass(frozen=True)
