@@ -30,10 +30,10 @@ from server.policies import drift
 from server.policies.guard import Point
 from server.policies.proposal import Panda
 from trainer.config import LIVE, TrainConfig
-from trainer.datasets import Dataset, load
-from trainer.following import first_of, follow
+from trainer.data.datasets import Dataset, load
 from trainer.numerics import numerics
-from trainer.streams import Stream
+from trainer.streams.following import first_of, follow
+from trainer.streams.stream import Stream
 from trainer.training import Wish
 
 HERE = Path(__file__).resolve().parent

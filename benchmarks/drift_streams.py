@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import rotate
 
-from trainer.datasets import Dataset
-from trainer.parameters import Array
-from trainer.streams import END
+from trainer.data.datasets import Dataset
+from trainer.layers.parameters import Array
+from trainer.streams.stream import END
 
 PORTIONS = 40
 SHIFT = 20

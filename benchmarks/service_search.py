@@ -27,8 +27,8 @@ from typing import Any
 from sturgeon.cli.processes import Processes
 from sturgeon.client import Client
 from trainer.config import config_from
+from trainer.data.preparation import prepare
 from trainer.numerics import numerics
-from trainer.preparation import prepare
 from trainer.training import train
 
 IN_FLIGHT = 8

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import TrainConfig
+from trainer.data.preparation import prepare
 from trainer.numerics import numerics
-from trainer.preparation import prepare
 from trainer.training import train
 
 DIGITS_LIMIT = 0.022

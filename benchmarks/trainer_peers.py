@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from trainer.config import TrainConfig
-from trainer.datasets import checked
-from trainer.preparation import Data, split_up
+from trainer.data.datasets import checked
+from trainer.data.preparation import Data, split_up
 from trainer.stack import Stack, first_checkpoint
 
 Epoch = Callable[[], int]

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.trainer_peers import torch_model
 from trainer.config import TrainConfig, shared_fields
-from trainer.preparation import Data, prepare
+from trainer.data.preparation import Data, prepare
 from trainer.stack import useful_models
 from trainer.training import train
 

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from trainer.averages import Average
 from trainer.config import TrainConfig, config_from
-from trainer.losses import LOSS_OF
-from trainer.network import Architecture
-from trainer.normalization import Normalization
+from trainer.data.normalization import Normalization
+from trainer.layers.losses import LOSS_OF
+from trainer.layers.network import Architecture
+from trainer.layers.parameters import Array, Parameters
 from trainer.numerics import numerics
-from trainer.parameters import Array, Parameters
-from trainer.stream_state import StreamState
+from trainer.optim.averages import Average
+from trainer.streams.state import StreamState
 
 FORMAT = 1
 

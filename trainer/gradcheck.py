@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.network import Network
-from trainer.parameters import Array
-from trainer.regularizers import add_l2_gradient, l2_cost
+from trainer.layers.network import Network
+from trainer.layers.parameters import Array
+from trainer.optim.regularizers import add_l2_gradient, l2_cost
 
 
 class GradientCheckError(ValueError):

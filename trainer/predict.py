@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainer.analysis.evaluation import Evaluator
 from trainer.checkpoint import Checkpoint
-from trainer.evaluation import Evaluator
-from trainer.network import ShapeError
-from trainer.parameters import Array
+from trainer.layers.network import ShapeError
+from trainer.layers.parameters import Array
 
 
 def predict(checkpoint: Checkpoint, X: Array) -> tuple[list[str], Array]:

@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trainer.averages import Average, flush
-from trainer.batches import Batches, batch_size_for, batches_per_epoch
+from trainer.analysis.metrics import Metrics, gradient_metrics, note_plateaus
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError, TrainConfig, shared_fields, steered
-from trainer.gradients import clip, layer_norms
-from trainer.metrics import Metrics, gradient_metrics, note_plateaus
-from trainer.network import Architecture, Network
-from trainer.optimizers import OPTIMIZERS
-from trainer.parameters import Array, aligned_like, aligned_zeros
-from trainer.plateaus import Plateau
-from trainer.preparation import Data
-from trainer.schedules import learning_rate
+from trainer.data.batches import Batches, batch_size_for, batches_per_epoch
+from trainer.data.preparation import Data
+from trainer.layers.network import Architecture, Network
+from trainer.layers.parameters import Array, aligned_like, aligned_zeros
+from trainer.optim.averages import Average, flush
+from trainer.optim.gradients import clip, layer_norms
+from trainer.optim.optimizers import OPTIMIZERS
+from trainer.optim.plateaus import Plateau
+from trainer.optim.schedules import learning_rate
 from trainer.transfer import Freezer
 
 CACHE = 6 << 20

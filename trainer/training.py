@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from trainer.analysis.error_analysis import Judged
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
-from trainer.error_analysis import Judged
-from trainer.preparation import Data
+from trainer.data.preparation import Data
 from trainer.stack import Changes, Stack, first_checkpoint, never
 from trainer.transfer import transferred
 

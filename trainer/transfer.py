@@ -14,7 +14,7 @@ import numpy as np
 
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError
-from trainer.parameters import Array, Parameters
+from trainer.layers.parameters import Array, Parameters
 
 
 def transferred(fresh: Checkpoint, source: Checkpoint) -> Checkpoint:

@@ -11,9 +11,9 @@ import numpy as np
 import sklearn.datasets  # noqa: F401
 
 from trainer.config import TrainConfig
-from trainer.datasets import checked
-from trainer.optimizers import OPTIMIZERS
-from trainer.preparation import split_up
+from trainer.data.datasets import checked
+from trainer.data.preparation import split_up
+from trainer.optim.optimizers import OPTIMIZERS
 from trainer.training import train
 from worker import child
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from trainer.gradcheck import check_network
-from trainer.network import Architecture, Network
+from trainer.layers.network import Architecture, Network
 
 shape = Architecture(sizes=(8, 6, 5, 3), activations=("tanh", "sigmoid"), loss="softmax", batch_norm=True)
 parameters = shape.parameters(dtype=np.float64)

@@ -127,7 +127,7 @@ def _show(session: Session, snapshots: Iterable[Snapshot]) -> None:
 def _examples() -> dict[str, int]:
     """How many examples the dev and test parts have: the split that every trial of the study made."""
     from trainer.config import config_from
-    from trainer.preparation import prepare
+    from trainer.data.preparation import prepare
 
     data = prepare(config_from({"dataset": "digits"}))
     return {"dev": len(data.dev), "test": len(data.test)}

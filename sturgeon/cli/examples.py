@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sturgeon.cli.inputs import WrongInput
-from trainer.parameters import Array
+from trainer.layers.parameters import Array
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Examples:
     class_names: tuple[str, ...] | None = None
 
     def error(self, kind: str, names: tuple[str, ...], outputs: Array) -> float:
-        """The trainer's error of a model's outputs `[m, C]` for its kind of targets (see `trainer.losses`).
+        """The trainer's error of a model's outputs `[m, C]` for its kind of targets (see `trainer.layers.losses`).
 
         Raises:
             WrongInput: y are not targets of that kind.

@@ -14,7 +14,7 @@ from sturgeon.cli.session import Session, formatted
 if TYPE_CHECKING:
     from sturgeon.cli.examples import Examples
     from trainer.checkpoint import Checkpoint
-    from trainer.parameters import Array
+    from trainer.layers.parameters import Array
 
 commands = typer.Typer()
 
@@ -61,7 +61,7 @@ def _load(model: Path) -> Checkpoint:
 
 
 def _predict(model: Checkpoint, examples: Examples) -> tuple[list[str], Array]:
-    from trainer.network import ShapeError
+    from trainer.layers.network import ShapeError
     from trainer.predict import predict as labels_and_outputs
 
     try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sturgeon.messages import Study, Timeline
     from trainer.checkpoint import Checkpoint
     from trainer.config import TrainConfig
-    from trainer.stream_state import StreamState
+    from trainer.streams.state import StreamState
     from trainer.training import Run
 
 commands = typer.Typer()
@@ -73,7 +73,7 @@ def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...
         NotFound: there is no such trial, or it has no checkpoint. WrongInput: its data are not here.
     """
     from trainer.checkpoint import Checkpoint
-    from trainer.datasets import DataError
+    from trainer.data.datasets import DataError
 
     told, timeline = client.study(study), client.timeline(study, number)
     steps = [one.step for one in client.checkpoints(study, number).items]
@@ -97,7 +97,7 @@ def _run(
 ) -> tuple[Checkpoint, Run]:
     """The model before its first step, and its training."""
     from trainer.checkpoint import Checkpoint
-    from trainer.preparation import prepare
+    from trainer.data.preparation import prepare
     from trainer.training import begin, resume
     from worker.pipe import Job
     from worker.sources import source_of
@@ -128,8 +128,8 @@ def _followed(
     data_dirs: tuple[Path, ...],
 ) -> tuple[Checkpoint, Run]:
     """Along the portions in the order in which that run took them, whatever has come since."""
-    from trainer.following import first_of, follow
-    from trainer.streams import find_stream
+    from trainer.streams.following import first_of, follow
+    from trainer.streams.stream import find_stream
 
     stream = find_stream(config.dataset, data_dirs, config.loss)
     stream.retrace(newest)

@@ -10,8 +10,8 @@ import pytest
 
 from tests.cli.command import Command
 from trainer.config import TrainConfig
-from trainer.datasets import load
-from trainer.preparation import prepare
+from trainer.data.datasets import load
+from trainer.data.preparation import prepare
 from trainer.training import train
 
 

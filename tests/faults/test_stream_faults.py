@@ -16,8 +16,8 @@ from sturgeon.client import Client
 from tests.processes import ServerProcess, WorkerProcess
 from trainer.checkpoint import Checkpoint
 from trainer.config import config_from
-from trainer.following import first_of, follow
-from trainer.streams import END, Stream
+from trainer.streams.following import first_of, follow
+from trainer.streams.stream import END, Stream
 
 ROOT = Path(__file__).parents[2]
 FIXED: dict[str, Any] = {"hidden_units": 16, "portion_epochs": 3, "batch_size": 16, "keep_prob": 0.9}

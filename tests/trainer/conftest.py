@@ -7,8 +7,8 @@ import pytest
 
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
-from trainer.datasets import checked
-from trainer.preparation import Data, split_up
+from trainer.data.datasets import checked
+from trainer.data.preparation import Data, split_up
 from trainer.stack import first_checkpoint
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from autograd import grad
 
-from trainer.activations import ACTIVATIONS
-from trainer.batches import order
 from trainer.config import LIVE, TrainConfig
-from trainer.losses import LOSSES
-from trainer.network import Architecture, Network
-from trainer.optimizers import OPTIMIZERS
-from trainer.regularizers import add_l2_gradient
+from trainer.data.batches import order
+from trainer.layers.activations import ACTIVATIONS
+from trainer.layers.losses import LOSSES
+from trainer.layers.network import Architecture, Network
+from trainer.optim.optimizers import OPTIMIZERS
+from trainer.optim.regularizers import add_l2_gradient
 from trainer.training import resume
 
 G = {

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from trainer.activations import ACTIVATIONS
 from trainer.config import TrainConfig
-from trainer.datasets import checked
-from trainer.optimizers import OPTIMIZERS
-from trainer.preparation import prepare, split_up
+from trainer.data.datasets import checked
+from trainer.data.preparation import prepare, split_up
+from trainer.layers.activations import ACTIVATIONS
+from trainer.optim.optimizers import OPTIMIZERS
 from trainer.stack import Stack, first_checkpoint
 
 CONFIG = TrainConfig("digits", epochs=9, hidden_units=(48, 40), batch_size=128)

@@ -8,11 +8,11 @@ import pytest
 
 from trainer.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from trainer.config import TrainConfig
-from trainer.datasets import load
-from trainer.network import ShapeError
+from trainer.data.datasets import load
+from trainer.data.preparation import prepare
+from trainer.layers.network import ShapeError
 from trainer.numerics import numerics
 from trainer.predict import predict
-from trainer.preparation import prepare
 from trainer.training import train
 
 

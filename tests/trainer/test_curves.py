@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.curves import kept
+from trainer.analysis.curves import kept
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 49, 50, 51, 99, 1000, 12_345])

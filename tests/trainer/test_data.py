@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.batches import Batches, order
 from trainer.config import TrainConfig
-from trainer.datasets import DataError, checked, load
-from trainer.normalization import fit
-from trainer.preparation import prepare, split_up
-from trainer.splits import stratified
+from trainer.data.batches import Batches, order
+from trainer.data.datasets import DataError, checked, load
+from trainer.data.normalization import fit
+from trainer.data.preparation import prepare, split_up
+from trainer.data.splits import stratified
 
 X4 = np.arange(8.0).reshape(4, 2)
 Y4 = np.array([0, 1, 0, 1])

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from trainer.analysis.diagnosis import diagnose
+from trainer.analysis.error_analysis import Judged, Mistake, analysis, categories, confusion_matrix, mistakes
 from trainer.config import TrainConfig
-from trainer.diagnosis import diagnose
-from trainer.error_analysis import Judged, Mistake, analysis, categories, confusion_matrix, mistakes
-from trainer.preparation import prepare
+from trainer.data.preparation import prepare
 from trainer.training import train
 
 SIZES = dict.fromkeys(("train", "train_dev", "dev", "test"), 10_000)

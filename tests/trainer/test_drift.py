@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency
 
-from trainer.drift import ALARM, Fresh, Verdict, Watch, _labels_p, look
+from trainer.streams.drift import ALARM, Fresh, Verdict, Watch, _labels_p, look
 
 
 def watched(seed: int, portions: int = 20, m: int = 60, shift_at: int | None = None, **shift: float) -> list[Verdict]:

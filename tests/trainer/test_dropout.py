@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.averages import Average
-from trainer.dropout import Dropout
+from trainer.layers.dropout import Dropout
+from trainer.optim.averages import Average
 
 
 def test_dropout_keeps_its_share_and_the_expected_activation():

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.activations import ACTIVATIONS
-from trainer.dense import Dense
 from trainer.gradcheck import GradientCheckError, check_network, slope
-from trainer.losses import LOSSES
-from trainer.network import Architecture, Network, ShapeError
+from trainer.layers.activations import ACTIVATIONS
+from trainer.layers.dense import Dense
+from trainer.layers.losses import LOSSES
+from trainer.layers.network import Architecture, Network, ShapeError
 
 
 def random_network(activation="sigmoid", loss="softmax", sizes=(5, 7, 6, 4), batch=9, sources=(), batch_norm=False):

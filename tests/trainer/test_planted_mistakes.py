@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from trainer import gradcheck
-from trainer.activations import LeakyRelu, Relu, Sigmoid, Tanh
-from trainer.batchnorm import BatchNorm
-from trainer.dense import Dense
 from trainer.gradcheck import check_network
-from trainer.losses import Logistic, Loss
-from trainer.network import Architecture, Network
+from trainer.layers.activations import LeakyRelu, Relu, Sigmoid, Tanh
+from trainer.layers.batchnorm import BatchNorm
+from trainer.layers.dense import Dense
+from trainer.layers.losses import Logistic, Loss
+from trainer.layers.network import Architecture, Network
 
 
 def checked_network(activation, loss, batch_norm, l2=0.5):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainer import portion_files
-from trainer.portion_files import Unreadable
-from trainer.portions import Form, Portion, read
+from trainer.streams import files
+from trainer.streams.files import Unreadable
+from trainer.streams.portions import Form, Portion, read
 
 THREE = Form(3, "classes", ("0", "1", "2"), indexed=False)
 NAMED = Form(3, "classes", ("cat", "dog"), indexed=True)
@@ -100,7 +100,7 @@ def test_a_small_file_that_unpacks_to_a_huge_array_is_refused_unread(tmp_path: P
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portion_files, "MOST_BYTES", 500)
+    monkeypatch.setattr(files, "MOST_BYTES", 500)
     with pytest.raises(Unreadable, match=r"p\.npz has \d+ bytes, more than"):
         read_at(written(tmp_path))
 

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainer import normalization, streams
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
-from trainer.datasets import DataError
-from trainer.following import first_of, follow
-from trainer.mixing import mixed
-from trainer.stream_state import Mix, Taken
-from trainer.streams import END, Stream, find_stream
+from trainer.data import normalization
+from trainer.data.datasets import DataError
+from trainer.streams import stream as streams
+from trainer.streams.following import first_of, follow
+from trainer.streams.mixing import mixed
+from trainer.streams.state import Mix, Taken
+from trainer.streams.stream import END, Stream, find_stream
 from trainer.training import Progress, Wish
 
 CONFIG = TrainConfig("stream:s", epochs=100, hidden_units=8, batch_size=16, learning_rate=0.01, keep_prob=0.8)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from trainer.config import ConfigError, TrainConfig
-from trainer.datasets import DataError, checked, load
-from trainer.label_noise import suspected, with_noise
+from trainer.data.datasets import DataError, checked, load
+from trainer.data.label_noise import suspected, with_noise
+from trainer.data.preparation import prepare, split_up
+from trainer.data.similarity import largest_difference
+from trainer.data.splits import shares
 from trainer.predict import predict, predicted
-from trainer.preparation import prepare, split_up
-from trainer.similarity import largest_difference
-from trainer.splits import shares
 from trainer.training import train
 
 

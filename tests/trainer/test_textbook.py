@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trainer.batches import order
 from trainer.config import TrainConfig
+from trainer.data.batches import order
 from trainer.training import Wish, resume
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trainer.batches import batch_size_for
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError, TrainConfig
-from trainer.optimizers import OPTIMIZERS
+from trainer.data.batches import batch_size_for
+from trainer.data.preparation import prepare
+from trainer.optim.optimizers import OPTIMIZERS
 from trainer.predict import predicted
-from trainer.preparation import prepare
 from trainer.stack import first_checkpoint, useful_models
 from trainer.training import Wish, resume, train
 

@@ -16,8 +16,8 @@ from sturgeon import messages as m
 from tests.processes import ServerProcess, WorkerProcess
 from tests.running import RunningServer
 from tests.worker.processes import children_of, trial_processes
+from trainer.analysis.curves import kept
 from trainer.checkpoint import Checkpoint
-from trainer.curves import kept
 from worker.pipe import End, Job, Steer
 from worker.tasks import train
 

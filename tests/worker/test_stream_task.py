@@ -13,7 +13,7 @@ import pytest
 
 from sturgeon.messages import Change, Resume
 from trainer.checkpoint import Checkpoint
-from trainer.streams import END
+from trainer.streams.stream import END
 from worker.pipe import Applied, End, Found, Happened, Job, Paused, Progress, Said, SavedCheckpoint, Steer
 from worker.tasks import fresh, stream, train
 

@@ -14,8 +14,8 @@ import pytest
 from sturgeon.messages import Report
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError
+from trainer.data.preparation import prepare
 from trainer.predict import predict
-from trainer.preparation import prepare
 from worker.pipe import Applied, End, Job, Progress, Steer
 from worker.tasks import train
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sturgeon.messages import FindingKind
+from trainer.analysis.diagnosis import diagnose
+from trainer.analysis.error_analysis import analysis
 from trainer.checkpoint import Checkpoint
-from trainer.diagnosis import diagnose
-from trainer.error_analysis import analysis
-from trainer.preparation import Data
+from trainer.data.preparation import Data
 
 PARTS = ("train", "train_dev", "dev", "test", "synthetic")
 

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from sturgeon.messages import FindingKind
-from trainer.error_analysis import Judged, told
-from trainer.fresh import RECENT
+from trainer.analysis.error_analysis import Judged, told
+from trainer.streams.new_portion import RECENT
 from trainer.training import Portioned
 from trainer.training import Progress as Trained
 from worker.tasks.findings import table

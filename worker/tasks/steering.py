@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sturgeon.states import ToldState
-from trainer import curves
+from trainer.analysis import curves
 from trainer.checkpoint import Checkpoint
 from trainer.config import LIVE, steered
-from trainer.preparation import Data
+from trainer.data.preparation import Data
 from trainer.training import Progress as Trained
 from trainer.training import Wish, final_metrics
 from worker.pipe import Alone, Applied, End, Job, LastWord, Paused, Progress, Said, SavedCheckpoint, Steer

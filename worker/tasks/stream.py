@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 from sturgeon.states import ToldState
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
-from trainer.datasets import DataError
-from trainer.following import first_of, follow, notice_of
-from trainer.streams import Stream, find_stream
+from trainer.data.datasets import DataError
+from trainer.streams.following import first_of, follow, notice_of
+from trainer.streams.stream import Stream, find_stream
 from trainer.training import Notice, Wish
 from trainer.training import Progress as Trained
 from worker.pipe import End, Found, Happened, Job, Paused, Said, Steer

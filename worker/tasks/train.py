@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from trainer import streams
 from trainer.checkpoint import Checkpoint, CheckpointError
 from trainer.config import ConfigError, TrainConfig, config_from
-from trainer.datasets import DataError
-from trainer.normalization import Normalization
-from trainer.preparation import Data, prepare
+from trainer.data.datasets import DataError
+from trainer.data.normalization import Normalization
+from trainer.data.preparation import Data, prepare
 from trainer.stack import useful_models
+from trainer.streams.stream import PREFIX
 from trainer.training import Run, Wish, begin, resume
 from worker.pipe import End, Job, Placed, Steer
 from worker.tasks import stream
@@ -46,7 +46,7 @@ def run(
     """
     try:
         configs = [config_of(job) for job in jobs]
-        if configs[0].dataset.startswith(streams.PREFIX):
+        if configs[0].dataset.startswith(PREFIX):
             yield from _follow(jobs, configs, _Wishes(desired, news))
             return
         data = prepare(configs[0], jobs[0].data_dirs, _inputs(jobs[0]))

@@ -1,0 +1,139 @@
+"""From a config to the arrays that a run reads: loaded, split, normalised by the training part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trainer.config import TrainConfig
+from trainer.data import normalization
+from trainer.data.datasets import DataError, Dataset, load
+from trainer.data.label_noise import with_noise
+from trainer.data.normalization import Normalization
+from trainer.data.similarity import largest_difference
+from trainer.data.splits import shares, stratified
+from trainer.layers.losses import LOSS_OF
+from trainer.layers.parameters import Array
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the data: X `[m, n]` and Y `[m, C]`, float32, and the rows of the data set they are.
+
+    Y is one-hot for classes, 0 or 1 or NaN for labels, and normalised for values.
+    """
+
+    X: Array
+    Y: Array
+    rows: Array
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def only(self, places: Array) -> Part:
+        """The examples at these places of the part."""
+        return Part(self.X[places], self.Y[places], self.rows[places])
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run trains and is measured on; runs of one study share it.
+
+    parts: train, dev, test, train_dev (train's distribution, not trained on) and synthetic (the made-up
+    examples of train, by themselves); the last four may be empty. warnings: sentences about data that will
+    mislead. passes: so often an epoch goes through train; more than once with a stream's portions only.
+    """
+
+    kind: str
+    parts: dict[str, Part]
+    normalization: Normalization
+    target_normalization: Normalization
+    class_names: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    passes: int = 1
+
+    @property
+    def loss(self) -> str:
+        return LOSS_OF[self.kind]
+
+    @property
+    def train(self) -> Part:
+        return self.parts["train"]
+
+    @property
+    def dev(self) -> Part:
+        return self.parts["dev"]
+
+    @property
+    def test(self) -> Part:
+        return self.parts["test"]
+
+
+def prepare(config: TrainConfig, data_dirs: Sequence[Path] = (), inputs: Normalization | None = None) -> Data:
+    """The data of a config; files are looked up below data_dirs only.
+
+    inputs: the normalisation to use instead of the training part's own; transfer needs that of the first
+    model.
+
+    Raises:
+        DataError: see `datasets.load` and `splits.stratified`, and one class only in the training part.
+    """
+    dataset = load(config.dataset, data_dirs, target=config.target, loss=config.loss)
+    return split_up(dataset, config, inputs)
+
+
+def split_up(dataset: Dataset, config: TrainConfig, inputs: Normalization | None = None) -> Data:
+    """The parts of a loaded data set that a config asks for."""
+    rows = _rows(dataset, config)
+    y, X, train = dataset.y, dataset.X, rows["train"]
+    if dataset.kind == "classes":
+        if len(np.unique(y[train])) < 2:
+            raise DataError(f"{dataset.name}: the training part has one class only; give it more examples.")
+        y = y.copy()
+        y[train] = with_noise(y[train], len(dataset.names), config.label_noise, config.split_seed)
+        Y = np.eye(len(dataset.names))[y]
+    else:
+        Y = y
+    targets = normalization.identity(Y.shape[1])
+    if dataset.kind == "values":
+        targets = normalization.fit(Y[train])
+    if inputs is None:
+        fitted = normalization.fit(X[train]) if config.normalize_inputs else None
+        inputs = fitted or normalization.identity(X.shape[1])
+    elif len(inputs.mean) != X.shape[1]:
+        raise DataError(f"{dataset.name} has {X.shape[1]} features, the first model {len(inputs.mean)}.")
+    parts = {name: Part(inputs.apply(X[r]), targets.apply(Y[r]), r) for name, r in rows.items()}
+    return Data(dataset.kind, parts, inputs, targets, dataset.names, _warnings(parts))
+
+
+def _rows(dataset: Dataset, config: TrainConfig) -> dict[str, Array]:
+    """Row numbers of each part; parts that the data bring themselves stay as they are."""
+    own = np.setdiff1d(np.arange(len(dataset.X)), np.concatenate([dataset.synthetic, *dataset.given.values()]))
+    dev, test = shares(len(own), config.dev_share, config.test_share)
+    wanted = {name: share for name, share in (("dev", dev), ("test", test)) if name not in dataset.given}
+    left = 1 - sum(wanted.values())
+    wanted["train_dev"] = config.train_dev_share * left
+    strata = dataset.y if dataset.kind == "classes" else np.zeros(len(dataset.X), np.intp)
+    split = {name: own[places] for name, places in stratified(strata[own], wanted, config.split_seed).items()}
+    rows = split | dataset.given
+    return rows | {
+        "train": np.sort(np.concatenate([rows["train"], dataset.synthetic])),
+        "synthetic": dataset.synthetic,
+    }
+
+
+def _warnings(parts: dict[str, Part]) -> tuple[str, ...]:
+    """One sentence for each part whose features are not distributed as those of train."""
+    told = []
+    for name in ("dev", "test"):
+        if len(parts[name]):
+            found = largest_difference(parts["train"].X, parts[name].X)
+            if found.alarming:
+                told.append(
+                    f"The {name} part is not distributed as the training part: feature {found.feature} differs most "
+                    f"(Kolmogorov-Smirnov {found.statistic:.2f}, p = {found.p:.1g})."
+                )
+    return tuple(told)

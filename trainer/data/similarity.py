@@ -1,0 +1,56 @@
+"""Do two parts of the data come from one distribution? Train, dev and test should (the course)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.layers.parameters import Array
+
+LARGEST_SAMPLE = 2000
+ALARM = 0.001
+"""An alarm in one of a thousand splits that are alike, over all features together."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The feature that differs most between two samples, and how surely: p is for all features together."""
+
+    feature: int
+    statistic: float
+    p: float
+
+    @property
+    def alarming(self) -> bool:
+        return self.p < ALARM
+
+
+def largest_difference(one: Array, other: Array, weights: Array | None = None) -> Difference:
+    """Two-sample Kolmogorov-Smirnov test of each feature of samples `[m1, n]` and `[m2, n]`, at most 2000
+    rows each. weights `[m1]`: how often each row of the first counts; its size is then (sum w)^2 / sum w^2 (Kish).
+
+    p = 2 n exp(-2 D^2 m1 m2 / (m1 + m2)): the first term of Kolmogorov's series, which bounds it from above,
+    times the n features (Bonferroni). Equal values only make it larger.
+    """
+    weights = np.ones(len(_sample(one))) if weights is None else _sample(weights)
+    size = float(weights.sum() ** 2 / np.square(weights).sum())
+    one, other = _sample(one), _sample(other)
+    both = np.sort(np.concatenate([one, other]), axis=0)
+    statistics = np.empty(one.shape[1])
+    for feature in range(len(statistics)):
+        order = np.argsort(one[:, feature], kind="stable")
+        reached = np.concatenate([[0.0], np.cumsum(weights[order])]) / weights.sum()
+        first = reached[np.searchsorted(one[order, feature], both[:, feature], side="right")]
+        second = np.searchsorted(np.sort(other[:, feature]), both[:, feature], side="right") / len(other)
+        statistics[feature] = np.abs(first - second).max()
+    worst = int(statistics.argmax())
+    D = float(statistics[worst])
+    exponent = -2 * D * D * size * len(other) / (size + len(other))
+    return Difference(worst, D, min(1.0, 2 * len(statistics) * math.exp(exponent)))
+
+
+def _sample(X: Array) -> Array:
+    """At most LARGEST_SAMPLE rows, evenly spread."""
+    return X if len(X) <= LARGEST_SAMPLE else X[np.linspace(0, len(X) - 1, LARGEST_SAMPLE).astype(np.intp)]

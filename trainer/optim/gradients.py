@@ -1,0 +1,55 @@
+"""The size of gradients: norms per layer, alarms when they vanish or explode, and clipping."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainer.layers.parameters import Array, Parameters
+
+VANISHING = 1e-4
+EXPLODING = 100.0
+
+
+def clip(grad: Array, squares: Array, limits: Array) -> None:
+    """Scales each model's whole gradient down to its limit (0: none), keeping its direction (Pascanu et al. 2013).
+
+    grad `[K, P]`, in place; squares `[K, 1, 1]` takes its sums of squares; limits `[K, 1]`.
+    """
+    np.matmul(grad[:, None, :], grad[:, :, None], out=squares)
+    norms = np.sqrt(squares[:, 0])
+    factors = np.where((limits > 0) & (norms > limits), limits / norms, 1)
+    np.multiply(grad, factors.astype(grad.dtype), out=grad)
+
+
+def layer_norms(parameters: Parameters, depth: int) -> tuple[Array, Array]:
+    """Norms of dW[l] and of W[l] for l = 1 .. L, per model: two arrays `[K, L]`."""
+    layers = [f"W{layer}" for layer in range(1, depth + 1)]
+    gradients = np.stack([_norm(parameters.grads[name]) for name in layers], axis=-1)
+    return gradients, np.stack([_norm(parameters.values[name]) for name in layers], axis=-1)
+
+
+def _norm(W: Array) -> Array:
+    norms: Array = np.sqrt(np.square(W).sum(axis=(-1, -2)))
+    return norms
+
+
+def alarms(gradients: Array, weights: Array) -> tuple[str, ...]:
+    """Sentences about one model's norms of dW and W, `[L]` each; frozen layers (no gradient at all) do not
+    count.
+
+    Compared are gradients in proportion to their weights, ||dW|| / ||W||: vanishing is a layer that learns
+    ten thousand times slower than another; exploding one whose W a step of size 0.01 would replace.
+    """
+    with np.errstate(all="ignore"):
+        pace = gradients / weights
+    learning = np.flatnonzero(gradients > 0)
+    if not len(learning):
+        return ()
+    slow, fast = learning[pace[learning].argmin()], learning[pace[learning].argmax()]
+    told = []
+    if pace[slow] < VANISHING * pace[fast]:
+        slower = f"{pace[fast] / pace[slow]:.0e} times slower than layer {fast + 1}"
+        told.append(f"Gradients vanish: layer {slow + 1} learns {slower}.")
+    if not pace[fast] < EXPLODING:
+        told.append(f"Gradients explode: in layer {fast + 1} dW is {pace[fast]:.0e} times as large as W.")
+    return tuple(told)

@@ -1,0 +1,186 @@
+"""Portions: the npz files of a stream, checked one by one against the first of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from trainer.data.datasets import DataError, checked
+from trainer.layers.parameters import Array
+from trainer.streams.files import MOST_BYTES, Unreadable, arrays_in
+
+LARGEST: Final = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Examples that came together: X `[m, n]` float64, NaN where a value is missing, and targets Y `[m, C]`.
+
+    sha256: of X's and Y's shapes and numbers, so that what arrives twice is known, by whatever name and in whatever
+    dtype. Y is one-hot for classes, 0, 1 or NaN for labels, and numbers in their own units for values.
+    """
+
+    name: str
+    sha256: str
+    X: Array
+    Y: Array
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        return int(self.X.nbytes + self.Y.nbytes)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What all portions of a stream have in common, read from the first: see `datasets.Dataset`.
+
+    indexed: y are numbers into the class names, which the first portion brought.
+    """
+
+    inputs: int
+    kind: str
+    names: tuple[str, ...]
+    indexed: bool
+
+
+def read(path: Path, status: os.stat_result, form: Form | None, loss: str, root: Path) -> tuple[Portion, Form]:
+    """The portion in a file below root, and the form, which the first portion (form None) gives.
+
+    A portion has arrays X `[m, ...]` of numbers and y as `datasets.load` describes them, and class_names if it likes.
+    Raises:
+        Unreadable: torn, empty, of another shape, not finite, or targets that do not fit; a sentence says which.
+        OSError.
+    """
+    arrays, sha256 = arrays_in(path, status, root)
+    name = path.name
+    try:
+        if missing := [array for array in ("X", "y") if array not in arrays]:
+            raise DataError(f"{name} has no array {' and no array '.join(missing)}.")
+        flat = _inputs(name, arrays["X"])
+        y, names = arrays["y"], _names(name, arrays.get("class_names"))
+        if y.ndim not in (1, 2) or y.size == 0 or len(y) != len(flat):
+            raise DataError(f"{name}: y must have a target for each of X's {len(flat)} rows; its shape is {y.shape}.")
+        if y.dtype.kind == "f":
+            y = _floats(y).reshape(y.shape)
+            if (np.abs(y) > LARGEST).any():
+                raise DataError(f"{name}: targets y must be numbers that a float32 can hold; some are larger.")
+        if form is None:
+            form = _form(name, flat, y, names, loss)
+        if flat.shape[1] != form.inputs:
+            raise DataError(f"{name} has {flat.shape[1]} features, the portions before it {form.inputs}.")
+        Y = _targets(name, y, names, form)
+    except DataError as error:
+        raise Unreadable(sha256, str(error)) from None
+    return Portion(name, _hash(flat, Y), flat, Y), form
+
+
+def _hash(X: Array, Y: Array) -> str:
+    found = hashlib.sha256()
+    for array in (X, Y):
+        found.update(f"{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def _names(name: str, class_names: Array | None) -> tuple[str, ...] | None:
+    if class_names is None:
+        return None
+    if class_names.ndim != 1 or class_names.dtype.kind not in "biuUS":
+        raise DataError(f"{name}: class_names must be a list of names; its shape is {class_names.shape}.")
+    names = tuple(_text(label) for label in class_names)
+    if len(set(names)) < len(names):
+        raise DataError(f"{name}: class_names must differ from each other.")
+    return names
+
+
+def _text(label: object) -> str:
+    return label.decode(errors="replace") if isinstance(label, bytes) else str(label)
+
+
+def _inputs(name: str, X: Array) -> Array:
+    if X.ndim < 2:
+        raise DataError(f"{name}: X must have a row for each example; its shape is {X.shape}.")
+    if X.size == 0:
+        raise DataError(f"{name} has no examples: X has shape {X.shape}.")
+    if X.dtype.kind not in "biuf":
+        raise DataError(f"{name}: X must hold numbers; it has dtype {X.dtype}.")
+    flat = _floats(X)
+    if (np.abs(flat) > LARGEST).any():  # not so of NaN
+        raise DataError(
+            f"{name}: X must be numbers that a float32 can hold, or NaN where one is missing; it has infinite ones, or "
+            f"larger than {LARGEST:.1e}."
+        )
+    return flat
+
+
+def _floats(array: Array) -> Array:
+    """`[m, ...]` as float64 `[m, n]`; what a wider type held and this one cannot becomes infinite."""
+    with np.errstate(over="ignore"):
+        flat: Array = array.reshape(len(array), -1).astype(np.float64)
+    return flat
+
+
+def _form(name: str, X: Array, y: Array, names: tuple[str, ...] | None, loss: str) -> Form:
+    numbers = y
+    if names is not None and y.dtype.kind in "US" and y.ndim == 1:
+        numbers = _numbers(name, y, names)
+    dataset = checked(name, np.nan_to_num(X), numbers, names, loss=loss)
+    if dataset.kind != "classes" and names is not None and names != dataset.names:
+        raise DataError(f"{name}: class_names must have one name for each of the {len(dataset.names)} columns of y.")
+    return Form(X.shape[1], dataset.kind, dataset.names, indexed=names is not None and y.dtype.kind not in "US")
+
+
+def _targets(name: str, y: Array, names: tuple[str, ...] | None, form: Form) -> Array:
+    """Y `[m, C]`."""
+    if names is not None and names != form.names:
+        raise DataError(f"{name}: its class_names are others than those of the first portion.")
+    if y.size * len(form.names) * 8 > MOST_BYTES:
+        raise DataError(f"{name}: {y.size} targets of {len(form.names)} classes are too many; write smaller portions.")
+    if form.kind == "classes":
+        return np.eye(len(form.names))[_classes(name, y, form)]
+    if y.dtype.kind not in "biuf":
+        raise DataError(f"{name}: targets y must be numbers; they have dtype {y.dtype}.")
+    Y = _floats(y)
+    if Y.shape[1] != len(form.names):
+        raise DataError(f"{name}: y has {Y.shape[1]} columns, the portions before it {len(form.names)}.")
+    if form.kind == "labels" and not np.all(np.isnan(Y) | (Y == 0) | (Y == 1)):
+        raise DataError(f"{name}: labels must be 0 and 1 (NaN where one is missing).")
+    if form.kind == "values" and np.isnan(Y).any():
+        raise DataError(f"{name}: targets must be finite.")
+    return Y
+
+
+def _classes(name: str, y: Array, form: Form) -> Array:
+    """Class numbers `[m]`."""
+    if y.ndim != 1 or y.dtype.kind not in "biufUS":
+        raise DataError(f"{name}: y must have one class for each example; its shape is {y.shape}.")
+    if y.dtype.kind == "f":
+        if not (np.isfinite(y).all() and np.abs(y).max(initial=0) < 2**53 and np.array_equal(y, np.round(y))):
+            raise DataError(f"{name}: classes y must be whole numbers or strings.")
+        y = y.astype(np.int64)
+    if form.indexed and y.dtype.kind not in "US":
+        if len(y) and not 0 <= y.min() <= y.max() < len(form.names):
+            raise DataError(f"{name}: labels y must be numbers 0 to {len(form.names) - 1}, one for each class name.")
+        return y.astype(np.intp)
+    return _numbers(name, y, form.names)
+
+
+def _numbers(name: str, y: Array, names: tuple[str, ...]) -> Array:
+    """Where each class of y `[m]` stands among the names, `[m]`."""
+    number_of = {told: number for number, told in enumerate(names)}
+    distinct, places = np.unique(y, return_inverse=True)
+    told = [_text(label) for label in distinct]
+    if unknown := [label for label in told if label not in number_of]:
+        hint = "give the first portion an array class_names with all of them"
+        raise DataError(f"{name}: the first portion had no class {unknown[0][:40]!r}; {hint}.")
+    numbers: Array = np.array([number_of[label] for label in told], np.intp)[places]
+    return numbers
