@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Path, Query, Request
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
+from server.services.transactions import Transactions
 from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
@@ -30,6 +31,11 @@ def _counters(request: Request) -> Counters:
     return counters
 
 
+def _transactions(request: Request) -> Transactions:
+    transactions: Transactions = request.app.state.transactions
+    return transactions
+
+
 def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
@@ -48,6 +54,7 @@ def _waiters(request: Request) -> LongPollQueue:
 InDatabase = Annotated[Database, Depends(_database)]
 InAsking = Annotated[AskContext, Depends(_asking)]
 InCounters = Annotated[Counters, Depends(_counters)]
+InTransactions = Annotated[Transactions, Depends(_transactions)]
 InSettings = Annotated[Settings, Depends(_settings)]
 InBlobs = Annotated[BlobFolder, Depends(_blobs)]
 InWaiters = Annotated[LongPollQueue, Depends(_waiters)]

@@ -28,10 +28,10 @@ async def lease_trials(
 
     The one async route: a waiting worker costs no thread.
     """
-    once = IdempotencyKey.of(key, "POST /leases", request)
+    idempotency_key = IdempotencyKey.of(key, "POST /leases", request)
     until = time.monotonic() + request.wait
     while True:
-        answer = await run_sync(worker_leases.lease, asking, request, settings.lease_s, once)
+        answer = await run_sync(worker_leases.lease, asking, request, settings.lease_s, idempotency_key)
         left = until - time.monotonic()
         if answer.leases or left <= 0 or waiters.ended:
             return answer

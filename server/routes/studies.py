@@ -6,7 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from server.routes.dependencies import IdempotencyHeader, InBlobs, InDatabase, PageSize, PageToken, StudyPath
+from server.routes.dependencies import (
+    IdempotencyHeader,
+    InBlobs,
+    InDatabase,
+    InTransactions,
+    PageSize,
+    PageToken,
+    StudyPath,
+)
 from server.services.idempotency import IdempotencyKey
 from server.services.studies import lifecycle
 from sturgeon import messages
@@ -38,9 +46,9 @@ def read_study(study: StudyPath, database: InDatabase) -> messages.Study:
 
 
 @router.patch("/studies/{study}")
-def change_study(study: StudyPath, patch: messages.StudyPatch, database: InDatabase) -> messages.Study:
+def change_study(study: StudyPath, patch: messages.StudyPatch, transactions: InTransactions) -> messages.Study:
     """Pause, resume (`active`), stop or cancel it; change its budget, title, or space (a new revision)."""
-    return lifecycle.change(database, study, patch)
+    return lifecycle.change(transactions, study, patch)
 
 
 @router.delete("/studies/{study}", status_code=204)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from server.services.sampling.history import history_at
 from server.store import studies, trials
-from server.store.tables import absences
+from server.store.tables import requeue_gaps
 from sturgeon.search.samplers import History, Sample, Sampler, uniform_point
 from sturgeon.space import Space
 
@@ -96,7 +96,7 @@ def test_every_draw_is_drawn_again_from_the_record(two_servers: list[RunningServ
             assert fallback in (None, "contention")
             expected = again if fallback is None else uniform_point(study.seed, trial.number, 2)
             assert (trial.number, tuple(trial.point)) == (trial.number, expected)
-        turns = [seq for row in tx.execute(sa.select(absences.c.left_seq, absences.c.back_seq)) for seq in row]
+        turns = [seq for row in tx.execute(sa.select(requeue_gaps.c.left_seq, requeue_gaps.c.back_seq)) for seq in row]
 
     # Gapless and in commit order: each number of the sequence belongs to one leaving or return.
     assert sorted([*turns, *(t.left_seq for t in drawn if t.left_seq)]) == list(range(1, study.seq + 1))

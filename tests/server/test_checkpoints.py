@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from server.services.leases import expiry
+from server.services.leases import housekeeping
 from server.store.blobs import BlobFolder
 from sturgeon.errors import LeaseLost, NotFound
 from sturgeon.messages import CheckpointRule, Lease
@@ -200,12 +200,12 @@ def test_a_damaged_file_is_not_handed_out(server: RunningServer, http: httpx.Cli
 def test_files_that_no_checkpoint_names_are_swept_up(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.client.put_checkpoint("digits", 0, 1, b"named", 1)
     BlobFolder(server.settings.checkpoints).write(b"nameless")
-    sweep = lambda: expiry.clean_up(server.app.state.database, server.app.state.blobs)  # noqa: E731
+    sweep = lambda: housekeeping.clean_up(server.app.state.database, server.app.state.blobs)  # noqa: E731
 
     sweep()
     assert files(server) == {sha256(b"named"), sha256(b"nameless")}  # an upload may be on its way
 
-    monkeypatch.setattr(expiry, "TORN_AFTER_S", -1.0)
+    monkeypatch.setattr(housekeeping, "TORN_AFTER_S", -1.0)
     sweep()
     assert files(server) == {sha256(b"named")}
 

@@ -11,14 +11,13 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from server.services import views
+from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.leases.stacks import Dispatched, DispatchRequest, new_stacks, take_queued
 from server.services.metrics import Counters
 from server.services.runs.resume import resume_of
 from server.services.sampling.history import SamplerView
 from server.services.sampling.sampler_pool import DrawRequest, SamplerPool, sample_number
-from server.services.studies import lifecycle
 from server.services.trial_rows import new_trial, replicate_group
 from server.store import numerics as numerics_rows
 from server.store import studies as study_rows
@@ -43,34 +42,34 @@ class AskContext:
     thinking: SamplerPool = field(default_factory=SamplerPool)
 
 
-def ask(asking: AskContext, name: str, request: messages.AskRequest, once: IdempotencyKey) -> messages.Leases:
+def ask(asking: AskContext, name: str, request: messages.AskRequest, key: IdempotencyKey) -> messages.Leases:
     """Hand out queued trials of the study, else new ones. Raises NotFound, IdempotencyMismatch."""
-    return dispatch(asking, name, DispatchRequest(request.count, request.worker, request.lease_s * 1_000_000), once)
+    return dispatch(asking, name, DispatchRequest(request.count, request.worker, request.lease_s * 1_000_000), key)
 
 
-def dispatch(asking: AskContext, name: str, hand: DispatchRequest, once: IdempotencyKey) -> messages.Leases:
+def dispatch(asking: AskContext, name: str, hand: DispatchRequest, key: IdempotencyKey) -> messages.Leases:
     """Lease queued trials of the study, else new ones; when there are none, the answer says why.
 
     Where stacks are wanted more trials are drawn than may go out: those without mates are queued.
     """
     with asking.database.writing() as tx:
-        study = lifecycle.required(tx, name, lock=True)
-        if (answered := claim_or_replay(tx, once, messages.Leases)) is not None:
+        study = lookup.lock_study(tx, name)
+        if (answered := claim_or_replay(tx, key, messages.Leases)) is not None:
             return answered
         now = tx.now()
         if queued := take_queued(tx, study.id, hand, now):
-            return _leased(tx, once, study, queued, now)
+            return _leased(tx, key, study, queued, now)
         if (reason := _why_nothing(study)) is not None:
             tx.rollback_at_end()
             return messages.Leases(leases=[], reason=reason)
         if not asking.thinking.sampler_of(study).needs_history:
-            return _draw_here(asking, tx, study, hand, once, None, now)
+            return _draw_here(asking, tx, study, hand, key, None, now)
         tx.rollback_at_end()
-    return _hand_out_thought(asking, study.id, name, hand, once)
+    return _hand_out_thought(asking, study.id, name, hand, key)
 
 
 def _hand_out_thought(
-    asking: AskContext, study_id: int, name: str, hand: DispatchRequest, once: IdempotencyKey
+    asking: AskContext, study_id: int, name: str, hand: DispatchRequest, key: IdempotencyKey
 ) -> messages.Leases:
     """READ, THINK, WRITE, again while others are faster; at last a uniform point that needs no history."""
     fallback: messages.Fallback | None = None
@@ -89,19 +88,19 @@ def _hand_out_thought(
             samples, fallback = thinking.think(plan)
             if fallback is not None:
                 break
-            if (answer := _write(asking, plan, samples, hand, once)) is not None:
+            if (answer := _write(asking, plan, samples, hand, key)) is not None:
                 return answer
         finally:
             lock.release()
         time.sleep(random.uniform(0.001, 0.005))
     with asking.database.writing() as tx:
-        study = lifecycle.required(tx, name, lock=True)
-        if (answered := claim_or_replay(tx, once, messages.Leases)) is not None:
+        study = lookup.lock_study(tx, name)
+        if (answered := claim_or_replay(tx, key, messages.Leases)) is not None:
             return answered
         if (reason := _why_nothing(study)) is not None:
             tx.rollback_at_end()
             return messages.Leases(leases=[], reason=reason)
-        return _draw_here(asking, tx, study, hand, once, fallback or "contention", tx.now())
+        return _draw_here(asking, tx, study, hand, key, fallback or "contention", tx.now())
 
 
 def _why_nothing(study: StudyRow) -> Any:
@@ -122,7 +121,7 @@ def _most_samples(study: StudyRow, trials_wanted: int) -> int:
 
 def _read(asking: AskContext, name: str, count: int) -> DrawRequest | messages.Leases:
     with asking.database.reading() as tx:
-        study = lifecycle.required(tx, name)
+        study = lookup.get_study(tx, name)
         if (reason := _why_nothing(study)) is not None:
             return messages.Leases(leases=[], reason=reason)
         seen = asking.thinking.history_now(tx, study)
@@ -130,18 +129,18 @@ def _read(asking: AskContext, name: str, count: int) -> DrawRequest | messages.L
 
 
 def _write(
-    asking: AskContext, plan: DrawRequest, samples: list[Sample], hand: DispatchRequest, once: IdempotencyKey
+    asking: AskContext, plan: DrawRequest, samples: list[Sample], hand: DispatchRequest, key: IdempotencyKey
 ) -> messages.Leases | None:
     """The trials that were thought of, running; None when another transaction took their numbers."""
     with asking.database.writing() as tx:
         if not study_rows.take_numbers(tx, plan.study, len(samples) * plan.study.replicates):
             tx.rollback_at_end()
             return None
-        if (answered := claim_or_replay(tx, once, messages.Leases)) is not None:
+        if (answered := claim_or_replay(tx, key, messages.Leases)) is not None:
             tx.rollback_at_end()
             return answered
         asking.counters.drawn(plan.sampler.name, None, len(samples) * plan.study.replicates)
-        return _inserted(tx, plan, samples, None, hand, once, tx.now())
+        return _inserted(tx, plan, samples, None, hand, key, tx.now())
 
 
 def _draw_here(
@@ -149,7 +148,7 @@ def _draw_here(
     tx: Transaction,
     study: StudyRow,
     hand: DispatchRequest,
-    once: IdempotencyKey,
+    key: IdempotencyKey,
     fallback: messages.Fallback | None,
     now: int,
 ) -> messages.Leases:
@@ -165,7 +164,7 @@ def _draw_here(
     if not study_rows.take_numbers(tx, study, len(samples) * study.replicates):
         raise AssertionError("the locked study changed")
     asking.counters.drawn(plan.sampler.name, fallback, len(samples) * study.replicates)
-    return _inserted(tx, plan, samples, fallback, hand, once, now)
+    return _inserted(tx, plan, samples, fallback, hand, key, now)
 
 
 def _inserted(
@@ -174,7 +173,7 @@ def _inserted(
     samples: list[Sample],
     fallback: messages.Fallback | None,
     hand: DispatchRequest,
-    once: IdempotencyKey,
+    key: IdempotencyKey,
     now: int,
 ) -> messages.Leases:
     study = plan.study
@@ -202,7 +201,7 @@ def _inserted(
         rows.append(trial if stack is None else trial | leased)
     inserted = zip(trials.insert(tx, rows), stacks, strict=True)
     going = [Dispatched(row, stack if hand.stack > 1 else None) for row, stack in inserted if stack is not None]
-    return _leased(tx, once, study, going, now)
+    return _leased(tx, key, study, going, now)
 
 
 def _origin(plan: DrawRequest, sample: Sample, fallback: messages.Fallback | None) -> dict[str, Any]:
@@ -212,10 +211,10 @@ def _origin(plan: DrawRequest, sample: Sample, fallback: messages.Fallback | Non
 
 
 def _leased(
-    tx: Transaction, once: IdempotencyKey, study: StudyRow, going: list[Dispatched], now: int
+    tx: Transaction, key: IdempotencyKey, study: StudyRow, going: list[Dispatched], now: int
 ) -> messages.Leases:
     answer = messages.Leases(
         leases=[views.lease(study, *placed, resume=resume_of(tx, study, placed.row)) for placed in going]
     )
-    store_answer(tx, once, answer, now)
+    store_answer(tx, key, answer, now)
     return answer

@@ -76,7 +76,7 @@ def take_queued(tx: Transaction, study_id: int | None, hand: DispatchRequest, no
         return [Dispatched(row, None) for row in rows]
     for _ in range(TRIES):
         waiting = leases.waiting(tx, study_id, LOOK_AHEAD)
-        shapes = [None if row.alone else (row.study_id, shape_of(row.params)) for row in waiting]
+        shapes = [None if row.unstackable else (row.study_id, shape_of(row.params)) for row in waiting]
         stacks = {row.id: n for row, n in zip(waiting, stacks_of(shapes, hand), strict=True) if n is not None}
         if not stacks:
             return []

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from server.services import lookup
 from server.services.sampling.history import SamplerView, history_at
 from server.services.sampling.sampler_pool import SamplerPool
-from server.services.studies import lifecycle
 from server.store import numerics as numerics_rows
 from server.store import rounds as round_rows
 from server.store import studies as study_rows
@@ -93,7 +93,7 @@ def refit(database: Database, thinking: SamplerPool, name: str) -> RefitResult:
     """Prepare the next draw, and keep the round that draws now. It has begun again when what it learnt from has
     changed, as by an invalidated trial. Raises NotFound."""
     with database.reading() as tx:
-        study = lifecycle.required(tx, name)
+        study = lookup.get_study(tx, name)
         seen = thinking.history_now(tx, study)
         known = round_rows.known(tx, study.id, study.revision)
     number, first = _latest(seen)
@@ -144,7 +144,7 @@ def _keep(database: Database, study: StudyRow, rows: Sequence[RoundRow]) -> None
         return
     with database.writing() as tx:
         # The study may be gone: its rounds would stand alone.
-        if lifecycle.required(tx, study.name, lock=True).id != study.id:
+        if lookup.lock_study(tx, study.name).id != study.id:
             return
         numerics_rows.record(tx, *numerics())
         now = tx.now()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from server.services import lookup
 from server.services.pagination import after_of, page_of
 from server.services.sampling.history import group_of, history_at
 from server.services.sampling.sampler_pool import SamplerPool, sample_number
-from server.services.studies import lifecycle
 from server.store import numerics as numerics_rows
 from server.store import trials
 from server.store.engine import Database
@@ -34,7 +34,7 @@ def replay(
     """Draw the trials of a page again. Raises NotFound."""
     offset = max(after_of(page_token), 0)
     with database.reading() as tx:
-        study = lifecycle.required(tx, name)
+        study = lookup.get_study(tx, name)
         rows = trials.page(tx, study.id, trials.Listing(), offset, page_size + 1)
     # A memo of its own: what this process learnt when it drew shall not vouch for itself.
     sampler = thinking.sampler_of(study, Memo())

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from server.services import views
+from server.services import lookup, views
 from server.services.sampling.refit import recover_rounds, refit
 from server.services.sampling.sampler_pool import SamplerPool
-from server.services.studies import lifecycle
 from server.store import rounds as round_rows
 from server.store import trials
 from server.store.engine import Database
@@ -15,6 +14,7 @@ from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
 from server.store.trials import DrawnRow
 from sturgeon import messages
+from sturgeon.direction import sign_of
 from sturgeon.search.rounds import importance as importance_of
 from sturgeon.search.scores import round_starts
 
@@ -73,7 +73,7 @@ def _round(study: StudyRow, row: RoundRow, drawn: list[DrawnRow], *, current: bo
 
 
 def _best_of(study: StudyRow, drawn: list[DrawnRow]) -> messages.FoundIn | None:
-    sign = 1.0 if study.direction == "minimize" else -1.0
+    sign = sign_of(study.direction)
     told = [(sign * t.value, t.number, t.value) for t in drawn if t.counts and t.value is not None]
     return messages.FoundIn(number=min(told)[1], value=min(told)[2]) if told else None
 
@@ -81,7 +81,7 @@ def _best_of(study: StudyRow, drawn: list[DrawnRow]) -> messages.FoundIn | None:
 def importance(database: Database, thinking: SamplerPool, name: str) -> messages.Importance:
     """Which parameters matter, whatever sampler drew the trials. Raises NotFound."""
     with database.reading() as tx:
-        study = lifecycle.required(tx, name)
+        study = lookup.get_study(tx, name)
         space, history = thinking.history_now(tx, study)
     starts = round_starts(len(space.searched), len(history.finished))[-LAST:]
     first = history.finished[: starts[-1]] if starts else ()
