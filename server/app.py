@@ -54,9 +54,9 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.counters = Counters()
     app.state.transactions = Transactions(app.state.database, app.state.counters)
     app.state.blobs = BlobFolder(settings.checkpoints)
-    app.state.waiters = LongPollQueue()
-    app.state.asking = AskContext(app.state.database, app.state.counters)
-    app.state.learner = Refitter(app.state.database, app.state.asking.thinking)
+    app.state.long_polls = LongPollQueue()
+    app.state.asks = AskContext(app.state.database, app.state.counters)
+    app.state.refitter = Refitter(app.state.database, app.state.asks.sampler_pool)
     problems.install(app)
     for module in (studies, explaining, trials, panda, leases, checkpoints, findings, observing, preview):
         app.include_router(module.router, prefix="/v1")
@@ -115,12 +115,12 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     background = Background()
     reaper = Reaper(app.state.transactions, app.state.blobs, settings.lease_s, settings.max_attempts)
     background.every(settings.reap_every_s, "reaper", reaper)
-    background.every(LOOK_EVERY_S, "work", lambda: look_for_work(database, app.state.waiters, loop))
-    learner: Refitter = app.state.learner
-    learner.start()
+    background.every(LOOK_EVERY_S, "work", lambda: look_for_work(database, app.state.long_polls, loop))
+    refitter: Refitter = app.state.refitter
+    refitter.start()
     try:
         yield
     finally:
-        await anyio.to_thread.run_sync(learner.stop)
+        await anyio.to_thread.run_sync(refitter.stop)
         await anyio.to_thread.run_sync(background.stop)
         database.dispose()

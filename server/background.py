@@ -75,7 +75,7 @@ class Reaper:
             housekeeping.clean_up(self._transactions.database, self._blobs)
 
 
-def look_for_work(database: Database, waiters: LongPollQueue, loop: asyncio.AbstractEventLoop) -> None:
+def look_for_work(database: Database, long_polls: LongPollQueue, loop: asyncio.AbstractEventLoop) -> None:
     """Wake as many waiting workers as there is work for."""
-    if waiters.anybody() and (trials := worker_leases.work_that_waits(database)):
-        loop.call_soon_threadsafe(waiters.wake, trials)
+    if long_polls.anybody() and (trials := worker_leases.work_that_waits(database)):
+        loop.call_soon_threadsafe(long_polls.wake, trials)

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from server.routes.dependencies import (
     IdempotencyHeader,
-    InAsking,
+    InAsks,
     InDatabase,
     InSettings,
     InTransactions,
@@ -77,7 +77,7 @@ def enqueue_trial(
 
 @router.post("/trials:ask")
 def ask_trials(
-    study: StudyPath, request: messages.AskRequest, asks: InAsking, key: IdempotencyHeader = None
+    study: StudyPath, request: messages.AskRequest, asks: InAsks, key: IdempotencyHeader = None
 ) -> messages.Leases:
     """Hand out trials of this study, for people and scripts: the lease is an hour unless you say another."""
     return ask.ask(asks, study, request, IdempotencyKey.of(key, f"POST /studies/{study}/trials:ask", request))

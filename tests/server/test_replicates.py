@@ -179,7 +179,7 @@ def test_each_draw_sees_what_the_record_says_that_it_saw(server: RunningServer) 
         calls.append((number, history))
         return Sample(uniform_point(seed, number, 2))
 
-    server.app.state.asking.thinking.samplers["random"] = lambda _options, _memo: Sampler("random", 1, noted)
+    server.app.state.asks.sampler_pool.samplers["random"] = lambda _options, _memo: Sampler("random", 1, noted)
     server.client.create_study(THREE)
     tell(server, ask(server, 4)[:3], [0.25, 0.5, 0.75])
     ask(server, 2)

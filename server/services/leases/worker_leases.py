@@ -21,17 +21,17 @@ from sturgeon import messages
 from sturgeon.errors import Invalid, LeaseLost, NotFound
 
 
-def lease(asking: AskContext, request: messages.LeaseRequest, lease_s: float, key: IdempotencyKey) -> messages.Leases:
+def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key: IdempotencyKey) -> messages.Leases:
     """Hand out from any active study with a task: queued trials first, then new ones of the study with the fewest
     running. Raises IdempotencyMismatch."""
-    hand = DispatchRequest(request.slots, request.worker, round(lease_s * 1_000_000), request.stack)
-    with asking.database.writing() as tx:
+    wanted = DispatchRequest(request.slots, request.worker, round(lease_s * 1_000_000), request.stack)
+    with asks.database.writing() as tx:
         if (answered := claim_or_replay(tx, key, messages.Leases)) is not None:
             return answered
         now = tx.now()
         if workers.seen(tx, request.worker, now, request.slots).drain:
             return _nothing(tx, key)
-        if queued := take_queued(tx, None, hand, now):
+        if queued := take_queued(tx, None, wanted, now):
             answer = messages.Leases(leases=_answers(tx, queued))
             store_answer(tx, key, answer, now)
             return answer
@@ -39,7 +39,7 @@ def lease(asking: AskContext, request: messages.LeaseRequest, lease_s: float, ke
         _nothing(tx, key)
     for name in names:
         try:
-            answer = dispatch(asking, name, hand, key)
+            answer = dispatch(asks, name, wanted, key)
         except NotFound:  # deleted meanwhile
             continue
         if answer.leases:
@@ -105,7 +105,7 @@ def _renewed(held: messages.Held, row: TrialRow) -> messages.Renewed:
     )
 
 
-def _why_lost(row: TrialRow | None, fence: int) -> Any:
+def _why_lost(row: TrialRow | None, fence: int) -> messages.WhyLost:
     if row is None or row.state == "cancelled":
         return "cancelled"
     return "taken" if row.fence > fence else "expired"

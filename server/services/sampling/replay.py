@@ -29,7 +29,7 @@ class Compared(NamedTuple):
 
 
 def replay(
-    database: Database, thinking: SamplerPool, name: str, page_size: int, page_token: str | None
+    database: Database, sampler_pool: SamplerPool, name: str, page_size: int, page_token: str | None
 ) -> messages.Replay:
     """Draw the trials of a page again. Raises NotFound."""
     offset = max(after_of(page_token), 0)
@@ -37,7 +37,7 @@ def replay(
         study = lookup.get_study(tx, name)
         rows = trials.page(tx, study.id, trials.Listing(), offset, page_size + 1)
     # A memo of its own: what this process learnt when it drew shall not vouch for itself.
-    sampler = thinking.sampler_of(study, Memo())
+    sampler = sampler_pool.sampler_of(study, Memo())
     page = page_of(rows, page_size, range(offset + 1, offset + 1 + len(rows)))
     compared = [_compare(database, study, sampler, row) for row in page.items if row.sampler is not None]
     with database.reading() as tx:
