@@ -140,7 +140,7 @@ def _write(
         if (answered := claim_or_replay(tx, once, messages.Leases)) is not None:
             tx.rollback_at_end()
             return answered
-        asking.counters.drawn(plan.sampler.name, None, len(samples) * plan.study.replicates)
+        tx.after_commit(asking.counters.drawn, plan.sampler.name, None, len(samples) * plan.study.replicates)
         return _inserted(tx, plan, samples, None, hand, once, tx.now())
 
 
@@ -164,7 +164,7 @@ def _draw_here(
         samples = [Sample(uniform_point(study.seed, sample_number(study, n), dimensions)) for n in plan.numbers]
     if not study_rows.take_numbers(tx, study, len(samples) * study.replicates):
         raise AssertionError("the locked study changed")
-    asking.counters.drawn(plan.sampler.name, fallback, len(samples) * study.replicates)
+    tx.after_commit(asking.counters.drawn, plan.sampler.name, fallback, len(samples) * study.replicates)
     return _inserted(tx, plan, samples, fallback, hand, once, now)
 
 

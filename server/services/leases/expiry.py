@@ -50,7 +50,7 @@ def _reap_study(database: Database, counters: Counters, max_attempts: int, name:
             else:
                 completion.finish(tx, counters, study, trial, now, **values)
             events.insert(tx, study.id, "lease_expired", now, trial.number, worker=trial.worker, then=state)
-            counters.expired_leases.labels(state).inc()
+            tx.after_commit(counters.expired_leases.labels(state).inc)
             log.info("lease ran out", study=name, trial=trial.number, worker=trial.worker, then=state)
         budgets.settle(tx, study, now)
         return len(found)

@@ -105,7 +105,7 @@ def _note(
             known.add(event.key)
             detail = event.model_dump(mode="json", exclude={"kind"}, exclude_defaults=True)
             events.insert(tx, study.id, event.kind, now, row.number, **detail)
-            counters.stream_events.labels(event.kind).inc()
+            tx.after_commit(counters.stream_events.labels(event.kind).inc)
 
 
 def _park(
@@ -128,7 +128,7 @@ def _park(
         "at": now,
     }
     reports.insert_late(tx, late)
-    counters.fenced_writes.labels(kind).inc()
+    tx.after_commit(counters.fenced_writes.labels(kind).inc)
     return LeaseLost(
         f"The lease of trial {number} under fence {request.fence} is lost; your {kind} was kept as a late result "
         "and changed nothing."

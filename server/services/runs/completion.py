@@ -21,7 +21,7 @@ def finish(tx: Transaction, counters: Counters, study: StudyRow, row: TrialRow, 
         values["guess"] = pruning.predict_value(tx, study, row)
     row = trials.update(tx, row.id, **values, left_seq=study_rows.next_seq(tx, study.id), finished_at=now)
     desired_state.close_timeline(tx, row)
-    counters.finished_trials.labels(row.state).inc()
+    tx.after_commit(counters.finished_trials.labels(row.state).inc)
     return row
 
 
