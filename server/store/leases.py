@@ -88,6 +88,11 @@ def held(fence: int) -> sa.ColumnElement[bool]:
     return sa.and_(trials.c.fence == fence, trials.c.state.in_(UNFINISHED), trials.c.lease_until.is_not(None))
 
 
+def is_held(tx: Transaction, trial_id: int, fence: int) -> bool:
+    """Whether the trial is under this fence, as `held`; it may be lost a moment later."""
+    return tx.execute(sa.select(trials.c.id).where(trials.c.id == trial_id, held(fence))).first() is not None
+
+
 def _held_for(now: int) -> sa.ColumnElement[int]:
     """What the trial has used when its holder says something: also the time since the last word or the hand-out."""
     return trials.c.spent_us + now - (trials.c.lease_until - trials.c.lease_us)

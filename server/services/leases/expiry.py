@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final, Literal
 
 import structlog
 
+from server.services import blob_sweep
 from server.services.metrics import Counters
 from server.services.runs import completion
 from server.services.studies import budgets
-from server.store import checkpoints, events, idempotency, leases, trials, workers
+from server.store import events, idempotency, leases, trials, workers
 from server.store import studies as study_rows
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
 from server.store.trials import TrialRow
 
 DAY_US: Final = 86_400_000_000
-TORN_AFTER_S: Final = 3600.0
 log = structlog.get_logger()
 
 
@@ -71,11 +70,4 @@ def clean_up(database: Database, blobs: BlobFolder) -> None:
         now = tx.now()
         idempotency.forget(tx, now - DAY_US)
         workers.forget(tx, now - 7 * DAY_US)
-    # Old ones only: an upload writes its blob before its row.
-    old = list(blobs.older_than(TORN_AFTER_S, time.time()))
-    for start in range(0, len(old), 500):
-        some = old[start : start + 500]
-        with database.reading() as tx:
-            wanted = checkpoints.referenced(tx, some)
-        for sha256 in set(some) - wanted:
-            blobs.delete(sha256)
+    blob_sweep.sweep(database, blobs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from server.services import views
+from server.services import blob_sweep, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.pagination import after_of, page_of
 from server.services.sampling.best import best_of, best_trials
@@ -204,7 +204,5 @@ def delete(database: Database, blobs: BlobFolder, name: str, *, force: bool) -> 
             raise StudyBusy(f"{running} trials of {name} are running; wait for them, or add ?force=true.")
         hashes = checkpoints.of_study(tx, study.id)
         studies.delete(tx, study.id)
-        orphans = set(hashes) - checkpoints.referenced(tx, hashes)
     # After the commit: a blob without a row is swept up later, a row without its blob would be a lie.
-    for sha256 in orphans:
-        blobs.delete(sha256)
+    blob_sweep.delete_unnamed(database, blobs, hashes)
