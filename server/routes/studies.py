@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from server.routes.dependencies import IdempotencyHeader, InBlobs, InDatabase, PageSize, PageToken, StudyPath
+from server.routes.dependencies import IdempotencyHeader, InAsking, InBlobs, InDatabase, PageSize, PageToken, StudyPath
 from server.services.idempotency import IdempotencyKey
 from server.services.studies import lifecycle
 from sturgeon import messages
@@ -50,7 +50,9 @@ def delete_study(study: StudyPath, database: InDatabase, blobs: InBlobs, force: 
 
 
 @router.get("/studies/{study}/best")
-def best_trials(study: StudyPath, database: InDatabase, k: Annotated[int, Query(ge=1, le=1000)] = 1) -> messages.Best:
+def best_trials(
+    study: StudyPath, database: InDatabase, asking: InAsking, k: Annotated[int, Query(ge=1, le=1000)] = 1
+) -> messages.Best:
     """The `k` best complete trials, the best first, and the one to take (`recommended`): under noise the best score is
     often luck. Replicates are compared by their means; `separable` says whether its lead is more than seeds."""
-    return lifecycle.best(database, study, k)
+    return lifecycle.best(database, asking.thinking, study, k)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
+from server.services.studies import lifecycle
+from server.store import tables
 from sturgeon.errors import LeaseLost
 from tests.server.studies import BOWL, DIGITS, refusal
 
@@ -114,6 +118,66 @@ def test_studies_are_listed_from_the_oldest_as_they_are_read(server: RunningServ
 
     assert [study["name"] for study in listed] == [f"study{6 - i}" for i in range(7)]
     assert listed == [http.get(f"/v1/studies/{study['name']}").json() for study in listed]
+
+
+def test_studies_are_listed_with_the_best_trial_of_each(server: RunningServer, http: httpx.Client) -> None:
+    kinds: dict[str, dict[str, Any]] = {
+        "least": {},
+        "most": {"direction": "maximize"},
+        "mean": {"search": {"replicates": 2}, "budget": {"max_trials": 6}},
+        "none": {},
+    }
+    for name, changes in kinds.items():
+        server.client.create_study(BOWL | {"name": name} | changes)
+        for loss in (0.5, 0.25, 0.75, 0.125):
+            [lease] = server.client.ask(name).leases
+            ends = {"state": "failed"} if name == "none" else {"metrics": {"loss": loss}}
+            server.client.tell(name, lease.number, lease.fence, **ends)
+    server.client.invalidate("least", 3, "a bad disk")
+
+    listed = http.get("/v1/studies").json()["items"]
+
+    assert {study["name"]: study["best"] and study["best"]["number"] for study in listed} == {
+        "least": 1,
+        "most": 2,
+        "mean": 0,
+        "none": None,
+    }
+    assert listed == [http.get(f"/v1/studies/{name}").json() for name in kinds]
+
+
+def test_as_many_statements_list_a_thousand_studies_as_ten(server: RunningServer) -> None:
+    server.client.create_study(BOWL)
+    server.client.ask("bowl")
+    server.client.tell("bowl", 0, 1, {"loss": 0.5})
+    database, mine = server.app.state.database, get_ident()
+
+    def statements(count: int) -> int:
+        with database.writing() as tx:
+            row = dict(tx.execute(sa.select(tables.studies)).first()._mapping)
+            known = tx.execute(sa.select(sa.func.count()).select_from(tables.studies)).scalar_one()
+            del row["id"]
+            tx.execute(tables.studies.insert(), [row | {"name": f"study{i}"} for i in range(known, count)])
+        executed: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            # Not what opens or checks a connection, nor what a thread of the server does meanwhile.
+            if get_ident() == mine and ("studies" in statement or "trials" in statement):
+                executed.append(statement)
+
+        sa.event.listen(database.engine, "before_cursor_execute", note)
+        try:
+            page = lifecycle.listing(database, 1000, None)
+        finally:
+            sa.event.remove(database.engine, "before_cursor_execute", note)
+        assert len(page.items) == count
+        assert page.items[0].best is not None
+        return len(executed)
+
+    of_ten = statements(10)
+
+    assert of_ten < 10
+    assert statements(1000) == of_ten
 
 
 def test_workers_are_listed_with_what_they_run(server: RunningServer, http: httpx.Client) -> None:

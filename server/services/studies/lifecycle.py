@@ -8,7 +8,8 @@ from typing import Any
 from server.services import blob_sweep, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.pagination import after_of, page_of
-from server.services.sampling.best import best_of, best_trials
+from server.services.sampling.best import best_of, best_of_each, best_trials
+from server.services.sampling.sampler_pool import SamplerPool
 from server.services.studies import budgets, space_edits, validation
 from server.services.trial_rows import new_trial
 from server.store import checkpoints, events, space_revisions, studies, trials
@@ -133,14 +134,15 @@ def listing(database: Database, page_size: int, page_token: str | None) -> messa
     with database.reading() as tx:
         rows = studies.page(tx, after, page_size + 1)
         used = studies.amounts(tx, [row.id for row in rows])
-        items = [views.study(row, used[row.id], best_trials(tx, row, 1)) for row in rows]
+        best = best_of_each(tx, rows)
+        items = [views.study(row, used[row.id], best[row.id]) for row in rows]
     return page_of(items, page_size, [row.id for row in rows])
 
 
-def best(database: Database, name: str, k: int) -> messages.Best:
-    """Raises NotFound."""
+def best(database: Database, pool: SamplerPool, name: str, k: int) -> messages.Best:
+    """Raises: NotFound."""
     with database.reading() as tx:
-        return best_of(tx, required(tx, name), k)
+        return best_of(tx, pool, required(tx, name), k)
 
 
 def change(database: Database, name: str, patch: messages.StudyPatch) -> messages.Study:
