@@ -110,6 +110,82 @@ def test_a_page_size_or_token_that_cannot_be_is_refused(server: RunningServer, h
         assert refusal(http.get(path, params=query)) == (422, "invalid")
 
 
+SORTS = ["number", "-number", "value", "-value", "finished_at", "-finished_at"]
+
+
+def nine_ends(server: RunningServer) -> None:
+    """Trials with values, some of them equal, and without, at different times; the last is still queued."""
+    server.client.create_study(BOWL | {"budget": {"max_trials": 9}})
+    for place, loss in enumerate([0.5, None, 1e-17, 0.5, -3e300, None, 0.5, 2.0]):
+        [lease] = server.client.ask("bowl").leases
+        ends: dict[str, Any] = {"state": "diverged"} if loss is None else {"metrics": {"loss": loss}}
+        server.client.tell("bowl", lease.number, lease.fence, **ends)
+        server.advance(seconds=place % 3)
+    server.client.enqueue("bowl", {"x": 0.5, "n": 2})
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_trial_that_leaves_a_list_hides_none_of_its_next_page(
+    server: RunningServer, http: httpx.Client, sort: str
+) -> None:
+    nine_ends(server)
+    query: dict[str, Any] = {"sort": sort, "invalid": False, "page_size": 2}
+    whole = [
+        trial["number"]
+        for trial in http.get("/v1/studies/bowl/trials", params=query | {"page_size": 9}).json()["items"]
+    ]
+
+    found: list[int] = []
+    while True:
+        page = http.get("/v1/studies/bowl/trials", params=query).json()
+        found += [trial["number"] for trial in page["items"]]
+        for trial in page["items"]:
+            if trial["state"] != "queued":
+                server.client.invalidate("bowl", trial["number"], "seen")
+        if page["next_page_token"] is None:
+            break
+        query["page_token"] = page["next_page_token"]
+
+    assert found == whole
+
+
+def test_a_report_that_comes_late_repeats_none_on_the_next_page(server: RunningServer, http: httpx.Client) -> None:
+    server.client.create_study(MANY)
+    server.client.ask("bowl")
+    report = lambda step: server.client.report("bowl", 0, 1, [{"step": step, "metrics": {"loss": 1.0}}])  # noqa: E731
+    for step in (10, 20, 30):
+        report(step)
+    query: dict[str, Any] = {"left": True, "page_size": 2}
+
+    first = http.get("/v1/studies/bowl/trials/0/metrics", params=query).json()
+    report(5)
+    query["page_token"] = first["next_page_token"]
+    second = http.get("/v1/studies/bowl/trials/0/metrics", params=query).json()
+
+    assert [one["step"] for one in first["items"] + second["items"]] == [10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    ("query", "token"),
+    [
+        ({}, "1:2"),
+        ({"sort": "value"}, "7"),
+        ({"sort": "value"}, "nan:7"),
+        ({"sort": "value"}, "inf:7"),
+        ({"sort": "value"}, "one:7"),
+        ({"sort": "-finished_at"}, f"{10**19}:7"),
+        ({"sort": "finished_at"}, "none:"),
+    ],
+)
+def test_a_token_of_another_list_is_refused(
+    server: RunningServer, http: httpx.Client, query: dict[str, str], token: str
+) -> None:
+    path = seven_trials(server)
+
+    assert refusal(http.get(path, params=query | {"page_token": token})) == (422, "invalid")
+    assert refusal(http.get(f"{path}/0/metrics", params={"left": True, "page_token": token})) == (422, "invalid")
+
+
 def test_studies_are_listed_from_the_oldest_as_they_are_read(server: RunningServer, http: httpx.Client) -> None:
     path = seven_studies(server)
     server.client.ask("study3")

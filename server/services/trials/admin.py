@@ -10,7 +10,7 @@ from typing import Any
 
 from server.services import views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
-from server.services.pagination import after_of, page_of
+from server.services.pagination import after_of, page_of, sorted_place_of, three_places_of, token_of
 from server.services.runs import desired_state
 from server.services.runs.curve import applied_rollbacks, counted_reports, is_abandoned
 from server.services.studies import budgets, lifecycle
@@ -19,7 +19,7 @@ from server.store import events, reports, space_revisions, trials
 from server.store import studies as study_rows
 from server.store.engine import Database
 from server.store.studies import StudyRow
-from server.store.trials import Listing
+from server.store.trials import After, Listing, TrialRow
 from sturgeon import messages
 from sturgeon.errors import BudgetSpent, Invalid, TrialFinished, WrongState
 from sturgeon.space import Space
@@ -37,12 +37,25 @@ def read(database: Database, name: str, number: int) -> messages.Trial:
 def listing(
     database: Database, name: str, which: Listing, page_size: int, page_token: str | None
 ) -> messages.Page[messages.Trial]:
-    offset = max(after_of(page_token), 0)
     with database.reading() as tx:
         study = lifecycle.required(tx, name)
-        rows = trials.page(tx, study.id, which, offset, page_size + 1)
-    items = [views.trial(name, row) for row in rows]
-    return page_of(items, page_size, range(offset + 1, offset + 1 + len(rows)))
+        rows = trials.page(tx, study.id, which, _after(which, page_token), page_size + 1)
+    return page_of([views.trial(name, row) for row in rows], page_size, [_token(which, row) for row in rows])
+
+
+def _after(which: Listing, token: str | None) -> After | None:
+    """Raises: Invalid (a token of another list)."""
+    if token is None:
+        return None
+    if which.sort == "number":
+        return After(after_of(token))
+    key, number = sorted_place_of(token)
+    return After(number, key)
+
+
+def _token(which: Listing, row: TrialRow) -> str:
+    place = trials.place_of(row, which)
+    return str(place.number) if which.sort == "number" else token_of(place.key, place.number)
 
 
 def enqueue(database: Database, name: str, params: dict[str, Any], once: IdempotencyKey) -> messages.Trial:
@@ -173,16 +186,17 @@ def metrics(
     database: Database, name: str, number: int, page_size: int, page_token: str | None, *, left: bool = False
 ) -> messages.Page[messages.ReportedMetrics]:
     """The trial's curve, in the order of its steps; with `left` every report that came, by leg, run and step."""
-    after = after_of(page_token)
     with database.reading() as tx:
         study = lifecycle.required(tx, name)
         trial = lifecycle.required_trial(tx, study, number)
         gone_back = applied_rollbacks(tx, trial)
+        keys: list[int | str]
         if left:
-            rows = reports.all_of_trial(tx, trial.id, max(after, 0), page_size + 1)
-            keys = list(range(max(after, 0) + 1, max(after, 0) + 1 + len(rows)))
+            after = None if page_token is None else three_places_of(page_token)
+            rows = reports.all_of_trial(tx, trial.id, after, page_size + 1)
+            keys = [token_of(row.leg, row.fence, row.step) for row in rows]
         else:
-            rows = counted_reports(tx, study, trial, after, page_size + 1)
+            rows = counted_reports(tx, study, trial, after_of(page_token), page_size + 1)
             keys = [row.step for row in rows]
     return page_of([views.reported_metrics(row, left=is_abandoned(row, gone_back)) for row in rows], page_size, keys)
 
@@ -213,10 +227,10 @@ def _export(database: Database, study: StudyRow, which: Listing, form: str, colu
     ]
     if form == "csv":
         yield _csv([*plain, *columns])
-    offset = 0
+    after: After | None = None
     while True:
         with database.reading() as tx:
-            rows = trials.page(tx, study.id, which, offset, EXPORT_PAGE)
+            rows = trials.page(tx, study.id, which, after, EXPORT_PAGE)
         items = [views.trial(study.name, row).model_dump(mode="json") for row in rows]
         if form == "csv":
             yield "".join(_csv([*(item[name] for name in plain), *(_cell(item, c) for c in columns)]) for item in items)
@@ -224,7 +238,7 @@ def _export(database: Database, study: StudyRow, which: Listing, form: str, colu
             yield "".join(json.dumps(item, allow_nan=False) + "\n" for item in items)
         if len(rows) < EXPORT_PAGE:
             return
-        offset += EXPORT_PAGE
+        after = trials.place_of(rows[-1], which)
 
 
 def _cell(item: dict[str, Any], column: str) -> Any:
