@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from server.routes.dependencies import (
     IdempotencyHeader,
+    InAsks,
     InBlobs,
     InDatabase,
     InTransactions,
@@ -58,7 +59,9 @@ def delete_study(study: StudyPath, database: InDatabase, blobs: InBlobs, force: 
 
 
 @router.get("/studies/{study}/best")
-def best_trials(study: StudyPath, database: InDatabase, k: Annotated[int, Query(ge=1, le=1000)] = 1) -> messages.Best:
+def best_trials(
+    study: StudyPath, database: InDatabase, asks: InAsks, k: Annotated[int, Query(ge=1, le=1000)] = 1
+) -> messages.Best:
     """The `k` best complete trials, the best first, and the one to take (`recommended`): under noise the best score is
     often luck. Replicates are compared by their means; `separable` says whether its lead is more than seeds."""
-    return lifecycle.best(database, study, k)
+    return lifecycle.best(database, asks.sampler_pool, study, k)

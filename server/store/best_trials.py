@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
-from server.store.tables import trials
+from server.store.tables import studies, trials
 from server.store.trials import TrialRow
 
 _KEY = sa.func.coalesce(trials.c.group_number, trials.c.number)
@@ -20,23 +20,40 @@ _COMPLETE = sa.and_(_VALID, trials.c.state == "complete", trials.c.value.is_not(
 def best_groups(tx: Transaction, study: StudyRow, most: int | None = None) -> list[int]:
     """The groups whose trials are all complete (or failed, cancelled, invalid: those count for nothing), by the number
     of their first trial; the best mean first, of two equals the earlier."""
-    statement = _grouped(study).limit(most)
+    ranked = _ranked([study.id]).subquery()
+    statement = sa.select(ranked.c.key).order_by(ranked.c.place).limit(most)
     return [key for (key,) in tx.execute(statement)]
 
 
-def _grouped(study: StudyRow) -> sa.Select[Any]:
+def best_group_of_each(tx: Transaction, study_ids: Sequence[int]) -> dict[int, list[TrialRow]]:
+    """Study id -> the complete trials of its best group, by number. In one statement, however many studies there are;
+    a study without a complete group is not in it."""
+    ranked = _ranked(study_ids).subquery()
+    best = sa.and_(trials.c.study_id == ranked.c.study_id, ranked.c.key == _KEY, ranked.c.place == 1)
+    statement = sa.select(trials).join(ranked, best).where(trials.c.study_id.in_(study_ids), _COMPLETE)
+    found: dict[int, list[TrialRow]] = {}
+    for row in tx.execute(statement.order_by(trials.c.study_id, trials.c.number)):
+        found.setdefault(row.study_id, []).append(TrialRow(**row._mapping))
+    return found
+
+
+def _ranked(study_ids: Sequence[int]) -> sa.Select[Any]:
+    """(study_id, key, place) of the complete groups of these studies; the best of each study has place 1."""
     left = sa.and_(_VALID, trials.c.state.not_in(("complete", "failed", "cancelled")))
     count = sa.func.sum(sa.case((_COMPLETE, 1), else_=0))
+    replicates = sa.cast(studies.c.replicates, sa.Double)
     # Divided first, and to half the mean at most: the sum of large values overflows, which PostgreSQL refuses.
-    parts = 1.0 if study.replicates == 1 else 2.0 * study.replicates
+    parts = sa.case((studies.c.replicates == 1, 1.0), else_=2.0 * replicates)
     total = sa.func.sum(sa.case((_COMPLETE, trials.c.value / parts)))
-    mean = total * (float(study.replicates) / count)
+    mean = total * (replicates / count)
+    signed = sa.case((studies.c.direction == "minimize", mean), else_=-mean)
+    place = sa.func.row_number().over(partition_by=trials.c.study_id, order_by=(signed, _KEY))
     return (
-        sa.select(_KEY)
-        .where(trials.c.study_id == study.id)
-        .group_by(_KEY)
+        sa.select(trials.c.study_id, _KEY.label("key"), place.label("place"))
+        .join(studies, studies.c.id == trials.c.study_id)
+        .where(trials.c.study_id.in_(study_ids))
+        .group_by(trials.c.study_id, _KEY, studies.c.direction, studies.c.replicates)
         .having(count > 0, sa.func.sum(sa.case((left, 1), else_=0)) == 0)
-        .order_by(mean.asc() if study.direction == "minimize" else mean.desc(), _KEY)
     )
 
 

@@ -8,8 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from sturgeon.errors import Unavailable
+
+TORN: Final = "torn-"
 
 
 class BlobFolder:
@@ -22,26 +25,42 @@ class BlobFolder:
         return self._folder / sha256[:2] / sha256
 
     def write(self, content: bytes) -> str:
-        """Keep the bytes; their hash. Raises Unavailable when the disk does not take them."""
+        """Keep the bytes; their hash. Raises: Unavailable (the disk does not take them)."""
         sha256 = hashlib.sha256(content).hexdigest()
-        path = self._path(sha256)
-        if path.exists():
-            return sha256
+        self.ensure(sha256, content)
+        return sha256
+
+    def ensure(self, sha256: str, content: bytes) -> None:
+        """Keep the bytes of this hash; where they are kept already, they count as written now.
+
+        Raises: Unavailable (the disk does not take them).
+        """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix="torn-")
-            beside = Path(name)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                beside.replace(path)
-            finally:
-                beside.unlink(missing_ok=True)
+            if not self._touch(sha256):
+                self._write_beside(self._path(sha256), content)
         except OSError as error:
             raise Unavailable(f"The checkpoint could not be kept ({error.strerror}); try again later.") from error
-        return sha256
+
+    def _touch(self, sha256: str) -> bool:
+        """Whether there is such a blob; its time of writing is now, by the clock of the file system."""
+        try:
+            os.utime(self._path(sha256))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _write_beside(self, path: Path, content: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TORN)
+        beside = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
     def read(self, sha256: str) -> bytes | None:
         """The bytes; None when they are gone or do not fit their name any more."""
@@ -54,9 +73,32 @@ class BlobFolder:
     def delete(self, sha256: str) -> None:
         self._path(sha256).unlink(missing_ok=True)
 
-    def older_than(self, seconds: float, now_s: float) -> Iterator[str]:
-        """Hashes of blobs written more than `seconds` before `now_s`, a time of the folder's own file system."""
-        for path in self._folder.glob("??/*"):
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < now_s - seconds:
-                    yield path.name
+    def now(self) -> float:
+        """The clock of the folder's file system, in seconds: it may be another machine's."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        os.utime(self._folder)
+        return self._folder.stat().st_mtime
+
+    def written_before(self, cutoff: float) -> Iterator[str]:
+        """Hashes of the blobs that were written last before `cutoff`, a time as of `now`."""
+        return (path.name for path in self._folder.glob("??/*") if not _is_torn(path) and _is_older(path, cutoff))
+
+    def is_older(self, sha256: str, cutoff: float) -> bool:
+        """Whether there is such a blob, written last before `cutoff`."""
+        return _is_older(self._path(sha256), cutoff)
+
+    def delete_torn(self, cutoff: float) -> None:
+        """Delete what uploads that were interrupted before `cutoff` have left: it has no hash for a name."""
+        for path in self._folder.glob(f"??/{TORN}*"):
+            if _is_older(path, cutoff):
+                path.unlink(missing_ok=True)
+
+
+def _is_torn(path: Path) -> bool:
+    return path.name.startswith(TORN)
+
+
+def _is_older(path: Path, cutoff: float) -> bool:
+    with suppress(FileNotFoundError):
+        return path.stat().st_mtime < cutoff
+    return False

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.tables import checkpoints, trials
+
+BLOBS_LOCK: Final = 0x626C6F6273  # "blobs": the advisory lock of PostgreSQL between uploads and deletions
 
 
 @dataclass(frozen=True)
@@ -67,3 +69,16 @@ def referenced(tx: Transaction, hashes: Sequence[str]) -> set[str]:
     """Which of these hashes some checkpoint still names."""
     statement = sa.select(checkpoints.c.sha256).where(checkpoints.c.sha256.in_(list(hashes))).distinct()
     return set(tx.execute(statement).scalars())
+
+
+def hold_blobs(tx: Transaction) -> None:
+    """No blob is deleted to the end of this transaction. To be called after the trial's row is locked and before a row
+    is written for a blob that was uploaded; a row that copies another one needs only that one's trial locked."""
+    if not tx.is_sqlite:  # there the write transaction is the lock
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(BLOBS_LOCK)))
+
+
+def lock_blobs(tx: Transaction) -> None:
+    """No row is written for an uploaded blob to the end of this transaction: what `referenced` then says holds."""
+    if not tx.is_sqlite:
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(BLOBS_LOCK)))

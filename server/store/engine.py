@@ -9,7 +9,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, ParamSpec
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,6 +19,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from sturgeon.errors import SturgeonError, Unavailable
+
+P = ParamSpec("P")
 
 
 class LockOrderError(AssertionError):
@@ -58,10 +61,21 @@ class Transaction:
         self.lock_order = LockOrder()
         self.keeps = True
         self.changed_studies: set[int] = set()  # of whose record a sampler sees more, or less, than before
+        self._after_commit: list[Callable[[], None]] = []
 
     def rollback_at_end(self) -> None:
         """Nothing of this transaction shall stay; the block goes on to its end."""
         self.keeps = False
+
+    def after_commit(self, step: Callable[P, None], *args: P.args, **options: P.kwargs) -> None:
+        """Call `step` once the transaction has committed, and never when it does not: what is not in the database, such
+        as a counter, cannot be rolled back."""
+        self._after_commit.append(partial(step, *args, **options))
+
+    def committed(self) -> None:
+        """The transaction is over, and its changes stay; for `Database` to say."""
+        for step in self._after_commit:
+            step()
 
     @property
     def is_sqlite(self) -> bool:
@@ -113,11 +127,15 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
-        """Commits at the end of the block, rolls back when it raises. Then `on_change` hears which studies changed."""
+        """Commits at the end of the block, rolls back when it raises. After a commit `on_change` hears which studies
+        changed, and the steps given to `after_commit` run."""
         with self._transaction(write=True) as tx:
             yield tx
-        if tx.keeps and tx.changed_studies:
+        if not tx.keeps:
+            return
+        if tx.changed_studies:
             self.on_change(tx.changed_studies)
+        tx.committed()
 
     @contextmanager
     def migrating(self) -> Iterator[Transaction]:

@@ -97,7 +97,7 @@ def _held_for(now: int) -> sa.ColumnElement[int]:
 
 
 def is_held(row: TrialRow, fence: int) -> bool:
-    """As `held`, of a row that is locked."""
+    """As `held`, of a row that was read; unless the row is locked, the lease may be lost a moment later."""
     return row.fence == fence and row.state in UNFINISHED and row.lease_until is not None
 
 

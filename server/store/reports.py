@@ -92,13 +92,18 @@ def _ends(tx: Transaction, trial_id: int, rollbacks: Sequence[tuple[int, int]]) 
     return ends
 
 
-def all_of_trial(tx: Transaction, trial_id: int, offset: int, size: int) -> list[ReportRow]:
-    """Every report that came, also what a later run or a rollback left, by rollback generation, run and step."""
+Place = tuple[int, int, int]
+"""The rollback generation, the fence and the step of a report."""
+
+
+def all_of_trial(tx: Transaction, trial_id: int, after: Place | None, size: int) -> list[ReportRow]:
+    """Up to `size` of the reports that came, also what a later run or a rollback left, by rollback generation, run and
+    step; from the first, or from after a place."""
+    place = (reports.c.rollback_generation, reports.c.fence, reports.c.step)
     statement = sa.select(reports).where(reports.c.trial_id == trial_id)
-    ordered = (
-        statement.order_by(reports.c.rollback_generation, reports.c.fence, reports.c.step).offset(offset).limit(size)
-    )
-    return [ReportRow(**row._mapping) for row in tx.execute(ordered)]
+    if after is not None:
+        statement = statement.where(sa.tuple_(*place) > after)
+    return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(*place).limit(size))]
 
 
 def of_run(

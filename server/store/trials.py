@@ -152,9 +152,26 @@ class Listing:
     descending: bool = False
 
 
-def page(tx: Transaction, study_id: int, listing: Listing, offset: int, size: int) -> list[TrialRow]:
-    statement = _listed(study_id, listing).offset(offset).limit(size)
-    return [TrialRow(**row._mapping) for row in tx.execute(statement)]
+@dataclass(frozen=True)
+class After:
+    """Where a list goes on: behind the trial of this number, which had `key` in the column that it is sorted by."""
+
+    number: int
+    key: float | None = None
+
+
+def place_of(row: TrialRow, listing: Listing) -> After:
+    """Where the list goes on behind a trial."""
+    return After(row.number, None if listing.sort == "number" else getattr(row, listing.sort))
+
+
+def page(tx: Transaction, study_id: int, listing: Listing, after: After | None, size: int) -> list[TrialRow]:
+    """Up to `size` trials of a list, from its start or behind a place: what came to it or left it since, before that
+    place, moves none of those behind it."""
+    statement = _listed(study_id, listing)
+    if after is not None:
+        statement = statement.where(_is_behind(listing, after))
+    return [TrialRow(**row._mapping) for row in tx.execute(statement.limit(size))]
 
 
 def _listed(study_id: int, listing: Listing) -> sa.Select[Any]:
@@ -166,6 +183,17 @@ def _listed(study_id: int, listing: Listing) -> sa.Select[Any]:
     column = SORTS[listing.sort]
     order = column.desc() if listing.descending else column.asc()
     return statement.order_by(order.nulls_last(), trials.c.number)
+
+
+def _is_behind(listing: Listing, after: After) -> sa.ColumnElement[bool]:
+    """As `_listed` orders them: of equals by number, those without a key last."""
+    column, later = SORTS[listing.sort], trials.c.number > after.number
+    if listing.sort == "number":
+        return column < after.number if listing.descending else later
+    if after.key is None:
+        return sa.and_(column.is_(None), later)
+    further = column < after.key if listing.descending else column > after.key
+    return sa.or_(further, sa.and_(column == after.key, later), column.is_(None))
 
 
 def least(tx: Transaction, study_id: int, metric: str | None, sign: float) -> float | None:

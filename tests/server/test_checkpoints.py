@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from server.services import blob_sweep
 from server.services.leases import housekeeping
 from server.store.blobs import BlobFolder
 from sturgeon.errors import LeaseLost, NotFound
@@ -205,9 +207,46 @@ def test_files_that_no_checkpoint_names_are_swept_up(server: RunningServer, monk
     sweep()
     assert files(server) == {sha256(b"named"), sha256(b"nameless")}  # an upload may be on its way
 
-    monkeypatch.setattr(housekeeping, "TORN_AFTER_S", -1.0)
+    monkeypatch.setattr(blob_sweep, "TORN_AFTER_S", -1.0)
     sweep()
     assert files(server) == {sha256(b"named")}
+
+
+@pytest.mark.usefixtures("training")
+def test_a_file_that_an_interrupted_upload_left_is_swept_up(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.client.put_checkpoint("digits", 0, 1, b"named", 1)
+    [folder] = Path(server.settings.checkpoints).glob("??")
+    (folder / "torn-k3x_9").write_bytes(b"nam")
+
+    monkeypatch.setattr(blob_sweep, "TORN_AFTER_S", -1.0)
+    housekeeping.clean_up(server.app.state.database, server.app.state.blobs)
+
+    assert files(server) == {sha256(b"named")}
+
+
+def test_the_age_of_a_file_is_told_by_the_clock_of_its_file_system(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    BlobFolder(server.settings.checkpoints).write(b"nameless")
+    tomorrow = time.time() + 86_400
+
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: tomorrow)
+        housekeeping.clean_up(server.app.state.database, server.app.state.blobs)
+
+    assert files(server) == {sha256(b"nameless")}
+
+
+@pytest.mark.usefixtures("training")
+def test_an_upload_that_will_be_refused_leaves_nothing_on_disk(server: RunningServer, http: httpx.Client) -> None:
+    for query in ({"fence": 77}, {"fence": 1, "version": 3}):
+        content = f"state {query}".encode()
+        answer = http.put(f"{PATH}/1", params=query | {"sha256": sha256(content)}, content=content)
+        assert answer.status_code in (409, 422)
+
+    assert files(server) == set()
 
 
 @pytest.mark.usefixtures("training")

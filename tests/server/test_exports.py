@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from server.services.trials import export
+from server.store.trials import Listing
 from tests.server.studies import BOWL
 
 if TYPE_CHECKING:
@@ -118,6 +119,20 @@ def test_an_export_streams_all_pages_filtered_and_sorted(
         assert [row["number"] for row in rows(text)] == ["5", "4", "3", "2"]
     else:
         assert [json.loads(line)["number"] for line in text.splitlines()] == [5, 4, 3, 2]
+
+
+@pytest.mark.usefixtures("net")
+def test_an_export_skips_no_trial_while_others_leave_its_filter(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "EXPORT_PAGE", 2)
+    pages = export.export(server.app.state.database, "net", Listing(state="queued"), "ndjson")
+
+    text = next(pages)
+    server.client.ask("net", count=2)
+    text += "".join(pages)
+
+    assert [json.loads(line)["number"] for line in text.splitlines()] == [2, 3, 4, 5]
 
 
 def test_an_export_of_a_study_without_trials_is_a_header(server: RunningServer, http: httpx.Client) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
+from server.services.studies import lifecycle
+from server.store import tables
 from sturgeon.errors import LeaseLost
 from tests.server.studies import BOWL, DIGITS, refusal
 
@@ -106,6 +110,82 @@ def test_a_page_size_or_token_that_cannot_be_is_refused(server: RunningServer, h
         assert refusal(http.get(path, params=query)) == (422, "invalid")
 
 
+SORTS = ["number", "-number", "value", "-value", "finished_at", "-finished_at"]
+
+
+def nine_ends(server: RunningServer) -> None:
+    """Trials with values, some of them equal, and without, at different times; the last is still queued."""
+    server.client.create_study(BOWL | {"budget": {"max_trials": 9}})
+    for place, loss in enumerate([0.5, None, 1e-17, 0.5, -3e300, None, 0.5, 2.0]):
+        [lease] = server.client.ask("bowl").leases
+        ends: dict[str, Any] = {"state": "diverged"} if loss is None else {"metrics": {"loss": loss}}
+        server.client.tell("bowl", lease.number, lease.fence, **ends)
+        server.advance(seconds=place % 3)
+    server.client.enqueue("bowl", {"x": 0.5, "n": 2})
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_trial_that_leaves_a_list_hides_none_of_its_next_page(
+    server: RunningServer, http: httpx.Client, sort: str
+) -> None:
+    nine_ends(server)
+    query: dict[str, Any] = {"sort": sort, "invalid": False, "page_size": 2}
+    whole = [
+        trial["number"]
+        for trial in http.get("/v1/studies/bowl/trials", params=query | {"page_size": 9}).json()["items"]
+    ]
+
+    found: list[int] = []
+    while True:
+        page = http.get("/v1/studies/bowl/trials", params=query).json()
+        found += [trial["number"] for trial in page["items"]]
+        for trial in page["items"]:
+            if trial["state"] != "queued":
+                server.client.invalidate("bowl", trial["number"], "seen")
+        if page["next_page_token"] is None:
+            break
+        query["page_token"] = page["next_page_token"]
+
+    assert found == whole
+
+
+def test_a_report_that_comes_late_repeats_none_on_the_next_page(server: RunningServer, http: httpx.Client) -> None:
+    server.client.create_study(MANY)
+    server.client.ask("bowl")
+    report = lambda step: server.client.report("bowl", 0, 1, [{"step": step, "metrics": {"loss": 1.0}}])  # noqa: E731
+    for step in (10, 20, 30):
+        report(step)
+    query: dict[str, Any] = {"left": True, "page_size": 2}
+
+    first = http.get("/v1/studies/bowl/trials/0/metrics", params=query).json()
+    report(5)
+    query["page_token"] = first["next_page_token"]
+    second = http.get("/v1/studies/bowl/trials/0/metrics", params=query).json()
+
+    assert [one["step"] for one in first["items"] + second["items"]] == [10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    ("query", "token"),
+    [
+        ({}, "1:2"),
+        ({"sort": "value"}, "7"),
+        ({"sort": "value"}, "nan:7"),
+        ({"sort": "value"}, "inf:7"),
+        ({"sort": "value"}, "one:7"),
+        ({"sort": "-finished_at"}, f"{10**19}:7"),
+        ({"sort": "finished_at"}, "none:"),
+    ],
+)
+def test_a_token_of_another_list_is_refused(
+    server: RunningServer, http: httpx.Client, query: dict[str, str], token: str
+) -> None:
+    path = seven_trials(server)
+
+    assert refusal(http.get(path, params=query | {"page_token": token})) == (422, "invalid")
+    assert refusal(http.get(f"{path}/0/metrics", params={"left": True, "page_token": token})) == (422, "invalid")
+
+
 def test_studies_are_listed_from_the_oldest_as_they_are_read(server: RunningServer, http: httpx.Client) -> None:
     path = seven_studies(server)
     server.client.ask("study3")
@@ -114,6 +194,66 @@ def test_studies_are_listed_from_the_oldest_as_they_are_read(server: RunningServ
 
     assert [study["name"] for study in listed] == [f"study{6 - i}" for i in range(7)]
     assert listed == [http.get(f"/v1/studies/{study['name']}").json() for study in listed]
+
+
+def test_studies_are_listed_with_the_best_trial_of_each(server: RunningServer, http: httpx.Client) -> None:
+    kinds: dict[str, dict[str, Any]] = {
+        "least": {},
+        "most": {"direction": "maximize"},
+        "mean": {"search": {"replicates": 2}, "budget": {"max_trials": 6}},
+        "none": {},
+    }
+    for name, changes in kinds.items():
+        server.client.create_study(BOWL | {"name": name} | changes)
+        for loss in (0.5, 0.25, 0.75, 0.125):
+            [lease] = server.client.ask(name).leases
+            ends = {"state": "failed"} if name == "none" else {"metrics": {"loss": loss}}
+            server.client.tell(name, lease.number, lease.fence, **ends)
+    server.client.invalidate("least", 3, "a bad disk")
+
+    listed = http.get("/v1/studies").json()["items"]
+
+    assert {study["name"]: study["best"] and study["best"]["number"] for study in listed} == {
+        "least": 1,
+        "most": 2,
+        "mean": 0,
+        "none": None,
+    }
+    assert listed == [http.get(f"/v1/studies/{name}").json() for name in kinds]
+
+
+def test_as_many_statements_list_a_thousand_studies_as_ten(server: RunningServer) -> None:
+    server.client.create_study(BOWL)
+    server.client.ask("bowl")
+    server.client.tell("bowl", 0, 1, {"loss": 0.5})
+    database, mine = server.app.state.database, get_ident()
+
+    def statements(count: int) -> int:
+        with database.writing() as tx:
+            row = dict(tx.execute(sa.select(tables.studies)).first()._mapping)
+            known = tx.execute(sa.select(sa.func.count()).select_from(tables.studies)).scalar_one()
+            del row["id"]
+            tx.execute(tables.studies.insert(), [row | {"name": f"study{i}"} for i in range(known, count)])
+        executed: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            # Not what opens or checks a connection, nor what a thread of the server does meanwhile.
+            if get_ident() == mine and ("studies" in statement or "trials" in statement):
+                executed.append(statement)
+
+        sa.event.listen(database.engine, "before_cursor_execute", note)
+        try:
+            page = lifecycle.listing(database, 1000, None)
+        finally:
+            sa.event.remove(database.engine, "before_cursor_execute", note)
+        assert len(page.items) == count
+        assert page.items[0].best is not None
+        return len(executed)
+
+    of_ten = statements(10)
+
+    assert of_ten < 10
+    assert statements(1000) == of_ten
 
 
 def test_workers_are_listed_with_what_they_run(server: RunningServer, http: httpx.Client) -> None:

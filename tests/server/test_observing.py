@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -10,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
-from sturgeon.errors import LeaseLost
+from sturgeon.errors import LeaseLost, Unavailable
 from sturgeon.messages import Lease
 from tests.server.studies import BOWL, refusal
 
@@ -62,6 +64,61 @@ def test_numbers_follow_what_happened(server: RunningServer, http: httpx.Client,
         ("trials", "queued"): 1,
         ("studies", "active"): 1,
         ("studies", "paused"): 1,
+    }
+
+
+@contextmanager
+def no_commits(server: RunningServer) -> Iterator[None]:
+    """Every transaction that writes is rolled back at its end, as when the database goes away just then."""
+
+    def refuse(connection: sa.Connection) -> None:
+        if connection.get_execution_options().get("write"):
+            raise Unavailable("The database is away.")
+
+    engine = server.app.state.database.engine
+    sa.event.listen(engine, "commit", refuse)
+    try:
+        yield
+    finally:
+        sa.event.remove(engine, "commit", refuse)
+
+
+def everything_that_is_counted(server: RunningServer, http: httpx.Client) -> list[int]:
+    """The statuses of a draw, an end, a late end and a report with an alarm; then the reaper's turn."""
+    trials = "/v1/studies/bowl/trials"
+    told = {"fence": 1, "metrics": {"loss": 1.0}}
+    alarm = {"fence": 1, "reports": [], "events": [{"kind": "drift", "key": "1", "reason": "Labels changed."}]}
+    answers = [
+        http.post(f"{trials}:ask", json={"worker": "ada"}),
+        http.post(f"{trials}/0:tell", json=told),
+        http.post(f"{trials}/1:tell", json=told | {"fence": 7}),
+        http.post(f"{trials}/1:report", json=alarm),
+    ]
+    server.advance(seconds=7200)
+    with suppress(Unavailable):
+        server.reap()
+    return [answer.status_code for answer in answers]
+
+
+def counted(http: httpx.Client) -> dict[tuple[str, ...], float]:
+    """The counters that have counted something."""
+    return {key: value for key, value in numbers(http).items() if key[0].endswith("_total") and value}
+
+
+def test_what_was_rolled_back_is_not_counted(server: RunningServer, http: httpx.Client) -> None:
+    server.client.create_study(BOWL | {"budget": {"max_trials": 3}})
+    server.client.ask("bowl", count=2)
+    with no_commits(server):
+        assert everything_that_is_counted(server, http) == [503] * 4
+    assert counted(http) == {("draws_total", "none", "random"): 2}
+
+    assert everything_that_is_counted(server, http) == [200, 200, 409, 200]
+    assert counted(http) == {
+        ("draws_total", "none", "random"): 3,
+        ("expired_leases_total", "queued"): 2,
+        ("fenced_writes_total", "tell"): 1,
+        ("finished_trials_total", "complete"): 1,
+        ("stream_events_total", "drift"): 1,
     }
 
 

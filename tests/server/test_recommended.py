@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from server.services.sampling.sampler_pool import SamplerPool
+from server.services.studies import lifecycle
+from sturgeon.search.coarse_to_fine import recommend
 from tests.server.studies import BOWL
 
 if TYPE_CHECKING:
@@ -97,3 +101,55 @@ def test_of_more_results_than_a_model_takes_the_best_is_recommended(
     assert recommended is not None
     assert recommended.number == 20
     assert "too many for a model" in recommended.why
+
+
+def test_the_model_is_fitted_once_for_the_same_results(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(server, "minimize", luck=1.1)
+    fits = 0
+
+    def fit(*args: Any, **options: Any) -> int | None:
+        nonlocal fits
+        fits += 1
+        return recommend(*args, **options)
+
+    monkeypatch.setattr("server.services.sampling.best.recommend", fit)
+
+    for k in (1, 3, 1000):
+        server.client.best("bowl", k)
+    assert fits == 1
+
+    [lease] = server.client.ask("bowl").leases
+    server.client.best("bowl")
+    assert fits == 1
+
+    server.client.tell("bowl", lease.number, lease.fence, {"loss": 0.5})
+    server.client.best("bowl")
+    server.client.best("bowl")
+    assert fits == 2
+
+
+def test_what_is_recommended_does_not_depend_on_what_was_kept(server: RunningServer) -> None:
+    """After each change the server, which has answered before, says the same as one that has never been asked."""
+    told(server, "minimize", luck=1.1)
+    space: dict[str, Any] = {"x": {"type": "float", "low": -1, "high": 1}, "y": {"type": "float", "low": 0, "high": 1}}
+
+    def take_the_recommended_out() -> None:
+        recommended = server.client.best("bowl").recommended
+        assert recommended is not None
+        server.client.invalidate("bowl", recommended.number, "no use")
+
+    def add_a_result() -> None:
+        [lease] = server.client.ask("bowl").leases
+        server.client.tell("bowl", lease.number, lease.fence, {"loss": 1e-3})
+
+    changes: list[Callable[[], Any]] = [
+        lambda: server.client.best("bowl"),
+        take_the_recommended_out,
+        lambda: server.client.patch_study("bowl", {"space": space, "added": {"y": 0.5}}),
+        add_a_result,
+        lambda: server.client.patch_study("bowl", {"space": dict(reversed(space.items()))}),
+        take_the_recommended_out,
+    ]
+    for change in changes:
+        change()
+        assert server.client.best("bowl", 5) == lifecycle.best(server.app.state.database, SamplerPool(), "bowl", 5)

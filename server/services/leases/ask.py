@@ -179,7 +179,7 @@ def _insert(
 ) -> messages.Leases:
     """Write the new trials: those that go out as running, the others as queued."""
     study = scope.study
-    scope.counters.drawn(request.sampler.name, fallback, len(samples) * study.replicates)
+    scope.tx.after_commit(scope.counters.drawn, request.sampler.name, fallback, len(samples) * study.replicates)
     numerics_rows.record(scope.tx, *numerics())
     replicated = [sample for sample in samples for _ in range(study.replicates)]
     params = [request.view.space.decode(sample.point) for sample in replicated]

@@ -48,7 +48,7 @@ def _expire(scope: Scope, trial: TrialRow, max_attempts: int) -> None:
         completion.finish(scope, trial, outcome)
     detail = {"worker": trial.worker, "then": outcome.state}
     events.insert(scope.tx, scope.study.id, "lease_expired", scope.now, trial.number, **detail)
-    scope.counters.expired_leases.labels(outcome.state).inc()
+    scope.tx.after_commit(scope.counters.expired_leases.labels(outcome.state).inc)
     log.info("lease ran out", study=scope.study.name, trial=trial.number, **detail)
 
 

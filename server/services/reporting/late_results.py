@@ -25,7 +25,7 @@ def store_late_result(
             "at": scope.now,
         },
     )
-    scope.counters.fenced_writes.labels(kind).inc()
+    scope.tx.after_commit(scope.counters.fenced_writes.labels(kind).inc)
     return LeaseLost(
         f"The lease of trial {number} under fence {request.fence} is lost; your {kind} was kept as a late result "
         "and changed nothing."

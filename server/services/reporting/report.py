@@ -111,4 +111,4 @@ def _store_events(scope: Scope, row: TrialRow, run_events: Sequence[messages.Run
             known.add(event.key)
             detail = event.model_dump(mode="json", exclude={"kind"}, exclude_defaults=True)
             events.insert(scope.tx, scope.study.id, event.kind, scope.now, row.number, **detail)
-            scope.counters.stream_events.labels(event.kind).inc()
+            scope.tx.after_commit(scope.counters.stream_events.labels(event.kind).inc)

@@ -36,7 +36,7 @@ def finish(scope: Scope, row: TrialRow, outcome: Outcome, *, raise_fence: bool =
     left = {"left_seq": study_rows.next_seq(scope.tx, scope.study.id), "finished_at": scope.now}
     row = trials.transition(scope.tx, row, state, raise_fence=raise_fence, **columns, **left)
     desired_state.close_timeline(scope.tx, row)
-    scope.counters.finished_trials.labels(state).inc()
+    scope.tx.after_commit(scope.counters.finished_trials.labels(state).inc)
     return row
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from server.services import views
-from server.services.sampling.history import history_at
-from server.store.best_trials import best_groups, complete_of
+from server.services.sampling.sampler_pool import SamplerPool
+from server.store.best_trials import best_group_of_each, best_groups, complete_of
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from sturgeon import messages
@@ -19,10 +22,19 @@ def best_trials(tx: Transaction, study: StudyRow, most: int) -> list[messages.Be
     return [views.best_trial(complete[group], study.replicates) for group in groups]
 
 
-def best_of(tx: Transaction, study: StudyRow, k: int) -> messages.Best:
+def best_of_each(tx: Transaction, studies: Sequence[StudyRow]) -> dict[int, list[messages.BestTrial]]:
+    """Study id -> its best trial, or nothing: as `best_trials` of each study, in one statement for all of them."""
+    complete = best_group_of_each(tx, [study.id for study in studies])
+    return {
+        study.id: [views.best_trial(complete[study.id], study.replicates)] if study.id in complete else []
+        for study in studies
+    }
+
+
+def best_of(tx: Transaction, sampler_pool: SamplerPool, study: StudyRow, k: int) -> messages.Best:
     """The `k` best, whether the first is separable from the second, and the trial to take."""
     items = best_trials(tx, study, max(k, 2))
-    found = messages.Best(items=items[:k], recommended=_recommended(tx, study, items))
+    found = messages.Best(items=items[:k], recommended=_recommended(tx, sampler_pool, study, items))
     if study.replicates > 1 and len(items) > 1:
         found.separable, found.verdict = _verdict(study, *items[:2])
     return found
@@ -47,17 +59,37 @@ def _told(item: messages.BestTrial) -> str:
     return f"{item.value:.4g} ± {'?' if error is None else f'{error:.2g}'} (n = {len(item.replicates.values)})"
 
 
-def _recommended(tx: Transaction, study: StudyRow, items: list[messages.BestTrial]) -> messages.Recommended | None:
+class Choice(NamedTuple):
+    """The number of the trial to take, and whether a model has told its luck from its merit."""
+
+    number: int | None
+    modelled: bool
+
+
+def _recommended(
+    tx: Transaction, sampler_pool: SamplerPool, study: StudyRow, items: list[messages.BestTrial]
+) -> messages.Recommended | None:
     """The complete trial whose score without its noise is the least, as all results together tell it."""
     groups = best_groups(tx, study)
     if study.revision == 0 and len(groups) > MOST_FINISHED:  # no model, and all of them lie in the space
         return _with_reason(study, items[0], items[0], modelled=False)
-    space, history = history_at(tx, study, study.seq, study.next_number)
-    number = recommend(space, study.seed, history.finished, among=set(groups))
+    number, modelled = _choice(tx, sampler_pool, study, frozenset(groups))
     if number is None:
         return None
     taken = views.best_trial(complete_of(tx, study, [number])[number], study.replicates)
-    return _with_reason(study, taken, items[0], modelled=models_noise(space, history.finished))
+    return _with_reason(study, taken, items[0], modelled=modelled)
+
+
+def _choice(tx: Transaction, sampler_pool: SamplerPool, study: StudyRow, groups: frozenset[int]) -> Choice:
+    """Of these groups. The model is fitted once for the same results in the same revision of the space."""
+    space, history = sampler_pool.history_now(tx, study)
+
+    def choose() -> Choice:
+        number = recommend(space, study.seed, history.finished, among=groups)
+        return Choice(number, number is not None and models_noise(space, history.finished))
+
+    about = (study.revision, history.finished, groups)
+    return sampler_pool.cache_of(study).memo.recall("recommended", about, choose)
 
 
 def _with_reason(

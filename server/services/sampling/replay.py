@@ -32,13 +32,13 @@ def replay(
     database: Database, sampler_pool: SamplerPool, name: str, page_size: int, page_token: str | None
 ) -> messages.Replay:
     """Draw the trials of a page again. Raises NotFound."""
-    offset = max(after_of(page_token), 0)
+    after = None if page_token is None else trials.After(after_of(page_token))
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
-        rows = trials.page(tx, study.id, trials.Listing(), offset, page_size + 1)
+        rows = trials.page(tx, study.id, trials.Listing(), after, page_size + 1)
     # A memo of its own: what this process learnt when it drew shall not vouch for itself.
     sampler = sampler_pool.sampler_of(study, Memo())
-    page = page_of(rows, page_size, range(offset + 1, offset + 1 + len(rows)))
+    page = page_of(rows, page_size, [row.number for row in rows])
     compared = [_compare(database, study, sampler, row) for row in page.items if row.sampler is not None]
     with database.reading() as tx:
         facts = numerics_rows.facts_of(tx, {row.numerics for row in rows if row.numerics is not None})

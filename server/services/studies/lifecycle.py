@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from server.services import lookup, views
+from server.services import blob_sweep, lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.pagination import after_of, page_of
 from server.services.runs import completion
-from server.services.sampling.best import best_of, best_trials
+from server.services.sampling.best import best_of, best_of_each, best_trials
+from server.services.sampling.sampler_pool import SamplerPool
 from server.services.studies import budgets, space_edits, validation
 from server.services.transactions import Scope, Transactions
 from server.services.trial_rows import new_trial
@@ -118,14 +119,15 @@ def listing(database: Database, page_size: int, page_token: str | None) -> messa
     with database.reading() as tx:
         rows = studies.page(tx, after, page_size + 1)
         used = studies.amounts(tx, [row.id for row in rows])
-        items = [views.study(row, used[row.id], best_trials(tx, row, 1)) for row in rows]
+        best = best_of_each(tx, rows)
+        items = [views.study(row, used[row.id], best[row.id]) for row in rows]
     return page_of(items, page_size, [row.id for row in rows])
 
 
-def best(database: Database, name: str, k: int) -> messages.Best:
-    """Raises NotFound."""
+def best(database: Database, pool: SamplerPool, name: str, k: int) -> messages.Best:
+    """Raises: NotFound."""
     with database.reading() as tx:
-        return best_of(tx, lookup.get_study(tx, name), k)
+        return best_of(tx, pool, lookup.get_study(tx, name), k)
 
 
 def change(transactions: Transactions, name: str, patch: messages.StudyPatch) -> messages.Study:
@@ -179,7 +181,5 @@ def delete(database: Database, blobs: BlobFolder, name: str, *, force: bool) -> 
             raise StudyBusy(f"{running} trials of {name} are running; wait for them, or add ?force=true.")
         hashes = checkpoints.of_study(tx, study.id)
         studies.delete(tx, study.id)
-        orphans = set(hashes) - checkpoints.referenced(tx, hashes)
     # After the commit: a blob without a row is swept up later, a row without its blob would be a lie.
-    for sha256 in orphans:
-        blobs.delete(sha256)
+    blob_sweep.delete_unnamed(database, blobs, hashes)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
-from server.services.pagination import after_of, page_of
+from server.services.pagination import after_of, page_of, sorted_place_of, three_places_of, token_of
 from server.services.runs import completion, desired_state
 from server.services.runs.curve import applied_rollbacks, counted_reports, is_abandoned
 from server.services.studies import budgets
@@ -17,7 +17,7 @@ from server.store import events, reports, trials
 from server.store import studies as study_rows
 from server.store.engine import Database
 from server.store.studies import StudyRow
-from server.store.trials import Listing, TrialRow
+from server.store.trials import After, Listing, TrialRow
 from sturgeon import messages
 from sturgeon.errors import BudgetSpent, Invalid, TrialFinished, WrongState
 from sturgeon.space import Space
@@ -33,12 +33,25 @@ def read(database: Database, name: str, number: int) -> messages.Trial:
 def listing(
     database: Database, name: str, which: Listing, page_size: int, page_token: str | None
 ) -> messages.Page[messages.Trial]:
-    offset = max(after_of(page_token), 0)
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
-        rows = trials.page(tx, study.id, which, offset, page_size + 1)
-    items = [views.trial(name, row) for row in rows]
-    return page_of(items, page_size, range(offset + 1, offset + 1 + len(rows)))
+        rows = trials.page(tx, study.id, which, _after(which, page_token), page_size + 1)
+    return page_of([views.trial(name, row) for row in rows], page_size, [_token(which, row) for row in rows])
+
+
+def _after(which: Listing, token: str | None) -> After | None:
+    """Raises: Invalid (a token of another list)."""
+    if token is None:
+        return None
+    if which.sort == "number":
+        return After(after_of(token))
+    key, number = sorted_place_of(token)
+    return After(number, key)
+
+
+def _token(which: Listing, row: TrialRow) -> str:
+    place = trials.place_of(row, which)
+    return str(place.number) if which.sort == "number" else token_of(place.key, place.number)
 
 
 def enqueue(transactions: Transactions, name: str, params: dict[str, Any], key: IdempotencyKey) -> messages.Trial:
@@ -175,15 +188,16 @@ def metrics(
     database: Database, name: str, number: int, page_size: int, page_token: str | None, *, left: bool = False
 ) -> messages.Page[messages.ReportedMetrics]:
     """The trial's curve, by step; with `left` every report that came, by rollback generation, run and step."""
-    after = after_of(page_token)
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         trial = lookup.get_trial(tx, study, number)
         gone_back = applied_rollbacks(tx, trial)
+        keys: list[int | str]
         if left:
-            rows = reports.all_of_trial(tx, trial.id, max(after, 0), page_size + 1)
-            keys = list(range(max(after, 0) + 1, max(after, 0) + 1 + len(rows)))
+            after = None if page_token is None else three_places_of(page_token)
+            rows = reports.all_of_trial(tx, trial.id, after, page_size + 1)
+            keys = [token_of(row.rollback_generation, row.fence, row.step) for row in rows]
         else:
-            rows = counted_reports(tx, study, trial, after, page_size + 1)
+            rows = counted_reports(tx, study, trial, after_of(page_token), page_size + 1)
             keys = [row.step for row in rows]
     return page_of([views.reported_metrics(row, left=is_abandoned(row, gone_back)) for row in rows], page_size, keys)

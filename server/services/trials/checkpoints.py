@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from server.policies import timelines
-from server.services import lookup, views
+from server.services import blob_sweep, lookup, views
 from server.services.runs.curve import applied_rollbacks
 from server.store import checkpoints, leases, timeline
 from server.store.blobs import BlobFolder
@@ -36,28 +36,36 @@ def store_checkpoint(
 ) -> messages.Checkpoint:
     """Keep the checkpoint, and drop what the rule does not keep.
 
-    Raises NotFound, LeaseLost, Invalid (torn, or with a change in it that was not acknowledged), WrongState (the run
+    Raises: NotFound, LeaseLost, Invalid (torn, or with a change in it that was not acknowledged), WrongState (the run
     went back behind it since).
     """
     if hashlib.sha256(content).hexdigest() != upload.sha256:
         detail = "the body's SHA-256 is another one; send all of the bytes again"
         raise Invalid(f"The checkpoint arrived torn: {detail}.", (FieldProblem("query:sha256", detail),))
-    with database.reading() as tx:
-        lookup.get_trial(tx, lookup.get_study(tx, name), number)
-    blobs.write(content)
+    with database.reading() as tx:  # what will be refused is not written to the disk first
+        trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
+        if not leases.is_held(trial, upload.fence):
+            raise _lost(number)
+        _require_of_this_leg(tx, trial, upload)
+    blobs.ensure(upload.sha256, content)
     with database.writing() as tx:
         study = lookup.get_study(tx, name)
         trial = lookup.get_trial(tx, study, number)
         now = tx.now()
         held = leases.renew(tx, trial.id, upload.fence, now, reported=True)
         if held is None:
-            raise LeaseLost(f"The lease of trial {number} is not yours any more; its checkpoint was not kept.")
+            raise _lost(number)
         _require_of_this_leg(tx, held, upload)
+        checkpoints.hold_blobs(tx)
+        blobs.ensure(upload.sha256, content)  # it may have been deleted since, as one that nobody named
         row = _insert(tx, held, upload, len(content), now)
-        gone = _drop_by_rule(tx, study, held)
-    for sha256 in gone:
-        blobs.delete(sha256)
+        dropped = _drop_by_rule(tx, study, held)
+    blob_sweep.delete_unnamed(database, blobs, dropped)
     return answer(row)
+
+
+def _lost(number: int) -> LeaseLost:
+    return LeaseLost(f"The lease of trial {number} is not yours any more; its checkpoint was not kept.")
 
 
 def _require_of_this_leg(tx: Transaction, trial: TrialRow, upload: Upload) -> None:
@@ -94,7 +102,7 @@ def _insert(tx: Transaction, trial: TrialRow, upload: Upload, size: int, now: in
 
 
 def _drop_by_rule(tx: Transaction, study: StudyRow, trial: TrialRow) -> set[str]:
-    """Forget the checkpoints that nothing keeps; the blobs that nobody names any more."""
+    """Forget the checkpoints that nothing keeps; the hashes of their blobs, if nobody names them any more."""
     rule = messages.CheckpointRule.model_validate((study.task or {}).get("checkpoints") or {})
     kept = checkpoints.of_trial(tx, trial.id)
     needed = {one.checkpoint for one in timeline.watched(tx, trial.id)} if trial.desired else set()

@@ -12,7 +12,7 @@ from server.services import lookup, views
 from server.store import space_revisions, trials
 from server.store.engine import Database
 from server.store.studies import StudyRow
-from server.store.trials import Listing
+from server.store.trials import After, Listing
 
 EXPORT_PAGE = 1000
 
@@ -43,10 +43,10 @@ def _export(database: Database, study: StudyRow, which: Listing, form: str, colu
     ]
     if form == "csv":
         yield _csv([*plain, *columns])
-    offset = 0
+    after: After | None = None
     while True:
         with database.reading() as tx:
-            rows = trials.page(tx, study.id, which, offset, EXPORT_PAGE)
+            rows = trials.page(tx, study.id, which, after, EXPORT_PAGE)
         items = [views.trial(study.name, row).model_dump(mode="json") for row in rows]
         if form == "csv":
             yield "".join(_csv([*(item[name] for name in plain), *(_cell(item, c) for c in columns)]) for item in items)
@@ -54,7 +54,7 @@ def _export(database: Database, study: StudyRow, which: Listing, form: str, colu
             yield "".join(json.dumps(item, allow_nan=False) + "\n" for item in items)
         if len(rows) < EXPORT_PAGE:
             return
-        offset += EXPORT_PAGE
+        after = trials.place_of(rows[-1], which)
 
 
 def _cell(item: dict[str, Any], column: str) -> Any:
