@@ -65,7 +65,7 @@ def suggest(
     around which it was drawn (`elite`) and the box's `level` (half width 2^-level).
     """
     memo = Memo() if memo is None else memo
-    cube = memo.recall("cube", (space,), lambda: Cube(space))
+    cube = cube_of(space, memo)
     finished = history.finished
     first = first_round_size(cube.dimensions)
     if number < first or len(finished) < first / 2:
@@ -74,7 +74,7 @@ def suggest(
     starts = round_starts(cube.dimensions, len(finished))
     round_number = max(1, len(starts))
     if boxes_alone(cube, finished, options):
-        elites = memo.recall("elites", (space, finished), lambda: best_rows(cube, finished))
+        elites = memo.recall("elites", (cube.identity, finished), lambda: best_rows(cube, finished))
         centres = _points(cube, tuple(finished[row] for row in elites))
         boxed = _sample(finished, draw_one(cube, centres, random), elites)
         return boxed._replace(round=round_number, model="boxes")
@@ -82,15 +82,20 @@ def suggest(
     costs = None
     if options.cost_aware:
         start = finished[: starts[-1] if starts else 0]
-        costs = memo.recall("costs", (space, start), lambda: learnt_costs(cube, start))
+        costs = memo.recall("costs", (cube.identity, start), lambda: learnt_costs(cube, start))
     return _modelled(posterior, costs, number, history, random)._replace(round=round_number, model="gp")
 
 
 def prepare(space: Space, seed: int, finished: tuple[Finished, ...], memo: Memo, options: Options = DEFAULT) -> None:
     """Do now, when a result came in, what the next `suggest` with `memo` would do first: a fit takes up to 20 ms."""
-    cube = memo.recall("cube", (space,), lambda: Cube(space))
+    cube = cube_of(space, memo)
     if len(finished) >= first_round_size(cube.dimensions) / 2 and not boxes_alone(cube, finished, options):
         posterior_of(cube, seed, finished, memo)
+
+
+def cube_of(space: Space, memo: Memo) -> Cube:
+    """The cube of `space`, kept for the next call with the same space, the order of its parameters included."""
+    return memo.recall("cube", (space.identity(),), lambda: Cube(space))
 
 
 def recommend(
@@ -132,10 +137,10 @@ def posterior_of(cube: Cube, seed: int, finished: tuple[Finished, ...], memo: Me
     """What `finished` says about the space, by the shape that the current round learnt from its first trials."""
     starts = round_starts(cube.dimensions, len(finished))
     first = finished[: starts[-1] if starts else 0]
-    shape = memo.recall("shape", (cube.space, seed, first), lambda: shape_of(cube, seed, first))
+    shape = memo.recall("shape", (cube.identity, seed, first), lambda: shape_of(cube, seed, first))
     return memo.recall(
         "posterior",
-        (cube.space, seed, finished),
+        (cube.identity, seed, finished),
         lambda: conditioned(cube, shape, _points(cube, finished), standard_scores(finished)),
     )
 

@@ -53,6 +53,7 @@ class Cube:
 
     def __init__(self, space: Space) -> None:
         self.space = space
+        self.identity: Final = space.identity()
         self.names: Final = space.searched
         self.dimensions: Final = len(self.names)
         parameters = [space[name] for name in self.names]

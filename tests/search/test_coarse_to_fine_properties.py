@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -195,6 +196,37 @@ def test_one_memo_serves_a_space_that_changes() -> None:
     memo = Memo()
     for space, seed, seen in [(SPACE, 1, history), (wider, 1, history), (SPACE, 2, history), (SPACE, 1, fewer)] * 2:
         assert suggest(space, seed, 45, seen, memo=memo) == suggest(space, seed, 45, seen)
+
+
+@hypothesis.settings(max_examples=40, deadline=None)
+@hypothesis.given(data=st.data(), model=st.sampled_from(["gp", "boxes"]))
+def test_one_memo_serves_a_space_whose_parameters_change_places(data: st.DataObject, model: Any) -> None:
+    """A reordered space is another one, for `==` as for a memo: its coordinates mean other parameters."""
+    space = data.draw(spaces(most=6))
+    names = data.draw(st.permutations(list(space)))
+    reordered = Space.model_validate({name: space[name].model_dump(exclude_none=True) for name in names})
+    assert (reordered == space) == (names == list(space))
+    options, memo = Options(model=model), Memo()
+    finished = data.draw(histories(space)).finished
+    moved = tuple(t._replace(point=reordered.encode(space.decode(t.point))) for t in finished)
+    for own, seen in [(space, finished), (reordered, moved), (space, finished)]:
+        history = History(seen, ())
+        for number in (30, 31, 32):
+            assert suggest(own, 3, number, history, options, memo=memo) == suggest(own, 3, number, history, options)
+
+
+def test_a_memo_tells_a_condition_on_true_from_one_on_1() -> None:
+    """For `==` of Python they are the same; for the space they are two values of a choice."""
+
+    def space(wanted: object) -> Space:
+        x = {"type": "float", "low": 0, "high": 1, "when": {"c": [wanted]}}
+        return Space.model_validate({"c": {"type": "choice", "values": [1, True]}, "x": x})
+
+    history = History(tuple(Finished(i, (i % 2 * 0.5 + 0.25, i / 30), i / 30) for i in range(30)), ())
+    memo = Memo()
+    for own in (space(1), space(True)):
+        drawn = [suggest(own, 1, number, history, memo=memo) for number in range(30, 40)]
+        assert drawn == [suggest(own, 1, number, history) for number in range(30, 40)]
 
 
 def test_what_was_prepared_is_what_is_suggested() -> None:
