@@ -17,6 +17,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from sturgeon.direction import sign_of
 from sturgeon.search.coarse_to_fine import Options, suggest
 from sturgeon.search.memo import Memo
 from sturgeon.search.pruning import guessed_final
@@ -127,7 +128,7 @@ def _coordinate(own: BaseDistribution) -> _Coordinate | None:
 
 
 def _history(study: Study, asking: FrozenTrial, coordinates: Mapping[str, _Coordinate]) -> History:
-    sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
+    sign = sign_of("maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize")
     trials = [t for t in study.get_trials(deepcopy=False, states=_SEEN) if t.number != asking.number]
     curves = [_curve(t, sign) for t in trials if t.state == TrialState.COMPLETE and t.intermediate_values]
     finished: list[tuple[datetime, Finished]] = []

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from sturgeon.direction import Direction as Direction
 from sturgeon.space import Name, PlainText, PlainValue
 from sturgeon.strictness import Strict
 
@@ -27,7 +28,6 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Metrics = Annotated[dict[Name, FiniteFloat | None], Field(max_length=300)]
 Params = Annotated[dict[Name, PlainValue], Field(max_length=100)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Direction = Literal["minimize", "maximize"]
 Fallback = Literal["contention", "error", "slow"]
 
 

@@ -1,0 +1,14 @@
+"""The direction of a metric, and the one sign that turns a value into a score, which is always minimised."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Direction = Literal["minimize", "maximize"]
+
+_SIGNS: Final[dict[Direction, float]] = {"minimize": 1.0, "maximize": -1.0}
+
+
+def sign_of(direction: Direction) -> float:
+    """1 where less is better, -1 where more is: score = sign * value, and value = sign * score."""
+    return _SIGNS[direction]
