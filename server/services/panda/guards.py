@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from server.policies import divergence, drift, guard, plateau, schedule, timelines
-from server.policies.guard import Point
-from server.policies.proposal import Panda, Proposal
+from server.policies import drift, guard, timelines
+from server.policies.curve import Point
+from server.policies.registry import RULES, propose
+from server.policies.view import NEWEST, Decision, ParamsChange, PolicyView
 from server.services.panda import challengers, retests
 from server.services.runs import desired_state
 from server.services.runs.curve import present_run_reports
@@ -23,7 +24,8 @@ from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
-from sturgeon.messages import DivergencePolicy, DriftPolicy, GuardPolicy, PlateauPolicy, Policy, SchedulePolicy
+from sturgeon.direction import sign_of
+from sturgeon.messages import DriftPolicy, GuardPolicy, Policy
 from sturgeon.messages import Guard as Watch
 from sturgeon.training import flagged
 
@@ -34,7 +36,7 @@ class PolicyDecision(NamedTuple):
     """What a policy comes to: its name, its change, where to go back to if it does, and whether it may do so itself."""
 
     policy: str
-    change: Proposal
+    change: Decision
     back: desired_state.RollbackTarget | None
     auto: bool
 
@@ -93,7 +95,7 @@ def _guarded(
 ) -> tuple[TrialRow, bool]:
     for entry in watched:
         judged = _judge(study, entry, curve)
-        if judged.verdict == "held":
+        if judged.verdict == "passed":
             timeline.note(tx, row.id, entry.version, watching=False)
         kept = checkpoint_before(tx, row, entry) if entry.checkpoint is not None else None
         if judged.verdict == "broken" and kept is not None:  # else it is on its way; the next report judges again
@@ -101,16 +103,11 @@ def _guarded(
     return row, False
 
 
-def _judge(study: StudyRow, entry: EntryRow, curve: Sequence[Point]) -> guard.Judged:
+def _judge(study: StudyRow, entry: EntryRow, curve: Sequence[Point]) -> guard.GuardVerdict:
     watch = Watch.model_validate(entry.guard)
-    return guard.judge(
-        curve, watch.metric, watch.worse_by, watch.within_epochs, entry.from_step or 0, _sign(study, watch.metric)
-    )
-
-
-def _sign(study: StudyRow, metric: str) -> float:
-    """1 where less is better: all metrics of a train task are errors and losses."""
-    return -1.0 if metric == study.metric and study.direction == "maximize" else 1.0
+    # All metrics of a train task but the study's own are errors and losses.
+    sign = sign_of(study.direction) if watch.metric == study.metric else 1.0
+    return guard.judge(curve, watch, entry.from_step or 0, sign)
 
 
 def roll_back_before(
@@ -128,107 +125,60 @@ def _wish(
     tx: Transaction, study: StudyRow, row: TrialRow, policy: Policy, curve: Sequence[Point]
 ) -> PolicyDecision | None:
     mine = [one for one in proposals.of_trial(tx, row.id) if one.policy == policy.policy]
-    if any(one.state == "open" for one in mine):
+    if RULES[policy.policy].at != "report" or any(one.state == "open" for one in mine):
         return None
     entries = timeline.of_trial(tx, row.id)
-    panda = _panda(study, row, curve, entries, mine)
-    match policy:
-        case PlateauPolicy():
-            metric = policy.metric or study.metric
-            change = plateau.propose(
-                panda,
-                metric,
-                _sign(study, metric),
-                policy.patience_epochs,
-                policy.least_gain,
-                policy.factor,
-                policy.lowest,
-            )
-        case SchedulePolicy():
-            change = schedule.propose(panda, [(one.epoch, one.params) for one in policy.at])
-        case GuardPolicy():
-            return _guard_wish(tx, study, row, policy, panda, entries)
-        case DriftPolicy():
-            return _drift_wish(tx, study, row, policy, panda, entries)
-        case DivergencePolicy():
-            return None
-    return None if change is None else PolicyDecision(policy.policy, change, None, policy.auto)
+    view = _view(study, row, policy, curve, entries, mine)
+    if isinstance(policy, DriftPolicy):
+        view = replace(view, proposed_at=max(view.proposed_at, challengers.answered_until(tx, study, row)))
+    decision = propose(policy, view)
+    if decision is None or isinstance(decision.back_to, int):
+        return None if decision is None else _before_change(tx, row, policy, decision, entries)
+    kept = newest_checkpoint(tx, row) if decision.back_to == NEWEST else None
+    back = None if kept is None else pin_rollback_target(tx, row, kept)
+    return PolicyDecision(policy.policy, decision, back, policy.auto)
 
 
-def _panda(
+def _before_change(
+    tx: Transaction, row: TrialRow, policy: Policy, decision: Decision, entries: Sequence[EntryRow]
+) -> PolicyDecision | None:
+    """Back to before the change of a version; None where a branch has no checkpoint from before it."""
+    kept = checkpoint_before(tx, row, next(entry for entry in entries if entry.version == decision.back_to))
+    if kept is None and row.parent_number is not None:
+        return None
+    return PolicyDecision(policy.policy, decision, rollback_target(row, kept, entries), policy.auto)
+
+
+def _view(
     study: StudyRow,
     row: TrialRow,
+    policy: Policy,
     curve: Sequence[Point],
     entries: Sequence[EntryRow],
     mine: Sequence[proposals.ProposalRow],
-) -> Panda:
+) -> PolicyView:
     own = {
         name: value
         for name, value in live_params.params_in_force(study, row).items()
         if study.task is None or _is_live(name)
     }
-    changes = [entry.from_step or 0 for entry in entries if entry.state == "applied" and entry.params]
     pending = desired_state.desired_of(row).params if any(entry.state == "pending" for entry in entries) else {}
-    return Panda(
+    others = [entry for entry in entries if not entry.actor.startswith(f"policy:{policy.policy}")]
+    applied = [entry for entry in entries if entry.state == "applied" and entry.params]
+    return PolicyView(
         curve,
         own | pending,
-        changed_at=max(changes, default=-1),
+        usual=live_params.initial_params(study, row) | timelines.overrides(others),
+        changes=[ParamsChange(entry.version, entry.from_step or 0, entry.guard is not None) for entry in applied],
+        metric=study.metric,
+        direction=study.direction,
         proposed_at=max((one.step or 0 for one in mine), default=-1),
-        done=sum(one.state == "accepted" for one in mine),
+        accepted=sum(one.state == "accepted" for one in mine),
     )
 
 
 def _is_live(name: str) -> bool:
     return name in flagged("live")
-
-
-def _drift_wish(
-    tx: Transaction, study: StudyRow, row: TrialRow, policy: DriftPolicy, panda: Panda, entries: Sequence[EntryRow]
-) -> PolicyDecision | None:
-    """The usual parameters are those of the trial and of everybody but this policy."""
-    others = [entry for entry in entries if not entry.actor.startswith(f"policy:{policy.policy}")]
-    usual = live_params.initial_params(study, row) | timelines.overrides(others)
-    answer = drift.Answer(
-        policy.rate_factor,
-        policy.averages_factor,
-        policy.passes,
-        policy.forget,
-        policy.calm_portions,
-        policy.roll_back,
-        policy.match_labels,
-        policy.clip_inputs,
-        policy.l2,
-    )
-    panda = replace(panda, proposed_at=max(panda.proposed_at, challengers.answered_until(tx, study, row)))
-    change = drift.propose(panda, usual, answer)
-    if change is None:
-        return None
-    kept = newest_checkpoint(tx, row) if change.back else None
-    back = None if kept is None else pin_rollback_target(tx, row, kept)
-    return PolicyDecision(policy.policy, change, back, policy.auto)
-
-
-def _guard_wish(
-    tx: Transaction, study: StudyRow, row: TrialRow, policy: GuardPolicy, panda: Panda, entries: Sequence[EntryRow]
-) -> PolicyDecision | None:
-    """Of the newest change without a guard of its own, unless this policy proposed something since."""
-    changes = [entry for entry in entries if entry.state == "applied" and entry.params and entry.guard is None]
-    if not changes or panda.proposed_at > (changes[-1].from_step or 0):
-        return None
-    entry = changes[-1]
-    judged = guard.judge(
-        panda.curve,
-        policy.metric,
-        policy.worse_by,
-        policy.within_epochs,
-        entry.from_step or 0,
-        _sign(study, policy.metric),
-    )
-    kept = checkpoint_before(tx, row, entry)
-    if judged.verdict != "broken" or (kept is None and row.parent_number is not None):
-        return None
-    reason = f"Since version {entry.version} {judged.why}: back to before it."
-    return PolicyDecision(policy.policy, Proposal(reason, back=True), rollback_target(row, kept, entries), policy.auto)
 
 
 def _fulfil(tx: Transaction, study: StudyRow, row: TrialRow, wish: PolicyDecision, curve: Sequence[Point]) -> TrialRow:
@@ -255,12 +205,12 @@ def at_divergence(tx: Transaction, study: StudyRow, row: TrialRow, where: str | 
         kept = checkpoint_before(tx, row, entry)
         if kept is not None or row.parent_number is None:
             return roll_back_before(tx, study, row, entry, kept, f"the run diverged{f' in {where}' if where else ''}")
-    policy = next((one for one in policies_of(study, row) if isinstance(one, DivergencePolicy)), None)
+    policy = next((one for one in policies_of(study, row) if RULES[one.policy].at == "divergence"), None)
     if policy is None:
         return None
     mine = [one for one in proposals.of_trial(tx, row.id) if one.policy == policy.policy]
     curve = points(tx, study, row)
-    change = divergence.propose(_panda(study, row, curve, entries, mine), where, policy.factor, policy.give_up_after)
+    change = propose(policy, replace(_view(study, row, policy, curve, entries, mine), diverged_in=where))
     if change is None:
         return None
     back = pin_rollback_target(tx, row, newest_checkpoint(tx, row))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from server.policies.curve import epoch_of
 from server.services import views
 from server.services.metrics import Counters
 from server.services.panda import challengers, guards
@@ -35,7 +36,7 @@ def report(
             study = lifecycle.required(tx, name, lock=True)
         now = tx.now()
         lost: LeaseLost | None = None
-        reached = max(map(pruning.epoch_of, request.reports), default=None)
+        reached = max(map(epoch_of, request.reports), default=None)
         best = pruning.best_of(study, request.reports)
         held = leases.renew(tx, trial.id, request.fence, now, reached, best, reported=True)
         if held is None:

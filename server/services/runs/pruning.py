@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from server.policies.curve import epoch_of
 from server.services.runs import desired_state
 from server.services.runs.curve import present_run_reports
 from server.store import events, reports, rung_scores, trials
 from server.store.engine import Transaction
-from server.store.reports import ReportRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
+from sturgeon.direction import sign_of
 from sturgeon.search import pruning as rules
 from sturgeon.search.pruning import Settings
 
@@ -39,14 +40,9 @@ def may_look(study: StudyRow, trial: TrialRow, reported: Sequence[messages.Repor
     return rules.look(settings_of(study, trial), trial.run_epoch or 0.0, newest) is not None
 
 
-def epoch_of(report: messages.Report | ReportRow) -> float:
-    """Own code that reports no epochs counts its steps."""
-    return report.step if report.epoch is None else report.epoch
-
-
 def best_of(study: StudyRow, reported: Sequence[messages.Report]) -> float | None:
     """The best score of these reports, less is better; None when none has the study's metric."""
-    sign = 1.0 if study.direction == "minimize" else -1.0
+    sign = sign_of(study.direction)
     scores = [score for one in reported if (score := one.metrics.get(study.metric)) is not None]
     return min((sign * score for score in scores), default=None)
 
@@ -81,7 +77,7 @@ def _judge(
     tx: Transaction, study: StudyRow, trial: TrialRow, settings: Settings, epoch: int, mine: float
 ) -> rules.Verdict:
     if settings.rule == "curve":
-        best = trials.best_so_far(tx, study.id, 1.0 if study.direction == "minimize" else -1.0, trial.id)
+        best = trials.best_so_far(tx, study.id, sign_of(study.direction), trial.id)
         return rules.judge(settings, epoch, mine, [], math.inf if best is None else best)
     rung_scores.insert(tx, study.id, epoch, trial.id, mine if math.isfinite(mine) else None)
     others = rung_scores.others(tx, study.id, epoch, trial.id)
