@@ -1,4 +1,4 @@
-"""Work kept between two suggestions of a study. It only saves work: without it they are the same, bit for bit."""
+"""Work remembered between two suggestions of a study: it changes no bit of them, and only saves time."""
 
 from __future__ import annotations
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from sturgeon.search.coarse_to_fine import Options, prepare, recommend, suggest
 from sturgeon.search.cube import Cube
 from sturgeon.search.memo import Memo
-from sturgeon.search.rounds import importance, rounds
+from sturgeon.search.rounds import importance, round_at
 from sturgeon.search.samplers import Finished, History, Running, Sample, uniform_point
+from sturgeon.search.scores import first_round_size, round_starts
 from sturgeon.search.sequences import grid_search, sobol_search
 from sturgeon.space import Space
 from tests.search.spaces import histories, spaces
@@ -74,15 +75,18 @@ def test_what_is_kept_between_calls_changes_no_bit(data: st.DataObject, number: 
 
 @hypothesis.settings(max_examples=25)
 @hypothesis.given(data=st.data())
-def test_rounds_can_be_told_of_any_history(data: st.DataObject) -> None:
+def test_a_round_of_any_history_can_be_stored_and_sent(data: st.DataObject) -> None:
     """What people see has no infinity and no NaN, whatever the scores."""
     space = data.draw(spaces(most=6))
-    finished = data.draw(histories(space)).finished
+    finished = data.draw(histories(space, least=first_round_size(len(space.searched)))).finished
+    starts = round_starts(len(space.searched), len(finished))
     for model in ("gp", "boxes"):
-        told = rounds(space, 1, finished, Options(model=model))
-        json.dumps([one._asdict() for one in told], allow_nan=False, default=str)
+        rounds = [round_at(space, 1, finished[:at], n, Options(model=model)) for n, at in enumerate(starts, 1)]
+        assert rounds
+        json.dumps([known.body() for known in rounds], allow_nan=False)
     shares = importance(space, 1, finished)
-    assert all(0 <= one.share <= 1 and one.spread >= 0 for one in shares.values())
+    assert list(shares) == list(space.searched)
+    assert all(0 <= of.share <= 1 and of.spread >= 0 for of in shares.values())
 
 
 @hypothesis.settings(max_examples=40)

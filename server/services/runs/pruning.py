@@ -97,4 +97,4 @@ def predict_value(tx: Transaction, study: StudyRow, trial: TrialRow) -> float | 
     last = max(curve)
     over_runs = study.task is not None
     complete = reports.of_complete_trials_at(tx, study.id, last, study.metric, over_runs=over_runs)
-    return rules.guessed_final({0: curve[last]}, [{0: then, 1: final} for then, final in complete])
+    return rules.predicted_final({0: curve[last]}, [{0: then, 1: final} for then, final in complete])
