@@ -90,6 +90,7 @@ from sturgeon.messages.searches import (
     Round,
     RoundBox,
     Rounds,
+    SamplerName,
     Search,
 )
 from sturgeon.messages.steering import (
@@ -221,6 +222,7 @@ __all__ = [
     "Rounds",
     "Row",
     "RunEvent",
+    "SamplerName",
     "SchedulePolicy",
     "Search",
     "Seed",

@@ -7,20 +7,23 @@ process says which of them is most worth a trial.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable, Container, Mapping
+from functools import partial
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
+from sturgeon.errors import FieldProblem
+from sturgeon.messages import Search
 from sturgeon.search.acquisition import improvement, lower_bound, neighbours_vote
 from sturgeon.search.boxes import WHOLE_SPACE, Candidates, draw, draw_one, elite_rows, near
 from sturgeon.search.costs import CostModel, fit_costs
 from sturgeon.search.cube import Array, Cube, point_array
 from sturgeon.search.memo import Memo
 from sturgeon.search.posterior import FantasyPosterior, Posterior, conditioned, with_running
-from sturgeon.search.samplers import Finished, History, Sample
+from sturgeon.search.samplers import Finished, History, RegisteredSampler, Sample, Sampler
 from sturgeon.search.scores import first_round_size, round_starts, standard_scores
-from sturgeon.search.sequences import settled, sobol_point
+from sturgeon.search.sobol import sobol_point
 from sturgeon.search.surrogate import MOST_POINTS, KernelParams, fit_kernel_params, prior_kernel_params
 from sturgeon.space import Space
 
@@ -69,7 +72,7 @@ def suggest(
     finished = history.finished
     first = first_round_size(cube.dimensions)
     if number < first or len(finished) < first / 2:
-        return settled(cube, sobol_point(seed, number, cube.dimensions))._replace(round=0)
+        return Sample(cube.settled(sobol_point(seed, number, cube.dimensions)), round=0)
     random = np.random.Generator(np.random.Philox(key=seed | number << 64 | _STREAM))
     starts = round_starts(cube.dimensions, len(finished))
     round_number = max(1, len(starts))
@@ -214,3 +217,32 @@ def best_rows(cube: Cube, finished: tuple[Finished, ...]) -> list[int]:
 
 def _points(cube: Cube, finished: tuple[Finished, ...]) -> Array:
     return cube.snap(point_array([trial.point for trial in finished], cube.dimensions))
+
+
+def build(options: Mapping[str, Any], memo: Memo) -> Sampler:
+    own = Options(**options)
+
+    def prepare_next(space: Space, seed: int, history: History) -> None:
+        prepare(space, seed, history.finished, memo, own)
+
+    return Sampler("coarse_to_fine", 1, partial(suggest, options=own, memo=memo), prepare=prepare_next)
+
+
+def recorded(search: Search, space: Space, samples: int) -> dict[str, Any]:  # noqa: ARG001
+    """A model where the space is small enough for one, and cheap trials first, unless the study says otherwise."""
+    model = search.model or ("gp" if len(space.searched) <= MOST_DIMENSIONS else "boxes")
+    return {"model": model, "cost_aware": search.cost_aware is not False}
+
+
+def problems(search: Search, space: Space) -> list[FieldProblem]:
+    """A model that cannot take so many parameters."""
+    if search.model != "gp" or len(space.searched) <= MOST_DIMENSIONS:
+        return []
+    detail = (
+        f"model: gp takes up to {MOST_DIMENSIONS} searched parameters, and the space has {len(space.searched)}; "
+        "write boxes, or fix some of them"
+    )
+    return [FieldProblem("/search/model", detail)]
+
+
+SAMPLER: Final = RegisteredSampler(build, options=("model", "cost_aware"), recorded=recorded, problems=problems)

@@ -79,6 +79,10 @@ class Cube:
             snapped[~self.active(snapped)] = INACTIVE
         return snapped
 
+    def settled(self, point: Sequence[float]) -> tuple[float, ...]:
+        """One point, snapped."""
+        return tuple(self.snap(np.array([point]))[0].tolist())
+
     def active(self, points: Array) -> Mask:
         """Which coordinates are active [m, d] at `points` [m, d]: their `when` holds, and that of all their parents."""
         active = np.ones(points.shape, dtype=bool)

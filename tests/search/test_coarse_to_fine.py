@@ -10,12 +10,13 @@ from sturgeon.search.boxes import WHOLE_SPACE, draw, elite_rows, near
 from sturgeon.search.coarse_to_fine import Options, kernel_params_of, posterior_of, recommend, suggest
 from sturgeon.search.costs import fit_costs
 from sturgeon.search.cube import Cube
+from sturgeon.search.grid import grid_search
 from sturgeon.search.memo import Memo
 from sturgeon.search.posterior import chosen_rows, conditioned, with_running
 from sturgeon.search.rounds import Round, importance, round_at
 from sturgeon.search.samplers import Finished, History, Running, uniform_point
 from sturgeon.search.scores import first_round_size, round_starts, standard_scores
-from sturgeon.search.sequences import grid_search, sobol_point
+from sturgeon.search.sobol import sobol_point
 from sturgeon.search.surrogate import KernelParams, fit_kernel_params, matern, prior_kernel_params
 from sturgeon.search.surrogate import _loss as loss
 from sturgeon.space import Space

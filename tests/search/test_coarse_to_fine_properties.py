@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from sturgeon.search.coarse_to_fine import Options, prepare, recommend, suggest
 from sturgeon.search.cube import Cube
+from sturgeon.search.grid import grid_search
 from sturgeon.search.memo import Memo
 from sturgeon.search.rounds import importance, round_at
 from sturgeon.search.samplers import Finished, History, Running, Sample, uniform_point
 from sturgeon.search.scores import first_round_size, round_starts
-from sturgeon.search.sequences import grid_search, sobol_search
+from sturgeon.search.sobol import sobol_search
 from sturgeon.space import Space
 from tests.search.spaces import histories, spaces
 
