@@ -17,8 +17,11 @@ LARGEST_STACK: Final = 32
 MOST_LEASES: Final = 1000
 LARGEST_GRID: Final = 100_000
 
-StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$")]
-WorkerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$")]
+STUDY_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$"
+WORKER_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$"
+
+StudyName = Annotated[str, Field(pattern=STUDY_NAME)]
+WorkerName = Annotated[str, Field(pattern=WORKER_NAME)]
 Count = Annotated[int, Field(ge=1, le=MOST_LEASES)]
 Step = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
 Fence = Annotated[int, Field(ge=1, le=LARGEST_FENCE)]
