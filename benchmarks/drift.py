@@ -20,15 +20,15 @@ from typing import Any
 
 os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"))  # before numpy is imported
 
-import dataclasses
 
 import numpy as np
 
 from benchmarks.drift_plot import plot
 from benchmarks.drift_streams import PORTIONS, SHIFT, SHIFTS, portions_of, write
 from server.policies import drift
-from server.policies.guard import Point
-from server.policies.proposal import Panda
+from server.policies.curve import Point
+from server.policies.view import PolicyView
+from sturgeon.messages import DriftPolicy
 from trainer.config import LIVE, TrainConfig
 from trainer.data.datasets import Dataset, load
 from trainer.numerics import numerics
@@ -40,7 +40,7 @@ HERE = Path(__file__).resolve().parent
 FIXED = {"dataset": "stream:drift", "epochs": 1000, "hidden_units": 64, "batch_size": 32}
 GRID = {"learning_rate": [0.001, 0.003, 0.01], "portion_epochs": [1, 3], "replay_share": [0.0, 0.5, 0.8]}
 TUNING_SEEDS = (100, 101)
-ANSWER = drift.Answer()
+ANSWER = DriftPolicy(policy="drift")
 AFTER = 5
 """The errors of so many portions after the shift are averaged."""
 
@@ -61,7 +61,7 @@ def main() -> None:
     rows = [_row(name, shift, jobs, curves) for name in args.datasets for shift in SHIFTS]
     _tell(rows)
     if args.write:
-        told = {"usual": usual, "grid": GRID, "answer": dataclasses.asdict(ANSWER), "rows": rows}
+        told = {"usual": usual, "grid": GRID, "answer": ANSWER.model_dump(), "rows": rows}
         setting = {"fixed": FIXED, "portions": PORTIONS, "shift": SHIFT, "seeds": args.seeds, "numerics": numerics()}
         (HERE / "results" / "drift.json").write_text(json.dumps(setting | told, indent=1) + "\n")
         (HERE.parent / "docs" / "drift.svg").write_text(plot(rows))
@@ -131,8 +131,8 @@ class _Watcher:
 
     def after(self, step: int, epoch: int, metrics: Mapping[str, float]) -> Wish | None:
         self.curve.append(Point(step, epoch, dict(metrics)))
-        panda = Panda(self.curve, self.params, proposed_at=self.proposed_at)
-        change = drift.propose(panda, self.usual, ANSWER)
+        view = PolicyView(self.curve, self.params, self.usual, proposed_at=self.proposed_at)
+        change = drift.propose(ANSWER, view)
         if change is None:
             return None
         self.params |= change.params

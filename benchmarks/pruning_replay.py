@@ -51,7 +51,7 @@ def replay(
     found = Replayed([0] * len(trials))
     stopped: dict[int, float] = {}
     best: dict[int, float] = {}
-    standings: dict[int, dict[int, float]] = defaultdict(dict)
+    rung_scores: dict[int, dict[int, float]] = defaultdict(dict)
     waiting = iter(range(len(trials)))
     # (when the epoch ends, trial, epoch): the first free slot takes the next trial.
     ends = [(trials[number].epoch_s, number, 1) for _, number in zip(range(slots), waiting, strict=False)]
@@ -61,7 +61,7 @@ def replay(
         trial = trials[number]
         if epoch <= len(trial.curve):
             best[number] = min(best.get(number, math.inf), trial.curve[epoch - 1])
-            stop = number in stopped or _stops(settings, number, epoch, standings, best)
+            stop = number in stopped or _stops(settings, number, epoch, rung_scores, best)
             if stop:
                 stopped.setdefault(number, now + heard_after_s)
             found.words.append(Word(number, epoch, stop))
@@ -93,11 +93,11 @@ def _end(
 
 
 def _stops(
-    settings: Settings, number: int, epoch: int, standings: dict[int, dict[int, float]], best: dict[int, float]
+    settings: Settings, number: int, epoch: int, rung_scores: dict[int, dict[int, float]], best: dict[int, float]
 ) -> bool:
     if look(settings, epoch - 1, epoch) is None:
         return False
-    others = [score for other, score in standings[epoch].items() if other != number]
-    standings[epoch][number] = best[number]
+    others = [score for other, score in rung_scores[epoch].items() if other != number]
+    rung_scores[epoch][number] = best[number]
     incumbent = min((score for other, score in best.items() if other != number), default=math.inf)
     return judge(settings, epoch, best[number], others, incumbent).stop

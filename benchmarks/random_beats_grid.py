@@ -23,8 +23,9 @@ from benchmarks.search_problems import REFERENCE_OF_TABLES, Problem, branin, rea
 from benchmarks.search_samplers import Arm, Ours, coarse_to_fine
 from sturgeon.search.coarse_to_fine import Options
 from sturgeon.search.cube import Cube
-from sturgeon.search.samplers import random_search
-from sturgeon.search.sequences import grid_search, sobol_search
+from sturgeon.search.grid import grid_search
+from sturgeon.search.random import random_search
+from sturgeon.search.sobol import sobol_search
 from sturgeon.space import Space
 
 RESULTS: Final = Path(__file__).parent / "results" / "random_beats_grid.json"

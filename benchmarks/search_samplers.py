@@ -8,9 +8,11 @@ from typing import Any, Protocol
 
 from sturgeon.search.coarse_to_fine import Options, suggest
 from sturgeon.search.cube import Cube
+from sturgeon.search.grid import grid_search
 from sturgeon.search.memo import Memo
-from sturgeon.search.samplers import Finished, History, Point, Running, Sample, random_search
-from sturgeon.search.sequences import grid_search, sobol_search
+from sturgeon.search.random import random_search
+from sturgeon.search.samplers import Finished, History, Point, Running, Sample
+from sturgeon.search.sobol import sobol_search
 from sturgeon.space import Choice, Fixed, Float, Int, Space, same_value
 
 

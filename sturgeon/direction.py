@@ -1,18 +1,20 @@
-"""Whether less or more is better: the one place where a direction becomes a sign."""
+"""The direction of a metric, and the one sign that turns a value into a score, which is always minimised."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 Direction = Literal["minimize", "maximize"]
 
+_SIGNS: Final[dict[Direction, float]] = {"minimize": 1.0, "maximize": -1.0}
+
 
 def sign_of(direction: Direction) -> float:
-    """1 to minimize, -1 to maximize: the sign times a score is better where it is less."""
-    return 1.0 if direction == "minimize" else -1.0
+    """1 where less is better, -1 where more is: score = sign * value, and value = sign * score."""
+    return _SIGNS[direction]
 
 
-def best_score(scores: Iterable[float], direction: Direction) -> float | None:
-    """The best of the scores; None when there are none."""
-    return (min if direction == "minimize" else max)(scores, default=None)
+def best_value(values: Iterable[float], direction: Direction) -> float | None:
+    """The best of the values; None when there are none."""
+    return (min if direction == "minimize" else max)(values, default=None)

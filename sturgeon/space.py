@@ -204,6 +204,16 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
     def __getitem__(self, name: str) -> Float | Int | Choice | Fixed:
         return self.root[name]
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same to a sampler: pydantic's own equality would ignore the order."""
+        return isinstance(other, Space) and (self is other or self.identity() == other.identity())
+
+    __hash__ = None  # type: ignore[assignment]  # `root` can be changed in place
+
+    def identity(self) -> str:
+        """The space as text, the order of its names included: what a cache of a sampler's work is keyed by."""
+        return self.model_dump_json()
+
     @property
     def searched(self) -> tuple[str, ...]:
         """The names of the cube's coordinates, in order."""

@@ -14,12 +14,15 @@ changed goes back to what was usual; what was forgotten, matched and clipped sta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
-from server.policies.guard import Point
-from server.policies.proposal import Panda, Proposal
+from server.policies.curve import Point
+from server.policies.rule import PolicyRule, live_problem
+from server.policies.view import NEWEST, Decision, PolicyView
+from sturgeon.errors import FieldProblem
+from sturgeon.messages import DriftPolicy, TrainStudyTask
+from sturgeon.training import STREAM
 
 MOST_PASSES = 1000
 REPLAY = 0.8
@@ -39,93 +42,79 @@ class Kind(Enum):
     ALL = "all"
 
 
-TOLD = {Kind.SHARES: ", within the classes nothing", Kind.SOME: "", Kind.ALL: ", the model is no better than guessing"}
+EXPLAINED = {
+    Kind.SHARES: ", within the classes nothing",
+    Kind.SOME: "",
+    Kind.ALL: ", the model is no better than guessing",
+}
 
 
-@dataclass(frozen=True)
-class Answer:
-    """How to answer an alarm. rate_factor: of the learning rate. averages_factor: of 1 - beta1, 1 - beta2 and 1 -
-    momentum. passes: factor of the passes through a portion. forget: whether to train on newer portions only.
-    calm_portions: so many without an alarm, and what was usual is in force again. back: go back to the newest
-    checkpoint first. match_labels: whether to forget nothing at a label shift. clip_inputs: deviations, 0 leaves it.
-    l2: where the model knows nothing of the new data; 0 leaves it."""
-
-    rate_factor: float = 0.5
-    averages_factor: float = 10.0
-    passes: int = 40
-    forget: bool = True
-    calm_portions: int = 5
-    back: bool = False
-    match_labels: bool = True
-    clip_inputs: float = 3.0
-    l2: float = 0.03
-
-
-def propose(panda: Panda, usual: Mapping[str, Any], answer: Answer) -> Proposal | None:
-    """The answer to an alarm that is new since the last proposal; or the way back to what is usual, once it is calm.
-
-    usual: the live parameters as they would be without this policy.
-    """
-    portions = [point for point in panda.curve if "portion" in point.metrics]
-    if not portions:
-        return None
+def propose(policy: DriftPolicy, view: PolicyView) -> Decision | None:
+    """The answer to an alarm that is new since the last proposal; or the way back to what is usual, once it is calm."""
+    portions = [point for point in view.curve if "portion" in point.metrics]
     alarms = [point for point in portions if point.metrics.get("drift")]
     if not alarms:
         return None
     quiet = number_of(portions[-1]) - number_of(alarms[-1])
-    if quiet < answer.calm_portions:
-        return _answered(panda, usual, answer, alarms[-1]) if alarms[-1].step > panda.proposed_at else None
-    # Alarms one after the other may have been answered in different ways.
-    raised = [item for kind in Kind for item in changed_by(usual, answer, number_of(alarms[-1]), kind).items()]
-    back = {
-        name: usual[name]
-        for name, value in raised
-        if name not in STAYS and panda.params.get(name) == value and usual.get(name) != value
-    }
-    if not back:
-        return None
-    forgot = panda.params.get("forget_before")
-    kept = f"; what came before portion {forgot} stays forgotten" if forgot else ""
-    return Proposal(f"No alarm for {quiet} portions: {_told(back)} as before{kept}.", back)
+    if quiet < policy.calm_portions:
+        return _answered(policy, view, alarms[-1]) if alarms[-1].step > view.proposed_at else None
+    return _calmed(policy, view, number_of(alarms[-1]), quiet)
 
 
-def _answered(panda: Panda, usual: Mapping[str, Any], answer: Answer, alarm: Point) -> Proposal | None:
+def _answered(policy: DriftPolicy, view: PolicyView, alarm: Point) -> Decision | None:
     kind = kind_of(alarm)
-    wanted = changed_by(usual, answer, number_of(alarm), kind)
-    changed = {name: value for name, value in wanted.items() if panda.params.get(name) != value}
+    wanted = changed_by(policy, view.usual, number_of(alarm), kind)
+    changed = {name: value for name, value in wanted.items() if view.params.get(name) != value}
     if not changed:
         return None
     tests = [test for test in ("inputs", "labels", "error") if alarm.metrics.get(f"drift_{test}")]
     what = f"{', '.join(tests)} changed" if tests else "the data changed"
-    what += TOLD[kind]
-    return Proposal(f"Drift at portion {number_of(alarm)} ({what}): {_told(changed)}.", changed, back=answer.back)
+    what += EXPLAINED[kind]
+    reason = f"Drift at portion {number_of(alarm)} ({what}): {_listed(changed)}."
+    return Decision(reason, changed, back_to=NEWEST if policy.roll_back else None)
+
+
+def _calmed(policy: DriftPolicy, view: PolicyView, alarm: int, quiet: int) -> Decision | None:
+    """What the answers changed goes back to what is usual. Alarms one after the other may have been answered in
+    different ways."""
+    raised = [item for kind in Kind for item in changed_by(policy, view.usual, alarm, kind).items()]
+    back = {
+        name: view.usual[name]
+        for name, value in raised
+        if name not in STAYS and view.params.get(name) == value and view.usual.get(name) != value
+    }
+    if not back:
+        return None
+    forgotten = view.params.get("forget_before")
+    stays = f"; what came before portion {forgotten} stays forgotten" if forgotten else ""
+    return Decision(f"No alarm for {quiet} portions: {_listed(back)} as before{stays}.", back)
 
 
 def kind_of(alarm: Point) -> Kind:
     """What has changed, as far as the tests can tell."""
-    told = alarm.metrics
-    if told.get("drift_class_inputs") == 0:
+    metrics = alarm.metrics
+    if metrics.get("drift_class_inputs") == 0:
         return Kind.SHARES
-    adapted, guess = told.get("adapted_error"), told.get("guess_error")
-    if adapted is not None and guess is not None and adapted >= GUESSING * guess:
+    adapted, guessing = metrics.get("adapted_error"), metrics.get("guess_error")
+    if adapted is not None and guessing is not None and adapted >= GUESSING * guessing:
         return Kind.ALL
     return Kind.SOME
 
 
-def changed_by(usual: Mapping[str, Any], answer: Answer, portion: int, kind: Kind) -> dict[str, Any]:
+def changed_by(policy: DriftPolicy, usual: Mapping[str, Any], portion: int, kind: Kind) -> dict[str, Any]:
     """What the answer makes of the usual parameters, at an alarm of this portion."""
     changed: dict[str, Any] = {
-        "learning_rate": min(HIGHEST_RATE, usual["learning_rate"] * answer.rate_factor),
-        "portion_epochs": min(MOST_PASSES, usual["portion_epochs"] * answer.passes),
+        "learning_rate": min(HIGHEST_RATE, usual["learning_rate"] * policy.rate_factor),
+        "portion_epochs": min(MOST_PASSES, usual["portion_epochs"] * policy.passes),
     }
-    changed |= {name: shortened(usual[name], answer.averages_factor) for name in ("beta1", "beta2", "momentum")}
-    if answer.clip_inputs:
-        changed["clip_inputs"] = min(answer.clip_inputs, usual["clip_inputs"] or answer.clip_inputs)
+    changed |= {name: shortened(usual[name], policy.averages_factor) for name in ("beta1", "beta2", "momentum")}
+    if policy.clip_inputs:
+        changed["clip_inputs"] = min(policy.clip_inputs, usual["clip_inputs"] or policy.clip_inputs)
     if kind is Kind.ALL:
-        changed["l2"] = max(answer.l2, usual["l2"])
-    if answer.match_labels and kind is Kind.SHARES:
+        changed["l2"] = max(policy.l2, usual["l2"])
+    if policy.match_labels and kind is Kind.SHARES:
         changed |= {"match_labels": True, "window": 1, "replay_share": max(REPLAY, usual["replay_share"])}
-    elif answer.forget:
+    elif policy.forget:
         changed |= {"forget_before": portion, "window": 0}
     return {name: value for name, value in changed.items() if name == "forget_before" or usual[name] != value}
 
@@ -139,5 +128,22 @@ def number_of(point: Point) -> int:
     return int(point.metrics["portion"] or 0)
 
 
-def _told(params: Mapping[str, Any]) -> str:
+def _listed(params: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in params.items())
+
+
+NO_STREAM: Final = 'policy: only a train task on a stream ("dataset": "stream:FOLDER") has portions that may drift'
+
+
+def problems(policy: DriftPolicy, task: TrainStudyTask | None, metric: str) -> list[FieldProblem]:  # noqa: ARG001
+    """A study without a stream, and challengers that a train task cannot follow while its model trains."""
+    follows = task is not None and task.dataset.startswith(STREAM)
+    return ([] if follows else [FieldProblem("/policy", NO_STREAM)]) + [
+        FieldProblem(f"/challengers/{at}/{name}", detail)
+        for at, params in enumerate(policy.challengers)
+        for name, value in params.items()
+        if (detail := live_problem(name, value))
+    ]
+
+
+RULE: Final = PolicyRule(propose, problems=problems)

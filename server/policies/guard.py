@@ -3,55 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-Verdict = Literal["watching", "held", "broken"]
-
-
-class Point(NamedTuple):
-    """A report of the curve: optimiser steps and epochs done, and metrics; null stands for what is not finite."""
-
-    step: int
-    epoch: float | None
-    metrics: dict[str, float | None]
+from server.policies.curve import Point, exceeds, reaches
+from server.policies.rule import PolicyRule, metric_problems
+from server.policies.view import Decision, PolicyView
+from sturgeon.errors import FieldProblem
+from sturgeon.messages import Guard, GuardPolicy, TrainStudyTask
 
 
-class Judged(NamedTuple):
-    """What a guard says, and the sentence that says why; `watching` and `held` have none."""
+class GuardVerdict(NamedTuple):
+    """What a guard says of its change; `why` is a sentence for a `broken` one."""
 
-    verdict: Verdict
+    verdict: Literal["watching", "passed", "broken"]
     why: str = ""
 
 
-def judge(
-    curve: Sequence[Point], metric: str, worse_by: float, within_epochs: float, from_step: int, sign: float
-) -> Judged:
-    """Whether the change that counts from the step after `from_step` held.
+def judge(curve: Sequence[Point], guard: Guard, from_step: int, sign: float) -> GuardVerdict:
+    """Whether the change that counts from the step after `from_step` did harm.
 
     The mark is the last value up to there; a later one that is worse than it by more than `worse_by`, or not finite,
     within `within_epochs` epochs breaks the guard. sign: 1 where less is better, else -1. Without a value before the
     change there is no mark: only what is not finite breaks it. Without epochs, reports are counted.
     """
+    metric = guard.metric
     before = [point for point in curve if point.step <= from_step and metric in point.metrics]
     after = [point for point in curve if point.step > from_step]
-    start = _epoch(before[-1]) if before else 0.0
+    start = (before[-1].epoch or 0.0) if before else 0.0
     mark = before[-1].metrics[metric] if before else None
     for count, point in enumerate(after, start=1):
         if metric not in point.metrics:
             continue
-        passed = count if point.epoch is None else point.epoch - start
+        if exceeds(*_passed(count, point, start), guard.within_epochs):
+            return GuardVerdict("passed")
         value = point.metrics[metric]
-        if passed > within_epochs:
-            return Judged("held")
         if value is None:
-            return Judged("broken", f"{metric} is not finite at step {point.step}")
-        if mark is not None and sign * (value - mark) > worse_by:
+            return GuardVerdict("broken", f"{metric} is not finite at step {point.step}")
+        if mark is not None and exceeds(sign * value, sign * mark, guard.worse_by):
             worse = f"{metric} is {value:.4g} at step {point.step}, it was {mark:.4g}"
-            return Judged("broken", f"{worse}: worse by more than {worse_by:g}")
-    last = after[-1] if after else None
-    done = last is not None and (len(after) if last.epoch is None else last.epoch - start) >= within_epochs
-    return Judged("held" if done else "watching")
+            return GuardVerdict("broken", f"{worse}: worse by more than {guard.worse_by:g}")
+    over = bool(after) and reaches(*_passed(len(after), after[-1], start), guard.within_epochs)
+    return GuardVerdict("passed" if over else "watching")
 
 
-def _epoch(point: Point) -> float:
-    return 0.0 if point.epoch is None else point.epoch
+def _passed(count: int, point: Point, start: float) -> tuple[float, float]:
+    """The epoch of a report and that of the change; without epochs how many reports came since."""
+    return (float(count), 0.0) if point.epoch is None else (point.epoch, start)
+
+
+def propose(policy: GuardPolicy, view: PolicyView) -> Decision | None:
+    """Back to before the newest change without a guard of its own, unless this policy proposed something since."""
+    unguarded = [change for change in view.changes if not change.guarded]
+    if not unguarded or view.proposed_at > unguarded[-1].from_step:
+        return None
+    newest = unguarded[-1]
+    found = judge(view.curve, policy, newest.from_step, view.sign(policy.metric))
+    if found.verdict != "broken":
+        return None
+    return Decision(f"Since version {newest.version} {found.why}: back to before it.", back_to=newest.version)
+
+
+def problems(policy: GuardPolicy, task: TrainStudyTask | None, metric: str) -> list[FieldProblem]:
+    """A metric that nobody reports."""
+    return metric_problems(policy.metric, task, metric)
+
+
+RULE: Final = PolicyRule(propose, problems=problems)

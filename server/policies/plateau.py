@@ -1,41 +1,50 @@
 """Plateau: when a metric stops getting better, lower the learning rate.
 
 The rule is Keras's ReduceLROnPlateau and PyTorch's: no new best by more than `least_gain` for `patience_epochs`; the
-epochs count anew after each change, and after each proposal.
+epochs are counted anew after each change, and after each proposal.
 """
 
 from __future__ import annotations
 
-from server.policies.guard import Point
-from server.policies.proposal import Panda, Proposal, epoch_at, epoch_of
+from typing import Final
+
+from server.policies.curve import Point, epoch_at, epoch_of, exceeds, reaches
+from server.policies.rule import PolicyRule, metric_problems
+from server.policies.view import Decision, PolicyView
+from sturgeon.errors import FieldProblem
+from sturgeon.messages import PlateauPolicy, TrainStudyTask
 
 
-def propose(
-    panda: Panda, metric: str, sign: float, patience_epochs: float, least_gain: float, factor: float, lowest: float
-) -> Proposal | None:
-    """A learning rate times `factor` (not below `lowest`), or None while the metric gets better.
-
-    sign: 1 where less of the metric is better, else -1. least_gain: in units of the metric.
-    """
-    rate = panda.params.get("learning_rate")
-    if not isinstance(rate, float | int) or rate <= lowest:
+def propose(policy: PlateauPolicy, view: PolicyView) -> Decision | None:
+    """A learning rate times `factor`, not below `lowest`; None while the metric gets better."""
+    metric = policy.metric or view.metric
+    sign = view.sign(metric)
+    rate = view.params.get("learning_rate")
+    if not isinstance(rate, float | int) or rate <= policy.lowest:
         return None
     best: Point | None = None
-    level = float("inf")
-    for point in panda.curve:
+    level = 0.0
+    for point in view.curve:
         value = point.metrics.get(metric)
-        if value is not None and sign * value < level - least_gain:
+        if value is not None and (best is None or exceeds(level, sign * value, policy.least_gain)):
             best, level = point, sign * value
     if best is None:
         return None
-    last = panda.curve[-1]
-    begin = max(epoch_of(best), *(epoch_at(panda.curve, step) for step in (panda.changed_at, panda.proposed_at)))
-    since = epoch_of(last) - begin
-    if since < patience_epochs:
+    last = epoch_of(view.curve[-1])
+    begin = max(epoch_of(best), *(epoch_at(view.curve, step) for step in (view.changed_at, view.proposed_at)))
+    if not reaches(last, begin, policy.patience_epochs):
         return None
-    lowered = max(lowest, rate * factor)
+    lowered = max(policy.lowest, rate * policy.factor)
     better = f"{metric} has not fallen below" if sign > 0 else f"{metric} has not risen above"
-    return Proposal(
-        f"{better} {sign * level:.4g} for {since:g} epochs: learning_rate {rate:.4g} -> {lowered:.4g}.",
+    return Decision(
+        f"{better} {sign * level:.4g} for {last - begin:g} epochs: learning_rate {rate:.4g} -> {lowered:.4g}.",
         {"learning_rate": lowered},
     )
+
+
+def problems(policy: PlateauPolicy, task: TrainStudyTask | None, metric: str) -> list[FieldProblem]:
+    """A metric that nobody reports."""
+    return metric_problems(policy.metric, task, metric)
+
+
+RULE: Final = PolicyRule(propose, problems=problems)

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from server.policies.proposal import Panda, Proposal, epoch_at, epoch_of
+from server.policies.curve import epoch_at, epoch_of
+from server.policies.rule import PolicyRule, live_problem
+from server.policies.view import Decision, PolicyView
+from sturgeon.errors import FieldProblem
+from sturgeon.messages import SchedulePolicy, TrainStudyTask
 
 
-def propose(panda: Panda, plan: Sequence[tuple[float, dict[str, Any]]]) -> Proposal | None:
-    """The changes that came due since the policy's newest proposal and are not in force; of those for one name the
-    latest.
-
-    plan: (epoch, params) in rising order.
-    """
-    if not panda.curve:
+def propose(policy: SchedulePolicy, view: PolicyView) -> Decision | None:
+    """The changes that came due since the policy's newest proposal and are not in force: the latest for each name."""
+    if not view.curve:
         return None
-    now, before = epoch_of(panda.curve[-1]), epoch_at(panda.curve, panda.proposed_at)
+    now, before = epoch_of(view.curve[-1]), epoch_at(view.curve, view.proposed_at)
     due: dict[str, Any] = {}
-    for epoch, params in plan:
-        if before < epoch <= now:
-            due |= params
-    changed = {name: value for name, value in due.items() if panda.params.get(name) != value}
+    for planned in policy.at:
+        if before < planned.epoch <= now:
+            due |= planned.params
+    changed = {name: value for name, value in due.items() if view.params.get(name) != value}
     if not changed:
         return None
-    told = ", ".join(f"{name} = {value}" for name, value in changed.items())
-    return Proposal(f"Planned for epoch {now:g} or before: {told}.", changed)
+    listed = ", ".join(f"{name} = {value}" for name, value in changed.items())
+    return Decision(f"Planned for epoch {now:g} or before: {listed}.", changed)
+
+
+def problems(policy: SchedulePolicy, task: TrainStudyTask | None, metric: str) -> list[FieldProblem]:  # noqa: ARG001
+    """Changes that a train task cannot make while its model trains; of one's own code nothing is known."""
+    if task is None:
+        return []
+    return [
+        FieldProblem(f"/at/{at}/params/{name}", detail)
+        for at, planned in enumerate(policy.at)
+        for name, value in planned.params.items()
+        if (detail := live_problem(name, value))
+    ]
+
+
+RULE: Final = PolicyRule(propose, problems=problems)

@@ -13,7 +13,7 @@ from server.services.transactions import Transactions
 from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
-from sturgeon.messages import LARGEST_FENCE, LARGEST_STEP
+from sturgeon.messages import LARGEST_FENCE, LARGEST_STEP, STUDY_NAME, WORKER_NAME
 
 
 def _database(request: Request) -> Database:
@@ -59,7 +59,8 @@ InSettings = Annotated[Settings, Depends(_settings)]
 InBlobs = Annotated[BlobFolder, Depends(_blobs)]
 InLongPolls = Annotated[LongPollQueue, Depends(_long_polls)]
 
-StudyPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$")]
+StudyPath = Annotated[str, Path(pattern=STUDY_NAME)]
+WorkerPath = Annotated[str, Path(pattern=WORKER_NAME)]
 NumberPath = Annotated[int, Path(ge=0, le=LARGEST_FENCE)]
 StepPath = Annotated[int, Path(ge=0, le=LARGEST_STEP)]
 PageSize = Annotated[int, Query(ge=1, le=1000)]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Path
-
-from server.routes.dependencies import InDatabase, PageSize, PageToken, StudyPath
+from server.routes.dependencies import InDatabase, PageSize, PageToken, StudyPath, WorkerPath
 from server.services.studies import observability
 from sturgeon import messages
 
@@ -22,9 +20,7 @@ def list_workers(
 
 
 @router.post("/workers/{worker}:drain")
-def drain_worker(
-    worker: Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$")], database: InDatabase
-) -> messages.Worker:
+def drain_worker(worker: WorkerPath, database: InDatabase) -> messages.Worker:
     """Ask a worker to finish what it has, and to stop."""
     return observability.drain(database, worker)
 

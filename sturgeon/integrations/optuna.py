@@ -1,4 +1,4 @@
-"""Sturgeon's sampler for people who use Optuna: no server, no change but one argument.
+"""Sturgeon's sampler for Optuna: it needs no server, and no change but one argument.
 
 study = optuna.create_study(sampler=CoarseToFineSampler(seed=1))
 """
@@ -17,9 +17,10 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from sturgeon.direction import sign_of
 from sturgeon.search.coarse_to_fine import Options, suggest
 from sturgeon.search.memo import Memo
-from sturgeon.search.pruning import guessed_final
+from sturgeon.search.pruning import predicted_final
 from sturgeon.search.samplers import Finished, History, Point, Running
 from sturgeon.space import Choice, Float, Int, Space
 
@@ -27,13 +28,13 @@ _SEEN: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 class _Coordinate(NamedTuple):
-    """A distribution as a parameter of ours. `step`: the parameter counts steps of a float from `low`."""
+    """A distribution of Optuna as a parameter of ours; for a float with a `step` it counts the steps from `low`."""
 
     distribution: BaseDistribution
     parameter: Float | Int | Choice
 
     def unit(self, value: Any) -> float:
-        """Raises ValueError when the value lies outside."""
+        """The u of `value`. Raises: ValueError (it lies outside)."""
         own = self.distribution
         if isinstance(own, CategoricalDistribution):
             return self.parameter.encode(int(own.to_internal_repr(value)))
@@ -42,13 +43,13 @@ class _Coordinate(NamedTuple):
         return self.parameter.encode(value)
 
     def value(self, u: float) -> Any:
-        found = self.parameter.decode(u)
+        decoded = self.parameter.decode(u)
         own = self.distribution
         if isinstance(own, CategoricalDistribution):
-            return own.choices[int(found)]
+            return own.choices[int(decoded)]
         if isinstance(own, FloatDistribution) and own.step is not None:
-            return min(own.low + found * own.step, own.high)
-        return found
+            return min(own.low + decoded * own.step, own.high)
+        return decoded
 
 
 class CoarseToFineSampler(BaseSampler):
@@ -56,7 +57,7 @@ class CoarseToFineSampler(BaseSampler):
 
     The sampler of Sturgeon's service as an Optuna sampler, for one objective. The parameters that all trials so far
     have in common are searched together; others, and those of the first trial, are drawn at random. Trials that
-    run count, so that parallel ones spread; pruned ones count at a guess of their final value. The same seed and the
+    run count, so that parallel ones spread; pruned ones count at their predicted final value. The same seed and the
     same trials give the same parameters. `model="boxes"` leaves the Gaussian process out.
     """
 
@@ -74,8 +75,8 @@ class CoarseToFineSampler(BaseSampler):
         self._independent.reseed_rng()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
-        found = self._intersection.calculate(study)
-        return {name: own for name, own in found.items() if not own.single() and _coordinate(own) is not None}
+        shared = self._intersection.calculate(study)
+        return {name: own for name, own in shared.items() if not own.single() and _coordinate(own) is not None}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -127,7 +128,7 @@ def _coordinate(own: BaseDistribution) -> _Coordinate | None:
 
 
 def _history(study: Study, asking: FrozenTrial, coordinates: Mapping[str, _Coordinate]) -> History:
-    sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
+    sign = sign_of("maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize")
     trials = [t for t in study.get_trials(deepcopy=False, states=_SEEN) if t.number != asking.number]
     curves = [_curve(t, sign) for t in trials if t.state == TrialState.COMPLETE and t.intermediate_values]
     finished: list[tuple[datetime, Finished]] = []
@@ -142,7 +143,7 @@ def _history(study: Study, asking: FrozenTrial, coordinates: Mapping[str, _Coord
             ended = trial.datetime_complete or datetime.min
             finished.append((ended, Finished(trial.number, point, _score(trial, sign, curves))))
     finished.sort(key=lambda pair: (pair[0], pair[1].number))
-    return History(tuple(one for _, one in finished), tuple(running))
+    return History(tuple(trial for _, trial in finished), tuple(running))
 
 
 def _point(trial: FrozenTrial, coordinates: Mapping[str, _Coordinate]) -> Point | None:
@@ -157,7 +158,7 @@ def _point(trial: FrozenTrial, coordinates: Mapping[str, _Coordinate]) -> Point 
 
 def _score(trial: FrozenTrial, sign: float, complete: Sequence[Mapping[int, float | None]]) -> float | None:
     if trial.state == TrialState.PRUNED:
-        return guessed_final(_curve(trial, sign), complete)
+        return predicted_final(_curve(trial, sign), complete)
     return sign * trial.value if trial.value is not None and math.isfinite(trial.value) else None
 
 

@@ -13,6 +13,8 @@ from sturgeon.messages.forms import (
     LARGEST_STACK,
     LARGEST_STEP,
     MOST_LEASES,
+    STUDY_NAME,
+    WORKER_NAME,
     Answer,
     Count,
     Direction,
@@ -92,6 +94,7 @@ from sturgeon.messages.searches import (
     Round,
     RoundBox,
     Rounds,
+    SamplerName,
     Search,
 )
 from sturgeon.messages.steering import (
@@ -146,6 +149,8 @@ __all__ = [
     "LARGEST_STACK",
     "LARGEST_STEP",
     "MOST_LEASES",
+    "STUDY_NAME",
+    "WORKER_NAME",
     "Answer",
     "AskRequest",
     "Best",
@@ -223,6 +228,7 @@ __all__ = [
     "Rounds",
     "Row",
     "RunEvent",
+    "SamplerName",
     "SchedulePolicy",
     "Search",
     "Seed",

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from sturgeon.direction import Direction as Direction
 from sturgeon.space import Name, PlainText, PlainValue
 from sturgeon.strictness import Strict
 
@@ -16,8 +17,11 @@ LARGEST_STACK: Final = 32
 MOST_LEASES: Final = 1000
 LARGEST_GRID: Final = 100_000
 
-StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$")]
-WorkerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$")]
+STUDY_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$"
+WORKER_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$"
+
+StudyName = Annotated[str, Field(pattern=STUDY_NAME)]
+WorkerName = Annotated[str, Field(pattern=WORKER_NAME)]
 Count = Annotated[int, Field(ge=1, le=MOST_LEASES)]
 Step = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
 Fence = Annotated[int, Field(ge=1, le=LARGEST_FENCE)]
@@ -27,7 +31,6 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Metrics = Annotated[dict[Name, FiniteFloat | None], Field(max_length=300)]
 Params = Annotated[dict[Name, PlainValue], Field(max_length=100)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Direction = Literal["minimize", "maximize"]
 Fallback = Literal["contention", "error", "slow"]
 
 

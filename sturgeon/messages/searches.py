@@ -9,11 +9,14 @@ from pydantic import AwareDatetime, Field
 from sturgeon.messages.forms import LARGEST_GRID, Answer, Request, Seed
 from sturgeon.space import Space
 
+SamplerName = Literal["coarse_to_fine", "random", "sobol", "grid"]
+"""The sampler of each name is in `sturgeon/search`, in the module of that name; its options are fields of `Search`."""
+
 
 class Search(Request):
     """How samples are drawn. What is left out is chosen by the server and recorded."""
 
-    sampler: Literal["coarse_to_fine", "random", "sobol", "grid"] = Field(
+    sampler: SamplerName = Field(
         default="coarse_to_fine",
         description="`coarse_to_fine` draws ever more densely around the best; `sobol` covers the space evenly, "
         "`random` by chance; `grid` is there to be compared with.",

@@ -1,4 +1,4 @@
-"""Which candidate is most worth a trial: three opinions that take turns. Less is better in all of them."""
+"""Which candidate is most worth a trial: three acquisition functions that take turns. Less is better in each."""
 
 from __future__ import annotations
 
@@ -9,38 +9,39 @@ import numpy as np
 from scipy.special import erfcx, log_ndtr
 
 from sturgeon.search.cube import Array
-from sturgeon.search.posterior import Outlook
+from sturgeon.search.posterior import FantasyPosterior
 from sturgeon.search.surrogate import squared_distances
 
 NEIGHBOURS: Final = 5
 _LOG_ROOT_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 
 
-def lower_bound(outlook: Outlook, points: Array) -> Array:
+def lower_bound(fantasy: FantasyPosterior, points: Array) -> Array:
     """The predicted score less its standard deviation, at `points` [m, d]."""
-    mean, deviation = outlook.predict(points)
+    mean, deviation = fantasy.predict(points)
     return mean - deviation
 
 
-def improvement(outlook: Outlook, points: Array) -> Array:
+def improvement(fantasy: FantasyPosterior, points: Array) -> Array:
     """Minus the log of the expected improvement on the best denoised score, at `points` [m, d]."""
-    mean, deviation = outlook.predict(points)
-    return -log_expected_improvement(mean, deviation, float(outlook.posterior.denoised.min()))
+    mean, deviation = fantasy.predict(points)
+    return -log_expected_improvement(mean, deviation, float(fantasy.posterior.denoised.min()))
 
 
-def neighbours_vote(outlook: Outlook, points: Array, kappa: float) -> Array:
-    """The weighted mean of the scores of the 5 nearest, less `kappa` times the distance to the nearest (at most 1).
+def neighbours_vote(fantasy: FantasyPosterior, points: Array, kappa: float) -> Array:
+    """The weighted mean of the scores of the 5 nearest trials, less `kappa` times the distance to the nearest.
 
-    Distances are along the stretched coordinates, running trials counted at their predicted scores.
+    At `points` [m, d]; that distance counts as 1 at most. Distances are along the stretched coordinates, and running
+    trials have their predicted scores.
     """
-    own = outlook.posterior
+    own = fantasy.posterior
     scale = 1.0 / own.stretch
-    squares = squared_distances(own.cube.features(points, scale), own.cube.features(outlook.points, scale))
+    squares = squared_distances(own.cube.features(points, scale), own.cube.features(fantasy.points, scale))
     k = min(NEIGHBOURS, squares.shape[1])
     nearest = np.argpartition(squares, k - 1, axis=1)[:, :k]
     near = np.take_along_axis(squares, nearest, axis=1)
     weights = 1.0 / (near + 1e-4 * float((scale * scale).mean()))
-    votes = (weights * outlook.z[nearest]).sum(axis=1) / weights.sum(axis=1)
+    votes = (weights * fantasy.z[nearest]).sum(axis=1) / weights.sum(axis=1)
     return np.asarray(votes - kappa * np.minimum(np.sqrt(near.min(axis=1)), 1.0))
 
 

@@ -17,7 +17,7 @@ WHOLE_SPACE: Final = -1
 
 
 class Candidates(NamedTuple):
-    """`points` [m, d], with the elite (its place among the elites) and level that each came from; -1: whole space."""
+    """`points` [m, d], and for each the index of its elite and of its level [m]; -1 where it is of the whole space."""
 
     points: Array
     elite: Indices
@@ -25,20 +25,20 @@ class Candidates(NamedTuple):
 
 
 def elite_rows(cube: Cube, points: Array, order: Indices) -> list[int]:
-    """At most 3 rows of `points` [n, d], walked in `order`, each over 0.1 from the others along some coordinate."""
-    kept: list[int] = []
+    """At most 3 rows of `points` [n, d], taken in `order`, each over 0.1 from the others along some coordinate."""
+    elites: list[int] = []
     left = order
-    while len(left) and len(kept) < ELITES:
+    while len(left) and len(elites) < ELITES:
         row = int(left[0])
-        kept.append(row)
+        elites.append(row)
         left = left[cube.gaps(points[left], points[row]).max(axis=1) > APART]
-    return kept
+    return elites
 
 
 def half_widths(level: Array, stretch: Array, idle: Mask) -> Array:
     """Half widths [m, d] of boxes of sizes `level` [m], in widths of the cube.
 
-    Wide along what does not matter (`stretch` [d]), and the whole along what is inactive at the centre (`idle` [m, d]).
+    Wide along parameters that do not matter (`stretch` [d]), whole along those inactive at the centre (`idle` [m, d]).
     """
     half = np.minimum(1.0, np.multiply.outer(level, stretch))
     half[idle] = 1.0
@@ -77,7 +77,7 @@ def draw_one(cube: Cube, elites: Array, random: np.random.Generator) -> Candidat
 def near(cube: Cube, centre: Array, stretch: Array, count: int, random: np.random.Generator) -> Array:
     """`count` points [count, d] around `centre` [d], itself the first, at distances from 0.05 down to 0.0016.
 
-    Choices are kept.
+    Choices stay as they are.
     """
     radius = 0.05 * 10.0 ** (-1.5 * random.random((count, 1)))
     points = centre + radius * stretch * random.standard_normal((count, cube.dimensions)) * ~cube.choice
@@ -86,7 +86,7 @@ def near(cube: Cube, centre: Array, stretch: Array, count: int, random: np.rando
 
 
 def _moved(partly: Mask, dimensions: int, random: np.random.Generator) -> Mask:
-    """Which coordinates move [m, d]: all, or where `partly` [m] a random part of at least one."""
+    """Which coordinates move [m, d]: all of them; where `partly` [m] a random part, at least one."""
     moved = random.random((len(partly), dimensions)) < max(0.3, 1 / dimensions)
     moved[np.arange(len(partly)), random.integers(dimensions, size=len(partly))] |= ~moved.any(axis=1)
     return moved | ~partly[:, None]

@@ -1,4 +1,4 @@
-"""When a study has had enough: epochs, seconds, or a good enough trial. The count of trials is the store's own."""
+"""When a study ends before its trials do: epochs or seconds are used up, or a trial is good enough."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Enough = Literal["max_epochs", "max_seconds", "stop_when"]
 
 
 class Limits(NamedTuple):
-    """None: no limit. `below`: a score (minimised) that ends the search when a trial has less."""
+    """None means no limit. `below`: a trial with a score (minimised) less than this ends the search."""
 
     max_epochs: int | None = None
     max_seconds: float | None = None
@@ -16,7 +16,7 @@ class Limits(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """What all trials of a study have used, running ones included, and its best score (minimised), if any."""
+    """The epochs and seconds that all trials of a study took, running ones included, and the best score (minimised)."""
 
     epochs: float
     seconds: float

@@ -1,27 +1,30 @@
 """Coarse to fine: even coverage first, then rounds that draw ever more densely around the best.
 
-Each round learns along which parameters the score changes fast, puts nested boxes around the few best points, wide
-along what hardly matters, draws candidates from them and from the whole space, and lets a small Gaussian process say
-which of them is most worth a trial.
+Each round fits along which parameters the score changes fast and puts nested boxes around the few best points, wide
+along parameters that hardly matter. Candidates are drawn from the boxes and from the whole space, and a small Gaussian
+process says which of them is most worth a trial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable, Container, Mapping
+from functools import partial
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
+from sturgeon.errors import FieldProblem
+from sturgeon.messages import Search
 from sturgeon.search.acquisition import improvement, lower_bound, neighbours_vote
 from sturgeon.search.boxes import WHOLE_SPACE, Candidates, draw, draw_one, elite_rows, near
-from sturgeon.search.costs import CostModel, learnt_costs
+from sturgeon.search.costs import CostModel, fit_costs
 from sturgeon.search.cube import Array, Cube, point_array
 from sturgeon.search.memo import Memo
-from sturgeon.search.posterior import Outlook, Posterior, conditioned, with_running
-from sturgeon.search.samplers import Finished, History, Sample
+from sturgeon.search.posterior import FantasyPosterior, Posterior, conditioned, with_running
+from sturgeon.search.samplers import Finished, History, RegisteredSampler, Sample, Sampler
 from sturgeon.search.scores import first_round_size, round_starts, standard_scores
-from sturgeon.search.sequences import settled, sobol_point
-from sturgeon.search.surrogate import MOST_POINTS, Shape, fit_shape, prior_shape
+from sturgeon.search.sobol import sobol_point
+from sturgeon.search.surrogate import MOST_POINTS, KernelParams, fit_kernel_params, prior_kernel_params
 from sturgeon.space import Space
 
 CANDIDATES: Final = 128
@@ -31,16 +34,16 @@ REFINED: Final = 32
 KAPPA: Final = 0.8
 MOST_DIMENSIONS: Final = 20
 MOST_FINISHED: Final = 2000
-"""Beyond either the model costs more than it tells, and the boxes stand alone."""
+"""Beyond either limit the model costs more than it gains, and boxes alone draw."""
 
 _STREAM: Final = 1 << 126
 _FIT_STREAM: Final = 1 << 125
 
 
 class Options(NamedTuple):
-    """How to search. `boxes` is the textbook zoom: no model, 0.1 ms a suggestion instead of 1.
+    """How to search. `model`: "boxes" is the textbook zoom, without a model, at 0.1 ms a suggestion instead of 1.
 
-    `cost_aware`: among equally promising trials prefer cheap ones, where finished trials say what they cost.
+    `cost_aware`: of equally promising trials prefer the cheap ones, where finished trials say what they cost.
     """
 
     model: Literal["gp", "boxes"] = "gp"
@@ -61,20 +64,20 @@ def suggest(
 ) -> Sample:
     """The point of trial `number`: a pure function of all but `memo`, which only saves work.
 
-    The sample says its round (0: even coverage), and, unless it came from the whole space, the number of the trial
-    around which it was drawn (`elite`) and the box's `level` (half width 2^-level).
+    The sample has its round (0: even coverage) and, unless it came from the whole space, the number of the trial
+    around which it was drawn (`elite`) and the `level` of the box (half width 2^-level).
     """
     memo = Memo() if memo is None else memo
-    cube = memo.recall("cube", (space,), lambda: Cube(space))
+    cube = cube_of(space, memo)
     finished = history.finished
     first = first_round_size(cube.dimensions)
     if number < first or len(finished) < first / 2:
-        return settled(cube, sobol_point(seed, number, cube.dimensions))._replace(round=0)
+        return Sample(cube.settled(sobol_point(seed, number, cube.dimensions)), round=0)
     random = np.random.Generator(np.random.Philox(key=seed | number << 64 | _STREAM))
     starts = round_starts(cube.dimensions, len(finished))
     round_number = max(1, len(starts))
     if boxes_alone(cube, finished, options):
-        elites = memo.recall("elites", (space, finished), lambda: best_rows(cube, finished))
+        elites = memo.recall("elites", (cube.identity, finished), lambda: best_rows(cube, finished))
         centres = _points(cube, tuple(finished[row] for row in elites))
         boxed = _sample(finished, draw_one(cube, centres, random), elites)
         return boxed._replace(round=round_number, model="boxes")
@@ -82,15 +85,20 @@ def suggest(
     costs = None
     if options.cost_aware:
         start = finished[: starts[-1] if starts else 0]
-        costs = memo.recall("costs", (space, start), lambda: learnt_costs(cube, start))
+        costs = memo.recall("costs", (cube.identity, start), lambda: fit_costs(cube, start))
     return _modelled(posterior, costs, number, history, random)._replace(round=round_number, model="gp")
 
 
 def prepare(space: Space, seed: int, finished: tuple[Finished, ...], memo: Memo, options: Options = DEFAULT) -> None:
-    """Do now, when a result came in, what the next `suggest` with `memo` would do first: a fit takes up to 20 ms."""
-    cube = memo.recall("cube", (space,), lambda: Cube(space))
+    """Fit now, when a result comes in, what the next `suggest` with `memo` would fit first: it takes up to 20 ms."""
+    cube = cube_of(space, memo)
     if len(finished) >= first_round_size(cube.dimensions) / 2 and not boxes_alone(cube, finished, options):
         posterior_of(cube, seed, finished, memo)
+
+
+def cube_of(space: Space, memo: Memo) -> Cube:
+    """The cube of `space`, from `memo` if it is that of the same parameters in the same order."""
+    return memo.recall("cube", (space.identity(),), lambda: Cube(space))
 
 
 def recommend(
@@ -102,8 +110,8 @@ def recommend(
 ) -> int | None:
     """The number of the trial to take as the winner: the least denoised score, so that luck alone does not win.
 
-    Only of those `among`, if that is given. Before the first round is over the best score; None when no trial has a
-    finite one.
+    `among`: the trials to choose from, all unless given. Before the first round is over the best score wins; None when
+    no trial has a finite one.
     """
     scores = {
         trial.number: trial.score
@@ -118,32 +126,34 @@ def recommend(
     posterior = posterior_of(cube, seed, finished, Memo() if memo is None else memo)
     rows: list[int] = posterior.rows[posterior.order].tolist()
     best = (finished[row].number for row in rows if finished[row].number in scores)
-    # The model rests on the best 50 and 50 others: none of them may be among those that are asked for.
+    # The model rests on the best 50 trials and 50 others; none of these may be `among` those to choose from.
     return next(best, min(scores, key=lambda number: (scores[number], number)))
 
 
 def models_noise(space: Space, finished: tuple[Finished, ...]) -> bool:
-    """Whether the results suffice to tell a trial's luck from its merit; else `recommend` takes the best score."""
+    """Whether there are enough results, and not too many, to model the noise; else `recommend` takes the best score."""
     cube = Cube(space)
     return len(finished) >= first_round_size(cube.dimensions) and not boxes_alone(cube, finished, DEFAULT)
 
 
 def posterior_of(cube: Cube, seed: int, finished: tuple[Finished, ...], memo: Memo) -> Posterior:
-    """What `finished` says about the space, by the shape that the current round learnt from its first trials."""
+    """What `finished` says about the space, by the kernel that the current round fitted to its first trials."""
     starts = round_starts(cube.dimensions, len(finished))
     first = finished[: starts[-1] if starts else 0]
-    shape = memo.recall("shape", (cube.space, seed, first), lambda: shape_of(cube, seed, first))
+    kernel_params = memo.recall(
+        "kernel_params", (cube.identity, seed, first), lambda: kernel_params_of(cube, seed, first)
+    )
     return memo.recall(
         "posterior",
-        (cube.space, seed, finished),
-        lambda: conditioned(cube, shape, _points(cube, finished), standard_scores(finished)),
+        (cube.identity, seed, finished),
+        lambda: conditioned(cube, kernel_params, _points(cube, finished), standard_scores(finished)),
     )
 
 
-def shape_of(cube: Cube, seed: int, first: tuple[Finished, ...]) -> Shape:
-    """What a round learns from the `first` trials, those it starts with: of many the best 50 and 50 others."""
+def kernel_params_of(cube: Cube, seed: int, first: tuple[Finished, ...]) -> KernelParams:
+    """The kernel that a round fits to the `first` trials, its start; of many to the best 50 and 50 others."""
     if not first:
-        return prior_shape(cube.dimensions)
+        return prior_kernel_params(cube.dimensions)
     points, z = _points(cube, first), standard_scores(first)
     if len(z) > MOST_POINTS:
         random = np.random.Generator(np.random.Philox(key=seed | len(z) << 64 | _FIT_STREAM))
@@ -151,7 +161,7 @@ def shape_of(cube: Cube, seed: int, first: tuple[Finished, ...]) -> Shape:
         half = MOST_POINTS // 2
         rows = np.concatenate([order[:half], random.choice(order[half:], MOST_POINTS - half, replace=False)])
         points, z = points[rows], z[rows]
-    return fit_shape(cube, points, z)
+    return fit_kernel_params(cube, points, z)
 
 
 def _modelled(
@@ -159,47 +169,80 @@ def _modelled(
 ) -> Sample:
     cube, stretch, elites = posterior.cube, posterior.stretch, posterior.elites
     running = cube.snap(point_array([trial.point for trial in history.running], cube.dimensions))
-    outlook = with_running(posterior, running)
-    opinion = _opinion(outlook, costs, number, KAPPA * random.random())
+    fantasy = with_running(posterior, running)
+    acquisition = _acquisition(fantasy, costs, number, KAPPA * random.random())
     count = CANDIDATES if len(running) <= MANY_RUNNING else CANDIDATES_OF_MANY
     candidates = draw(cube, posterior.points[elites], stretch, count, random)
-    best = int(np.argmin(opinion(candidates.points)))
+    best = int(np.argmin(acquisition(candidates.points)))
     around = near(cube, candidates.points[best], stretch, REFINED, random)
-    point = around[int(np.argmin(opinion(around)))]
+    point = around[int(np.argmin(acquisition(around)))]
     chosen = Candidates(point[None], candidates.elite[[best]], candidates.level[[best]])
     return _sample(history.finished, chosen, posterior.rows[elites].tolist())
 
 
-def _opinion(outlook: Outlook, costs: CostModel | None, number: int, kappa: float) -> Callable[[Array], Array]:
-    """Whose turn it is: the neighbours' vote, the lower bound, the expected improvement, the lower bound."""
+def _acquisition(
+    fantasy: FantasyPosterior, costs: CostModel | None, number: int, kappa: float
+) -> Callable[[Array], Array]:
+    """The acquisition function whose turn it is. One trial of four takes the neighbours' vote. The others take, with
+    costs, the expected improvement per root of the cost; without, two the lower bound and one the improvement."""
     if number % 4 == 0:
-        return lambda points: neighbours_vote(outlook, points, kappa)
+        return lambda points: neighbours_vote(fantasy, points, kappa)
     if costs is not None:
         # Improvement / sqrt(cost): a trial's cost varies 15-fold at equal error.
-        return lambda points: improvement(outlook, points) + 0.5 * costs.log_seconds(points)
+        return lambda points: improvement(fantasy, points) + 0.5 * costs.log_seconds(points)
     if number % 2:
-        return lambda points: lower_bound(outlook, points)
-    return lambda points: improvement(outlook, points)
+        return lambda points: lower_bound(fantasy, points)
+    return lambda points: improvement(fantasy, points)
 
 
-def _sample(finished: tuple[Finished, ...], one: Candidates, elites: list[int]) -> Sample:
-    point = tuple(one.points[0].tolist())
-    if one.elite[0] == WHOLE_SPACE:
+def _sample(finished: tuple[Finished, ...], chosen: Candidates, elites: list[int]) -> Sample:
+    """The one candidate in `chosen`. `elites`: the rows of `finished` that it may have been drawn around."""
+    point = tuple(chosen.points[0].tolist())
+    if chosen.elite[0] == WHOLE_SPACE:
         return Sample(point)
-    elite = finished[elites[int(one.elite[0])]].number
-    return Sample(point, elite=elite, level=int(one.level[0]) + 1)
+    elite = finished[elites[int(chosen.elite[0])]].number
+    return Sample(point, elite=elite, level=int(chosen.level[0]) + 1)
 
 
 def boxes_alone(cube: Cube, finished: tuple[Finished, ...], options: Options) -> bool:
-    """Whether boxes draw without a model: since the study says so, or as it would cost more than it tells."""
+    """Whether boxes draw without a model: the options say so, or a model would cost more than it gains."""
     return options.model == "boxes" or cube.dimensions > MOST_DIMENSIONS or len(finished) > MOST_FINISHED
 
 
 def best_rows(cube: Cube, finished: tuple[Finished, ...]) -> list[int]:
-    """The places of the elites of boxes alone: the few best scores that are well apart."""
+    """The rows of `finished` that are the elites of boxes alone: the few best scores that lie well apart."""
     order = np.argsort(standard_scores(finished), kind="stable")
     return elite_rows(cube, _points(cube, finished), order)
 
 
 def _points(cube: Cube, finished: tuple[Finished, ...]) -> Array:
     return cube.snap(point_array([trial.point for trial in finished], cube.dimensions))
+
+
+def build(options: Mapping[str, Any], memo: Memo) -> Sampler:
+    own = Options(**options)
+
+    def prepare_next(space: Space, seed: int, history: History) -> None:
+        prepare(space, seed, history.finished, memo, own)
+
+    return Sampler("coarse_to_fine", 1, partial(suggest, options=own, memo=memo), prepare=prepare_next)
+
+
+def recorded(search: Search, space: Space, samples: int) -> dict[str, Any]:  # noqa: ARG001
+    """A model where the space is small enough for one, and cheap trials first, unless the study says otherwise."""
+    model = search.model or ("gp" if len(space.searched) <= MOST_DIMENSIONS else "boxes")
+    return {"model": model, "cost_aware": search.cost_aware is not False}
+
+
+def problems(search: Search, space: Space) -> list[FieldProblem]:
+    """A model that cannot take so many parameters."""
+    if search.model != "gp" or len(space.searched) <= MOST_DIMENSIONS:
+        return []
+    detail = (
+        f"model: gp takes up to {MOST_DIMENSIONS} searched parameters, and the space has {len(space.searched)}; "
+        "write boxes, or fix some of them"
+    )
+    return [FieldProblem("/search/model", detail)]
+
+
+SAMPLER: Final = RegisteredSampler(build, options=("model", "cost_aware"), recorded=recorded, problems=problems)

@@ -1,4 +1,4 @@
-"""What a trial costs, learnt from the seconds that finished ones took."""
+"""What a trial costs, predicted from the seconds that finished trials took."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from sturgeon.search.cube import Array, Cube, point_array
 from sturgeon.search.posterior import Posterior, conditioned
 from sturgeon.search.samplers import Finished
-from sturgeon.search.surrogate import MOST_POINTS, fit_shape, matern, squared_distances
+from sturgeon.search.surrogate import MOST_POINTS, fit_kernel_params, matern, squared_distances
 
 
 class CostModel(NamedTuple):
-    """A Gaussian process of log seconds, whose unit is `deviation` around `mean`."""
+    """A Gaussian process of (log seconds - `mean`) / `deviation`."""
 
     posterior: Posterior
     mean: float
@@ -24,12 +24,12 @@ class CostModel(NamedTuple):
     def log_seconds(self, points: Array) -> Array:
         """The predicted log of the seconds at `points` [m, d]."""
         own = self.posterior
-        features = own.cube.features(points, own.shape.inverse)
+        features = own.cube.features(points, own.kernel_params.inverse)
         return self.mean + self.deviation * (own.weights @ matern(squared_distances(own.features, features)))
 
 
-def learnt_costs(cube: Cube, finished: Sequence[Finished]) -> CostModel | None:
-    """The model of the last 100 finished trials whose seconds are known; None with fewer than 4 or all alike."""
+def fit_costs(cube: Cube, finished: Sequence[Finished]) -> CostModel | None:
+    """The model of the last 100 finished trials whose seconds are known; None with fewer than 4, or all equal."""
     known = [(t.point, t.seconds) for t in finished if t.seconds is not None and 0 < t.seconds < math.inf]
     known = known[-MOST_POINTS:]
     if len(known) < 4:
@@ -40,4 +40,4 @@ def learnt_costs(cube: Cube, finished: Sequence[Finished]) -> CostModel | None:
         return None
     points = cube.snap(point_array([point for point, _ in known], cube.dimensions))
     z = (logs - mean) / deviation
-    return CostModel(conditioned(cube, fit_shape(cube, points, z), points, z), mean, deviation)
+    return CostModel(conditioned(cube, fit_kernel_params(cube, points, z), points, z), mean, deviation)

@@ -1,4 +1,4 @@
-"""The unit cube of a space, in arrays: where its cells are, and which coordinates count at a point."""
+"""The unit cube of a space, in arrays: where its cells are, and which coordinates are active at a point."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Mask = NDArray[np.bool_]
 Indices = NDArray[np.int64]
 
 INACTIVE: Final = 0.5
-"""Where a coordinate lies whose condition does not hold, so that two such points are not told apart by it."""
+"""Where a coordinate lies whose condition does not hold, so that it adds no distance between two such points."""
 
 
 class _Steps(NamedTuple):
@@ -38,7 +38,7 @@ class _Steps(NamedTuple):
 
 
 class _Rule(NamedTuple):
-    """`name` counts where each parent counts and lies in one of the wanted cells (all of a coordinate, or a bool)."""
+    """`name` is active where each parent is, and lies in one of the wanted cells (True, False: in any, in none)."""
 
     name: str
     coordinate: int | None
@@ -46,13 +46,15 @@ class _Rule(NamedTuple):
 
 
 class Cube:
-    """What the arrays of a sampler need to know of a space with d searched parameters.
+    """The unit cube of a space with d searched parameters.
 
-    `choice` [d] is true where neighbouring values are not alike (unordered choices): distances there are 0 or 1.
+    `choice` [d] is true for unordered choices, whose neighbours are not alike: distances there are 0 or 1. `cells` [d]:
+    how many values each coordinate can take, infinity for a real number.
     """
 
     def __init__(self, space: Space) -> None:
         self.space = space
+        self.identity: Final = space.identity()
         self.names: Final = space.searched
         self.dimensions: Final = len(self.names)
         parameters = [space[name] for name in self.names]
@@ -77,9 +79,13 @@ class Cube:
             snapped[~self.active(snapped)] = INACTIVE
         return snapped
 
+    def settled(self, point: Sequence[float]) -> tuple[float, ...]:
+        """One point, snapped."""
+        return tuple(self.snap(np.array([point]))[0].tolist())
+
     def active(self, points: Array) -> Mask:
-        """Which coordinates count at each of the `points` [m, d]: their `when` holds, and that of all above them."""
-        found = np.ones(points.shape, dtype=bool)
+        """Which coordinates are active [m, d] at `points` [m, d]: their `when` holds, and that of all their parents."""
+        active = np.ones(points.shape, dtype=bool)
         counts: dict[str, Mask] = {}
         everywhere = np.ones(len(points), dtype=bool)
         for rule in self._rules:
@@ -88,8 +94,8 @@ class Cube:
                 mask = mask & counts.get(parent, everywhere) & self._holds(points, coordinate, wanted)
             counts[rule.name] = mask
             if rule.coordinate is not None:
-                found[:, rule.coordinate] = mask
-        return found
+                active[:, rule.coordinate] = mask
+        return active
 
     def features(self, points: Array, weights: Array) -> Array:
         """`points` [m, d] in coordinates whose squared distance is the sum over j of (weights[j] distance_j)^2.
@@ -98,12 +104,12 @@ class Cube:
         """
         if not len(self._hot):
             return points * weights
-        found = np.empty((len(points), len(self._plain) + len(self._hot)))
-        found[:, : len(self._plain)] = points[:, self._plain] * weights[self._plain]
+        features = np.empty((len(points), len(self._plain) + len(self._hot)))
+        features[:, : len(self._plain)] = points[:, self._plain] * weights[self._plain]
         k = self.cells[self._hot]
         is_cell = np.minimum(np.floor(points[:, self._hot] * k), k - 1) == self._hot_cell
-        found[:, len(self._plain) :] = is_cell * (math.sqrt(0.5) * weights[self._hot])
-        return found
+        features[:, len(self._plain) :] = is_cell * (math.sqrt(0.5) * weights[self._hot])
+        return features
 
     def gaps(self, a: Array, b: Array) -> Array:
         """Distances along each coordinate between `a` [.., d] and `b` [.., d]: 0 or 1 along an unordered choice."""
@@ -177,6 +183,6 @@ def _encodes(parent: Float | Fixed, value: object) -> bool:
 
 
 def _hot_columns(choice: Mask, cells: Array) -> tuple[Indices, Array]:
-    """Of each one-hot feature: the coordinate that it belongs to, and the cell that it stands for."""
+    """The coordinate and the cell of each one-hot feature."""
     pairs = [(j, cell) for j in np.flatnonzero(choice).tolist() for cell in range(int(cells[j]))]
     return np.array([j for j, _ in pairs], dtype=np.int64), np.array([cell for _, cell in pairs], dtype=float)

@@ -1,25 +1,27 @@
-"""Work kept between two suggestions of a study. It only saves work: without it they are the same, bit for bit."""
+"""Work remembered between two suggestions of a study: it changes no bit of them, and only saves time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 
 
 class Memo:
-    """The last answer to each question, with what it was asked about. One a study; threads may share it."""
+    """The last answer to each question, with what it was asked about. One a study; threads may share it.
+
+    What a question is asked about is compared with `==`, so a space stands there by its `identity()`.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[tuple[Any, ...], Any]] = {}
+        self._stored: dict[str, tuple[tuple[Hashable, ...], object]] = {}
 
-    def recall(self, question: str, about: tuple[Any, ...], answer: Callable[[], T]) -> T:
-        """The kept answer if the question was last asked `about` the same, else a new one, which is kept."""
-        kept = self._kept.get(question)
-        if kept is not None and kept[0] == about:
-            found: T = kept[1]
-            return found
+    def recall(self, question: str, about: tuple[Hashable, ...], answer: Callable[[], T]) -> T:
+        """The stored answer if the question was last asked `about` the same, else a new one, which is stored."""
+        stored = self._stored.get(question)
+        if stored is not None and stored[0] == about:
+            return cast("T", stored[1])
         new = answer()
-        self._kept[question] = (about, new)
+        self._stored[question] = (about, new)
         return new

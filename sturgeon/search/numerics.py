@@ -1,4 +1,4 @@
-"""What a number's last bits depend on: the same numerics, the same points, bit for bit."""
+"""The numerics that the last bits of a number depend on: under the same ones the same points come out, bit for bit."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Numerics(NamedTuple):
 
 @cache
 def numerics() -> Numerics:
-    """Those of this process: numpy, scipy, each BLAS with the kernel that it chose for this machine and its threads,
-    and the vector instructions that NumPy's own exp and log are made of."""
+    """Those of this process: numpy, scipy, each BLAS with the kernels that it chose for this machine and its threads,
+    and the vector instructions that NumPy's own exp and log use."""
     blas = [{name: pool.get(name) for name in _OF_BLAS} for pool in threadpool_info() if pool["user_api"] == "blas"]
     facts = {
         "machine": platform.machine(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
-        "blas": sorted(blas, key=lambda one: json.dumps(one, sort_keys=True)),
+        "blas": sorted(blas, key=lambda pool: json.dumps(pool, sort_keys=True)),
         "simd": _vector_instructions(),
     }
     text = json.dumps(facts, sort_keys=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sturgeon.search.boxes import elite_rows
 from sturgeon.search.cube import Array, Cube, Indices
-from sturgeon.search.surrogate import MOST_POINTS, Shape, cholesky, matern, squared_distances, triangular_inverse
+from sturgeon.search.surrogate import MOST_POINTS, KernelParams, cholesky, matern, squared_distances, triangular_inverse
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class Posterior:
     """A Gaussian process given `z` [n] at `points` [n, d].
 
     `denoised` [n] are the scores without their noise, z - v K^-1 z; `rows` [n] are the places in the history of
-    those it rests on. `weights` [n] is K^-1 z, `root` [n, n] the inverse of the Cholesky factor of K + v I.
+    the trials that it rests on. `weights` [n] is K^-1 z, `root` [n, n] the inverse of the Cholesky factor of K + v I.
     """
 
     cube: Cube
-    shape: Shape
+    kernel_params: KernelParams
     rows: Indices
     points: Array
     features: Array
@@ -38,8 +38,8 @@ class Posterior:
 
     @cached_property
     def stretch(self) -> Array:
-        """The shape of the boxes [d]."""
-        return self.shape.stretch
+        """The proportions of the boxes [d]."""
+        return self.kernel_params.stretch
 
     @cached_property
     def elites(self) -> list[int]:
@@ -48,11 +48,11 @@ class Posterior:
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """A posterior that also knows of q running trials, as if each had finished at its predicted score.
+class FantasyPosterior:
+    """A posterior with fantasies: q running trials count as if each had finished at its predicted score.
 
-    So they change no prediction, only how sure it is there: that alone spreads parallel workers. `points`, `z`
-    [n + q] and `root` [n + q, n + q] are of both, the running ones last.
+    They change no prediction, only the deviation around them, and that alone spreads parallel workers. `points`
+    [n + q, d], `z` [n + q] and `root` [n + q, n + q] are of finished and running trials, the running ones last.
     """
 
     posterior: Posterior
@@ -64,7 +64,7 @@ class Outlook:
     def predict(self, points: Array) -> tuple[Array, Array]:
         """The predicted score and its standard deviation at `points` [m, d], both [m]."""
         own = self.posterior
-        kernel = matern(squared_distances(self.features, own.cube.features(points, own.shape.inverse)))
+        kernel = matern(squared_distances(self.features, own.cube.features(points, own.kernel_params.inverse)))
         mean = own.weights @ kernel[: len(own.weights)]
         reduced = self.root @ kernel
         share = 1.0 - np.einsum("ij,ij->j", reduced, reduced)
@@ -82,48 +82,48 @@ def chosen_rows(z: Array) -> Indices:
     return np.sort(np.concatenate([order[:half], spread]))
 
 
-def conditioned(cube: Cube, shape: Shape, points: Array, z: Array) -> Posterior:
+def conditioned(cube: Cube, kernel_params: KernelParams, points: Array, z: Array) -> Posterior:
     """The posterior given all finished trials: `points` [n, d], `z` [n]."""
     rows = chosen_rows(z)
     points, z = points[rows], z[rows]
-    features = cube.features(points, shape.inverse)
+    features = cube.features(points, kernel_params.inverse)
     kernel = matern(squared_distances(features, features))
-    kernel[np.diag_indices(len(z))] += shape.noise
+    kernel[np.diag_indices(len(z))] += kernel_params.noise
     root = triangular_inverse(cholesky(kernel))
     weights = root.T @ (root @ z)
     variance = float(z @ weights) / len(z)
-    # All scores equal: nothing is known of the score's size, so the deviation counts in the units of the cube.
+    # When all scores are equal their scale is unknown: the variance is then taken to be 1.
     return Posterior(
         cube,
-        shape,
+        kernel_params,
         rows,
         points,
         features,
         z,
-        z - shape.noise * weights,
+        z - kernel_params.noise * weights,
         weights,
         root,
         variance if variance > 0 else 1.0,
     )
 
 
-def with_running(posterior: Posterior, running: Array) -> Outlook:
+def with_running(posterior: Posterior, running: Array) -> FantasyPosterior:
     """`posterior` with the points [q, d] of running trials appended, by a block of the Cholesky factor."""
     own = posterior
     if not len(running):
-        return Outlook(own, own.points, own.features, own.z, own.root)
-    features = own.cube.features(running, own.shape.inverse)
+        return FantasyPosterior(own, own.points, own.features, own.z, own.root)
+    features = own.cube.features(running, own.kernel_params.inverse)
     across = matern(squared_distances(features, own.features))
     block = across @ own.root.T
     within = matern(squared_distances(features, features)) - block @ block.T
-    within[np.diag_indices(len(running))] += own.shape.noise
+    within[np.diag_indices(len(running))] += own.kernel_params.noise
     corner = triangular_inverse(cholesky(within))
     n, q = len(own.z), len(running)
     root = np.zeros((n + q, n + q))
     root[:n, :n] = own.root
     root[n:, :n] = -(corner @ block) @ own.root
     root[n:, n:] = corner
-    return Outlook(
+    return FantasyPosterior(
         own,
         np.concatenate([own.points, running]),
         np.concatenate([own.features, features]),

@@ -1,4 +1,4 @@
-"""What a space looks like before compute is spent on it."""
+"""A preview of a space, before compute is spent on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ FEW: Final = 20
 
 
 def preview(space: Space, seed: int, examples: int) -> Preview:
-    """Exact quantiles of each parameter on its scale, shares of each value of a choice or a short int, and examples."""
+    """Exact quantiles of each parameter on its scale, shares of each value of a choice or a short int, and examples.
+
+    The examples are what random search draws for the first trials of a study with this seed.
+    """
     drawn = [space.decode(uniform_point(seed, number, len(space.searched))) for number in range(examples)]
     return Preview(parameters={name: _parameter(space[name]) for name in space}, examples=drawn)
 
@@ -33,6 +36,6 @@ def _parameter(parameter: Float | Int | Choice | Fixed) -> ParameterPreview:
 
 
 def _labels(values: list[Any]) -> list[str]:
-    """Strings stand for themselves, unless another value is written alike: then all stand as JSON."""
+    """Strings as they are, unless two labels would be equal: then all values as JSON."""
     labels = [value if isinstance(value, str) else json.dumps(value) for value in values]
     return labels if len(set(labels)) == len(labels) else [json.dumps(value) for value in values]

@@ -1,4 +1,4 @@
-"""When to stop a trial that is getting nowhere, and what the search then takes its score to be.
+"""When to stop a trial that is getting nowhere, and which final score the search predicts for it then.
 
 Scores are minimised here: the caller turns the sign of a metric that is maximised. Epochs count from 1; for code that
 reports no epochs its steps stand for them.
@@ -25,8 +25,10 @@ FEWEST_CURVES: Final = 5
 
 
 class Settings(NamedTuple):
-    """A rule for trials of at most `epochs` epochs, which looks at none before epoch `grace`. `eta` is ASHA's: one of
-    so many goes on. `power` is the curve's: how fast errors fall at best."""
+    """A rule for trials of at most `epochs` epochs, which looks at none before epoch `grace`.
+
+    `eta` is ASHA's: one trial of so many goes on. `power` is the curve's: how fast errors fall at best.
+    """
 
     rule: Rule
     epochs: float = math.inf
@@ -52,7 +54,7 @@ GO_ON: Final = Verdict(False)
 def look(settings: Settings, before: float, now: float) -> int | None:
     """The epoch for which the rule looks at a trial whose report brings it from `before` to `now` epochs.
 
-    None when there is none in between, or the trial is at its end. Several at once count as the last of them.
+    None when no such epoch lies in between, or the trial is at its end; of several the last.
     """
     if settings.rule == "none" or not settings.first_look <= now < settings.epochs:
         return None
@@ -70,9 +72,9 @@ def look(settings: Settings, before: float, now: float) -> int | None:
 def judge(settings: Settings, epoch: int, mine: float, others: Sequence[float], incumbent: float) -> Verdict:
     """Whether a trial should stop when the rule looks at it for `epoch`.
 
-    `mine`: its best score so far, inf when nothing was finite; `others`: that of each of the study's other trials when
-    the rule looked at them for this epoch (running and finished, pruned and complete); `incumbent`: the best score
-    that any other trial has come to so far, inf while there is none.
+    `mine`: its best score so far, inf when nothing was finite. `others`: the scores at this rung, i.e. the best so far
+    of each other trial of the study when the rule looked at it for this epoch, whatever became of it. `incumbent`: the
+    best score of any other trial so far, inf while there is none.
     """
     if settings.rule == "curve":
         return power_law(mine, epoch, settings.epochs, incumbent, settings.power)
@@ -84,7 +86,7 @@ def judge(settings: Settings, epoch: int, mine: float, others: Sequence[float], 
 
 
 def power_law(mine: float, epoch: int, epochs: float, incumbent: float, power: float = POWER) -> Verdict:
-    """Stop when even the hopeful forecast is worse than what another trial has come to already (`incumbent`).
+    """Stop when even the hopeful forecast is worse than the best score of another trial (`incumbent`).
 
     The forecast: errors fall no faster than epoch^-power, so at its last epoch the trial has at least mine times
     (e / E)^power. The trial that leads is never stopped. It needs a score that shrinks towards 0, such as an error or
@@ -105,7 +107,7 @@ def power_law(mine: float, epoch: int, epochs: float, incumbent: float, power: f
 def asha(mine: float, epoch: int, others: Sequence[float], eta: int = ETA) -> Verdict:
     """Asynchronous successive halving (Li et al., MLSys 2020): at each rung the best third goes on (with eta 3).
 
-    A trial is compared with all that have passed the rung; the first eta - 1 to come there go on.
+    A trial is compared with all that have reached the rung; the first eta - 1 that reach it go on.
     """
     better = sum(score < mine for score in others)
     places = (len(others) + 1) // eta
@@ -117,7 +119,7 @@ def asha(mine: float, epoch: int, others: Sequence[float], eta: int = ETA) -> Ve
 def below_median(mine: float, epoch: int, others: Sequence[float]) -> Verdict:
     """The median rule (Golovin et al., Vizier, KDD 2017): stop when the best so far is worse than the others' median.
 
-    Not before 5 others have come so far.
+    Not before 5 others have reached this epoch.
     """
     if len(others) < FEWEST_CURVES:
         return GO_ON
@@ -127,11 +129,11 @@ def below_median(mine: float, epoch: int, others: Sequence[float]) -> Verdict:
     return Verdict(True, f"at epoch {epoch} its best is {mine:.4g}, the median of {len(others)} others {middle:.4g}")
 
 
-def guessed_final(own: Curve, complete: Sequence[Curve]) -> float | None:
-    """What a pruned trial would have scored: its last score times the median ratio final / then of `complete` trials.
+def predicted_final(own: Curve, complete: Sequence[Curve]) -> float | None:
+    """The predicted final score of a pruned trial: its last one times the median of final / then of `complete` trials.
 
-    None when no score is finite: then it diverged. The last score itself when no complete trial has that epoch, or
-    scores are not all positive, so that a ratio means nothing.
+    None when it has no finite score: then it diverged. The last score itself when no complete trial has that epoch, or
+    when scores are not all positive, so that a ratio means nothing.
     """
     known = {epoch: score for epoch, score in own.items() if score is not None and math.isfinite(score)}
     if not known:

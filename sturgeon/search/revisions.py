@@ -11,7 +11,7 @@ from sturgeon.space import Choice, Fixed, Float, Int, Space
 
 
 class Revision(NamedTuple):
-    """The space from revision `number` on. `added`: what older trials count as having of its new parameters."""
+    """The space from revision `number` on. `added`: the values that older trials get of its new parameters."""
 
     number: int
     space: Space
@@ -21,9 +21,9 @@ class Revision(NamedTuple):
 def point_under(revisions: Sequence[Revision], of: int, params: Mapping[str, Any]) -> Point | None:
     """Where a trial that was made under revision `of` lies in the space of the newest of `revisions`.
 
-    Its parameters are encoded again: one that it lacks has the value which the first later revision with that
-    parameter says, one that the newest space lacks is ignored. None when it lies outside of that space: beyond
-    narrowed bounds, or at a value that was taken out.
+    Its parameters are encoded again. A parameter that it lacks has the value that the first later revision added it
+    with; one that the newest space lacks is ignored. None when the trial lies outside of that space: beyond narrowed
+    bounds, or at a value that was taken out.
     """
     values = dict(params)
     for revision in revisions:
@@ -34,16 +34,16 @@ def point_under(revisions: Sequence[Revision], of: int, params: Mapping[str, Any
 
 def edit_problems(old: Space, new: Space, added: Mapping[str, Any]) -> list[FieldProblem]:
     """Why `old` cannot become `new`, with what to write instead. `new` is valid in itself."""
-    found = []
+    problems = []
     for name in new:
         pointer = f"/space/{name}"
         if name in old:
             if sentence := _change_problem(old[name], new[name]):
-                found.append(FieldProblem(pointer, f"{name}: {sentence}"))
+                problems.append(FieldProblem(pointer, f"{name}: {sentence}"))
         elif name not in added:
             detail = f'{name}: it is new; say what the older trials count as having: "added": {{"{name}": VALUE}}'
-            found.append(FieldProblem(pointer, detail))
-    return found + [problem for name in added if (problem := _added_problem(old, new, name, added[name]))]
+            problems.append(FieldProblem(pointer, detail))
+    return problems + [problem for name in added if (problem := _added_problem(old, new, name, added[name]))]
 
 
 def _change_problem(old: Float | Int | Choice | Fixed, new: Float | Int | Choice | Fixed) -> str | None:

@@ -1,4 +1,4 @@
-"""Coarse to fine for people: what each round believed when it began, in the parameters' own units."""
+"""Coarse to fine for people: what each round knew when it began, in the parameters' own units."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 
 from sturgeon.search.boxes import LEVELS, half_widths
-from sturgeon.search.coarse_to_fine import DEFAULT, Options, best_rows, boxes_alone, posterior_of, recommend, shape_of
+from sturgeon.search.coarse_to_fine import (
+    DEFAULT,
+    Options,
+    best_rows,
+    boxes_alone,
+    kernel_params_of,
+    posterior_of,
+    recommend,
+)
 from sturgeon.search.cube import Array, Cube, point_array
 from sturgeon.search.memo import Memo
 from sturgeon.search.samplers import Finished
@@ -16,13 +24,14 @@ from sturgeon.search.scores import round_starts
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 
 AT_THE_END: Final = 0.05
-"""How near to an end of its range, as a share of it, a parameter lies at the end."""
+"""A parameter counts as at an end of its range when it is nearer to it than this share of the range."""
 
 
 class Box(NamedTuple):
     """Where a round draws: around trial `elite`; `level` k has half widths of 2^-k of the cube, times the stretch.
 
-    `ranges`: {"low", "high"} of a number, {"values"} of a choice; whole where the elite leaves the parameter out.
+    `ranges`: {"low", "high"} of a number, {"values"} of a choice; the whole range where the parameter is inactive in
+    the elite.
     """
 
     elite: int
@@ -31,48 +40,46 @@ class Box(NamedTuple):
 
 
 class Round(NamedTuple):
-    """A round began with the first `start` finished trials. `bars` sum to 1; `elites` are trial numbers, best first.
+    """A round that began with the first `start` finished trials, and draws around `elites`: trial numbers, best first.
 
-    Round 0, the even coverage, has none of them. `alarms` are sentences about ranges that seem too narrow.
+    `relevance`: how much each parameter matters, summing to 1; empty without a model. `best`: the trial to take as the
+    winner then. `alarms`: sentences about ranges that seem too narrow.
     """
 
     number: int
     start: int
-    bars: dict[str, float]
+    relevance: dict[str, float]
     elites: tuple[int, ...]
     boxes: tuple[Box, ...]
     best: int | None
     alarms: tuple[str, ...]
     model: Literal["gp", "boxes"] | None = None
 
+    def body(self) -> dict[str, Any]:
+        """What is stored of a round, and sent: there the relevance is called `bars`."""
+        body = self._asdict()
+        body["bars"] = body.pop("relevance")
+        return body | {"boxes": [box._asdict() for box in self.boxes]}
+
 
 class Importance(NamedTuple):
-    """How much a parameter matters: the mean of its bars in the last rounds, and their standard deviation."""
+    """How much a parameter matters: the mean of its relevance over the last rounds, and the standard deviation."""
 
     share: float
     spread: float
 
 
-def rounds(space: Space, seed: int, finished: tuple[Finished, ...], options: Options = DEFAULT) -> tuple[Round, ...]:
-    """All rounds so far, round 0 first. A round costs a fit, up to 20 ms, and never changes: store it once it began."""
-    starts = round_starts(len(space.searched), len(finished))
-    return (
-        Round(0, 0, {}, (), (), None, ()),
-        *(round_at(space, seed, finished[:start], number, options) for number, start in enumerate(starts, 1)),
-    )
-
-
 def round_at(space: Space, seed: int, first: tuple[Finished, ...], number: int, options: Options = DEFAULT) -> Round:
-    """Round `number`, which began with the `first` trials. Boxes alone learn no importance: they have no bars."""
+    """Round `number`, which began with the `first` trials. A fit takes up to 20 ms; boxes alone have no relevance."""
     cube, memo = Cube(space), Memo()
     if boxes_alone(cube, first, options):
         return _plain_round(cube, first, number)
     posterior = posterior_of(cube, seed, first, memo)
-    bars = _named(cube, posterior.shape.bars)
+    relevance = _named(cube, posterior.kernel_params.relevance)
     best = recommend(space, seed, first, memo)
     elites = tuple(first[posterior.rows[row]].number for row in posterior.elites)
     boxes = tuple(_boxes(cube, elites, posterior.points[posterior.elites], posterior.stretch))
-    return Round(number, len(first), bars, elites, boxes, best, edge_alarms(cube, first, bars, best), "gp")
+    return Round(number, len(first), relevance, elites, boxes, best, edge_alarms(cube, first, relevance, best), "gp")
 
 
 def _plain_round(cube: Cube, first: tuple[Finished, ...], number: int) -> Round:
@@ -85,7 +92,7 @@ def _plain_round(cube: Cube, first: tuple[Finished, ...], number: int) -> Round:
 
 
 def importance(space: Space, seed: int, finished: tuple[Finished, ...], last: int = 3) -> dict[str, Importance]:
-    """What the bars of the `last` rounds say of each parameter; nothing before round 1.
+    """How much each parameter matters, by the `last` rounds; empty before round 1.
 
     It rests on as many trials as the last round began with.
     """
@@ -93,36 +100,34 @@ def importance(space: Space, seed: int, finished: tuple[Finished, ...], last: in
     starts = round_starts(cube.dimensions, len(finished))[-last:]
     if not starts:
         return {}
-    bars = np.array([shape_of(cube, seed, finished[:start]).bars for start in starts])
-    return {
-        name: Importance(share, spread)
-        for name, share, spread in zip(cube.names, bars.mean(axis=0).tolist(), bars.std(axis=0).tolist(), strict=True)
-    }
+    relevance = np.array([kernel_params_of(cube, seed, finished[:start]).relevance for start in starts])
+    means, deviations = relevance.mean(axis=0).tolist(), relevance.std(axis=0).tolist()
+    return {name: Importance(share, spread) for name, share, spread in zip(cube.names, means, deviations, strict=True)}
 
 
 def edge_alarms(
-    cube: Cube, finished: tuple[Finished, ...], bars: dict[str, float] | None, best: int | None
+    cube: Cube, finished: tuple[Finished, ...], relevance: dict[str, float] | None, best: int | None
 ) -> tuple[str, ...]:
     """A sentence for each parameter that matters and lies at an end of its range in the `best` trial.
 
-    Without `bars` nobody knows what matters, and all are told.
+    Without `relevance` any parameter may matter, and each gets its sentence.
     """
     if best is None:
         return ()
     point = next(trial.point for trial in finished if trial.number == best)
     at = cube.snap(np.array([point]))
     active = cube.active(at)[0]
-    found = []
+    alarms = []
     for j, name in enumerate(cube.names):
         # A parameter that does not matter lies anywhere, at an end one time in ten.
-        matters = bars is None or bars[name] >= 0.5 / cube.dimensions
+        matters = relevance is None or relevance[name] >= 0.5 / cube.dimensions
         if active[j] and not cube.choice[j] and matters:
             margin = max(AT_THE_END, 0.75 / cube.cells[j] if cube.cells[j] >= 5 else 0.0)
             if at[0, j] <= margin:
-                found.append(_sentence(cube.space, name, "lower"))
+                alarms.append(_sentence(cube.space, name, "lower"))
             elif at[0, j] >= 1.0 - margin:
-                found.append(_sentence(cube.space, name, "upper"))
-    return tuple(found)
+                alarms.append(_sentence(cube.space, name, "upper"))
+    return tuple(alarms)
 
 
 def _sentence(space: Space, name: str, end: str) -> str:
@@ -134,7 +139,7 @@ def _sentence(space: Space, name: str, end: str) -> str:
 
 def _boxes(cube: Cube, elites: Sequence[int], points: Array, stretch: Array) -> list[Box]:
     """The nested boxes around the `elites`, trial numbers at `points` [e, d]."""
-    found = []
+    boxes = []
     for number, point in zip(elites, points, strict=True):
         centre = np.repeat(point[None], len(LEVELS), axis=0)
         half = half_widths(np.array(LEVELS), stretch, ~cube.active(centre))
@@ -144,8 +149,8 @@ def _boxes(cube: Cube, elites: Sequence[int], points: Array, stretch: Array) -> 
                 name: _range(cube.space[name], low[level, j], high[level, j], centre[level, j])
                 for j, name in enumerate(cube.names)
             }
-            found.append(Box(number, level + 1, ranges))
-    return found
+            boxes.append(Box(number, level + 1, ranges))
+    return boxes
 
 
 def _range(parameter: Float | Int | Choice | Fixed, low: float, high: float, centre: float) -> dict[str, Any]:

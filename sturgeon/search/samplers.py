@@ -1,17 +1,20 @@
-"""What all samplers take and give; `registry.py` has them by name.
+"""What all samplers take and return; `registry.py` has them by name.
 
-A sampler sees the unit cube only. It is a pure function: the same arguments give the same point, in any process,
-so that a study can be drawn again from its record.
+A sampler sees the unit cube only. It is a pure function: the same arguments give the same point, in any process, so
+that every sample of a study can be derived again from its record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
+from sturgeon.errors import FieldProblem
+from sturgeon.messages import Search
+from sturgeon.search.memo import Memo
 from sturgeon.space import Space
 
 Point = tuple[float, ...]
@@ -27,7 +30,7 @@ class Finished(NamedTuple):
 
 
 class Running(NamedTuple):
-    """A trial that was handed out, or waits to be, and has no result yet."""
+    """A trial without a result yet: it runs, or waits for a worker."""
 
     number: int
     point: Point
@@ -41,9 +44,10 @@ class History(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A point of the unit cube, one u in [0, 1] a searched parameter, and where it came from.
+    """A point of the unit cube, one u in [0, 1] for each searched parameter, and how coarse to fine came to it.
 
-    `model`: what chose it among candidates, `gp`, or `boxes` for the boxes alone.
+    `round` 0 is the even coverage; `elite` is the trial around which it was drawn, in a box of `level`; `model`: what
+    chose it among candidates, the Gaussian process or, with "boxes", nothing.
     """
 
     point: Point
@@ -54,16 +58,16 @@ class Sample(NamedTuple):
 
 
 def nothing_to_prepare(space: Space, seed: int, history: History) -> None:
-    """For samplers that learn nothing."""
+    """For samplers that learn nothing from results."""
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """A way to draw: `draw(space, seed, number, history)`. Without `needs_history` it depends on (seed, number) alone
-    and is drawn inside the write transaction.
+    """A way to draw: `draw(space, seed, number, history)`.
 
-    `version` is raised whenever the same arguments would give another point. `prepare(space, seed, history)` does,
-    when a result came in, what the next draw would do first.
+    `needs_history`: without it a point depends on (seed, number) alone, and is drawn inside the write transaction.
+    `version` is raised whenever the same arguments would give another point. `prepare(space, seed, history)` does, when
+    a result comes in, what the next draw would do first.
     """
 
     name: str
@@ -73,22 +77,46 @@ class Sampler:
     prepare: Callable[[Space, int, History], None] = nothing_to_prepare
 
 
+Build = Callable[[Mapping[str, Any], Memo], Sampler]
+"""Makes a study's sampler from its recorded options. What it stores in the memo saves work, and changes no point."""
+
+
+def nothing_recorded(search: Search, space: Space, samples: int) -> dict[str, Any]:  # noqa: ARG001
+    """For samplers without options."""
+    return {}
+
+
+def no_problems(search: Search, space: Space) -> list[FieldProblem]:  # noqa: ARG001
+    """For samplers that take every space."""
+    return []
+
+
+@dataclass(frozen=True)
+class RegisteredSampler:
+    """A sampler that a study can name, as the module of that name offers it to `registry.py`.
+
+    `options`: the fields of `messages.Search` that are its own. `recorded(search, space, samples)`: the values of all
+    of them, stored with a study of so many samples, so that a later default changes no study. `problems(search,
+    space)`: why it cannot search this space with these options.
+    """
+
+    build: Build
+    options: tuple[str, ...] = ()
+    recorded: Callable[[Search, Space, int], dict[str, Any]] = nothing_recorded
+    problems: Callable[[Search, Space], list[FieldProblem]] = no_problems
+
+
 NOTHING: Final = History((), ())
 
 
 def uniform_point(seed: int, number: int, dimensions: int) -> Point:
-    """Uniform in the cube, by a counter-based generator keyed by (seed, number): no state, so any process agrees."""
+    """A uniform point, by a counter-based generator keyed by (seed, number): it has no state, so any process agrees."""
     # Philox takes a key of 128 bits: the study's seed in the lower half, the trial's number in the upper.
     generator = np.random.Generator(np.random.Philox(key=seed | number << 64))
     return tuple(generator.random(dimensions).tolist())
 
 
-def random_search(space: Space, seed: int, number: int, history: History) -> Sample:  # noqa: ARG001
-    """Random search (course: "try random values, don't use a grid")."""
-    return Sample(uniform_point(seed, number, len(space.searched)))
-
-
 def trial_seed(seed: int, number: int) -> int:
-    """The seed of a trial's own randomness, 0 .. 2^63 - 1; apart from the stream of its parameters."""
+    """The seed of a trial's own randomness, 0 .. 2^63 - 1, from another stream than its parameters."""
     generator = np.random.Generator(np.random.Philox(key=seed | number << 64 | 1 << 127))
     return int(generator.integers(2**63 - 1, endpoint=True))

@@ -1,4 +1,4 @@
-"""What the models see of the scores of finished trials, and when a round starts."""
+"""The scores of finished trials as the models see them, and when a round starts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ GROWTH: Final = 0.15
 def standard_scores(finished: Sequence[Finished]) -> Array:
     """Scores [n] with mean 0 and variance 1, less is better, all 0 where they are equal.
 
-    What is worse than the median by more than twice the best's lead counts as just that bad, so that outliers do not
-    flatten the rest. A trial that diverged, or has a score that is not finite, gets the worst finite one.
+    A score is worse than the median by twice the best score's lead at most: so outliers do not flatten the rest. A
+    trial that diverged, or has a score that is not finite, gets the worst finite one.
     """
     raw = np.array([math.nan if trial.score is None else trial.score for trial in finished])
     finite = raw[np.isfinite(raw)]
@@ -31,7 +31,7 @@ def standard_scores(finished: Sequence[Finished]) -> Array:
     y = np.minimum(y, median + 2.0 * (median - y.min()))
     y -= y.mean()
     deviation = float(y.std())
-    # Less than rounding apart is equal.
+    # Scores whose differences are mere rounding are equal.
     return y / deviation if deviation > 1e-13 else np.zeros(len(raw))
 
 

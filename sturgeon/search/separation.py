@@ -1,4 +1,4 @@
-"""Replicates: the mean of scores that differ by their seeds alone, and whether two such means can be told apart."""
+"""Replicates: the mean of scores that differ by their seeds alone, and whether two such means differ significantly."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def mean(scores: Sequence[float | None]) -> float | None:
 def separable(a: Spread, b: Spread) -> bool:
     """Whether the means differ by more than seeds explain: Welch's t test (1947), two-sided, at 5 %.
 
-    Of a single score nothing is known, so it is separable from none.
+    A single score has no known deviation, so it is separable from none.
     """
     if a.standard_error is None or b.standard_error is None:
         return False

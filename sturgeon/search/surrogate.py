@@ -1,4 +1,4 @@
-"""The shape of a score over the cube: a Gaussian process with one length scale a coordinate, fitted once a round."""
+"""The surrogate of the score: a Gaussian process with one length scale a coordinate, fitted once a round."""
 
 from __future__ import annotations
 
@@ -19,29 +19,32 @@ _START_NOISE: Final = -6.0
 _NOISE_BOUNDS: Final = (-12.0, 3.0)
 
 
-class Shape(NamedTuple):
-    """`inverse` [d]: 1 / length scale of each coordinate, in widths of the cube; `noise`: noise / signal variance."""
+class KernelParams(NamedTuple):
+    """The kernel's parameters, as a fit chose them.
+
+    `inverse` [d]: 1 / length scale of each coordinate, in widths of the cube; `noise`: noise / signal variance.
+    """
 
     inverse: Array
     noise: float
 
     @property
-    def bars(self) -> Array:
-        """The importance of each coordinate [d], summing to 1: short length scales are important."""
+    def relevance(self) -> Array:
+        """How much each coordinate matters [d], summing to 1: the score changes fast along short length scales."""
         share: Array = self.inverse / self.inverse.sum()
         return share
 
     @property
     def stretch(self) -> Array:
-        """The shape of the boxes [d]: length scale / geometric mean, within 1/4 .. 4 (TuRBO, NeurIPS 2019)."""
+        """The proportions of the boxes [d]: length scale / geometric mean, within 1/4 .. 4 (TuRBO, NeurIPS 2019)."""
         logs = np.log(self.inverse)
         stretch: Array = np.clip(np.exp(logs.mean() - logs), 0.25, 4.0)
         return stretch
 
 
-def prior_shape(dimensions: int) -> Shape:
-    """What is believed before a trial has finished: every coordinate matters alike."""
-    return Shape(np.full(dimensions, math.exp(_prior_mean(dimensions))), math.exp(_START_NOISE))
+def prior_kernel_params(dimensions: int) -> KernelParams:
+    """The parameters before any trial has finished: every coordinate matters alike."""
+    return KernelParams(np.full(dimensions, math.exp(_prior_mean(dimensions))), math.exp(_START_NOISE))
 
 
 def matern(squares: Array) -> Array:
@@ -55,21 +58,21 @@ def matern(squares: Array) -> Array:
 
 
 def squared_distances(a: Array, b: Array) -> Array:
-    """Of the rows of `a` [m, D] and `b` [n, D], as [m, n]."""
+    """The squared distances [m, n] between the rows of `a` [m, D] and those of `b` [n, D]."""
     squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2.0 * (a @ b.T)
     nonnegative: Array = np.maximum(squares, 0.0, out=squares)
     return nonnegative
 
 
-def fit_shape(cube: Cube, points: Array, z: Array) -> Shape:
-    """The shape that explains `z` [n] at `points` [n, d] best: the maximum of the posterior.
+def fit_kernel_params(cube: Cube, points: Array, z: Array) -> KernelParams:
+    """The parameters that explain `z` [n] at `points` [n, d] best: the maximum of their posterior.
 
     The signal variance is profiled out; log 1/l is Normal around -log(0.3 sqrt d) with deviation 1 (the sqrt d:
     Hvarfner et al., ICML 2024), log noise Normal(-7, 1.5); 15 steps of L-BFGS.
     """
     d = cube.dimensions
     if not z.any():
-        return prior_shape(d)
+        return prior_kernel_params(d)
     from scipy.optimize import fmin_l_bfgs_b
 
     squares = cube.gaps(points[:, None, :], points[None, :, :]) ** 2
@@ -78,7 +81,7 @@ def fit_shape(cube: Cube, points: Array, z: Array) -> Shape:
     start = np.append(np.full(d, mean), _START_NOISE)
     bounds = [(mean - 5.0, mean + 5.0)] * d + [_NOISE_BOUNDS]
     best, _, _ = fmin_l_bfgs_b(partial(_loss, flat=flat, z=z), start, bounds=bounds, maxiter=STEPS)
-    return Shape(np.exp(best[:-1]), math.exp(best[-1]))
+    return KernelParams(np.exp(best[:-1]), math.exp(best[-1]))
 
 
 def _prior_mean(dimensions: int) -> float:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from server.policies import divergence, plateau, schedule, timelines
-from server.policies.guard import Point, judge
-from server.policies.proposal import Panda
+from server.policies.curve import Point
+from server.policies.guard import judge
+from server.policies.registry import RULES, load_rule, policy_names, propose
+from server.policies.rule import PolicyRule
+from server.policies.view import NEWEST, Decision, ParamsChange, PolicyView
+from sturgeon.messages import DivergencePolicy, Guard, PlateauPolicy, Request, SchedulePolicy
 
 
 def curve(*values: float | None, start: int = 1) -> list[Point]:
@@ -19,34 +25,83 @@ def curve(*values: float | None, start: int = 1) -> list[Point]:
     return [Point(10 * epoch, float(epoch), {"loss": value}) for epoch, value in enumerate(values, start)]
 
 
+GUARD = Guard(metric="loss", worse_by=0.1, within_epochs=3)
+
+
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
         ((0.5, 0.4), "watching"),
         ((0.5, 0.4, 0.45, 0.49), "watching"),
-        ((0.5, 0.4, 0.45, 0.49, 0.3), "held"),
+        ((0.5, 0.4, 0.45, 0.49, 0.3), "passed"),
         ((0.5, 0.4, 0.51), "broken"),
         ((0.5, 0.4, None), "broken"),
-        ((0.5, 0.4, 0.4, 0.4, 0.4, 0.9), "held"),
+        ((0.5, 0.4, 0.4, 0.4, 0.4, 0.9), "passed"),
     ],
 )
 def test_a_guard_watches_until_its_epochs_have_passed(values: tuple[float | None, ...], verdict: str) -> None:
-    assert judge(curve(*values), "loss", 0.1, 3, from_step=20, sign=1.0).verdict == verdict
+    assert judge(curve(*values), GUARD, from_step=20, sign=1.0).verdict == verdict
 
 
 def test_a_guard_of_a_metric_to_maximise_breaks_downwards() -> None:
     rising, falling = curve(0.5, 0.9), curve(0.5, 0.1)
 
-    assert judge(rising, "loss", 0.1, 3, from_step=10, sign=-1.0).verdict == "watching"
-    assert judge(falling, "loss", 0.1, 3, from_step=10, sign=-1.0).verdict == "broken"
+    assert judge(rising, GUARD, from_step=10, sign=-1.0).verdict == "watching"
+    assert judge(falling, GUARD, from_step=10, sign=-1.0).verdict == "broken"
 
 
 def test_without_a_value_before_the_change_only_what_is_not_finite_breaks_a_guard() -> None:
-    assert judge(curve(9.0), "loss", 0.1, 3, from_step=0, sign=1.0).verdict == "watching"
-    assert judge(curve(None), "loss", 0.1, 3, from_step=0, sign=1.0).verdict == "broken"
+    assert judge(curve(9.0), GUARD, from_step=0, sign=1.0).verdict == "watching"
+    assert judge(curve(None), GUARD, from_step=0, sign=1.0).verdict == "broken"
 
 
-RULE: dict[str, Any] = {"metric": "loss", "sign": 1.0, "patience_epochs": 3, "least_gain": 0.0, "factor": 0.5}
+decimals = st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 6))
+"""A value and a margin in units of 10^-k, as a person writes them, and k."""
+
+
+@given(decimals, st.sampled_from([1.0, -1.0]))
+@example((30, 2, 2), 1.0)
+@example((50, 2, 2), 1.0)
+@example((60, 2, 2), -1.0)
+def test_a_guard_holds_at_exactly_its_margin_and_breaks_beyond(written: tuple[int, int, int], sign: float) -> None:
+    """0.3 -> 0.32 is worse by 0.02, and by no more, though the difference of the floats is."""
+    mark, margin, k = written
+    guard = Guard(metric="loss", worse_by=margin / 10**k, within_epochs=3)
+
+    def verdict(value: int) -> str:
+        values = (sign * mark / 10**k, sign * value / 10**k)
+        return judge(curve(*values), guard, from_step=10, sign=sign).verdict
+
+    assert (verdict(mark + margin), verdict(mark + margin + 1)) == ("watching", "broken")
+
+
+@given(st.integers(1, 10**4), st.integers(1, 10**4), st.integers(0, 3))
+@example(1, 3, 1)
+def test_a_guard_looks_at_the_report_at_the_very_end_of_its_epochs(start: int, within: int, k: int) -> None:
+    """0.4 is within 0.3 epochs of 0.1, though the difference of the floats is not."""
+    guard = Guard(metric="loss", worse_by=0.1, within_epochs=within / 10**k)
+    points = [Point(1, start / 10**k, {"loss": 0.5}), Point(2, (start + within) / 10**k, {"loss": 9.0})]
+
+    assert judge(points, guard, from_step=1, sign=1.0).verdict == "broken"
+    better = [points[0], points[1]._replace(metrics={"loss": 0.4})]
+    assert judge(better, guard, from_step=1, sign=1.0).verdict == "passed"
+
+
+@given(decimals)
+@example((70, 10, 2))
+def test_a_gain_of_exactly_the_least_is_no_new_best(written: tuple[int, int, int]) -> None:
+    best, gain, k = written
+    policy = PLATEAU.model_copy(update={"least_gain": gain / 10**k})
+
+    def lowers(last: int) -> bool:
+        values = ((best + 2 * gain) / 10**k + 1, *[(best + gain) / 10**k] * 3, last / 10**k)
+        return plateau.propose(policy, PolicyView(curve(*values), {"learning_rate": 0.1})) is not None
+
+    assert lowers(best)
+    assert not lowers(best - 1)
+
+
+PLATEAU = PlateauPolicy(policy="plateau", metric="loss", patience_epochs=3, factor=0.5)
 
 
 @pytest.mark.parametrize(
@@ -63,9 +118,9 @@ RULE: dict[str, Any] = {"metric": "loss", "sign": 1.0, "patience_epochs": 3, "le
 def test_a_plateau_is_no_new_best_since_the_last_change(
     values: tuple[float | None, ...], changed_at: int, proposes: bool
 ) -> None:
-    panda = Panda(curve(*values), {"learning_rate": 0.1}, changed_at=changed_at)
+    changes = [] if changed_at < 0 else [ParamsChange(1, changed_at)]
 
-    found = plateau.propose(panda, **RULE, lowest=1e-6)
+    found = plateau.propose(PLATEAU, PolicyView(curve(*values), {"learning_rate": 0.1}, changes=changes))
 
     assert (found is not None) == proposes
     assert found is None or found.params == {"learning_rate": 0.05}
@@ -74,29 +129,34 @@ def test_a_plateau_is_no_new_best_since_the_last_change(
 def test_a_plateau_lowers_the_rate_to_its_lowest_and_no_further() -> None:
     still = curve(*[0.5] * 9)
 
-    lowered = plateau.propose(Panda(still, {"learning_rate": 0.001}), **RULE, lowest=0.0008)
+    policy = PLATEAU.model_copy(update={"lowest": 0.0008})
+
+    lowered = plateau.propose(policy, PolicyView(still, {"learning_rate": 0.001}))
     assert lowered is not None
     assert lowered.params == {"learning_rate": 0.0008}
-    assert plateau.propose(Panda(still, {"learning_rate": 0.0008}), **RULE, lowest=0.0008) is None
+    assert plateau.propose(policy, PolicyView(still, {"learning_rate": 0.0008})) is None
 
 
 def test_divergence_goes_back_with_a_lower_rate_and_gives_up() -> None:
-    panda = Panda([], {"learning_rate": 0.1})
+    policy = DivergencePolicy(policy="divergence", factor=0.5, give_up_after=2)
+    view = PolicyView([], {"learning_rate": 0.1}, diverged_in="layer 2")
 
-    first = divergence.propose(panda, "layer 2", 0.5, 2)
+    first = divergence.propose(policy, view)
     assert first is not None
-    assert (first.params, first.back) == ({"learning_rate": 0.05}, True)
+    assert (first.params, first.back_to) == ({"learning_rate": 0.05}, NEWEST)
     assert "in layer 2" in first.reason
-    assert divergence.propose(replace(panda, done=2), None, 0.5, 2) is None
+    assert divergence.propose(policy, replace(view, accepted=2)) is None
 
 
 def test_a_schedule_proposes_what_came_due_since_its_last_proposal() -> None:
     plan = [(2.0, {"l2": 0.1}), (3.0, {"l2": 0.2, "beta1": 0.8}), (9.0, {"l2": 0.3})]
+    at = [{"epoch": epoch, "params": params} for epoch, params in plan]
+    policy = SchedulePolicy.model_validate({"policy": "schedule", "at": at})
 
-    both = schedule.propose(Panda(curve(1, 1, 1), {"l2": 0.0, "beta1": 0.8}), plan)
+    both = schedule.propose(policy, PolicyView(curve(1, 1, 1), {"l2": 0.0, "beta1": 0.8}))
     assert both is not None
     assert both.params == {"l2": 0.2}
-    assert schedule.propose(Panda(curve(1, 1, 1, 1), {"l2": 0.0}, proposed_at=30), plan) is None
+    assert schedule.propose(policy, PolicyView(curve(1, 1, 1, 1), {"l2": 0.0}, proposed_at=30)) is None
 
 
 @dataclass(frozen=True)
@@ -158,3 +218,30 @@ def test_a_timeline_comes_to_rising_steps_and_to_the_parameters_of_the_run(acts:
     assert timelines.overrides(entries) == now
     for at, version, params in kept:
         assert timelines.overrides(entries, At(at, version)) == params, (at, version)
+
+
+def test_each_policy_that_a_message_can_have_has_its_rule() -> None:
+    assert policy_names() == ["plateau", "divergence", "schedule", "guard", "drift"]
+    assert list(RULES) == policy_names()
+    assert [name for name, rule in RULES.items() if rule.at == "divergence"] == ["divergence"]
+
+
+def test_a_new_policy_is_its_message_and_a_module_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else has to know of it: its rule is found by the name in its message."""
+
+    class Halve(Request):
+        policy: Literal["halve"] = "halve"
+
+    def decide(policy: Halve, view: PolicyView) -> Decision:
+        return Decision(f"{policy.policy}.", {"learning_rate": view.params["learning_rate"] / 2})
+
+    module = ModuleType("server.policies.halve")
+    module.RULE = PolicyRule(decide)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(RULES, "halve", load_rule("halve"))
+    policy: Any = Halve()
+
+    found = propose(policy, PolicyView([], {"learning_rate": 0.1}))
+
+    assert found == Decision("halve.", {"learning_rate": 0.05})
+    assert RULES["halve"].problems(policy, None, "loss") == []

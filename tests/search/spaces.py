@@ -70,11 +70,11 @@ scores = st.one_of(
 
 
 @st.composite
-def histories(draw: st.DrawFn, space: Space, most: int = 30) -> History:
+def histories(draw: st.DrawFn, space: Space, most: int = 30, least: int = 0) -> History:
     """Any finished trials, with scores from none to infinite and many ties, and up to 30 running ones."""
     d = len(space.searched)
     points = st.tuples(*[st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0]))] * d)
-    finished = draw(st.lists(st.tuples(points, scores), max_size=most))
+    finished = draw(st.lists(st.tuples(points, scores), min_size=least, max_size=most))
     running = draw(st.lists(points, max_size=most))
     return History(
         tuple(Finished(number, point, score) for number, (point, score) in enumerate(finished)),

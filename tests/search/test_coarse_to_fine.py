@@ -7,16 +7,17 @@ import pytest
 
 from sturgeon.search.acquisition import log_expected_improvement, neighbours_vote
 from sturgeon.search.boxes import WHOLE_SPACE, draw, elite_rows, near
-from sturgeon.search.coarse_to_fine import Options, posterior_of, recommend, shape_of, suggest
-from sturgeon.search.costs import learnt_costs
+from sturgeon.search.coarse_to_fine import Options, kernel_params_of, posterior_of, recommend, suggest
+from sturgeon.search.costs import fit_costs
 from sturgeon.search.cube import Cube
+from sturgeon.search.grid import grid_search
 from sturgeon.search.memo import Memo
 from sturgeon.search.posterior import chosen_rows, conditioned, with_running
-from sturgeon.search.rounds import importance, rounds
+from sturgeon.search.rounds import Round, importance, round_at
 from sturgeon.search.samplers import Finished, History, Running, uniform_point
 from sturgeon.search.scores import first_round_size, round_starts, standard_scores
-from sturgeon.search.sequences import grid_search, sobol_point
-from sturgeon.search.surrogate import Shape, fit_shape, matern, prior_shape
+from sturgeon.search.sobol import sobol_point
+from sturgeon.search.surrogate import KernelParams, fit_kernel_params, matern, prior_kernel_params
 from sturgeon.search.surrogate import _loss as loss
 from sturgeon.space import Space
 
@@ -33,6 +34,11 @@ def finished_by(space: Space, count: int, seed: int = 1) -> tuple[Finished, ...]
         point = suggest(space, seed, number, History(finished, ()), memo=memo).point
         finished = (*finished, Finished(number, point, (point[0] - 0.3) ** 2 + (1 - point[1]) ** 2))
     return finished
+
+
+def newest_round(space: Space, finished: tuple[Finished, ...]) -> Round:
+    starts = round_starts(len(space.searched), len(finished))
+    return round_at(space, 1, finished[: starts[-1]], len(starts))
 
 
 def random_array(*shape: int) -> np.ndarray:
@@ -94,25 +100,25 @@ def test_the_gradient_of_the_fit_is_the_slope_of_its_loss() -> None:
 
 def test_the_fit_sees_which_coordinates_matter() -> None:
     points = random_array(60, 4)
-    shape = fit_shape(Cube(reals(4)), points, np.sin(9 * points[:, 1]))
-    assert shape.bars[1] > 0.6
-    assert shape.stretch[1] == 0.25
+    fitted = fit_kernel_params(Cube(reals(4)), points, np.sin(9 * points[:, 1]))
+    assert fitted.relevance[1] > 0.6
+    assert fitted.stretch[1] == 0.25
 
 
 def test_running_trials_as_a_block_are_running_trials_as_finished_at_their_prediction() -> None:
     """The block of the Cholesky factor against the whole, and the prediction does not move."""
-    cube, shape = Cube(reals(3)), Shape(np.array([2.0, 3.0, 1.0]), 0.01)
+    cube, kernel_params = Cube(reals(3)), KernelParams(np.array([2.0, 3.0, 1.0]), 0.01)
     points, running, asked = np.split(random_array(30, 3), [15, 20])
     z = np.sin(5 * points).sum(axis=1)
-    alone = conditioned(cube, shape, points, z)
-    outlook = with_running(alone, running)
-    mean, deviation = outlook.predict(asked)
+    alone = conditioned(cube, kernel_params, points, z)
+    fantasy = with_running(alone, running)
+    mean, deviation = fantasy.predict(asked)
     at_running = with_running(alone, running[:0]).predict(running)[0]
     both = np.concatenate([points, running])
-    gaps = (((both[:, None] - both[None]) * shape.inverse) ** 2).sum(axis=2)
-    across = matern((((both[:, None] - asked[None]) * shape.inverse) ** 2).sum(axis=2))
+    gaps = (((both[:, None] - both[None]) * kernel_params.inverse) ** 2).sum(axis=2)
+    across = matern((((both[:, None] - asked[None]) * kernel_params.inverse) ** 2).sum(axis=2))
     inverse = np.linalg.inv(matern(gaps) + 0.01 * np.eye(20))
-    assert outlook.z[15:] == pytest.approx(at_running)
+    assert fantasy.z[15:] == pytest.approx(at_running)
     assert mean == pytest.approx(np.concatenate([z, at_running]) @ inverse @ across)
     share = 1 - np.einsum("ij,ik,kj->j", across, inverse, across)
     assert deviation == pytest.approx(np.sqrt(alone.variance * share))
@@ -120,7 +126,7 @@ def test_running_trials_as_a_block_are_running_trials_as_finished_at_their_predi
 
 def test_the_model_is_sure_where_a_trial_runs() -> None:
     cube = Cube(reals(2))
-    alone = conditioned(cube, prior_shape(2), random_array(10, 2), random_array(10))
+    alone = conditioned(cube, prior_kernel_params(2), random_array(10, 2), random_array(10))
     there = np.array([[0.05, 0.95]])
     without, with_it = (with_running(alone, there[:n]).predict(there)[1][0] for n in (0, 1))
     assert with_it < 0.2 * without
@@ -155,8 +161,10 @@ def test_expected_improvement_is_finite_and_falls_however_far_out() -> None:
 def test_neighbours_vote_for_the_scores_around_them() -> None:
     cube = Cube(reals(1))
     points = np.linspace(0, 1, 11)[:, None]
-    outlook = with_running(conditioned(cube, prior_shape(1), points, (points[:, 0] - 0.7) ** 2), np.zeros((0, 1)))
-    votes = neighbours_vote(outlook, np.array([[0.1], [0.4], [0.7]]), 0.0)
+    fantasy = with_running(
+        conditioned(cube, prior_kernel_params(1), points, (points[:, 0] - 0.7) ** 2), np.zeros((0, 1))
+    )
+    votes = neighbours_vote(fantasy, np.array([[0.1], [0.4], [0.7]]), 0.0)
     assert votes.tolist() == sorted(votes.tolist(), reverse=True)
 
 
@@ -290,10 +298,10 @@ def test_costs_are_predicted_from_the_seconds() -> None:
     finished = [Finished(i, tuple(p.tolist()), 1.0) for i, p in enumerate(points)]
     odd = {3: 0.0, 4: math.nan, 5: None}
     timed = [t._replace(seconds=odd.get(t.number, 2.0 * math.exp(3 * t.point[0]))) for t in finished]
-    model = learnt_costs(Cube(reals(2)), timed)
+    model = fit_costs(Cube(reals(2)), timed)
     assert model is not None
     assert model.log_seconds(np.array([[0.5, 0.5]]))[0] == pytest.approx(math.log(2) + 1.5, abs=0.05)
-    assert learnt_costs(Cube(reals(2)), timed[:3]) is None
+    assert fit_costs(Cube(reals(2)), timed[:3]) is None
 
 
 def test_rounds_show_boxes_in_real_units_around_their_elites() -> None:
@@ -309,11 +317,10 @@ def test_rounds_show_boxes_in_real_units_around_their_elites() -> None:
         Finished(i, p, (p[0] - 0.5) ** 2 + (p[1] - 0.2) ** 2)
         for i, p in enumerate(uniform_point(3, n, 4) for n in range(40))
     )
-    told = rounds(space, 1, finished)
-    assert [one.start for one in told] == [0, *round_starts(4, 40)]
-    last = told[-1]
-    assert sum(last.bars.values()) == pytest.approx(1.0)
-    assert last.bars["rate"] > last.bars["kind"]
+    last = newest_round(space, finished)
+    assert last.start == round_starts(4, 40)[-1]
+    assert sum(last.relevance.values()) == pytest.approx(1.0)
+    assert last.relevance["rate"] > last.relevance["kind"]
     params = {trial.number: space.decode(trial.point) for trial in finished}
     assert len(last.boxes) == 4 * len(last.elites)
     for box in last.boxes:
@@ -326,29 +333,28 @@ def test_rounds_show_boxes_in_real_units_around_their_elites() -> None:
     assert fourth["high"] / fourth["low"] < first["high"] / first["low"]
 
 
-def test_a_round_does_not_change_when_more_trials_finish() -> None:
-    finished = finished_by(reals(3), 40)
-    assert rounds(reals(3), 1, finished[:20]) == rounds(reals(3), 1, finished)[: len(round_starts(3, 20)) + 1]
-
-
 def test_the_alarm_says_which_range_is_too_narrow() -> None:
     """The optimum of x1 is its upper end; x0's is inside; x2 does not matter."""
-    last = rounds(reals(3), 1, finished_by(reals(3), 40))[-1]
+    last = newest_round(reals(3), finished_by(reals(3), 40))
     assert last.alarms == ("the best x1 lies at the upper end: widen it",)
 
 
-def test_importance_is_the_mean_of_the_last_bars_with_their_spread() -> None:
+def test_importance_is_the_mean_relevance_of_the_last_rounds_with_its_spread() -> None:
     space, finished = reals(4), finished_by(reals(4), 40)
-    told = importance(space, 1, finished)
-    bars = [list(one.bars.values()) for one in rounds(space, 1, finished)[-3:]]
-    assert [one.share for one in told.values()] == pytest.approx(np.mean(bars, axis=0).tolist())
-    assert [one.spread for one in told.values()] == pytest.approx(np.std(bars, axis=0).tolist())
-    assert min(told["x0"].share, told["x1"].share) > max(told["x2"].share, told["x3"].share)
+    starts = round_starts(4, 40)[-3:]
+    relevance = [list(round_at(space, 1, finished[:start], 1).relevance.values()) for start in starts]
+    assert len(relevance) == 3
+
+    matters = importance(space, 1, finished)
+
+    assert [of.share for of in matters.values()] == pytest.approx(np.mean(relevance, axis=0).tolist())
+    assert [of.spread for of in matters.values()] == pytest.approx(np.std(relevance, axis=0).tolist())
+    assert min(matters["x0"].share, matters["x1"].share) > max(matters["x2"].share, matters["x3"].share)
     assert importance(space, 1, finished[:3]) == {}
 
 
-def test_the_shape_of_a_round_rests_on_its_first_trials_only() -> None:
+def test_the_kernel_of_a_round_rests_on_its_first_trials_only() -> None:
     cube, finished = Cube(reals(3)), finished_by(reals(3), 24)
     start = round_starts(3, 24)[-1]
-    shape = posterior_of(cube, 1, finished, Memo()).shape
-    assert np.array_equal(shape.inverse, shape_of(cube, 1, finished[:start]).inverse)
+    kernel_params = posterior_of(cube, 1, finished, Memo()).kernel_params
+    assert np.array_equal(kernel_params.inverse, kernel_params_of(cube, 1, finished[:start]).inverse)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 
 from sturgeon.search.coarse_to_fine import Options, prepare, recommend, suggest
 from sturgeon.search.cube import Cube
+from sturgeon.search.grid import grid_search
 from sturgeon.search.memo import Memo
-from sturgeon.search.rounds import importance, rounds
+from sturgeon.search.rounds import importance, round_at
 from sturgeon.search.samplers import Finished, History, Running, Sample, uniform_point
-from sturgeon.search.sequences import grid_search, sobol_search
+from sturgeon.search.scores import first_round_size, round_starts
+from sturgeon.search.sobol import sobol_search
 from sturgeon.space import Space
 from tests.search.spaces import histories, spaces
 
@@ -73,15 +76,18 @@ def test_what_is_kept_between_calls_changes_no_bit(data: st.DataObject, number: 
 
 @hypothesis.settings(max_examples=25)
 @hypothesis.given(data=st.data())
-def test_rounds_can_be_told_of_any_history(data: st.DataObject) -> None:
+def test_a_round_of_any_history_can_be_stored_and_sent(data: st.DataObject) -> None:
     """What people see has no infinity and no NaN, whatever the scores."""
     space = data.draw(spaces(most=6))
-    finished = data.draw(histories(space)).finished
+    finished = data.draw(histories(space, least=first_round_size(len(space.searched)))).finished
+    starts = round_starts(len(space.searched), len(finished))
     for model in ("gp", "boxes"):
-        told = rounds(space, 1, finished, Options(model=model))
-        json.dumps([one._asdict() for one in told], allow_nan=False, default=str)
+        rounds = [round_at(space, 1, finished[:at], n, Options(model=model)) for n, at in enumerate(starts, 1)]
+        assert rounds
+        json.dumps([known.body() for known in rounds], allow_nan=False)
     shares = importance(space, 1, finished)
-    assert all(0 <= one.share <= 1 and one.spread >= 0 for one in shares.values())
+    assert list(shares) == list(space.searched)
+    assert all(0 <= of.share <= 1 and of.spread >= 0 for of in shares.values())
 
 
 @hypothesis.settings(max_examples=40)
@@ -195,6 +201,37 @@ def test_one_memo_serves_a_space_that_changes() -> None:
     memo = Memo()
     for space, seed, seen in [(SPACE, 1, history), (wider, 1, history), (SPACE, 2, history), (SPACE, 1, fewer)] * 2:
         assert suggest(space, seed, 45, seen, memo=memo) == suggest(space, seed, 45, seen)
+
+
+@hypothesis.settings(max_examples=40, deadline=None)
+@hypothesis.given(data=st.data(), model=st.sampled_from(["gp", "boxes"]))
+def test_one_memo_serves_a_space_whose_parameters_change_places(data: st.DataObject, model: Any) -> None:
+    """A reordered space is another one, for `==` as for a memo: its coordinates mean other parameters."""
+    space = data.draw(spaces(most=6))
+    names = data.draw(st.permutations(list(space)))
+    reordered = Space.model_validate({name: space[name].model_dump(exclude_none=True) for name in names})
+    assert (reordered == space) == (names == list(space))
+    options, memo = Options(model=model), Memo()
+    finished = data.draw(histories(space)).finished
+    moved = tuple(t._replace(point=reordered.encode(space.decode(t.point))) for t in finished)
+    for own, seen in [(space, finished), (reordered, moved), (space, finished)]:
+        history = History(seen, ())
+        for number in (30, 31, 32):
+            assert suggest(own, 3, number, history, options, memo=memo) == suggest(own, 3, number, history, options)
+
+
+def test_a_memo_tells_a_condition_on_true_from_one_on_1() -> None:
+    """For `==` of Python they are the same; for the space they are two values of a choice."""
+
+    def space(wanted: object) -> Space:
+        x = {"type": "float", "low": 0, "high": 1, "when": {"c": [wanted]}}
+        return Space.model_validate({"c": {"type": "choice", "values": [1, True]}, "x": x})
+
+    history = History(tuple(Finished(i, (i % 2 * 0.5 + 0.25, i / 30), i / 30) for i in range(30)), ())
+    memo = Memo()
+    for own in (space(1), space(True)):
+        drawn = [suggest(own, 1, number, history, memo=memo) for number in range(30, 40)]
+        assert drawn == [suggest(own, 1, number, history) for number in range(30, 40)]
 
 
 def test_what_was_prepared_is_what_is_suggested() -> None:

@@ -12,10 +12,10 @@ from sturgeon.search.pruning import (
     Settings,
     asha,
     below_median,
-    guessed_final,
     judge,
     look,
     power_law,
+    predicted_final,
 )
 
 
@@ -107,18 +107,18 @@ def test_no_rule_looks_never() -> None:
 
 def test_a_pruned_trial_counts_as_its_last_score_times_the_median_fall_of_the_complete_ones() -> None:
     complete: list[Curve] = [curve(1.0, 0.8, 0.4), curve(1.0, 0.5, 0.1), curve(1.0, 0.9, 0.6)]
-    assert guessed_final(curve(0.9, 0.6), complete) == pytest.approx(0.6 * 0.5)
+    assert predicted_final(curve(0.9, 0.6), complete) == pytest.approx(0.6 * 0.5)
 
 
 def test_without_complete_trials_the_guess_is_the_last_finite_score() -> None:
-    assert guessed_final(curve(0.9, 0.6, None), []) == 0.6
-    assert guessed_final(curve(0.9, 0.6), [curve(1.0)]) == 0.6
-    assert guessed_final(curve(None, math.inf), [curve(1.0, 0.5)]) is None
+    assert predicted_final(curve(0.9, 0.6, None), []) == 0.6
+    assert predicted_final(curve(0.9, 0.6), [curve(1.0)]) == 0.6
+    assert predicted_final(curve(None, math.inf), [curve(1.0, 0.5)]) is None
 
 
 def test_a_ratio_of_scores_that_are_not_positive_is_not_taken() -> None:
-    assert guessed_final(curve(-0.9), [curve(-1.0, -2.0)]) == -0.9
-    assert guessed_final(curve(0.9), [curve(1.0, -2.0), curve(1.0, 0.5)]) == 0.9
+    assert predicted_final(curve(-0.9), [curve(-1.0, -2.0)]) == -0.9
+    assert predicted_final(curve(0.9), [curve(1.0, -2.0), curve(1.0, 0.5)]) == 0.9
 
 
 def test_a_budget_says_which_limit_is_reached() -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from sturgeon.messages import Search
 from sturgeon.search.memo import Memo
-from sturgeon.search.registry import SAMPLERS, SamplerOptions
-from sturgeon.search.samplers import NOTHING, random_search, trial_seed, uniform_point
+from sturgeon.search.random import random_search
+from sturgeon.search.registry import REGISTERED, SAMPLERS, load_sampler, search_problems
+from sturgeon.search.samplers import NOTHING, RegisteredSampler, Sample, Sampler, trial_seed, uniform_point
 from sturgeon.space import Space
 
 SPACE = Space.model_validate(
@@ -81,6 +87,39 @@ def test_a_trials_own_seed_is_apart_from_its_point() -> None:
     ("name", "needs"), [("random", False), ("sobol", False), ("grid", False), ("coarse_to_fine", True)]
 )
 def test_what_needs_no_history_is_drawn_inside_the_write_transaction(name: str, needs: bool) -> None:
-    sampler = SAMPLERS[name](SamplerOptions(), Memo())
+    sampler = SAMPLERS[name]({}, Memo())
 
     assert (sampler.name, sampler.needs_history) == (name, needs)
+
+
+def test_each_sampler_that_a_study_can_name_is_registered_and_stands_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+
+    assert list(SAMPLERS) == list(REGISTERED) == ["coarse_to_fine", "random", "sobol", "grid"]
+    for name, sampler in REGISTERED.items():
+        assert f"`{name}`" in readme
+        assert set(sampler.options) <= set(Search.model_fields)
+
+
+def test_a_new_sampler_is_a_module_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its module builds it and says which options it has; nothing else has to know of it."""
+
+    def build(options: Mapping[str, Any], _memo: Memo) -> Sampler:
+        return Sampler("toy", 1, lambda space, *_: Sample((options["points"] / 10,) * len(space.searched)))
+
+    module = ModuleType("sturgeon.search.toy")
+    module.SAMPLER = RegisteredSampler(  # type: ignore[attr-defined]
+        build, options=("points",), recorded=lambda search, *_: {"points": search.points or 5}
+    )
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(REGISTERED, "toy", load_sampler("toy"))
+    search = Search.model_construct(sampler="toy", cost_aware=True)
+
+    options = REGISTERED["toy"].recorded(search, SPACE, 100)
+
+    assert REGISTERED["toy"].build(options, Memo()).draw(SPACE, 7, 0, NOTHING).point == (0.5, 0.5)
+    [problem] = search_problems(search, SPACE)
+    assert problem.detail == "cost_aware: only the sampler coarse_to_fine has it; leave it out with toy"
+    assert search_problems(search.model_copy(update={"cost_aware": None, "points": 3}), SPACE) == []
+    [problem] = search_problems(Search(points=3), SPACE)
+    assert problem.detail == "points: only the sampler grid or toy has it; leave it out with coarse_to_fine"

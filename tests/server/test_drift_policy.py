@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from server.policies.drift import Answer, propose, shortened
-from server.policies.guard import Point
-from server.policies.proposal import Panda
+from server.policies import drift
+from server.policies.curve import Point
+from server.policies.drift import shortened
 from server.policies.retest import is_due
+from server.policies.view import Decision, PolicyView
 from sturgeon import errors
-from sturgeon.messages import Lease
+from sturgeon.messages import DriftPolicy, Lease
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -30,7 +30,7 @@ USUAL: dict[str, Any] = {
     "clip_inputs": 0,
     "l2": 0.001,
 }
-ANSWER = Answer(rate_factor=2, averages_factor=2, passes=10, calm_portions=3)
+ANSWER = DriftPolicy(policy="drift", rate_factor=2, averages_factor=2, passes=10, calm_portions=3)
 RAISED = {
     "learning_rate": 0.02,
     "portion_epochs": 10,
@@ -50,31 +50,37 @@ def curve(alarms: set[int], portions: int, **told: float) -> list[Point]:
     return [Point(10 * n, n, {"portion": float(n)} | (loud if n in alarms else quiet)) for n in range(portions)]
 
 
+def propose(
+    points: list[Point], params: dict[str, Any], proposed_at: int = -1, policy: DriftPolicy = ANSWER
+) -> Decision | None:
+    return drift.propose(policy, PolicyView(points, params, USUAL, proposed_at=proposed_at))
+
+
 def test_an_alarm_is_answered_once():
     points = curve({4}, 5)
-    found = propose(Panda(points, USUAL), USUAL, ANSWER)
+    found = propose(points, USUAL)
     assert found.params == RAISED
     assert "portion 4 (error changed)" in found.reason
-    assert propose(Panda(points, USUAL | found.params, proposed_at=40), USUAL, ANSWER) is None
-    assert propose(Panda(points[:4], USUAL), USUAL, ANSWER) is None
+    assert propose(points, USUAL | found.params, proposed_at=40) is None
+    assert propose(points[:4], USUAL) is None
 
 
 def test_an_alarm_of_a_report_among_many_is_answered():
-    assert propose(Panda(curve({4}, 6), USUAL, proposed_at=20), USUAL, ANSWER).params == RAISED
+    assert propose(curve({4}, 6), USUAL, proposed_at=20).params == RAISED
 
 
 def test_when_it_is_calm_the_usual_values_come_back_and_the_forgotten_stays_so():
-    raised = USUAL | propose(Panda(curve({4}, 5), USUAL), USUAL, ANSWER).params
-    assert propose(Panda(curve({4}, 7), raised, proposed_at=40), USUAL, ANSWER) is None
-    back = propose(Panda(curve({4}, 8), raised, proposed_at=40), USUAL, ANSWER)
+    raised = USUAL | propose(curve({4}, 5), USUAL).params
+    assert propose(curve({4}, 7), raised, proposed_at=40) is None
+    back = propose(curve({4}, 8), raised, proposed_at=40)
     assert back.params == {name: USUAL[name] for name in RAISED if name not in ("forget_before", "clip_inputs")}
     assert "before portion 4 stays forgotten" in back.reason
-    assert propose(Panda(curve({4}, 9), raised | back.params, proposed_at=70), USUAL, ANSWER) is None
+    assert propose(curve({4}, 9), raised | back.params, proposed_at=70) is None
 
 
 def test_an_alarm_amid_an_answer_moves_what_is_forgotten_and_raises_nothing_twice():
-    raised = USUAL | propose(Panda(curve({4}, 5), USUAL), USUAL, ANSWER).params
-    again = propose(Panda(curve({4, 6}, 7), raised, proposed_at=40), USUAL, ANSWER)
+    raised = USUAL | propose(curve({4}, 5), USUAL).params
+    again = propose(curve({4, 6}, 7), raised, proposed_at=40)
     assert again.params == {"forget_before": 6}
 
 
@@ -82,46 +88,46 @@ SHARES = {"drift_labels": 1.0, "drift_class_inputs": 0.0}
 
 
 def test_where_only_the_shares_of_the_classes_changed_the_old_are_replayed_with_the_new_shares():
-    found = propose(Panda(curve({4}, 5, **SHARES), USUAL), USUAL, ANSWER)
+    found = propose(curve({4}, 5, **SHARES), USUAL)
     unlike = {"forget_before", "window"}
     assert found.params == {n: v for n, v in RAISED.items() if n not in unlike} | {
         "match_labels": True,
         "replay_share": 0.8,
     }
     assert "within the classes nothing" in found.reason
-    back = propose(Panda(curve({4}, 8, **SHARES), USUAL | found.params, proposed_at=40), USUAL, ANSWER)
+    back = propose(curve({4}, 8, **SHARES), USUAL | found.params, proposed_at=40)
     assert back.params["replay_share"] == 0.5
     assert not {"match_labels", "clip_inputs"} & set(back.params)
     assert "forgotten" not in back.reason
 
 
 def test_without_match_labels_or_with_other_inputs_within_the_classes_the_old_are_forgotten():
-    other = propose(Panda(curve({4}, 5, **SHARES | {"drift_class_inputs": 1.0}), USUAL), USUAL, ANSWER)
+    other = propose(curve({4}, 5, **SHARES | {"drift_class_inputs": 1.0}), USUAL)
     assert other.params == RAISED
-    without = replace(ANSWER, match_labels=False)
-    assert propose(Panda(curve({4}, 5, **SHARES), USUAL), USUAL, without).params == RAISED
+    without = ANSWER.model_copy(update={"match_labels": False})
+    assert propose(curve({4}, 5, **SHARES), USUAL, policy=without).params == RAISED
 
 
 def test_a_model_that_is_no_better_than_guessing_lets_go_of_its_weights_until_it_is_calm():
     guessing = {"adapted_error": 0.7, "guess_error": 0.75}
-    found = propose(Panda(curve({4}, 5, **guessing), USUAL), USUAL, ANSWER)
+    found = propose(curve({4}, 5, **guessing), USUAL)
     assert found.params == RAISED | {"l2": 0.03}
     knowing = guessing | {"adapted_error": 0.3}
-    assert propose(Panda(curve({4}, 5, **knowing), USUAL), USUAL, ANSWER).params == RAISED
-    back = propose(Panda(curve({4}, 8, **guessing), USUAL | found.params, proposed_at=40), USUAL, ANSWER)
+    assert propose(curve({4}, 5, **knowing), USUAL).params == RAISED
+    back = propose(curve({4}, 8, **guessing), USUAL | found.params, proposed_at=40)
     assert back.params["l2"] == 0.001
 
 
 def test_an_alarm_that_changes_nothing_more_is_no_hindrance_on_the_way_back():
-    raised = USUAL | propose(Panda(curve({4}, 5, **SHARES), USUAL), USUAL, ANSWER).params
-    assert propose(Panda(curve({4, 6}, 7, **SHARES), raised, proposed_at=40), USUAL, ANSWER) is None
-    back = propose(Panda(curve({4, 6}, 10, **SHARES), raised, proposed_at=40), USUAL, ANSWER)
+    raised = USUAL | propose(curve({4}, 5, **SHARES), USUAL).params
+    assert propose(curve({4, 6}, 7, **SHARES), raised, proposed_at=40) is None
+    back = propose(curve({4, 6}, 10, **SHARES), raised, proposed_at=40)
     assert back.params["portion_epochs"] == 1
 
 
 def test_what_a_person_set_meanwhile_stays():
-    raised = USUAL | propose(Panda(curve({4}, 5), USUAL), USUAL, ANSWER).params | {"learning_rate": 0.5}
-    back = propose(Panda(curve({4}, 8), raised, proposed_at=40), USUAL, ANSWER)
+    raised = USUAL | propose(curve({4}, 5), USUAL).params | {"learning_rate": 0.5}
+    back = propose(curve({4}, 8), raised, proposed_at=40)
     assert "learning_rate" not in back.params
 
 

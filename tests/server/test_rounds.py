@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from server.services.sampling.history import history_at
 from server.store import studies
 from server.store.tables import rounds as stored
-from sturgeon.search.rounds import rounds
+from sturgeon.search.rounds import round_at
 from sturgeon.search.scores import round_starts
 
 if TYPE_CHECKING:
@@ -58,11 +58,14 @@ def test_rounds_are_those_that_the_record_gives(valley: RunningServer) -> None:
         study = studies.find(tx, "valley")
         assert study is not None
         space, history = history_at(tx, study, study.seq, study.next_number)
-    derived = rounds(space, study.seed, history.finished)
-    assert [one.number for one in told.items] == [one.number for one in derived] == list(range(7))
-    assert [one.start for one in told.items] == [0, *round_starts(3, 26)]
-    for one, expected in zip(told.items, derived, strict=True):
-        assert one.bars == expected.bars
+    starts = round_starts(3, 26)
+    assert [one.number for one in told.items] == list(range(7))
+    assert [one.start for one in told.items] == [0, *starts]
+    first, *modelled = told.items
+    assert (first.bars, first.elites, first.boxes, first.best, first.alarms) == ({}, [], [], None, [])
+    for one, start in zip(modelled, starts, strict=True):
+        expected = round_at(space, study.seed, history.finished[:start], one.number)
+        assert one.bars == expected.relevance
         assert (one.elites, one.best, one.alarms) == (list(expected.elites), expected.best, list(expected.alarms))
         assert [box.model_dump() for box in one.boxes] == [box._asdict() for box in expected.boxes]
     assert [one.current for one in told.items] == [False] * 6 + [True]

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from sturgeon.search.coarse_to_fine import suggest
+from sturgeon.search.grid import grid_search
 from sturgeon.search.samplers import NOTHING
-from sturgeon.search.sequences import grid_search, sobol_search
+from sturgeon.search.sobol import sobol_search
 from sturgeon.space import Space
 from tests.server.studies import BOWL, refusal
 

@@ -273,3 +273,21 @@ def test_every_sample_comes_out_again_after_edits_invalidations_and_given_trials
     assert (replay.trials, replay.given) == (len(drawn) - replicates, replicates)
     assert {one.revision for one in drawn} == {0, 1, 2, 3}
     assert {one.model for one in drawn if one.revision == 3} == {"gp"}
+
+
+def test_a_reordered_space_is_searched_and_replayed_in_its_own_order(server: RunningServer) -> None:
+    """Whatever this process remembers of the old order, as `n` and `x` change places."""
+    server.client.create_study(BOWL | {"search": {"seed": 3}, "budget": {"max_trials": 40}})
+
+    def work(count: int) -> None:
+        for _ in range(count):
+            [lease] = server.client.ask("bowl").leases
+            server.client.tell("bowl", lease.number, lease.fence, {"loss": (lease.params["x"] - 0.25) ** 2})
+
+    work(12)
+    edit(server, {"n": N, "x": X})
+    work(12)
+
+    later = server.client.replay("bowl", page_size=12, page_token=server.client.replay("bowl", 12).next_page_token)
+    assert (later.trials, later.verdict) == (12, "exact: all 12 samples come out again bit for bit")
+    assert server.client.replay("bowl").verdict == "exact: all 24 samples come out again bit for bit"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from server.policies import guard
-from server.policies.guard import Point
+from server.policies.curve import Point
 from server.services.runs import desired_state
 from server.services.runs.curve import present_run_reports
 from server.services.runs.resume import checkpoint_before, pin_rollback_target
@@ -29,18 +29,13 @@ def curve_points(tx: Transaction, study: StudyRow, row: TrialRow) -> list[Point]
     return [Point(report.step, report.epoch, report.metrics) for report in present_run_reports(tx, study, row)]
 
 
-def sign_of_metric(study: StudyRow, metric: str) -> float:
-    """1 where less is better: all metrics of a train task are errors and losses."""
-    return sign_of(study.direction) if metric == study.metric else 1.0
-
-
 def apply_guards(
     scope: Scope, row: TrialRow, watched: Sequence[EntryRow], curve: Sequence[Point]
 ) -> tuple[TrialRow, bool]:
     """Judge the changes that are watched; whether one of them was taken back."""
     for entry in watched:
         verdict = judge(scope.study, entry, curve)
-        if verdict.verdict == "held":
+        if verdict.verdict == "passed":
             timeline.note(scope.tx, row.id, entry.version, watching=False)
         checkpoint = checkpoint_before(scope.tx, row, entry) if entry.checkpoint is not None else None
         if verdict.verdict == "broken" and checkpoint is not None:  # else it is on its way; the next report judges
@@ -48,11 +43,12 @@ def apply_guards(
     return row, False
 
 
-def judge(study: StudyRow, entry: EntryRow, curve: Sequence[Point]) -> guard.Judged:
+def judge(study: StudyRow, entry: EntryRow, curve: Sequence[Point]) -> guard.GuardVerdict:
     """What the guard of a change says of the curve since then."""
     given = Guard.model_validate(entry.guard)
-    sign = sign_of_metric(study, given.metric)
-    return guard.judge(curve, given.metric, given.worse_by, given.within_epochs, entry.from_step or 0, sign)
+    # All metrics of a train task but the study's own are errors and losses.
+    sign = sign_of(study.direction) if given.metric == study.metric else 1.0
+    return guard.judge(curve, given, entry.from_step or 0, sign)
 
 
 def roll_back_before(

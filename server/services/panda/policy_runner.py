@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from server.policies import divergence, drift, guard, plateau, schedule, timelines
-from server.policies.guard import Point
-from server.policies.proposal import Panda, Proposal
+from server.policies import drift, timelines
+from server.policies.curve import Point
+from server.policies.registry import RULES, propose
+from server.policies.view import NEWEST, Decision, ParamsChange, PolicyView
 from server.services.panda import challengers, guards, retests
-from server.services.panda.guards import curve_points, sign_of_metric
+from server.services.panda.guards import curve_points
 from server.services.runs import desired_state
 from server.services.runs.desired_state import RollbackTarget
 from server.services.runs.resume import checkpoint_before, newest_checkpoint, pin_rollback_target, rollback_target
@@ -24,7 +25,7 @@ from server.store import events, proposals, timeline
 from server.store.studies import StudyRow
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
-from sturgeon.messages import DivergencePolicy, DriftPolicy, GuardPolicy, PlateauPolicy, Policy, SchedulePolicy
+from sturgeon.messages import DriftPolicy, GuardPolicy, Policy
 from sturgeon.training import flagged
 
 POLICIES: TypeAdapter[list[Policy]] = TypeAdapter(list[Policy])
@@ -34,7 +35,7 @@ class PolicyDecision(NamedTuple):
     """What a policy comes to: its name, its change, where to go back to if it does, and whether it may do so itself."""
 
     policy: str
-    change: Proposal
+    change: Decision
     back: RollbackTarget | None
     auto: bool
 
@@ -88,94 +89,62 @@ def _run_policies(scope: Scope, row: TrialRow, policies: Sequence[Policy], curve
 
 def _decide(scope: Scope, row: TrialRow, policy: Policy, curve: Sequence[Point]) -> PolicyDecision | None:
     """What the policy would change now; None while a proposal of its own is open."""
-    mine = [proposal for proposal in proposals.of_trial(scope.tx, row.id) if proposal.policy == policy.policy]
-    if any(proposal.state == "open" for proposal in mine):
+    own = [proposal for proposal in proposals.of_trial(scope.tx, row.id) if proposal.policy == policy.policy]
+    if RULES[policy.policy].at != "report" or any(proposal.state == "open" for proposal in own):
         return None
     entries = timeline.of_trial(scope.tx, row.id)
-    panda = _panda(scope.study, row, curve, entries, mine)
-    match policy:
-        case PlateauPolicy():
-            metric = policy.metric or scope.study.metric
-            sign = sign_of_metric(scope.study, metric)
-            limits = (policy.patience_epochs, policy.least_gain, policy.factor, policy.lowest)
-            change = plateau.propose(panda, metric, sign, *limits)
-        case SchedulePolicy():
-            change = schedule.propose(panda, [(planned.epoch, planned.params) for planned in policy.at])
-        case GuardPolicy():
-            return _decide_guard(scope, row, policy, panda, entries)
-        case DriftPolicy():
-            return _decide_drift(scope, row, policy, panda, entries)
-        case DivergencePolicy():
-            return None
-    return None if change is None else PolicyDecision(policy.policy, change, None, policy.auto)
+    view = _view(scope.study, row, policy, curve, entries, own)
+    if isinstance(policy, DriftPolicy):
+        answered_until = challengers.answered_until(scope.tx, scope.study, row)
+        view = replace(view, proposed_at=max(view.proposed_at, answered_until))
+    decision = propose(policy, view)
+    if decision is None:
+        return None
+    if isinstance(decision.back_to, int):
+        return _before_change(scope, row, policy, decision, entries)
+    checkpoint = newest_checkpoint(scope.tx, row) if decision.back_to == NEWEST else None
+    back = None if checkpoint is None else pin_rollback_target(scope.tx, row, checkpoint)
+    return PolicyDecision(policy.policy, decision, back, policy.auto)
 
 
-def _panda(
+def _before_change(
+    scope: Scope, row: TrialRow, policy: Policy, decision: Decision, entries: Sequence[EntryRow]
+) -> PolicyDecision | None:
+    """Back to before the change of a version; None where a branch has no checkpoint from before it."""
+    change = next(entry for entry in entries if entry.version == decision.back_to)
+    checkpoint = checkpoint_before(scope.tx, row, change)
+    if checkpoint is None and row.parent_number is not None:
+        return None
+    return PolicyDecision(policy.policy, decision, rollback_target(row, checkpoint, entries), policy.auto)
+
+
+def _view(
     study: StudyRow,
     row: TrialRow,
+    policy: Policy,
     curve: Sequence[Point],
     entries: Sequence[EntryRow],
-    mine: Sequence[proposals.ProposalRow],
-) -> Panda:
-    own = {
+    own: Sequence[proposals.ProposalRow],
+) -> PolicyView:
+    """own: the policy's proposals for the trial."""
+    live = {
         name: value
         for name, value in params_in_force(study, row).items()
         if study.task is None or name in flagged("live")
     }
-    changes = [entry.from_step or 0 for entry in entries if entry.state == "applied" and entry.params]
     pending = desired_of(row).params if any(entry.state == "pending" for entry in entries) else {}
-    return Panda(
-        curve,
-        own | pending,
-        changed_at=max(changes, default=-1),
-        proposed_at=max((proposal.step or 0 for proposal in mine), default=-1),
-        done=sum(proposal.state == "accepted" for proposal in mine),
-    )
-
-
-def _decide_drift(
-    scope: Scope, row: TrialRow, policy: DriftPolicy, panda: Panda, entries: Sequence[EntryRow]
-) -> PolicyDecision | None:
-    """The usual parameters are those of the trial and of everybody but this policy."""
     others = [entry for entry in entries if not entry.actor.startswith(f"policy:{policy.policy}")]
-    usual = initial_params(scope.study, row) | timelines.overrides(others)
-    answer = drift.Answer(
-        policy.rate_factor,
-        policy.averages_factor,
-        policy.passes,
-        policy.forget,
-        policy.calm_portions,
-        policy.roll_back,
-        policy.match_labels,
-        policy.clip_inputs,
-        policy.l2,
+    applied = [entry for entry in entries if entry.state == "applied" and entry.params]
+    return PolicyView(
+        curve,
+        live | pending,
+        usual=initial_params(study, row) | timelines.overrides(others),
+        changes=[ParamsChange(entry.version, entry.from_step or 0, entry.guard is not None) for entry in applied],
+        metric=study.metric,
+        direction=study.direction,
+        proposed_at=max((proposal.step or 0 for proposal in own), default=-1),
+        accepted=sum(proposal.state == "accepted" for proposal in own),
     )
-    answered_until = challengers.answered_until(scope.tx, scope.study, row)
-    panda = replace(panda, proposed_at=max(panda.proposed_at, answered_until))
-    change = drift.propose(panda, usual, answer)
-    if change is None:
-        return None
-    checkpoint = newest_checkpoint(scope.tx, row) if change.back else None
-    back = None if checkpoint is None else pin_rollback_target(scope.tx, row, checkpoint)
-    return PolicyDecision(policy.policy, change, back, policy.auto)
-
-
-def _decide_guard(
-    scope: Scope, row: TrialRow, policy: GuardPolicy, panda: Panda, entries: Sequence[EntryRow]
-) -> PolicyDecision | None:
-    """Of the newest change without a guard of its own, unless this policy proposed something since."""
-    changes = [entry for entry in entries if entry.state == "applied" and entry.params and entry.guard is None]
-    if not changes or panda.proposed_at > (changes[-1].from_step or 0):
-        return None
-    entry = changes[-1]
-    sign = sign_of_metric(scope.study, policy.metric)
-    since = entry.from_step or 0
-    verdict = guard.judge(panda.curve, policy.metric, policy.worse_by, policy.within_epochs, since, sign)
-    checkpoint = checkpoint_before(scope.tx, row, entry)
-    if verdict.verdict != "broken" or (checkpoint is None and row.parent_number is not None):
-        return None
-    change = Proposal(f"Since version {entry.version} {verdict.why}: back to before it.", back=True)
-    return PolicyDecision(policy.policy, change, rollback_target(row, checkpoint, entries), policy.auto)
 
 
 def _write(scope: Scope, row: TrialRow, decision: PolicyDecision, curve: Sequence[Point]) -> TrialRow:
@@ -199,13 +168,13 @@ def at_divergence(scope: Scope, row: TrialRow, where: str | None) -> TrialRow | 
     the trial waits for a person. None when it has diverged for good."""
     if (back := guards.at_divergence(scope, row, where)) is not None:
         return back
-    policy = next((one for one in policies_of(scope.study, row) if isinstance(one, DivergencePolicy)), None)
+    policy = next((one for one in policies_of(scope.study, row) if RULES[one.policy].at == "divergence"), None)
     if policy is None:
         return None
-    mine = [proposal for proposal in proposals.of_trial(scope.tx, row.id) if proposal.policy == policy.policy]
+    own = [proposal for proposal in proposals.of_trial(scope.tx, row.id) if proposal.policy == policy.policy]
     curve = curve_points(scope.tx, scope.study, row)
-    panda = _panda(scope.study, row, curve, timeline.of_trial(scope.tx, row.id), mine)
-    change = divergence.propose(panda, where, policy.factor, policy.give_up_after)
+    view = _view(scope.study, row, policy, curve, timeline.of_trial(scope.tx, row.id), own)
+    change = propose(policy, replace(view, diverged_in=where))
     if change is None:
         return None
     back_to = pin_rollback_target(scope.tx, row, newest_checkpoint(scope.tx, row))

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from server.policies import retest
+from server.policies.curve import Point
 from server.policies.drift import number_of
-from server.policies.guard import Point
 from server.services.studies import lifecycle, live_params
 from server.services.transactions import Scope
 from server.services.trial_rows import new_trial

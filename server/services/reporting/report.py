@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from server.policies.curve import epoch_of
 from server.services import lookup
 from server.services.panda import challengers, policy_runner
 from server.services.reporting.late_results import store_late_result
@@ -51,7 +52,7 @@ def _report(
 ) -> TrialRow | LeaseLost:
     """The trial after the report. `before`: the trial as it was read, not locked."""
     tx, study = scope.tx, scope.study
-    reached = max(map(pruning.epoch_of, request.reports), default=None)
+    reached = max(map(epoch_of, request.reports), default=None)
     best = pruning.best_of(study, request.reports)
     row = leases.renew(tx, before.id, request.fence, scope.now, reached, best, reported=True)
     if row is None:

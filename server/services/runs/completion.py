@@ -14,7 +14,7 @@ from server.store import trials
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
-from sturgeon.direction import best_score
+from sturgeon.direction import best_value
 from sturgeon.states import TrialState
 
 
@@ -70,4 +70,4 @@ def reduced_value(study: StudyRow, scores: Sequence[float | None]) -> float | No
     """A trial's value, from the study's metric in its reports and its tell, in this order."""
     if study.reduce == "last":
         return scores[-1] if scores else None
-    return best_score((score for score in scores if score is not None), study.direction)
+    return best_value((score for score in scores if score is not None), study.direction)

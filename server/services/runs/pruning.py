@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from server.policies.curve import epoch_of
 from server.services.runs import desired_state
 from server.services.runs.curve import present_run_reports
 from server.services.transactions import Scope
 from server.services.views import desired_of
 from server.store import events, reports, rung_scores, trials
 from server.store.engine import Transaction
-from server.store.reports import ReportRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
@@ -40,11 +40,6 @@ def may_look(study: StudyRow, trial: TrialRow, reported: Sequence[messages.Repor
         return False
     newest = max(epoch_of(report) for report in reported)
     return rules.look(settings_of(study, trial), trial.run_epoch or 0.0, newest) is not None
-
-
-def epoch_of(report: messages.Report | ReportRow) -> float:
-    """Own code that reports no epochs counts its steps."""
-    return report.step if report.epoch is None else report.epoch
 
 
 def best_of(study: StudyRow, reported: Sequence[messages.Report]) -> float | None:
@@ -103,4 +98,4 @@ def predict_value(tx: Transaction, study: StudyRow, trial: TrialRow, value: floa
     last = max(curve)
     over_runs = study.task is not None
     complete = reports.of_complete_trials_at(tx, study.id, last, study.metric, over_runs=over_runs)
-    return rules.guessed_final({0: curve[last]}, [{0: then, 1: final} for then, final in complete])
+    return rules.predicted_final({0: curve[last]}, [{0: then, 1: final} for then, final in complete])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
@@ -134,8 +134,7 @@ def _latest(view: SamplerView) -> tuple[int, tuple[Finished, ...]]:
 def _row(study: StudyRow, view: SamplerView, revision: int, seq: int) -> RoundRow:
     number, first = _latest(view)
     options = Options(**study.sampler_options)
-    body: dict[str, Any] = round_at(view.space, study.seed, first, number, options)._asdict()
-    body["boxes"] = [box._asdict() for box in body["boxes"]]
+    body = round_at(view.space, study.seed, first, number, options).body()
     return RoundRow(study.id, revision, number, _hash(first), seq, body, numerics().fingerprint, at=0)
 
 

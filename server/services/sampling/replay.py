@@ -36,10 +36,11 @@ def replay(
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         rows = trials.page(tx, study.id, trials.Listing(), after, page_size + 1)
-    # A memo of its own: what this process learnt when it drew shall not vouch for itself.
-    sampler = sampler_pool.sampler_of(study, Memo())
     page = page_of(rows, page_size, [row.number for row in rows])
-    compared = [_compare(database, study, sampler, row) for row in page.items if row.sampler is not None]
+    drawn = [row for row in page.items if row.sampler is not None]
+    # A fresh memo for each revision: neither what this process learnt when it drew, nor another space, may vouch.
+    samplers = {revision: sampler_pool.sampler_of(study, Memo()) for revision in {row.revision for row in drawn}}
+    compared = [_compare(database, study, samplers[row.revision], row) for row in drawn]
     with database.reading() as tx:
         facts = numerics_rows.facts_of(tx, {row.numerics for row in rows if row.numerics is not None})
     answer = _answer(study, compared, len(page.items), facts)

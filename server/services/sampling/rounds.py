@@ -88,7 +88,7 @@ def importance(database: Database, sampler_pool: SamplerPool, name: str) -> mess
     if not first:  # nothing was learnt yet, or, of a panda, never will be
         return messages.Importance(study=name, trials=0, rounds=len(starts), items=[])
     found = sampler_pool.cache_of(study).memo.recall(
-        "importance", (space, study.seed, first), lambda: importance_of(space, study.seed, first, LAST)
+        "importance", (space.identity(), study.seed, first), lambda: importance_of(space, study.seed, first, LAST)
     )
     shares = sorted(found.items(), key=lambda item: -item[1].share)
     items = [messages.ParameterImportance(name=p, share=one.share, spread=one.spread) for p, one in shares]

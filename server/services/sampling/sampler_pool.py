@@ -16,8 +16,8 @@ from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.search.memo import Memo
-from sturgeon.search.registry import SAMPLERS, Build, SamplerOptions
-from sturgeon.search.samplers import Running, Sample, Sampler
+from sturgeon.search.registry import SAMPLERS
+from sturgeon.search.samplers import Build, Running, Sample, Sampler
 
 DRAW_WITHIN_S: Final = 2.0
 """A sampler that takes longer is not waited for."""
@@ -80,7 +80,7 @@ class SamplerPool:
     def sampler_of(self, study: StudyRow, memo: Memo | None = None) -> Sampler:
         """The study's sampler, with what it computed before, or with another `memo`."""
         build = self.samplers[study.sampler]
-        return build(SamplerOptions(**study.sampler_options), self.cache_of(study).memo if memo is None else memo)
+        return build(study.sampler_options, self.cache_of(study).memo if memo is None else memo)
 
     def history_now(self, tx: Transaction, study: StudyRow) -> SamplerView:
         """What the study's sampler sees now; of what this process has read before it reads only what is new."""

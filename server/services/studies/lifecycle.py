@@ -21,7 +21,7 @@ from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.errors import StudyBusy, StudyExists, WrongState
-from sturgeon.search.registry import MOST_MODELLED
+from sturgeon.search.registry import REGISTERED
 from sturgeon.search.samplers import uniform_point
 from sturgeon.states import STUDY_MOVES, StudyState
 
@@ -93,16 +93,11 @@ def _sampler(request: messages.StudyRequest) -> str:
 
 def _sampler_options(request: messages.StudyRequest) -> dict[str, Any]:
     """The options of the study's sampler, all of them, so that a later default changes no study."""
-    search = request.search
     if request.mode == "panda":
         return {}
-    if search.sampler == "coarse_to_fine":
-        small = len(request.space.searched) <= MOST_MODELLED
-        model = search.model or ("gp" if small else "boxes")
-        return {"model": model, "cost_aware": search.cost_aware is not False}
-    if search.sampler == "grid":
-        return {"points": search.points or min(request.budget.max_trials // search.replicates, messages.LARGEST_GRID)}
-    return {}
+    search = request.search
+    samples = request.budget.max_trials // search.replicates
+    return REGISTERED[search.sampler].recorded(search, request.space, samples)
 
 
 def _answer(tx: Transaction, row: StudyRow) -> messages.Study:

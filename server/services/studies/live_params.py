@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from server.policies.registry import RULES
+from server.policies.rule import live_problem
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.errors import FieldProblem
-from sturgeon.messages import (
-    DriftPolicy,
-    GuardPolicy,
-    PlateauPolicy,
-    Policy,
-    SchedulePolicy,
-    StudyRequest,
-    TrainStudyTask,
-)
-from sturgeon.training import STREAM, TRAIN_METRICS, TrainTask, field_problem, flagged, task_problems
+from sturgeon.messages import Policy, StudyRequest, TrainStudyTask
+from sturgeon.training import TrainTask, task_problems
 
 
 def problems(study: StudyRow, trial: TrialRow, params: dict[str, Any], pointer: str) -> list[FieldProblem]:
@@ -31,7 +25,9 @@ def problems(study: StudyRow, trial: TrialRow, params: dict[str, Any], pointer: 
             if name not in study.space
         ]
     found = [
-        FieldProblem(f"{pointer}/{name}", detail) for name, value in params.items() if (detail := _problem(name, value))
+        FieldProblem(f"{pointer}/{name}", detail)
+        for name, value in params.items()
+        if (detail := live_problem(name, value))
     ]
     whole = task_fields(study, trial.params | (trial.live_overrides or {}) | params)
     return found or [FieldProblem(f"{pointer}/{name}", detail) for name, detail in task_problems(whole)]
@@ -55,43 +51,13 @@ def initial_params(study: StudyRow, trial: TrialRow) -> dict[str, Any]:
     return {name: info.default for name, info in TrainTask.model_fields.items()} | task_fields(study, trial.params)
 
 
-NO_STREAM = 'policy: only a train task on a stream ("dataset": "stream:FOLDER") has portions that may drift'
-
-
 def policy_problems(policies: Sequence[Policy], task: TrainStudyTask | None, metric: str) -> list[FieldProblem]:
-    found = []
-    for place, policy in enumerate(policies):
-        pointer = f"/policies/{place}"
-        if isinstance(policy, DriftPolicy) and (task is None or not task.dataset.startswith(STREAM)):
-            found.append(FieldProblem(f"{pointer}/policy", NO_STREAM))
-        if isinstance(policy, PlateauPolicy | GuardPolicy) and policy.metric is not None:
-            known = dict.fromkeys([metric, *(TRAIN_METRICS if task is not None else ())])
-            if policy.metric not in known:
-                found.append(FieldProblem(f"{pointer}/metric", f"metric: write one of {', '.join(known)}"))
-        if isinstance(policy, DriftPolicy):
-            found += [
-                FieldProblem(f"{pointer}/challengers/{at}/{name}", detail)
-                for at, params in enumerate(policy.challengers)
-                for name, value in params.items()
-                if (detail := _problem(name, value))
-            ]
-        if isinstance(policy, SchedulePolicy) and task is not None:
-            found += [
-                FieldProblem(f"{pointer}/at/{at}/params/{name}", detail)
-                for at, planned in enumerate(policy.at)
-                for name, value in planned.params.items()
-                if (detail := _problem(name, value))
-            ]
-    return found
-
-
-def _problem(name: str, value: Any) -> str | None:
-    """What is wrong with changing this field of a train task to this value while the model trains, or None."""
-    if detail := field_problem(name, value):
-        return detail
-    if name not in flagged("live"):
-        return f"{name} cannot change while a model trains; these can: {', '.join(flagged('live'))}"
-    return None
+    """What each policy's own rule finds wrong with it in a study with this task and metric."""
+    return [
+        FieldProblem(f"/policies/{place}{pointer}", detail)
+        for place, policy in enumerate(policies)
+        for pointer, detail in RULES[policy.policy].problems(policy, task, metric)
+    ]
 
 
 def panda_problems(request: StudyRequest) -> list[FieldProblem]:

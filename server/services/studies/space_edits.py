@@ -14,6 +14,7 @@ from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.errors import FieldProblem, WrongState
+from sturgeon.search.registry import search_problems
 from sturgeon.search.revisions import edit_problems
 from sturgeon.space import Space
 
@@ -59,7 +60,7 @@ def _require_possible(study: StudyRow, space: Space, added: dict[str, Any]) -> N
     if not found:
         found = edit_problems(Space.model_validate(study.space), space, added)
         search = messages.Search(sampler=study.sampler, **study.sampler_options)
-        found += validation.search_problems(search, space)
+        found += search_problems(search, space)
     if not found and study.task is not None:
         found = _task_problems(messages.TrainStudyTask.model_validate(study.task), space)
     validation.require_none(found, "The space cannot be changed so")

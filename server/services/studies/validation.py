@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from server.services.studies import live_params
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.errors import FieldProblem, Invalid
-from sturgeon.messages import Budget, Direction, Policy, Pruning, Search, StudyRequest, TrainStudyTask
-from sturgeon.search.registry import MOST_MODELLED
+from sturgeon.messages import Budget, Direction, Policy, Pruning, StudyRequest, TrainStudyTask
+from sturgeon.search.registry import search_problems
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 from sturgeon.training import STREAM, TRAIN_METRICS, field_problem, flagged, task_problems
-
-OPTIONS: Final = {"model": "coarse_to_fine", "cost_aware": "coarse_to_fine", "points": "grid"}
-"""Which sampler an option of `search` belongs to."""
 
 
 def require_valid(request: StudyRequest) -> None:
@@ -107,22 +104,6 @@ def require_none(found: list[FieldProblem], what: str) -> None:
 
 def space_problems(space: Space) -> list[FieldProblem]:
     return [FieldProblem(f"/space{pointer}", detail) for pointer, detail in space.problems()]
-
-
-def search_problems(search: Search, space: Space) -> list[FieldProblem]:
-    """Options that the sampler does not have, or a model that cannot take so many parameters."""
-    found = []
-    for name, owner in OPTIONS.items():
-        if getattr(search, name) is not None and search.sampler != owner:
-            detail = f"{name}: only the sampler {owner} has it; leave it out with {search.sampler}"
-            found.append(FieldProblem(f"/search/{name}", detail))
-    if not found and search.model == "gp" and len(space.searched) > MOST_MODELLED:
-        detail = (
-            f"model: gp takes up to {MOST_MODELLED} searched parameters, and the space has {len(space.searched)}; "
-            "write boxes, or fix some of them"
-        )
-        found.append(FieldProblem("/search/model", detail))
-    return found
 
 
 def budget_problems(budget: Budget, replicates: int) -> list[FieldProblem]:
