@@ -131,7 +131,7 @@ def read_timeline(study: StudyPath, number: NumberPath, database: InDatabase) ->
 @router.get("/proposals")
 def list_proposals(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Page[messages.Proposal]:
     """What policies would change, the oldest first."""
-    return timeline.listed_proposals(database, study, number)
+    return timeline.list_proposals(database, study, number)
 
 
 @router.post("/proposals/{proposal}:accept", status_code=202)

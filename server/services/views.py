@@ -5,10 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from server.store.checkpoints import CheckpointRow
+from server.store.events import EventRow
+from server.store.proposals import ProposalRow
 from server.store.reports import LateRow, ReportRow
 from server.store.space_revisions import RevisionRow
 from server.store.studies import Amounts, StudyRow
+from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
+from server.store.workers import WorkerRow
 from sturgeon import messages
 from sturgeon.search.separation import mean, spread
 from sturgeon.space import Space
@@ -167,3 +172,72 @@ def late_result(row: LateRow) -> messages.LateResult:
     return messages.LateResult(
         id=row.id, number=row.number, fence=row.fence, kind=row.kind, body=row.body, at=moment(row.at)
     )
+
+
+def steered(row: TrialRow) -> messages.Steered:
+    return messages.Steered(
+        state=row.state,
+        desired=desired_of(row),
+        applied_version=row.applied_version,
+        applied_step=row.applied_step,
+    )
+
+
+def timeline_entry(row: EntryRow) -> messages.TimelineEntry:
+    return messages.TimelineEntry(
+        version=row.version,
+        verb=row.verb,
+        params=row.params,
+        from_step=row.from_step,
+        restore=row.restore,
+        actor=row.actor,
+        reason=row.reason,
+        guard=None if row.guard is None else messages.Guard.model_validate(row.guard),
+        checkpoint=row.checkpoint,
+        state=row.state,
+        at=moment(row.at),
+        applied_at=None if row.applied_at is None else moment(row.applied_at),
+    )
+
+
+def proposal(row: ProposalRow) -> messages.Proposal:
+    return messages.Proposal(
+        id=row.id,
+        policy=row.policy,
+        params=row.params,
+        restore=row.restore,
+        reason=row.reason,
+        step=row.step,
+        state=row.state,
+        version=row.version,
+        at=moment(row.at),
+    )
+
+
+def checkpoint(row: CheckpointRow) -> messages.Checkpoint:
+    return messages.Checkpoint(
+        step=row.step,
+        epoch=row.epoch,
+        value=row.value,
+        sha256=row.sha256,
+        size=row.size,
+        version=row.version,
+        pinned=row.pinned,
+        created_at=moment(row.created_at),
+    )
+
+
+def worker(row: WorkerRow, running: int) -> messages.Worker:
+    """running: how many trials it holds."""
+    return messages.Worker(
+        name=row.name,
+        first_seen_at=moment(row.first_seen_at),
+        last_seen_at=moment(row.last_seen_at),
+        slots=row.slots,
+        running=running,
+        drain=row.drain,
+    )
+
+
+def event(row: EventRow) -> messages.Event:
+    return messages.Event(id=row.id, number=row.number, kind=row.kind, detail=row.detail, at=moment(row.at))

@@ -17,6 +17,7 @@ from server.services.runs.resume import initial_live_params
 from server.services.studies import budgets, live_params, validation
 from server.services.transactions import Scope, Transactions
 from server.services.trial_rows import new_trial
+from server.services.trials.checkpoints import best_first
 from server.store import checkpoints, events, timeline, trials
 from server.store.checkpoints import CheckpointRow
 from server.store.engine import Transaction
@@ -88,13 +89,7 @@ def _checkpoint(tx: Transaction, study: StudyRow, parent: TrialRow, step: int | 
     if not kept:
         which = "no checkpoint" if step is None else f"no checkpoint at step {step}"
         raise NotFound(f"Trial {parent.number} of {study.name} has {which} to go on from.")
-    return by_value(kept, study.direction)[0] if best and step is None else kept[-1]
-
-
-def by_value(kept: Sequence[CheckpointRow], direction: messages.Direction) -> list[CheckpointRow]:
-    """Best first; of equals the later; those without a value last, the newest of them first."""
-    sign = 1 if direction == "minimize" else -1
-    return sorted(kept, key=lambda one: (one.value is None, sign * (one.value or 0.0), -one.step))
+    return best_first(kept, study.direction)[0] if best and step is None else kept[-1]
 
 
 def make_branches(

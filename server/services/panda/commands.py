@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from server.services import lookup
+from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
-from server.services.panda import policy_runner, timeline
+from server.services.panda import policy_runner
 from server.services.runs import completion, desired_state
 from server.services.runs.resume import checkpoint_at, newest_checkpoint, pin_rollback_target, reachable_checkpoints
 from server.services.studies import budgets, validation
@@ -47,7 +47,7 @@ def _steer(transactions: Transactions, asked: Asked, decide: Decide) -> messages
             return answered
         row = lookup.lock_trial(scope.tx, scope.study, asked.number)
         require_steerable(row, asked.seen)
-        answer = steered(decide(scope, row))
+        answer = views.steered(decide(scope, row))
         store_answer(scope.tx, asked.key, answer, scope.now)
         return answer
 
@@ -64,15 +64,6 @@ def require_steerable(row: TrialRow, seen: int | None) -> None:
             f"Trial {row.number} is at version {version} of its desired state, not {seen}: somebody steered it "
             "meanwhile. Look at its timeline and decide again."
         )
-
-
-def steered(row: TrialRow) -> messages.Steered:
-    return messages.Steered(
-        state=row.state,
-        desired=desired_of(row),
-        applied_version=row.applied_version,
-        applied_step=row.applied_step,
-    )
 
 
 def change(
@@ -211,9 +202,9 @@ def dismiss(transactions: Transactions, name: str, number: int, proposal: int) -
         row = lookup.lock_trial(tx, study, number)
         found = proposals.find(tx, row.id, proposal)
         if found is not None and found.state == "dismissed":
-            return timeline.proposal(found)
+            return views.proposal(found)
         found = _open_proposal(tx, row, proposal)
-        return timeline.proposal(proposals.update(tx, found.id, state="dismissed"))
+        return views.proposal(proposals.update(tx, found.id, state="dismissed"))
 
 
 def _open_proposal(tx: Transaction, row: TrialRow, proposal: int) -> ProposalRow:

@@ -6,9 +6,7 @@ from server.services import lookup, views
 from server.services.panda import branches
 from server.store import proposals, timeline, trials
 from server.store.engine import Database, Transaction
-from server.store.proposals import ProposalRow
 from server.store.studies import StudyRow
-from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
 from sturgeon import messages
 
@@ -23,7 +21,7 @@ def read(database: Database, name: str, number: int) -> messages.Timeline:
     root = trial.origin or {"number": trial.number, "params": trial.params, "schedule": []}
     changes = [*root["schedule"], *branches.own_schedule(trial, entries)]
     return messages.Timeline(
-        items=[_entry(row) for row in entries],
+        items=[views.timeline_entry(row) for row in entries],
         lineage=lineage,
         start=messages.Start(number=root["number"], params=root["params"], seed=trial.seed),
         schedule=[messages.Change(step=step, params=params) for step, params in changes],
@@ -40,39 +38,8 @@ def _lineage(tx: Transaction, study: StudyRow, trial: TrialRow) -> list[messages
     return found
 
 
-def _entry(row: EntryRow) -> messages.TimelineEntry:
-    return messages.TimelineEntry(
-        version=row.version,
-        verb=row.verb,
-        params=row.params,
-        from_step=row.from_step,
-        restore=row.restore,
-        actor=row.actor,
-        reason=row.reason,
-        guard=None if row.guard is None else messages.Guard.model_validate(row.guard),
-        checkpoint=row.checkpoint,
-        state=row.state,
-        at=views.moment(row.at),
-        applied_at=None if row.applied_at is None else views.moment(row.applied_at),
-    )
-
-
-def listed_proposals(database: Database, name: str, number: int) -> messages.Page[messages.Proposal]:
+def list_proposals(database: Database, name: str, number: int) -> messages.Page[messages.Proposal]:
     """Raises NotFound."""
     with database.reading() as tx:
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
-        return messages.Page(items=[proposal(row) for row in proposals.of_trial(tx, trial.id)])
-
-
-def proposal(row: ProposalRow) -> messages.Proposal:
-    return messages.Proposal(
-        id=row.id,
-        policy=row.policy,
-        params=row.params,
-        restore=row.restore,
-        reason=row.reason,
-        step=row.step,
-        state=row.state,
-        version=row.version,
-        at=views.moment(row.at),
-    )
+        return messages.Page(items=[views.proposal(row) for row in proposals.of_trial(tx, trial.id)])

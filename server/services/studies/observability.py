@@ -7,7 +7,6 @@ from server.services.pagination import after_of, page_of
 from server.store import events, leases, reports, schema, space_revisions, trials, workers
 from server.store import studies as study_rows
 from server.store.engine import Database
-from server.store.workers import WorkerRow
 from sturgeon import messages
 from sturgeon.errors import NotFound, Unavailable
 
@@ -17,7 +16,7 @@ def list_workers(database: Database, page_size: int, page_token: str | None) -> 
     with database.reading() as tx:
         rows = workers.page(tx, page_token or "", page_size + 1)
         running = leases.running_by_worker(tx, [row.name for row in rows])
-    items = [_worker(row, running.get(row.name, 0)) for row in rows[:page_size]]
+    items = [views.worker(row, running.get(row.name, 0)) for row in rows[:page_size]]
     return messages.Page(items=items, next_page_token=items[-1].name if len(rows) > page_size else None)
 
 
@@ -27,28 +26,14 @@ def drain(database: Database, name: str) -> messages.Worker:
         row = workers.drain(tx, name)
         if row is None:
             raise NotFound(f"There is no worker named {name}; GET /v1/workers lists them.")
-        return _worker(row, leases.running_by_worker(tx, [name]).get(name, 0))
-
-
-def _worker(row: WorkerRow, running: int) -> messages.Worker:
-    return messages.Worker(
-        name=row.name,
-        first_seen_at=views.moment(row.first_seen_at),
-        last_seen_at=views.moment(row.last_seen_at),
-        slots=row.slots,
-        running=running,
-        drain=row.drain,
-    )
+        return views.worker(row, leases.running_by_worker(tx, [name]).get(name, 0))
 
 
 def list_events(database: Database, name: str, size: int, token: str | None) -> messages.Page[messages.Event]:
     after = after_of(token)
     with database.reading() as tx:
         rows = events.page(tx, lookup.get_study(tx, name).id, after, size + 1)
-    items = [
-        messages.Event(id=r.id, number=r.number, kind=r.kind, detail=r.detail, at=views.moment(r.at)) for r in rows
-    ]
-    return page_of(items, size, [row.id for row in rows])
+    return page_of([views.event(row) for row in rows], size, [row.id for row in rows])
 
 
 def list_revisions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from server.policies import timelines
@@ -15,6 +16,7 @@ from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
+from sturgeon.direction import sign_of
 from sturgeon.errors import FieldProblem, Invalid, LeaseLost, NotFound, WrongState
 
 
@@ -61,7 +63,7 @@ def store_checkpoint(
         row = _insert(tx, held, upload, len(content), now)
         dropped = _drop_by_rule(tx, study, held)
     blob_sweep.delete_unnamed(database, blobs, dropped)
-    return answer(row)
+    return views.checkpoint(row)
 
 
 def _lost(number: int) -> LeaseLost:
@@ -118,14 +120,15 @@ def dropped_by_rule(
     """The checkpoints (in the order of their steps) that are neither among the best nor among the last, nor pinned. The
     newest stays whatever the rule: a run goes on from it."""
     of_rule = [c for c in rows if not c.pinned]
-    kept = {c.id for c in by_value(rows, direction)[: rule.best]} | {c.id for c in of_rule[len(of_rule) - rule.last :]}
+    best = best_first((c for c in rows if c.value is not None), direction)[: rule.best]
+    kept = {c.id for c in [*best, *of_rule[len(of_rule) - rule.last :]]}
     return [c for c in of_rule if c.id not in kept and c is not rows[-1]]
 
 
 def listing(database: Database, name: str, number: int) -> messages.Page[messages.Checkpoint]:
     with database.reading() as tx:
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
-        return messages.Page(items=[answer(row) for row in checkpoints.of_trial(tx, trial.id)])
+        return messages.Page(items=[views.checkpoint(row) for row in checkpoints.of_trial(tx, trial.id)])
 
 
 def content(database: Database, blobs: BlobFolder, name: str, number: int, step: int) -> bytes:
@@ -148,23 +151,11 @@ def best_content(database: Database, blobs: BlobFolder, name: str, number: int) 
         rows = checkpoints.of_trial(tx, lookup.get_trial(tx, study, number).id)
     if not rows:
         raise NotFound(f"Trial {number} of {name} has no checkpoint.")
-    return content(database, blobs, name, number, (by_value(rows, study.direction) or rows[-1:])[0].step)
+    return content(database, blobs, name, number, best_first(rows, study.direction)[0].step)
 
 
-def by_value(rows: list[CheckpointRow], direction: messages.Direction) -> list[CheckpointRow]:
-    """Those with a value, the best first; of equals the later, as the trainer has it."""
-    sign = 1 if direction == "minimize" else -1
-    return sorted((c for c in rows if c.value is not None), key=lambda c: (sign * (c.value or 0.0), -c.step))
-
-
-def answer(row: CheckpointRow) -> messages.Checkpoint:
-    return messages.Checkpoint(
-        step=row.step,
-        epoch=row.epoch,
-        value=row.value,
-        sha256=row.sha256,
-        size=row.size,
-        version=row.version,
-        pinned=row.pinned,
-        created_at=views.moment(row.created_at),
-    )
+def best_first(rows: Iterable[CheckpointRow], direction: messages.Direction) -> list[CheckpointRow]:
+    """The best by the study's metric first; of equals the later; those without a value last, the newest of them first.
+    The trainer has the same order."""
+    sign = sign_of(direction)
+    return sorted(rows, key=lambda row: (row.value is None, sign * (row.value or 0.0), -row.step))
