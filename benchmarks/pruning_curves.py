@@ -11,7 +11,7 @@ from benchmarks import service_search
 from sturgeon.messages import TrainStudyTask
 from sturgeon.search.samplers import trial_seed, uniform_point
 from sturgeon.space import Space
-from worker.pipe import End, Job, Progress, Steer
+from worker.child.protocol import DesiredRun, Finished, Job, Progress
 from worker.tasks.train import run
 
 EPOCHS: Final = 30
@@ -44,10 +44,10 @@ def trained(params: dict[str, Any], seed: int) -> Trained:
     """What a worker would report and tell of a trial."""
     task = TASK.model_dump(exclude={"fixed"}) | RULE
     curve: list[float] = []
-    for _, said in run([Job(task, params, seed)], lambda _place: Steer()):
+    for _, said in run([Job(task, params, seed)], lambda _place: DesiredRun()):
         if isinstance(said, Progress):
             curve.append(said.metrics["dev_error"])
-    assert isinstance(said, End)
+    assert isinstance(said, Finished)
     if said.state == "failed":
         raise RuntimeError(said.error)
     whole = said.state == "complete"

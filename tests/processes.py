@@ -57,7 +57,7 @@ class Process:
     def kill(self) -> None:
         self._end(signal.SIGKILL, within_s=10)
 
-    def stop(self, within_s: float = 30) -> int:
+    def stop(self, within_s: float = 120) -> int:
         """Ask it to end, as systemd and Docker do; its exit status."""
         return self._end(signal.SIGTERM, within_s)
 
@@ -68,7 +68,7 @@ class Process:
     def unpause(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
-    def wait(self, within_s: float = 60) -> int:
+    def wait(self, within_s: float = 120) -> int:
         """Its exit status, when it ends by itself."""
         assert self._child is not None
         try:
@@ -76,7 +76,7 @@ class Process:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self} was still running after {within_s} s:\n{self.output}") from None
 
-    def wait_until(self, reached: Callable[[], bool], what: str, within_s: float = 30) -> None:
+    def wait_until(self, reached: Callable[[], bool], what: str, within_s: float = 120) -> None:
         """Look until it has come so far; fail at once, with its output, if it ends before."""
         deadline = time.monotonic() + within_s
         while not reached():

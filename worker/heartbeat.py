@@ -10,17 +10,19 @@ from typing import Final
 
 from sturgeon.client import Client
 from sturgeon.errors import SturgeonError, Unauthorized
+from sturgeon.threads import supervised
 from worker.logs import Log
-from worker.trial import RunningTrial
+from worker.trial.running import RunningTrial
 
 IDLE_LEASE_S: Final = 30.0
 
 
-class Heartbeat(threading.Thread):
-    """Beats every third of the shortest lease, give or take a fifth, also when nothing is held.
+class Heartbeat:
+    """Beats every third of the shortest lease, give or take a fifth, also when nothing is leased.
 
     A server that is away stops nothing: the trials go on, and the next beat tries again. `on_drain` is called
-    when the server wants the worker to end, `on_refusal` when the token is wrong; both from this thread.
+    when the server wants the worker to end, `on_refusal` when the token is wrong, `on_failure` when the heartbeat has
+    ended by a fault; all from its thread.
     """
 
     def __init__(
@@ -31,13 +33,17 @@ class Heartbeat(threading.Thread):
         log: Log,
         on_drain: Callable[[], None],
         on_refusal: Callable[[SturgeonError], None],
+        on_failure: Callable[[Exception], None],
         uniform: Callable[[], float] = random.random,
     ) -> None:
-        super().__init__(name="heartbeat", daemon=True)
         self._client, self._worker, self._trials, self._log = client.with_patience(0), worker, trials, log
-        self._on_drain, self._on_refusal, self._uniform = on_drain, on_refusal, uniform
+        self._on_drain, self._on_refusal, self._on_failure = on_drain, on_refusal, on_failure
+        self._uniform = uniform
         self._changed, self._stopped = threading.Event(), False
         self._away = False
+
+    def start(self) -> None:
+        supervised("heartbeat", self._run, self._on_failure, self._log)
 
     def changed(self) -> None:
         """A trial has begun; its lease may be shorter than those before."""
@@ -47,7 +53,7 @@ class Heartbeat(threading.Thread):
         self._stopped = True
         self._changed.set()
 
-    def run(self) -> None:
+    def _run(self) -> None:
         beaten = time.monotonic()
         jitter = self._jitter()
         while not self._stopped:
@@ -68,7 +74,7 @@ class Heartbeat(threading.Thread):
         """One renewal."""
         trials = {(t.lease.study, t.lease.number): t for t in self._trials()}
         try:
-            answer = self._client.renew(self._worker, [trial.held() for trial in trials.values()])
+            answer = self._client.renew(self._worker, [trial.renewal() for trial in trials.values()])
         except Unauthorized as error:
             self._on_refusal(error)
             return

@@ -99,8 +99,8 @@ def _run(
     from trainer.checkpoint import Checkpoint
     from trainer.data.preparation import prepare
     from trainer.training import begin, resume
-    from worker.pipe import Job
-    from worker.sources import source_of
+    from worker.child.protocol import Job
+    from worker.child.sources import source_of
     from worker.tasks.train import config_of
 
     assert study.task is not None

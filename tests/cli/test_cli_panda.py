@@ -115,7 +115,7 @@ def test_a_watch_tells_the_curve_the_timeline_and_the_end(bear: RunningServer, s
 
 def test_a_replay_trains_again_and_says_where_the_weights_differ(bear: RunningServer, sturgeon: Command) -> None:
     from sturgeon.messages import Change, Resume
-    from worker.pipe import End, Job, SavedCheckpoint, Steer
+    from worker.child.protocol import DesiredRun, Finished, Job, SavedCheckpoint
     from worker.tasks import train
 
     assert "no checkpoint to compare" in sturgeon("panda", "replay", "bear", "0").err
@@ -124,12 +124,12 @@ def test_a_replay_trains_again_and_says_where_the_weights_differ(bear: RunningSe
     rule = {"checkpoints": {"best": 9, "last": 9, "every_epochs": 1}}
     steered = Resume(number=0, step=0, sha256=None, version=0, leg=0, timeline=[Change(step=4, params={"l2": 0.1})])
     job = Job(job.task | rule, job.params, job.seed, resume=steered)
-    said = [one for _, one in train.run([job], lambda _place: Steer())]
+    said = [one for _, one in train.run([job], lambda _place: DesiredRun())]
     bear.client.set_params("bear", 0, {"l2": 0.1})
     bear.client.report("bear", 0, 1, [], 1, 4)
     for saved in (one for one in said if isinstance(one, SavedCheckpoint)):
         bear.client.put_checkpoint("bear", 0, saved.step, saved.content, 1, saved.epoch, saved.value)
-    assert isinstance(said[-1], End)
+    assert isinstance(said[-1], Finished)
 
     exact = sturgeon("panda", "replay", "bear", "0")
     assert exact.out.startswith("exact: the weights at steps ")

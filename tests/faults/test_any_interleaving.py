@@ -18,10 +18,19 @@ from sturgeon.cli.replaying import replayed
 from sturgeon.errors import Problem, WrongState
 from sturgeon.messages import Desired, Lease
 from tests.running import RunningServer
-from worker.pipe import Applied, End, Job, Paused, Progress, Said, SavedCheckpoint, Steer
-from worker.sources import prepared, stored
+from worker.child.protocol import (
+    Applied,
+    ChildMessage,
+    DesiredRun,
+    Finished,
+    Job,
+    Paused,
+    Progress,
+    SavedCheckpoint,
+    desired_run_of,
+)
+from worker.child.sources import prepared, stored_checkpoint
 from worker.tasks import train
-from worker.trial import steer_of
 
 PANDA: dict[str, Any] = {
     "name": "bear",
@@ -57,14 +66,17 @@ class Life:
 
     def __init__(self, chance: Chance, lease: Lease) -> None:
         self._chance, self._dice, self._client, self._lease = chance, chance.dice, chance.server.client, lease
-        self._said: deque[Said] = deque()
+        self._said: deque[ChildMessage] = deque()
         self._uploads: deque[SavedCheckpoint] = deque()
-        self._steer, self._leg = steer_of(lease.desired), lease.resume.leg if lease.resume else 0
+        self._desired, self._rollback_generation = (
+            desired_run_of(lease.desired),
+            lease.resume.leg if lease.resume else 0,
+        )
 
     def run(self) -> None:
         lease = self._lease
         job = Job(
-            lease.task or {}, lease.params, lease.seed, study=lease.study, number=lease.number, desired=self._steer
+            lease.task or {}, lease.params, lease.seed, study=lease.study, number=lease.number, desired=self._desired
         )
         [job] = prepared(self._client, [replace(job, resume=lease.resume)], lambda _seconds: None)
         for _, one in train.run([job], self._between_two_steps, lambda: True):
@@ -72,13 +84,13 @@ class Life:
         while self._said:
             self._deliver()
 
-    def _between_two_steps(self, _place: int) -> Steer:
+    def _between_two_steps(self, _place: int) -> DesiredRun:
         for _ in range(self._dice.choice((0, 1, 1, 2, 5))):
             self._dice.choice((self._deliver, self._deliver, self._upload))()
         self._chance.ask(self._lease.number)
         if self._dice.random() < 0.04 and self._chance.verbs:
             raise Killed
-        return self._steer
+        return self._desired
 
     def _twice(self, call: Callable[[], Any]) -> Any:
         """Now and then the answer is lost, and it is said again."""
@@ -105,7 +117,7 @@ class Life:
             case Paused():
                 self._all_uploaded()
                 self._client.release(*where)
-            case End():
+            case Finished():
                 self._uploads.extend(one.checkpoints)
                 self._all_uploaded()
                 self._twice(lambda: self._client.tell(*where, one.metrics, one.state, one.step, one.where, one.error))
@@ -129,13 +141,15 @@ class Life:
             )  # fmt: skip
 
     def _hear(self, desired: Desired) -> None:
-        content = self._steer.content
-        if desired.leg > self._leg:
-            self._leg, content = desired.leg, None
+        content = self._desired.content
+        if desired.leg > self._rollback_generation:
+            self._rollback_generation, content = desired.leg, None
             if desired.restore:
                 lease = self._lease
-                content = stored(self._client, lease.study, lease.number, desired.restore, lambda _seconds: None)
-        self._steer = replace(steer_of(desired), content=content)
+                content = stored_checkpoint(
+                    self._client, lease.study, lease.number, desired.restore, lambda _seconds: None
+                )
+        self._desired = replace(desired_run_of(desired), content=content)
 
 
 class Chance:

@@ -51,10 +51,10 @@ def write(folder: Path, number: int) -> None:
     whole.rename(folder / f"{number}.npz")
 
 
-def gate(at: tuple[int, int], file: Path) -> dict[str, Any]:
-    """What makes a worker stand still after this portion and batch until the file is there: see `gate.py`."""
-    env = {"PYTHONPATH": str(ROOT), "GATE": f"{at[0]}:{at[1]}:{file}"}
-    return {"program": (sys.executable, "-m", "tests.faults.gate"), **env}
+def breakpoint_at(at: tuple[int, int], file: Path) -> dict[str, Any]:
+    """What makes a worker stand still after this portion and batch until the file is there."""
+    env = {"PYTHONPATH": str(ROOT), "BREAKPOINT": f"{at[0]}:{at[1]}:{file}"}
+    return {"program": (sys.executable, "-m", "tests.faults.breakpoint_worker"), **env}
 
 
 def newest(client: Client) -> Checkpoint | None:
@@ -83,7 +83,7 @@ def undisturbed(client: Client, folder: Path) -> Checkpoint:
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
-def test_a_stream_whose_worker_and_server_are_killed_amid_a_portion_is_followed_to_the_same_bits(
+def test_a_stream_is_followed_to_the_same_bits_when_worker_and_server_are_killed(
     database: str,
     server_process: Callable[..., ServerProcess],
     worker_process: Callable[..., WorkerProcess],
@@ -99,11 +99,11 @@ def test_a_stream_whose_worker_and_server_are_killed_amid_a_portion_is_followed_
     for number in range(FIRST[0] + 1):
         write(folder, number)
     options = (server.url, "--data", str(folder.parent))
-    first = worker_process(*options, name="first", **gate(FIRST, tmp_path / "never"))
+    first = worker_process(*options, name="first", **breakpoint_at(FIRST, tmp_path / "never"))
     with Client(server.url, patience_s=60) as client:
         client.create_study(STUDY)
         first.wait_until(lambda: stands_at(client, FIRST), "it stood amid a portion", within_s=60)
-        second = worker_process(*options, name="second", **gate(SECOND, opened))
+        second = worker_process(*options, name="second", **breakpoint_at(SECOND, opened))
         first.kill()
         server.restart()
         for number in range(FIRST[0] + 1, PORTIONS):

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from sturgeon.messages import Lease, Study, Trial
-from tests.server.standing import StandingServers, forget_all
+from tests.server.shared_servers import SharedServers, forget_all
 from tests.server.studies import BOWL
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ LEASE_S = 60
 
 
 @pytest.fixture(scope="session")
-def make_standing(
+def make_shared_servers(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Callable[[str], StandingServers]]:
+) -> Iterator[Callable[[str], SharedServers]]:
     """Servers that outlast a test, by a name of their own."""
-    made: dict[str, StandingServers] = {}
+    made: dict[str, SharedServers] = {}
 
-    def make(name: str) -> StandingServers:
+    def make(name: str) -> SharedServers:
         folder = tmp_path_factory.mktemp(name)
 
         def sqlite() -> str:
@@ -40,7 +40,7 @@ def make_standing(
             server: Postgres = request.getfixturevalue("postgres")
             return server.create_database(name, template=request.getfixturevalue("migrated_postgres_template"))
 
-        return made.setdefault(name, StandingServers(folder, {"sqlite": sqlite, "postgres": postgres}))
+        return made.setdefault(name, SharedServers(folder, {"sqlite": sqlite, "postgres": postgres}))
 
     yield make
     for servers in made.values():
@@ -48,19 +48,19 @@ def make_standing(
 
 
 @pytest.fixture(scope="session")
-def standing(make_standing: Callable[[str], StandingServers]) -> StandingServers:
+def shared_servers(make_shared_servers: Callable[[str], SharedServers]) -> SharedServers:
     """The servers that `server` is one of."""
-    return make_standing("standing")
+    return make_shared_servers("shared_servers")
 
 
 @pytest.fixture
-def server(database_kind: str, standing: StandingServers) -> RunningServer:
+def server(database_kind: str, shared_servers: SharedServers) -> RunningServer:
     """A server that listens, has no studies, and whose clock stands still. Once on each kind of database.
 
     It is the same for all tests here. A test that changes what `forget_all` does not bring back makes `fresh_server`
     its server.
     """
-    server = standing.on(database_kind)
+    server = shared_servers.on(database_kind)
     forget_all(server)
     return server
 
@@ -121,11 +121,11 @@ def finished_trial(server: RunningServer, leased_trial: Lease) -> Lease:
 
 @pytest.fixture(scope="session")
 def both_kinds(
-    make_standing: Callable[[str], StandingServers],
+    make_shared_servers: Callable[[str], SharedServers],
 ) -> Iterator[tuple[httpx.Client, httpx.Client]]:
     """One server on each kind of database, for all tests that only ask for the impossible. Each has the study bowl,
     whose trial 0 is leased under fence 1."""
-    servers = [make_standing("impossible").on(kind) for kind in ("sqlite", "postgres")]
+    servers = [make_shared_servers("impossible").on(kind) for kind in ("sqlite", "postgres")]
     for server in servers:
         server.client.create_study(BOWL | {"budget": {"max_trials": 1000}})
         server.client.ask("bowl")

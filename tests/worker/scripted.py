@@ -6,25 +6,28 @@ import json
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import structlog
+from structlog.testing import CapturingLogger
 
 from sturgeon import Client
 from sturgeon import messages as m
-from sturgeon.errors import Problem
-from worker.pipe import Progress, Said, Steer
+from sturgeon.errors import Problem, SturgeonError
+from worker.child.protocol import ChildMessage, DesiredRun, Progress
+from worker.trial.running import RunningTrial
 
 NOW = "2026-01-02T03:04:05Z"
 HERE = "/v1/studies/s/trials/3"
 
 
-def lease(lease_s: float = 30.0) -> m.Lease:
+def lease(lease_s: float = 30.0, task: dict[str, Any] | None = None) -> m.Lease:
     desired = m.Desired()
     return m.Lease(
-        study="s", number=3, fence=2, attempt=0, seed=7, params={}, task={}, lease_s=lease_s, desired=desired
+        study="s", number=3, fence=2, attempt=0, seed=7, params={}, task=task or {}, lease_s=lease_s, desired=desired
     )
 
 
@@ -33,42 +36,33 @@ def epoch(number: int) -> Progress:
 
 
 class ScriptedChild:
-    """Stands for a child process."""
+    """Stands for the child of one trial, in whose name a test speaks."""
 
     def __init__(self) -> None:
-        self._says: queue.SimpleQueue[Said | None] = queue.SimpleQueue()
-        self.heard: list[Steer] = []
+        self.heard: list[DesiredRun] = []
         self.heard_something = threading.Event()
         self.killed = threading.Event()
 
-    def say(self, *messages: Said) -> None:
-        for message in messages:
-            self._says.put(message)
-
-    def messages(self) -> Iterator[Said]:
-        while (message := self._says.get()) is not None:
-            yield message
-
-    def steer(self, wish: Steer) -> None:
-        self.heard.append(wish)
+    def steer(self, _place: int, desired: DesiredRun) -> None:
+        self.heard.append(desired)
         self.heard_something.set()
 
-    def kill(self) -> None:
+    def leave(self, _place: int) -> None:
         self.killed.set()
-        self._says.put(None)
 
 
 @dataclass
 class ScriptedServer:
     """Keeps the calls that arrive; a `fault` for a call is raised or answered once instead of the usual answer.
 
-    A call is named by its last word: report, tell, release, renew, checkpoints, diagnosis, errors, and best (the
-    checkpoint of another trial).
+    A call is named by its last word: leases, report, tell, release, renew, checkpoints, diagnosis, errors, and best
+    (the checkpoint of another trial).
     """
 
     desired: dict[str, Any] = field(default_factory=dict)
     lost: list[dict[str, Any]] = field(default_factory=list)
     drain: bool = False
+    leases: list[m.Lease] = field(default_factory=list)
     calls: list[tuple[str, Any]] = field(default_factory=list)
     faults: dict[str, list[Exception | Problem]] = field(default_factory=dict)
     arrived: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
@@ -103,6 +97,7 @@ class ScriptedServer:
             "tell": lambda: _trial(state=body["state"]),
             "release": lambda: _trial(state="queued"),
             "renew": lambda: {"held": self._held(body["held"]), "lost": self.lost, "drain": self.drain},
+            "leases": lambda: {"leases": [self.leases.pop().model_dump(mode="json")] if self.leases else []},
             "checkpoints": lambda: {
                 "step": 1, "epoch": 1, "value": 0, "sha256": "0" * 64, "size": 1, "created_at": NOW,
             },
@@ -114,6 +109,49 @@ class ScriptedServer:
         return [
             one | {"lease_s": 30, "desired": self.desired} for one in held if (one["study"], one["number"]) not in lost
         ]
+
+
+class Running:
+    """A running trial whose child and server are scripted; lost at last, if it has not ended by itself."""
+
+    def __init__(self, task: dict[str, Any] | None = None) -> None:
+        self.child, self.server = ScriptedChild(), ScriptedServer()
+        self._ended: queue.SimpleQueue[SturgeonError | None] = queue.SimpleQueue()
+        self.client = self.server.client()
+        child: Any = self.child
+        self.log = CapturingLogger()
+        log: Any = structlog.wrap_logger(self.log, processors=[])
+        self.trial = RunningTrial(lease(task=task), child, 0, self.client, log, self._on_ended)
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.child.killed.is_set():
+            self.trial.lose("the test is over")
+            self.child.killed.wait(timeout=60)
+        self.client.close()
+
+    def _on_ended(self, _trial: RunningTrial, fatal: SturgeonError | None) -> None:
+        self._ended.put(fatal)
+
+    def say(self, *messages: ChildMessage) -> None:
+        """What the child says."""
+        for message in messages:
+            self.trial.hear(message)
+
+    def until_ended(self) -> SturgeonError | None:
+        """The error that ends the worker, when the trial has ended."""
+        return self._ended.get(timeout=60)
+
+    def until_asked(self, name: str) -> None:
+        """Wait for the next such call; those before it are forgotten."""
+        while self.server.arrived.get(timeout=60) != name:
+            pass
+
+    @property
+    def reported_steps(self) -> list[int]:
+        return [row["step"] for body in self.server.named("report") for row in body["reports"]]
 
 
 def _trial(state: str) -> dict[str, Any]:

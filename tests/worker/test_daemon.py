@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tests.running import RunningServer
 from tests.worker.processes import children_of, trial_processes
 from trainer.analysis.curves import kept
 from trainer.checkpoint import Checkpoint
-from worker.pipe import End, Job, Steer
+from worker.child.protocol import DesiredRun, Finished, Job
 from worker.tasks import train
 
 LONG = 2500
@@ -52,8 +53,8 @@ def wait_until_training(worker: WorkerProcess, client: Any) -> None:
 
 def expected(trial: m.Trial, lease_task: dict[str, Any]) -> dict[str, float]:
     """The metrics of the same training without server and worker; its time is another."""
-    *_, (_, end) = train.run([Job(lease_task, trial.params, trial.seed)], lambda _place: Steer())
-    assert isinstance(end, End)
+    *_, (_, end) = train.run([Job(lease_task, trial.params, trial.seed)], lambda _place: DesiredRun())
+    assert isinstance(end, Finished)
     return dict(end.metrics) | {"seconds": trial.metrics["seconds"] or 0.0}
 
 
@@ -168,7 +169,7 @@ def test_a_second_signal_releases_at_once(server: RunningServer, worker_process:
     os.kill(worker.pid, signal.SIGINT)
     worker.wait_until(lambda: "draining" in worker.output, "it drained")
 
-    assert worker.stop(within_s=10) == 0
+    assert worker.stop(within_s=120) == 0
     assert state_of(server.client) == "queued"
 
 
@@ -176,7 +177,7 @@ def test_an_idle_worker_ends_at_once(server: RunningServer, worker_process: Star
     worker = worker_process(server.url)
     worker.wait_until(lambda: bool(server.client.workers().items), "it asked for work")
 
-    assert worker.stop(within_s=5) == 0
+    assert worker.stop(within_s=25) == 0  # its request for work may wait 30 s
 
 
 def test_a_worker_that_the_server_drains_finishes_and_ends(server: RunningServer, worker_process: StartWorker) -> None:
@@ -244,3 +245,35 @@ def test_a_wrong_token_ends_the_worker_with_one_sentence(
     assert "token" in last_line
     assert "Traceback" not in worker.output
     assert "guessed" not in worker.output
+
+
+OUT_OF_FILES = """
+import errno, itertools
+from sturgeon.cli.app import main
+from worker.child import process
+
+pipe, calls = process._context.Pipe, itertools.count()
+
+def pipe_once():
+    if next(calls):  # the first is the check at the start
+        raise OSError(errno.EMFILE, "Too many open files")
+    return pipe()
+
+process._context.Pipe = pipe_once
+main()
+"""
+
+
+def test_a_worker_that_cannot_start_a_trial_gives_it_back_and_ends_with_one_sentence(
+    server: RunningServer, worker_process: StartWorker
+) -> None:
+    server.client.create_study(study())
+
+    worker = worker_process(server.url, program=(sys.executable, "-c", OUT_OF_FILES))
+
+    assert worker.wait() == 1
+    sentence = "The worker cannot start child processes: OSError: [Errno 24] Too many open files."
+    assert worker.output.splitlines()[-1] == f"sturgeon: {sentence}"
+    assert "Traceback" not in worker.output
+    trial = server.client.trial("flowers", 0)
+    assert (trial.state, trial.attempt) == ("queued", 0)

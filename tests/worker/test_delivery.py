@@ -2,62 +2,42 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-import structlog
 
 from sturgeon import errors
 from sturgeon import messages as m
-from tests.worker.scripted import ScriptedChild, ScriptedServer, epoch, lease
-from worker import trial
-from worker.pipe import Alone, Applied, End, Found, Paused, SavedCheckpoint, Steer
-from worker.trial import RunningTrial
+from tests.worker.scripted import Running, epoch
+from worker import patience
+from worker.child.protocol import (
+    Applied,
+    DesiredRun,
+    FindingsMessage,
+    Finished,
+    LeaveStack,
+    Paused,
+    SavedCheckpoint,
+)
 
-DONE = End("complete", step=30, metrics={"dev_error": 0.25})
+DONE = Finished("complete", step=30, metrics={"dev_error": 0.25})
 AWAY = httpx.ConnectError("refused")
-
-
-class Running:
-    """A running trial whose child and server are scripted."""
-
-    def __init__(self) -> None:
-        self.child, self.server = ScriptedChild(), ScriptedServer()
-        self._ended: queue.SimpleQueue[errors.SturgeonError | None] = queue.SimpleQueue()
-        self.client = self.server.client()
-        child: Any = self.child
-        log = structlog.get_logger()
-        self.trial = RunningTrial(lease(), child, self.client, log, lambda _, fatal: self._ended.put(fatal))
-
-    def until_ended(self) -> errors.SturgeonError | None:
-        return self._ended.get(timeout=20)
-
-    def until_asked(self, name: str) -> None:
-        while self.server.arrived.get(timeout=20) != name:
-            pass
-
-    @property
-    def reported_steps(self) -> list[int]:
-        return [row["step"] for body in self.server.named("report") for row in body["reports"]]
 
 
 @pytest.fixture
 def running() -> Iterator[Running]:
-    running = Running()
-    running.trial.start()
-    yield running
-    running.child.kill()
-    running.client.close()
+    with Running() as running:
+        running.trial.start()
+        yield running
 
 
 def test_reports_come_first_then_checkpoints_then_the_end(running: Running) -> None:
     saved = SavedCheckpoint(20, 2, 0.5, b"npz")
-    end = End("complete", 20, {"dev_error": 0.5}, checkpoints=(saved,))
+    end = Finished("complete", 20, {"dev_error": 0.5}, checkpoints=(saved,))
 
-    running.child.say(epoch(1), epoch(2), epoch(3), end)
+    running.say(epoch(1), epoch(2), epoch(3), end)
 
     assert running.until_ended() is None
     assert [name for name, _ in running.server.calls] == ["report", "checkpoints", "tell"]
@@ -68,7 +48,7 @@ def test_reports_come_first_then_checkpoints_then_the_end(running: Running) -> N
 
 
 def test_reports_that_pile_up_go_in_one_call(running: Running) -> None:
-    running.child.say(*map(epoch, range(1, 21)), DONE)
+    running.say(*map(epoch, range(1, 21)), DONE)
 
     running.until_ended()
 
@@ -78,21 +58,21 @@ def test_reports_that_pile_up_go_in_one_call(running: Running) -> None:
 
 
 def test_a_report_does_not_wait_for_the_end(running: Running) -> None:
-    running.child.say(epoch(1))
+    running.say(epoch(1))
     running.until_asked("report")
 
     assert not running.child.killed.is_set()
-    running.child.say(DONE)
+    running.say(DONE)
     running.until_ended()
     assert running.reported_steps == [10]
 
 
 def test_while_the_server_is_away_the_child_goes_on_and_nothing_is_lost(running: Running) -> None:
     running.server.faults = {"report": [AWAY, AWAY], "checkpoints": [AWAY], "tell": [httpx.ReadTimeout("cut")]}
-    running.child.say(epoch(1))
+    running.say(epoch(1))
     running.until_asked("report")
 
-    running.child.say(epoch(2), epoch(3), End("complete", 30, {}, checkpoints=(SavedCheckpoint(30, 3, 0.1, b"npz"),)))
+    running.say(epoch(2), epoch(3), Finished("complete", 30, {}, checkpoints=(SavedCheckpoint(30, 3, 0.1, b"npz"),)))
 
     assert running.until_ended() is None
     assert running.reported_steps == [10, 20, 30]
@@ -104,7 +84,7 @@ def test_while_the_server_is_away_the_child_goes_on_and_nothing_is_lost(running:
 def test_a_lost_lease_ends_the_run(running: Running, at: str, lost: errors.Problem) -> None:
     running.server.faults = {at: [lost]}
 
-    running.child.say(epoch(1), End("complete", 10, {}, checkpoints=(SavedCheckpoint(10, 1, 0.1, b"npz"),)))
+    running.say(epoch(1), Finished("complete", 10, {}, checkpoints=(SavedCheckpoint(10, 1, 0.1, b"npz"),)))
 
     assert running.until_ended() is None
     assert running.child.killed.is_set()
@@ -113,7 +93,7 @@ def test_a_lost_lease_ends_the_run(running: Running, at: str, lost: errors.Probl
 
 def test_a_lease_that_the_heartbeat_finds_lost_ends_the_run_while_the_server_is_away(running: Running) -> None:
     running.server.faults = {"report": [AWAY] * 1000}
-    running.child.say(epoch(1))
+    running.say(epoch(1))
     running.until_asked("report")
 
     running.trial.lose("taken")
@@ -126,7 +106,7 @@ def test_a_lease_that_the_heartbeat_finds_lost_ends_the_run_while_the_server_is_
 def test_a_tell_under_way_learns_from_its_own_answer_whether_the_lease_is_lost(running: Running) -> None:
     """A heartbeat that crosses a tell finds the lease gone, because the trial is done."""
     running.server.faults = {"tell": [AWAY]}
-    running.child.say(DONE)
+    running.say(DONE)
     running.until_asked("tell")
 
     running.trial.lose("expired")
@@ -136,7 +116,7 @@ def test_a_tell_under_way_learns_from_its_own_answer_whether_the_lease_is_lost(r
 
 
 def test_a_released_trial_is_given_back(running: Running) -> None:
-    running.child.say(epoch(1))
+    running.say(epoch(1))
     running.until_asked("report")
 
     running.trial.release()
@@ -150,7 +130,7 @@ def test_a_released_trial_is_given_back(running: Running) -> None:
 def test_a_wrong_token_ends_the_worker(running: Running) -> None:
     running.server.faults = {"report": [errors.Unauthorized("Wrong token.")]}
 
-    running.child.say(epoch(1))
+    running.say(epoch(1))
 
     fatal = running.until_ended()
     assert isinstance(fatal, errors.Unauthorized)
@@ -160,7 +140,7 @@ def test_a_wrong_token_ends_the_worker(running: Running) -> None:
 def test_a_refused_result_is_told_as_failed_with_the_reason(running: Running) -> None:
     running.server.faults = {"tell": [errors.Invalid("The tell lacks its metric accuracy.")]}
 
-    running.child.say(DONE)
+    running.say(DONE)
 
     running.until_ended()
     [told] = running.server.named("tell")
@@ -172,7 +152,7 @@ def test_a_refused_result_is_told_as_failed_with_the_reason(running: Running) ->
 def test_a_refused_report_or_checkpoint_does_not_cost_the_result(running: Running, at: str) -> None:
     running.server.faults = {at: [errors.TooLarge()]}
 
-    running.child.say(epoch(1), End("complete", 10, {}, checkpoints=(SavedCheckpoint(10, 1, 0.1, b"npz"),)))
+    running.say(epoch(1), Finished("complete", 10, {}, checkpoints=(SavedCheckpoint(10, 1, 0.1, b"npz"),)))
 
     running.until_ended()
     assert [told["state"] for told in running.server.named("tell")] == ["complete"]
@@ -181,7 +161,7 @@ def test_a_refused_report_or_checkpoint_does_not_cost_the_result(running: Runnin
 def test_findings_come_before_the_end(running: Running) -> None:
     findings: Any = {"diagnosis": {"widest": "variance"}, "errors": {"wrong": 3}}
 
-    running.child.say(End("complete", 20, {"dev_error": 0.5}, findings=findings))
+    running.say(Finished("complete", 20, {"dev_error": 0.5}, findings=findings))
 
     assert running.until_ended() is None
     assert running.server.calls[:2] == list(findings.items())
@@ -189,7 +169,9 @@ def test_findings_come_before_the_end(running: Running) -> None:
 
 
 def test_what_a_run_finds_out_on_its_way_is_kept_while_it_goes_on(running: Running) -> None:
-    running.child.say(epoch(1), Found({"diagnosis": {"widest": "variance"}}), epoch(2), End("complete", 20, {}))
+    running.say(
+        epoch(1), FindingsMessage({"diagnosis": {"widest": "variance"}}), epoch(2), Finished("complete", 20, {})
+    )
 
     running.until_ended()
     assert [name for name, _ in running.server.calls] == ["report", "diagnosis", "report", "tell"]
@@ -199,7 +181,7 @@ def test_what_a_run_finds_out_on_its_way_is_kept_while_it_goes_on(running: Runni
 def test_a_refused_finding_does_not_cost_the_result(running: Running, refusal: errors.Problem) -> None:
     running.server.faults = {"diagnosis": [refusal]}
 
-    running.child.say(End("complete", 20, {}, findings={"diagnosis": {}, "errors": {}}))
+    running.say(Finished("complete", 20, {}, findings={"diagnosis": {}, "errors": {}}))
 
     running.until_ended()
     assert [name for name, _ in running.server.calls] == ["errors", "tell"]
@@ -208,7 +190,7 @@ def test_a_refused_finding_does_not_cost_the_result(running: Running, refusal: e
 def test_a_finding_whose_lease_is_lost_ends_the_run(running: Running) -> None:
     running.server.faults = {"diagnosis": [errors.LeaseLost()]}
 
-    running.child.say(End("complete", 20, {}, findings={"diagnosis": {}}))
+    running.say(Finished("complete", 20, {}, findings={"diagnosis": {}}))
 
     assert running.until_ended() is None
     assert running.server.calls == []
@@ -217,7 +199,7 @@ def test_a_finding_whose_lease_is_lost_ends_the_run(running: Running) -> None:
 def test_a_trial_whose_stack_broke_is_released_to_run_alone(running: Running) -> None:
     running.server.faults = {"release": [AWAY]}
 
-    running.child.say(epoch(1), Alone("The process was killed."))
+    running.say(epoch(1), LeaveStack("The process was killed."))
 
     assert running.until_ended() is None
     assert running.server.named("release") == [{"fence": 2, "alone": True}]
@@ -225,42 +207,40 @@ def test_a_trial_whose_stack_broke_is_released_to_run_alone(running: Running) ->
 
 
 def test_a_server_that_is_ill_is_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "AFTER_A_FAULT_S", 0.01)
+    monkeypatch.setattr(patience, "AFTER_A_FAULT_S", 0.01)
     running.server.faults = {"tell": [errors.InternalError(), errors.InternalError()]}
 
-    running.child.say(DONE)
+    running.say(DONE)
 
     running.until_ended()
     assert len(running.server.named("tell")) == 1
 
 
 def test_what_a_lease_desires_reaches_the_child_at_its_start() -> None:
-    running = Running()
-    desired = m.Desired(version=2, params={"l2": 0.1})
-    running.trial.lease = running.trial.lease.model_copy(update={"desired": desired})
+    with Running() as running:
+        desired = m.Desired(version=2, params={"l2": 0.1})
+        running.trial.lease = running.trial.lease.model_copy(update={"desired": desired})
 
-    running.trial.start()
-    running.child.kill()
+        running.trial.start()
 
-    assert running.child.heard == [Steer({"l2": 0.1}, version=2)]
-    running.client.close()
+        assert running.child.heard == [DesiredRun({"l2": 0.1}, version=2)]
 
 
 def test_what_is_desired_reaches_the_child_once(running: Running) -> None:
     running.server.desired = {"version": 3, "params": {"l2": 0.1}, "run": "stop", "why": "pruned"}
-    running.child.say(epoch(1))
+    running.say(epoch(1))
     running.until_asked("report")
-    running.child.say(epoch(2))
+    running.say(epoch(2))
     running.until_asked("report")
 
-    running.child.say(DONE)
+    running.say(DONE)
 
     running.until_ended()
-    assert running.child.heard == [Steer({"l2": 0.1}, version=3, stop=True, pruned=True)]
+    assert running.child.heard == [DesiredRun({"l2": 0.1}, version=3, stop=True, pruned=True)]
 
 
 def test_metrics_that_are_not_finite_are_sent_as_null(running: Running) -> None:
-    running.child.say(End("diverged", 7, {"dev_loss": float("nan")}, where="layer 2"))
+    running.say(Finished("diverged", 7, {"dev_loss": float("nan")}, where="layer 2"))
 
     running.until_ended()
     assert running.server.named("tell") == [
@@ -271,23 +251,23 @@ def test_metrics_that_are_not_finite_are_sent_as_null(running: Running) -> None:
 # --- steering ---
 
 
-def test_each_version_is_acknowledged_by_itself_and_before_a_checkpoint_that_has_it_in(running: Running) -> None:
+def test_each_version_is_acknowledged_before_a_checkpoint_that_has_it_in(running: Running) -> None:
     saved = SavedCheckpoint(27, 2, None, b"npz", version=2)
 
-    running.child.say(epoch(1), Applied(1, 12), Applied(2, 25), saved, DONE)
+    running.say(epoch(1), Applied(1, 12), Applied(2, 25), saved, DONE)
 
     assert running.until_ended() is None
     assert [name for name, _ in running.server.calls] == ["report", "report", "report", "checkpoints", "tell"]
     acknowledged = [(one.get("applied_version"), one.get("applied_step")) for one in running.server.named("report")]
     assert acknowledged == [(None, None), (1, 12), (2, 25)]
-    assert running.trial.held().applied_version == 2
+    assert running.trial.renewal().applied_version == 2
 
 
 def test_a_version_that_asked_for_a_checkpoint_is_acknowledged_when_that_is_there(running: Running) -> None:
     """A worker that dies before has applied nothing: the next one leaves the checkpoint."""
     running.server.faults = {"checkpoints": [AWAY]}
 
-    running.child.say(SavedCheckpoint(20, 2, None, b"npz", wanted=1), Applied(1, 20), DONE)
+    running.say(SavedCheckpoint(20, 2, None, b"npz", wanted=1), Applied(1, 20), DONE)
 
     assert running.until_ended() is None
     assert [name for name, _ in running.server.calls] == ["checkpoints", "report", "tell"]
@@ -295,10 +275,10 @@ def test_a_version_that_asked_for_a_checkpoint_is_acknowledged_when_that_is_ther
 
 def test_a_slow_upload_does_not_hold_up_the_reports(running: Running) -> None:
     running.server.faults = {"checkpoints": [AWAY] * 1000}
-    running.child.say(SavedCheckpoint(10, 1, 0.5, b"npz"))
+    running.say(SavedCheckpoint(10, 1, 0.5, b"npz"))
     running.until_asked("checkpoints")
 
-    running.child.say(epoch(2))
+    running.say(epoch(2))
     running.until_asked("report")
 
     assert running.reported_steps in ([], [20])  # asked, and perhaps answered
@@ -309,7 +289,7 @@ def test_a_slow_upload_does_not_hold_up_the_reports(running: Running) -> None:
 def test_a_paused_trial_is_given_back_when_its_checkpoint_is_there(running: Running) -> None:
     running.server.faults = {"checkpoints": [AWAY]}
 
-    running.child.say(Applied(1, 15), SavedCheckpoint(15, 1, None, b"npz", version=1), Paused(15))
+    running.say(Applied(1, 15), SavedCheckpoint(15, 1, None, b"npz", version=1), Paused(15))
 
     assert running.until_ended() is None
     assert [name for name, _ in running.server.calls] == ["report", "checkpoints", "release"]
@@ -318,14 +298,16 @@ def test_a_paused_trial_is_given_back_when_its_checkpoint_is_there(running: Runn
 
 def test_a_run_that_shall_go_back_hears_it_with_the_checkpoint(running: Running) -> None:
     running.server.desired = {"version": 4, "leg": 4, "restore": 20, "params": {"l2": 0.1}}
-    running.child.say(epoch(3))
+    running.say(epoch(3))
     running.until_asked("checkpoints")
-    assert running.child.heard_something.wait(timeout=20)
+    assert running.child.heard_something.wait(timeout=60)
 
-    running.child.say(DONE)
+    running.say(DONE)
 
     assert running.until_ended() is None
-    assert running.child.heard == [Steer({"l2": 0.1}, version=4, leg=4, restore=20, content=b"npz")]
+    assert running.child.heard == [
+        DesiredRun({"l2": 0.1}, version=4, rollback_generation=4, restore=20, content=b"npz")
+    ]
 
 
 def test_an_answer_that_a_newer_one_overtook_steers_nothing(running: Running) -> None:
@@ -334,8 +316,8 @@ def test_an_answer_that_a_newer_one_overtook_steers_nothing(running: Running) ->
     running.trial.steer(newer)
     running.trial.steer(older)
 
-    assert running.child.heard == [Steer({"l2": 0.2}, version=2)]
-    running.child.say(DONE)
+    assert running.child.heard == [DesiredRun({"l2": 0.2}, version=2)]
+    running.say(DONE)
     running.until_ended()
 
 
@@ -343,7 +325,7 @@ def test_a_checkpoint_that_is_gone_fails_the_trial_that_shall_go_back_to_it(runn
     running.server.faults = {"checkpoints": [errors.NotFound("It is damaged.")]}
     running.server.desired = {"version": 1, "leg": 1, "restore": 20}
 
-    running.child.say(epoch(3))
+    running.say(epoch(3))
 
     assert running.until_ended() is None
     [told] = running.server.named("tell")

@@ -14,8 +14,19 @@ import pytest
 from sturgeon.messages import Change, Resume
 from trainer.checkpoint import Checkpoint
 from trainer.streams.stream import END
-from worker.pipe import Applied, End, Found, Happened, Job, Paused, Progress, Said, SavedCheckpoint, Steer
-from worker.tasks import fresh, stream, train
+from worker.child.protocol import (
+    Applied,
+    ChildMessage,
+    DesiredRun,
+    FindingsMessage,
+    Finished,
+    Job,
+    Paused,
+    Progress,
+    RunEventMessage,
+    SavedCheckpoint,
+)
+from worker.tasks import recent_findings, stream, train
 
 TASK: dict[str, Any] = {
     "kind": "train",
@@ -24,8 +35,8 @@ TASK: dict[str, Any] = {
     "batch_size": 16,
     "checkpoints": {"best": 1, "last": 1, "every_epochs": 1},
 }
-ANSWERED = Steer(answered=10**9)
-Desired = Callable[[int], Steer]
+ANSWERED = DesiredRun(answered=10**9)
+Desired = Callable[[int], DesiredRun]
 
 
 @pytest.fixture(autouse=True)
@@ -49,15 +60,15 @@ def job(tmp_path: Path) -> Job:
     return Job(TASK, {"learning_rate": 0.01}, seed=3, data_dirs=(tmp_path,))
 
 
-def ran(job: Job, desired: Callable[[int], Steer] = lambda _told: ANSWERED) -> list[Said]:
+def ran(job: Job, desired: Callable[[int], DesiredRun] = lambda _told: ANSWERED) -> list[ChildMessage]:
     """All that the task says; `desired` is given how many portions have been told."""
-    said: list[Said] = []
+    said: list[ChildMessage] = []
     for _, one in train.run([job], lambda _place: desired(sum(isinstance(x, Progress) for x in said))):
         said.append(one)
     return said
 
 
-def of(kind: type[Any], said: list[Said]) -> list[Any]:
+def of(kind: type[Any], said: list[ChildMessage]) -> list[Any]:
     return [one for one in said if isinstance(one, kind)]
 
 
@@ -69,13 +80,13 @@ def test_a_run_tells_its_portions_what_it_refused_and_where_the_data_changed(job
     said = ran(job)
 
     assert [one.metrics["portion"] for one in of(Progress, said)] == [0, 1, 2, 3]
-    reasons = [(one.kind, one.detail["reason"]) for one in of(Happened, said)]
+    reasons = [(one.kind, one.detail["reason"]) for one in of(RunEventMessage, said)]
     assert [kind for kind, _ in reasons] == ["portion_refused", "portion_refused", "drift"]
     assert "2.npz is torn" in reasons[0][1]
     assert "same examples as 1.npz" in reasons[1][1]
     assert "feature" in reasons[2][1]
     assert [one.metrics["drift"] for one in of(Progress, said)] == [0, 0, 1, 0]
-    [end] = of(End, said)
+    [end] = of(Finished, said)
     assert (end.state, end.metrics["dev_error"]) == ("complete", of(Progress, said)[-1].metrics["fresh_error"])
     assert Checkpoint.from_bytes(end.checkpoints[-1].content).epoch == 4
     assert all(saved.value is None for saved in of(SavedCheckpoint, said)), (
@@ -86,11 +97,11 @@ def test_a_run_tells_its_portions_what_it_refused_and_where_the_data_changed(job
 def test_a_run_that_was_killed_goes_on_amid_a_portion_to_the_same_bits(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.tasks.keeping.Kept._is_due", lambda *_: True)
-    change = Steer({"learning_rate": 0.05, "window": 2}, version=1, answered=10**9)
+    monkeypatch.setattr("worker.tasks.keeping.CheckpointKeeper._is_due", lambda *_: True)
+    change = DesiredRun({"learning_rate": 0.05, "window": 2}, version=1, answered=10**9)
     undisturbed = ran(job, lambda told: change if told >= 2 else ANSWERED)
     [applied] = of(Applied, undisturbed)
-    [end] = of(End, undisturbed)
+    [end] = of(Finished, undisturbed)
     saves = of(SavedCheckpoint, undisturbed)
     assert any(Checkpoint.from_bytes(saved.content).position for saved in saves)
     told = {one.step: untimed(one) for one in of(Progress, undisturbed)}
@@ -98,9 +109,9 @@ def test_a_run_that_was_killed_goes_on_amid_a_portion_to_the_same_bits(
     for saved in saves[::4]:
         timeline = [Change(step=applied.step, params=change.params)] if applied.step >= saved.step else []
         resume = Resume(number=0, step=saved.step, sha256="0" * 64, version=1, leg=0, timeline=timeline)
-        again = ran(replace(job, resume=resume, start=saved.content, kept=(saved.content,)))
+        again = ran(replace(job, resume=resume, start=saved.content, stored=(saved.content,)))
 
-        [last] = of(End, again)
+        [last] = of(Finished, again)
         portions = [one.metrics["portion"] for one in of(Progress, again)]
         assert portions == list(range(4))[4 - len(portions) :], "none is skipped, none comes twice"
         for one in of(Progress, again):
@@ -113,13 +124,13 @@ def test_a_run_that_was_killed_goes_on_amid_a_portion_to_the_same_bits(
 def test_what_the_server_says_of_a_portion_counts_before_it_is_trained_on(job: Job) -> None:
     asked: list[int] = []
 
-    def desired(told: int) -> Steer:
+    def desired(told: int) -> DesiredRun:
         """The answer to the third portion comes at the tenth look."""
         asked.append(told)
         if told < 3:
             return ANSWERED
         late = sum(n >= 3 for n in asked) < 10
-        return Steer(answered=0) if late else Steer({"learning_rate": 0.1}, version=1, answered=10**9)
+        return DesiredRun(answered=0) if late else DesiredRun({"learning_rate": 0.1}, version=1, answered=10**9)
 
     said = ran(job, desired)
 
@@ -129,22 +140,22 @@ def test_what_the_server_says_of_a_portion_counts_before_it_is_trained_on(job: J
 
 def test_a_run_goes_on_without_a_server_that_does_not_answer(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "ANSWER_S", 0.01)
-    assert of(End, ran(job, lambda _: Steer()))[0].state == "complete"
+    assert of(Finished, ran(job, lambda _: DesiredRun()))[0].state == "complete"
 
 
 def test_a_run_that_waits_may_be_paused_and_stopped(job: Job) -> None:
     (job.data_dirs[0] / "s" / END).unlink()
 
-    paused = ran(job, lambda told: Steer(version=1, pause=told == 4, answered=10**9) if told == 4 else ANSWERED)
+    paused = ran(job, lambda told: DesiredRun(version=1, pause=told == 4, answered=10**9) if told == 4 else ANSWERED)
     assert isinstance(paused[-1], Paused)
-    stopped = ran(job, lambda told: Steer(version=1, stop=True, answered=10**9) if told == 4 else ANSWERED)
-    assert of(End, stopped)[0].state == "complete"
+    stopped = ran(job, lambda told: DesiredRun(version=1, stop=True, answered=10**9) if told == 4 else ANSWERED)
+    assert of(Finished, stopped)[0].state == "complete"
 
 
 def test_a_run_that_goes_back_trains_on_the_portions_again(job: Job) -> None:
     first = ran(job)
     start = next(one for one in of(SavedCheckpoint, first) if one.epoch == 1)
-    back = Steer(version=1, leg=1, restore=start.step, content=start.content, answered=10**9)
+    back = DesiredRun(version=1, rollback_generation=1, restore=start.step, content=start.content, answered=10**9)
 
     said = ran(job, lambda told: back if told >= 3 else ANSWERED)
 
@@ -154,10 +165,10 @@ def test_a_run_that_goes_back_trains_on_the_portions_again(job: Job) -> None:
 def test_what_a_run_finds_out_about_fresh_examples_is_told_while_it_goes_on(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fresh, "EVERY_S", 0.0)
+    monkeypatch.setattr(recent_findings, "EVERY_S", 0.0)
     said = ran(job)
-    curve, [end] = of(Progress, said), of(End, said)
-    found = [one.findings for one in of(Found, said)]
+    curve, [end] = of(Progress, said), of(Finished, said)
+    found = [one.findings for one in of(FindingsMessage, said)]
     json.dumps(found, allow_nan=False)
     spans = [(one["errors"]["portions"]["first"], one["errors"]["portions"]["last"]) for one in found]
     assert spans == [(1, 1), (2, 2), (2, 3)], "not of the untrained model, and since the alarm at portion 2 of it alone"
@@ -179,14 +190,14 @@ def test_what_a_run_finds_out_about_fresh_examples_is_told_while_it_goes_on(
     assert mistake["row"] == mistake["portion_row"] + {"4.npz": 120, "5.npz": 180}[mistake["portion"]]
 
 
-def test_findings_that_were_not_told_come_with_the_end_and_not_of_portions_that_were_left(job: Job) -> None:
+def test_unreported_findings_come_with_the_end_without_abandoned_portions(job: Job) -> None:
     first = ran(job)
-    assert [one.findings["errors"]["portions"]["last"] for one in of(Found, first)] == [1]
-    assert of(End, first)[0].findings["errors"]["portions"] == {"first": 2, "last": 3}
+    assert [one.findings["errors"]["portions"]["last"] for one in of(FindingsMessage, first)] == [1]
+    assert of(Finished, first)[0].findings["errors"]["portions"] == {"first": 2, "last": 3}
     start = next(one for one in of(SavedCheckpoint, first) if one.epoch == 1)
-    back = Steer(version=1, leg=1, restore=start.step, content=start.content, answered=10**9)
+    back = DesiredRun(version=1, rollback_generation=1, restore=start.step, content=start.content, answered=10**9)
     again = ran(job, lambda told: back if told >= 2 else ANSWERED)
-    assert of(End, again)[0].findings["errors"]["portions"] == {"first": 2, "last": 3}
+    assert of(Finished, again)[0].findings["errors"]["portions"] == {"first": 2, "last": 3}
 
 
 def test_of_numbers_there_is_a_diagnosis_alone(tmp_path: Path) -> None:
@@ -196,7 +207,7 @@ def test_of_numbers_there_is_a_diagnosis_alone(tmp_path: Path) -> None:
         X = rng.standard_normal((60, 4))
         np.savez(tmp_path / "s" / f"{number}.npz", X=X, y=X.sum(axis=1))
     (tmp_path / "s" / END).touch()
-    [end] = of(End, ran(Job(TASK, {}, seed=3, data_dirs=(tmp_path,))))
+    [end] = of(Finished, ran(Job(TASK, {}, seed=3, data_dirs=(tmp_path,))))
     assert set(end.findings) == {"diagnosis"}
 
 
@@ -230,13 +241,13 @@ def producer(job: Job, monkeypatch: pytest.MonkeyPatch) -> Producer:
     return Producer(job, monkeypatch)
 
 
-def refused(said: list[Said]) -> list[str]:
+def refused(said: list[ChildMessage]) -> list[str]:
     """The reasons, without those of the files that are there from the start."""
-    return [one.detail["reason"] for one in of(Happened, said) if one.kind == "portion_refused"][2:]
+    return [one.detail["reason"] for one in of(RunEventMessage, said) if one.kind == "portion_refused"][2:]
 
 
-def portions(said: list[Said]) -> list[str]:
-    [end] = of(End, said)
+def portions(said: list[ChildMessage]) -> list[str]:
+    [end] = of(Finished, said)
     assert end.state == "complete"
     taken = Checkpoint.from_bytes(end.checkpoints[-1].content).stream.taken  # type: ignore[union-attr]
     assert [one.metrics["portion"] for one in of(Progress, said)] == list(range(len(taken)))
@@ -306,7 +317,7 @@ def test_a_folder_full_of_other_files_is_told_whole_and_each_once(job: Job, prod
         (producer.folder / f"{'0a' if number % 2 else '-'}{number}.npz").write_bytes(b"no portion")
     said = ran(job)
     assert portions(said) == BEGUN
-    torn = [one.detail["portion"] for one in of(Happened, said) if "is torn" in one.detail["reason"]]
+    torn = [one.detail["portion"] for one in of(RunEventMessage, said) if "is torn" in one.detail["reason"]]
     assert len(torn) == len(set(torn)) == 51
 
 
@@ -316,7 +327,7 @@ def test_a_stream_without_a_portion_is_waited_for_and_its_end_is_told(job: Job, 
     waiting = replace(job, task=TASK | {"dataset": "stream:empty"})
     looks = 0
 
-    def desired(_told: int) -> Steer:
+    def desired(_told: int) -> DesiredRun:
         nonlocal looks
         looks += 1
         if looks == 3:

@@ -16,7 +16,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError
 from trainer.data.preparation import prepare
 from trainer.predict import predict
-from worker.pipe import Applied, End, Job, Progress, Steer
+from worker.child.protocol import Applied, DesiredRun, Finished, Job, Progress
 from worker.tasks import train
 
 TASK: dict[str, Any] = {
@@ -28,19 +28,19 @@ TASK: dict[str, Any] = {
 }
 
 
-def ran(job: Job, *steers: Steer) -> tuple[list[Progress], End]:
-    """All that the task says; after the n-th epoch the n-th of `steers` is desired, and the last from there on."""
-    wishes: Iterator[Steer] = iter((Steer(), *steers))  # it asks once before the first epoch
-    now = Steer()
+def ran(job: Job, *later: DesiredRun) -> tuple[list[Progress], Finished]:
+    """All that the task says; after the n-th epoch the n-th of `later` is desired, and the last from there on."""
+    desired_runs: Iterator[DesiredRun] = iter((DesiredRun(), *later))  # it asks once before the first epoch
+    now = DesiredRun()
 
-    def desired() -> Steer:
+    def desired() -> DesiredRun:
         nonlocal now
-        now = next(wishes, now)
+        now = next(desired_runs, now)
         return now
 
     *progress, end = (said for _, said in train.run([job], lambda _place: desired()))
     assert all(isinstance(one, Progress | Applied) for one in progress)
-    assert isinstance(end, End)
+    assert isinstance(end, Finished)
     return [one for one in progress if isinstance(one, Progress)], end
 
 
@@ -106,7 +106,7 @@ def test_without_a_dev_part_the_last_epoch_is_the_best() -> None:
 
 @pytest.mark.parametrize(("pruned", "state"), [(True, "pruned"), (False, "complete")])
 def test_a_stop_ends_the_run_with_that_epoch(pruned: bool, state: str) -> None:
-    progress, end = ran(Job(TASK, {}, seed=3), Steer(), Steer(version=1, stop=True, pruned=pruned))
+    progress, end = ran(Job(TASK, {}, seed=3), DesiredRun(), DesiredRun(version=1, stop=True, pruned=pruned))
 
     assert [one.epoch for one in progress] == [1, 2]
     assert end.state == state
@@ -114,9 +114,11 @@ def test_a_stop_ends_the_run_with_that_epoch(pruned: bool, state: str) -> None:
 
 
 def test_a_live_parameter_changes_from_the_next_step_on_and_is_acknowledged() -> None:
-    frozen = Steer(params={"learning_rate": 1e-30, "hidden_units": 7}, version=4)
+    frozen = DesiredRun(params={"learning_rate": 1e-30, "hidden_units": 7}, version=4)
 
-    progress, _ = ran(Job(TASK | {"optimizer": "gradient_descent"}, {"learning_rate": 0.1}, seed=3), Steer(), frozen)
+    progress, _ = ran(
+        Job(TASK | {"optimizer": "gradient_descent"}, {"learning_rate": 0.1}, seed=3), DesiredRun(), frozen
+    )
 
     assert [(one.version, one.since_step) for one in progress[:4]] == [(0, 0), (0, 0), (4, 6), (4, 6)]
     losses = [one.metrics["dev_loss"] for one in progress]
@@ -162,17 +164,17 @@ def test_npz_data_come_from_the_data_folders(tmp_path: Path) -> None:
 # --- stacks ---
 
 
-def stacked(jobs: list[Job], desired: dict[int, Steer] | None = None) -> dict[int, list[Progress | End]]:
+def stacked(jobs: list[Job], desired: dict[int, DesiredRun] | None = None) -> dict[int, list[Progress | Finished]]:
     """All that the task says of each of its places."""
-    wishes = desired or {}
-    said: dict[int, list[Progress | End]] = {place: [] for place in range(len(jobs))}
-    for place, message in train.run(jobs, lambda place: wishes.get(place, Steer())):
+    desired_runs = desired or {}
+    said: dict[int, list[Progress | Finished]] = {place: [] for place in range(len(jobs))}
+    for place, message in train.run(jobs, lambda place: desired_runs.get(place, DesiredRun())):
         said[place].append(message)
     return said
 
 
-def plain(end: End) -> tuple[Any, ...]:
-    """All of an End but times."""
+def plain(end: Finished) -> tuple[Any, ...]:
+    """All of a Finished but times."""
     metrics = {name: value for name, value in end.metrics.items() if name != "seconds"}
     checkpoints = [(c.step, c.value, timeless(c.content)) for c in end.checkpoints]
     return end.state, end.step, metrics, end.where, end.error, checkpoints, end.findings
@@ -200,7 +202,7 @@ def test_every_trial_of_a_stack_ends_as_it_does_alone(fields: dict[str, Any]) ->
         assert [one.metrics["dev_loss"] for one in epochs if isinstance(one, Progress)] == [
             one.metrics["dev_loss"] for one in progress
         ]
-        assert isinstance(last, End)
+        assert isinstance(last, Finished)
         assert plain(last) == plain(end)
 
 
@@ -208,7 +210,7 @@ def test_more_trials_than_the_cache_holds_take_turns(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(train, "useful_models", lambda _config, _data: 2)
     jobs = jobs_of(5)
 
-    order = [place for place, said in train.run(jobs, lambda _place: Steer()) if isinstance(said, End)]
+    order = [place for place, said in train.run(jobs, lambda _place: DesiredRun()) if isinstance(said, Finished)]
 
     assert order == [0, 1, 2, 3, 4]
     assert [len(said) for said in stacked(jobs).values()] == [13] * 5
@@ -217,32 +219,32 @@ def test_more_trials_than_the_cache_holds_take_turns(monkeypatch: pytest.MonkeyP
 def test_a_stopped_trial_leaves_the_stack_and_the_others_go_on() -> None:
     jobs = jobs_of(3)
 
-    said = stacked(jobs, {1: Steer(version=1, stop=True, pruned=True)})
+    said = stacked(jobs, {1: DesiredRun(version=1, stop=True, pruned=True)})
 
     assert [len(one) for one in said.values()] == [13, 3, 13]
     ends = [one[-1] for one in said.values()]
-    assert [end.state for end in ends if isinstance(end, End)] == ["complete", "pruned", "complete"]
+    assert [end.state for end in ends if isinstance(end, Finished)] == ["complete", "pruned", "complete"]
     for place in (0, 2):
         end = ends[place]
-        assert isinstance(end, End)
+        assert isinstance(end, Finished)
         assert plain(end) == plain(ran(jobs[place])[1])
 
 
 def test_a_trial_that_nobody_waits_for_is_not_begun() -> None:
-    said = stacked(jobs_of(2), {1: Steer(stop=True, leave=True)})
+    said = stacked(jobs_of(2), {1: DesiredRun(stop=True, leave=True)})
 
     assert said[1] == [train.LEFT]
     assert len(said[0]) == 13
 
 
-def test_a_live_parameter_of_one_trial_leaves_its_mates_as_they_were() -> None:
+def test_a_live_parameter_of_one_trial_leaves_its_peers_as_they_were() -> None:
     jobs = jobs_of(2)
 
-    said = stacked(jobs, {1: Steer(params={"learning_rate": 1e-9}, version=1)})
+    said = stacked(jobs, {1: DesiredRun(params={"learning_rate": 1e-9}, version=1)})
 
     first, other = (one[-1] for one in said.values())
-    assert isinstance(first, End)
-    assert isinstance(other, End)
+    assert isinstance(first, Finished)
+    assert isinstance(other, Finished)
     assert plain(first) == plain(ran(jobs[0])[1])
     assert plain(other) != plain(ran(jobs[1])[1])
 
@@ -356,14 +358,14 @@ def test_the_curve_of_a_long_run_is_thinned_and_its_ends_stay() -> None:
     assert max(np.diff(epochs)) <= 3
 
 
-def test_a_thinned_curve_ends_where_the_run_was_stopped_and_shows_when_parameters_changed() -> None:
-    steers = (
-        [Steer()] * 100
-        + [Steer(params={"l2": 0.1}, version=1)] * 50
-        + [Steer(version=2, stop=True, params={"l2": 0.1})]
+def test_a_thinned_curve_shows_where_the_run_stopped_and_parameters_changed() -> None:
+    later = (
+        [DesiredRun()] * 100
+        + [DesiredRun(params={"l2": 0.1}, version=1)] * 50
+        + [DesiredRun(version=2, stop=True, params={"l2": 0.1})]
     )
 
-    progress, _ = ran(Job(TASK | {"epochs": 100_000, "batch_size": "full", "checkpoints": None}, {}, seed=3), *steers)
+    progress, _ = ran(Job(TASK | {"epochs": 100_000, "batch_size": "full", "checkpoints": None}, {}, seed=3), *later)
 
     assert [(one.epoch, one.version, one.since_step) for one in progress] == [(1, 0, 0), (102, 1, 101), (151, 1, 101)]
 

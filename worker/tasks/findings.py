@@ -18,15 +18,15 @@ def findings(
     model: Checkpoint, metrics: Mapping[str, float], data: Data, alarms: tuple[str, ...]
 ) -> dict[FindingKind, dict[str, Any]]:
     """Plain JSON by kind; `metrics` are the model's final ones, `alarms` those of its gradients."""
-    found: dict[FindingKind, dict[str, Any]] = {"diagnosis": diagnosis(model, metrics, data, alarms)}
+    by_kind: dict[FindingKind, dict[str, Any]] = {"diagnosis": diagnosis(model, metrics, data, alarms)}
     part = next(name for name in ("dev", "test", "train") if len(data.parts[name]))
     if errors := analysis(model, data, part):
-        found["errors"] = errors
-    return found
+        by_kind["errors"] = errors
+    return by_kind
 
 
 def diagnosis(model: Checkpoint, metrics: Mapping[str, float], data: Data, alarms: tuple[str, ...]) -> dict[str, Any]:
-    """The table of gaps with advice, the errors and sizes it was made of, and what else may mislead."""
+    """The table of gaps with advice, the errors and sizes it was made of, and warnings of what may mislead."""
     errors = {part: metrics[f"{part}_error"] for part in PARTS if f"{part}_error" in metrics}
     sizes = {part: len(data.parts[part]) for part in errors}
     return table(errors, sizes, model.config.known_error, data.warnings, alarms)
@@ -40,14 +40,14 @@ def table(
     alarms: Sequence[str],
 ) -> dict[str, Any]:
     """A diagnosis of errors by part, as plain JSON."""
-    found = diagnose(errors, sizes, known)
+    diagnosed = diagnose(errors, sizes, known)
     return {
         "errors": dict(errors),
         "sizes": dict(sizes),
         "known_error": known,
-        "gaps": [vars(gap) | {"between": list(gap.between), "clear": gap.clear} for gap in found.gaps],
-        "widest": found.widest,
-        "advice": list(found.advice),
+        "gaps": [vars(gap) | {"between": list(gap.between), "clear": gap.clear} for gap in diagnosed.gaps],
+        "widest": diagnosed.widest,
+        "advice": list(diagnosed.advice),
         "warnings": list(warnings),
         "alarms": list(alarms),
     }

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sturgeon.messages import CheckpointRule
 from trainer.checkpoint import Checkpoint
 from trainer.training import Progress as Trained
-from worker.pipe import SavedCheckpoint
+from worker.child.protocol import SavedCheckpoint
 
 SHARE_OF_TIME: Final = 0.02
 """So much of a run's time may go into writing checkpoints, at most."""
@@ -18,10 +18,10 @@ SHARE_OF_TIME: Final = 0.02
 NOTHING: Final = CheckpointRule(best=0, last=0)
 
 
-class Kept:
+class CheckpointKeeper:
     """What the study's rule keeps: the `best` checkpoints by its metric, best first, and the `last`.
 
-    Those of an earlier run, from which this one goes on, count with them. `clock` gives seconds.
+    Those of an earlier run, which this one goes on from, count among them. `clock` gives seconds.
     """
 
     def __init__(

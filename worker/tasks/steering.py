@@ -13,12 +13,23 @@ from trainer.config import LIVE, steered
 from trainer.data.preparation import Data
 from trainer.training import Progress as Trained
 from trainer.training import Wish, final_metrics
-from worker.pipe import Alone, Applied, End, Job, LastWord, Paused, Progress, Said, SavedCheckpoint, Steer
+from worker.child.protocol import (
+    Applied,
+    ChildMessage,
+    DesiredRun,
+    Finished,
+    Job,
+    LastWord,
+    LeaveStack,
+    Paused,
+    Progress,
+    SavedCheckpoint,
+)
 from worker.tasks.findings import findings
-from worker.tasks.keeping import Kept
+from worker.tasks.keeping import CheckpointKeeper
 
-LEFT = End("failed", error="Nobody waits for this trial any more.")
-BACK = Alone("It goes back to a checkpoint, and its stack mates do not.")
+LEFT = Finished("failed", error="Nobody waits for this trial any more.")
+BACK = LeaveStack("It goes back to a checkpoint, and its stack peers do not.")
 
 
 class Trial:
@@ -28,25 +39,25 @@ class Trial:
     step; what is new since then counts from the step after the last of them.
     """
 
-    def __init__(self, place: int, job: Job, first: Checkpoint, kept: Kept) -> None:
-        self.place, self.job, self._kept = place, job, kept
+    def __init__(self, place: int, job: Job, first: Checkpoint, keeper: CheckpointKeeper) -> None:
+        self.place, self.job, self._keeper = place, job, keeper
         self.planned: dict[int, dict[str, Any]] = {}
-        self._obeyed = Steer()
+        self._obeyed = DesiredRun()
         self._new_from = 0
         if job.resume is not None:
-            self._obeyed = Steer(version=job.resume.version, leg=job.resume.leg)
+            self._obeyed = DesiredRun(version=job.resume.version, rollback_generation=job.resume.leg)
             for change in job.resume.timeline:
                 self.planned[change.step + 1] = self.planned.get(change.step + 1, {}) | change.params
                 self._new_from = change.step
         self._epochs = first.config.epochs
-        self._since_step, self._told_version = first.step, self._obeyed.version
+        self._since_step, self._reported_version = first.step, self._obeyed.version
         self._withheld: Progress | None = None
         self._alarms: tuple[str, ...] = ()
         self._last_word: LastWord | None = None
 
-    def begun(self, first: Checkpoint) -> tuple[list[Said], Checkpoint]:
+    def begun(self, first: Checkpoint) -> tuple[list[ChildMessage], Checkpoint]:
         """What was desired already at the hand-out, applied before the first step, over the changes of that step."""
-        said: list[Said] = []
+        said: list[ChildMessage] = []
         now, live = self.job.desired, self.planned.pop(first.step + 1, {})
         if self._is_new(now, first.step) and not self.goes_back(now):
             said, new = self._take(now, first.step, lambda: first)
@@ -54,14 +65,14 @@ class Trial:
         self._epochs = live.get("epochs", self._epochs)
         return said, dataclasses.replace(first, config=steered(first.config, live))
 
-    def seen(self, trained: Trained) -> Iterator[Said]:
+    def seen(self, trained: Trained) -> Iterator[ChildMessage]:
         """The epoch's Progress, unless the curve of so long a run does without it."""
-        self._kept.consider(trained)
+        self._keeper.consider(trained)
         self._alarms = trained.alarms
         version = self._obeyed.version
         progress = self._progress(trained)
-        if curves.kept(trained.epoch, self._epochs) or version != self._told_version:
-            self._told_version, self._withheld = version, None
+        if curves.kept(trained.epoch, self._epochs) or version != self._reported_version:
+            self._reported_version, self._withheld = version, None
             yield progress
         else:
             self._withheld = progress
@@ -71,53 +82,55 @@ class Trial:
 
     def saved(self, trained: Trained) -> list[SavedCheckpoint]:
         """The checkpoints that are due between these two steps."""
-        return self._kept.due(trained, self._obeyed.version)
+        return self._keeper.due(trained, self._obeyed.version)
 
-    def goes_back(self, now: Steer) -> bool:
-        return now.leg > self._obeyed.leg
+    def goes_back(self, now: DesiredRun) -> bool:
+        return now.rollback_generation > self._obeyed.rollback_generation
 
-    def back(self, now: Steer, start: Checkpoint) -> tuple[list[Said], Checkpoint]:
-        """The checkpoint to go on from, in a new leg, with what is desired now."""
-        self._kept.back_to(start.step)
+    def back(self, now: DesiredRun, start: Checkpoint) -> tuple[list[ChildMessage], Checkpoint]:
+        """The checkpoint to go on from, in a new rollback generation, with what is desired now."""
+        self._keeper.back_to(start.step)
         self.planned, self._new_from, self._withheld = {}, 0, None
-        self._obeyed = dataclasses.replace(self._obeyed, leg=now.leg)
+        self._obeyed = dataclasses.replace(self._obeyed, rollback_generation=now.rollback_generation)
         said, live = self._take(now, start.step, lambda: start)
         return said, dataclasses.replace(start, config=steered(start.config, live))
 
     def leave_stack(self) -> Wish:
-        """It cannot go back while its mates go on."""
+        """It cannot go back while its stack peers go on."""
         self._last_word = BACK
         return Wish(stop=True)
 
-    def obey(self, trained: Trained, now: Steer) -> tuple[list[Said], Wish]:
+    def obey(self, trained: Trained, now: DesiredRun) -> tuple[list[ChildMessage], Wish]:
         """What the trainer shall do, of what is desired now; new parameters count from the next step on."""
         if now.leave:
             self._last_word = LEFT
             return [], Wish(stop=True)
-        said: list[Said] = []
+        said: list[ChildMessage] = []
         live: dict[str, Any] = {}
         if self._is_new(now, trained.step):
             said, live = self._take(now, trained.step, trained.checkpoint)
         if self._obeyed.pause:
             self._last_word = Paused(trained.step)
-            return [*said, self._kept.saved(trained.checkpoint(), self._obeyed.version)], Wish(live, stop=True)
+            return [*said, self._keeper.saved(trained.checkpoint(), self._obeyed.version)], Wish(live, stop=True)
         epoch_ended = bool(trained.metrics) or trained.waiting
         return said, Wish(live, stop=self._obeyed.stop and epoch_ended)
 
-    def _is_new(self, now: Steer, step: int) -> bool:
+    def _is_new(self, now: DesiredRun, step: int) -> bool:
         return now.version > self._obeyed.version and step >= self._new_from
 
-    def _take(self, now: Steer, step: int, checkpoint: Callable[[], Checkpoint]) -> tuple[list[Said], dict[str, Any]]:
+    def _take(
+        self, now: DesiredRun, step: int, checkpoint: Callable[[], Checkpoint]
+    ) -> tuple[list[ChildMessage], dict[str, Any]]:
         """What is said of a new version, and the live parameters that it sets."""
-        said: list[Said] = []
-        if now.keep > self._obeyed.version:  # before it is applied: to be able to go back behind it
-            said.append(self._kept.saved(checkpoint(), self._obeyed.version, wanted=now.keep))
+        said: list[ChildMessage] = []
+        if now.keep > self._obeyed.version:  # before it is applied: to be able to go back to before it
+            said.append(self._keeper.saved(checkpoint(), self._obeyed.version, wanted=now.keep))
         self._obeyed, self._since_step = now, step
         live = {name: value for name, value in now.params.items() if name in LIVE}
         self._epochs = live.get("epochs", self._epochs)
         return [*said, Applied(now.version, step)], live
 
-    def ended(self, trained: Trained, data: Data) -> Iterator[Said]:
+    def ended(self, trained: Trained, data: Data) -> Iterator[ChildMessage]:
         """The last epoch's Progress if it was withheld, and the last word."""
         if self._last_word is not None:
             yield self._last_word
@@ -126,13 +139,18 @@ class Trial:
             yield self._withheld
         version = self._obeyed.version
         if trained.ended == "diverged":
-            kept = self._kept.rest(version)  # to go back to
-            yield End("diverged", trained.step, trained.metrics, where=trained.where, checkpoints=kept)
+            rest = self._keeper.rest(version)  # to go back to
+            yield Finished("diverged", trained.step, trained.metrics, where=trained.where, checkpoints=rest)
             return
         state: ToldState = "pruned" if trained.ended == "stopped" and self._obeyed.pruned else "complete"
-        # The told metrics are those of the model that is kept, its test_error too, so that both agree.
-        model, metrics = self._kept.best[0] if self._kept.best else trained.checkpoint(), trained.metrics
+        # The metrics are those of the model that is kept, its test_error too, so that both agree.
+        model, metrics = self._keeper.best[0] if self._keeper.best else trained.checkpoint(), trained.metrics
         if model.step != trained.step:
             metrics = final_metrics(model, data) | {"seconds": trained.metrics["seconds"]}
-        found = findings(model, metrics, data, self._alarms)
-        yield End(state, model.step, metrics, checkpoints=self._kept.rest(version), findings=found)
+        yield Finished(
+            state,
+            model.step,
+            metrics,
+            checkpoints=self._keeper.rest(version),
+            findings=findings(model, metrics, data, self._alarms),
+        )

@@ -15,9 +15,9 @@ from trainer.streams.following import first_of, follow, notice_of
 from trainer.streams.stream import Stream, find_stream
 from trainer.training import Notice, Wish
 from trainer.training import Progress as Trained
-from worker.pipe import End, Found, Happened, Job, Paused, Said, Steer
-from worker.tasks.fresh import Fresh, plain
-from worker.tasks.keeping import Kept
+from worker.child.protocol import ChildMessage, DesiredRun, FindingsMessage, Finished, Job, Paused, RunEventMessage
+from worker.tasks.keeping import CheckpointKeeper
+from worker.tasks.recent_findings import RecentFindings, plain
 from worker.tasks.steering import LEFT, Trial
 
 PULSE_S: Final = 0.25
@@ -30,7 +30,9 @@ then counts for this portion already. A run goes on without a server that is awa
 ANSWER_EVERY_S: Final = 0.005
 
 
-def run(job: Job, config: TrainConfig, desired: Callable[[], Steer], halt: Callable[[int], bool]) -> Iterator[Said]:
+def run(
+    job: Job, config: TrainConfig, desired: Callable[[], DesiredRun], halt: Callable[[int], bool]
+) -> Iterator[ChildMessage]:
     """Follows the stream; yields what the trial has to say, at last its last word.
 
     Raises:
@@ -46,7 +48,7 @@ def run(job: Job, config: TrainConfig, desired: Callable[[], Steer], halt: Calla
     task = dict(job.task) | {"metric": None}
     if task.get("checkpoints") is not None:
         task["checkpoints"] = dict(task["checkpoints"]) | {"best": 0}
-    trial = _Follower(job, first, Kept(task, map(Checkpoint.from_bytes, job.kept)))
+    trial = _Follower(job, first, CheckpointKeeper(task, map(Checkpoint.from_bytes, job.stored)))
     said, first = trial.begun(first)
     yield from said
     scratch = _Scratch(config, stream, job.seed)
@@ -54,15 +56,15 @@ def run(job: Job, config: TrainConfig, desired: Callable[[], Steer], halt: Calla
 
 
 def _first(
-    config: TrainConfig, stream: Stream, job: Job, desired: Callable[[], Steer]
-) -> Generator[Said, None, Checkpoint | None]:
+    config: TrainConfig, stream: Stream, job: Job, desired: Callable[[], DesiredRun]
+) -> Generator[ChildMessage, None, Checkpoint | None]:
     """The model as it begins, as soon as there is a portion; None after a last word without one."""
-    told: list[tuple[str, str]] = []
+    reported: list[tuple[str, str]] = []
     while True:
         ended = stream.ended()
-        first, refused = first_of(config, stream, job.seed, told)
-        told += [(one.name, one.key) for one in refused]
-        yield from (_happened(notice_of(one)) for one in refused)
+        first, refused = first_of(config, stream, job.seed, reported)
+        reported += [(portion.name, portion.key) for portion in refused]
+        yield from (_event_message(notice_of(portion)) for portion in refused)
         if first is not None:
             return first
         now = desired()
@@ -72,7 +74,9 @@ def _first(
             yield Paused(0)
         elif now.stop or (ended and not refused):
             why = "it was stopped" if now.stop else "the stream ended"
-            yield End("failed", error=f"No portion that can be trained on had come to {stream.folder.name} when {why}.")
+            yield Finished(
+                "failed", error=f"No portion that can be trained on had come to {stream.folder.name} when {why}."
+            )
         else:
             _rest()
             continue
@@ -83,9 +87,9 @@ def _steered(
     trial: _Follower,
     first: Checkpoint,
     scratch: _Scratch,
-    desired: Callable[[], Steer],
+    desired: Callable[[], DesiredRun],
     halt: Callable[[int], bool],
-) -> Iterator[Said]:
+) -> Iterator[ChildMessage]:
     followed = partial(follow, stream=scratch.stream, pulse=PULSE_S, halt=halt, rest=_rest)
     going = followed(first, changes=trial.planned)
     wish: Wish | None = None
@@ -95,14 +99,14 @@ def _steered(
         except StopIteration:
             return
         wish = None
-        yield from map(_happened, trained.notices)
+        yield from map(_event_message, trained.notices)
         if trained.ended is not None:
             yield from trial.last_words(trained)
             continue
         if trained.metrics:
             yield from trial.seen(trained)
             _await_answer(trained, desired)
-        yield from trial.found()
+        yield from trial.findings()
         now = desired()
         if trial.goes_back(now):
             start = scratch.begin() if now.content is None else Checkpoint.from_bytes(now.content)
@@ -133,7 +137,7 @@ def _rest() -> None:
     time.sleep(PULSE_S)
 
 
-def _await_answer(trained: Trained, desired: Callable[[], Steer]) -> None:
+def _await_answer(trained: Trained, desired: Callable[[], DesiredRun]) -> None:
     until = time.monotonic() + ANSWER_S
     while (now := desired()).answered < trained.step and not now.leave and time.monotonic() < until:
         time.sleep(ANSWER_EVERY_S)
@@ -142,33 +146,34 @@ def _await_answer(trained: Trained, desired: Callable[[], Steer]) -> None:
 class _Follower(Trial):
     """A trial whose portions are all reported, and whose newest model is what it comes to."""
 
-    def __init__(self, job: Job, first: Checkpoint, kept: Kept) -> None:
-        super().__init__(0, job, first, kept)
-        self._fresh = Fresh(first.class_names, first.config.known_error)
+    def __init__(self, job: Job, first: Checkpoint, keeper: CheckpointKeeper) -> None:
+        super().__init__(0, job, first, keeper)
+        self._recent = RecentFindings(first.class_names, first.config.known_error)
 
-    def seen(self, trained: Trained) -> Iterator[Said]:
-        self._kept.consider(trained)
-        self._fresh.see(trained)
+    def seen(self, trained: Trained) -> Iterator[ChildMessage]:
+        self._keeper.consider(trained)
+        self._recent.see(trained)
         yield self._progress(trained)
 
-    def found(self) -> Iterator[Said]:
-        """What is to be told of the portions so far."""
-        if findings := self._fresh.due():
-            yield Found(findings)
+    def findings(self) -> Iterator[ChildMessage]:
+        """What is to be reported of the portions so far."""
+        if findings := self._recent.due():
+            yield FindingsMessage(findings)
 
-    def last_words(self, trained: Trained) -> Iterator[Said]:
+    def last_words(self, trained: Trained) -> Iterator[ChildMessage]:
         if self._last_word is not None:
             yield self._last_word
             return
-        self._kept.consider(trained)
-        kept = self._kept.rest(self._obeyed.version)
+        self._keeper.consider(trained)
+        rest = self._keeper.rest(self._obeyed.version)
         state: ToldState = "diverged" if trained.ended == "diverged" else "complete"
         if trained.ended == "stopped" and self._obeyed.pruned:
             state = "pruned"
-        found = self._fresh.rest()
-        yield End(state, trained.step, trained.metrics, where=trained.where, checkpoints=kept, findings=found)
+        yield Finished(
+            state, trained.step, trained.metrics, where=trained.where, checkpoints=rest, findings=self._recent.rest()
+        )
 
 
-def _happened(notice: Notice) -> Happened:
+def _event_message(notice: Notice) -> RunEventMessage:
     detail = {name: plain(value) if isinstance(value, str) else value for name, value in notice.detail.items()}
-    return Happened(notice.kind, plain(notice.key), detail)
+    return RunEventMessage(notice.kind, plain(notice.key), detail)

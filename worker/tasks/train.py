@@ -13,9 +13,9 @@ from trainer.data.preparation import Data, prepare
 from trainer.stack import useful_models
 from trainer.streams.stream import PREFIX
 from trainer.training import Run, Wish, begin, resume
-from worker.pipe import End, Job, Placed, Steer
+from worker.child.protocol import DesiredRun, Finished, Job, PlacedMessage
 from worker.tasks import stream
-from worker.tasks.keeping import Kept
+from worker.tasks.keeping import CheckpointKeeper
 from worker.tasks.steering import LEFT, Trial
 
 NOT_OPTIONS = frozenset({"kind", "checkpoints", "metric", "direction"})
@@ -36,8 +36,8 @@ def config_of(job: Job) -> TrainConfig:
 
 
 def run(
-    jobs: Sequence[Job], desired: Callable[[int], Steer], news: Callable[[], bool] = lambda: False
-) -> Iterator[Placed]:
+    jobs: Sequence[Job], desired: Callable[[int], DesiredRun], news: Callable[[], bool] = lambda: False
+) -> Iterator[PlacedMessage]:
     """Trains trials of one shape; yields what each has to say, at last its last word, with its place in `jobs`.
 
     `desired` gives what is desired of a place now; it is asked at each epoch's end, after a step of which `news` says
@@ -47,25 +47,31 @@ def run(
     try:
         configs = [config_of(job) for job in jobs]
         if configs[0].dataset.startswith(PREFIX):
-            yield from _follow(jobs, configs, _Wishes(desired, news))
+            yield from _follow(jobs, configs, desired, news)
             return
         data = prepare(configs[0], jobs[0].data_dirs, _inputs(jobs[0]))
-        begins = [_Begin(place, *each, data) for place, each in enumerate(zip(jobs, configs, strict=True))]
-        # Mates beyond what the cache holds would slow each other down: they wait for their turn.
+        beginnings = [_Beginning(place, *each, data) for place, each in enumerate(zip(jobs, configs, strict=True))]
+        # More models than the cache holds would slow each other down: the others wait for their turn.
         size = useful_models(configs[0], data)
-        for start in range(0, len(begins), size):
-            yield from _train_together(begins[start : start + size], data, _Wishes(desired, news))
+        for start in range(0, len(beginnings), size):
+            yield from _train_together(beginnings[start : start + size], data, desired, news)
     except (ConfigError, DataError, CheckpointError) as error:
         if len(jobs) > 1:
             raise
-        yield 0, End("failed", error=str(error))
+        yield 0, Finished("failed", error=str(error))
 
 
-def _follow(jobs: Sequence[Job], configs: Sequence[TrainConfig], wishes: _Wishes) -> Iterator[Placed]:
-    """Raises ConfigError for a stack: alone, each of its trials waits for portions at its own pace."""
+def _follow(
+    jobs: Sequence[Job], configs: Sequence[TrainConfig], desired: Callable[[int], DesiredRun], news: Callable[[], bool]
+) -> Iterator[PlacedMessage]:
+    """Alone, each trial of a stack waits for portions at its own pace.
+
+    Raises: ConfigError (for a stack).
+    """
     if len(jobs) > 1:
         raise ConfigError("Trials that follow a stream do so by themselves.")
-    yield from ((0, said) for said in stream.run(jobs[0], configs[0], lambda: wishes.desired(0), wishes.halt))
+    messages = stream.run(jobs[0], configs[0], lambda: desired(0), lambda _step: news())
+    yield from ((0, message) for message in messages)
 
 
 def _inputs(job: Job) -> Normalization | None:
@@ -77,17 +83,7 @@ def _inputs(job: Job) -> Normalization | None:
     return None
 
 
-class _Wishes:
-    """What is desired, and whether that changed."""
-
-    def __init__(self, desired: Callable[[int], Steer], news: Callable[[], bool]) -> None:
-        self.desired, self._news = desired, news
-
-    def halt(self, _step: int) -> bool:
-        return self._news()
-
-
-class _Begin:
+class _Beginning:
     """A trial's first checkpoint, made anew whenever it is asked for."""
 
     def __init__(self, place: int, job: Job, config: TrainConfig, data: Data) -> None:
@@ -102,51 +98,58 @@ class _Begin:
         return self.from_scratch() if self.job.start is None else Checkpoint.from_bytes(self.job.start)
 
     def trial(self) -> tuple[Trial, Checkpoint]:
-        first, kept = self.first(), Kept(self.job.task, map(Checkpoint.from_bytes, self.job.kept))
-        return Trial(self.place, self.job, first, kept), first
+        first, keeper = self.first(), CheckpointKeeper(self.job.task, map(Checkpoint.from_bytes, self.job.stored))
+        return Trial(self.place, self.job, first, keeper), first
 
 
-def _train_together(begins: Sequence[_Begin], data: Data, wishes: _Wishes) -> Iterator[Placed]:
-    left = {one.place for one in begins if wishes.desired(one.place).leave}
+def _train_together(
+    beginnings: Sequence[_Beginning], data: Data, desired: Callable[[int], DesiredRun], news: Callable[[], bool]
+) -> Iterator[PlacedMessage]:
+    left = {beginning.place for beginning in beginnings if desired(beginning.place).leave}
     yield from ((place, LEFT) for place in left)
-    begins = [one for one in begins if one.place not in left]
-    if not begins:
+    beginnings = [beginning for beginning in beginnings if beginning.place not in left]
+    if not beginnings:
         return
     trials, firsts = [], []
-    for one in begins:
-        trial, first = one.trial()
+    for beginning in beginnings:
+        trial, first = beginning.trial()
         said, first = trial.begun(first)
-        yield from ((one.place, message) for message in said)
+        yield from ((trial.place, message) for message in said)
         trials.append(trial)
         firsts.append(first)
-    going = resume(firsts, data, changes=[trial.planned for trial in trials], pulse=PULSE_S, halt=wishes.halt)
-    yield from _steered(going, trials, begins, data, wishes)
+    going = resume(firsts, data, changes=[t.planned for t in trials], pulse=PULSE_S, halt=lambda _step: news())
+    yield from _steered(going, trials, beginnings[0], desired, news)
 
 
 def _steered(
-    going: Run, trials: Sequence[Trial], begins: Sequence[_Begin], data: Data, wishes: _Wishes
-) -> Iterator[Placed]:
+    going: Run,
+    trials: Sequence[Trial],
+    beginning: _Beginning,
+    desired: Callable[[int], DesiredRun],
+    news: Callable[[], bool],
+) -> Iterator[PlacedMessage]:
+    """`beginning` is that of the first trial: of the only one, if it goes back."""
     wish: Wish | None = None
     while True:
         try:
             trained = going.send(wish)
         except StopIteration:
             return
-        one, wish = trials[trained.model], None
+        trial, wish = trials[trained.model], None
         if trained.ended is not None:
-            yield from ((one.place, last) for last in one.ended(trained, data))
+            yield from ((trial.place, last) for last in trial.ended(trained, beginning.data))
             continue
         if trained.metrics:
-            yield from ((one.place, progress) for progress in one.seen(trained))
-        now = wishes.desired(one.place)
-        if one.goes_back(now) and len(trials) > 1:
-            wish = one.leave_stack()
-        elif one.goes_back(now):
-            start = begins[0].from_scratch() if now.content is None else Checkpoint.from_bytes(now.content)
-            said, start = one.back(now, start)
-            yield from ((one.place, message) for message in said)
-            going = resume([start], data, pulse=PULSE_S, halt=wishes.halt)
+            yield from ((trial.place, progress) for progress in trial.seen(trained))
+        now = desired(trial.place)
+        if trial.goes_back(now) and len(trials) > 1:
+            wish = trial.leave_stack()
+        elif trial.goes_back(now):
+            start = beginning.from_scratch() if now.content is None else Checkpoint.from_bytes(now.content)
+            said, start = trial.back(now, start)
+            yield from ((trial.place, message) for message in said)
+            going = resume([start], beginning.data, pulse=PULSE_S, halt=lambda _step: news())
         else:
-            yield from ((one.place, saved) for saved in one.saved(trained))
-            said, wish = one.obey(trained, now)
-            yield from ((one.place, message) for message in said)
+            yield from ((trial.place, saved) for saved in trial.saved(trained))
+            said, wish = trial.obey(trained, now)
+            yield from ((trial.place, message) for message in said)

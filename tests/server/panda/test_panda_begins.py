@@ -8,18 +8,18 @@ import httpx
 import pytest
 
 from sturgeon import errors
-from tests.server.panda.hand import PANDA, Hand
+from tests.server.panda.manual_worker import PANDA, ManualWorker
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
 
 
-def test_a_panda_begins_with_its_given_parameters_as_the_one_trial_of_its_study(hand: Hand) -> None:
-    assert (hand.lease.number, hand.lease.params, hand.lease.resume) == (0, PANDA["params"], None)
-    assert hand.client.lease("bob", 10, 0).leases == []
-    trial = hand.client.trial("bear", 0)
+def test_a_panda_begins_with_its_given_parameters_as_the_one_trial_of_its_study(worker: ManualWorker) -> None:
+    assert (worker.lease.number, worker.lease.params, worker.lease.resume) == (0, PANDA["params"], None)
+    assert worker.client.lease("bob", 10, 0).leases == []
+    trial = worker.client.trial("bear", 0)
     assert (trial.mode, trial.drawn.sampler) == ("panda", None)
-    assert hand.client.study("bear").mode == "panda"
+    assert worker.client.study("bear").mode == "panda"
 
 
 def test_a_panda_without_parameters_begins_with_a_sample(server: RunningServer) -> None:
@@ -51,8 +51,8 @@ def test_what_no_panda_can_begin_with_is_refused_with_the_reason(
 
 @pytest.mark.parametrize("what", ["rounds", "importance", "replay", "best", "revisions", "events"])
 def test_what_is_asked_of_a_search_is_answered_for_a_panda_that_searches_nothing(
-    hand: Hand, http: httpx.Client, what: str
+    worker: ManualWorker, http: httpx.Client, what: str
 ) -> None:
-    hand.client.tell("bear", 0, 1, {"dev_error": 0.5})
+    worker.client.tell("bear", 0, 1, {"dev_error": 0.5})
 
     assert http.get(f"/v1/studies/bear/{what}").status_code == 200

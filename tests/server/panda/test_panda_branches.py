@@ -8,13 +8,15 @@ import httpx
 import pytest
 
 from sturgeon import errors
-from tests.server.panda.hand import PANDA, Hand
+from tests.server.panda.manual_worker import PANDA, ManualWorker
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
 
 
-def test_a_fork_goes_on_from_one_checkpoint_with_other_parameters_and_a_control_beside_it(trained: Hand) -> None:
+def test_a_fork_goes_on_from_one_checkpoint_with_other_parameters_and_a_control_beside_it(
+    trained: ManualWorker,
+) -> None:
     branches = trained.client.fork("bear", 0, [{"learning_rate": 0.2}, {"l2": 0.0}], step=40, reason="which one?")
 
     assert [one.number for one in branches] == [1, 2, 3]
@@ -31,7 +33,7 @@ def test_a_fork_goes_on_from_one_checkpoint_with_other_parameters_and_a_control_
     assert trained.client.checkpoint("bear", 2, 40) == trained.client.checkpoint("bear", 0, 40)
 
 
-def test_a_branch_needs_nothing_of_its_parent_any_more(trained: Hand) -> None:
+def test_a_branch_needs_nothing_of_its_parent_any_more(trained: ManualWorker) -> None:
     trained.client.fork("bear", 0, [{"l2": 0.3}], step=40, control=False)
     content = trained.client.checkpoint("bear", 0, 40)
     trained.client.rollback("bear", 0, step=20)
@@ -44,7 +46,7 @@ def test_a_branch_needs_nothing_of_its_parent_any_more(trained: Hand) -> None:
     assert [(one.step, one.params.get("l2")) for one in timeline.schedule] == [(30, 0.1), (40, 0.3)]
 
 
-def test_a_rollback_of_a_branch_to_its_beginning_keeps_what_makes_it_one(trained: Hand) -> None:
+def test_a_rollback_of_a_branch_to_its_beginning_keeps_what_makes_it_one(trained: ManualWorker) -> None:
     trained.client.fork("bear", 0, [{"l2": 0.3}], step=40, control=False)
     trained.take(1)
     trained.client.set_params("bear", 1, {"l2": 0.5})
@@ -82,14 +84,14 @@ def test_the_best_of_a_caviar_is_promoted_to_a_panda(server: RunningServer) -> N
 
 
 def test_a_branch_that_has_nothing_left_to_train_is_refused_and_the_control_trains_as_long_as_the_others(
-    hand: Hand,
+    worker: ManualWorker,
 ) -> None:
-    hand.upload(200, 0.1)
-    hand.client.tell("bear", 0, 1, {"dev_error": 0.1})
+    worker.upload(200, 0.1)
+    worker.client.tell("bear", 0, 1, {"dev_error": 0.1})
 
     with pytest.raises(errors.Invalid, match="the checkpoint has done all 20; write more, for example 40"):
-        hand.client.fork("bear", 0, [{"l2": 0.1}])
-    branches = hand.client.fork("bear", 0, [{"l2": 0.1, "epochs": 30}, {"l2": 0.2, "epochs": 30}])
+        worker.client.fork("bear", 0, [{"l2": 0.1}])
+    branches = worker.client.fork("bear", 0, [{"l2": 0.1, "epochs": 30}, {"l2": 0.2, "epochs": 30}])
     assert [one.params["epochs"] for one in branches] == [30, 30, 30]
 
 
@@ -102,14 +104,16 @@ def test_a_branch_that_has_nothing_left_to_train_is_refused_and_the_control_trai
     ],
 )
 def test_a_fork_that_is_not_possible_is_refused_with_the_reason(
-    trained: Hand, branches: list[Any], more: dict[str, Any], error: type[Exception], sentence: str
+    trained: ManualWorker, branches: list[Any], more: dict[str, Any], error: type[Exception], sentence: str
 ) -> None:
     with pytest.raises(error, match=sentence):
         trained.client.fork("bear", 0, branches, **more)
     assert len(trained.client.trials("bear").items) == 1
 
 
-def test_a_fork_that_is_sent_again_under_its_key_makes_its_branches_once(trained: Hand, http: httpx.Client) -> None:
+def test_a_fork_that_is_sent_again_under_its_key_makes_its_branches_once(
+    trained: ManualWorker, http: httpx.Client
+) -> None:
     answers = [
         http.post(
             "/v1/studies/bear/trials/0:fork",

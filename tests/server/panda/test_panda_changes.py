@@ -8,37 +8,37 @@ import httpx
 import pytest
 
 from sturgeon import errors
-from tests.server.panda.hand import PANDA, Hand
+from tests.server.panda.manual_worker import PANDA, ManualWorker
 
 
-def test_a_change_is_answered_on_every_report_and_stands_in_the_timeline_with_its_step(hand: Hand) -> None:
-    steered = hand.client.set_params("bear", 0, {"learning_rate": 0.01}, reason="it jumps")
+def test_a_change_is_answered_on_every_report_and_stands_in_the_timeline_with_its_step(worker: ManualWorker) -> None:
+    steered = worker.client.set_params("bear", 0, {"learning_rate": 0.01}, reason="it jumps")
     assert (steered.desired.version, steered.applied_version) == (1, None)
-    assert hand.report(1, 0.5).params == {"learning_rate": 0.01}
-    assert hand.entries() == [(1, "params", {"learning_rate": 0.01}, None, "pending")]
+    assert worker.report(1, 0.5).params == {"learning_rate": 0.01}
+    assert worker.entries() == [(1, "params", {"learning_rate": 0.01}, None, "pending")]
 
-    hand.apply(1, 13)
+    worker.apply(1, 13)
 
-    assert hand.entries() == [(1, "params", {"learning_rate": 0.01}, 13, "applied")]
-    [entry] = hand.client.timeline("bear", 0).items
+    assert worker.entries() == [(1, "params", {"learning_rate": 0.01}, 13, "applied")]
+    [entry] = worker.client.timeline("bear", 0).items
     assert (entry.actor, entry.reason) == ("person", "it jumps")
-    trial = hand.client.trial("bear", 0)
+    trial = worker.client.trial("bear", 0)
     assert trial.params == {"learning_rate": 0.01, "keep_prob": 0.9}
-    assert hand.client.timeline("bear", 0).start.params == PANDA["params"]
+    assert worker.client.timeline("bear", 0).start.params == PANDA["params"]
 
 
 def test_a_change_merges_and_of_changes_made_at_once_those_that_a_later_one_hides_were_never_in_force(
-    hand: Hand,
+    worker: ManualWorker,
 ) -> None:
-    hand.client.set_params("bear", 0, {"learning_rate": 0.01})
-    hand.client.set_params("bear", 0, {"l2": 0.1, "beta1": 0.8})
-    hand.client.set_params("bear", 0, {"learning_rate": 0.02, "l2": 0.2})
+    worker.client.set_params("bear", 0, {"learning_rate": 0.01})
+    worker.client.set_params("bear", 0, {"l2": 0.1, "beta1": 0.8})
+    worker.client.set_params("bear", 0, {"learning_rate": 0.02, "l2": 0.2})
 
-    assert hand.report(1, 0.5).params == {"learning_rate": 0.02, "l2": 0.2, "beta1": 0.8}
-    hand.apply(3, 17)
+    assert worker.report(1, 0.5).params == {"learning_rate": 0.02, "l2": 0.2, "beta1": 0.8}
+    worker.apply(3, 17)
 
-    assert [state for *_, state in hand.entries()] == ["superseded", "applied", "applied"]
-    changes = hand.client.timeline("bear", 0).schedule
+    assert [state for *_, state in worker.entries()] == ["superseded", "applied", "applied"]
+    changes = worker.client.timeline("bear", 0).schedule
     assert [one.model_dump() for one in changes] == [
         {"step": 17, "params": {"l2": 0.1, "beta1": 0.8}},
         {"step": 17, "params": {"learning_rate": 0.02, "l2": 0.2}},
@@ -56,66 +56,66 @@ def test_a_change_merges_and_of_changes_made_at_once_those_that_a_later_one_hide
     ],
 )
 def test_a_change_that_is_not_live_or_out_of_its_range_is_refused_with_the_reason(
-    hand: Hand, params: dict[str, Any], sentence: str
+    worker: ManualWorker, params: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(errors.Invalid, match=sentence):
-        hand.client.set_params("bear", 0, params)
-    assert hand.entries() == []
+        worker.client.set_params("bear", 0, params)
+    assert worker.entries() == []
 
 
-def test_of_two_who_steer_at_once_if_match_refuses_the_second(hand: Hand, http: httpx.Client) -> None:
-    first = hand.client.set_params("bear", 0, {"l2": 0.1}, if_version=0)
+def test_of_two_who_steer_at_once_if_match_refuses_the_second(worker: ManualWorker, http: httpx.Client) -> None:
+    first = worker.client.set_params("bear", 0, {"l2": 0.1}, if_version=0)
 
     with pytest.raises(errors.PreconditionFailed, match="is at version 1 of its desired state, not 0"):
-        hand.client.set_params("bear", 0, {"l2": 0.2}, if_version=0)
+        worker.client.set_params("bear", 0, {"l2": 0.2}, if_version=0)
 
     assert first.desired.version == 1
-    assert [params for _, _, params, *_ in hand.entries()] == [{"l2": 0.1}]
+    assert [params for _, _, params, *_ in worker.entries()] == [{"l2": 0.1}]
     again = http.patch("/v1/studies/bear/trials/0/params", json={"params": {"l2": 0.3}}, headers={"If-Match": '"1"'})
     assert (again.status_code, again.headers["ETag"]) == (202, '"2"')
     bad = http.patch("/v1/studies/bear/trials/0/params", json={"params": {"l2": 0.3}}, headers={"If-Match": "abc"})
     assert bad.status_code == 422
 
 
-def test_without_if_match_both_changes_stand_in_the_timeline_in_order(hand: Hand) -> None:
-    hand.client.set_params("bear", 0, {"l2": 0.1})
-    hand.client.set_params("bear", 0, {"l2": 0.2})
+def test_without_if_match_both_changes_stand_in_the_timeline_in_order(worker: ManualWorker) -> None:
+    worker.client.set_params("bear", 0, {"l2": 0.1})
+    worker.client.set_params("bear", 0, {"l2": 0.2})
 
-    assert [(version, params) for version, _, params, *_ in hand.entries()] == [(1, {"l2": 0.1}), (2, {"l2": 0.2})]
+    assert [(version, params) for version, _, params, *_ in worker.entries()] == [(1, {"l2": 0.1}), (2, {"l2": 0.2})]
 
 
-def test_a_change_that_is_sent_again_under_its_key_has_one_effect(hand: Hand, http: httpx.Client) -> None:
+def test_a_change_that_is_sent_again_under_its_key_has_one_effect(worker: ManualWorker, http: httpx.Client) -> None:
     for _ in range(2):
         answer = http.patch(
             "/v1/studies/bear/trials/0/params", json={"params": {"l2": 0.1}}, headers={"Idempotency-Key": "k"}
         )
         assert answer.json()["desired"]["version"] == 1
-    assert len(hand.entries()) == 1
+    assert len(worker.entries()) == 1
 
 
-def test_a_trial_that_has_finished_is_not_steered(hand: Hand) -> None:
-    hand.client.tell("bear", 0, 1, {"dev_error": 0.5})
+def test_a_trial_that_has_finished_is_not_steered(worker: ManualWorker) -> None:
+    worker.client.tell("bear", 0, 1, {"dev_error": 0.5})
 
-    for verb in (hand.client.pause, hand.client.resume, hand.client.stop, hand.client.keep_checkpoint):
+    for verb in (worker.client.pause, worker.client.resume, worker.client.stop, worker.client.keep_checkpoint):
         with pytest.raises(errors.TrialFinished, match="promote or fork it"):
             verb("bear", 0)
     with pytest.raises(errors.TrialFinished):
-        hand.client.set_params("bear", 0, {"l2": 0.1})
-    assert hand.client.study("bear").state == "completed"
+        worker.client.set_params("bear", 0, {"l2": 0.1})
+    assert worker.client.study("bear").state == "completed"
 
 
 def test_a_change_that_the_run_did_not_hear_before_its_end_is_superseded_and_one_of_its_length_lets_it_go_on(
-    hand: Hand,
+    worker: ManualWorker,
 ) -> None:
-    hand.client.set_params("bear", 0, {"l2": 0.1})
-    hand.client.set_params("bear", 0, {"epochs": 30})
+    worker.client.set_params("bear", 0, {"l2": 0.1})
+    worker.client.set_params("bear", 0, {"epochs": 30})
 
     for _ in range(2):  # the same tell again has the same answer
-        assert hand.client.tell("bear", 0, 1, {"dev_error": 0.5}).state == "queued"
+        assert worker.client.tell("bear", 0, 1, {"dev_error": 0.5}).state == "queued"
 
-    assert hand.client.late_results("bear").items == []
-    assert hand.take().desired.params == {"l2": 0.1, "epochs": 30}
-    hand.apply(2, 200)
-    hand.client.set_params("bear", 0, {"l2": 0.2})
-    assert hand.client.tell("bear", 0, 2, {"dev_error": 0.4}).state == "complete"
-    assert [state for *_, state in hand.entries()] == ["applied", "applied", "superseded"]
+    assert worker.client.late_results("bear").items == []
+    assert worker.take().desired.params == {"l2": 0.1, "epochs": 30}
+    worker.apply(2, 200)
+    worker.client.set_params("bear", 0, {"l2": 0.2})
+    assert worker.client.tell("bear", 0, 2, {"dev_error": 0.4}).state == "complete"
+    assert [state for *_, state in worker.entries()] == ["applied", "applied", "superseded"]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sturgeon import errors
-from tests.server.panda.hand import PANDA, Hand, curve, lost
+from tests.server.panda.manual_worker import PANDA, ManualWorker, curve, lost
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
 
 
-def test_a_rollback_undoes_what_came_after_its_checkpoint_and_begins_a_new_leg(trained: Hand) -> None:
+def test_a_rollback_undoes_what_came_after_its_checkpoint_and_begins_a_new_leg(trained: ManualWorker) -> None:
     trained.upload(60, 0.6)
     steered = trained.client.rollback("bear", 0, step=20, reason="too wild")
     desired = steered.desired
@@ -36,7 +36,7 @@ def test_a_rollback_undoes_what_came_after_its_checkpoint_and_begins_a_new_leg(t
     assert trained.client.timeline("bear", 0).schedule == []
 
 
-def test_a_rollback_keeps_what_was_in_force_in_its_checkpoint_and_may_change_more(trained: Hand) -> None:
+def test_a_rollback_keeps_what_was_in_force_in_its_checkpoint_and_may_change_more(trained: ManualWorker) -> None:
     steered = trained.client.rollback("bear", 0, step=40, params={"keep_prob": 0.7})
     assert steered.desired.params == {"l2": 0.1, "keep_prob": 0.7}
 
@@ -46,19 +46,19 @@ def test_a_rollback_keeps_what_was_in_force_in_its_checkpoint_and_may_change_mor
     assert schedule == [(30, {"l2": 0.1}), (40, {"keep_prob": 0.7})]
 
 
-def test_a_change_at_the_very_step_of_a_checkpoint_is_undone_if_it_is_not_in_it(hand: Hand) -> None:
-    hand.upload(20, 0.4)
-    hand.client.set_params("bear", 0, {"l2": 0.1})
-    hand.apply(1, 20)
+def test_a_change_at_the_very_step_of_a_checkpoint_is_undone_if_it_is_not_in_it(worker: ManualWorker) -> None:
+    worker.upload(20, 0.4)
+    worker.client.set_params("bear", 0, {"l2": 0.1})
+    worker.apply(1, 20)
 
-    hand.client.rollback("bear", 0)
-    hand.apply(2, 20)
+    worker.client.rollback("bear", 0)
+    worker.apply(2, 20)
 
-    assert [state for *_, state in hand.entries()] == ["reverted", "applied"]
-    assert hand.client.trial("bear", 0).params == PANDA["params"]
+    assert [state for *_, state in worker.entries()] == ["reverted", "applied"]
+    assert worker.client.trial("bear", 0).params == PANDA["params"]
 
 
-def test_a_rollback_to_the_start_needs_no_checkpoint_and_to_another_step_it_does(trained: Hand) -> None:
+def test_a_rollback_to_the_start_needs_no_checkpoint_and_to_another_step_it_does(trained: ManualWorker) -> None:
     with pytest.raises(errors.NotFound, match=r"no checkpoint of step 33 to go back to; it has: 20, 40"):
         trained.client.rollback("bear", 0, step=33)
 
@@ -70,7 +70,7 @@ def test_a_rollback_to_the_start_needs_no_checkpoint_and_to_another_step_it_does
 
 
 def test_a_rollback_that_nobody_applied_is_applied_by_the_worker_that_takes_the_trial_next(
-    server: RunningServer, trained: Hand
+    server: RunningServer, trained: ManualWorker
 ) -> None:
     trained.client.rollback("bear", 0, step=40)
     trained.client.set_params("bear", 0, {"l2": 0.3})
@@ -90,7 +90,7 @@ def test_a_rollback_that_nobody_applied_is_applied_by_the_worker_that_takes_the_
     ]
 
 
-def test_a_checkpoint_that_arrives_after_its_run_went_back_behind_it_is_refused(trained: Hand) -> None:
+def test_a_checkpoint_that_arrives_after_its_run_went_back_behind_it_is_refused(trained: ManualWorker) -> None:
     trained.client.rollback("bear", 0, step=20)
     trained.apply(3, 20)
 
@@ -100,7 +100,7 @@ def test_a_checkpoint_that_arrives_after_its_run_went_back_behind_it_is_refused(
 
 
 def test_a_run_that_goes_on_elsewhere_makes_the_changes_after_its_checkpoint_again(
-    server: RunningServer, trained: Hand
+    server: RunningServer, trained: ManualWorker
 ) -> None:
     server.advance(seconds=31)
     server.reap()
@@ -114,27 +114,27 @@ def test_a_run_that_goes_on_elsewhere_makes_the_changes_after_its_checkpoint_aga
 
 
 def test_a_change_at_the_step_of_a_checkpoint_is_made_again_whatever_version_its_uploader_had_heard_of(
-    server: RunningServer, hand: Hand
+    server: RunningServer, worker: ManualWorker
 ) -> None:
     """A worker dies soon after it began at a checkpoint with a new change; the next one leaves that very state again,
     as it was asked for one, and dies, too."""
-    hand.upload(20)
-    hand.client.set_params("bear", 0, {"learning_rate": 0.01})
-    hand.apply(1, 20)
+    worker.upload(20)
+    worker.client.set_params("bear", 0, {"learning_rate": 0.01})
+    worker.apply(1, 20)
     for asked in (2, 3):
-        hand.client.keep_checkpoint("bear", 0)
-        resume = lost(server, hand)
+        worker.client.keep_checkpoint("bear", 0)
+        resume = lost(server, worker)
         assert (resume.step, resume.version) == (20, asked - 1)
         assert [(one.step, one.params) for one in resume.timeline] == [(20, {"learning_rate": 0.01})]
-        hand.upload(20, version=asked - 1, wanted=asked)
-        hand.apply(asked, 20)
+        worker.upload(20, version=asked - 1, wanted=asked)
+        worker.apply(asked, 20)
 
-    [kept] = hand.client.checkpoints("bear", 0).items
+    [kept] = worker.client.checkpoints("bear", 0).items
     assert (kept.version, kept.pinned) == (2, True)
 
 
 def test_a_run_that_makes_changes_again_leaves_checkpoints_of_the_versions_that_it_has_made(
-    server: RunningServer, trained: Hand
+    server: RunningServer, trained: ManualWorker
 ) -> None:
     lost(server, trained)
     trained.upload(45, version=2)  # the second change counts from step 50 on
@@ -149,7 +149,7 @@ def test_a_run_that_makes_changes_again_leaves_checkpoints_of_the_versions_that_
 
 
 def test_an_epoch_that_is_trained_again_after_a_death_is_no_further_one_and_after_a_rollback_it_is(
-    server: RunningServer, trained: Hand
+    server: RunningServer, trained: ManualWorker
 ) -> None:
     def spent() -> float:
         return trained.client.study("bear").spent.epochs
@@ -169,7 +169,7 @@ def test_an_epoch_that_is_trained_again_after_a_death_is_no_further_one_and_afte
     assert spent() == 8
 
 
-def test_a_rollback_to_a_step_that_one_before_it_is_about_to_leave_is_refused(trained: Hand) -> None:
+def test_a_rollback_to_a_step_that_one_before_it_is_about_to_leave_is_refused(trained: ManualWorker) -> None:
     trained.client.rollback("bear", 0, step=20)
 
     with pytest.raises(errors.NotFound, match="no checkpoint of step 40 to go back to; it has: 20"):
@@ -178,7 +178,7 @@ def test_a_rollback_to_a_step_that_one_before_it_is_about_to_leave_is_refused(tr
     assert trained.client.rollback("bear", 0).desired.restore == 20
 
 
-def test_the_checkpoint_that_a_run_shall_go_back_to_is_not_dropped_by_a_rule(trained: Hand) -> None:
+def test_the_checkpoint_that_a_run_shall_go_back_to_is_not_dropped_by_a_rule(trained: ManualWorker) -> None:
     trained.client.rollback("bear", 0, step=20)
     for epoch in (6, 7, 8):
         trained.upload(10 * epoch, 0.01)

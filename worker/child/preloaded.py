@@ -15,9 +15,9 @@ from trainer.data.datasets import checked
 from trainer.data.preparation import split_up
 from trainer.optim.optimizers import OPTIMIZERS
 from trainer.training import train
-from worker import child
+from worker.child import main
 
-for task in child.TASKS.values():
+for task in main.TASKS.values():
     importlib.import_module(task)
 
 

@@ -1,18 +1,16 @@
-"""What trials start from, fetched for the child: the best checkpoint of another trial, or their own of before."""
+"""What trials start from, fetched for the child: the best checkpoint of another trial, or their own earlier ones."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any
 
 from sturgeon.client import Client
-from sturgeon.errors import InternalError, NotFound, Problem, ServerUnreachable
-from worker.pipe import Job
-
-T = TypeVar("T")
-AFTER_A_FAULT_S: Final = 5.0
+from sturgeon.errors import NotFound, Problem
+from worker.child.protocol import Job
+from worker.patience import insist
 
 
 class NoSource(Exception):
@@ -22,7 +20,9 @@ class NoSource(Exception):
 def source_of(client: Client, task: Mapping[str, Any], sleep: Callable[[float], None]) -> bytes | None:
     """The best checkpoint of the trial that `start_from` names as STUDY/NUMBER; None where the task names none.
 
-    Waits for a server that is away, in `sleep`, which may raise to end that. Raises NoSource.
+    Waits for a server that is away, in `sleep`, which may raise to end that.
+
+    Raises: NoSource.
     """
     named = task.get("start_from")
     if named is None:
@@ -40,36 +40,33 @@ def source_of(client: Client, task: Mapping[str, Any], sleep: Callable[[float], 
 
 
 def prepared(client: Client, jobs: Sequence[Job], sleep: Callable[[float], None]) -> list[Job]:
-    """The jobs of a child with the checkpoints that they start from. Waits as `source_of` does; raises NoSource."""
+    """The jobs of a child, with the checkpoints that they start from. Waits as `source_of` does.
+
+    Raises: NoSource.
+    """
     source = source_of(client, jobs[0].task, sleep)
     return [_resumed(client, replace(job, source=source), sleep) for job in jobs]
 
 
 def _resumed(client: Client, job: Job, sleep: Callable[[float], None]) -> Job:
-    """A job with the checkpoint that it goes on from, and those that its earlier runs had kept up to there."""
+    """A job with the checkpoint that it goes on from, and those that its earlier runs had stored before that step."""
     resume = job.resume
     if resume is None or resume.sha256 is None:
         return job
     patient = client.with_patience(math.inf, sleep)
-    start = stored(patient, job.study, resume.number, resume.step, sleep)
+    start = stored_checkpoint(patient, job.study, resume.number, resume.step, sleep)
     listed = insist(lambda: patient.checkpoints(job.study, job.number), sleep).items
-    steps = [one.step for one in listed if one.step < resume.step]
-    kept = [stored(patient, job.study, job.number, step, sleep) for step in steps]
-    return replace(job, start=start, kept=(*kept, start))
+    steps = [checkpoint.step for checkpoint in listed if checkpoint.step < resume.step]
+    earlier = [stored_checkpoint(patient, job.study, job.number, step, sleep) for step in steps]
+    return replace(job, start=start, stored=(*earlier, start))
 
 
-def stored(patient: Client, study: str, number: int, step: int, sleep: Callable[[float], None]) -> bytes:
-    """The checkpoint of a trial at a step. Waits for a server that is away, in `sleep`. Raises NoSource."""
+def stored_checkpoint(patient: Client, study: str, number: int, step: int, sleep: Callable[[float], None]) -> bytes:
+    """The checkpoint of a trial at a step. Waits for a server that is away, in `sleep`.
+
+    Raises: NoSource.
+    """
     try:
         return insist(lambda: patient.checkpoint(study, number, step), sleep)
     except Problem as error:
         raise NoSource(f"The checkpoint of trial {number} at step {step} could not be read: {error.message}") from None
-
-
-def insist(call: Callable[[], T], sleep: Callable[[float], None]) -> T:
-    """The client waits for a server that is away; this waits for one, or a proxy before it, that is ill."""
-    while True:
-        try:
-            return call()
-        except (InternalError, ServerUnreachable):
-            sleep(AFTER_A_FAULT_S)

@@ -12,7 +12,7 @@ from sturgeon.search.registry import SAMPLERS
 from tests.running import NOON, RunningServer
 
 
-class StandingServers:
+class SharedServers:
     """One server on each kind of database, started when it is first needed."""
 
     def __init__(self, folder: Path, make_database: Mapping[str, Callable[[], str]]) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from sturgeon.errors import SturgeonError
-from worker import runner
-from worker.pipe import Alone, End, Job, Progress, Steer
-from worker.runner import Child
+from worker.child import process
+from worker.child.process import Child
+from worker.child.protocol import DesiredRun, Finished, Job, LeaveStack, Progress
 
 QUICK: dict[str, Any] = {"kind": "train", "dataset": "iris", "epochs": 3, "checkpoints": None}
 ENDLESS = QUICK | {"epochs": 100_000}
@@ -26,7 +26,7 @@ ENDLESS = QUICK | {"epochs": 100_000}
 
 @pytest.fixture(scope="module", autouse=True)
 def fork_server() -> None:
-    runner.start_fork_server()
+    process.start_fork_server()
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def child_of() -> Iterator[Callable[[dict[str, Any]], Child]]:
         child.kill()
 
 
-def last(child: Child) -> End:
+def last(child: Child) -> Finished:
     *_, (_, end) = child.messages()
-    assert isinstance(end, End)
+    assert isinstance(end, Finished)
     return end
 
 
@@ -52,7 +52,7 @@ def test_a_child_says_each_epoch_and_its_end(child_of: Callable[[dict[str, Any]]
     *progress, end = (said for _, said in child_of(QUICK).messages())
 
     assert [one.epoch for one in progress if isinstance(one, Progress)] == [1, 2, 3]
-    assert isinstance(end, End)
+    assert isinstance(end, Finished)
     assert end.state == "complete"
 
 
@@ -68,10 +68,10 @@ def test_a_child_hears_what_is_desired(child_of: Callable[[dict[str, Any]], Chil
     messages = child.messages()
     next(messages)
 
-    child.steer(0, Steer(version=1, stop=True, pruned=True))
+    child.steer(0, DesiredRun(version=1, stop=True, pruned=True))
 
     *_, (_, end) = messages
-    assert isinstance(end, End)
+    assert isinstance(end, Finished)
     assert end.state == "pruned"
 
 
@@ -83,7 +83,7 @@ def test_a_child_that_is_killed_is_told_so(child_of: Callable[[dict[str, Any]], 
     os.kill(child.pid, signal.SIGKILL)
 
     *_, (_, end) = messages
-    assert isinstance(end, End)
+    assert isinstance(end, Finished)
     assert (end.state, end.error) == (
         "failed",
         "The process of this trial was killed by SIGKILL, perhaps for want of memory.",
@@ -99,10 +99,10 @@ def test_a_child_leaves_ctrl_c_and_stop_to_the_daemon(
     next(messages)
 
     os.kill(child.pid, number)
-    child.steer(0, Steer(version=1, stop=True))
+    child.steer(0, DesiredRun(version=1, stop=True))
 
     *_, (_, end) = messages
-    assert isinstance(end, End)
+    assert isinstance(end, Finished)
     assert end.state == "complete"
 
 
@@ -110,7 +110,7 @@ def test_a_child_runs_a_stack_and_says_whose_each_message_is() -> None:
     said = list(Child([Job(QUICK, {}, seed=seed) for seed in range(3)]).messages())
 
     assert [place for place, _ in said[:3]] == [0, 1, 2]
-    assert {place: message.state for place, message in said if isinstance(message, End)} == dict.fromkeys(
+    assert {place: message.state for place, message in said if isinstance(message, Finished)} == dict.fromkeys(
         range(3), "complete"
     )
 
@@ -120,10 +120,10 @@ def test_trials_of_a_stack_are_steered_apart() -> None:
     messages = child.messages()
     next(messages)
 
-    child.steer(1, Steer(version=1, stop=True, pruned=True))
+    child.steer(1, DesiredRun(version=1, stop=True, pruned=True))
 
-    ended = next(said for said in messages if isinstance(said[1], End))
-    assert isinstance(ended[1], End)
+    ended = next(said for said in messages if isinstance(said[1], Finished))
+    assert isinstance(ended[1], Finished)
     assert (ended[0], ended[1].state) == (1, "pruned")
     assert next(messages)[0] == 0
     child.kill()
@@ -142,7 +142,7 @@ def test_the_trials_of_a_stack_that_breaks_are_to_run_alone(breaks: str) -> None
     *_, first, second = messages
 
     assert [first[0], second[0]] == [0, 1]
-    assert isinstance(first[1], Alone)
+    assert isinstance(first[1], LeaveStack)
     assert first[1] == second[1]
     assert ("SIGKILL" if breaks == "death" else "Error in trainer") in first[1].reason
 
@@ -166,7 +166,7 @@ def test_a_child_that_has_ended_leaves_no_open_file(child_of: Callable[[dict[str
     last(child)
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-    child.steer(0, Steer(version=1, stop=True))  # in vain, and no error
+    child.steer(0, DesiredRun(version=1, stop=True))  # in vain, and no error
     child.kill()
 
 
@@ -180,10 +180,10 @@ def test_a_child_starts_with_the_trainer_loaded(child_of: Callable[[dict[str, An
 
 
 def test_another_trainer_in_the_way_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(runner, "OURS", tmp_path)
+    monkeypatch.setattr(process, "OURS", tmp_path)
 
     with pytest.raises(SturgeonError, match=r"Another package named trainer is in the way: .*trainer/__init__\.py"):
-        runner._check_origins()
+        process._check_origins()
 
 
 @pytest.mark.parametrize("path", ["", "{folder}"], ids=["folder", "PYTHONPATH"])
@@ -192,12 +192,12 @@ def test_the_folder_and_the_script_of_the_user_are_not_imported_by_children(path
     (tmp_path / "trainer.py").write_text("raise SystemExit('the wrong trainer')")
     (tmp_path / "script.py").write_text(
         textwrap.dedent("""
-            from worker import runner
-            from worker.pipe import Job
+            from worker.child import process
+            from worker.child.protocol import Job
 
             print("the script runs")
-            runner.start_fork_server()
-            *_, (_, end) = runner.Child([Job({"kind": "train", "dataset": "iris", "epochs": 1}, {}, 0)]).messages()
+            process.start_fork_server()
+            *_, (_, end) = process.Child([Job({"kind": "train", "dataset": "iris", "epochs": 1}, {}, 0)]).messages()
             print(end.state, end.error)
         """)
     )
@@ -205,7 +205,7 @@ def test_the_folder_and_the_script_of_the_user_are_not_imported_by_children(path
     command = [sys.executable, "-P", "script.py"]
     paths = [path.format(folder=tmp_path), os.environ.get("PYTHONPATH", "")]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=150, check=False)
 
     assert (done.stdout, done.stderr) == ("the script runs\ncomplete None\n", "")
 
@@ -214,11 +214,11 @@ def test_children_end_soon_when_the_daemon_is_killed(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(
         textwrap.dedent("""
             import signal
-            from worker import runner
-            from worker.pipe import Job
+            from worker.child import process
+            from worker.child.protocol import Job
 
-            runner.start_fork_server()
-            child = runner.Child([Job({"kind": "train", "dataset": "iris", "epochs": 100000}, {}, 0)])
+            process.start_fork_server()
+            child = process.Child([Job({"kind": "train", "dataset": "iris", "epochs": 100000}, {}, 0)])
             next(child.messages())
             print(child.pid, flush=True)
             signal.pause()
@@ -230,6 +230,6 @@ def test_children_end_soon_when_the_daemon_is_killed(tmp_path: Path) -> None:
 
         daemon.kill()
 
-        readable, _, _ = select.select([child], [], [], 10)  # a pidfd can be read when its process has ended
+        readable, _, _ = select.select([child], [], [], 60)  # a pidfd can be read when its process has ended
     os.close(child)
     assert readable

@@ -18,7 +18,7 @@ from trainer.training import Progress as Trained
 from worker.tasks.findings import table
 
 EVERY_S: Final = 5.0
-"""So often findings are told, at most."""
+"""So often findings are reported, at most."""
 
 LIMIT: Final = 500
 
@@ -28,13 +28,14 @@ def plain(text: str) -> str:
     return text.replace("\0", "").encode(errors="replace").decode()
 
 
-class _Seen(NamedTuple):
+class _MeasuredPortion(NamedTuple):
     portion: Portioned
     metrics: Mapping[str, float]
 
 
-class Fresh:
-    """The portions since the last alarm, at most the newest ten; a run that goes on in another process begins anew.
+class RecentFindings:
+    """The portions since the last alarm, at most the newest ten; a run that goes on in another process
+    begins without any.
 
     clock: gives seconds.
     """
@@ -43,26 +44,26 @@ class Fresh:
         self, class_names: tuple[str, ...], known_error: float | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._names, self._known, self._clock = class_names, known_error, clock
-        self._seen: deque[_Seen] = deque(maxlen=RECENT)
+        self._portions: deque[_MeasuredPortion] = deque(maxlen=RECENT)
         self._alarms: tuple[str, ...] = ()
-        self._is_new, self._told_at = False, -EVERY_S
+        self._is_new, self._reported_at = False, -EVERY_S
 
     def see(self, trained: Trained) -> None:
         """Take note of a portion that was measured."""
         if trained.portion is None:
             return
-        while self._seen and self._seen[-1].portion.number >= trained.portion.number:  # it went back
-            self._seen.pop()
+        while self._portions and self._portions[-1].portion.number >= trained.portion.number:  # it went back
+            self._portions.pop()
         if trained.metrics["drift"]:
-            self._seen.clear()
-        self._seen.append(_Seen(trained.portion, trained.metrics))
+            self._portions.clear()
+        self._portions.append(_MeasuredPortion(trained.portion, trained.metrics))
         self._alarms, self._is_new = trained.alarms, True
 
     def due(self) -> dict[FindingKind, dict[str, Any]]:
-        """The findings, if there are new ones and it is time to tell them; else nothing."""
-        if not self._is_new or self._clock() - self._told_at < EVERY_S:
+        """The findings, if there are new ones and it is time to report them; else nothing."""
+        if not self._is_new or self._clock() - self._reported_at < EVERY_S:
             return {}
-        self._told_at = self._clock()
+        self._reported_at = self._clock()
         return self.rest()
 
     def rest(self) -> dict[FindingKind, dict[str, Any]]:
@@ -70,36 +71,40 @@ class Fresh:
         if not self._is_new:
             return {}
         self._is_new = False
-        span = {"portions": {"first": self._seen[0].portion.number, "last": self._seen[-1].portion.number}}
-        found: dict[FindingKind, dict[str, Any]] = {"diagnosis": self._diagnosis() | span}
-        if all(one.portion.judged is not None for one in self._seen):
-            found["errors"] = self._errors() | span
-        return found
+        span = {"portions": {"first": self._portions[0].portion.number, "last": self._portions[-1].portion.number}}
+        by_kind: dict[FindingKind, dict[str, Any]] = {"diagnosis": self._diagnosis() | span}
+        if all(measured.portion.judged is not None for measured in self._portions):
+            by_kind["errors"] = self._errors() | span
+        return by_kind
 
     def _diagnosis(self) -> dict[str, Any]:
         """Of each portion the error on it, and that on what the same model had trained on."""
-        sizes = [int(one.metrics["portion_examples"]) for one in self._seen]
+        sizes = [int(measured.metrics["portion_examples"]) for measured in self._portions]
         errors = {
-            part: float(np.average([one.metrics[f"{part}_error"] for one in self._seen], weights=sizes))
+            part: float(np.average([measured.metrics[f"{part}_error"] for measured in self._portions], weights=sizes))
             for part in ("train", "dev")
         }
         # What was trained on before one portion was so before the next, too: it is counted once.
-        counted = {"train": max(one.portion.trained_on for one in self._seen), "dev": sum(sizes)}
+        counted = {"train": max(measured.portion.trained_on for measured in self._portions), "dev": sum(sizes)}
         warnings = []
-        if self._seen[0].metrics["drift"]:
-            number = self._seen[0].portion.number
+        if self._portions[0].metrics["drift"]:
+            number = self._portions[0].portion.number
             warnings = [f"Portion {number} raised an alarm: what seems to be variance may be a change of the data."]
         return table(errors, counted, self._known, warnings, self._alarms)
 
     def _errors(self) -> dict[str, Any]:
-        """Rows count from the beginning of the stream; each mistake tells its portion, and its row there."""
-        seen = [one.portion.judged for one in self._seen if one.portion.judged is not None]
-        columns = zip(*((one.rows, one.labels, one.guesses, one.sureness) for one in seen), strict=True)
+        """Rows count from the beginning of the stream; each mistake names its portion, and its row there."""
+        seen = [measured.portion.judged for measured in self._portions if measured.portion.judged is not None]
+        columns = zip(*((j.rows, j.labels, j.guesses, j.sureness) for j in seen), strict=True)
         rows, labels, guesses, sureness = (np.concatenate(arrays) for arrays in columns)
         judged = Judged(rows, labels, guesses, sureness, suspected=np.arange(0))
-        found: dict[str, Any] = told("dev", judged, self._names, LIMIT)
-        for mistake in found["mistakes"]:
-            portion = next(one.portion for one in reversed(self._seen) if one.portion.first_row <= mistake["row"])
+        errors: dict[str, Any] = told("dev", judged, self._names, LIMIT)
+        for mistake in errors["mistakes"]:
+            portion = next(
+                measured.portion
+                for measured in reversed(self._portions)
+                if measured.portion.first_row <= mistake["row"]
+            )
             mistake |= {"portion": plain(portion.name), "portion_row": mistake["row"] - portion.first_row}
         doubtful = [row for j in reversed(seen) for row in j.rows[j.suspected].tolist()]
-        return found | {"suspected": {"dev": doubtful[:LIMIT]}}
+        return errors | {"suspected": {"dev": doubtful[:LIMIT]}}

@@ -17,10 +17,11 @@ from types import ModuleType
 from typing import Any, Final
 
 from sturgeon.errors import SturgeonError
-from worker import child
-from worker.pipe import Alone, Broken, End, Job, Origins, Paused, Said, Steer
+from sturgeon.threads import reason_of
+from worker.child import main
+from worker.child.protocol import Broken, DesiredRun, Finished, Job, LastWord, LeaveStack, Origins, PlacedMessage
 
-OURS: Final = Path(__file__).resolve().parents[1]
+OURS: Final = Path(__file__).resolve().parents[2]
 LONGEST_TMPDIR: Final = 107 - len("/pymp-12345678/listener-12345678")
 ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -28,75 +29,82 @@ _context = multiprocessing.get_context("forkserver")
 _bookkeeping = threading.Lock()  # multiprocessing's own, when processes start and end in several threads
 
 
+class CannotStart(Exception):
+    """The system gave no process; one sentence says why."""
+
+
 def start_fork_server() -> None:
     """Start the process that forks the children, and check that they get our trainer; in the main thread.
 
-    Raises:
-        SturgeonError: another package of the name `trainer` is in the way.
+    Raises: SturgeonError (another package of the name `trainer` is in the way, or no process can be started).
     """
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     # A user's own trainer.py in the current folder must not be taken for ours.
     os.environ["PYTHONSAFEPATH"] = "1"
     if Path(sysconfig.get_path("purelib")) != OURS:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OURS), os.environ.get("PYTHONPATH")]))
-    _context.set_forkserver_preload(["worker.preloaded"])
+    _context.set_forkserver_preload(["worker.child.preloaded"])
     with _stop_signals_ignored(), _short_socket_path():
         forkserver.ensure_running()
     _check_origins()
 
 
 def _check_origins() -> None:
-    pipe, theirs = _context.Pipe()
-    process = _start(child.tell_origins, theirs)
     try:
-        told: Origins = pipe.recv()
+        pipe, process = _started(main.tell_origins)
+    except CannotStart as error:
+        raise SturgeonError(str(error)) from None
+    try:
+        origins: Origins = pipe.recv()
     except (EOFError, OSError):
         raise SturgeonError("The worker cannot start child processes; the lines above say why.") from None
     finally:
         pipe.close()
         process.join()
-    if told.trainer is None or Path(told.trainer).resolve().parents[1] != OURS:
+    if origins.trainer is None or Path(origins.trainer).resolve().parents[1] != OURS:
         raise SturgeonError(
-            f"Another package named trainer is in the way: {told.trainer}. "
+            f"Another package named trainer is in the way: {origins.trainer}. "
             "Take its folder out of PYTHONPATH, or start the worker elsewhere."
         )
-    if not told.loaded:
+    if not origins.loaded:
         raise SturgeonError("The trainer could not be loaded; `python -c 'import worker.tasks.train'` says why.")
 
 
 class Child:
-    """The process of trials of one shape. `messages` is for one thread; the other methods are for any."""
+    """The process of trials of one shape. `messages` is for one thread; the other methods are for any.
+
+    Raises: CannotStart.
+    """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._pipe, theirs = _context.Pipe()
-        self._process = _start(child.main, theirs, jobs)
+        self._pipe, self._process = _started(main.run_child, jobs)
         self._places = len(jobs)
         self.pid: int = self._process.pid
         self._writing = threading.Lock()  # nobody may write to a file that is being closed: its number is used again
 
-    def messages(self) -> Iterator[tuple[int, Said]]:
+    def messages(self) -> Iterator[PlacedMessage]:
         """What the child says of each of its places, until it has ended.
 
-        The last of a place is its last word: the child's own, or an End that says how it died. The trials of a stack
-        that broke are Alone.
+        The last of a place is its last word: the child's own, or a Finished that says how it died. The trials of a
+        stack that broke leave it.
         """
         left, broken = set(range(self._places)), None
         while left and broken is None:
             try:
-                said = self._pipe.recv()
+                received = self._pipe.recv()
             except (EOFError, OSError):
                 break
-            if isinstance(said, Broken):
-                broken = said.reason
+            if isinstance(received, Broken):
+                broken = received.reason
                 continue
-            place, message = said
-            if isinstance(message, End | Paused | Alone):
+            place, message = received
+            if isinstance(message, LastWord):
                 left.discard(place)
             yield place, message
         code = self._ended()
         reason = broken or _death(code)
         for place in sorted(left):
-            yield place, Alone(reason) if self._places > 1 else End("failed", error=reason)
+            yield place, LeaveStack(reason) if self._places > 1 else Finished("failed", error=reason)
 
     def _ended(self) -> int | None:
         """The exit code, when the process has ended; its files are closed."""
@@ -109,10 +117,10 @@ class Child:
             self._pipe.close()
         return code
 
-    def steer(self, place: int, wish: Steer) -> None:
+    def steer(self, place: int, desired: DesiredRun) -> None:
         """What is desired of a trial from now on; in vain when the child has ended."""
         with self._writing, suppress(OSError):
-            self._pipe.send((place, wish))
+            self._pipe.send((place, desired))
 
     def kill(self) -> None:
         """End it now. `messages` then ends soon."""
@@ -120,12 +128,30 @@ class Child:
             self._process.kill()
 
 
-def _start(target: Callable[..., None], theirs: Any, *args: Any) -> Any:
-    process = _context.Process(target=target, args=(theirs, *args), name="trial")
-    with _bookkeeping, _nameless_main():
-        process.start()
-    theirs.close()
-    return process
+def _started(target: Callable[..., None], *args: Any) -> tuple[Any, Any]:
+    """Our end of a pipe, and the process that has its other end.
+
+    Raises: CannotStart.
+    """
+    try:
+        ours, theirs = _context.Pipe()
+    except OSError as error:
+        raise CannotStart(_refusal(error)) from error
+    with theirs:
+        process = _context.Process(target=target, args=(theirs, *args), name="trial")
+        try:
+            with _bookkeeping, _nameless_main():
+                process.start()
+        except BaseException as error:
+            ours.close()
+            if isinstance(error, OSError | EOFError):
+                raise CannotStart(_refusal(error)) from error
+            raise
+    return ours, process
+
+
+def _refusal(error: Exception) -> str:
+    return f"The worker cannot start child processes: {reason_of(error)}."
 
 
 def _death(code: int | None) -> str:

@@ -23,7 +23,7 @@ PANDA: dict[str, Any] = {
 GUARD = {"metric": "dev_error", "worse_by": 0.02, "within_epochs": 2}
 
 
-class Hand:
+class ManualWorker:
     """A worker by hand: what it leases, reports and uploads. An epoch has 10 steps."""
 
     def __init__(self, server: RunningServer, **study: Any) -> None:
@@ -65,19 +65,19 @@ class Hand:
         return [one.step for one in self.client.checkpoints("bear", self.lease.number).items]
 
 
-def curve(hand: Hand, **more: Any) -> list[tuple[int, int]]:
-    return [(one.step, one.leg) for one in hand.client.trial_metrics("bear", 0, **more).items]
+def curve(worker: ManualWorker, **more: Any) -> list[tuple[int, int]]:
+    return [(one.step, one.leg) for one in worker.client.trial_metrics("bear", 0, **more).items]
 
 
-def lost(server: RunningServer, hand: Hand) -> Any:
+def lost(server: RunningServer, worker: ManualWorker) -> Any:
     """The worker dies; what the next one begins with."""
     server.advance(seconds=31)
     server.reap()
-    return hand.take().resume
+    return worker.take().resume
 
 
-def policed(server: RunningServer, **policy: Any) -> Hand:
-    hand = Hand(server, policies=[policy])
+def policed(server: RunningServer, **policy: Any) -> ManualWorker:
+    worker = ManualWorker(server, policies=[policy])
     for epoch, error in ((1, 0.5), (2, 0.4), (3, 0.4), (4, 0.41)):
-        hand.report(epoch, error)
-    return hand
+        worker.report(epoch, error)
+    return worker

@@ -1,0 +1,56 @@
+"""Threads whose failure is noticed: logged with its traceback, counted, and handed to whoever decides what follows."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+_failures: Counter[str] = Counter()
+_counting = threading.Lock()
+
+
+def supervised(
+    name: str,
+    work: Callable[[], None],
+    on_failure: Callable[[Exception], bool | None],
+    log: Any = None,
+) -> threading.Thread:
+    """Start a daemon thread that does `work`, and return it.
+
+    An exception that `work` raises is logged with its traceback, counted under `name`, and given to `on_failure`, in
+    the same thread. That ends the process, or what the thread served; or it returns True, and `work` begins again.
+    `name` is a kind of thread ("heartbeat"), so that there are few of them; `log` is a structlog logger.
+    """
+    thread = threading.Thread(target=_run, args=(name, work, on_failure, log), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def failures() -> dict[str, int]:
+    """How often the threads of each name have failed in this process."""
+    with _counting:
+        return dict(_failures)
+
+
+def reason_of(error: Exception) -> str:
+    """An unexpected exception in half a sentence: its type, and what it says."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _run(name: str, work: Callable[[], None], on_failure: Callable[[Exception], bool | None], log: Any) -> None:
+    while True:
+        try:
+            return work()
+        except Exception as error:
+            with _counting:
+                _failures[name] += 1
+                times = _failures[name]
+            (log or structlog.get_logger()).exception(
+                "thread failed", thread=name, reason=reason_of(error), failures=times
+            )
+            if not on_failure(error):
+                return None

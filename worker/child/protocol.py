@@ -1,0 +1,182 @@
+"""What the daemon and a trial's child process say to each other over their pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sturgeon.messages import Desired, FindingKind, Resume
+from sturgeon.states import ToldState
+
+# --- daemon to child
+
+
+@dataclass(frozen=True)
+class DesiredRun:
+    """What is desired of a trial, by `version`.
+
+    params: all live parameters that differ from those the trial began with. stop: end with this epoch. pause: leave a
+    checkpoint and end here. keep: the newest version before which a checkpoint is to be kept. A run of an earlier
+    `rollback_generation` goes back to step `restore`, whose checkpoint is `content` (None at step 0 of a run without a
+    parent: from the start). leave: nobody waits for this trial any more, its stack peers go on. answered: the newest
+    step whose report the server has answered, where the run waits for that.
+    """
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 0
+    stop: bool = False
+    pruned: bool = False
+    leave: bool = False
+    pause: bool = False
+    keep: int = 0
+    rollback_generation: int = 0
+    restore: int = 0
+    content: bytes | None = field(default=None, repr=False)
+    answered: int = -1
+
+
+def desired_run_of(desired: Desired) -> DesiredRun:
+    """What the server desires, as a child is told it; without the checkpoint to go back to."""
+    return DesiredRun(
+        desired.params,
+        desired.version,
+        stop=desired.run == "stop",
+        pruned=desired.why == "pruned",
+        pause=desired.run == "pause",
+        keep=desired.checkpoint,
+        rollback_generation=desired.leg,
+        restore=desired.restore or 0,
+    )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A leased trial, as the child needs it. `task` has the study's fixed fields; `params` win over them.
+
+    source: the checkpoint that it starts from, where its task says so. resume: where an earlier run of it, or of its
+    parent, ended, with that `start` and the checkpoints that it had `stored`. desired: as it was at the hand-out.
+    """
+
+    task: Mapping[str, Any]
+    params: Mapping[str, Any]
+    seed: int
+    data_dirs: tuple[Path, ...] = ()
+    source: bytes | None = field(default=None, repr=False)
+    study: str = ""
+    number: int = 0
+    desired: DesiredRun = DesiredRun()
+    resume: Resume | None = None
+    start: bytes | None = field(default=None, repr=False)
+    stored: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+# --- child to daemon
+
+
+@dataclass(frozen=True)
+class Origins:
+    """At start-up: the file of `trainer`, and whether it was loaded before the fork."""
+
+    trainer: str | None
+    loaded: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """An epoch has ended. The desired `version` has been in force since `since_step`."""
+
+    step: int
+    epoch: int
+    metrics: Mapping[str, float]
+    version: int = 0
+    since_step: int = 0
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The desired `version` counts from the step after `step` on."""
+
+    version: int
+    step: int
+
+
+@dataclass(frozen=True)
+class RunEventMessage:
+    """An event of the run, to be reported once; `key` knows it again. `detail` as in `RunEvent`."""
+
+    kind: str
+    key: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class FindingsMessage:
+    """What a run that goes on has found out so far, JSON objects by kind."""
+
+    findings: Mapping[FindingKind, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class SavedCheckpoint:
+    """One npz file, to be uploaded while the run goes on. `value` is the study's metric at that step, None where it was
+    not measured. `version` was in force; `wanted` is the version that asked for this checkpoint, or 0."""
+
+    step: int
+    epoch: int
+    value: float | None
+    content: bytes = field(repr=False)
+    version: int = 0
+    wanted: int = 0
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The last word on a trial: it left its checkpoint and waits."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last word on a trial: what to tell the server. `metrics` are those of `step`; `findings` are JSON objects by
+    kind."""
+
+    state: ToldState
+    step: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    where: str | None = None
+    error: str | None = None
+    checkpoints: tuple[SavedCheckpoint, ...] = ()
+    findings: Mapping[FindingKind, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LeaveStack:
+    """The last word on a trial whose stack broke, or that has to leave it: it shall run again by itself."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The child's last word: an error that no trial of it survived."""
+
+    reason: str
+
+
+# --- in the child's place
+
+
+@dataclass(frozen=True)
+class NotStarted:
+    """The last word on a trial whose process the system refused to start."""
+
+    reason: str
+
+
+LastWord = Finished | Paused | LeaveStack | NotStarted
+ChildMessage = Progress | Applied | RunEventMessage | FindingsMessage | SavedCheckpoint | LastWord
+PlacedMessage = tuple[int, ChildMessage]
+"""What a child says of one of its trials, by its place in the child's jobs."""

@@ -1,0 +1,26 @@
+"""Waiting for a server that answers, but is ill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from sturgeon.errors import InternalError, ServerUnreachable
+from worker.logs import Log
+
+T = TypeVar("T")
+AFTER_A_FAULT_S: Final = 5.0
+
+
+def insist(call: Callable[[], T], sleep: Callable[[float], None], log: Log | None = None) -> T:
+    """The answer of `call`, made again for as long as the server, or a proxy before it, is ill.
+
+    The client itself waits for a server that is away. `sleep` may raise to end the waiting.
+    """
+    while True:
+        try:
+            return call()
+        except (InternalError, ServerUnreachable) as error:
+            if log is not None:
+                log.error("server is ill", reason=error.message)
+            sleep(AFTER_A_FAULT_S)

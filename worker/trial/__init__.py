@@ -1,0 +1,1 @@
+"""A leased trial, from the hand-out to the tell."""

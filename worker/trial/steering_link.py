@@ -1,0 +1,75 @@
+"""Brings what the server desires of a trial to its child."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from sturgeon import messages as m
+from sturgeon.threads import supervised
+from worker.child.protocol import DesiredRun, desired_run_of
+from worker.logs import Log
+
+
+class SteeringLink:
+    """Sends the newest of what is desired, once. A run that shall go back hears it together with its checkpoint.
+
+    fetch: gives the checkpoint of a step. send: takes what the child is to hear. fail: called with an error of `fetch`;
+    `expected` are those that may happen, others are logged as faults of ours. All methods are for any thread.
+    """
+
+    def __init__(
+        self,
+        lease: m.Lease,
+        fetch: Callable[[int], bytes],
+        send: Callable[[DesiredRun], None],
+        fail: Callable[[Exception], None],
+        expected: tuple[type[Exception], ...],
+        log: Log,
+    ) -> None:
+        self._fetch, self._send, self._fail, self._expected, self._log = fetch, send, fail, expected, log
+        self._changing = threading.Lock()
+        self._desired = lease.desired
+        self._sent = DesiredRun()
+        self._rollback_generation = self._fetching = lease.resume.leg if lease.resume else 0
+        self._content: bytes | None = None
+        self._answered = -1
+
+    def steer(self, desired: m.Desired) -> None:
+        """Take what the server desires; an answer that was overtaken by a newer one changes nothing."""
+        with self._changing:
+            if desired.version < self._desired.version:
+                return
+            self._desired = desired
+            if desired.leg <= self._rollback_generation:
+                self._pass_on()
+            elif desired.leg > self._fetching:
+                self._fetching = desired.leg
+                supervised("rollback", partial(self._go_back, desired), self._fail, self._log)
+
+    def answer(self, step: int) -> None:
+        """Let the child know that the server has seen this step, after what it desires since."""
+        with self._changing:
+            self._answered = step
+            if self._desired.leg <= self._rollback_generation:
+                self._pass_on()
+
+    def _go_back(self, desired: m.Desired) -> None:
+        """The server is asked while the child trains on: those steps do not count."""
+        try:
+            content = self._fetch(desired.restore) if desired.restore else None
+        except self._expected as error:
+            return self._fail(error)
+        with self._changing:
+            if desired.leg == self._fetching:
+                self._rollback_generation, self._content = desired.leg, content
+                self._pass_on()
+        return None
+
+    def _pass_on(self) -> None:
+        run = replace(desired_run_of(self._desired), content=self._content, answered=self._answered)
+        if run != self._sent:
+            self._sent = run
+            self._send(run)
