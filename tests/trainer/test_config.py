@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from sturgeon import training as task
 from trainer.config import CHOICES, LIVE, ConfigError, TrainConfig, config_from
-from trainer.data.datasets import BUNDLED
+from trainer.data.loading import BUNDLED
 
 
 def test_the_train_task_and_the_config_have_the_same_names_and_defaults():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from trainer.config import TrainConfig
-from trainer.data.batches import Batches, order
-from trainer.data.datasets import DataError, checked, load
+from trainer.data.batches import Batches, example_order
+from trainer.data.datasets import DataError, checked
+from trainer.data.loading import load
 from trainer.data.normalization import fit
 from trainer.data.preparation import prepare, split_up
 from trainer.data.splits import stratified
@@ -135,4 +136,4 @@ def test_an_epoch_sees_every_example_once_in_an_order_of_its_own():
     rows = np.concatenate([batches[i] for i in range(3)], axis=1)
     assert [sorted(row) for row in rows.tolist()] == [list(range(10))] * 2
     assert not np.array_equal(rows[0], rows[1])
-    assert not np.array_equal(order(1, 0, 10), order(1, 1, 10))
+    assert not np.array_equal(example_order(1, 0, 10), example_order(1, 1, 10))

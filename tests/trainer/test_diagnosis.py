@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trainer.analysis.diagnosis import diagnose
-from trainer.analysis.error_analysis import Judged, Mistake, analysis, categories, confusion_matrix, mistakes
+from trainer.analysis.error_analysis import Mistake, Predictions, analysis, categories, confusion_matrix, mistakes
 from trainer.config import TrainConfig
 from trainer.data.preparation import prepare
 from trainer.training import train
@@ -52,7 +52,8 @@ LABELS = np.array([0, 0, 2, 2])
 
 
 def test_mistakes_come_surest_first_with_their_classes_as_a_tag():
-    found = mistakes(Judged.by(PROBABILITIES, LABELS, np.array([10, 11, 12, 13])), ("cat", "dog", "cow"))
+    predictions = Predictions.from_probabilities(PROBABILITIES, LABELS, np.array([10, 11, 12, 13]))
+    found = mistakes(predictions, ("cat", "dog", "cow"))
     assert found == [
         Mistake(12, "cow", "dog", 0.8, ("cow taken for dog",)),
         Mistake(11, "cat", "dog", 0.7, ("cat taken for dog",)),

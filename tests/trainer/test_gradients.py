@@ -87,7 +87,7 @@ def test_the_gradient_check_names_the_parameter_with_a_planted_mistake():
 
 def test_the_gradient_check_refuses_dropout():
     network, X, Y = random_network(sources=[np.random.SFC64(1)])
-    network.keep([[0.5, 1.0]])
+    network.set_keep_probs([[0.5, 1.0]])
     with pytest.raises(GradientCheckError, match="dropout"):
         check_network(network, X, Y, np.random.default_rng(0))
 

@@ -238,7 +238,7 @@ def refused(said: list[Said]) -> list[str]:
 def portions(said: list[Said]) -> list[str]:
     [end] = of(End, said)
     assert end.state == "complete"
-    taken = Checkpoint.from_bytes(end.checkpoints[-1].content).stream.taken  # type: ignore[union-attr]
+    taken = Checkpoint.from_bytes(end.checkpoints[-1].content).stream.portions  # type: ignore[union-attr]
     assert [one.metrics["portion"] for one in of(Progress, said)] == list(range(len(taken)))
     return [one.name for one in taken]
 

@@ -1,4 +1,4 @@
-"""Do two parts of the data come from one distribution? Train, dev and test should (the course)."""
+"""Testing whether two parts of the data have one distribution, as train, dev and test should (the course)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from trainer.layers.parameters import Array
 
 LARGEST_SAMPLE = 2000
 ALARM = 0.001
-"""An alarm in one of a thousand splits that are alike, over all features together."""
+"""One false alarm in a thousand splits, over all features together."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The feature that differs most between two samples, and how surely: p is for all features together."""
+    """The feature that differs most between two samples. p: that of the test of all features together."""
 
     feature: int
     statistic: float
@@ -28,11 +28,11 @@ class Difference:
 
 
 def largest_difference(one: Array, other: Array, weights: Array | None = None) -> Difference:
-    """Two-sample Kolmogorov-Smirnov test of each feature of samples `[m1, n]` and `[m2, n]`, at most 2000
-    rows each. weights `[m1]`: how often each row of the first counts; its size is then (sum w)^2 / sum w^2 (Kish).
+    """Two-sample Kolmogorov-Smirnov test of each feature of samples `[m1, n]` and `[m2, n]`, of which at most 2000 rows
+    each are used. weights `[m1]`: of the rows of the first; its size is then (sum w)^2 / sum w^2 (Kish).
 
     p = 2 n exp(-2 D^2 m1 m2 / (m1 + m2)): the first term of Kolmogorov's series, which bounds it from above,
-    times the n features (Bonferroni). Equal values only make it larger.
+    times the n features (Bonferroni). Equal values only make p larger.
     """
     weights = np.ones(len(_sample(one))) if weights is None else _sample(weights)
     size = float(weights.sum() ** 2 / np.square(weights).sum())

@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from sturgeon.messages import FindingKind
-from trainer.analysis.error_analysis import Judged, told
-from trainer.streams.new_portion import RECENT
-from trainer.training import Portioned
+from trainer.analysis.error_analysis import Predictions, mistakes_report
+from trainer.new_portion import RECENT
+from trainer.training import MeasuredPortion
 from trainer.training import Progress as Trained
 from worker.tasks.findings import table
 
@@ -29,7 +29,7 @@ def plain(text: str) -> str:
 
 
 class _Seen(NamedTuple):
-    portion: Portioned
+    portion: MeasuredPortion
     metrics: Mapping[str, float]
 
 
@@ -72,7 +72,7 @@ class Fresh:
         self._is_new = False
         span = {"portions": {"first": self._seen[0].portion.number, "last": self._seen[-1].portion.number}}
         found: dict[FindingKind, dict[str, Any]] = {"diagnosis": self._diagnosis() | span}
-        if all(one.portion.judged is not None for one in self._seen):
+        if all(one.portion.predictions is not None for one in self._seen):
             found["errors"] = self._errors() | span
         return found
 
@@ -93,11 +93,11 @@ class Fresh:
 
     def _errors(self) -> dict[str, Any]:
         """Rows count from the beginning of the stream; each mistake tells its portion, and its row there."""
-        seen = [one.portion.judged for one in self._seen if one.portion.judged is not None]
-        columns = zip(*((one.rows, one.labels, one.guesses, one.sureness) for one in seen), strict=True)
-        rows, labels, guesses, sureness = (np.concatenate(arrays) for arrays in columns)
-        judged = Judged(rows, labels, guesses, sureness, suspected=np.arange(0))
-        found: dict[str, Any] = told("dev", judged, self._names, LIMIT)
+        seen = [one.portion.predictions for one in self._seen if one.portion.predictions is not None]
+        columns = zip(*((one.rows, one.labels, one.predicted, one.confidence) for one in seen), strict=True)
+        rows, labels, predicted, confidence = (np.concatenate(arrays) for arrays in columns)
+        predictions = Predictions(rows, labels, predicted, confidence, suspected=np.arange(0))
+        found: dict[str, Any] = mistakes_report("dev", predictions, self._names, LIMIT)
         for mistake in found["mistakes"]:
             portion = next(one.portion for one in reversed(self._seen) if one.portion.first_row <= mistake["row"])
             mistake |= {"portion": plain(portion.name), "portion_row": mistake["row"] - portion.first_row}

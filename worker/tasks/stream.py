@@ -11,9 +11,9 @@ from sturgeon.states import ToldState
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.data.datasets import DataError
-from trainer.streams.following import first_of, follow, notice_of
+from trainer.following import begin_stream, follow, refusal_notice
 from trainer.streams.stream import Stream, find_stream
-from trainer.training import Notice, Wish
+from trainer.training import Command, Notice
 from trainer.training import Progress as Trained
 from worker.pipe import End, Found, Happened, Job, Paused, Said, Steer
 from worker.tasks.fresh import Fresh, plain
@@ -57,12 +57,12 @@ def _first(
     config: TrainConfig, stream: Stream, job: Job, desired: Callable[[], Steer]
 ) -> Generator[Said, None, Checkpoint | None]:
     """The model as it begins, as soon as there is a portion; None after a last word without one."""
-    told: list[tuple[str, str]] = []
+    reported: list[str] = []
     while True:
         ended = stream.ended()
-        first, refused = first_of(config, stream, job.seed, told)
-        told += [(one.name, one.key) for one in refused]
-        yield from (_happened(notice_of(one)) for one in refused)
+        first, refused = begin_stream(config, stream, job.seed, reported)
+        reported += [file.short for file in refused]
+        yield from (_happened(refusal_notice(file)) for file in refused)
         if first is not None:
             return first
         now = desired()
@@ -88,7 +88,7 @@ def _steered(
 ) -> Iterator[Said]:
     followed = partial(follow, stream=scratch.stream, pulse=PULSE_S, halt=halt, rest=_rest)
     going = followed(first, changes=trial.planned)
-    wish: Wish | None = None
+    wish: Command | None = None
     while True:
         try:
             trained = going.send(wish)
@@ -123,7 +123,7 @@ class _Scratch(NamedTuple):
     seed: int
 
     def begin(self) -> Checkpoint:
-        first, _ = first_of(self.config, self.stream, self.seed)
+        first, _ = begin_stream(self.config, self.stream, self.seed)
         if first is None:
             raise DataError(f"No portion is left in {self.stream.folder.name} to begin with again.")
         return first

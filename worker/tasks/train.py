@@ -12,7 +12,7 @@ from trainer.data.normalization import Normalization
 from trainer.data.preparation import Data, prepare
 from trainer.stack import useful_models
 from trainer.streams.stream import PREFIX
-from trainer.training import Run, Wish, begin, resume
+from trainer.training import Command, Run, begin, resume
 from worker.pipe import End, Job, Placed, Steer
 from worker.tasks import stream
 from worker.tasks.keeping import Kept
@@ -126,7 +126,7 @@ def _train_together(begins: Sequence[_Begin], data: Data, wishes: _Wishes) -> It
 def _steered(
     going: Run, trials: Sequence[Trial], begins: Sequence[_Begin], data: Data, wishes: _Wishes
 ) -> Iterator[Placed]:
-    wish: Wish | None = None
+    wish: Command | None = None
     while True:
         try:
             trained = going.send(wish)
