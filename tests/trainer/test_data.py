@@ -110,7 +110,7 @@ def test_an_empty_part_is_refused():
         stratified(Y4, {"dev": 0.5, "test": 0.5}, seed=0)
 
 
-def test_normalisation_uses_the_training_part_alone_and_leaves_constant_features_at_zero():
+def test_normalisation_uses_the_training_part_alone_and_zeroes_constant_features():
     X = np.column_stack([np.arange(100.0), np.full(100, 0.1), np.arange(100.0) ** 2])
     data = split_up(checked("made", X, np.arange(100) % 2), TrainConfig("made"))
     assert data.train.X[:, [0, 2]].mean(axis=0) == pytest.approx([0, 0], abs=1e-6)

@@ -42,7 +42,8 @@ def test_the_gradients_of_a_network_agree_with_differences(activation, loss, bat
         assert report.largest < 1e-6, report.relative_errors
 
 
-def test_a_network_without_hidden_layers_is_softmax_regression_and_its_gradients_agree():
+def test_the_gradients_of_softmax_regression_agree_with_differences():
+    """That is a network without hidden layers."""
     network, X, Y = random_network(sizes=(5, 4))
     assert check_network(network, X, Y, np.random.default_rng(0)).largest < 1e-6
 
