@@ -113,13 +113,13 @@ def _run(job: Job) -> list[dict[str, float]]:
         run = follow(first, stream)
         watcher = _Watcher(config) if arm == "policy" else None
         curve: list[dict[str, float]] = []
-        wish: Command | None = None
+        command: Command | None = None
         began = time.process_time()
-        while (progress := run.send(wish)).ended is None:
-            wish = None
+        while (progress := run.send(command)).ended is None:
+            command = None
             if progress.metrics:
                 curve.append(progress.metrics | {"cpu_seconds": time.process_time() - began})
-                wish = watcher.after(progress.step, progress.epoch, progress.metrics) if watcher else None
+                command = watcher.after(progress.step, progress.epoch, progress.metrics) if watcher else None
     return curve
 
 

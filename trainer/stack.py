@@ -34,7 +34,7 @@ CACHE = 6 << 20
 LARGEST_STACK = 32
 
 BUFFER = 512
-"""Numbers in NumPy's own buffer, which it allocates anew whenever an operand is broadcast; by default 8192."""
+"""Numbers in NumPy's own buffer, which it allocates again whenever an operand is broadcast; by default 8192."""
 
 
 def never(_step: int) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError
+from trainer.layers.network import Architecture
 from trainer.layers.parameters import Array, Parameters
 
 
@@ -25,13 +26,7 @@ def transferred(first: Checkpoint, source: Checkpoint) -> Checkpoint:
     Raises: ConfigError (a hidden layer, the inputs or batch_norm differ from the source's).
     """
     shape, other = first.architecture(), source.architecture()
-    if (shape.sizes[:-1], shape.activations, shape.batch_norm) != (
-        other.sizes[:-1],
-        other.activations,
-        other.batch_norm,
-    ):
-        layers = f"layers {other.sizes[:-1]} with {', '.join(other.activations)}"
-        raise ConfigError(f"start_from has {layers}: take the same inputs, hidden layers and batch_norm.")
+    _check_alike(shape, other)
     parameters, given = shape.parameters((1,), first.theta.dtype), source.parameters()
     parameters.theta[0] = first.theta
     head = {f"W{shape.depth}", f"b{shape.depth}"}
@@ -50,6 +45,17 @@ def transferred(first: Checkpoint, source: Checkpoint) -> Checkpoint:
         betas={"statistics": beta},
         products={"statistics": 0.0},
     )
+
+
+def _check_alike(shape: Architecture, source: Architecture) -> None:
+    """Of the inputs, the hidden layers and batch norm; the heads may differ."""
+    if (shape.sizes[:-1], shape.activations, shape.batch_norm) != (
+        source.sizes[:-1],
+        source.activations,
+        source.batch_norm,
+    ):
+        layers = f"layers {source.sizes[:-1]} with {', '.join(source.activations)}"
+        raise ConfigError(f"start_from has {layers}: take the same inputs, hidden layers and batch_norm.")
 
 
 class Freezer:

@@ -76,11 +76,11 @@ def test_the_analysis_of_a_run_is_plain_json_and_agrees_with_its_metrics():
     config = TrainConfig("digits", epochs=3)
     data = prepare(config)
     *_, last = train(config, data, 0)
-    told = analysis(last.checkpoint(), data, limit=5)
-    assert json.loads(json.dumps(told)) == told
-    assert told["wrong"] / told["examples"] == pytest.approx(last.metrics["dev_error"])
-    assert np.sum(told["confusion"]) == told["examples"]
-    assert np.trace(told["confusion"]) == told["examples"] - told["wrong"]
-    assert len(told["mistakes"]) == 5
-    assert set(told["suspected"]) == {"train", "dev", "test"}
-    assert sum(category["count"] for category in told["categories"]) == told["wrong"]
+    report = analysis(last.checkpoint(), data, limit=5)
+    assert json.loads(json.dumps(report)) == report
+    assert report["wrong"] / report["examples"] == pytest.approx(last.metrics["dev_error"])
+    assert np.sum(report["confusion"]) == report["examples"]
+    assert np.trace(report["confusion"]) == report["examples"] - report["wrong"]
+    assert len(report["mistakes"]) == 5
+    assert set(report["suspected"]) == {"train", "dev", "test"}
+    assert sum(category["count"] for category in report["categories"]) == report["wrong"]

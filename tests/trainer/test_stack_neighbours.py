@@ -42,8 +42,8 @@ def without_seconds(metrics: dict[str, float]) -> dict[str, float]:
 
 def record(progress: Progress, checkpoint: Checkpoint) -> tuple[object, ...]:
     """All that a run gives of a model at a step, but for the time it took."""
-    told = progress.step, progress.epoch, progress.ended, progress.alarms, without_seconds(progress.metrics)
-    return *told, without_seconds(checkpoint.metrics), checkpoint.plateau_epochs, checkpoint.theta.tobytes()
+    place = progress.step, progress.epoch, progress.ended, progress.alarms, without_seconds(progress.metrics)
+    return *place, without_seconds(checkpoint.metrics), checkpoint.plateau_epochs, checkpoint.theta.tobytes()
 
 
 def stop_at(*steps: int) -> Callable[[Progress], Command | None]:

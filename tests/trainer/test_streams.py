@@ -57,7 +57,7 @@ def timeless(one: Progress) -> dict[str, float]:
     return {name: value for name, value in one.metrics.items() if name != "seconds"}
 
 
-def told(seen: list[Progress]) -> list[str]:
+def reasons(seen: list[Progress]) -> list[str]:
     return [str(notice.detail["reason"]) for one in seen for notice in one.notices]
 
 
@@ -110,16 +110,16 @@ def test_a_run_that_goes_on_from_any_checkpoint_is_the_undisturbed_one_bit_for_b
         assert (end.step, end.config, end.stream.portions) == (last.step, last.config, last.stream.portions)
 
 
-def test_what_is_wished_for_at_a_portions_report_counts_for_that_portion(folder):
+def test_what_is_asked_for_at_a_portions_report_counts_for_that_portion(folder):
     run = run_of(folder)
-    wish: Command | None = None
+    command: Command | None = None
     masks = []
     while True:
         try:
-            one = run.send(wish)
+            one = run.send(command)
         except StopIteration:
             break
-        wish = Command({"forget_before": 4, "replay_share": 0.9}) if one.metrics.get("portion") == 4 else None
+        command = Command({"forget_before": 4, "replay_share": 0.9}) if one.metrics.get("portion") == 4 else None
         masks.append(one.step)
     assert masks[-2] - masks[-3] == 3, "a forgotten portion is not replayed"
 
@@ -174,7 +174,7 @@ def test_a_portion_that_cannot_be_trained_on_is_told_once_and_changes_nothing(
     whole = list(run_of(folder))
     spoil(folder, *examples(77))
     seen = list(run_of(folder))
-    [reason] = told(seen)
+    [reason] = reasons(seen)
     assert says in reason
     assert "p03x.npz" in reason
     assert [timeless(one) for one in measured(seen)] == [timeless(one) for one in measured(whole)]
@@ -185,7 +185,7 @@ def test_a_refused_portion_is_not_told_again_by_a_run_that_goes_on(folder):
     torn(folder, *examples(77))
     seen = list(run_of(folder))
     start = next(one.checkpoint for one in seen if one.notices)()
-    assert told(list(run_of(folder, start=start))) == []
+    assert reasons(list(run_of(folder, start=start))) == []
 
 
 def test_a_torn_portion_is_taken_when_it_is_whole(folder):
@@ -198,7 +198,7 @@ def test_a_torn_portion_is_taken_when_it_is_whole(folder):
 
     seen = list(run_of(folder, rest=mend))
     assert [one.name for one in seen[-1].checkpoint().stream.portions][-2:] == ["p05.npz", "p03x.npz"]
-    assert len(told(seen)) == 1
+    assert len(reasons(seen)) == 1
 
 
 def test_a_run_waits_for_portions_and_may_be_stopped_while_it_does(folder):
@@ -214,7 +214,7 @@ def test_a_portion_that_changes_after_it_was_trained_on_is_refused(folder):
     start = next(itertools.islice(measured_of(run), 3, None)).checkpoint()
     X, y = examples(1, SIZE + 1)
     np.savez(folder / "p01.npz", X=X, y=y)
-    assert told(list(run)) == ["p01.npz has changed since it was trained on; give new examples a new name."]
+    assert reasons(list(run)) == ["p01.npz has changed since it was trained on; give new examples a new name."]
     with pytest.raises(DataError, match=r"p01\.npz.*is gone"):
         list(run_of(folder, start=start))
 
@@ -249,8 +249,8 @@ def test_of_many_portions_some_are_looked_at_again_at_each_look(folder, monkeypa
     while (portion := stream.next_portion(seen, ())[0]) is not None:
         seen.append(PortionRecord(portion.name, short_digest(portion.sha256), len(portion)))
     np.savez(folder / "p05.npz", X=examples(88)[0], y=examples(88)[1])
-    reasons = [one.why for _ in range(4) for one in stream.next_portion(seen, ())[1]]
-    assert reasons == ["p05.npz has changed since it was trained on; give new examples a new name."]
+    sentences = [one.why for _ in range(4) for one in stream.next_portion(seen, ())[1]]
+    assert sentences == ["p05.npz has changed since it was trained on; give new examples a new name."]
 
 
 def test_a_stream_is_a_folder_below_the_given_ones_only(folder):

@@ -84,7 +84,7 @@ def test_a_stopped_run_ends_after_the_epoch_in_which_it_was_told(small_data):
         next(run)
 
 
-def test_a_wish_for_a_field_that_is_not_live_is_refused_with_those_that_are(small_data):
+def test_a_command_for_a_field_that_is_not_live_is_refused_with_those_that_are(small_data):
     run = train(CONFIG, small_data, 0)
     next(run)
     with pytest.raises(ConfigError, match=r"hidden_units cannot change .*learning_rate"):
@@ -182,13 +182,13 @@ def test_a_model_that_leaves_a_stack_changes_nothing_for_the_others(small_data):
     wild = replace(CONFIG, learning_rate=1e30)
     short = replace(CONFIG, learning_rate=0.02)
     run = train([CONFIG, wild, short], small_data, [1, 2, 3])
-    ends, wish = {}, None
+    ends, command = {}, None
     while True:
         try:
-            progress = run.send(wish)
+            progress = run.send(command)
         except StopIteration:
             break
-        wish = Command(stop=True) if progress.model == 2 and progress.epoch == 2 else None
+        command = Command(stop=True) if progress.model == 2 and progress.epoch == 2 else None
         if progress.ended:
             ends[progress.model] = (progress.ended, progress.checkpoint())
     assert [ends[place][0] for place in range(3)] == ["complete", "diverged", "stopped"]
@@ -227,7 +227,7 @@ def test_a_resumed_run_equals_the_undisturbed_run_bit_for_bit(optimizer, small_d
     assert not chosen
 
 
-def test_a_wish_applies_from_the_step_after_the_progress_it_answers(small_data):
+def test_a_command_applies_from_the_step_after_the_progress_it_answers(small_data):
     run = train(CONFIG, small_data, 0)
     progress = next(run)
     assert progress.step == 6
@@ -237,7 +237,7 @@ def test_a_wish_applies_from_the_step_after_the_progress_it_answers(small_data):
     assert same_state(steered, planned.checkpoint())
 
 
-def test_more_epochs_can_be_wished_for_while_a_model_trains(small_data):
+def test_more_epochs_can_be_asked_for_while_a_model_trains(small_data):
     run = train(CONFIG, small_data, 0)
     next(run)
     run.send(Command({"epochs": 6}))
@@ -245,29 +245,29 @@ def test_more_epochs_can_be_wished_for_while_a_model_trains(small_data):
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_epochs_that_are_planned_at_the_end_of_a_run_carry_it_on_as_a_wish_did(schedule, small_data):
+def test_epochs_that_are_planned_at_the_end_of_a_run_carry_it_on_as_a_command_did(schedule, small_data):
     config = replace(CONFIG, schedule=schedule)
     run = train(config, small_data, 0)
     *_, before = (next(run) for _ in range(4))
     assert (before.step, before.epoch) == (24, 4)
     run.send(Command({"epochs": 6}))
-    wished = last_of(run)[0][1]
+    asked = last_of(run)[0][1]
 
     planned = last_of(train(config, small_data, 0, changes=[{25: {"epochs": 6}}]))[0][1]
     resumed = last_of(resume([before.checkpoint()], small_data, changes=[{25: {"epochs": 6}}]))[0][1]
 
-    assert wished.epoch == 6
-    assert same_state(wished, planned)
-    assert same_state(wished, resumed)
+    assert asked.epoch == 6
+    assert same_state(asked, planned)
+    assert same_state(asked, resumed)
 
 
-def test_a_planned_change_is_made_once_so_that_a_wish_may_overtake_it(small_data):
+def test_a_planned_change_is_made_once_so_that_a_command_may_overtake_it(small_data):
     wild = replace(CONFIG, learning_rate=1e30)
     run = train([CONFIG, wild], small_data, [0, 1], changes=[{7: {"l2": 0.5}}, {}])
-    wish = None
+    command = None
     for _ in range(3):  # the second model leaves after an epoch, and the stack is made anew
-        progress = run.send(wish)
-        wish = Command({"l2": 0.25}) if (progress.model, progress.step) == (0, 6) else None
+        progress = run.send(command)
+        command = Command({"l2": 0.25}) if (progress.model, progress.step) == (0, 6) else None
     *_, ended = run
     assert ended.checkpoint().config.l2 == 0.25
 
@@ -312,7 +312,7 @@ def test_exploding_gradients_raise_an_alarm_and_clipping_holds_the_step_down(sma
     wild = replace(CONFIG, hidden_layers=12, initializer="normal", init_scale=3.0, learning_rate=1e-12, keep_prob=1.0)
     wild = replace(wild, optimizer="gradient_descent")
     progress = next(train(wild, small_data, 0))
-    assert any("Gradients explode" in told for told in progress.alarms)
+    assert any("Gradients explode" in alarm for alarm in progress.alarms)
     clipped = next(train(replace(wild, clip_norm=1.0, learning_rate=1.0), small_data, 0))
     moved = clipped.checkpoint().theta - first_checkpoint(wild, small_data, 0).theta
     assert np.linalg.norm(moved) <= 6 * 1.0 + 1e-3

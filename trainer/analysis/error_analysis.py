@@ -76,12 +76,12 @@ def mistakes(predictions: Predictions, class_names: tuple[str, ...]) -> list[Mis
     """The misclassified examples, those with the highest confidence first, each with its first tag."""
     wrong = np.flatnonzero(predictions.predicted != predictions.labels)
     wrong = wrong[np.argsort(-predictions.confidence[wrong], kind="stable")]
-    found = []
+    listed = []
     for i in wrong:
         label, predicted = class_names[predictions.labels[i]], class_names[predictions.predicted[i]]
         tags = (f"{label} taken for {predicted}",)
-        found.append(Mistake(int(predictions.rows[i]), label, predicted, float(predictions.confidence[i]), tags))
-    return found
+        listed.append(Mistake(int(predictions.rows[i]), label, predicted, float(predictions.confidence[i]), tags))
+    return listed
 
 
 def categories(

@@ -49,7 +49,7 @@ class SoftmaxCrossEntropy(Loss):
     """-sum over classes of Y log A, with A = softmax(Z) and Y one-hot. Error: the share of wrong classes."""
 
     def forward(self, Z: Array) -> Array:
-        """softmax(Z); the largest Z of an example is taken away first, so that no exponential overflows."""
+        """softmax(Z); the largest Z of an example is subtracted first, so that no exponential overflows."""
         np.maximum.reduce(Z, axis=-1, keepdims=True, out=self.row)
         np.subtract(Z, self.row, out=self.A)
         np.maximum(self.A, LOWEST, out=self.A)  # e^-60 is 0 beside 1, and not denormal

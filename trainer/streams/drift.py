@@ -107,15 +107,12 @@ def detect_drift(
     inputs = largest_difference(reference, portion.X) if len(reference) else None
     labels_p = _labels_p(state.labels, portion.labels)
     total = cusum(state, portion.error, len(portion.X))
-    sentences, class_inputs_p = {}, None
+    class_inputs_p = _class_inputs_p(portion, reference, classes) if labels_p < ALARM else None
+    sentences = {}
     if inputs is not None and inputs.p < ALARM:
         sentences["inputs"] = f"feature {inputs.feature} is distributed differently (p = {inputs.p:.1g})"
     if labels_p < ALARM:
-        sentences["labels"] = f"the shares of the labels have changed (p = {labels_p:.1g})"
-        class_inputs_p = _class_inputs_p(portion, reference, classes)
-        if class_inputs_p is not None:
-            same = "have not" if class_inputs_p >= ALARM else "have, too"
-            sentences["labels"] += f"; the inputs within each class {same} (p = {class_inputs_p:.1g})"
+        sentences["labels"] = _labels_sentence(labels_p, class_inputs_p)
     if total > LIMIT:
         sentences["error"] = f"the fresh error rose to {portion.error:.3g} from {_level(state):.3g}"
     verdict = Verdict(
@@ -128,6 +125,14 @@ def detect_drift(
         class_inputs_p,
     )
     return _after(state, portion, total, alarming=bool(sentences)), verdict
+
+
+def _labels_sentence(labels_p: float, class_inputs_p: float | None) -> str:
+    changed = f"the shares of the labels have changed (p = {labels_p:.1g})"
+    if class_inputs_p is None:
+        return changed
+    inputs = f"the inputs within each class (p = {class_inputs_p:.1g})"
+    return f"{changed}, and so have {inputs}" if class_inputs_p < ALARM else f"{changed}, but not {inputs}"
 
 
 def cusum(state: DriftState, error: float, size: int) -> float:
