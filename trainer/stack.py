@@ -38,7 +38,7 @@ BUFFER = 512
 
 
 def never(_step: int) -> bool:
-    """Whether to halt after a step: after none."""
+    """As `halt`: the run halts after no step."""
     return False
 
 

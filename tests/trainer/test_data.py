@@ -61,10 +61,10 @@ def test_a_file_with_objects_or_rubbish_is_refused(folder):
     (folder / "broken.npz").write_bytes(good.replace(b"NUMPY", b"RUMPY"))
     for file, says in {
         "objects.npz": "Python objects",
-        "rubbish.npz": "no npz file",
+        "rubbish.npz": "not an npz file",
         "broken.npz": "cannot be read",
-        "text.npz": "no npz file",
-        "lone.npy": "no npz",
+        "text.npz": "not an npz file",
+        "lone.npy": "not an npz",
         "short.npz": "no array y",
     }.items():
         with pytest.raises(DataError, match=says):

@@ -108,7 +108,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("content", [b"no zip", b"PK\x03\x04", b"\x80\x04}\x94.", b"\x93NUMPY\x01\x00"])
 def test_what_is_no_npz_file_is_torn(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p.npz").write_bytes(content)
-    with pytest.raises(UnreadableFile, match="is torn, or no npz file") as refused:
+    with pytest.raises(UnreadableFile, match="is torn, or not an npz file") as refused:
         read_at(tmp_path / "p.npz")
     assert refused.value.key == "torn", "a file that still grows is told once"
 
@@ -120,7 +120,7 @@ def test_what_is_no_file_or_leads_out_of_the_data_folder_is_not_opened(tmp_path:
     (folder / "folder.npz").mkdir()
     (folder / "out.npz").symlink_to(written(tmp_path))
     (folder / "in.npz").symlink_to(written(tmp_path / "data"))
-    for name, says in (("pipe", "is no file"), ("folder", "is no file"), ("out", "leads out of")):
+    for name, says in (("pipe", "is not a file"), ("folder", "is not a file"), ("out", "leads out of")):
         with pytest.raises(UnreadableFile, match=says):
             read_at(folder / f"{name}.npz", root=tmp_path / "data")
     assert len(read_at(folder / "in.npz", root=tmp_path / "data")) == 4

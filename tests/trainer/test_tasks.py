@@ -89,7 +89,7 @@ def test_a_csv_file_gives_classes_values_or_labels_by_its_target_columns(tmp_pat
     [
         ("a,b\n1,2\n3\n", "line 3 has 1 cells, the header 2"),
         ("a,b\n1,x\n?,y\n", "line 3: '\\?' is not a number"),
-        ("", "no csv file"),
+        ("", "not a csv file"),
         ("a,b\n", "examples and features"),
     ],
 )

@@ -92,7 +92,7 @@ def find_file(file: str, data_dirs: Sequence[Path]) -> Path:
 
 def _read_npz(path: Path) -> dict[str, Array]:
     if not zipfile.is_zipfile(path):
-        raise DataError(f"{path.name} is no npz file; save it with numpy.savez.")
+        raise DataError(f"{path.name} is not an npz file; save it with numpy.savez.")
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
@@ -130,7 +130,7 @@ def _csv_cells(path: Path) -> tuple[list[str], list[list[str]]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header, *rows = [row for row in csv.reader(file) if row]
     except (ValueError, csv.Error) as error:
-        raise DataError(f"{path.name} is no csv file with a header line and rows.") from error
+        raise DataError(f"{path.name} is not a csv file with a header line and rows.") from error
     for line, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise DataError(f"{path.name}: line {line} has {len(row)} cells, the header {len(header)}.")

@@ -58,6 +58,7 @@ class Data:
 
     @property
     def loss(self) -> str:
+        """The name of the loss that suits the targets."""
         return LOSS_OF[self.kind]
 
     @property

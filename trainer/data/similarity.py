@@ -24,6 +24,7 @@ class Difference:
 
     @property
     def alarming(self) -> bool:
+        """Whether two samples of one distribution would hardly ever differ so much."""
         return self.p < ALARM
 
 

@@ -1,7 +1,7 @@
 """Batch norm between Z and A: each unit's Z is brought to mean 0 and variance 1 over the mini-batch.
 
 Z_norm = (Z - mu) / sqrt(sigma^2 + eps); Z_tilde = gamma Z_norm + beta, with gamma and beta learned (Ioffe and
-Szegedy 2015). The dense layer in front has no b: the mean would take it away. At test time, when there may be
+Szegedy 2015). The dense layer before it has no b, which subtracting mu would cancel. At test time, when there may be
 one example only, mu and sigma^2 are averages over the batches of training.
 """
 
@@ -13,7 +13,7 @@ from trainer.layers.compiled import compiled
 from trainer.layers.parameters import Array, Parameters, aligned_like, by_model
 
 EPSILON = 1e-5
-"""Added to the variance, as everywhere since the paper."""
+"""Added to the variance; the usual value."""
 
 
 class BatchNorm:

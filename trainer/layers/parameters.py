@@ -36,11 +36,13 @@ class Segment:
 
     @property
     def stride(self) -> int:
+        """Numbers from one row to the next."""
         rows, n = self.shape
         return n + ITEMS_PER_LINE if rows > 1 and n >= LONG and n % UNLUCKY == 0 else n
 
     @property
     def stop(self) -> int:
+        """Where the segment ends."""
         return self.start + self.shape[0] * self.stride
 
     def view(self, flat: Array) -> Array:

@@ -35,7 +35,7 @@ class Average:
             self.products[model] *= new
 
     def restore(self, model: int, total: Array, beta: float, product: float) -> None:
-        """Puts one model back to where it was."""
+        """Sets one model's sum, beta and product to those of a checkpoint."""
         self.total[model] = total
         self.betas[model] = beta
         self.products[model] = product

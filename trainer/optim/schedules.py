@@ -40,7 +40,7 @@ def learning_rate(config: ScheduleFields, epochs: float, step: float) -> float:
 
 
 def constant(_config: ScheduleFields, _t: float) -> float:
-    """1."""
+    """1: no decay."""
     return 1.0
 
 

@@ -26,8 +26,9 @@ WHOLE: Final = "write it under another name and rename it when it is whole"
 
 
 class UnreadableFile(DataError):
-    """A file that is no portion. key: what is wrong with it, or the SHA-256 of its bytes; a file that is refused twice
-    under one key is refused for one reason, which is reported once."""
+    """A file that cannot be a portion. key: what is wrong with it, or the SHA-256 of its bytes; a file that is refused
+    twice under one key is refused for one reason, which is reported once.
+    """
 
     def __init__(self, key: str, why: str) -> None:
         super().__init__(why)
@@ -41,7 +42,7 @@ def read_arrays(path: Path, status: os.stat_result, root: Path) -> tuple[dict[st
     """
     name = path.name
     if not stat.S_ISREG(status.st_mode):
-        raise UnreadableFile("no file", f"{name} is no file.")
+        raise UnreadableFile("no file", f"{name} is not a file.")
     if not path.resolve().is_relative_to(root):
         raise UnreadableFile(
             "outside", f"{name} is a link that leads out of the worker's --data folder; put a file there."
@@ -58,7 +59,7 @@ def read_arrays(path: Path, status: os.stat_result, root: Path) -> tuple[dict[st
     except UnreadableFile:
         raise
     except Exception as error:  # rubbish makes the readers of zip and npy fail in many ways
-        raise UnreadableFile("torn", f"{name} is torn, or no npz file ({str(error)[:100]}); {WHOLE}.") from None
+        raise UnreadableFile("torn", f"{name} is torn, or not an npz file ({str(error)[:100]}); {WHOLE}.") from None
     return arrays, hashlib.sha256(content).hexdigest()
 
 

@@ -27,8 +27,8 @@ def mixed_data(stream: Stream, state: StreamState, mix: Mix, inputs: Normalizati
     """The data that the last portion is trained with: the window that ends with it, and replayed older examples.
 
     Replayed are random examples older than the window, of the portions from `forget_before` on. They make up
-    replay_share of all examples, or are as many as there are. With match_labels each class has its share since the last
-    alarm among them. The draw depends on the seed and the portion's number alone.
+    replay_share of all examples, or fewer if there are not so many. With match_labels each class has the share among
+    them that it has had since the last alarm. The draw depends on the seed and the portion's number alone.
     """
     k = len(state.portions)
     oldest = min(mix.forget_before, k - 1)

@@ -56,7 +56,7 @@ class Form:
 def read_portion(path: Path, status: os.stat_result, form: Form | None, loss: str, root: Path) -> tuple[Portion, Form]:
     """The portion in a file below root, and the stream's form. form None: this is the first portion, and gives it.
 
-    A portion has arrays X `[m, ...]` of numbers and y as `datasets.load` describes them, and may have class_names.
+    A portion has arrays X `[m, ...]` of numbers and y as `loading.load` describes them, and may have class_names.
 
     Raises: UnreadableFile (torn, empty, of another shape, not finite, or targets that do not fit), OSError.
     """

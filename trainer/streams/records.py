@@ -21,8 +21,7 @@ DIGEST: Final = 16
 """Bytes of a portion's SHA-256 that are remembered: no two portions share them by chance."""
 
 REFUSAL: Final = 8
-"""Bytes that are remembered of a refusal. Among 10,000 of them two are alike once in 10^11 streams, and all that one
-such accident costs is a notice."""
+"""Bytes that are remembered of a refusal: among 10,000 refusals two share them in one of 10^11 streams."""
 
 
 class PortionRecord(NamedTuple):
