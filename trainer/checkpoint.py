@@ -122,7 +122,7 @@ class Checkpoint:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls._from_arrays({name: arrays[name] for name in arrays.files})
         except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-            raise CheckpointError(f"This is not a checkpoint that this trainer can read: {error}") from error
+            raise CheckpointError(f"This is no checkpoint that this trainer can read: {error}") from error
 
     @classmethod
     def _from_arrays(cls, arrays: dict[str, Array]) -> Checkpoint:
