@@ -30,11 +30,12 @@ from server.policies.curve import Point
 from server.policies.view import PolicyView
 from sturgeon.messages import DriftPolicy
 from trainer.config import LIVE, TrainConfig
-from trainer.data.datasets import Dataset, load
+from trainer.data.datasets import Dataset
+from trainer.data.loading import load
+from trainer.following import begin_stream, follow
 from trainer.numerics import numerics
-from trainer.streams.following import first_of, follow
 from trainer.streams.stream import Stream
-from trainer.training import Wish
+from trainer.training import Command
 
 HERE = Path(__file__).resolve().parent
 FIXED = {"dataset": "stream:drift", "epochs": 1000, "hidden_units": 64, "batch_size": 32}
@@ -107,18 +108,18 @@ def _run(job: Job) -> list[dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         write(portions_of(dataset, shift, seed), dataset.names, Path(folder))
         stream = Stream(Path(folder))
-        first, _ = first_of(config, stream, seed)
+        first, _ = begin_stream(config, stream, seed)
         assert first is not None
         run = follow(first, stream)
         watcher = _Watcher(config) if arm == "policy" else None
         curve: list[dict[str, float]] = []
-        wish: Wish | None = None
+        command: Command | None = None
         began = time.process_time()
-        while (progress := run.send(wish)).ended is None:
-            wish = None
+        while (progress := run.send(command)).ended is None:
+            command = None
             if progress.metrics:
                 curve.append(progress.metrics | {"cpu_seconds": time.process_time() - began})
-                wish = watcher.after(progress.step, progress.epoch, progress.metrics) if watcher else None
+                command = watcher.after(progress.step, progress.epoch, progress.metrics) if watcher else None
     return curve
 
 
@@ -129,7 +130,7 @@ class _Watcher:
         self.usual: dict[str, Any] = {name: getattr(config, name) for name in LIVE}
         self.params, self.curve, self.proposed_at = dict(self.usual), [], -1  # type: dict[str, Any], list[Point], int
 
-    def after(self, step: int, epoch: int, metrics: Mapping[str, float]) -> Wish | None:
+    def after(self, step: int, epoch: int, metrics: Mapping[str, float]) -> Command | None:
         self.curve.append(Point(step, epoch, dict(metrics)))
         view = PolicyView(self.curve, self.params, self.usual, proposed_at=self.proposed_at)
         change = drift.propose(ANSWER, view)
@@ -137,7 +138,7 @@ class _Watcher:
             return None
         self.params |= change.params
         self.proposed_at = step
-        return Wish(change.params)
+        return Command(change.params)
 
 
 def _row(name: str, shift: str, jobs: list[Job], curves: list[list[dict[str, float]]]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ import numpy as np
 from trainer.config import TrainConfig
 from trainer.data.datasets import checked
 from trainer.data.preparation import Data, split_up
-from trainer.stack import Stack, first_checkpoint
+from trainer.model import first_checkpoint
+from trainer.stack import Stack
 
 Epoch = Callable[[], int]
 BATCHES = 20

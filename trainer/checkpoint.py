@@ -1,4 +1,4 @@
-"""Everything that changes in a step, in one npz file: a run continues from it, a model predicts from it."""
+"""Checkpoints: everything that a step changes, in one npz file. A run resumes from it, and a model predicts from it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,20 +28,21 @@ FORMAT = 1
 
 
 class CheckpointError(ValueError):
-    """These bytes are no checkpoint of this trainer."""
+    """These bytes are not a checkpoint that this trainer can read."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """One model between two steps.
 
-    theta: `[P]`, in the layout of `architecture()`. sums: of all averages by name: the optimiser's moments,
-        averaged weights, batch norm's statistics, the smoothed loss; betas, products: see `averages.Average`.
-    kind: of the targets, see `datasets.Dataset`; normalization of X, target_normalization of values Y.
+    config: the hyperparameters in force. seed: decides the order of examples in every epoch.
+    theta: `[P]`, in the layout of `architecture()`.
+    mask_state: state of the bit generator of the dropout masks, `[4]` uint64.
+    normalization: of X; target_normalization: of Y, if the targets are values. kind: see `datasets.Dataset`.
+    sums, betas, products: of all averages by name (the optimiser's moments, averaged weights, batch norm's statistics,
+        the smoothed loss), see `averages.Average`.
     step: optimiser steps done; epoch: epochs finished; position: batches done since then.
-    mask_state: state of the dropout masks' bit generator, `[4]` uint64.
-    config: the hyperparameters in force now; seed gives the order of examples in every epoch.
-    stream: where it stands in a stream of portions, for a model that follows one.
+    stream: the position in a stream of portions, for a model that follows one.
     """
 
     config: TrainConfig
@@ -75,11 +77,11 @@ class Checkpoint:
         return len(self.class_names)
 
     def architecture(self) -> Architecture:
-        """The shape of the network that theta is for."""
-        return Architecture.of(self.config, self.inputs, self.outputs, LOSS_OF[self.kind])
+        """The architecture that theta belongs to."""
+        return self.config.architecture(self.inputs, self.outputs, LOSS_OF[self.kind])
 
     def parameters(self) -> Parameters:
-        """The parameters that predict: the averaged weights if the config has them, and test-time statistics."""
+        """The parameters that predict: the averaged weights if the config asks for them, and test-time statistics."""
         made = self.architecture().parameters((1,), self.theta.dtype)
         made.theta[0] = self.theta
         for name, start in (("weights", made.theta), ("statistics", made.running_statistics)):
@@ -105,21 +107,21 @@ class Checkpoint:
             "target_deviation": self.target_normalization.deviation,
         }
         arrays |= {f"sum_{name}": total for name, total in self.sums.items()}
+        arrays |= {} if self.stream is None else self.stream.arrays()
         file = io.BytesIO()
         np.savez(file, **arrays)
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Checkpoint:
-        """The checkpoint in these bytes.
+        """The checkpoint in bytes that `to_bytes` gave.
 
-        Raises:
-            CheckpointError: they are not what `to_bytes` wrote.
+        Raises: CheckpointError.
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls._from_arrays({name: arrays[name] for name in arrays.files})
-        except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
             raise CheckpointError(f"This is no checkpoint that this trainer can read: {error}") from error
 
     @classmethod
@@ -130,7 +132,7 @@ class Checkpoint:
         about["class_names"] = tuple(about["class_names"])
         about["config"] = config_from(about["config"])
         if "stream" in about:
-            about["stream"] = StreamState.from_json(about["stream"])
+            about["stream"] = StreamState.from_json(about["stream"], arrays)
         made = cls(
             theta=arrays["theta"],
             mask_state=arrays["mask_state"],
@@ -144,7 +146,7 @@ class Checkpoint:
         return made
 
     def save(self, path: Path) -> None:
-        """Writes the file at once or not at all: to a neighbour first, then renamed over it."""
+        """Writes the whole file or none: to a temporary file beside it, which then takes its name."""
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
             try:
                 file.write(self.to_bytes())
@@ -176,7 +178,6 @@ PLAIN_FIELDS = (
 def load_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint in a file.
 
-    Raises:
-        OSError: the file cannot be read. CheckpointError: it is none.
+    Raises: OSError (the file cannot be read), CheckpointError.
     """
     return Checkpoint.from_bytes(path.read_bytes())

@@ -1,4 +1,4 @@
-"""The hyperparameters of one training run, all of them, as one frozen dataclass."""
+"""All hyperparameters of one training run, as one frozen dataclass."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from trainer.layers.activations import ACTIVATIONS
+from trainer.layers.initializers import INITIALIZERS
+from trainer.layers.losses import LOSSES
+from trainer.layers.network import Architecture
+from trainer.optim.optimizers import OPTIMIZERS
+from trainer.optim.schedules import SCHEDULES
+
 CHOICES: dict[str, tuple[str, ...]] = {
-    "loss": ("auto", "softmax", "logistic", "squared"),
-    "activation": ("relu", "leaky_relu", "tanh", "sigmoid", "linear"),
-    "initializer": ("auto", "he", "xavier", "normal"),
-    "optimizer": ("gradient_descent", "momentum", "rmsprop", "adam", "adamw"),
-    "schedule": ("constant", "inverse_time", "exponential", "inverse_sqrt", "staircase", "cosine"),
+    "loss": ("auto", *LOSSES),
+    "activation": tuple(ACTIVATIONS),
+    "initializer": ("auto", *INITIALIZERS),
+    "optimizer": tuple(OPTIMIZERS),
+    "schedule": tuple(SCHEDULES),
 }
+"""The names of all that is registered, by field. `sturgeon.training` lists the same names; a test compares the two."""
 
 LIVE = frozenset(
     {
@@ -41,10 +49,10 @@ LIVE = frozenset(
         "clip_inputs",
     }
 )
-"""The fields that may change between two steps of a running model. Models of a stack may differ in them."""
+"""The fields that may change between two steps of a running model."""
 
 OWN_TO_A_MODEL = LIVE | {"initializer", "init_scale"}
-"""Models that train together as a stack share every field but these (and their seeds)."""
+"""The fields in which models may differ that train together as a stack, beside their seeds."""
 
 
 class ConfigError(ValueError):
@@ -55,9 +63,11 @@ class ConfigError(ValueError):
 class TrainConfig:
     """One field per hyperparameter; ranges and meanings are those of `sturgeon.training.TrainTask`.
 
-    The seed of a run (initial weights, order of examples, dropout masks) is not a field: it is an argument of
-    `training.train`, so that trials with equal fields may differ by seed. `split_seed` is a field, so that
-    all trials of a study see the same train, dev and test parts.
+    The seed of a run (initial weights, order of examples, dropout masks) is an argument of `training.train` and no
+    field: trials with equal fields may differ in it. `split_seed` is a field: all trials of a study see the same train,
+    dev and test parts.
+
+    Raises: ConfigError (a choice that is not in CHOICES, or lists that do not have a value for each hidden layer).
     """
 
     dataset: str
@@ -118,8 +128,7 @@ class TrainConfig:
     def widths(self) -> tuple[int, ...]:
         """Units of each hidden layer, n[1] .. n[L-1]; a single number is repeated `hidden_layers` times.
 
-        Raises:
-            ConfigError: a list whose length is not `hidden_layers`.
+        Raises: ConfigError (a list whose length is not `hidden_layers`).
         """
         if isinstance(self.hidden_units, int):
             return (self.hidden_units,) * (1 if self.hidden_layers is None else self.hidden_layers)
@@ -129,12 +138,16 @@ class TrainConfig:
         return self.hidden_units
 
     def activations(self) -> tuple[str, ...]:
-        """g of each hidden layer."""
+        """The activation g of each hidden layer."""
         return self._for_each_layer("activation")
 
     def keep_probs(self) -> tuple[float, ...]:
         """keep_prob of each hidden layer."""
         return self._for_each_layer("keep_prob")
+
+    def architecture(self, inputs: int, outputs: int, loss: str) -> Architecture:
+        """The network that the config asks for, with n[0] inputs and n[L] outputs; loss: its name in LOSSES."""
+        return Architecture((inputs, *self.widths(), outputs), self.activations(), loss, self.batch_norm)
 
     def _for_each_layer(self, name: str) -> tuple[Any, ...]:
         values, layers = getattr(self, name), len(self.widths())
@@ -150,10 +163,9 @@ def _each(value: object) -> tuple[object, ...]:
 
 
 def config_from(fields: Mapping[str, object]) -> TrainConfig:
-    """A config from names and values as JSON gives them (lists become tuples).
+    """A config from names and values as JSON has them (lists become tuples).
 
-    Raises:
-        ConfigError: a name that is no field, `dataset` missing, or fields that do not fit together.
+    Raises: ConfigError (a name that is no field, `dataset` missing, or fields that do not fit together).
     """
     known = [field.name for field in dataclasses.fields(TrainConfig)]
     for name in fields:
@@ -167,8 +179,7 @@ def config_from(fields: Mapping[str, object]) -> TrainConfig:
 def steered(config: TrainConfig, params: Mapping[str, object]) -> TrainConfig:
     """The config with these live fields changed.
 
-    Raises:
-        ConfigError: a field that is unknown or not live, or that does not fit the others.
+    Raises: ConfigError (a field that is unknown or not live, or that does not fit the others).
     """
     for name in params:
         if name not in LIVE:
@@ -177,7 +188,7 @@ def steered(config: TrainConfig, params: Mapping[str, object]) -> TrainConfig:
 
 
 def shared_fields(config: TrainConfig) -> tuple[object, ...]:
-    """What models must have in common to train as one stack: every field that is not a model's own."""
+    """The values of the fields that models must have in common to train as one stack."""
     return tuple(
         getattr(config, field.name) for field in dataclasses.fields(config) if field.name not in OWN_TO_A_MODEL
     )

@@ -1,10 +1,10 @@
-"""Gradient checking: does backward agree with what small steps do to the cost?
+"""Gradient checking: does backward agree with the change of the cost under small steps?
 
-The slope of J along a direction d is d . grad; two-sided differences (J(theta + h d) - J(theta - h d)) / 2h
-give it without backward, with an error of order h^2. One random d for each parameter (W1, b1, ..) finds a
-mistake anywhere in it, and names the layer, for two costs a parameter instead of two a number. As in the
-course: in float64, with the regulariser, never with dropout (whose masks would differ from cost to cost), and
-worth a second look after some training, when relu and weights have left their first place.
+The slope of J along a direction d is d . grad. The two-sided difference (J(theta + h d) - J(theta - h d)) / 2h gives it
+without backward, with an error of order h^2. One random d for each parameter (W1, b1, ..) finds a mistake anywhere in
+that parameter and names its layer, for two costs a parameter instead of two a number. As in the course: check in
+float64, with the regulariser, without dropout (its masks would differ from cost to cost), and again after some
+training, when the weights have moved away from their first values.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trainer.optim.regularizers import add_l2_gradient, l2_cost
 
 
 class GradientCheckError(ValueError):
-    """The check would say nothing about this network."""
+    """The check can say nothing about this network."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class GradientReport:
 
     @property
     def largest(self) -> float:
-        """The largest error. The course: below 1e-7 is right, above 1e-3 is wrong."""
+        """The largest error. By the course, one below 1e-7 is right, and one above 1e-3 is wrong."""
         return self.relative_errors[self.worst]
 
 
 def slope(cost: Callable[[], float], at: Array, direction: Array, h: float = 1e-5) -> float:
-    """Two-sided difference of the cost along a direction of `at`, which the cost reads and which is put back.
+    """Two-sided difference of the cost along a direction of the array `at`, which the cost reads; `at` is restored.
 
     h = 1e-5 balances the error of the difference, h^2, against float64's rounding, 1e-16 / h.
     """
@@ -57,8 +57,7 @@ def slope(cost: Callable[[], float], at: Array, direction: Array, h: float = 1e-
 def check_network(network: Network, X: Array, Y: Array, rng: np.random.Generator, l2: float = 0.0) -> GradientReport:
     """Compares backward with differences for each parameter of a network (without model axis) on one batch.
 
-    Raises:
-        GradientCheckError: dropout is on, or the parameters are not float64.
+    Raises: GradientCheckError (dropout is on, or the parameters are not float64).
     """
     parameters = network.parameters
     if any(dropout.active for dropout in network.dropouts):
@@ -72,7 +71,7 @@ def check_network(network: Network, X: Array, Y: Array, rng: np.random.Generator
 
     network.gradients(X, Y)
     add_l2_gradient(parameters.theta[None], parameters.grad[None], np.full((1, 1), l2), parameters.layout.weights)
-    # A slope that is nothing beside the whole gradient (beta in front of another batch norm) is all rounding.
+    # A slope that is tiny beside the whole gradient (of beta before another batch norm) is all rounding.
     floor = 1e-4 * float(np.linalg.norm(parameters.grad))
     errors = {}
     for name, values in parameters.values.items():

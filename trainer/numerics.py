@@ -1,6 +1,4 @@
-"""What decides the last bits of a result: the numeric libraries and the kernel that BLAS chose for this
-machine.
-"""
+"""What decides the last bits of a result: the numeric libraries, and the kernel that BLAS chose for this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from threadpoolctl import threadpool_info
 
 @cache
 def numerics() -> dict[str, str]:
-    """Names numpy, scipy, BLAS, its kernel and its number of threads; equal dicts promise equal bits."""
+    """numpy, scipy and BLAS with their versions, and BLAS's kernel and threads; equal dicts promise equal bits."""
     blas: dict[str, object] = next(
         (info for info in threadpool_info() if info["user_api"] == "blas" and "numpy" in info["filepath"]), {}
     )

@@ -1,90 +1,60 @@
 """K models of one shape that step together on the model axis; K = 1 is the same code.
 
-A stack is always built from checkpoints: a new one from checkpoints at step 0, a resumed one from those it
-left, and the stack that a model leaves from those of the models that stay. What happens to a model depends on
-nothing of its neighbours: it has its own order of examples, masks and hyperparameters, and every operation
-here works on each model's numbers apart, in the same order whatever K is. So the results are equal bit for
-bit.
+A stack is always built from checkpoints: of models at step 0, of models that resume, or of the models that stay when
+others leave. Nothing that happens to a model depends on its neighbours: it has its own order of examples, dropout masks
+and hyperparameters, and every operation here treats each model's numbers apart, in the same order whatever K is. So the
+results are equal bit for bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from trainer.analysis.metrics import Metrics, gradient_metrics, note_plateaus
+from trainer.analysis.metrics import Metrics, add_plateau_metrics, gradient_metrics
+from trainer.batch_network import BatchNetwork
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError, TrainConfig, shared_fields, steered
 from trainer.data.batches import Batches, batch_size_for, batches_per_epoch
 from trainer.data.preparation import Data
-from trainer.layers.network import Architecture, Network
-from trainer.layers.parameters import Array, aligned_like, aligned_zeros
+from trainer.layers.network import Network
+from trainer.layers.parameters import aligned_like
+from trainer.model import Changes, model_from_checkpoint
 from trainer.optim.averages import Average, flush
 from trainer.optim.gradients import clip, layer_norms
 from trainer.optim.optimizers import OPTIMIZERS
-from trainer.optim.plateaus import Plateau
 from trainer.optim.schedules import learning_rate
 from trainer.transfer import Freezer
 
 CACHE = 6 << 20
-"""Bytes up to which stacks were measured to gain: a core's second-level cache and its part of the third."""
+"""Bytes up to which a stack was measured to gain: a core's second-level cache and its part of the third."""
 
 LARGEST_STACK = 32
 
 BUFFER = 512
-"""Numbers in NumPy's own buffer, which it allocates anew whenever an operand is broadcast; by default 8192."""
-
-
-Changes = Mapping[int, Mapping[str, object]]
-"""Live hyperparameters to change, by the step they are to apply from (the first step is 1)."""
+"""Numbers in NumPy's own buffer, which it allocates again whenever an operand is broadcast; by default 8192."""
 
 
 def never(_step: int) -> bool:
-    """No step is one to halt after."""
+    """As `halt`: the run halts after no step."""
     return False
 
 
-@dataclass
-class Model:
-    """What a stack keeps of each of its models outside of the flat arrays; place is its number in the run."""
-
-    place: int
-    seed: int
-    config: TrainConfig
-    masks: np.random.SFC64
-    plateau: Plateau
-    metrics: dict[str, float]
-    changes: Changes = field(default_factory=dict)
-    alarms: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Lane:
-    """The network for batches of one size and its buffers X `[K, B, n]`, Y `[K, B, C]`.
-
-    Y lies in memory as the last layer's Z does, class by class; it is gathered row by row into Y_rows.
+class Advance(NamedTuple):
+    """How far a stack came. diverged: the rows whose numbers are not finite, and the layer in which that began.
+    paused: the epoch has ended, the time is up, or the caller halts, so that the other models have a Progress to give.
     """
 
-    network: Network
-    X: Array
-    Y_rows: Array
-    Y: Array
-
-    def fill(self, X: Array, Y: Array, indices: Array) -> None:
-        """Gathers the examples of a batch, indices `[K, B]`."""
-        # Without mode="clip" NumPy would gather into a buffer first.
-        np.take(X, indices, axis=0, out=self.X, mode="clip")
-        np.take(Y, indices, axis=0, out=self.Y_rows, mode="clip")
-        np.copyto(self.Y, self.Y_rows)
+    diverged: dict[int, str]
+    paused: bool
 
 
 class Stack:
     """Models at the same step of their training, with everything that a step reads and writes.
 
-    Raises:
-        ConfigError: the checkpoints are of different shapes, or at different steps.
+    Raises: ConfigError (the checkpoints are of different shapes, or at different steps).
     """
 
     def __init__(
@@ -92,7 +62,7 @@ class Stack:
     ) -> None:
         _check_alike(checkpoints)
         first = checkpoints[0]
-        self.models = [_model(*each) for each in zip(places, checkpoints, changes, strict=True)]
+        self.models = [model_from_checkpoint(*each) for each in zip(places, checkpoints, changes, strict=True)]
         self.changing = {step for planned in changes for step in planned}
         self.step, self.epoch, self.position, self.seconds = first.step, first.epoch, first.position, first.seconds
         self.shape = first.architecture()
@@ -103,7 +73,7 @@ class Stack:
         self.metrics = Metrics(self.shape, self.parameters, data, first.config.split_seed)
         self.squares = np.empty((len(self.models), 1, 1), first.theta.dtype)
         self.freezer = Freezer(self.parameters)
-        self.lanes: dict[int, Lane] = {}
+        self.networks: dict[int, BatchNetwork] = {}
         self._take_data(data, first.config)
         self._configure()
 
@@ -117,8 +87,7 @@ class Stack:
         for name, average in self.averages.items():
             for row, checkpoint in enumerate(checkpoints):
                 if name in checkpoint.sums:
-                    told = checkpoint.sums[name], checkpoint.betas[name], checkpoint.products[name]
-                    average.restore(row, *told)
+                    average.restore(row, checkpoint.sums[name], checkpoint.betas[name], checkpoint.products[name])
 
     def _take_data(self, data: Data, config: TrainConfig) -> None:
         dtype = self.parameters.theta.dtype
@@ -133,7 +102,7 @@ class Stack:
         self.batches = Batches(len(self.X), self.batch_size, seeds, self.epoch, self.data.passes)
 
     def _configure(self) -> None:
-        """Reads the configs in force; to be called whenever one changes."""
+        """Reads the configs in force; to be called whenever one of them changes."""
         self.configs = configs = [model.config for model in self.models]
         self.optimizer.configure(configs)
         self.scheduled = any(c.schedule != "constant" or c.warmup_epochs for c in configs)
@@ -141,8 +110,8 @@ class Stack:
         self.limits = np.array([[c.clip_norm] for c in configs])
         self.clipping = bool(self.limits.any())
         self.freezer.freeze([c.frozen_layers for c in configs])
-        for lane in self.lanes.values():
-            lane.network.keep([c.keep_probs() for c in configs])
+        for batch_network in self.networks.values():
+            batch_network.network.set_keep_probs([c.keep_probs() for c in configs])
 
     def _rates(self) -> list[float]:
         part = 1 / self.batches_per_epoch
@@ -151,14 +120,13 @@ class Stack:
     def change(self, row: int, params: Mapping[str, object]) -> None:
         """Changes live hyperparameters of one model, from the next step on.
 
-        Raises:
-            ConfigError: a field that is unknown or not live, or that does not fit the others.
+        Raises: ConfigError (a field that is unknown or not live, or that does not fit the others).
         """
         if params:
             self.models[row].config = steered(self.models[row].config, params)
             self._configure()
 
-    def take_changes(self, row: int) -> None:
+    def apply_planned_changes(self, row: int) -> None:
         """Makes the change of one model that is planned from the next step on, once."""
         model, due = self.models[row], self.step + 1
         if due in model.changes:
@@ -166,95 +134,103 @@ class Stack:
             model.changes = {step: params for step, params in model.changes.items() if step != due}
             self.change(row, planned)
 
-    def advance(
-        self, pulse: float | None, clock: Callable[[], float], halt: Callable[[int], bool] = never
-    ) -> dict[int, str]:
-        """Steps to the end of the epoch, for `pulse` seconds, or until `halt` of the steps done; gives the rows that
-        diverged, and where."""
-        begin = now = clock()
-        lost: dict[int, str] = {}
+    def advance(self, pulse: float | None, clock: Callable[[], float], halt: Callable[[int], bool] = never) -> Advance:
+        """Makes at least one step, and more until the epoch ends, `pulse` seconds are over, `halt` is true of the
+        number of steps done, or a model diverges.
+        """
+        begin = clock()
         with np.errstate(all="ignore"):  # restores the buffer size, too
             np.setbufsize(BUFFER)
-            while not lost and (pulse is None or now - begin < pulse):
-                lost = self._one_step()
+            while True:
+                diverged = self._one_step()
                 now = clock()
-                if self.position == 0 or halt(self.step):
+                paused = self.position == 0 or halt(self.step) or (pulse is not None and now - begin >= pulse)
+                if paused or diverged:
                     break
         self.seconds += now - begin
-        return lost
+        return Advance(diverged, paused)
 
     def _one_step(self) -> dict[int, str]:
         if self.step + 1 in self.changing:
             for row in range(len(self.models)):
-                self.take_changes(row)
+                self.apply_planned_changes(row)
         indices = self.batches[self.position]
-        lane = self._lane(indices.shape[1])
-        lane.fill(self.X, self.Y, indices)
-        lane.network.gradients(lane.X, lane.Y)
-        if self.freezer.held:
-            self.freezer.take_gradients()
+        batch = self._network(indices.shape[1])
+        batch.fill(self.X, self.Y, indices)
+        batch.network.gradients(batch.X, batch.Y)
+        if self.freezer.frozen:
+            self.freezer.zero_gradients()
         if self.position == self.batches_per_epoch - 1:  # before clipping and the optimiser's L2 term change grad
             self.norms = layer_norms(self.parameters, self.shape.depth)
         self._update()
-        lost = self._not_finite(lane.network) if self.optimizer.wrong.any() else {}
+        diverged = self._not_finite(batch.network) if self.optimizer.wrong.any() else {}
         self.step, self.position = self.step + 1, self.position + 1
         if self.position == self.batches_per_epoch:
             self.epoch, self.position = self.epoch + 1, 0
             self._shuffle()
             self._flush()
-        return lost
+        return diverged
 
     def _flush(self) -> None:
         """Keeps denormal numbers out: moments of dead units fade for ever, and so do their weights under L2."""
         for average in self.averages.values():
             average.flush()
         flush(self.parameters.theta)
-        self.freezer.put_back()
+        self.freezer.restore_values()
 
     def _update(self) -> None:
-        """Moves theta by the gradients in grad, and takes the new values into the averages."""
+        """Moves theta by the gradients in grad, and adds the new values to the averages."""
         if self.clipping:
             clip(self.parameters.grad, self.squares, self.limits)
         if self.scheduled:
             self.rates = self._rates()
         self.optimizer.step(self.rates)
-        if self.freezer.held:
-            self.freezer.put_back()
+        if self.freezer.frozen:
+            self.freezer.restore_values()
         if self.statistics is not None:
             self.statistics.advance([config.running_beta for config in self.configs])
-            self.statistics.take(self.parameters.batch_statistics)
+            self.statistics.add(self.parameters.batch_statistics)
         if self.weights is not None:
             self.weights.advance([config.average_beta for config in self.configs])
-            self.weights.take(self.parameters.theta)
+            self.weights.add(self.parameters.theta)
 
-    def _lane(self, batch: int) -> Lane:
-        if batch not in self.lanes:
+    def _network(self, batch: int) -> BatchNetwork:
+        if batch not in self.networks:
             sources = [model.masks for model in self.models]
-            network = Network(self.shape, self.parameters, batch, training=True, sources=sources)
-            network.keep([config.keep_probs() for config in self.configs])
-            Z = network.denses[-1].Z
-            X = aligned_zeros((*Z.shape[:-1], self.X.shape[1]), Z.dtype)
-            self.lanes[batch] = Lane(network, X, aligned_zeros(Z.shape, Z.dtype), aligned_like(Z))
-        return self.lanes[batch]
+            self.networks[batch] = BatchNetwork.build(self.shape, self.parameters, batch, sources)
+            self.networks[batch].network.set_keep_probs([config.keep_probs() for config in self.configs])
+        return self.networks[batch]
 
     def _not_finite(self, network: Network) -> dict[int, str]:
-        found = {row: network.first_not_finite(row) for row in range(len(self.models))}
-        return {row: where for row, where in found.items() if where is not None}
+        # A model with finite gradients trains on, as it does alone, even if some of its Z are infinite.
+        layers = {row: network.first_not_finite(row) for row in np.flatnonzero(self.optimizer.wrong).tolist()}
+        return {row: layer for row, layer in layers.items() if layer is not None}
 
-    def measure(self, clock: Callable[[], float], *, final: bool = False) -> dict[int, str]:
-        """Sets the metrics and alarms of every model; gives the rows that are not finite, and where."""
+    def measure_epoch(self, clock: Callable[[], float]) -> dict[int, str]:
+        """Sets the metrics and alarms of every model at an epoch's end; gives the rows whose outputs are not finite,
+        and the layer in which that began.
+        """
         begin = clock()
         with np.errstate(all="ignore"):
-            found, lost = self.metrics.measure(self.weights, self.statistics, final=final)
-            if not final:
-                note_plateaus(found, [model.plateau for model in self.models], self.smoothed_loss)
-                for row, (norms, told) in enumerate(gradient_metrics(*self.norms)):
-                    found[row] |= norms | {"learning_rate": self.rates[row]}
-                    self.models[row].alarms = told
-        self.seconds += clock() - begin
-        for model, metrics in zip(self.models, found, strict=True):
+            measured, not_finite = self.metrics.measure(self.weights, self.statistics, final=False)
+            add_plateau_metrics(measured, [model.plateau for model in self.models], self.smoothed_loss)
+            for row, (norms, alarms) in enumerate(gradient_metrics(*self.norms)):
+                measured[row] |= norms | {"learning_rate": self.rates[row]}
+                self.models[row].alarms = alarms
+        self._set_metrics(measured, clock() - begin)
+        return not_finite
+
+    def measure_end(self, clock: Callable[[], float]) -> None:
+        """Sets the final metrics of every model: its training ends here."""
+        begin = clock()
+        with np.errstate(all="ignore"):
+            measured, _ = self.metrics.measure(self.weights, self.statistics, final=True)
+        self._set_metrics(measured, clock() - begin)
+
+    def _set_metrics(self, measured: Sequence[dict[str, float]], seconds: float) -> None:
+        self.seconds += seconds
+        for model, metrics in zip(self.models, measured, strict=True):
             model.metrics = metrics | {"epoch": float(self.epoch), "seconds": self.seconds}
-        return lost
 
     def checkpoint(self, row: int) -> Checkpoint:
         """Everything about one model, copied: the stack may go on."""
@@ -263,7 +239,7 @@ class Stack:
             config=model.config,
             seed=model.seed,
             theta=self.parameters.theta[row].copy(),
-            mask_state=_state(model.masks),
+            mask_state=model.mask_state(),
             normalization=self.data.normalization,
             target_normalization=self.data.target_normalization,
             class_names=self.data.class_names,
@@ -280,14 +256,19 @@ class Stack:
             metrics=dict(model.metrics),
         )
 
+    def only(self, rows: Sequence[int]) -> Stack:
+        """A stack of the models in these rows, of which there is at least one; this stack does not change."""
+        models = [self.models[row] for row in rows]
+        checkpoints = [self.checkpoint(row) for row in rows]
+        stack = Stack(checkpoints, [m.place for m in models], self.data, [m.changes for m in models])
+        for copy, model in zip(stack.models, models, strict=True):
+            copy.alarms = model.alarms
+        return stack
+
     def without(self, leaving: Collection[int]) -> Stack | None:
         """A stack of the models in the other rows, or None if there are none."""
         stay = [row for row in range(len(self.models)) if row not in leaving]
-        if not stay:
-            return None
-        models = [self.models[row] for row in stay]
-        places, changes = [model.place for model in models], [model.changes for model in models]
-        return Stack([self.checkpoint(row) for row in stay], places, self.data, changes)
+        return self.only(stay) if stay else None
 
 
 def useful_models(config: TrainConfig, data: Data) -> int:
@@ -295,40 +276,10 @@ def useful_models(config: TrainConfig, data: Data) -> int:
 
     The working set of a model is theta, its gradient and moments, and Z, A and their gradients for a batch.
     """
-    shape = Architecture.of(config, data.train.X.shape[1], data.train.Y.shape[1], data.loss)
+    shape = config.architecture(data.train.X.shape[1], data.train.Y.shape[1], data.loss)
     batch = batch_size_for(config.batch_size, len(data.train))
     numbers = 5 * shape.layout().size + 4 * batch * sum(shape.sizes)
     return max(1, min(LARGEST_STACK, CACHE // (4 * numbers)))
-
-
-def first_checkpoint(config: TrainConfig, data: Data, seed: int) -> Checkpoint:
-    """A model that has not taken a step: weights drawn from the seed, everything else as it begins."""
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(0,))))
-    shape = Architecture.of(config, data.train.X.shape[1], data.train.Y.shape[1], data.loss)
-    parameters = shape.parameters()
-    for name, W in shape.first_weights(config, rng).items():
-        parameters.values[name][...] = W
-    return Checkpoint(
-        config=config,
-        seed=seed,
-        theta=parameters.theta,
-        mask_state=_state(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(2,)))),
-        normalization=data.normalization,
-        target_normalization=data.target_normalization,
-        class_names=data.class_names,
-        kind=data.kind,
-    )
-
-
-def _model(place: int, checkpoint: Checkpoint, changes: Changes) -> Model:
-    masks = np.random.SFC64(0)
-    masks.state = masks.state | {"state": {"state": checkpoint.mask_state}}
-    plateau = Plateau(checkpoint.plateau_best, checkpoint.plateau_epochs)
-    return Model(place, checkpoint.seed, checkpoint.config, masks, plateau, checkpoint.metrics, changes)
-
-
-def _state(generator: np.random.SFC64) -> Array:
-    return np.array(generator.state["state"]["state"], np.uint64)
 
 
 def _check_alike(checkpoints: Sequence[Checkpoint]) -> None:

@@ -1,12 +1,11 @@
-"""Training: a generator of progress, so that the caller may look, steer and stop between steps.
+"""Training: a generator of progress, so that the caller can watch, steer and stop a run between steps.
 
     run = train(config, data, seed)
     for progress in run:
         print(progress.step, progress.metrics)
 
-or, to steer, `progress = run.send(Wish({"learning_rate": 0.0003}))` instead of the loop's `next(run)`. One
-config trains one model; several configs of one shape train side by side, each with the same results, bit for
-bit, that it has alone.
+To steer, call `progress = run.send(Command({"learning_rate": 0.0003}))` where the loop calls `next(run)`. One config
+trains one model. Several configs of one shape train side by side, and each has the same results, bit for bit, as alone.
 """
 
 from __future__ import annotations
@@ -15,19 +14,18 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from trainer.analysis.error_analysis import Judged
+from trainer.analysis.error_analysis import Predictions
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.data.preparation import Data
-from trainer.stack import Changes, Stack, first_checkpoint, never
+from trainer.model import Changes, first_checkpoint
+from trainer.stack import Stack, never
 from trainer.transfer import transferred
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the caller wants of a model: live hyperparameters to change from the next step on, or that it
-    stops.
-    """
+class Command:
+    """What the caller wants of a model: live hyperparameters to change from the next step on, or that it stops."""
 
     params: Mapping[str, object] = field(default_factory=dict)
     stop: bool = False
@@ -35,7 +33,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that happened to a run, beside its metrics; key: the same happening told twice has the same."""
+    """An event of a run, beside its metrics. key: if an event is reported twice, both reports have the same key."""
 
     kind: str
     key: str
@@ -43,31 +41,33 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Portioned:
-    """A stream's portion as a model took it that had trained on those before it.
+class MeasuredPortion:
+    """A portion of a stream, measured by a model that has trained on the portions before it only.
 
-    number: of the portion; first_row: examples that came before it. trained_on: so many examples is train_error of.
-    judged: where its targets are classes; their rows count from the stream's beginning.
+    number: of the portion, from 0. first_row: the number of examples before it. trained_on: the number of examples that
+    train_error was measured on. predictions: None unless the targets are classes; rows count from the stream's start.
     """
 
     name: str
     number: int
     first_row: int
     trained_on: int
-    judged: Judged | None
+    predictions: Predictions | None
 
 
 @dataclass(frozen=True)
 class Progress:
     """Where one model stands, between two steps.
 
-    model: its place in the arguments of `train`; step: steps done; epoch: epochs finished. metrics:
-        train_loss, train_error, dev_loss, dev_error (not without a dev part), epoch, seconds; when it has
-        ended test_error too; none in a pulse.
+    model: its place in the arguments of `train`. step: steps done. epoch: epochs finished.
+    metrics: train_loss, train_error, dev_loss, dev_error (not without a dev part), epoch, seconds; at the end
+    test_error
+        too; empty between two epochs.
     checkpoint: takes a Checkpoint; to be called before the run goes on.
-    ended: None while it trains, then complete, stopped or diverged; where: the layer in which it diverged.
-    waiting: it follows a stream, and the next portion is not there yet. notices: what happened since the last.
-    portion: with the metrics of a stream's portion, but for the first, which a model meets untrained.
+    ended: None while the model trains, then complete, stopped or diverged. where: the layer in which it diverged.
+    waiting: the model follows a stream whose next portion is not there yet.
+    notices: the events since the last Progress.
+    portion: comes with the metrics of a stream's portion, except the first, on which the model is untrained.
     """
 
     model: int
@@ -80,10 +80,10 @@ class Progress:
     alarms: tuple[str, ...] = ()
     waiting: bool = False
     notices: tuple[Notice, ...] = ()
-    portion: Portioned | None = field(default=None, repr=False)
+    portion: MeasuredPortion | None = field(default=None, repr=False)
 
 
-Run = Generator[Progress, Wish | None, None]
+Run = Generator[Progress, Command | None, None]
 
 
 def train(
@@ -97,19 +97,17 @@ def train(
     halt: Callable[[int], bool] = never,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Run:
-    """Trains one model or a stack of them; yields the Progress of each at every epoch's end, and at its own
-    end.
+    """Trains one model or a stack of models; yields the Progress of each at every epoch's end, and at its own end.
 
-    Every `pulse` seconds (never, if None), and after each step of which `halt` is true, a Progress without
-    metrics is yielded between two steps, so that a long epoch can be steered, too. What is sent into the
-    generator is the Wish for the model just yielded; it takes effect from the next step on, the one after
-    `progress.step`. `changes`, for each model, are applied at the steps they name. The last Progress of a model
-    has `ended` set, the same step as the one before, and the final metrics. source: the model whose layers to
-    start from (config.start_from says which; see `transfer`).
+    pulse, halt: every `pulse` seconds (never, if None; after each step, if 0), and after each step of which `halt` is
+    true, a Progress without metrics is yielded between two steps, so that a long epoch can be steered, too.
+    changes: for each model, live hyperparameters that change at the steps named.
+    source: the model whose layers to start from, see `transfer`.
+    A Command that is sent into the generator is for the model just yielded, and counts from the step after
+    `progress.step`. The last Progress of a model has `ended` set, the step of the one before, and the final metrics.
 
-    Raises:
-        ConfigError: configs of different shapes; a source that does not fit; when a change or a wish comes to
-            be applied, one for a field that is unknown or not live.
+    Raises: ConfigError (configs of different shapes; a source that does not fit; when a change or a command is applied,
+    a field that is unknown or not live).
     """
     listed = [configs] if isinstance(configs, TrainConfig) else list(configs)
     numbers = [seeds] if isinstance(seeds, int) else list(seeds)
@@ -120,8 +118,7 @@ def train(
 def begin(config: TrainConfig, data: Data, seed: int, source: Checkpoint | None = None) -> Checkpoint:
     """A model before its first step, with the layers of the source if there is one.
 
-    Raises:
-        ConfigError: a source that does not fit.
+    Raises: ConfigError (a source that does not fit).
     """
     first = first_checkpoint(config, data, seed)
     return first if source is None else transferred(first, source)
@@ -138,17 +135,16 @@ def resume(
 ) -> Run:
     """Goes on from checkpoints (of one shape, at one step) as if the run had never been interrupted.
 
-    Raises:
-        ConfigError: as `train`, and checkpoints at different steps.
+    Raises: ConfigError (as `train`, and checkpoints at different steps).
     """
     listed = changes or [{}] * len(checkpoints)
     return _drive(Stack(checkpoints, range(len(checkpoints)), data, listed), pulse, halt, clock)
 
 
 def final_metrics(checkpoint: Checkpoint, data: Data) -> dict[str, float]:
-    """What a run that ended at this checkpoint would have told: its errors on all of train, and its test_error."""
+    """The final metrics of a run that ends at this checkpoint: its errors on all of train, and its test_error."""
     stack = Stack([checkpoint], [0], data, [{}])
-    stack.measure(time.perf_counter, final=True)
+    stack.measure_end(time.perf_counter)
     return stack.models[0].metrics
 
 
@@ -156,34 +152,37 @@ Leaving = dict[int, tuple[str, str | None]]
 """Rows of a stack whose training ends, with how and where."""
 
 
-def _drive(begun: Stack, pulse: float | None, halt: Callable[[int], bool], clock: Callable[[], float]) -> Run:
-    for row in range(len(begun.models)):
-        begun.take_changes(row)
-    done: Leaving = {row: ("complete", None) for row in range(len(begun.models)) if _complete(begun, row)}
-    stack = yield from _let_go(begun, done, clock)
+def _drive(first: Stack, pulse: float | None, halt: Callable[[int], bool], clock: Callable[[], float]) -> Run:
+    for row in range(len(first.models)):
+        first.apply_planned_changes(row)
+    done: Leaving = {row: ("complete", None) for row in range(len(first.models)) if _complete(first, row)}
+    stack = yield from _end_models(first, done, clock)
     while stack is not None:
-        lost = stack.advance(pulse, clock, halt)
+        diverged, paused = stack.advance(pulse, clock, halt)
         epoch_ended = stack.position == 0
         if epoch_ended:
-            lost |= stack.measure(clock)
-        leaving: Leaving = {row: ("diverged", where) for row, where in lost.items()}
+            diverged |= stack.measure_epoch(clock)
+        leaving: Leaving = {row: ("diverged", where) for row, where in diverged.items()}
         for row in range(len(stack.models)):
-            if row not in lost and (epoch_ended or not lost):
-                wish = yield _progress(stack, row, measured=epoch_ended)
-                if ended := _obey(stack, row, wish):
+            if paused and row not in diverged:
+                command = yield _progress(stack, row, measured=epoch_ended)
+                if ended := _obey(stack, row, command):
                     leaving[row] = (ended, None)
-        stack = yield from _let_go(stack, leaving, clock)
+        stack = yield from _end_models(stack, leaving, clock)
 
 
-def _let_go(
+def _end_models(
     stack: Stack, leaving: Leaving, clock: Callable[[], float]
-) -> Generator[Progress, Wish | None, Stack | None]:
-    """Yields the last Progress of the models that leave, and gives the stack of the others."""
+) -> Generator[Progress, Command | None, Stack | None]:
+    """Yields the last Progress of the models that leave, and returns the stack of the others."""
     if not leaving:
         return stack
-    stack.measure(clock, final=True)
+    rows = sorted(leaving)
+    # In a stack of their own: the final measurement must not show in the metrics of those that stay.
+    ending = stack if len(rows) == len(stack.models) else stack.only(rows)
+    ending.measure_end(clock)
     for row, (ended, where) in leaving.items():
-        yield _progress(stack, row, measured=True, ended=ended, where=where)
+        yield _progress(ending, rows.index(row), measured=True, ended=ended, where=where)
     return stack.without(leaving)
 
 
@@ -191,14 +190,14 @@ def _complete(stack: Stack, row: int) -> bool:
     return stack.epoch >= stack.models[row].config.epochs
 
 
-def _obey(stack: Stack, row: int, wish: Wish | None) -> str | None:
-    """Applies a wish; tells whether the model's training ends here, and how."""
-    stack.take_changes(row)  # one may have been planned that gives the run more epochs
-    if wish is not None:
-        stack.change(row, wish.params)
+def _obey(stack: Stack, row: int, command: Command | None) -> str | None:
+    """Applies a command; tells whether the model's training ends here, and how."""
+    stack.apply_planned_changes(row)  # one may have been planned that gives the run more epochs
+    if command is not None:
+        stack.change(row, command.params)
     if _complete(stack, row):
         return "complete"
-    return "stopped" if wish is not None and wish.stop else None
+    return "stopped" if command is not None and command.stop else None
 
 
 def _progress(

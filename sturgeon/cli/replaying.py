@@ -128,12 +128,12 @@ def _followed(
     data_dirs: tuple[Path, ...],
 ) -> tuple[Checkpoint, Run]:
     """Along the portions in the order in which that run took them, whatever has come since."""
-    from trainer.streams.following import first_of, follow
+    from trainer.following import begin_stream, follow
     from trainer.streams.stream import find_stream
 
     stream = find_stream(config.dataset, data_dirs, config.loss)
-    stream.retrace(newest)
-    first, _ = first_of(config, stream, seed)
+    stream.replay(newest)
+    first, _ = begin_stream(config, stream, seed)
     assert first is not None
     return first, follow(first, stream, changes=changes, halt=kept.__contains__)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.command import Command
 from trainer.config import TrainConfig
-from trainer.data.datasets import load
+from trainer.data.loading import load
 from trainer.data.preparation import prepare
 from trainer.training import train
 

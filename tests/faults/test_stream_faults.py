@@ -16,7 +16,7 @@ from sturgeon.client import Client
 from tests.processes import ServerProcess, WorkerProcess
 from trainer.checkpoint import Checkpoint
 from trainer.config import config_from
-from trainer.streams.following import first_of, follow
+from trainer.following import begin_stream, follow
 from trainer.streams.stream import END, Stream
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def undisturbed(client: Client, folder: Path) -> Checkpoint:
         assert entry.from_step is not None
         changes[entry.from_step + 1] = changes.get(entry.from_step + 1, {}) | entry.params
     stream = Stream(folder)
-    first, _ = first_of(config, stream, trial.seed)
+    first, _ = begin_stream(config, stream, trial.seed)
     assert first is not None
     *_, last = follow(first, stream, changes=changes)
     return last.checkpoint()
@@ -126,7 +126,7 @@ def test_a_stream_is_followed_to_the_same_bits_when_worker_and_server_are_killed
         assert end is not None
         assert end.stream is not None
         assert expected.stream is not None
-        assert (end.step, end.epoch, end.stream.taken) == (expected.step, PORTIONS, expected.stream.taken)
+        assert (end.step, end.epoch, end.stream.portions) == (expected.step, PORTIONS, expected.stream.portions)
         assert np.array_equal(end.theta, expected.theta)
         assert client.errors("river", 0)["portions"]["last"] == PORTIONS - 1
         write(folder, 99)  # what comes later is no part of it

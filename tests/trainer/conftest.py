@@ -9,7 +9,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.data.datasets import checked
 from trainer.data.preparation import Data, split_up
-from trainer.stack import first_checkpoint
+from trainer.model import first_checkpoint
 
 
 def in_float64(checkpoint: Checkpoint) -> Checkpoint:

@@ -13,7 +13,7 @@ import pytest
 from autograd import grad
 
 from trainer.config import LIVE, TrainConfig
-from trainer.data.batches import order
+from trainer.data.batches import example_order
 from trainer.layers.activations import ACTIVATIONS
 from trainer.layers.losses import LOSSES
 from trainer.layers.network import Architecture, Network
@@ -87,7 +87,7 @@ def test_the_gradients_of_random_networks_are_those_of_autograd(seed):
     stacked = shape.parameters((1,), np.float64)
     stacked.theta[0] = parameters.theta
     network = Network(shape, stacked, len(X), training=True, sources=[np.random.SFC64(seed)])
-    network.keep([[float(rng.choice([1.0, 0.5, 0.8])) for _ in shape.activations]])
+    network.set_keep_probs([[float(rng.choice([1.0, 0.5, 0.8])) for _ in shape.activations]])
     network.gradients(X[None], Y[None])
     add_l2_gradient(stacked.theta, stacked.grad, np.full((1, 1), l2), shape.layout().weights)
     masks = [dropout.D[0] if dropout.active else 1.0 for dropout in network.dropouts]
@@ -114,7 +114,7 @@ class Textbook:
 
     def run(self, steps, change_at, change):
         while True:
-            rows = order(self.seed, self.epoch, len(self.data.train))
+            rows = example_order(self.seed, self.epoch, len(self.data.train))
             starts = range(0, len(rows), self.config.batch_size)
             for place, begin in enumerate(starts):
                 if self.step + 1 == change_at:

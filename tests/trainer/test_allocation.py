@@ -12,8 +12,9 @@ from trainer.config import TrainConfig
 from trainer.data.datasets import checked
 from trainer.data.preparation import prepare, split_up
 from trainer.layers.activations import ACTIVATIONS
+from trainer.model import first_checkpoint
 from trainer.optim.optimizers import OPTIMIZERS
-from trainer.stack import Stack, first_checkpoint
+from trainer.stack import Stack
 
 CONFIG = TrainConfig("digits", epochs=9, hidden_units=(48, 40), batch_size=128)
 ALLOWED = 4096

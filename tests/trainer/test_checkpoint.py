@@ -8,7 +8,7 @@ import pytest
 
 from trainer.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from trainer.config import TrainConfig
-from trainer.data.datasets import load
+from trainer.data.loading import load
 from trainer.data.preparation import prepare
 from trainer.layers.network import ShapeError
 from trainer.numerics import numerics

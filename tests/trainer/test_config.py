@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from sturgeon import training as task
 from trainer.config import CHOICES, LIVE, ConfigError, TrainConfig, config_from
-from trainer.data.datasets import BUNDLED
+from trainer.data.loading import BUNDLED
 
 
 def test_the_train_task_and_the_config_have_the_same_names_and_defaults():
@@ -23,7 +23,7 @@ def literal_choices(annotation):
     return next((found for option in get_args(annotation) if (found := literal_choices(option))), ())
 
 
-def test_the_train_task_and_the_config_have_the_same_choices_live_fields_and_data_sets():
+def test_the_train_task_has_the_choices_live_fields_and_data_sets_of_the_config():
     for name, choices in CHOICES.items():
         assert literal_choices(task.TrainTask.model_fields[name].annotation) == choices
     assert set(task.flagged("live")) == LIVE

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from trainer.config import TrainConfig
-from trainer.data.batches import Batches, order
-from trainer.data.datasets import DataError, checked, load
+from trainer.data.batches import Batches, example_order
+from trainer.data.datasets import DataError, checked
+from trainer.data.loading import load
 from trainer.data.normalization import fit
 from trainer.data.preparation import prepare, split_up
 from trainer.data.splits import stratified
@@ -60,10 +61,10 @@ def test_a_file_with_objects_or_rubbish_is_refused(folder):
     (folder / "broken.npz").write_bytes(good.replace(b"NUMPY", b"RUMPY"))
     for file, says in {
         "objects.npz": "Python objects",
-        "rubbish.npz": "no npz file",
+        "rubbish.npz": "not an npz file",
         "broken.npz": "cannot be read",
-        "text.npz": "no npz file",
-        "lone.npy": "no npz",
+        "text.npz": "not an npz file",
+        "lone.npy": "not an npz",
         "short.npz": "no array y",
     }.items():
         with pytest.raises(DataError, match=says):
@@ -109,7 +110,7 @@ def test_an_empty_part_is_refused():
         stratified(Y4, {"dev": 0.5, "test": 0.5}, seed=0)
 
 
-def test_normalisation_uses_the_training_part_alone_and_leaves_constant_features_at_zero():
+def test_normalisation_uses_the_training_part_alone_and_zeroes_constant_features():
     X = np.column_stack([np.arange(100.0), np.full(100, 0.1), np.arange(100.0) ** 2])
     data = split_up(checked("made", X, np.arange(100) % 2), TrainConfig("made"))
     assert data.train.X[:, [0, 2]].mean(axis=0) == pytest.approx([0, 0], abs=1e-6)
@@ -135,4 +136,4 @@ def test_an_epoch_sees_every_example_once_in_an_order_of_its_own():
     rows = np.concatenate([batches[i] for i in range(3)], axis=1)
     assert [sorted(row) for row in rows.tolist()] == [list(range(10))] * 2
     assert not np.array_equal(rows[0], rows[1])
-    assert not np.array_equal(order(1, 0, 10), order(1, 1, 10))
+    assert not np.array_equal(example_order(1, 0, 10), example_order(1, 1, 10))

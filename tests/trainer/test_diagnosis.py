@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trainer.analysis.diagnosis import diagnose
-from trainer.analysis.error_analysis import Judged, Mistake, analysis, categories, confusion_matrix, mistakes
+from trainer.analysis.error_analysis import Mistake, Predictions, analysis, categories, confusion_matrix, mistakes
 from trainer.config import TrainConfig
 from trainer.data.preparation import prepare
 from trainer.training import train
@@ -52,7 +52,8 @@ LABELS = np.array([0, 0, 2, 2])
 
 
 def test_mistakes_come_surest_first_with_their_classes_as_a_tag():
-    found = mistakes(Judged.by(PROBABILITIES, LABELS, np.array([10, 11, 12, 13])), ("cat", "dog", "cow"))
+    predictions = Predictions.from_probabilities(PROBABILITIES, LABELS, np.array([10, 11, 12, 13]))
+    found = mistakes(predictions, ("cat", "dog", "cow"))
     assert found == [
         Mistake(12, "cow", "dog", 0.8, ("cow taken for dog",)),
         Mistake(11, "cat", "dog", 0.7, ("cat taken for dog",)),
@@ -75,11 +76,11 @@ def test_the_analysis_of_a_run_is_plain_json_and_agrees_with_its_metrics():
     config = TrainConfig("digits", epochs=3)
     data = prepare(config)
     *_, last = train(config, data, 0)
-    told = analysis(last.checkpoint(), data, limit=5)
-    assert json.loads(json.dumps(told)) == told
-    assert told["wrong"] / told["examples"] == pytest.approx(last.metrics["dev_error"])
-    assert np.sum(told["confusion"]) == told["examples"]
-    assert np.trace(told["confusion"]) == told["examples"] - told["wrong"]
-    assert len(told["mistakes"]) == 5
-    assert set(told["suspected"]) == {"train", "dev", "test"}
-    assert sum(category["count"] for category in told["categories"]) == told["wrong"]
+    report = analysis(last.checkpoint(), data, limit=5)
+    assert json.loads(json.dumps(report)) == report
+    assert report["wrong"] / report["examples"] == pytest.approx(last.metrics["dev_error"])
+    assert np.sum(report["confusion"]) == report["examples"]
+    assert np.trace(report["confusion"]) == report["examples"] - report["wrong"]
+    assert len(report["mistakes"]) == 5
+    assert set(report["suspected"]) == {"train", "dev", "test"}
+    assert sum(category["count"] for category in report["categories"]) == report["wrong"]

@@ -42,7 +42,8 @@ def test_the_gradients_of_a_network_agree_with_differences(activation, loss, bat
         assert report.largest < 1e-6, report.relative_errors
 
 
-def test_a_network_without_hidden_layers_is_softmax_regression_and_its_gradients_agree():
+def test_the_gradients_of_softmax_regression_agree_with_differences():
+    """That is a network without hidden layers."""
     network, X, Y = random_network(sizes=(5, 4))
     assert check_network(network, X, Y, np.random.default_rng(0)).largest < 1e-6
 
@@ -87,7 +88,7 @@ def test_the_gradient_check_names_the_parameter_with_a_planted_mistake():
 
 def test_the_gradient_check_refuses_dropout():
     network, X, Y = random_network(sources=[np.random.SFC64(1)])
-    network.keep([[0.5, 1.0]])
+    network.set_keep_probs([[0.5, 1.0]])
     with pytest.raises(GradientCheckError, match="dropout"):
         check_network(network, X, Y, np.random.default_rng(0))
 

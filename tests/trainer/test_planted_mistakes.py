@@ -148,7 +148,8 @@ def test_the_check_catches_a_regulariser_that_is_forgotten_or_doubled(l2_of_grad
     assert checked_network("tanh", "softmax", batch_norm=False) > 1e-4
 
 
-def test_a_dx_of_zeros_in_batch_norm_is_caught_by_a_random_cotangent_though_not_by_one_of_ones():
+def test_a_random_cotangent_catches_what_one_of_ones_misses_in_batch_norm():
+    """With a cotangent of ones batch norm's dX is 0, so a dX of zeros would pass."""
     shape = Architecture((3, 4, 2), ("linear",), "softmax", batch_norm=True)
     parameters = shape.parameters((), np.float64)
     rng = np.random.default_rng(0)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from trainer.streams import files
-from trainer.streams.files import Unreadable
-from trainer.streams.portions import Form, Portion, read
+from trainer.streams.files import UnreadableFile
+from trainer.streams.portions import Form, Portion, read_portion
 
 THREE = Form(3, "classes", ("0", "1", "2"), indexed=False)
 NAMED = Form(3, "classes", ("cat", "dog"), indexed=True)
@@ -23,7 +23,7 @@ Y = np.array([0, 1, 2, 0])
 
 
 def read_at(path: Path, form: Form | None = THREE, loss: str = "auto", root: Path | None = None) -> Portion:
-    return read(path, path.stat(), form, loss, root or path.parent)[0]
+    return read_portion(path, path.stat(), form, loss, root or path.parent)[0]
 
 
 def written(folder: Path, **arrays: Any) -> Path:
@@ -51,7 +51,7 @@ def written(folder: Path, **arrays: Any) -> Path:
         (THREE, {"y": np.empty((0, 5))}, "its shape is (0, 5)"),
         (THREE, {"y": np.array(1)}, "its shape is ()"),
         (THREE, {"y": np.array([0, 1, 2, 3])}, "no class '3'"),
-        (THREE, {"class_names": np.array(["0", "1"])}, "class_names are others"),
+        (THREE, {"class_names": np.array(["0", "1"])}, "class_names are not those"),
         (THREE, {"class_names": np.array("0")}, "class_names must be a list of names"),
         (THREE, {"class_names": np.array(["0", "1", "1"])}, "must differ"),
         (NAMED, {"y": np.array([0, 1, 2, 0], dtype=np.uint64)}, "numbers 0 to 1"),
@@ -67,7 +67,7 @@ def written(folder: Path, **arrays: Any) -> Path:
 def test_arrays_that_are_no_portion_are_refused_with_a_sentence(
     tmp_path: Path, form: Form | None, arrays: dict[str, Any], says: str
 ) -> None:
-    with pytest.raises(Unreadable) as refused:
+    with pytest.raises(UnreadableFile) as refused:
         read_at(written(tmp_path, **arrays), form)
     assert says in str(refused.value)
     assert "p.npz" in str(refused.value)
@@ -76,7 +76,7 @@ def test_arrays_that_are_no_portion_are_refused_with_a_sentence(
 def test_the_first_portion_may_name_classes_that_only_come_later_also_by_strings(tmp_path: Path) -> None:
     names, y = np.array(["cat", "cow", "dog"]), np.array(["cat", "dog", "cat", "dog"])
     path = written(tmp_path, y=y, class_names=names)
-    portion, form = read(path, path.stat(), None, "auto", tmp_path)
+    portion, form = read_portion(path, path.stat(), None, "auto", tmp_path)
     assert form.names == ("cat", "cow", "dog")
     assert portion.Y.argmax(axis=1).tolist() == [0, 2, 0, 2]
     later = written(tmp_path, y=np.array([b"cow", b"dog", b"cow", b"cat"]))
@@ -95,20 +95,20 @@ def test_a_small_file_that_unpacks_to_a_huge_array_is_refused_unread(tmp_path: P
     header = str({"descr": "|u1", "fortran_order": False, "shape": (1 << 20, 1 << 10)}).ljust(118).encode()
     with zipfile.ZipFile(tmp_path / "p.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("X.npy", b"\x93NUMPY\x01\x00\x76\x00" + header)
-    with pytest.raises(Unreadable, match="more than a portion may have"):
+    with pytest.raises(UnreadableFile, match="more than a portion may have"):
         read_at(tmp_path / "p.npz")
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MOST_BYTES", 500)
-    with pytest.raises(Unreadable, match=r"p\.npz has \d+ bytes, more than"):
+    with pytest.raises(UnreadableFile, match=r"p\.npz has \d+ bytes, more than"):
         read_at(written(tmp_path))
 
 
 @pytest.mark.parametrize("content", [b"no zip", b"PK\x03\x04", b"\x80\x04}\x94.", b"\x93NUMPY\x01\x00"])
 def test_what_is_no_npz_file_is_torn(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p.npz").write_bytes(content)
-    with pytest.raises(Unreadable, match="is torn, or no npz file") as refused:
+    with pytest.raises(UnreadableFile, match="is torn, or not an npz file") as refused:
         read_at(tmp_path / "p.npz")
     assert refused.value.key == "torn", "a file that still grows is told once"
 
@@ -120,7 +120,7 @@ def test_what_is_no_file_or_leads_out_of_the_data_folder_is_not_opened(tmp_path:
     (folder / "folder.npz").mkdir()
     (folder / "out.npz").symlink_to(written(tmp_path))
     (folder / "in.npz").symlink_to(written(tmp_path / "data"))
-    for name, says in (("pipe", "is no file"), ("folder", "is no file"), ("out", "leads out of")):
-        with pytest.raises(Unreadable, match=says):
+    for name, says in (("pipe", "is not a file"), ("folder", "is not a file"), ("out", "leads out of")):
+        with pytest.raises(UnreadableFile, match=says):
             read_at(folder / f"{name}.npz", root=tmp_path / "data")
     assert len(read_at(folder / "in.npz", root=tmp_path / "data")) == 4

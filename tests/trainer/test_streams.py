@@ -14,12 +14,13 @@ from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.data import normalization
 from trainer.data.datasets import DataError
+from trainer.following import begin_stream, follow
 from trainer.streams import stream as streams
-from trainer.streams.following import first_of, follow
-from trainer.streams.mixing import mixed
-from trainer.streams.state import Mix, Taken
+from trainer.streams.mixing import mixed_data
+from trainer.streams.records import PortionRecord, short_digest
+from trainer.streams.state import Mix
 from trainer.streams.stream import END, Stream, find_stream
-from trainer.training import Progress, Wish
+from trainer.training import Command, Progress
 
 CONFIG = TrainConfig("stream:s", epochs=100, hidden_units=8, batch_size=16, learning_rate=0.01, keep_prob=0.8)
 SIZE = 40
@@ -43,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run_of(folder: Path, config: TrainConfig = CONFIG, start: Checkpoint | None = None, **options: object):
     stream = Stream(folder)
-    start = start or first_of(config, stream, 0)[0]
+    start = start or begin_stream(config, stream, 0)[0]
     assert start is not None
     return follow(start, stream, **options)
 
@@ -56,7 +57,7 @@ def timeless(one: Progress) -> dict[str, float]:
     return {name: value for name, value in one.metrics.items() if name != "seconds"}
 
 
-def told(seen: list[Progress]) -> list[str]:
+def reasons(seen: list[Progress]) -> list[str]:
     return [str(notice.detail["reason"]) for one in seen for notice in one.notices]
 
 
@@ -106,19 +107,19 @@ def test_a_run_that_goes_on_from_any_checkpoint_is_the_undisturbed_one_bit_for_b
         assert [timeless(one) for one in measured(seen)] == after
         end = seen[-1].checkpoint()
         assert np.array_equal(end.theta, last.theta)
-        assert (end.step, end.config, end.stream.taken) == (last.step, last.config, last.stream.taken)
+        assert (end.step, end.config, end.stream.portions) == (last.step, last.config, last.stream.portions)
 
 
-def test_what_is_wished_for_at_a_portions_report_counts_for_that_portion(folder):
+def test_what_is_asked_for_at_a_portions_report_counts_for_that_portion(folder):
     run = run_of(folder)
-    wish: Wish | None = None
+    command: Command | None = None
     masks = []
     while True:
         try:
-            one = run.send(wish)
+            one = run.send(command)
         except StopIteration:
             break
-        wish = Wish({"forget_before": 4, "replay_share": 0.9}) if one.metrics.get("portion") == 4 else None
+        command = Command({"forget_before": 4, "replay_share": 0.9}) if one.metrics.get("portion") == 4 else None
         masks.append(one.step)
     assert masks[-2] - masks[-3] == 3, "a forgotten portion is not replayed"
 
@@ -173,7 +174,7 @@ def test_a_portion_that_cannot_be_trained_on_is_told_once_and_changes_nothing(
     whole = list(run_of(folder))
     spoil(folder, *examples(77))
     seen = list(run_of(folder))
-    [reason] = told(seen)
+    [reason] = reasons(seen)
     assert says in reason
     assert "p03x.npz" in reason
     assert [timeless(one) for one in measured(seen)] == [timeless(one) for one in measured(whole)]
@@ -184,7 +185,7 @@ def test_a_refused_portion_is_not_told_again_by_a_run_that_goes_on(folder):
     torn(folder, *examples(77))
     seen = list(run_of(folder))
     start = next(one.checkpoint for one in seen if one.notices)()
-    assert told(list(run_of(folder, start=start))) == []
+    assert reasons(list(run_of(folder, start=start))) == []
 
 
 def test_a_torn_portion_is_taken_when_it_is_whole(folder):
@@ -196,8 +197,8 @@ def test_a_torn_portion_is_taken_when_it_is_whole(folder):
         (folder / END).touch()
 
     seen = list(run_of(folder, rest=mend))
-    assert [one.name for one in seen[-1].checkpoint().stream.taken][-2:] == ["p05.npz", "p03x.npz"]
-    assert len(told(seen)) == 1
+    assert [one.name for one in seen[-1].checkpoint().stream.portions][-2:] == ["p05.npz", "p03x.npz"]
+    assert len(reasons(seen)) == 1
 
 
 def test_a_run_waits_for_portions_and_may_be_stopped_while_it_does(folder):
@@ -205,7 +206,7 @@ def test_a_run_waits_for_portions_and_may_be_stopped_while_it_does(folder):
     run = run_of(folder, rest=lambda: None)
     waiting = next(one for one in run if one.waiting)
     assert waiting.epoch == 6
-    assert run.send(Wish(stop=True)).ended == "stopped"
+    assert run.send(Command(stop=True)).ended == "stopped"
 
 
 def test_a_portion_that_changes_after_it_was_trained_on_is_refused(folder):
@@ -213,7 +214,7 @@ def test_a_portion_that_changes_after_it_was_trained_on_is_refused(folder):
     start = next(itertools.islice(measured_of(run), 3, None)).checkpoint()
     X, y = examples(1, SIZE + 1)
     np.savez(folder / "p01.npz", X=X, y=y)
-    assert told(list(run)) == ["p01.npz has changed since it was trained on; give new examples a new name."]
+    assert reasons(list(run)) == ["p01.npz has changed since it was trained on; give new examples a new name."]
     with pytest.raises(DataError, match=r"p01\.npz.*is gone"):
         list(run_of(folder, start=start))
 
@@ -235,21 +236,21 @@ def test_missing_values_are_told_and_count_as_the_mean(tmp_path):
 
 def test_older_portions_that_memory_does_not_hold_are_read_again(folder, monkeypatch):
     whole = list(run_of(folder))
-    monkeypatch.setattr(streams, "MOST_KEPT", 1)
+    monkeypatch.setattr(streams, "MOST_CACHED_BYTES", 1)
     (folder / "p01.npz").rename(folder / "p01b.npz")
     again = list(run_of(folder))
     assert np.array_equal(again[-1].checkpoint().theta, whole[-1].checkpoint().theta)
 
 
 def test_of_many_portions_some_are_looked_at_again_at_each_look(folder, monkeypatch):
-    monkeypatch.setattr(streams, "LOOKED_AT_AGAIN", 2)
+    monkeypatch.setattr(streams, "CHECKED_AGAIN", 2)
     stream = Stream(folder)
-    taken: list[Taken] = []
-    while (portion := stream.look(taken, ())[0]) is not None:
-        taken.append(Taken(portion.name, portion.sha256, len(portion)))
+    seen: list[PortionRecord] = []
+    while (portion := stream.next_portion(seen, ())[0]) is not None:
+        seen.append(PortionRecord(portion.name, short_digest(portion.sha256), len(portion)))
     np.savez(folder / "p05.npz", X=examples(88)[0], y=examples(88)[1])
-    reasons = [one.why for _ in range(4) for one in stream.look(taken, ())[1]]
-    assert reasons == ["p05.npz has changed since it was trained on; give new examples a new name."]
+    sentences = [one.why for _ in range(4) for one in stream.next_portion(seen, ())[1]]
+    assert sentences == ["p05.npz has changed since it was trained on; give new examples a new name."]
 
 
 def test_a_stream_is_a_folder_below_the_given_ones_only(folder):
@@ -272,12 +273,14 @@ def test_replayed_examples_have_the_label_shares_of_now(tmp_path):
     (tmp_path / END).touch()
     stream = Stream(tmp_path)
     config = replace(CONFIG, match_labels=True, replay_share=0.75)
-    first, _ = first_of(config, stream, 0)
+    first, _ = begin_stream(config, stream, 0)
     states = [one.checkpoint().stream for one in follow(first, stream) if one.metrics and not one.ended]
-    assert states[-1].watch.since == 4, "the change of shares is an alarm"
-    data = mixed(stream, states[-1], Mix.of(config), normalization.identity(5), 0)
+    assert states[-1].drift.since == 4, "the change of shares is an alarm"
+    data = mixed_data(stream, states[-1], Mix.from_config(config), normalization.identity(5), 0)
     assert data.train.Y[SIZE:].sum(axis=0).tolist() == [12, 12, 16]
-    plain = mixed(stream, states[-1], Mix.of(replace(config, match_labels=False)), normalization.identity(5), 0)
+    plain = mixed_data(
+        stream, states[-1], Mix.from_config(replace(config, match_labels=False)), normalization.identity(5), 0
+    )
     assert plain.train.Y[SIZE:, 2].sum() < 16
 
 

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from trainer.analysis.evaluation import predicted_outputs
 from trainer.config import ConfigError, TrainConfig
-from trainer.data.datasets import DataError, checked, load
+from trainer.data.datasets import DataError, checked
 from trainer.data.label_noise import suspected, with_noise
+from trainer.data.loading import load
 from trainer.data.preparation import prepare, split_up
 from trainer.data.similarity import largest_difference
 from trainer.data.splits import shares
-from trainer.predict import predict, predicted
+from trainer.predict import predict
 from trainer.training import train
 
 
@@ -87,7 +89,7 @@ def test_a_csv_file_gives_classes_values_or_labels_by_its_target_columns(tmp_pat
     [
         ("a,b\n1,2\n3\n", "line 3 has 1 cells, the header 2"),
         ("a,b\n1,x\n?,y\n", "line 3: '\\?' is not a number"),
-        ("", "no csv file"),
+        ("", "not a csv file"),
         ("a,b\n", "examples and features"),
     ],
 )
@@ -193,7 +195,7 @@ def test_most_wrong_labels_of_dev_are_suspected_and_few_right_ones():
     _, checkpoint = trained(config, data)
     truth = data.dev.Y.argmax(axis=1)
     noisy = with_noise(truth, 10, 0.1, seed=2)
-    found = set(suspected(predicted(checkpoint, data.dev.X), noisy).tolist())
+    found = set(suspected(predicted_outputs(checkpoint, data.dev.X), noisy).tolist())
     wrong = set(np.flatnonzero(noisy != truth).tolist())
     assert len(found & wrong) >= 0.8 * len(wrong)
     assert len(found - wrong) <= 0.05 * len(truth)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from trainer.config import TrainConfig
-from trainer.data.batches import order
-from trainer.training import Wish, resume
+from trainer.data.batches import example_order
+from trainer.training import Command, resume
 
 
 def textbook_gradients(p, X, Y, depth, l2):
@@ -49,7 +49,7 @@ def textbook_run(config, data, checkpoint, steps, change_at=None, change=None):
     m, v = ({name: np.zeros_like(W) for name, W in p.items()} for _ in range(2))
     powers, step, epoch = {"beta1": 1.0, "beta2": 1.0}, 0, 0
     while True:
-        rows = order(checkpoint.seed, epoch, len(data.train))
+        rows = example_order(checkpoint.seed, epoch, len(data.train))
         for start in range(0, len(rows), config.batch_size):
             batch = rows[start : start + config.batch_size]
             step += 1
@@ -84,7 +84,7 @@ def test_training_agrees_with_a_textbook_loop_also_when_live_fields_change(optim
     while progress.epoch < 17:
         steer = changed and progress.epoch == 8
         last = progress.checkpoint()
-        progress = run.send(Wish(LIVE_CHANGE) if steer else None)
+        progress = run.send(Command(LIVE_CHANGE) if steer else None)
     last = progress.checkpoint()
     change_at = 8 * steps_per_epoch + 1 if changed else None
     wanted = textbook_run(config, small_data, start, 17 * steps_per_epoch, change_at, LIVE_CHANGE)

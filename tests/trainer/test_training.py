@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from trainer.analysis.evaluation import predicted_outputs
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError, TrainConfig
 from trainer.data.batches import batch_size_for
 from trainer.data.preparation import prepare
+from trainer.model import first_checkpoint
 from trainer.optim.optimizers import OPTIMIZERS
-from trainer.predict import predicted
-from trainer.stack import first_checkpoint, useful_models
-from trainer.training import Wish, resume, train
+from trainer.stack import useful_models
+from trainer.training import Command, resume, train
 
 CONFIG = TrainConfig("small", epochs=4, hidden_units=8, batch_size=16, keep_prob=0.8, l2=0.001, learning_rate=0.01)
 STEPS_PER_EPOCH = 6
@@ -62,7 +63,7 @@ def test_a_run_yields_each_epoch_and_then_its_end_with_the_test_error(small_data
 
 
 def test_without_a_dev_part_there_are_no_dev_metrics(small_data):
-    parts = small_data.parts | {"dev": small_data.dev.only(np.arange(0))}
+    parts = small_data.parts | {"dev": small_data.dev.subset(np.arange(0))}
     progress = next(train(CONFIG, replace(small_data, parts=parts), 0))
     assert {name for name in progress.metrics if name.endswith("_error")} == {"train_error"}
 
@@ -76,18 +77,18 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(small_data)
 def test_a_stopped_run_ends_after_the_epoch_in_which_it_was_told(small_data):
     run = train(CONFIG, small_data, 0)
     next(run)
-    ended = run.send(Wish(stop=True))
+    ended = run.send(Command(stop=True))
     assert (ended.ended, ended.step, ended.epoch) == ("stopped", 6, 1)
     assert "test_error" in ended.metrics
     with pytest.raises(StopIteration):
         next(run)
 
 
-def test_a_wish_for_a_field_that_is_not_live_is_refused_with_those_that_are(small_data):
+def test_a_command_for_a_field_that_is_not_live_is_refused_with_those_that_are(small_data):
     run = train(CONFIG, small_data, 0)
     next(run)
     with pytest.raises(ConfigError, match=r"hidden_units cannot change .*learning_rate"):
-        run.send(Wish({"hidden_units": 9}))
+        run.send(Command({"hidden_units": 9}))
 
 
 def test_a_pulse_lets_the_caller_in_between_two_steps_of_an_epoch(small_data):
@@ -106,7 +107,7 @@ def test_a_run_may_be_stopped_in_the_middle_of_an_epoch(small_data):
     ticks = iter(range(1000))
     run = train(CONFIG, small_data, 0, pulse=2, clock=lambda: next(ticks))
     next(run)
-    ended = run.send(Wish(stop=True))
+    ended = run.send(Command(stop=True))
     assert (ended.ended, ended.step, ended.epoch) == ("stopped", 2, 0)
 
 
@@ -181,13 +182,13 @@ def test_a_model_that_leaves_a_stack_changes_nothing_for_the_others(small_data):
     wild = replace(CONFIG, learning_rate=1e30)
     short = replace(CONFIG, learning_rate=0.02)
     run = train([CONFIG, wild, short], small_data, [1, 2, 3])
-    ends, wish = {}, None
+    ends, command = {}, None
     while True:
         try:
-            progress = run.send(wish)
+            progress = run.send(command)
         except StopIteration:
             break
-        wish = Wish(stop=True) if progress.model == 2 and progress.epoch == 2 else None
+        command = Command(stop=True) if progress.model == 2 and progress.epoch == 2 else None
         if progress.ended:
             ends[progress.model] = (progress.ended, progress.checkpoint())
     assert [ends[place][0] for place in range(3)] == ["complete", "diverged", "stopped"]
@@ -226,47 +227,47 @@ def test_a_resumed_run_equals_the_undisturbed_run_bit_for_bit(optimizer, small_d
     assert not chosen
 
 
-def test_a_wish_applies_from_the_step_after_the_progress_it_answers(small_data):
+def test_a_command_applies_from_the_step_after_the_progress_it_answers(small_data):
     run = train(CONFIG, small_data, 0)
     progress = next(run)
     assert progress.step == 6
-    progress = run.send(Wish({"learning_rate": 0.1}))
+    progress = run.send(Command({"learning_rate": 0.1}))
     steered = progress.checkpoint()
     planned = next(p for p in train(CONFIG, small_data, 0, changes=[{7: {"learning_rate": 0.1}}]) if p.step == 12)
     assert same_state(steered, planned.checkpoint())
 
 
-def test_more_epochs_can_be_wished_for_while_a_model_trains(small_data):
+def test_more_epochs_can_be_asked_for_while_a_model_trains(small_data):
     run = train(CONFIG, small_data, 0)
     next(run)
-    run.send(Wish({"epochs": 6}))
+    run.send(Command({"epochs": 6}))
     assert [p.epoch for p in run] == [3, 4, 5, 6, 6]
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_epochs_that_are_planned_at_the_end_of_a_run_carry_it_on_as_a_wish_did(schedule, small_data):
+def test_epochs_that_are_planned_at_the_end_of_a_run_carry_it_on_as_a_command_did(schedule, small_data):
     config = replace(CONFIG, schedule=schedule)
     run = train(config, small_data, 0)
     *_, before = (next(run) for _ in range(4))
     assert (before.step, before.epoch) == (24, 4)
-    run.send(Wish({"epochs": 6}))
-    wished = last_of(run)[0][1]
+    run.send(Command({"epochs": 6}))
+    asked = last_of(run)[0][1]
 
     planned = last_of(train(config, small_data, 0, changes=[{25: {"epochs": 6}}]))[0][1]
     resumed = last_of(resume([before.checkpoint()], small_data, changes=[{25: {"epochs": 6}}]))[0][1]
 
-    assert wished.epoch == 6
-    assert same_state(wished, planned)
-    assert same_state(wished, resumed)
+    assert asked.epoch == 6
+    assert same_state(asked, planned)
+    assert same_state(asked, resumed)
 
 
-def test_a_planned_change_is_made_once_so_that_a_wish_may_overtake_it(small_data):
+def test_a_planned_change_is_made_once_so_that_a_command_may_overtake_it(small_data):
     wild = replace(CONFIG, learning_rate=1e30)
     run = train([CONFIG, wild], small_data, [0, 1], changes=[{7: {"l2": 0.5}}, {}])
-    wish = None
+    command = None
     for _ in range(3):  # the second model leaves after an epoch, and the stack is made anew
-        progress = run.send(wish)
-        wish = Wish({"l2": 0.25}) if (progress.model, progress.step) == (0, 6) else None
+        progress = run.send(command)
+        command = Command({"l2": 0.25}) if (progress.model, progress.step) == (0, 6) else None
     *_, ended = run
     assert ended.checkpoint().config.l2 == 0.25
 
@@ -276,7 +277,7 @@ def test_averaged_weights_are_what_a_run_measures_and_predicts_with(small_data):
     ended, checkpoint = last_of(train(config, small_data, 0))[0]
     predicted_with = checkpoint.parameters().theta[0]
     assert not np.allclose(predicted_with, checkpoint.theta, atol=1e-4)
-    outputs = predicted(checkpoint, small_data.test.X)
+    outputs = predicted_outputs(checkpoint, small_data.test.X)
     wrong = np.mean(outputs.argmax(axis=1) != small_data.test.Y.argmax(axis=1))
     assert ended.metrics["test_error"] == pytest.approx(wrong)
 
@@ -286,7 +287,7 @@ def test_frozen_layers_stay_until_they_are_thawed(small_data):
     start = first_checkpoint(config, small_data, 0)
     run = resume([start], small_data)
     frozen = next(run).checkpoint()
-    thawed = run.send(Wish({"frozen_layers": 0})).checkpoint()
+    thawed = run.send(Command({"frozen_layers": 0})).checkpoint()
     views = [c.architecture().layout().views(c.theta) for c in (start, frozen, thawed)]
     for name in ("W1", "gamma1", "beta1"):
         assert np.array_equal(views[0][name], views[1][name])
@@ -311,7 +312,7 @@ def test_exploding_gradients_raise_an_alarm_and_clipping_holds_the_step_down(sma
     wild = replace(CONFIG, hidden_layers=12, initializer="normal", init_scale=3.0, learning_rate=1e-12, keep_prob=1.0)
     wild = replace(wild, optimizer="gradient_descent")
     progress = next(train(wild, small_data, 0))
-    assert any("Gradients explode" in told for told in progress.alarms)
+    assert any("Gradients explode" in alarm for alarm in progress.alarms)
     clipped = next(train(replace(wild, clip_norm=1.0, learning_rate=1.0), small_data, 0))
     moved = clipped.checkpoint().theta - first_checkpoint(wild, small_data, 0).theta
     assert np.linalg.norm(moved) <= 6 * 1.0 + 1e-3

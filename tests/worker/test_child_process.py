@@ -156,7 +156,7 @@ def test_an_exception_is_one_paragraph_that_names_the_place(child_of: Callable[[
 
     assert end.state == "failed"
     assert end.error is not None
-    assert re.fullmatch(r"\w+Error in trainer/\w+\.py, line \d+: .+", end.error)
+    assert re.fullmatch(r"\w+Error in trainer/optim/\w+\.py, line \d+: .+", end.error)
 
 
 def test_a_child_that_has_ended_leaves_no_open_file(child_of: Callable[[dict[str, Any]], Child]) -> None:

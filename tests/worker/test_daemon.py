@@ -17,7 +17,7 @@ from sturgeon import messages as m
 from tests.processes import ServerProcess, WorkerProcess
 from tests.running import RunningServer
 from tests.worker.processes import children_of, trial_processes
-from trainer.analysis.curves import kept
+from trainer.analysis.curves import shows_epoch
 from trainer.checkpoint import Checkpoint
 from worker.child.protocol import DesiredRun, Finished, Job
 from worker.tasks import train
@@ -213,7 +213,7 @@ def test_a_server_that_is_away_for_a_while_costs_nothing(
         trial = client.trial("flowers", 0)
         epochs = [one.epoch for one in every_report(client)]
         assert trial.attempt == 0
-        assert epochs == [epoch for epoch in range(1, LONG + 1) if kept(epoch, LONG)]
+        assert epochs == [epoch for epoch in range(1, LONG + 1) if shows_epoch(epoch, LONG)]
         assert "server back" in worker.output
 
 

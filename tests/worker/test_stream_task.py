@@ -249,7 +249,7 @@ def refused(said: list[ChildMessage]) -> list[str]:
 def portions(said: list[ChildMessage]) -> list[str]:
     [end] = of(Finished, said)
     assert end.state == "complete"
-    taken = Checkpoint.from_bytes(end.checkpoints[-1].content).stream.taken  # type: ignore[union-attr]
+    taken = Checkpoint.from_bytes(end.checkpoints[-1].content).stream.portions  # type: ignore[union-attr]
     assert [one.metrics["portion"] for one in of(Progress, said)] == list(range(len(taken)))
     return [one.name for one in taken]
 

@@ -1,12 +1,12 @@
-"""Loss curves that stay small: of many points, some that are evenly spread, the ends among them."""
+"""Loss curves that stay small: a long curve shows some of its epochs, evenly spread, and both ends."""
 
 from __future__ import annotations
 
 
-def kept(epoch: int, epochs: int, limit: int = 500) -> bool:
-    """Whether a curve of at most `limit` points shows this epoch of a run of so many, both counted from 1.
+def shows_epoch(epoch: int, epochs: int, limit: int = 500) -> bool:
+    """Whether a curve of at most `limit` points shows this epoch, counted from 1, of a run of `epochs` epochs.
 
-    The first and the last epoch always; a run that was extended on its way stays even from there on.
+    It always shows the first and the last one. If `epochs` is raised during a run, the points are even from there on.
     """
     if epochs <= limit or epoch in (1, epochs):
         return True

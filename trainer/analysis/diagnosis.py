@@ -1,4 +1,4 @@
-"""Bias, variance and data mismatch: the gaps between errors, and what the course advises for the widest.
+"""Bias, variance and data mismatch: the gaps between errors, and the course's advice for the widest of them.
 
     known error (human or best known)
         avoidable bias     = train - known
@@ -45,12 +45,12 @@ NAME_OF = {
     "train_dev": "data mismatch",
     "dev": "fit to the dev set",
 }
-"""The gap below each error."""
+"""The name of the gap between each error and the next."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """One row of the table: the difference of two errors, and its own uncertainty (a standard error)."""
+    """One row of the table: the difference of two errors, and its uncertainty (a standard error)."""
 
     name: str
     between: tuple[str, str]
@@ -75,8 +75,8 @@ class Diagnosis:
 def diagnose(errors: Mapping[str, float], sizes: Mapping[str, int], known_error: float | None = None) -> Diagnosis:
     """The table for errors by part (train, train_dev, dev, test; missing ones are left out).
 
-    sizes: the examples that each error was measured on, for its standard error sqrt(e (1 - e) / m).
-    known_error: human or best known error; 0 if not given, so that all of the training error is avoidable.
+    sizes: the number of examples m of each error e, for its standard error sqrt(e (1 - e) / m). known_error: human or
+    best known error; without one it counts as 0, so that all of the training error is avoidable.
     """
     chain = [("known", 0.0 if known_error is None else known_error, 0.0)]
     chain += [
@@ -95,5 +95,5 @@ def diagnose(errors: Mapping[str, float], sizes: Mapping[str, int], known_error:
 
 def _standard_error(error: float, m: int) -> float:
     share = min(1.0, max(0.0, error))
-    # One example more or less wrong: a part without errors is not certain either.
+    # At least one example more or less: even a part without errors is not certain.
     return max(math.sqrt(share * (1 - share) / m), 1 / m)

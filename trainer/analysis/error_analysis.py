@@ -1,6 +1,6 @@
-"""Error analysis: sort the wrong examples by category, and see what fixing each category could gain at most.
+"""Error analysis: sort the wrong examples into categories, and see what fixing each category could gain at most.
 
-Categories come by themselves (which class was taken for which) and by hand.
+Each mistake has the category "LABEL taken for PREDICTION"; people add others by hand.
 """
 
 from __future__ import annotations
@@ -10,30 +10,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainer.analysis.evaluation import predicted_outputs
 from trainer.checkpoint import Checkpoint
 from trainer.data.label_noise import suspected
 from trainer.data.preparation import Data
 from trainer.layers.parameters import Array
-from trainer.predict import predicted
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Examples as a model took them: their rows, labels, and its guesses with their probabilities, `[m]` each; and the
-    places of those whose labels it takes for wrong, see `label_noise.suspected`."""
+class Predictions:
+    """What a model predicts for m labelled examples.
+
+    rows `[m]`: their rows in the data set. labels, predicted `[m]`: class numbers. confidence `[m]`: the probability
+    of the predicted class. suspected: positions (not rows) of the labels that look wrong, see `label_noise.suspected`.
+    """
 
     rows: Array
     labels: Array
-    guesses: Array
-    sureness: Array
+    predicted: Array
+    confidence: Array
     suspected: Array
 
     @classmethod
-    def by(cls, probabilities: Array, labels: Array, rows: Array) -> Judged:
-        """From the model's probabilities `[m, C]`."""
-        guesses = probabilities.argmax(axis=1)
-        sureness = probabilities[np.arange(len(guesses)), guesses]
-        return cls(rows, labels, guesses, sureness, suspected(probabilities, labels))
+    def from_probabilities(cls, probabilities: Array, labels: Array, rows: Array) -> Predictions:
+        """From the model's probabilities `[m, C]`, labels `[m]` and rows `[m]`."""
+        predicted = probabilities.argmax(axis=1)
+        confidence = probabilities[np.arange(len(predicted)), predicted]
+        return cls(rows, labels, predicted, confidence, suspected(probabilities, labels))
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,10 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Category:
-    """A row of the table.
+    """A row of the table of categories.
 
-    count: wrong examples with this tag; share: of all wrong ones; ceiling: how far the error would fall if all of
-    them were put right; error_after: the error that would be left.
+    count: wrong examples with this tag. share: their share of all wrong examples. ceiling: how far the error would
+    fall if all of them were put right. error_after: the error that would then be left.
     """
 
     tag: str
@@ -69,25 +72,26 @@ def confusion_matrix(labels: Array, predictions: Array, classes: int) -> Array:
     return counts
 
 
-def mistakes(judged: Judged, class_names: tuple[str, ...]) -> list[Mistake]:
-    """The misclassified examples, the surest first, each tagged "LABEL taken for PREDICTION"."""
-    wrong = np.flatnonzero(judged.guesses != judged.labels)
-    wrong = wrong[np.argsort(-judged.sureness[wrong], kind="stable")]
-    return [
-        Mistake(int(judged.rows[i]), label, guess, float(judged.sureness[i]), (f"{label} taken for {guess}",))
-        for i in wrong
-        for label, guess in [(class_names[judged.labels[i]], class_names[judged.guesses[i]])]
-    ]
+def mistakes(predictions: Predictions, class_names: tuple[str, ...]) -> list[Mistake]:
+    """The misclassified examples, those with the highest confidence first, each with its first tag."""
+    wrong = np.flatnonzero(predictions.predicted != predictions.labels)
+    wrong = wrong[np.argsort(-predictions.confidence[wrong], kind="stable")]
+    listed = []
+    for i in wrong:
+        label, predicted = class_names[predictions.labels[i]], class_names[predictions.predicted[i]]
+        tags = (f"{label} taken for {predicted}",)
+        listed.append(Mistake(int(predictions.rows[i]), label, predicted, float(predictions.confidence[i]), tags))
+    return listed
 
 
 def categories(
-    found: Iterable[Mistake], examples: int, by_hand: Mapping[int, Iterable[str]] | None = None
+    wrong: Iterable[Mistake], examples: int, by_hand: Mapping[int, Iterable[str]] | None = None
 ) -> list[Category]:
-    """The table over mistakes among this many examples, largest first; by_hand adds tags by row.
+    """The table of categories of the mistakes among `examples` examples, the largest category first.
 
-    An example may have several tags, so shares may sum to more than 1.
+    by_hand: further tags, by row. An example may have several tags, so shares may sum to more than 1.
     """
-    listed = list(found)
+    listed = list(wrong)
     counts: dict[str, int] = {}
     for mistake in listed:
         for tag in {*mistake.tags, *(by_hand or {}).get(mistake.row, ())}:
@@ -99,38 +103,43 @@ def categories(
 
 
 def analysis(checkpoint: Checkpoint, data: Data, part: str = "dev", limit: int = 500) -> dict[str, object]:
-    """What a run tells about the errors of its model on a part of the data, as plain JSON values.
+    """The errors of a run's model on one part of the data, as plain JSON values.
 
-    mistakes (at most `limit`, the surest first), categories, the confusion matrix, and suspected: the rows of
-    train, dev and test whose labels the model takes for wrong (at most `limit` each). Empty for labels and
-    values.
+    What `mistakes_report` gives, and "suspected": the rows of train, dev and test whose labels look wrong to the model
+    (at most `limit` each). Empty unless the targets are classes.
     """
     if checkpoint.kind != "classes":
         return {}
-    judged = {name: _judged(checkpoint, data, name) for name in {part, "train", "dev", "test"} if len(data.parts[name])}
+    names = {part, "train", "dev", "test"}
+    by_part = {name: _predictions(checkpoint, data, name) for name in names if len(data.parts[name])}
     doubtful = {
-        name: judged[name].rows[judged[name].suspected][:limit].tolist()
+        name: by_part[name].rows[by_part[name].suspected][:limit].tolist()
         for name in ("train", "dev", "test")
-        if name in judged
+        if name in by_part
     }
-    return told(part, judged[part], checkpoint.class_names, limit) | {"suspected": doubtful}
+    return mistakes_report(part, by_part[part], checkpoint.class_names, limit) | {"suspected": doubtful}
 
 
-def told(part: str, judged: Judged, class_names: tuple[str, ...], limit: int = 500) -> dict[str, object]:
-    """The part of `analysis` that is about mistakes."""
-    found = mistakes(judged, class_names)
+def mistakes_report(
+    part: str, predictions: Predictions, class_names: tuple[str, ...], limit: int = 500
+) -> dict[str, object]:
+    """Mistakes (at most `limit`, those with the highest confidence first), their categories, and the confusion matrix,
+    as plain JSON values.
+    """
+    wrong = mistakes(predictions, class_names)
     return {
         "part": part,
-        "examples": len(judged.labels),
-        "wrong": len(found),
+        "examples": len(predictions.labels),
+        "wrong": len(wrong),
         "class_names": list(class_names),
-        "confusion": confusion_matrix(judged.labels, judged.guesses, len(class_names)).tolist(),
-        "mistakes": [vars(mistake) | {"tags": list(mistake.tags)} for mistake in found[:limit]],
-        "categories": [vars(category) for category in categories(found, len(judged.labels))],
+        "confusion": confusion_matrix(predictions.labels, predictions.predicted, len(class_names)).tolist(),
+        "mistakes": [vars(mistake) | {"tags": list(mistake.tags)} for mistake in wrong[:limit]],
+        "categories": [vars(category) for category in categories(wrong, len(predictions.labels))],
     }
 
 
-def _judged(checkpoint: Checkpoint, data: Data, part: str) -> Judged:
-    """A part of the data, with the labels as the run saw them."""
+def _predictions(checkpoint: Checkpoint, data: Data, part: str) -> Predictions:
+    """Of a part of the data, with the labels that the run was given (label noise included)."""
     examples = data.parts[part]
-    return Judged.by(predicted(checkpoint, examples.X), examples.Y.argmax(axis=1), examples.rows)
+    outputs = predicted_outputs(checkpoint, examples.X)
+    return Predictions.from_probabilities(outputs, examples.Y.argmax(axis=1), examples.rows)

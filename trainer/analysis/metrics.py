@@ -1,4 +1,4 @@
-"""What a run tells about its models at the end of an epoch, and of all."""
+"""The metrics that a run reports of its models at the end of each epoch and of the training."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from trainer.optim.gradients import alarms
 from trainer.optim.plateaus import Plateau, smooth
 
 TRAIN_SAMPLE = 256
-"""train_loss and train_error of an epoch come from this many training examples, always the same; the final ones
-from all. To measure all of them after every epoch would add a third to the time of training."""
+"""train_loss and train_error of an epoch are measured on this many training examples, always the same; the final ones
+on all. To measure all of them after every epoch would add a third to the training time.
+"""
 
 LOSSES_OF = ("train", "dev")
 
@@ -24,8 +25,7 @@ LOSSES_OF = ("train", "dev")
 class Metrics:
     """Measures the models of a stack on the parts of its data.
 
-    parameters are those that train; tested are those that predict, with averaged weights where a run has
-    them.
+    parameters: those that train. tested: those that predict, with averaged weights if the run has them.
     """
 
     def __init__(self, shape: Architecture, parameters: Parameters, data: Data, seed: int) -> None:
@@ -33,15 +33,15 @@ class Metrics:
         self.tested = shape.parameters(parameters.lead, parameters.theta.dtype)
         self.evaluator = Evaluator(shape, self.tested)
         rows = np.random.default_rng(seed).permutation(len(data.train))[:TRAIN_SAMPLE]
-        self.train_sample = data.train.only(rows)
+        self.train_sample = data.train.subset(rows)
 
     def measure(
         self, weights: Average | None, statistics: Average | None, *, final: bool
     ) -> tuple[list[dict[str, float]], dict[int, str]]:
         """Losses and errors of each model, and the rows whose outputs are not finite, with the layer.
 
-        An epoch's are of train (a sample), dev and train_dev; the final ones of all of train, test and
-        synthetic, too.
+        At an epoch's end: of a sample of train, of dev and of train_dev. final: of all of train, of dev, train_dev,
+        test and synthetic.
         """
         names = ("train", "dev", "train_dev", *(("test", "synthetic") if final else ()))
         parts = {name: self.data.parts[name] for name in names if name in self.data.parts}
@@ -51,18 +51,18 @@ class Metrics:
         self.tested.theta[...] = theta if weights is None else weights.value(theta)
         if statistics is not None:
             running[...] = statistics.value(running)
-        found: list[dict[str, float]] = [{} for _ in theta]
-        lost: dict[int, str] = {}
+        measured: list[dict[str, float]] = [{} for _ in theta]
+        not_finite: dict[int, str] = {}
         for name, part in parts.items():
             if len(part):
                 score = self.evaluator.score(part.X, part.Y)
-                lost |= score.not_finite
-                _note(found, name, score)
-        return found, lost
+                not_finite |= score.not_finite
+                _add_scores(measured, name, score)
+        return measured, not_finite
 
 
-def _note(found: list[dict[str, float]], name: str, score: Score) -> None:
-    for row, metrics in enumerate(found):
+def _add_scores(measured: list[dict[str, float]], name: str, score: Score) -> None:
+    for row, metrics in enumerate(measured):
         metrics[f"{name}_error"] = float(score.error[row])
         if name in LOSSES_OF:
             metrics[f"{name}_loss"] = float(score.loss[row])
@@ -76,8 +76,8 @@ def gradient_metrics(gradients: Array, weights: Array) -> list[tuple[dict[str, f
     ]
 
 
-def note_plateaus(found: Sequence[dict[str, float]], plateaus: Sequence[Plateau], average: Average) -> None:
-    """plateau_epochs of each model: epochs in which its smoothed train_loss has not fallen."""
-    smoothed = smooth(average, [metrics["train_loss"] for metrics in found])
-    for metrics, plateau, loss in zip(found, plateaus, smoothed, strict=True):
-        metrics["plateau_epochs"] = float(plateau.see(loss))
+def add_plateau_metrics(measured: Sequence[dict[str, float]], plateaus: Sequence[Plateau], average: Average) -> None:
+    """Adds plateau_epochs of each model: the epochs since its smoothed train_loss last fell."""
+    smoothed = smooth(average, [metrics["train_loss"] for metrics in measured])
+    for metrics, plateau, loss in zip(measured, plateaus, smoothed, strict=True):
+        metrics["plateau_epochs"] = float(plateau.update(loss))

@@ -1,4 +1,4 @@
-"""Wrong labels: how robust is training against them, and which of the given ones look wrong?
+"""Wrong labels: adding some, to see how robust training is; and finding labels that look wrong.
 
 The course: deep learning is robust to random errors in the training labels, less so to systematic ones.
 """
@@ -20,12 +20,12 @@ def with_noise(y: Array, classes: int, share: float, seed: int) -> Array:
 
 
 def suspected(probabilities: Array, y: Array) -> Array:
-    """Examples whose label y `[m]` a model with these probabilities `[m, C]` takes for wrong, worst first.
+    """The examples whose labels y `[m]` look wrong to a model with these probabilities `[m, C]`: their positions, those
+    with the smallest p(label) first.
 
-    Confident learning (Northcutt et al. 2021): class j is confident for an example if its probability is at
-    least its mean over the examples labelled j, so that classes a model is unsure of are not all suspected.
-    Suspected are examples whose most probable confident class is not their label. Gives row numbers, sorted
-    by p(label).
+    Confident learning (Northcutt et al. 2021): the model is confident of class j for an example if p(j) is at least the
+    mean of p(j) over the examples labelled j; so a class that it is often unsure of is not suspected as a whole. A
+    label looks wrong if the most probable class that the model is confident of is another one.
     """
     classes = probabilities.shape[1]
     members = y[:, None] == np.arange(classes)

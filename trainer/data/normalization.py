@@ -1,6 +1,4 @@
-"""Normalised inputs: mean 0 and variance 1 by the training part's own figures, applied unchanged everywhere
-else.
-"""
+"""Normalising the inputs: mean 0 and variance 1 over the training part, whose mu and sigma apply to all other parts."""
 
 from __future__ import annotations
 
@@ -15,9 +13,9 @@ from trainer.layers.parameters import Array
 
 @dataclass(frozen=True)
 class Normalization:
-    """mu and sigma, `[n]` each in float64; they travel in the checkpoint, so predictions use the same ones.
+    """mu and sigma, `[n]` each, in float64; they travel in the checkpoint, so predictions use the same ones.
 
-    limit: normalised values are clipped at it, on both sides.
+    limit: normalised values are clipped to the range from -limit to limit.
     """
 
     mean: Array
@@ -30,7 +28,7 @@ class Normalization:
         return normal if math.isinf(self.limit) else np.clip(normal, -self.limit, self.limit, out=normal)
 
     def clipped(self, limit: float) -> Normalization:
-        """The same with another limit; 0: none."""
+        """The same normalisation with another limit; 0: no limit."""
         return dataclasses.replace(self, limit=limit or math.inf)
 
     def undo(self, X: Array) -> Array:
@@ -41,16 +39,16 @@ class Normalization:
 
 def fit(X: Array) -> Normalization:
     """mu and sigma of the training examples X `[m, n]`. A constant feature keeps sigma 1, so it becomes 0."""
-    return of(X.mean(axis=0), X.std(axis=0))
+    return from_statistics(X.mean(axis=0), X.std(axis=0))
 
 
-def of(mean: Array, deviation: Array) -> Normalization:
+def from_statistics(mean: Array, deviation: Array) -> Normalization:
     """From means and standard deviations `[n]`. A constant feature gets sigma 1."""
-    # A constant column's deviation may come out as rounding error of its mean instead of 0.
+    # The deviation of a constant column may be a rounding error of its mean instead of 0.
     constant = deviation <= 1e-12 * np.maximum(1, np.abs(mean))
     return Normalization(mean, np.where(constant, 1.0, deviation))
 
 
 def identity(n: int) -> Normalization:
-    """Leaves n features as they are."""
+    """The normalisation that leaves n features as they are."""
     return Normalization(np.zeros(n), np.ones(n))

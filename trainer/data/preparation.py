@@ -1,4 +1,4 @@
-"""From a config to the arrays that a run reads: loaded, split, normalised by the training part."""
+"""From a config to the arrays that a run reads: the data are loaded, split, and normalised by the training part."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from trainer.config import TrainConfig
 from trainer.data import normalization
-from trainer.data.datasets import DataError, Dataset, load
+from trainer.data.datasets import DataError, Dataset
 from trainer.data.label_noise import with_noise
+from trainer.data.loading import load
 from trainer.data.normalization import Normalization
 from trainer.data.similarity import largest_difference
 from trainer.data.splits import shares, stratified
@@ -21,7 +22,7 @@ from trainer.layers.parameters import Array
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the data: X `[m, n]` and Y `[m, C]`, float32, and the rows of the data set they are.
+    """One part of the data: X `[m, n]` and Y `[m, C]`, float32, and their rows in the data set.
 
     Y is one-hot for classes, 0 or 1 or NaN for labels, and normalised for values.
     """
@@ -33,18 +34,18 @@ class Part:
     def __len__(self) -> int:
         return len(self.X)
 
-    def only(self, places: Array) -> Part:
-        """The examples at these places of the part."""
+    def subset(self, places: Array) -> Part:
+        """The examples at these positions in the part."""
         return Part(self.X[places], self.Y[places], self.rows[places])
 
 
 @dataclass(frozen=True)
 class Data:
-    """What a run trains and is measured on; runs of one study share it.
+    """The data that a run trains on and is measured on; runs of one study share them.
 
-    parts: train, dev, test, train_dev (train's distribution, not trained on) and synthetic (the made-up
-    examples of train, by themselves); the last four may be empty. warnings: sentences about data that will
-    mislead. passes: so often an epoch goes through train; more than once with a stream's portions only.
+    parts: train, dev, test, train_dev (of train's distribution, not trained on) and synthetic (the made-up examples of
+    train, by themselves); all but train may be empty. warnings: sentences about data that will mislead. passes: how
+    often an epoch goes through train; more than once only with a stream's portions.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Data:
 
     @property
     def loss(self) -> str:
+        """The name of the loss that suits the targets."""
         return LOSS_OF[self.kind]
 
     @property
@@ -75,11 +77,9 @@ class Data:
 def prepare(config: TrainConfig, data_dirs: Sequence[Path] = (), inputs: Normalization | None = None) -> Data:
     """The data of a config; files are looked up below data_dirs only.
 
-    inputs: the normalisation to use instead of the training part's own; transfer needs that of the first
-    model.
+    inputs: the normalisation to use instead of the training part's own; transfer needs that of the source model.
 
-    Raises:
-        DataError: see `datasets.load` and `splits.stratified`, and one class only in the training part.
+    Raises: DataError (see `loading.load` and `splits.stratified`; or the training part has one class only).
     """
     dataset = load(config.dataset, data_dirs, target=config.target, loss=config.loss)
     return split_up(dataset, config, inputs)
@@ -110,7 +110,7 @@ def split_up(dataset: Dataset, config: TrainConfig, inputs: Normalization | None
 
 
 def _rows(dataset: Dataset, config: TrainConfig) -> dict[str, Array]:
-    """Row numbers of each part; parts that the data bring themselves stay as they are."""
+    """Row numbers of each part; parts that the data bring stay as they are."""
     own = np.setdiff1d(np.arange(len(dataset.X)), np.concatenate([dataset.synthetic, *dataset.given.values()]))
     dev, test = shares(len(own), config.dev_share, config.test_share)
     wanted = {name: share for name, share in (("dev", dev), ("test", test)) if name not in dataset.given}
@@ -127,13 +127,13 @@ def _rows(dataset: Dataset, config: TrainConfig) -> dict[str, Array]:
 
 def _warnings(parts: dict[str, Part]) -> tuple[str, ...]:
     """One sentence for each part whose features are not distributed as those of train."""
-    told = []
+    sentences = []
     for name in ("dev", "test"):
         if len(parts[name]):
-            found = largest_difference(parts["train"].X, parts[name].X)
-            if found.alarming:
-                told.append(
-                    f"The {name} part is not distributed as the training part: feature {found.feature} differs most "
-                    f"(Kolmogorov-Smirnov {found.statistic:.2f}, p = {found.p:.1g})."
+            difference = largest_difference(parts["train"].X, parts[name].X)
+            if difference.alarming:
+                sentences.append(
+                    f"The {name} part is not distributed as the training part: feature {difference.feature} differs "
+                    f"most (Kolmogorov-Smirnov {difference.statistic:.2f}, p = {difference.p:.1g})."
                 )
-    return tuple(told)
+    return tuple(sentences)

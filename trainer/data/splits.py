@@ -1,4 +1,4 @@
-"""Train, dev and test parts: seeded, and with the same mix of classes in each."""
+"""Splitting into train, dev and test: seeded, and with the same shares of the classes in each part."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from trainer.data.datasets import DataError
 from trainer.layers.parameters import Array
 
 LARGEST_PART = 10_000
-"""Dev and test need to be large enough to tell models apart, not a share of everything (the course)."""
+"""Dev and test need enough examples to tell models apart, and no more, however many there are (the course)."""
 
 
 def shares(m: int, dev_share: float | str, test_share: float | str) -> tuple[float, float]:
-    """The shares of dev and test, "auto" worked out by the number of examples m, as the course does.
+    """The shares of dev and test; "auto" depends on the number of examples m, as in the course:
 
     60 / 20 / 20 up to 50,000 examples, then 10,000 each: 98 / 1 / 1 at a million. Without a dev part 70 / 30.
     """
@@ -27,12 +27,11 @@ def shares(m: int, dev_share: float | str, test_share: float | str) -> tuple[flo
 def stratified(y: Array, wanted: Mapping[str, float], seed: int) -> dict[str, Array]:
     """Splits m examples with classes y `[m]` into parts of round(share m) rows each; the rest is "train".
 
-    The r-th of the n_c examples of a class, in random order, gets the place (r + 1/2) / n_c. Sorted by place,
+    The r-th of the n_c examples of a class, in random order, gets the position (r + 1/2) / n_c. Sorted by position,
     any run of examples holds each class in its share, so the first part is the first run, and so on. A class
     with a single example goes to train. Gives row numbers by part name, in ascending order.
 
-    Raises:
-        DataError: a share that was asked for comes out empty, or nothing is left to train.
+    Raises: DataError (a share that was asked for is less than one example, or nothing is left to train).
     """
     m = len(y)
     rng = np.random.default_rng(seed)

@@ -1,7 +1,9 @@
 """Activations g: A = g(Z), and dZ = dA * g'(Z), each forward beside its backward.
 
-Z, A, dA: `[*lead, B, n]` (B examples, n units; the course writes the transpose, n x m). An activation owns
-the A of its layer and what its backward needs; backward writes dZ over dA. All slopes are read off A.
+Z, A, dA: `[*lead, B, n]` (B examples, n units; the course writes the transpose, n x m). An activation owns the A of its
+layer and the buffers of its backward, which writes dZ over dA. All slopes are computed from A.
+
+To add one: a class here and its name in ACTIVATIONS; then the name in `sturgeon.training.Activation`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from trainer.layers.parameters import Array, aligned_like
 
 
 class Activation:
-    """g of one layer, with its buffers for Z of this shape."""
+    """g of one layer, with its buffers for Z of this shape. initializer: the one that suits g, used for "auto"."""
+
+    initializer: ClassVar[str] = "xavier"
 
     def __init__(self, Z: Array) -> None:
         self.A, self.slope = aligned_like(Z), aligned_like(Z)
@@ -43,6 +47,7 @@ class Relu(Activation):
     """max(0, Z), in Z's memory. Its slope at 0 is taken as 0."""
 
     leak: ClassVar[float] = 0.0
+    initializer = "he"
 
     def __init__(self, Z: Array) -> None:
         self.A = Z
@@ -57,7 +62,7 @@ class Relu(Activation):
 
 
 class LeakyRelu(Relu):
-    """max(0.01 Z, Z): no unit is ever dead. The slope 0.01 is the course's."""
+    """max(0.01 Z, Z): no unit is ever dead. The slope of 0.01 is the course's."""
 
     leak = 0.01
 

@@ -1,7 +1,7 @@
 """Batch norm between Z and A: each unit's Z is brought to mean 0 and variance 1 over the mini-batch.
 
 Z_norm = (Z - mu) / sqrt(sigma^2 + eps); Z_tilde = gamma Z_norm + beta, with gamma and beta learned (Ioffe and
-Szegedy 2015). The dense layer in front has no b: the mean would take it away. At test time, when there may be
+Szegedy 2015). The dense layer before it has no b, which subtracting mu would cancel. At test time, when there may be
 one example only, mu and sigma^2 are averages over the batches of training.
 """
 
@@ -13,14 +13,13 @@ from trainer.layers.compiled import compiled
 from trainer.layers.parameters import Array, Parameters, aligned_like, by_model
 
 EPSILON = 1e-5
-"""Added to the variance, as everywhere since the paper."""
+"""Added to the variance; the usual value."""
 
 
 class BatchNorm:
     """Z `[*lead, B, n]`; gamma, beta, mu and variance `[*lead, 1, n]`; works in Z's memory.
 
-    Each training batch leaves its mu and variance in parameters.batch; those of test time are in
-    parameters.running.
+    Each training batch writes its mu and variance to parameters.batch; test time reads parameters.running.
     """
 
     def __init__(self, Z: Array, parameters: Parameters, layer: int, *, training: bool) -> None:
@@ -32,19 +31,19 @@ class BatchNorm:
         self.training = training
         self.centred = aligned_like(Z)
         self.inverse, self.scale = aligned_like(self.gamma), aligned_like(self.gamma)
-        # Rows of its own: the loops are fast on numbers that lie side by side, which parts of theta do not.
+        # Rows apart from theta: the loops are fast on numbers that lie side by side, which these parts of theta do not.
         self.row_mean, self.row_variance, self.gain, self.shift = (aligned_like(self.gamma) for _ in range(4))
         centred, mean, variance = map(by_model, (self.centred, self.row_mean, self.row_variance))
         gain, shift, scale = map(by_model, (self.gain, self.shift, self.scale))
-        self.centring = centred, mean, variance
-        self.scaling = centred, scale, shift
-        self.summing = centred, shift, gain
-        self.taking_back = centred, gain, shift, scale
+        self.centre_arrays = centred, mean, variance
+        self.scale_arrays = centred, scale, shift
+        self.sum_arrays = centred, shift, gain
+        self.backward_arrays = centred, gain, shift, scale
 
     def forward(self, Z: Array) -> Array:
         """Z_tilde = (Z - mu) scale + beta, in Z's memory, with scale = gamma / sqrt(sigma^2 + eps)."""
         if self.training:
-            centre(by_model(Z), *self.centring)
+            centre(by_model(Z), *self.centre_arrays)
             np.copyto(self.batch_mean, self.row_mean)
             np.copyto(self.batch_variance, self.row_variance)
             np.add(self.row_variance, EPSILON, out=self.inverse)
@@ -55,7 +54,7 @@ class BatchNorm:
         np.divide(1, self.inverse, out=self.inverse)
         np.multiply(self.inverse, self.gamma, out=self.scale)
         np.copyto(self.shift, self.beta)
-        scale_and_shift(by_model(Z), *self.scaling)
+        scale_and_shift(by_model(Z), *self.scale_arrays)
         return Z
 
     def backward(self, dZ: Array) -> Array:
@@ -65,14 +64,14 @@ class BatchNorm:
         dZ = scale (d(Z_tilde) - d_beta / B - Z_norm d_gamma / B), because each example moves the mean and the
         variance of all.
         """
-        column_sums(by_model(dZ), *self.summing)
+        column_sums(by_model(dZ), *self.sum_arrays)
         np.copyto(self.d_beta, self.shift)
         np.multiply(self.gain, self.inverse, out=self.d_gamma)
         share = 1 / dZ.shape[-2]
         np.multiply(self.d_gamma, self.inverse, out=self.gain)
         np.multiply(self.gain, share, out=self.gain)
         np.multiply(self.shift, share, out=self.shift)
-        take_back(by_model(dZ), *self.taking_back)
+        gradient_through_statistics(by_model(dZ), *self.backward_arrays)
         return dZ
 
 
@@ -117,7 +116,7 @@ def column_sums(dZ: Array, centred: Array, plain: Array, weighted: Array) -> Non
 
 
 @compiled
-def take_back(dZ: Array, centred: Array, gain: Array, shift: Array, scale: Array) -> None:
+def gradient_through_statistics(dZ: Array, centred: Array, gain: Array, shift: Array, scale: Array) -> None:
     """dZ = scale (dZ - centred gain - shift); rows `[K, 1, n]`."""
     for k in range(len(dZ)):
         for i in range(dZ.shape[1]):

@@ -1,7 +1,7 @@
-"""Loops that run as machine code, where NumPy would pass over the arrays ten times.
+"""Loops compiled to machine code, for work in which NumPy would pass over the arrays ten times.
 
-Compiled by numba without any of its licences (`fastmath`): every operation is the one that is written, rounded as
-NumPy rounds it, so that a result is the same bit for bit on every processor, for one model and for many.
+numba compiles them without `fastmath`: every operation is the one that is written, rounded as NumPy rounds it. So a
+result is the same bit for bit on every processor, for one model and for many.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ P = ParamSpec("P")
 
 
 def compiled(loop: Callable[P, None]) -> Callable[P, None]:
-    """The loop as machine code, made at its first call for each dtype and kept on disk for later processes.
+    """The loop as machine code. It is compiled at its first call for each dtype, and cached on disk for later
+    processes.
 
-    error_model: a division by zero gives an infinity, as in NumPy, and no exception.
+    A division by zero gives an infinity, as in NumPy, and no exception.
     """
     try:
         made: Callable[P, None] = numba.njit(cache=True, nogil=True, error_model="numpy")(loop)

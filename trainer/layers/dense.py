@@ -13,8 +13,8 @@ class Dense:
 
     Examples are rows here: Z = A_prev W + b is the transpose of the course's Z = W A_prev + b, and dW =
     A_prev^T dZ of its dW = dZ A_prev^T / m (the 1 / m is in the loss's dZ). This way round the slow product,
-    the one with a transposed W, falls on dA_prev, which the first layer never needs. b is None in front of
-    batch norm, which would take it away again.
+    the one with a transposed W, is that for dA_prev, which the first layer never needs. b is None before batch norm,
+    which subtracts it with the mean.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Dense:
         by_class, by_example = (*lead, n, batch), (*lead, batch, n)
         self.Z = aligned_zeros(by_class, W.dtype).swapaxes(-1, -2) if last else aligned_zeros(by_example, W.dtype)
         self.dA_prev = None if first else aligned_zeros((*lead, batch, n_prev), W.dtype)
-        # A row of its own: the loop is fast on numbers that lie side by side, which parts of theta do not.
+        # A row apart from theta: the loop is fast on numbers that lie side by side, which b's part of theta does not.
         self.row = None if b is None or last else aligned_like(b)
         self.ones = np.ones((1, batch), W.dtype)
 
@@ -43,7 +43,7 @@ class Dense:
         return self.Z
 
     def backward(self, dZ: Array) -> Array | None:
-        """dW = A_prev^T dZ, db = column sums of dZ; gives dA_prev = dZ W^T (None for the first layer)."""
+        """dW = A_prev^T dZ, db = column sums of dZ; returns dA_prev = dZ W^T (None for the first layer)."""
         np.matmul(self.A_prev.swapaxes(-1, -2), dZ, out=self.dW)
         if self.db is not None:
             # A product with ones is three times as fast as a sum over axis -2.

@@ -1,5 +1,5 @@
-"""Inverted dropout: each unit is kept with probability keep_prob and divided by it, so that test time does
-nothing.
+"""Inverted dropout: each unit is kept with probability keep_prob and then divided by it, so that nothing needs to be
+done at test time.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ LEVELS = 256
 
 
 class Dropout:
-    """A * D / keep_prob for A `[K, B, n]`, with a random bit generator and a keep_prob of its own for each
-    model.
+    """A * D / keep_prob for A `[K, B, n]`; each model has a bit generator and a keep_prob of its own.
 
-    A byte of randomness decides about a unit, which is ten times as fast as a float; keep_prob is therefore
-    rounded to 1/256, and the division uses the rounded value, so that the expected A is exact.
+    A random byte decides about a unit, which is ten times as fast as a random float. So keep_prob is rounded to 1/256;
+    the division uses the rounded value, so that the expected A is exact.
     """
 
     def __init__(self, A: Array, sources: Sequence[np.random.BitGenerator]) -> None:
@@ -29,12 +28,13 @@ class Dropout:
         self.D[...] = 1
         self.levels = [LEVELS] * len(sources)
 
-    def keep(self, keep_probs: Sequence[float]) -> None:
-        """Sets the keep_prob of each model, from the next forward on."""
+    def set_keep_probs(self, keep_probs: Sequence[float]) -> None:
+        """Sets the keep_prob of each model from the next forward on."""
         self.levels = [min(LEVELS, max(1, round(keep * LEVELS))) for keep in keep_probs]
 
     @property
     def active(self) -> bool:
+        """Whether any model drops units."""
         return any(level < LEVELS for level in self.levels)
 
     def forward(self, A: Array) -> Array:

@@ -1,6 +1,6 @@
 """Losses of the last layer: its activation A = g(Z), the cost, and dZ, which is A - Y for each of them.
 
-Z, A, Y: `[*lead, B, C]`. The mean over the B examples is part of dZ, so no layer below divides by m.
+Z, A, Y: `[*lead, B, C]`. dZ has the division by B in it, so no layer below divides by m.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ class Loss:
         self.share = 1 / Z.shape[-2]
 
     def forward(self, Z: Array) -> Array:
-        """A = g(Z): what the model predicts."""
+        """A = g(Z), the prediction."""
         raise NotImplementedError
 
     def costs(self, Z: Array, Y: Array) -> Array:
-        """The loss of every example `[*lead, B]`, from Z and not from A, so that no log of 0 is taken."""
+        """The loss of every example `[*lead, B]`; computed from Z and not from A, so that no log of 0 is taken."""
         raise NotImplementedError
 
     def error(self, Z: Array, Y: Array) -> Array:
-        """How wrong the predictions are for examples Z `[*lead, m, C]`: a share, per model `[*lead]`."""
+        """The error for examples Z `[*lead, m, C]` with targets Y: a share, per model `[*lead]`."""
         raise NotImplementedError
 
     def backward(self, Y: Array) -> Array:
         """dZ = (A - Y) / B, in A's memory."""
         np.subtract(self.A, Y, out=self.A)
-        # Rounds dZ to multiples of 6e-17 (in float32): processors are slow with the denormal numbers that products
-        # of smaller ones become, and models with large logits would train at half speed.
+        # Rounds dZ to multiples of 6e-17 (in float32): products of smaller numbers become denormal, processors are
+        # slow with those, and models with large logits would train at half speed.
         np.add(self.A, FLUSH, out=self.A)
         np.subtract(self.A, FLUSH, out=self.A)
         np.multiply(self.A, self.share, out=self.A)
@@ -49,7 +49,7 @@ class SoftmaxCrossEntropy(Loss):
     """-sum over classes of Y log A, with A = softmax(Z) and Y one-hot. Error: the share of wrong classes."""
 
     def forward(self, Z: Array) -> Array:
-        """softmax(Z); the largest Z of an example is taken away first, so that no exponential overflows."""
+        """softmax(Z); the largest Z of an example is subtracted first, so that no exponential overflows."""
         np.maximum.reduce(Z, axis=-1, keepdims=True, out=self.row)
         np.subtract(Z, self.row, out=self.A)
         np.maximum(self.A, LOWEST, out=self.A)  # e^-60 is 0 beside 1, and not denormal
@@ -72,8 +72,7 @@ class SoftmaxCrossEntropy(Loss):
 class Logistic(Loss):
     """-sum over labels of Y log A + (1 - Y) log(1 - A), with A = sigmoid(Z): multi-task, C labels an example.
 
-    A label that is missing (Y is NaN) has no loss and no gradient. Error: the share of wrong labels of those
-    given.
+    A missing label (Y is NaN) has no loss and no gradient. Error: the share of wrong ones among the labels given.
     """
 
     def __init__(self, Z: Array) -> None:

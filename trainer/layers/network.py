@@ -1,4 +1,4 @@
-"""A network of L layers: its shape, its parameters' layout, and the layers with their buffers, in order."""
+"""A network of L layers: its architecture, and its layers in order, forward and backward."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike
 
-from trainer.config import TrainConfig
 from trainer.layers.activations import ACTIVATIONS, Activation
 from trainer.layers.batchnorm import BatchNorm
 from trainer.layers.dense import Dense
 from trainer.layers.dropout import Dropout
-from trainer.layers.initializers import draw_weights, spread
+from trainer.layers.initializers import draw_weights, weight_deviation
 from trainer.layers.losses import LOSSES
 from trainer.layers.parameters import Array, Layout, Parameters, lay_out
 
 
 class ShapeError(ValueError):
-    """An array does not have the shape that a layer needs; says which layer and both shapes."""
+    """An array does not have the shape that a layer needs; the message names the layer and both shapes."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +30,15 @@ class Architecture:
     loss: str
     batch_norm: bool = False
 
-    @classmethod
-    def of(cls, config: TrainConfig, inputs: int, outputs: int, loss: str) -> Architecture:
-        """The network that a config asks for, between n[0] inputs and n[L] outputs."""
-        sizes = (inputs, *config.widths(), outputs)
-        return cls(sizes, config.activations(), loss, config.batch_norm)
-
     @property
     def depth(self) -> int:
         """L, the number of layers with weights."""
         return len(self.sizes) - 1
 
     def shapes(self) -> Iterator[tuple[str, tuple[int, int]]]:
-        """W `[n[l-1], n[l]]` and b `[1, n[l]]` of each layer; gamma and beta in b's place under batch norm."""
+        """Name and shape of W `[n[l-1], n[l]]` and b `[1, n[l]]` of each layer; with batch norm gamma and beta instead
+        of b.
+        """
         for layer in range(1, self.depth + 1):
             yield f"W{layer}", (self.sizes[layer - 1], self.sizes[layer])
             normalized = self.batch_norm and layer < self.depth
@@ -51,7 +46,7 @@ class Architecture:
                 yield f"{name}{layer}", (1, self.sizes[layer])
 
     def parameters(self, lead: tuple[int, ...] = (), dtype: DTypeLike = np.float32) -> Parameters:
-        """Zeros for `lead` models of this shape, with variances and gammas of 1."""
+        """Parameters of `lead` models of this shape: all 0, but gammas and running variances are 1."""
         hidden = range(1, self.depth) if self.batch_norm else ()
         statistics = lay_out((f"{name}{i}", (1, self.sizes[i])) for i in hidden for name in ("mean", "variance"))
         made = Parameters(self.layout(), lead, dtype, statistics)
@@ -61,25 +56,24 @@ class Architecture:
         return made
 
     def layout(self) -> Layout:
-        """Where each parameter lives in the flat array."""
+        """The position of each parameter in the flat array."""
         return lay_out(self.shapes())
 
-    def first_weights(self, config: TrainConfig, rng: np.random.Generator) -> dict[str, Array]:
-        """W1 .. WL of one model, drawn in that order."""
+    def first_weights(self, initializer: str, scale: float, rng: np.random.Generator) -> dict[str, Array]:
+        """W1 .. WL of one model, drawn in that order; scale: that of the initializer "normal"."""
         drawn = {}
         for layer, activation in enumerate((*self.activations, "linear"), 1):
             shape = (self.sizes[layer - 1], self.sizes[layer])
-            deviation = spread(config.initializer, activation, shape[0], config.init_scale)
+            deviation = weight_deviation(initializer, activation, shape[0], scale)
             drawn[f"W{layer}"] = draw_weights(rng, shape, deviation)
         return drawn
 
 
 class Network:
-    """The layers of one architecture for batches of one size, over parameters that other sizes may share.
+    """The layers of one architecture for batches of one size. Networks for other sizes may share its parameters.
 
-    With a model axis in the parameters it is K networks that run side by side. training: batch norm uses the
-    batch's own mean and variance. sources: one bit generator per model for dropout; without them nothing is
-    dropped.
+    With a model axis in the parameters it is K networks that run side by side. training: batch norm uses the batch's
+    own mean and variance. sources: one bit generator per model for dropout; without them nothing is dropped.
     """
 
     def __init__(
@@ -112,7 +106,7 @@ class Network:
         )
 
     def _add_hidden(self, layer: int, Z: Array, sources: Sequence[np.random.BitGenerator], *, training: bool) -> None:
-        """What follows a hidden layer's Z: batch norm, g, dropout."""
+        """Adds the layers that follow a hidden layer's Z: batch norm, g, dropout."""
         if self.shape.batch_norm:
             self.layers.append(BatchNorm(Z, self.parameters, layer, training=training))
         activation = ACTIVATIONS[self.shape.activations[layer - 1]](Z)
@@ -121,16 +115,15 @@ class Network:
             self.dropouts.append(Dropout(activation.A, sources))
             self.layers.append(self.dropouts[-1])
 
-    def keep(self, keep_probs: Sequence[Sequence[float]]) -> None:
-        """Sets the keep_prob of each hidden layer, a list for each model."""
+    def set_keep_probs(self, keep_probs: Sequence[Sequence[float]]) -> None:
+        """Sets the keep_prob of each hidden layer; keep_probs: a list for each model."""
         for layer, dropout in enumerate(self.dropouts):
-            dropout.keep([probs[layer] for probs in keep_probs])
+            dropout.set_keep_probs([probs[layer] for probs in keep_probs])
 
     def forward(self, X: Array) -> Array:
         """Z[L] `[*lead, B, n[L]]` of a batch X `[*lead, B, n[0]]` or `[B, n[0]]`.
 
-        Raises:
-            ShapeError: X has another number of features than W1.
+        Raises: ShapeError (X has another number of features than W1).
         """
         if X.shape[-1] != self.shape.sizes[0]:
             wanted = self.parameters.values["W1"].shape
@@ -141,14 +134,14 @@ class Network:
         return A
 
     def backward(self, Y: Array) -> None:
-        """All gradients of the mean loss of the batch last seen, against targets Y `[*lead, B, n[L]]`."""
+        """All gradients of the mean loss of the last forward's batch, for targets Y `[*lead, B, n[L]]`."""
         dA: Array | None = self.loss.backward(Y)
         for layer in reversed(self.layers):
             assert dA is not None
             dA = layer.backward(dA)
 
     def gradients(self, X: Array, Y: Array) -> None:
-        """Forward, then backward: leaves the gradient of this batch's mean loss in the parameters' grad."""
+        """Forward, then backward: writes the gradient of this batch's mean loss into the parameters' grad."""
         self.loss.forward(self.forward(X))
         self.backward(Y)
 

@@ -1,10 +1,9 @@
-"""All parameters of K models in one flat array, so that an optimiser's update is one loop, not one per
-layer.
+"""All parameters of K models in one flat array, so that an optimiser's update is one loop, not one per layer.
 
-theta and grad are `[*lead, P]`; a layer's W, b, gamma, beta are views of them. All W come first, so that L2
-is one slice; every segment starts on a 64-byte line, and so does the next model's row. Long rows of W
-whose length is a multiple of four lines have a line more in between: a product that steps from row to row by such a
-distance finds a part of the processor's cache only. The gaps hold zeros for ever, because their gradients are zero.
+theta and grad are `[*lead, P]`; a layer's W, b, gamma, beta are views of them. All W come first, so that L2 is one
+slice. Every segment starts on a 64-byte line of the processor's cache, and so does the next model's row. Long rows of W
+whose length is a multiple of four lines are followed by one more line: a product that steps from row to row by such a
+distance would use only a part of the cache. The gaps stay zero, because their gradients are zero.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ Array = NDArray[Any]
 LINE = 64
 ITEMS_PER_LINE = 16
 LONG, UNLUCKY = 256, 64
-"""Rows of at least so many numbers have a gap behind them if their length is a multiple of the other: forward is
-faster by 3 to 16 %, for at most 6 % more numbers."""
+"""Rows of at least LONG numbers are followed by a gap if their length is a multiple of UNLUCKY: forward is 3 to 16 %
+faster, for at most 6 % more numbers."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Where one named parameter lives in the flat array: `[..., start:stop]`, in rows of `stride` numbers, of which
-    the first shape[1] are its own.
+    """The position of one named parameter in the flat array: `[..., start:stop]`, in rows of `stride` numbers, of which
+    the first shape[1] are the parameter's.
     """
 
     name: str
@@ -37,11 +36,13 @@ class Segment:
 
     @property
     def stride(self) -> int:
+        """Numbers from one row to the next."""
         rows, n = self.shape
         return n + ITEMS_PER_LINE if rows > 1 and n >= LONG and n % UNLUCKY == 0 else n
 
     @property
     def stop(self) -> int:
+        """Where the segment ends."""
         return self.start + self.shape[0] * self.stride
 
     def view(self, flat: Array) -> Array:
@@ -75,7 +76,7 @@ def lay_out(shapes: Iterable[tuple[str, tuple[int, int]]]) -> Layout:
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Array:
-    """Zeros that start on a 64-byte line (numpy itself promises 16): a line is what products and loops take at once."""
+    """Zeros that start on a 64-byte line, the unit of products and loops (numpy itself promises 16 bytes)."""
     items = math.prod(shape)
     kind = np.dtype(dtype)
     raw = np.zeros(items * kind.itemsize + LINE, np.uint8)
@@ -84,7 +85,7 @@ def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Arra
 
 
 def aligned_like(array: Array) -> Array:
-    """Zeros that lie in memory as this array does, which may have its last two axes swapped, on lines of their own."""
+    """Aligned zeros that lie in memory as this array does, which may have its last two axes swapped."""
     if array.flags.c_contiguous or array.ndim < 2:
         return aligned_zeros(array.shape, array.dtype)
     return aligned_zeros(array.swapaxes(-1, -2).shape, array.dtype).swapaxes(-1, -2)
@@ -98,9 +99,9 @@ def by_model(array: Array) -> Array:
 class Parameters:
     """Values and gradients of `lead` models with one layout, flat and by name.
 
-    theta, grad: `[*lead, P]`; W, b, ..: `values["W1"]` `[*lead, n_in, n_out]`, `values["b1"]` `[*lead, 1,
-    n_out]`. batch, running: means and variances of batch norm, `[*lead, 1, n]` by name, of the last batch and
-    of test time; batch_statistics and running_statistics are the same flat.
+    theta, grad: `[*lead, P]`. values, grads: views by name, `values["W1"]` `[*lead, n_in, n_out]`, `values["b1"]`
+    `[*lead, 1, n_out]`. batch, running: means and variances of batch norm, `[*lead, 1, n]` by name, of the last batch
+    and of test time; batch_statistics and running_statistics hold the same numbers flat.
     """
 
     def __init__(

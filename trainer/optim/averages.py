@@ -1,10 +1,8 @@
-"""The exponentially weighted average v_t = beta v_{t-1} + (1 - beta) x_t, in the one form that everything
-here uses.
+"""Exponentially weighted averages v_t = beta v_{t-1} + (1 - beta) x_t, with bias correction.
 
-Kept is the sum s_t = beta s_{t-1} + x_t, so that taking in an x costs a multiplication and an addition; then
-v_t = (1 - beta) s_t. The bias of the first steps, when v still remembers its start at 0, is corrected by
-dividing by 1 - beta^t; the product of betas is kept instead of beta^t, so that it stays right when beta
-changes on the way.
+Stored is the sum s_t = beta s_{t-1} + x_t, so that adding an x costs one multiplication and one addition; then
+v_t = (1 - beta) s_t. Bias correction: in the first steps v is too small, because it starts at 0; v_t / (1 - beta^t) is
+not. The product of all betas is stored in place of beta^t, so that the correction is right when beta changes.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ class Average:
         self.factor = np.zeros((len(total), 1), total.dtype)
 
     def advance(self, betas: Sequence[float]) -> None:
-        """Begins a step with these betas. A changed beta rescales the sum, so that v itself does not jump."""
+        """Begins a step with these betas. A changed beta rescales the sum, so that v does not jump."""
         for model, (old, new) in enumerate(zip(self.betas, betas, strict=True)):
             if old != new:
                 self.total[model] *= (1 - old) / (1 - new)
@@ -37,25 +35,23 @@ class Average:
             self.products[model] *= new
 
     def restore(self, model: int, total: Array, beta: float, product: float) -> None:
-        """Puts one model back to where it was."""
+        """Sets one model's sum, beta and product to those of a checkpoint."""
         self.total[model] = total
         self.betas[model] = beta
         self.products[model] = product
         self.factor[model] = beta
 
-    def take(self, x: Array) -> None:
+    def add(self, x: Array) -> None:
         """s = beta s + x, for x `[K, P]`."""
         np.multiply(self.total, self.factor, out=self.total)
         np.add(self.total, x, out=self.total)
 
     def flush(self) -> None:
-        """Makes sums below 1e-37 zero: those of dead units fade for ever."""
+        """Makes sums below 1e-37 zero: the sums of dead units fade for ever."""
         flush(self.total)
 
     def value(self, start: Array) -> Array:
-        """v of each model, bias-corrected, `[K, P]`; a model that has taken nothing in yet has its row of
-        start.
-        """
+        """v of each model, bias-corrected, `[K, P]`; a model without any x yet has its row of `start`."""
         values = start.copy()
         for model, product in enumerate(self.products):
             if product < 1:
@@ -63,12 +59,12 @@ class Average:
         return values
 
     def weight(self, model: int, *, corrected: bool) -> float:
-        """What the sum is to be multiplied with to give v, with or without the bias correction."""
+        """The factor of the sum that gives v, with or without bias correction."""
         plain = 1 - self.betas[model]
         return plain / (1 - self.products[model]) if corrected else plain
 
 
 def flush(x: Array) -> None:
-    """Makes numbers below 1e-37 zero, in place: denormal numbers are slow."""
+    """Makes numbers below 1e-37 zero, in place: processors are slow with denormal numbers."""
     np.add(x, FLUSH, out=x)
     np.subtract(x, FLUSH, out=x)

@@ -11,9 +11,9 @@ EXPLODING = 100.0
 
 
 def clip(grad: Array, squares: Array, limits: Array) -> None:
-    """Scales each model's whole gradient down to its limit (0: none), keeping its direction (Pascanu et al. 2013).
+    """Scales each model's whole gradient down to its limit (0: no limit); its direction stays (Pascanu et al. 2013).
 
-    grad `[K, P]`, in place; squares `[K, 1, 1]` takes its sums of squares; limits `[K, 1]`.
+    grad `[K, P]`, in place; squares `[K, 1, 1]`: a buffer for the sums of squares; limits `[K, 1]`.
     """
     np.matmul(grad[:, None, :], grad[:, :, None], out=squares)
     norms = np.sqrt(squares[:, 0])
@@ -34,11 +34,10 @@ def _norm(W: Array) -> Array:
 
 
 def alarms(gradients: Array, weights: Array) -> tuple[str, ...]:
-    """Sentences about one model's norms of dW and W, `[L]` each; frozen layers (no gradient at all) do not
-    count.
+    """Sentences about one model's norms of dW and W, `[L]` each. Frozen layers, whose dW is 0, do not count.
 
-    Compared are gradients in proportion to their weights, ||dW|| / ||W||: vanishing is a layer that learns
-    ten thousand times slower than another; exploding one whose W a step of size 0.01 would replace.
+    The pace of a layer is ||dW|| / ||W||. Gradients vanish if one layer's pace is a ten-thousandth of another's; they
+    explode if a step of size 0.01 would replace a layer's W.
     """
     with np.errstate(all="ignore"):
         pace = gradients / weights
@@ -46,10 +45,10 @@ def alarms(gradients: Array, weights: Array) -> tuple[str, ...]:
     if not len(learning):
         return ()
     slow, fast = learning[pace[learning].argmin()], learning[pace[learning].argmax()]
-    told = []
+    sentences = []
     if pace[slow] < VANISHING * pace[fast]:
         slower = f"{pace[fast] / pace[slow]:.0e} times slower than layer {fast + 1}"
-        told.append(f"Gradients vanish: layer {slow + 1} learns {slower}.")
+        sentences.append(f"Gradients vanish: layer {slow + 1} learns {slower}.")
     if not pace[fast] < EXPLODING:
-        told.append(f"Gradients explode: in layer {fast + 1} dW is {pace[fast]:.0e} times as large as W.")
-    return tuple(told)
+        sentences.append(f"Gradients explode: in layer {fast + 1} dW is {pace[fast]:.0e} times as large as W.")
+    return tuple(sentences)

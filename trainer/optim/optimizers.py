@@ -1,29 +1,49 @@
-"""The rules that turn gradients into steps, over the flat arrays `[K, P]` of K models at once.
+"""Update rules: gradient descent, momentum, RMSprop, Adam, AdamW, over the flat arrays `[K, P]` of K models at once.
 
-Each rule is one loop over the numbers of a model, so that every array is read and written once; on the way it looks
-for NaN and infinities, which `x - x` makes NaN. The hyperparameters of the K models come as their configs, and may
-differ and change from step to step; the loops get them as `[K, 1]`.
+Each rule is one loop over the numbers of a model, so that every array is read and written once. The loop also looks for
+NaN and infinities: `x - x` is NaN for both. The K models have hyperparameters of their own, which may change from step
+to step; the loops get them as `[K, 1]`.
+
+To add one: a class here and its name in OPTIMIZERS; then the name in `sturgeon.training.Optimizer`. A new
+hyperparameter is a field there, in `TrainConfig` and in `UpdateRuleFields`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-from trainer.config import TrainConfig
 from trainer.layers.compiled import compiled
 from trainer.layers.parameters import Array, Parameters, aligned_like
 from trainer.optim.averages import Average
 from trainer.optim.regularizers import add_l2_gradient
 
 
+class UpdateRuleFields(Protocol):
+    """The fields of `TrainConfig` that the rules read."""
+
+    @property
+    def momentum(self) -> float: ...
+    @property
+    def beta1(self) -> float: ...
+    @property
+    def beta2(self) -> float: ...
+    @property
+    def epsilon(self) -> float: ...
+    @property
+    def l2(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+
+
 class Optimizer:
     """One update rule with its moments; `step` changes theta in place, and adds the L2 term to grad.
 
-    wrong: `[K]`, whether a model's gradient was not finite in the last step.
+    moments: names of the averages that the rule reads. wrong `[K]`: whether a model's gradient was not finite in the
+    last step.
     """
 
     moments: ClassVar[tuple[str, ...]] = ()
@@ -34,11 +54,11 @@ class Optimizer:
         self.averages = {name: Average(aligned_like(self.theta)) for name in self.moments}
         self.rate, self.l2, self.epsilon = (np.zeros((len(self.theta), 1), self.theta.dtype) for _ in range(3))
         self.wrong = np.zeros(len(self.theta), np.bool_)
-        self.configs: Sequence[TrainConfig] = ()
+        self.configs: Sequence[UpdateRuleFields] = ()
         self.regularized = False
 
-    def configure(self, configs: Sequence[TrainConfig]) -> None:
-        """Takes the hyperparameters of the models, from the next step on."""
+    def configure(self, configs: Sequence[UpdateRuleFields]) -> None:
+        """Sets the hyperparameters of the models from the next step on."""
         self.configs = configs
         self.l2[:, 0] = [config.l2 for config in configs]
         self.regularized = any(config.l2 for config in configs)
@@ -51,11 +71,11 @@ class Optimizer:
         self.update()
 
     def prepare(self, rates: Sequence[float]) -> None:
-        """Advances the moments' betas and works out this step's factors."""
+        """Advances the moments' betas and computes this step's factors, bias correction included."""
         self.rate[:, 0] = rates
 
     def update(self) -> None:
-        """theta and wrong, in place."""
+        """Updates theta and wrong in place."""
         raise NotImplementedError
 
 
@@ -90,14 +110,12 @@ class Momentum(Optimizer):
 
     def update(self) -> None:
         v = self.averages["v"]
-        v.take(self.grad)
+        v.add(self.grad)
         descend(self.theta, v.total, self.rate, self.wrong)
 
 
 class RmsProp(Optimizer):
-    """s = beta2 s + (1 - beta2) grad^2; theta -= alpha grad / (sqrt(s) + epsilon) (Hinton's lecture, the
-    course).
-    """
+    """s = beta2 s + (1 - beta2) grad^2; theta -= alpha grad / (sqrt(s) + epsilon) (Hinton's lecture; the course)."""
 
     moments = ("s",)
 
@@ -131,11 +149,11 @@ def descend_rmsprop(
 
 
 class Adam(Optimizer):
-    """theta -= alpha m / (sqrt(v) + epsilon), m and v averages of grad and grad^2 (Kingma and Ba 2015,
-    algorithm 1).
+    """theta -= alpha m / (sqrt(v) + epsilon), with m and v the bias-corrected averages of grad and grad^2 (Kingma and
+    Ba 2015, algorithm 1).
 
-    With sums M and V for m = c1 M and v = c2^2 V this is alpha c1 / c2 * M / (sqrt(V) + epsilon / c2), so the
-    corrections cost two numbers a step.
+    With sums M and V, m = c1 M and v = c2^2 V, so the step is alpha c1 / c2 * M / (sqrt(V) + epsilon / c2): the bias
+    correction costs two numbers a step.
     """
 
     moments = ("m", "v")
@@ -174,7 +192,7 @@ def descend_adam(
 
 
 class AdamW(Adam):
-    """Adam, and W *= 1 - alpha weight_decay apart from the gradient (Loshchilov and Hutter 2019)."""
+    """Adam, and W *= 1 - alpha weight_decay, decoupled from the gradient (Loshchilov and Hutter 2019)."""
 
     def __init__(self, parameters: Parameters) -> None:
         super().__init__(parameters)

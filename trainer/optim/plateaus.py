@@ -1,6 +1,4 @@
-"""Plateaus: long stretches in which the loss hardly falls, near saddle points or when alpha is too small or
-large.
-"""
+"""Plateaus: long stretches in which the loss hardly falls, near saddle points or when alpha is too small or large."""
 
 from __future__ import annotations
 
@@ -21,8 +19,8 @@ class Plateau:
     best: float = float("inf")
     epochs: int = 0
 
-    def see(self, smoothed_loss: float) -> int:
-        """Takes in the smoothed loss after one more epoch; gives the epochs without progress."""
+    def update(self, smoothed_loss: float) -> int:
+        """Counts one more epoch, with this smoothed loss; returns the epochs without progress."""
         if smoothed_loss < self.best * (1 - LEAST_GAIN):
             self.best, self.epochs = smoothed_loss, 0
         else:
@@ -31,9 +29,7 @@ class Plateau:
 
 
 def smooth(average: Average, losses: list[float]) -> list[float]:
-    """The exponentially weighted average of each model's loss `[K]`, bias-corrected; average is over `[K,
-    1]`.
-    """
+    """The exponentially weighted average of each model's loss `[K]`, bias-corrected; average: of sums `[K, 1]`."""
     average.advance([SMOOTHING] * len(losses))
-    average.take(np.array(losses)[:, None])
+    average.add(np.array(losses)[:, None])
     return [float(average.total[k, 0]) * average.weight(k, corrected=True) for k in range(len(losses))]

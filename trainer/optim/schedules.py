@@ -1,41 +1,80 @@
-"""Learning-rate decay: alpha falls with the epochs. By hand is the last of the course's ways: that is a
-panda.
+"""Learning-rate decay: the learning rate alpha falls with the epochs, after a warm-up. Each schedule is one function.
+
+The course's last schedule, by hand, is a panda. To add one: a function here and its name in SCHEDULES; then the name in
+`sturgeon.training.Schedule`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Protocol
 
-from trainer.config import TrainConfig
+
+class ScheduleFields(Protocol):
+    """The fields of `TrainConfig` that the schedules read."""
+
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def schedule(self) -> str: ...
+    @property
+    def decay(self) -> float: ...
+    @property
+    def decay_epochs(self) -> float: ...
+    @property
+    def warmup_epochs(self) -> float: ...
+    @property
+    def epochs(self) -> int: ...
 
 
-def learning_rate(config: TrainConfig, epochs: float, step: float) -> float:
-    """alpha after this many epochs (whole and part), in a run whose step is this part of an epoch.
+def learning_rate(config: ScheduleFields, epochs: float, step: float) -> float:
+    """alpha after this many epochs (whole and part) of a run whose step is this part of an epoch.
 
-    With d = decay and t = epochs, alpha_0 is multiplied by
-        inverse_time   1 / (1 + d t)                      exponential    (1 - d)^t, at least 0
-        inverse_sqrt   1 / sqrt(1 + d t), the course's k / sqrt(t) with k^2 = 1 / d and a start at 1
-        staircase      (1 - d)^(whole stairs of decay_epochs)
-        cosine         (1 + cos(pi t / all epochs)) / 2   (Loshchilov and Hutter 2017, without restarts)
-    and, in the first warmup_epochs, by a line that reaches 1 at their end.
+    alpha is learning_rate, times the schedule's factor, times, in the first warmup_epochs, a line that rises to 1.
     """
     warm = 1.0
     if config.warmup_epochs > 0:
         warm = min(1.0, (epochs + step) / config.warmup_epochs)
-    return config.learning_rate * warm * _factor(config, epochs)
+    return config.learning_rate * warm * SCHEDULES[config.schedule](config, epochs)
 
 
-def _factor(config: TrainConfig, t: float) -> float:
-    d = config.decay
-    match config.schedule:
-        case "inverse_time":
-            return 1 / (1 + d * t)
-        case "exponential":
-            return math.pow(max(0.0, 1 - d), t)
-        case "inverse_sqrt":
-            return 1 / math.sqrt(1 + d * t)
-        case "staircase":
-            return math.pow(max(0.0, 1 - d), math.floor(t / config.decay_epochs))
-        case "cosine":
-            return (1 + math.cos(math.pi * min(1.0, t / config.epochs))) / 2
+def constant(_config: ScheduleFields, _t: float) -> float:
+    """1: no decay."""
     return 1.0
+
+
+def inverse_time(config: ScheduleFields, t: float) -> float:
+    """1 / (1 + decay t)."""
+    return 1 / (1 + config.decay * t)
+
+
+def exponential(config: ScheduleFields, t: float) -> float:
+    """(1 - decay)^t, at least 0."""
+    return math.pow(max(0.0, 1 - config.decay), t)
+
+
+def inverse_sqrt(config: ScheduleFields, t: float) -> float:
+    """1 / sqrt(1 + decay t): the course's k / sqrt(t), with k^2 = 1 / decay and a start at 1."""
+    return 1 / math.sqrt(1 + config.decay * t)
+
+
+def staircase(config: ScheduleFields, t: float) -> float:
+    """(1 - decay)^stairs, where a stair is decay_epochs long and whole stairs count."""
+    return math.pow(max(0.0, 1 - config.decay), math.floor(t / config.decay_epochs))
+
+
+def cosine(config: ScheduleFields, t: float) -> float:
+    """(1 + cos(pi t / epochs)) / 2 (Loshchilov and Hutter 2017, without restarts)."""
+    return (1 + math.cos(math.pi * min(1.0, t / config.epochs))) / 2
+
+
+SCHEDULES: dict[str, Callable[[ScheduleFields, float], float]] = {
+    "constant": constant,
+    "inverse_time": inverse_time,
+    "exponential": exponential,
+    "inverse_sqrt": inverse_sqrt,
+    "staircase": staircase,
+    "cosine": cosine,
+}
+"""By name: the factor of alpha after t epochs (whole and part)."""

@@ -1,8 +1,8 @@
-"""Drift: do the newest examples still come from where those before them came, and is the model still as good on them?
+"""Drift tests: are the newest examples distributed as those before them, and is the model still as good on them?
 
-Three looks at each portion, before it is trained on: a two-sample test of every input feature (Kolmogorov-Smirnov), a
-test of the shares of labels (chi-squared), and a change-point test of the fresh error (one-sided CUSUM, Page 1954).
-Pure: what a look needs of the past is in a `Watch`.
+Three tests of each portion before it is trained on: of every input feature (two-sample Kolmogorov-Smirnov), of the
+shares of labels (chi-squared), and of the fresh error, the error before training (change point: one-sided CUSUM, Page
+1954). Pure functions: what they need of earlier portions is in a `DriftState`.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from trainer.data.similarity import largest_difference
 from trainer.layers.parameters import Array
 
 ALARM = 0.001
-"""A test of inputs or labels gives a false alarm in one of a thousand portions, over all features together."""
+"""A test of inputs or labels gives one false alarm in a thousand portions, over all features together."""
 
 ALLOWANCE, LIMIT = 0.5, 5.0
-"""CUSUM in standard errors: drifts of half of one are let pass; false alarms come once in 930 portions (Siegmund)."""
+"""Of CUSUM, in standard errors: a drift of half of one is tolerated; one false alarm in 930 portions (Siegmund)."""
 
 REFERENCE = 10
-"""A portion is compared with so many before it."""
+"""A portion is compared with so many portions before it."""
 
 LEAST_ERRORS = 3
-"""The fresh error has a level when so many portions were seen; before, the model has only begun to learn."""
+"""The fresh error is tested from so many earlier portions on; before, the model has only begun to learn."""
 
 
 @dataclass(frozen=True)
-class Watch:
-    """What the watch over a stream remembers, since the portion `since`, with which the present regime began.
+class DriftState:
+    """What the drift tests remember of the portions since the last alarm.
 
-    errors, sizes: fresh errors and numbers of examples of the last portions. total: the CUSUM. labels: how often each
-    was seen.
+    since: the number of the portion that raised it. errors, sizes: fresh errors and numbers of examples of the last
+    portions. total: the CUSUM. labels: how often each label occurred.
     """
 
     since: int = 0
@@ -49,15 +49,18 @@ class Watch:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, told: dict[str, Any]) -> Watch:
-        since, total = told["since"], told["total"]
-        return cls(since, tuple(told["errors"]), tuple(told["sizes"]), total, tuple(told["labels"]))
+    def from_json(cls, stored: dict[str, Any]) -> DriftState:
+        since, total = stored["since"], stored["total"]
+        return cls(since, tuple(stored["errors"]), tuple(stored["sizes"]), total, tuple(stored["labels"]))
 
 
 @dataclass(frozen=True)
-class Fresh:
-    """A portion as the watch sees it: X `[m, n]` normalised; labels `[C]`, how many examples have each (none for
-    values); the error of the model that has not trained on it; classes `[m]`, none where an example has not one."""
+class NewPortion:
+    """What the drift tests need of a portion that the model has not trained on.
+
+    X `[m, n]`: normalised inputs. labels `[C]`: how many examples have each label; empty for values. error: the
+    model's error. classes `[m]`: the class of each example; empty unless the targets are classes.
+    """
 
     number: int
     X: Array
@@ -68,9 +71,11 @@ class Fresh:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one look found. feature: the one that differs most; p values are corrected for the number of features.
+    """The result of the three tests.
 
-    class_inputs_p: of the inputs within the classes, looked at when the shares of the classes have changed, else None.
+    alarms: the tests that raised one ("inputs", "labels", "error"); sentences: one for each alarm. feature: the input
+    that differs most; p values are corrected for the number of features. class_inputs_p: of the inputs within each
+    class, tested when the shares of the classes have changed, else None.
     """
 
     alarms: tuple[str, ...]
@@ -82,7 +87,7 @@ class Verdict:
     class_inputs_p: float | None = None
 
     def metrics(self) -> dict[str, float]:
-        """As a run reports it: 1 where there is an alarm, else 0."""
+        """The metrics that a run reports; an alarm is 1, no alarm 0."""
         raised = {f"drift_{name}": float(name in self.alarms) for name in ("inputs", "labels", "error")}
         tests = {"drift_inputs_p": self.inputs_p, "drift_labels_p": self.labels_p, "drift_cusum": self.cusum}
         if self.class_inputs_p is not None:
@@ -91,59 +96,67 @@ class Verdict:
         return {"drift": float(bool(self.alarms))} | raised | tests
 
 
-def look(watch: Watch, fresh: Fresh, reference: Array, classes: Array | None = None) -> tuple[Watch, Verdict]:
-    """The watch after a portion, and what it found; reference: X `[m', n]` of the last portions of the present regime,
-    empty before the first; classes `[m']` of them. After an alarm everything is compared with the portion that raised
-    it, and what follows.
+def detect_drift(
+    state: DriftState, portion: NewPortion, reference: Array, classes: Array | None = None
+) -> tuple[DriftState, Verdict]:
+    """The state after a portion, and the verdict on it.
+
+    reference: X `[m', n]` of the last portions since the last alarm, empty before the first portion; classes `[m']`:
+    their classes. After an alarm, portions are compared with the one that raised it and those that follow it.
     """
-    inputs = largest_difference(reference, fresh.X) if len(reference) else None
-    labels_p = _labels_p(watch.labels, fresh.labels)
-    total = cusum(watch, fresh.error, len(fresh.X))
-    told, class_inputs_p = {}, None
+    inputs = largest_difference(reference, portion.X) if len(reference) else None
+    labels_p = _labels_p(state.labels, portion.labels)
+    total = cusum(state, portion.error, len(portion.X))
+    class_inputs_p = _class_inputs_p(portion, reference, classes) if labels_p < ALARM else None
+    sentences = {}
     if inputs is not None and inputs.p < ALARM:
-        told["inputs"] = f"feature {inputs.feature} is distributed otherwise (p = {inputs.p:.1g})"
+        sentences["inputs"] = f"feature {inputs.feature} is distributed differently (p = {inputs.p:.1g})"
     if labels_p < ALARM:
-        told["labels"] = f"the shares of the labels are others (p = {labels_p:.1g})"
-        class_inputs_p = _class_inputs_p(fresh, reference, classes)
-        if class_inputs_p is not None:
-            same = "the same" if class_inputs_p >= ALARM else "others, too"
-            told["labels"] += f", the inputs within each class {same} (p = {class_inputs_p:.1g})"
+        sentences["labels"] = _labels_sentence(labels_p, class_inputs_p)
     if total > LIMIT:
-        told["error"] = f"the fresh error rose to {fresh.error:.3g} from {_level(watch):.3g}"
+        sentences["error"] = f"the fresh error rose to {portion.error:.3g} from {_level(state):.3g}"
     verdict = Verdict(
-        tuple(told),
-        tuple(told.values()),
+        tuple(sentences),
+        tuple(sentences.values()),
         1.0 if inputs is None else inputs.p,
         0 if inputs is None else inputs.feature,
         labels_p,
         total,
         class_inputs_p,
     )
-    return _after(watch, fresh, total, alarming=bool(told)), verdict
+    return _after(state, portion, total, alarming=bool(sentences)), verdict
 
 
-def cusum(watch: Watch, error: float, size: int) -> float:
-    """S = max(0, S + z - ALLOWANCE), z the standardised step of the fresh error over the mean of the last ones.
+def _labels_sentence(labels_p: float, class_inputs_p: float | None) -> str:
+    changed = f"the shares of the labels have changed (p = {labels_p:.1g})"
+    if class_inputs_p is None:
+        return changed
+    inputs = f"the inputs within each class (p = {class_inputs_p:.1g})"
+    return f"{changed}, and so have {inputs}" if class_inputs_p < ALARM else f"{changed}, but not {inputs}"
 
-    The standard error is the larger of the binomial's and the spread of the last errors themselves.
+
+def cusum(state: DriftState, error: float, size: int) -> float:
+    """S = max(0, S + z - ALLOWANCE), with z the standardised rise of the fresh error over the mean of the last errors.
+
+    The standard error is the larger of the binomial one and that of the spread of the last errors.
     """
-    if len(watch.errors) < LEAST_ERRORS:
+    if len(state.errors) < LEAST_ERRORS:
         return 0.0
-    level = _level(watch)
-    share = min(1.0, max(level, 1 / (sum(watch.sizes) + size)))
-    binomial = math.sqrt(share * (1 - share) * (1 / size + 1 / sum(watch.sizes)))
-    own = float(np.std(watch.errors, ddof=1)) * math.sqrt(1 + 1 / len(watch.errors))
+    level = _level(state)
+    share = min(1.0, max(level, 1 / (sum(state.sizes) + size)))
+    binomial = math.sqrt(share * (1 - share) * (1 / size + 1 / sum(state.sizes)))
+    own = float(np.std(state.errors, ddof=1)) * math.sqrt(1 + 1 / len(state.errors))
     spread = max(binomial, own, 1e-12)
-    return max(0.0, watch.total + (error - level) / spread - ALLOWANCE)
+    return max(0.0, state.total + (error - level) / spread - ALLOWANCE)
 
 
-def _level(watch: Watch) -> float:
-    return float(np.average(watch.errors, weights=watch.sizes)) if watch.errors else 0.0
+def _level(state: DriftState) -> float:
+    return float(np.average(state.errors, weights=state.sizes)) if state.errors else 0.0
 
 
 def _labels_p(before: Sequence[float], now: Sequence[float]) -> float:
-    """Chi-squared test of two counts of the same labels; rare ones (expected below 5) are taken together, and what is
-    still rare gets Yates' correction, so that a single example of a new label is no alarm."""
+    """Chi-squared test of two counts of the same labels. Rare labels (fewer than 5 expected) are counted as one, which
+    gets Yates' correction if it is still rare: a single example of a new label is no alarm."""
     if not before or not now:
         return 1.0
     table = np.array([before, now])
@@ -159,24 +172,24 @@ def _labels_p(before: Sequence[float], now: Sequence[float]) -> float:
     return float(chdtrc(table.shape[1] - 1, statistic))
 
 
-def _class_inputs_p(fresh: Fresh, reference: Array, classes: Array | None) -> float | None:
-    """The test of the inputs with the reference weighted to the new shares of the classes: what it would look like if
-    these were all that changed (label shift: p(x|y) stays). None without a class that is in both."""
-    if classes is None or not len(classes) or not len(fresh.classes):
+def _class_inputs_p(portion: NewPortion, reference: Array, classes: Array | None) -> float | None:
+    """The test of the inputs against a reference weighted to the new shares of the classes, as it would be if only the
+    shares had changed (label shift: p(x|y) stays). None if no class is in both."""
+    if classes is None or not len(classes) or not len(portion.classes):
         return None
-    known = np.isin(fresh.classes, classes)
+    known = np.isin(portion.classes, classes)
     if not known.any():
         return None
-    most = int(max(classes.max(), fresh.classes.max())) + 1
-    now, before = np.bincount(fresh.classes[known], minlength=most), np.bincount(classes, minlength=most)
+    most = int(max(classes.max(), portion.classes.max())) + 1
+    now, before = np.bincount(portion.classes[known], minlength=most), np.bincount(classes, minlength=most)
     weights = (now / np.maximum(before, 1))[classes]
-    return largest_difference(reference[weights > 0], fresh.X[known], weights[weights > 0]).p
+    return largest_difference(reference[weights > 0], portion.X[known], weights[weights > 0]).p
 
 
-def _after(watch: Watch, fresh: Fresh, total: float, *, alarming: bool) -> Watch:
+def _after(state: DriftState, portion: NewPortion, total: float, *, alarming: bool) -> DriftState:
     if alarming:
-        return Watch(since=fresh.number, labels=fresh.labels)
-    errors, sizes = (*watch.errors, fresh.error), (*watch.sizes, len(fresh.X))
-    seen = watch.labels or (0.0,) * len(fresh.labels)
-    labels = tuple(a + b for a, b in zip(seen, fresh.labels, strict=True))
-    return Watch(watch.since, errors[-REFERENCE:], sizes[-REFERENCE:], total, labels)
+        return DriftState(since=portion.number, labels=portion.labels)
+    errors, sizes = (*state.errors, portion.error), (*state.sizes, len(portion.X))
+    before = state.labels or (0.0,) * len(portion.labels)
+    labels = tuple(a + b for a, b in zip(before, portion.labels, strict=True))
+    return DriftState(state.since, errors[-REFERENCE:], sizes[-REFERENCE:], total, labels)

@@ -1,4 +1,4 @@
-"""Portions: the npz files of a stream, checked one by one against the first of them."""
+"""The portions of a stream: npz files, each checked on its own and against the form of the first portion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from trainer.data.datasets import DataError, checked
 from trainer.layers.parameters import Array
-from trainer.streams.files import MOST_BYTES, Unreadable, arrays_in
+from trainer.streams.files import MOST_BYTES, UnreadableFile, read_arrays
 
 LARGEST: Final = float(np.finfo(np.float32).max)
 
@@ -21,8 +21,9 @@ LARGEST: Final = float(np.finfo(np.float32).max)
 class Portion:
     """Examples that came together: X `[m, n]` float64, NaN where a value is missing, and targets Y `[m, C]`.
 
-    sha256: of X's and Y's shapes and numbers, so that what arrives twice is known, by whatever name and in whatever
-    dtype. Y is one-hot for classes, 0, 1 or NaN for labels, and numbers in their own units for values.
+    sha256: of the shapes and numbers of X and Y, so that examples which arrive twice are recognised, whatever their
+    file is called and whatever its dtypes are. Y is one-hot for classes, 0, 1 or NaN for labels, and numbers in their
+    own units for values.
     """
 
     name: str
@@ -41,9 +42,9 @@ class Portion:
 
 @dataclass(frozen=True)
 class Form:
-    """What all portions of a stream have in common, read from the first: see `datasets.Dataset`.
+    """What all portions of a stream have in common, as the first one has it. kind, names: see `datasets.Dataset`.
 
-    indexed: y are numbers into the class names, which the first portion brought.
+    inputs: the number of features. indexed: classes y are positions in the class names of the first portion.
     """
 
     inputs: int
@@ -52,15 +53,14 @@ class Form:
     indexed: bool
 
 
-def read(path: Path, status: os.stat_result, form: Form | None, loss: str, root: Path) -> tuple[Portion, Form]:
-    """The portion in a file below root, and the form, which the first portion (form None) gives.
+def read_portion(path: Path, status: os.stat_result, form: Form | None, loss: str, root: Path) -> tuple[Portion, Form]:
+    """The portion in a file below root, and the stream's form. form None: this is the first portion, and gives it.
 
-    A portion has arrays X `[m, ...]` of numbers and y as `datasets.load` describes them, and class_names if it likes.
-    Raises:
-        Unreadable: torn, empty, of another shape, not finite, or targets that do not fit; a sentence says which.
-        OSError.
+    A portion has arrays X `[m, ...]` of numbers and y as `loading.load` describes them, and may have class_names.
+
+    Raises: UnreadableFile (torn, empty, of another shape, not finite, or targets that do not fit), OSError.
     """
-    arrays, sha256 = arrays_in(path, status, root)
+    arrays, sha256 = read_arrays(path, status, root)
     name = path.name
     try:
         if missing := [array for array in ("X", "y") if array not in arrays]:
@@ -79,16 +79,16 @@ def read(path: Path, status: os.stat_result, form: Form | None, loss: str, root:
             raise DataError(f"{name} has {flat.shape[1]} features, the portions before it {form.inputs}.")
         Y = _targets(name, y, names, form)
     except DataError as error:
-        raise Unreadable(sha256, str(error)) from None
+        raise UnreadableFile(sha256, str(error)) from None
     return Portion(name, _hash(flat, Y), flat, Y), form
 
 
 def _hash(X: Array, Y: Array) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for array in (X, Y):
-        found.update(f"{array.shape}".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
+        digest.update(f"{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _names(name: str, class_names: Array | None) -> tuple[str, ...] | None:
@@ -123,7 +123,7 @@ def _inputs(name: str, X: Array) -> Array:
 
 
 def _floats(array: Array) -> Array:
-    """`[m, ...]` as float64 `[m, n]`; what a wider type held and this one cannot becomes infinite."""
+    """`[m, ...]` as float64 `[m, n]`; numbers of a wider type that do not fit become infinite."""
     with np.errstate(over="ignore"):
         flat: Array = array.reshape(len(array), -1).astype(np.float64)
     return flat
@@ -142,7 +142,7 @@ def _form(name: str, X: Array, y: Array, names: tuple[str, ...] | None, loss: st
 def _targets(name: str, y: Array, names: tuple[str, ...] | None, form: Form) -> Array:
     """Y `[m, C]`."""
     if names is not None and names != form.names:
-        raise DataError(f"{name}: its class_names are others than those of the first portion.")
+        raise DataError(f"{name}: its class_names are not those of the first portion.")
     if y.size * len(form.names) * 8 > MOST_BYTES:
         raise DataError(f"{name}: {y.size} targets of {len(form.names)} classes are too many; write smaller portions.")
     if form.kind == "classes":
@@ -175,12 +175,12 @@ def _classes(name: str, y: Array, form: Form) -> Array:
 
 
 def _numbers(name: str, y: Array, names: tuple[str, ...]) -> Array:
-    """Where each class of y `[m]` stands among the names, `[m]`."""
-    number_of = {told: number for number, told in enumerate(names)}
+    """The position of each class of y `[m]` in the names, `[m]`."""
+    number_of = {label: number for number, label in enumerate(names)}
     distinct, places = np.unique(y, return_inverse=True)
-    told = [_text(label) for label in distinct]
-    if unknown := [label for label in told if label not in number_of]:
+    labels = [_text(label) for label in distinct]
+    if unknown := [label for label in labels if label not in number_of]:
         hint = "give the first portion an array class_names with all of them"
         raise DataError(f"{name}: the first portion had no class {unknown[0][:40]!r}; {hint}.")
-    numbers: Array = np.array([number_of[label] for label in told], np.intp)[places]
+    numbers: Array = np.array([number_of[label] for label in labels], np.intp)[places]
     return numbers

@@ -17,6 +17,8 @@ from sturgeon.threads import supervised
 from worker import logs
 from worker.child.protocol import Broken, DesiredRun, Finished, Job, Origins, PlacedMessage
 
+OURS: Final = Path(__file__).resolve().parents[2]
+"""The folder of our packages."""
 TASKS: Final = {"train": "worker.tasks.train"}
 """The module of each kind of task; its `run` trains. A new kind is a file in worker/tasks and a line here."""
 
@@ -96,6 +98,10 @@ class Listener:
 
 def _paragraph(error: Exception) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    file = Path(frame.filename)
-    sentence = f"{type(error).__name__} in {file.parent.name}/{file.name}, line {frame.lineno}: {error}"
+    sentence = f"{type(error).__name__} in {_place(Path(frame.filename))}, line {frame.lineno}: {error}"
     return sentence[:2000].replace("\0", "").encode(errors="replace").decode()
+
+
+def _place(file: Path) -> str:
+    """From our packages on, as `trainer/optim/schedules.py`; of other code the folder and the file."""
+    return str(file.relative_to(OURS)) if file.is_relative_to(OURS) else f"{file.parent.name}/{file.name}"

@@ -21,7 +21,6 @@ from sturgeon.threads import reason_of
 from worker.child import main
 from worker.child.protocol import Broken, DesiredRun, Finished, Job, LastWord, LeaveStack, Origins, PlacedMessage
 
-OURS: Final = Path(__file__).resolve().parents[2]
 LONGEST_TMPDIR: Final = 107 - len("/pymp-12345678/listener-12345678")
 ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -41,8 +40,8 @@ def start_fork_server() -> None:
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     # A user's own trainer.py in the current folder must not be taken for ours.
     os.environ["PYTHONSAFEPATH"] = "1"
-    if Path(sysconfig.get_path("purelib")) != OURS:
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OURS), os.environ.get("PYTHONPATH")]))
+    if Path(sysconfig.get_path("purelib")) != main.OURS:
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(main.OURS), os.environ.get("PYTHONPATH")]))
     _context.set_forkserver_preload(["worker.child.preloaded"])
     with _stop_signals_ignored(), _short_socket_path():
         forkserver.ensure_running()
@@ -61,7 +60,7 @@ def _check_origins() -> None:
     finally:
         pipe.close()
         process.join()
-    if origins.trainer is None or Path(origins.trainer).resolve().parents[1] != OURS:
+    if origins.trainer is None or Path(origins.trainer).resolve().parents[1] != main.OURS:
         raise SturgeonError(
             f"Another package named trainer is in the way: {origins.trainer}. "
             "Take its folder out of PYTHONPATH, or start the worker elsewhere."

@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from sturgeon.messages import FindingKind
-from trainer.analysis.error_analysis import Judged, told
-from trainer.streams.new_portion import RECENT
-from trainer.training import Portioned
+from trainer.analysis.error_analysis import Predictions, mistakes_report
+from trainer.new_portion import RECENT
+from trainer.training import MeasuredPortion
 from trainer.training import Progress as Trained
 from worker.tasks.findings import table
 
@@ -29,7 +29,7 @@ def plain(text: str) -> str:
 
 
 class _MeasuredPortion(NamedTuple):
-    portion: Portioned
+    portion: MeasuredPortion
     metrics: Mapping[str, float]
 
 
@@ -73,7 +73,7 @@ class RecentFindings:
         self._is_new = False
         span = {"portions": {"first": self._portions[0].portion.number, "last": self._portions[-1].portion.number}}
         by_kind: dict[FindingKind, dict[str, Any]] = {"diagnosis": self._diagnosis() | span}
-        if all(measured.portion.judged is not None for measured in self._portions):
+        if all(measured.portion.predictions is not None for measured in self._portions):
             by_kind["errors"] = self._errors() | span
         return by_kind
 
@@ -94,11 +94,11 @@ class RecentFindings:
 
     def _errors(self) -> dict[str, Any]:
         """Rows count from the beginning of the stream; each mistake names its portion, and its row there."""
-        seen = [measured.portion.judged for measured in self._portions if measured.portion.judged is not None]
-        columns = zip(*((j.rows, j.labels, j.guesses, j.sureness) for j in seen), strict=True)
-        rows, labels, guesses, sureness = (np.concatenate(arrays) for arrays in columns)
-        judged = Judged(rows, labels, guesses, sureness, suspected=np.arange(0))
-        errors: dict[str, Any] = told("dev", judged, self._names, LIMIT)
+        measured = [one.portion.predictions for one in self._portions if one.portion.predictions is not None]
+        columns = zip(*((one.rows, one.labels, one.predicted, one.confidence) for one in measured), strict=True)
+        rows, labels, predicted, confidence = (np.concatenate(arrays) for arrays in columns)
+        predictions = Predictions(rows, labels, predicted, confidence, suspected=np.arange(0))
+        errors: dict[str, Any] = mistakes_report("dev", predictions, self._names, LIMIT)
         for mistake in errors["mistakes"]:
             portion = next(
                 measured.portion
@@ -106,5 +106,5 @@ class RecentFindings:
                 if measured.portion.first_row <= mistake["row"]
             )
             mistake |= {"portion": plain(portion.name), "portion_row": mistake["row"] - portion.first_row}
-        doubtful = [row for j in reversed(seen) for row in j.rows[j.suspected].tolist()]
+        doubtful = [row for one in reversed(measured) for row in one.rows[one.suspected].tolist()]
         return errors | {"suspected": {"dev": doubtful[:LIMIT]}}

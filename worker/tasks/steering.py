@@ -11,8 +11,8 @@ from trainer.analysis import curves
 from trainer.checkpoint import Checkpoint
 from trainer.config import LIVE, steered
 from trainer.data.preparation import Data
+from trainer.training import Command, final_metrics
 from trainer.training import Progress as Trained
-from trainer.training import Wish, final_metrics
 from worker.child.protocol import (
     Applied,
     ChildMessage,
@@ -71,7 +71,7 @@ class Trial:
         self._alarms = trained.alarms
         version = self._obeyed.version
         progress = self._progress(trained)
-        if curves.kept(trained.epoch, self._epochs) or version != self._reported_version:
+        if curves.shows_epoch(trained.epoch, self._epochs) or version != self._reported_version:
             self._reported_version, self._withheld = version, None
             yield progress
         else:
@@ -95,25 +95,25 @@ class Trial:
         said, live = self._take(now, start.step, lambda: start)
         return said, dataclasses.replace(start, config=steered(start.config, live))
 
-    def leave_stack(self) -> Wish:
+    def leave_stack(self) -> Command:
         """It cannot go back while its stack peers go on."""
         self._last_word = BACK
-        return Wish(stop=True)
+        return Command(stop=True)
 
-    def obey(self, trained: Trained, now: DesiredRun) -> tuple[list[ChildMessage], Wish]:
+    def obey(self, trained: Trained, now: DesiredRun) -> tuple[list[ChildMessage], Command]:
         """What the trainer shall do, of what is desired now; new parameters count from the next step on."""
         if now.leave:
             self._last_word = LEFT
-            return [], Wish(stop=True)
+            return [], Command(stop=True)
         said: list[ChildMessage] = []
         live: dict[str, Any] = {}
         if self._is_new(now, trained.step):
             said, live = self._take(now, trained.step, trained.checkpoint)
         if self._obeyed.pause:
             self._last_word = Paused(trained.step)
-            return [*said, self._keeper.saved(trained.checkpoint(), self._obeyed.version)], Wish(live, stop=True)
+            return [*said, self._keeper.saved(trained.checkpoint(), self._obeyed.version)], Command(live, stop=True)
         epoch_ended = bool(trained.metrics) or trained.waiting
-        return said, Wish(live, stop=self._obeyed.stop and epoch_ended)
+        return said, Command(live, stop=self._obeyed.stop and epoch_ended)
 
     def _is_new(self, now: DesiredRun, step: int) -> bool:
         return now.version > self._obeyed.version and step >= self._new_from

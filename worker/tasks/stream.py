@@ -11,9 +11,9 @@ from sturgeon.states import ToldState
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.data.datasets import DataError
-from trainer.streams.following import first_of, follow, notice_of
+from trainer.following import begin_stream, follow, refusal_notice
 from trainer.streams.stream import Stream, find_stream
-from trainer.training import Notice, Wish
+from trainer.training import Command, Notice
 from trainer.training import Progress as Trained
 from worker.child.protocol import ChildMessage, DesiredRun, FindingsMessage, Finished, Job, Paused, RunEventMessage
 from worker.tasks.keeping import CheckpointKeeper
@@ -59,12 +59,12 @@ def _first(
     config: TrainConfig, stream: Stream, job: Job, desired: Callable[[], DesiredRun]
 ) -> Generator[ChildMessage, None, Checkpoint | None]:
     """The model as it begins, as soon as there is a portion; None after a last word without one."""
-    reported: list[tuple[str, str]] = []
+    reported: list[str] = []
     while True:
         ended = stream.ended()
-        first, refused = first_of(config, stream, job.seed, reported)
-        reported += [(portion.name, portion.key) for portion in refused]
-        yield from (_event_message(notice_of(portion)) for portion in refused)
+        first, refused = begin_stream(config, stream, job.seed, reported)
+        reported += [file.short for file in refused]
+        yield from (_event_message(refusal_notice(portion)) for portion in refused)
         if first is not None:
             return first
         now = desired()
@@ -92,7 +92,7 @@ def _steered(
 ) -> Iterator[ChildMessage]:
     followed = partial(follow, stream=scratch.stream, pulse=PULSE_S, halt=halt, rest=_rest)
     going = followed(first, changes=trial.planned)
-    wish: Wish | None = None
+    wish: Command | None = None
     while True:
         try:
             trained = going.send(wish)
@@ -127,7 +127,7 @@ class _Scratch(NamedTuple):
     seed: int
 
     def begin(self) -> Checkpoint:
-        first, _ = first_of(self.config, self.stream, self.seed)
+        first, _ = begin_stream(self.config, self.stream, self.seed)
         if first is None:
             raise DataError(f"No portion is left in {self.stream.folder.name} to begin with again.")
         return first

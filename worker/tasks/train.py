@@ -12,7 +12,7 @@ from trainer.data.normalization import Normalization
 from trainer.data.preparation import Data, prepare
 from trainer.stack import useful_models
 from trainer.streams.stream import PREFIX
-from trainer.training import Run, Wish, begin, resume
+from trainer.training import Command, Run, begin, resume
 from worker.child.protocol import DesiredRun, Finished, Job, PlacedMessage
 from worker.tasks import stream
 from worker.tasks.keeping import CheckpointKeeper
@@ -129,7 +129,7 @@ def _steered(
     news: Callable[[], bool],
 ) -> Iterator[PlacedMessage]:
     """`beginning` is that of the first trial: of the only one, if it goes back."""
-    wish: Wish | None = None
+    wish: Command | None = None
     while True:
         try:
             trained = going.send(wish)
