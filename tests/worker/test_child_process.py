@@ -180,7 +180,7 @@ def test_a_child_starts_with_the_trainer_loaded(child_of: Callable[[dict[str, An
 
 
 def test_another_trainer_in_the_way_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(process, "OURS", tmp_path)
+    monkeypatch.setattr(process.main, "OURS", tmp_path)
 
     with pytest.raises(SturgeonError, match=r"Another package named trainer is in the way: .*trainer/__init__\.py"):
         process._check_origins()
