@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from typing import Any
@@ -191,6 +192,21 @@ def test_snapping_agrees_with_decoding(data: st.DataObject) -> None:
     assert before == after
     assert {name for name, on in zip(cube.names, cube.active(snapped)[0], strict=True) if on} == before.keys()
     assert (snapped[~cube.active(snapped)] == 0.5).all()
+
+
+@hypothesis.given(st.integers(1, 100), st.integers(1, 1000), st.integers(0, 999), st.integers(-2, 2))
+@hypothesis.example(1, 1, 0, 0)
+def test_snapping_agrees_with_decoding_at_the_border_between_two_integers(
+    low: int, count: int, below: int, ulps: int
+) -> None:
+    """On a log scale the border is where exp and log round; the integer's own `decode` has the say."""
+    space = Space.model_validate({"n": {"type": "int", "low": low, "high": low + count, "scale": "log"}})
+    cube = Cube(space)
+    ends, border = (low - 0.5, low + count + 0.5), low + below % count + 0.5
+    u = math.log(border / ends[0]) / math.log(ends[1] / ends[0])
+    u = min(max(u + ulps * math.ulp(u), 0.0), 1.0)
+
+    assert space.decode(cube.settled([u])) == space.decode([u])
 
 
 def test_one_memo_serves_a_space_that_changes() -> None:
