@@ -65,7 +65,7 @@ def test_any_space_and_history_gives_a_point_inside(data: st.DataObject, seed: i
 
 @hypothesis.settings(max_examples=40)
 @hypothesis.given(data=st.data(), number=st.integers(0, 1000))
-def test_what_is_kept_between_calls_changes_no_bit(data: st.DataObject, number: int) -> None:
+def test_what_is_remembered_between_calls_changes_no_bit(data: st.DataObject, number: int) -> None:
     space = data.draw(spaces(most=6))
     history = data.draw(histories(space))
     memo = Memo()
@@ -210,7 +210,7 @@ def test_snapping_agrees_with_decoding_at_the_border_between_two_integers(
 
 
 def test_one_memo_serves_a_space_that_changes() -> None:
-    """A revision of the space, another seed, an invalidated trial: nothing kept of the old is taken for the new."""
+    """A revision of the space, another seed, an invalidated trial: nothing of the old is taken for the new."""
     wider = SPACE.model_copy(update={"root": SPACE.root | {"rate": SPACE["rate"].model_copy(update={"high": 10.0})}})
     history = history_of([(i * 37 % 50) / 50 for i in range(40)], 5)
     fewer = History(history.finished[:20] + history.finished[21:], history.running)
