@@ -202,7 +202,7 @@ def write(output: Path, rows: list[dict[str, Any]], runs: Sequence[Run], asked: 
         for n in own[0].nq:
             for name, value in by_problem(own, n, "nq").items():
                 problems[name].setdefault(f"{arm}/{flight}", {})[n] = round(value, 4)
-    told = {
+    results = {
         "command": "python -m benchmarks.search",
         "seeds": asked.seeds,
         "first_seed": asked.first_seed,
@@ -211,7 +211,7 @@ def write(output: Path, rows: list[dict[str, Any]], runs: Sequence[Run], asked: 
         "nq_by_problem": problems,
     }
     output.parent.mkdir(exist_ok=True)
-    output.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+    output.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -96,8 +96,8 @@ def searches(seeds: int, trials: int) -> list[dict[str, Any]]:
             for seed in range(seeds):
                 row = {sampler: searched(client, sampler, seed, trials) for sampler in SAMPLERS}
                 rows.append(row)
-                told = ", ".join(f"{sampler} {min(found['dev_errors']):.2%}" for sampler, found in row.items())
-                print(f"seed {seed}: best dev error {told}", flush=True)
+                listed = ", ".join(f"{sampler} {min(found['dev_errors']):.2%}" for sampler, found in row.items())
+                print(f"seed {seed}: best dev error {listed}", flush=True)
     return rows
 
 
@@ -112,10 +112,10 @@ def main() -> int:
         winners = [row[sampler]["winner"] for row in rows for sampler in SAMPLERS]
         for winner, error in zip(winners, pool.map(trained_again, [w["params"] for w in winners]), strict=True):
             winner["test_error"] = error
-    told = judged(rows, arguments.trials) | {"trials": arguments.trials, "in_flight": IN_FLIGHT, "rows": rows}
-    told |= {"seconds": time.perf_counter() - begin, "numerics": numerics()}
-    (Path(__file__).parent / "results" / "service_search.json").write_text(json.dumps(told, indent=2) + "\n")
-    return 0 if told["holds"] else 1
+    results = judged(rows, arguments.trials) | {"trials": arguments.trials, "in_flight": IN_FLIGHT, "rows": rows}
+    results |= {"seconds": time.perf_counter() - begin, "numerics": numerics()}
+    (Path(__file__).parent / "results" / "service_search.json").write_text(json.dumps(results, indent=2) + "\n")
+    return 0 if results["holds"] else 1
 
 
 def judged(rows: list[dict[str, Any]], trials: int) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 A sampler draws `u` uniformly from [0, 1]; the scale decides what is equally likely. Course note, "using an
 appropriate scale": a learning rate is uniform in its exponent; beta = 1 - 10^r is uniform in r. A share that may be
 near 0 as well as near 1 is uniform in its logit, the log of its odds.
+
+A new scale is a class here, with its name in `ScaleName` and in `SCALES`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ class Scale(Protocol):
         ...
 
     def range_problem(self, low: float, high: float) -> str | None:
-        """Why this scale cannot cover [low, high], with what to write instead; None if it can."""
+        """Why this scale cannot cover [low, high], and what to write instead; None if it can."""
         ...
 
 
@@ -55,10 +57,10 @@ class Log:
         return min(self.around(value, low, high), key=lambda u: abs(self.value(u, low, high) - value))
 
     def around(self, value: float, low: float, high: float) -> Iterator[float]:
-        """The u of `value` as it is computed, and its neighbours.
+        """The u of `value` by the formula, and its neighbours on the grid to which the exponent is rounded.
 
-        `value` rounds its exponent to a grid of ulp(span / 2): the best of the neighbouring grid points brings the way
-        back to 4 ulp on two decades. Over seven a double u cannot tell values nearer than 16 ulp apart; there it is at
+        The grid's step is ulp(span / 2). With the best of the neighbours, the way to u and back is off by 4 ulp at most
+        on two decades. Over seven decades a double u cannot tell values nearer than 16 ulp apart: there the error is at
         most 8 times 2^-52 of the value.
         """
         span = math.log(high / low)

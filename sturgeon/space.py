@@ -1,6 +1,6 @@
 """The search space: named parameters, each with its range and scale, some only under a condition.
 
-A sampler sees the unit cube alone: one coordinate in [0, 1] a searched parameter, in the order of the space.
+A sampler sees only the unit cube: one coordinate in [0, 1] for each searched parameter, in the order of the space.
 `Space.decode` turns a point into the parameters of a trial, `Space.encode` finds the point of given parameters.
 """
 
@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeGuard
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, FiniteFloat, RootModel
 
@@ -25,11 +25,14 @@ MOST_STEPS: Final = 2**45  # of an int's range: beyond it a point of the cube ca
 
 Number = int | float
 Value = str | bool | int | float | None | list[Number] | list[str]
-"""What a parameter may be: what JSON writes without an object."""
+"""What a parameter may be: a JSON value without objects."""
 
 
-def plain_value(value: Any) -> Any:
-    """Refuse what is not a `Value`, or cannot be stored: infinite numbers, NUL, lone surrogates, huge integers."""
+def plain_value(value: object) -> object:
+    """`value`, if it is a `Value` and can be stored: no infinite numbers, NUL, lone surrogates, huge integers.
+
+    Raises: ValueError.
+    """
     items = value if isinstance(value, list) else [value]
     if isinstance(value, list) and not 0 < len(value) <= 100:
         raise ValueError("write a list of 1 to 100 numbers or strings")
@@ -50,7 +53,7 @@ def plain_value(value: Any) -> Any:
 
 
 def plain_text(text: str) -> str:
-    """Refuse what one of the two databases could not store."""
+    """`text`, if both databases can store it. Raises: ValueError."""
     if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
         raise ValueError("write text without NUL characters and lone surrogates")
     return text
@@ -88,7 +91,7 @@ class Float(_Parameter):
     def decode(self, u: float) -> float:
         return SCALES[self.scale].value(u, self.low, self.high)
 
-    def encode(self, value: Any) -> float:
+    def encode(self, value: object) -> float:
         if not _is_number(value) or not self.low <= value <= self.high:
             raise ValueError(f"write a number from {self.low!r} to {self.high!r}")
         return SCALES[self.scale].unit(float(value), self.low, self.high)
@@ -134,7 +137,7 @@ class Int(_Parameter):
         steps = round(SCALES[self.scale].value(u, *self._ends) - self._place(self.low))
         return min(max(self.low + steps * self.step, self.low), self.high)
 
-    def encode(self, value: Any) -> float:
+    def encode(self, value: object) -> float:
         if not isinstance(value, int) or isinstance(value, bool) or not self.low <= value <= self.high:
             raise ValueError(f"write an integer from {self.low} to {self.high}")
         if (value - self.low) % self.step:
@@ -168,7 +171,7 @@ class Choice(_Parameter):
     def decode(self, u: float) -> Any:
         return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
 
-    def encode(self, value: Any) -> float:
+    def encode(self, value: object) -> float:
         if (i := self._places.get(_key(value))) is not None:
             return (i + 0.5) / len(self.values)
         raise ValueError(f"write one of {', '.join(_short(v) for v in self.values[:20])}")
@@ -186,7 +189,7 @@ class Fixed(_Parameter):
     def decode(self, u: float) -> Any:  # noqa: ARG002 - the same shape as its siblings
         return self.value
 
-    def encode(self, value: Any) -> float:
+    def encode(self, value: object) -> float:
         if not same_value(value, self.value):
             raise ValueError(f"it is fixed at {_short(self.value)}; leave it out")
         return 0.5
@@ -220,26 +223,26 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
         return tuple(name for name, parameter in self.root.items() if not isinstance(parameter, Fixed))
 
     def problems(self) -> list[FieldProblem]:
-        """What is wrong, each with its parameter's pointer and a sentence that says what to write."""
-        found = [
+        """What is wrong: for each problem the parameter's pointer, and a sentence that says what to write."""
+        problems = [
             FieldProblem(f"/{name}", f"{name}: {sentence}")
             for name, parameter in self.root.items()
             if (sentence := parameter.problem()) is not None
         ]
         if not self.searched:
-            found.append(FieldProblem("", "a space needs at least one float, int or choice parameter"))
-        return found + self._condition_problems()
+            problems.append(FieldProblem("", "a space needs at least one float, int or choice parameter"))
+        return problems + self._condition_problems()
 
     def _condition_problems(self) -> list[FieldProblem]:
-        found = []
+        problems = []
         for name, parameter in self.root.items():
             for parent, wanted in (parameter.when or {}).items():
                 sentence = self._condition_problem(name, parent, wanted)
                 if sentence:
-                    found.append(FieldProblem(f"/{name}/when/{parent}", f"{name}: {sentence}"))
-        return found
+                    problems.append(FieldProblem(f"/{name}/when/{parent}", f"{name}: {sentence}"))
+        return problems
 
-    def _condition_problem(self, name: str, parent: str, wanted: Sequence[Any]) -> str | None:
+    def _condition_problem(self, name: str, parent: str, wanted: Sequence[object]) -> str | None:
         if parent not in self.root:
             return (
                 f"when names {parent!r}, which is no parameter of this space; its parameters are {', '.join(self.root)}"
@@ -257,14 +260,15 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
         return None
 
     def _ancestors(self, name: str) -> set[str]:
-        found: set[str] = set()
+        """The name itself, and all that its condition depends on."""
+        ancestors: set[str] = set()
         todo = [name]
         while todo:
             current = todo.pop()
-            if current not in found and current in self.root:
-                found.add(current)
+            if current not in ancestors and current in self.root:
+                ancestors.add(current)
                 todo.extend(self.root[current].when or {})
-        return found
+        return ancestors
 
     @cached_property
     def _conditions(self) -> dict[str, dict[str, frozenset[Hashable]]]:
@@ -274,12 +278,12 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
             for name, parameter in self.root.items()
         }
 
-    def _active(self, values: Mapping[str, Any]) -> set[str]:
-        """The names that hold, as all that they depend on does, for the values of a full decode."""
+    def _active(self, values: Mapping[str, object]) -> set[str]:
+        """The names whose conditions hold, and those of all their parents, for the values of a full decode."""
         known: dict[str, bool] = {}
 
         def holds(name: str) -> bool:
-            # Each name once: a plain recursion takes 2^n steps where each depends on all before it.
+            # Each name once: plain recursion takes 2^n steps where each name depends on all before it.
             if name not in known:
                 conditions = self._conditions[name].items()
                 known[name] = all(holds(parent) and _key(values[parent]) in wanted for parent, wanted in conditions)
@@ -294,13 +298,13 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
         active = self._active(values)
         return {name: value for name, value in values.items() if name in active}
 
-    def encode(self, params: Mapping[str, Any]) -> tuple[float, ...]:
+    def encode(self, params: Mapping[str, object]) -> tuple[float, ...]:
         """The point of `params`: its decode gives them again. Inactive parameters get 0.5.
 
-        Raises Invalid when a name is unknown or missing, stands although its condition does not hold, or a value
-        lies outside.
+        Raises: Invalid (a name is unknown, missing, or given although its condition does not hold; a value lies
+        outside).
         """
-        found = [
+        problems = [
             FieldProblem(f"/{name}", f"{name}: no such parameter; the parameters are {', '.join(self.root)}")
             for name in params
             if name not in self.root
@@ -310,23 +314,22 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
         units: dict[str, float] = {}
         for name, parameter in self.root.items():
             if name in params and name not in active:
-                found.append(FieldProblem(f"/{name}", f"{name}: leave it out, its condition (when) does not hold"))
+                problems.append(FieldProblem(f"/{name}", f"{name}: leave it out, its condition (when) does not hold"))
             elif name not in params and name in active and not isinstance(parameter, Fixed):
-                found.append(FieldProblem(f"/{name}", f"{name}: a value is missing"))
+                problems.append(FieldProblem(f"/{name}", f"{name}: a value is missing"))
             elif name in params:
                 try:
                     units[name] = parameter.encode(params[name])
                 except ValueError as error:
-                    found.append(FieldProblem(f"/{name}", f"{name}: {error}"))
-        if found:
-            raise Invalid(f"The parameters do not fit the space. {found[0].detail}.", tuple(found))
+                    problems.append(FieldProblem(f"/{name}", f"{name}: {error}"))
+        if problems:
+            raise Invalid(f"The parameters do not fit the space. {problems[0].detail}.", tuple(problems))
         return tuple(units.get(name, 0.5) for name in self.searched)
 
-    def place(self, values: Mapping[str, Any]) -> tuple[float, ...] | None:
-        """The point of what `values` say of the active parameters; None where they lack one or it lies outside.
+    def place(self, values: Mapping[str, object]) -> tuple[float, ...] | None:
+        """The point of parameters that were not made for this space; None if they have none in it.
 
-        For parameters that were not made for this space: what it does not know, or not under these conditions, is
-        ignored.
+        Unknown and inactive names are ignored. There is no point where an active parameter is missing or lies outside.
         """
         known = {n: values.get(n, p.value if isinstance(p, Fixed) else None) for n, p in self.root.items()}
         active = self._active(known)
@@ -346,19 +349,19 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
         }
 
 
-def same_value(a: Any, b: Any) -> bool:
+def same_value(a: object, b: object) -> bool:
     """Equal as JSON: 1 and 1.0 are, 1 and true are not."""
     return _key(a) == _key(b)
 
 
-def _key(value: Any) -> Hashable:
+def _key(value: object) -> Hashable:
     return isinstance(value, bool), tuple(value) if isinstance(value, list) else value
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,14 +1,15 @@
-"""Drift: when a portion of a stream is not like those before it, learn the new ones quickly; then as before.
+"""Drift: when a portion of a stream differs from those before it, learn the new ones quickly; then go on as before.
 
-The answer to an alarm: forget the portions before it (their labels may not hold any more, their statistics do not), go
-through the new ones several times, change the learning rate, and shorten the averages of the optimiser, whose moments
-are of the old data: 1 - beta is multiplied, on the scale on which a beta counts. Inputs are clipped: the deviation of
-a feature that few examples show is small, and the next one that shows it would be thrown far out. Where the model is no
-better than guessing, whatever the inputs are normalised by, L2 lets go of its weights: they only hinder.
+The answer to an alarm is to forget the portions before it (their statistics do not hold any more, nor perhaps their
+labels), to train several times on the new ones, to change the learning rate, and to shorten the averages of the
+optimiser, whose moments come from the old data: 1 - beta is multiplied, the scale on which a beta counts. Inputs are
+clipped: a feature that few examples have has a small deviation, and the next example that has it would lie far out.
+Where the model is no better than guessing, however its inputs are normalised, L2 shrinks its weights, which only
+hinder.
 
-Where only the shares of the classes have changed (label shift: inputs within the classes have not), the old examples
-hold and are not forgotten, but replayed with the new shares. When no alarm came for some portions, what the answer
-changed goes back to what was usual; what was forgotten, matched and clipped stays so.
+Where only the shares of the classes have changed (label shift), the old examples still hold: they are not forgotten,
+but replayed with the new shares. After some portions without an alarm the parameters go back to their usual values,
+except those that say what is forgotten, matched and clipped.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ from sturgeon.training import STREAM
 
 MOST_PASSES = 1000
 REPLAY = 0.8
-"""At a label shift at least this share of the examples is replayed: there are few of the classes that had been rare."""
+"""At a label shift at least this share of the examples is replayed: new ones of formerly rare classes are few."""
 HIGHEST_RATE = 100.0
 GUESSING = 0.8
-"""A model with at least this part of the error of guessing is no better than that."""
+"""A model whose error is at least this part of that of guessing is no better than guessing."""
 STAYS = ("forget_before", "match_labels", "clip_inputs")
-"""What an answer changes for good: the model has learned with it, and what it is about does not pass."""
+"""What an answer changes for good: the model has learned with it since."""
 
 
 class Kind(Enum):
-    """SHARES: only those of the classes. ALL: the model knows nothing of the new data. SOME: anything else."""
+    """What changed. SHARES: only those of the classes. ALL: so much that the model knows nothing. SOME: all between."""
 
     SHARES = "shares"
     SOME = "some"
@@ -75,8 +76,8 @@ def _answered(policy: DriftPolicy, view: PolicyView, alarm: Point) -> Decision |
 
 
 def _calmed(policy: DriftPolicy, view: PolicyView, alarm: int, quiet: int) -> Decision | None:
-    """What the answers changed goes back to what is usual. Alarms one after the other may have been answered in
-    different ways."""
+    """The parameters that answers changed go back to their usual values. Alarms in a row may have had different
+    answers, so what any of them would have set counts."""
     raised = [item for kind in Kind for item in changed_by(policy, view.usual, alarm, kind).items()]
     back = {
         name: view.usual[name]
@@ -101,9 +102,9 @@ def kind_of(alarm: Point) -> Kind:
     return Kind.SOME
 
 
-def changed_by(policy: DriftPolicy, usual: Mapping[str, Any], portion: int, kind: Kind) -> dict[str, Any]:
-    """What the answer makes of the usual parameters, at an alarm of this portion."""
-    changed: dict[str, Any] = {
+def changed_by(policy: DriftPolicy, usual: Mapping[str, Any], portion: int, kind: Kind) -> dict[str, float]:
+    """The parameters that an answer sets instead of the usual ones, at an alarm of this portion."""
+    changed: dict[str, float] = {
         "learning_rate": min(HIGHEST_RATE, usual["learning_rate"] * policy.rate_factor),
         "portion_epochs": min(MOST_PASSES, usual["portion_epochs"] * policy.passes),
     }
@@ -120,15 +121,16 @@ def changed_by(policy: DriftPolicy, usual: Mapping[str, Any], portion: int, kind
 
 
 def shortened(beta: float, factor: float) -> float:
-    """1 - (1 - beta) factor: an average over 1 / (1 - beta) values becomes one over so many times fewer, at least 1."""
+    """1 - (1 - beta) factor: an average over n = 1 / (1 - beta) values becomes one over n / factor, at least 1."""
     return max(0.0, 1 - (1 - beta) * factor)
 
 
 def number_of(point: Point) -> int:
+    """The number of the portion of a report."""
     return int(point.metrics["portion"] or 0)
 
 
-def _listed(params: Mapping[str, Any]) -> str:
+def _listed(params: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in params.items())
 
 

@@ -1,4 +1,4 @@
-"""Retests: when the optimum of a panda on data that change is looked for again, and whether it has moved."""
+"""Retests: when to search again for the optimum of a panda whose data change, and whether it has moved."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ class Finding:
 
 
 def is_due(portions: int, seconds: float, after_portions: int | None, after_s: float | None) -> bool:
-    """Whether so many portions or seconds since the last retest (or the start) are enough of either; not without a new
-    portion, which could show nothing new."""
+    """Whether enough portions or seconds have passed since the last retest, or the start; never without a new portion.
+
+    portions, seconds: since then; after_portions, after_s: how many are enough, None for no such limit.
+    """
     if portions < 1:
         return False
     return (after_portions is not None and portions >= after_portions) or (after_s is not None and seconds >= after_s)
 
 
 def compare(errors: Mapping[int, float], examples: float) -> Finding:
-    """Errors by trial, all measured on so many examples; trial 0 has the incumbent's parameters.
+    """errors: by trial number, all measured on as many examples; trial 0 has the incumbent's parameters.
 
-    The standard error is that of the difference of two errors on the same examples, as if they were independent: never
-    too small.
+    The standard error is that of a difference of two independent errors: on the same examples it is less, so this one
+    is never too small.
     """
     best = min(errors, key=lambda number: errors[number])
     shares = [min(1.0, max(0.0, errors[number])) for number in (0, best)]

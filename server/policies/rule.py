@@ -41,7 +41,7 @@ def metric_problems(given: str | None, task: TrainStudyTask | None, metric: str)
     return [FieldProblem("/metric", f"metric: write one of {', '.join(known)}")]
 
 
-def live_problem(name: str, value: Any) -> str | None:
+def live_problem(name: str, value: object) -> str | None:
     """What is wrong with changing this field of a train task to this value while the model trains, or None."""
     if detail := field_problem(name, value):
         return detail

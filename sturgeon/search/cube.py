@@ -18,23 +18,32 @@ Indices = NDArray[np.int64]
 INACTIVE: Final = 0.5
 """Where a coordinate lies whose condition does not hold, so that it adds no distance between two such points."""
 
+ROUNDING: Final = 1e-13
+"""The relative error of a value on a log scale is less: a few units in the last place, for each unit of its span."""
+
 
 class _Steps(NamedTuple):
-    """The cells of an integer on a log scale; `start` and `span` are of the scale, in the parameter's units."""
+    """The cells of an integer on a log scale, by its `decode`; `start` and `span` are of the scale, in its units."""
 
     coordinate: int
-    low: int
-    step: int
+    parameter: Int
     last: int
     start: float
     span: float
 
     def cell(self, u: Array) -> Array:
+        """The cell of each u [m]. Where rounding may turn the array's arithmetic, the parameter itself decides."""
+        own = self.parameter
         value = self.start * np.exp(u * self.span)
-        return np.clip(np.rint((value - self.low) / self.step), 0, self.last)
+        place = (value - own.low) / own.step
+        cells = np.clip(np.rint(place), 0, self.last)
+        doubtful = np.abs(place - np.floor(place) - 0.5) < ROUNDING * value / own.step
+        for row in np.flatnonzero(doubtful):
+            cells[row] = (own.decode(float(u[row])) - own.low) // own.step
+        return cells
 
     def centre(self, cell: Array) -> Array:
-        return np.log((self.low + self.step * cell) / self.start) / self.span
+        return np.log((self.parameter.low + self.parameter.step * cell) / self.start) / self.span
 
 
 class _Rule(NamedTuple):
@@ -142,9 +151,7 @@ def _cells(parameter: Float | Int | Choice | Fixed) -> float:
 
 def _steps(coordinate: int, parameter: Int) -> _Steps:
     start, end = parameter.low - parameter.step / 2, parameter.high + parameter.step / 2
-    return _Steps(
-        coordinate, parameter.low, parameter.step, int(_cells(parameter)) - 1, start, math.log(end) - math.log(start)
-    )
+    return _Steps(coordinate, parameter, int(_cells(parameter)) - 1, start, math.log(end) - math.log(start))
 
 
 def _rules(space: Space) -> list[_Rule]:

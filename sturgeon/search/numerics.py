@@ -20,7 +20,7 @@ class Numerics(NamedTuple):
     """`facts` in words, and their hash, which names them."""
 
     fingerprint: str
-    facts: dict[str, Any]
+    facts: dict[str, object]
 
 
 @cache
@@ -28,7 +28,7 @@ def numerics() -> Numerics:
     """Those of this process: numpy, scipy, each BLAS with the kernels that it chose for this machine and its threads,
     and the vector instructions that NumPy's own exp and log use."""
     blas = [{name: pool.get(name) for name in _OF_BLAS} for pool in threadpool_info() if pool["user_api"] == "blas"]
-    facts = {
+    facts: dict[str, object] = {
         "machine": platform.machine(),
         "python": platform.python_version(),
         "numpy": np.__version__,

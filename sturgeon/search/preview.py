@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from sturgeon.messages import ParameterPreview, Preview
 from sturgeon.search.samplers import uniform_point
@@ -35,7 +36,7 @@ def _parameter(parameter: Float | Int | Choice | Fixed) -> ParameterPreview:
     return ParameterPreview(quantiles=quantiles, shares=shares)
 
 
-def _labels(values: list[Any]) -> list[str]:
+def _labels(values: Sequence[object]) -> list[str]:
     """Strings as they are, unless two labels would be equal: then all values as JSON."""
     labels = [value if isinstance(value, str) else json.dumps(value) for value in values]
     return labels if len(set(labels)) == len(labels) else [json.dumps(value) for value in values]

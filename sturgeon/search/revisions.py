@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sturgeon.errors import FieldProblem
 from sturgeon.search.samplers import Point
@@ -15,10 +15,10 @@ class Revision(NamedTuple):
 
     number: int
     space: Space
-    added: Mapping[str, Any]
+    added: Mapping[str, object]
 
 
-def point_under(revisions: Sequence[Revision], of: int, params: Mapping[str, Any]) -> Point | None:
+def point_under(revisions: Sequence[Revision], of: int, params: Mapping[str, object]) -> Point | None:
     """Where a trial that was made under revision `of` lies in the space of the newest of `revisions`.
 
     Its parameters are encoded again. A parameter that it lacks has the value that the first later revision added it
@@ -32,7 +32,7 @@ def point_under(revisions: Sequence[Revision], of: int, params: Mapping[str, Any
     return revisions[-1].space.place(values)
 
 
-def edit_problems(old: Space, new: Space, added: Mapping[str, Any]) -> list[FieldProblem]:
+def edit_problems(old: Space, new: Space, added: Mapping[str, object]) -> list[FieldProblem]:
     """Why `old` cannot become `new`, with what to write instead. `new` is valid in itself."""
     problems = []
     for name in new:
@@ -56,7 +56,7 @@ def _change_problem(old: Float | Int | Choice | Fixed, new: Float | Int | Choice
     return None
 
 
-def _added_problem(old: Space, new: Space, name: str, value: Any) -> FieldProblem | None:
+def _added_problem(old: Space, new: Space, name: str, value: object) -> FieldProblem | None:
     if name not in new or name in old:
         why = "it is not in the space" if name not in new else "it was in the space before"
         return FieldProblem(f"/added/{name}", f"{name}: {why}, and `added` is for new parameters alone; leave it out")

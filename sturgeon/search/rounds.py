@@ -36,7 +36,7 @@ class Box(NamedTuple):
 
     elite: int
     level: int
-    ranges: dict[str, dict[str, Any]]
+    ranges: dict[str, dict[str, object]]
 
 
 class Round(NamedTuple):
@@ -153,7 +153,7 @@ def _boxes(cube: Cube, elites: Sequence[int], points: Array, stretch: Array) -> 
     return boxes
 
 
-def _range(parameter: Float | Int | Choice | Fixed, low: float, high: float, centre: float) -> dict[str, Any]:
+def _range(parameter: Float | Int | Choice | Fixed, low: float, high: float, centre: float) -> dict[str, object]:
     if not isinstance(parameter, Choice):
         return {"low": parameter.decode(low), "high": parameter.decode(high)}
     if high - low >= 1.0:

@@ -120,10 +120,10 @@ def test_a_plateau_is_no_new_best_since_the_last_change(
 ) -> None:
     changes = [] if changed_at < 0 else [ParamsChange(1, changed_at)]
 
-    found = plateau.propose(PLATEAU, PolicyView(curve(*values), {"learning_rate": 0.1}, changes=changes))
+    decision = plateau.propose(PLATEAU, PolicyView(curve(*values), {"learning_rate": 0.1}, changes=changes))
 
-    assert (found is not None) == proposes
-    assert found is None or found.params == {"learning_rate": 0.05}
+    assert (decision is not None) == proposes
+    assert decision is None or decision.params == {"learning_rate": 0.05}
 
 
 def test_a_plateau_lowers_the_rate_to_its_lowest_and_no_further() -> None:
@@ -179,27 +179,27 @@ class At(NamedTuple):
     st.lists(st.tuples(st.sampled_from(["set", "back", "apply"]), st.integers(0, 3), st.integers(0, 30)), max_size=25)
 )
 def test_a_timeline_comes_to_rising_steps_and_to_the_parameters_of_the_run(acts: list[tuple[str, int, int]]) -> None:
-    """Beside a run that makes each change as it hears of it, and keeps a checkpoint of all that it went through."""
+    """Beside a run that makes each change as it hears of it, and writes a checkpoint after each."""
     entries: list[Version] = []
     desired: dict[str, Any] = {}
     now: dict[str, Any] = {}
     step, applied = 0, 0
-    kept = [(0, 0, dict(now))]  # step, version and parameters of each checkpoint
+    checkpoints = [(0, 0, dict(now))]  # step, version and parameters of each checkpoint
     for act, which, more in acts:
         if act == "set":
             change = {"abcd"[which]: len(entries)}
             desired |= change
             entries.append(Version(len(entries) + 1, params=change))
         elif act == "back":
-            at, base, params = kept[min(more, len(kept) - 1)]
+            at, base, params = checkpoints[min(more, len(checkpoints) - 1)]
             desired = dict(params)
             entries.append(Version(len(entries) + 1, "rollback", {}, base, at))
         else:
             settled = timelines.settle(entries, len(entries))
             backs = [e for e in entries if e.version in settled.applied and e.verb == "rollback"]
             if backs:
-                step = next(at for at, base, _ in reversed(kept) if base == (backs[-1].base or 0))
-                kept = [one for one in kept if one[0] <= step and one[1] <= (backs[-1].base or 0)]
+                step = next(at for at, base, _ in reversed(checkpoints) if base == (backs[-1].base or 0))
+                checkpoints = [c for c in checkpoints if c[0] <= step and c[1] <= (backs[-1].base or 0)]
             states = dict.fromkeys(settled.applied, "applied") | dict.fromkeys(settled.superseded, "superseded")
             states |= dict.fromkeys(settled.reverted, "reverted")
             entries = [
@@ -212,11 +212,11 @@ def test_a_timeline_comes_to_rising_steps_and_to_the_parameters_of_the_run(acts:
             ]
             applied, now = len(entries), dict(desired)
             step += 1 + more
-            kept.append((step, applied, dict(now)))
+            checkpoints.append((step, applied, dict(now)))
     schedule_now = timelines.schedule(entries)
     assert [at for at, _ in schedule_now] == sorted(at for at, _ in schedule_now)
     assert timelines.overrides(entries) == now
-    for at, version, params in kept:
+    for at, version, params in checkpoints:
         assert timelines.overrides(entries, At(at, version)) == params, (at, version)
 
 
@@ -241,7 +241,7 @@ def test_a_new_policy_is_its_message_and_a_module_of_its_name(monkeypatch: pytes
     monkeypatch.setitem(RULES, "halve", load_rule("halve"))
     policy: Any = Halve()
 
-    found = propose(policy, PolicyView([], {"learning_rate": 0.1}))
+    decision = propose(policy, PolicyView([], {"learning_rate": 0.1}))
 
-    assert found == Decision("halve.", {"learning_rate": 0.05})
+    assert decision == Decision("halve.", {"learning_rate": 0.05})
     assert RULES["halve"].problems(policy, None, "loss") == []

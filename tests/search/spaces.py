@@ -39,15 +39,15 @@ def parameters(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def spaces(draw: st.DrawFn, most: int = MOST_DIMENSIONS) -> Space:
     """Any valid space of up to `most` searched parameters, some of them under conditions on earlier ones."""
-    found: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
     for i in range(draw(st.integers(1, most))):
         parameter = draw(parameters())
-        parents = [name for name, p in found.items() if p["type"] in ("choice", "int")]
+        parents = [name for name, p in chosen.items() if p["type"] in ("choice", "int")]
         if parents and draw(st.booleans()):
             parent = draw(st.sampled_from(parents))
-            parameter["when"] = {parent: draw(some_values(found[parent]))}
-        found[f"p{i}"] = parameter
-    space = Space.model_validate(found)
+            parameter["when"] = {parent: draw(some_values(chosen[parent]))}
+        chosen[f"p{i}"] = parameter
+    space = Space.model_validate(chosen)
     assert not space.problems()
     return space
 

@@ -105,7 +105,7 @@ def test_the_fit_sees_which_coordinates_matter() -> None:
     assert fitted.stretch[1] == 0.25
 
 
-def test_running_trials_as_a_block_are_running_trials_as_finished_at_their_prediction() -> None:
+def test_running_trials_count_as_finished_at_their_predicted_scores() -> None:
     """The block of the Cholesky factor against the whole, and the prediction does not move."""
     cube, kernel_params = Cube(reals(3)), KernelParams(np.array([2.0, 3.0, 1.0]), 0.01)
     points, running, asked = np.split(random_array(30, 3), [15, 20])
@@ -176,12 +176,12 @@ def test_elites_lie_apart() -> None:
 def test_candidates_lie_in_their_boxes_and_a_fifth_anywhere() -> None:
     cube, elites = Cube(reals(3)), np.array([[0.2, 0.5, 0.9], [0.8, 0.5, 0.1]])
     stretch = np.array([0.25, 1.0, 4.0])
-    found = draw(cube, elites, stretch, 128, np.random.default_rng(1))
-    assert (found.elite == WHOLE_SPACE).sum() == 25
-    for point, elite, level in zip(*found, strict=True):
+    candidates = draw(cube, elites, stretch, 128, np.random.default_rng(1))
+    assert (candidates.elite == WHOLE_SPACE).sum() == 25
+    for point, elite, level in zip(*candidates, strict=True):
         if elite != WHOLE_SPACE:
             assert (np.abs(point - elites[elite]) <= np.minimum(1.0, stretch * 0.5 ** (level + 1)) + 1e-12).all()
-    inside = found.level[found.elite != WHOLE_SPACE]
+    inside = candidates.level[candidates.elite != WHOLE_SPACE]
     assert np.bincount(inside).tolist() == [26, 26, 26, 25]
 
 
@@ -225,8 +225,8 @@ def test_a_sample_says_where_it_came_from() -> None:
     numbers = {trial.number for trial in finished}
     assert {sample.round for sample in samples} == {len(round_starts(2, 30))}
     assert all((s.elite is None) == (s.level is None) for s in samples)
-    assert {s.elite for s in samples if s.elite is not None} <= numbers
-    assert {s.level for s in samples if s.level is not None} <= {1, 2, 3, 4}
+    assert {None} < {s.elite for s in samples} <= {None} | numbers
+    assert {None} < {s.level for s in samples} <= {None, 1, 2, 3, 4}
 
 
 def test_boxes_alone_need_no_model_and_draw_near_the_best() -> None:
@@ -248,11 +248,11 @@ def test_inactive_coordinates_are_ignored() -> None:
             "x": {"type": "float", "low": 0, "high": 1, "when": {"c": ["b"]}},
         }
     )
-    one, other = (
+    low, high = (
         tuple(Finished(i, (0.25, x) if i % 2 else (0.75, i / 30), i / 30) for i in range(30)) for x in (0.1, 0.9)
     )
-    assert [suggest(space, 1, t, History(one, ())) for t in range(30, 40)] == [
-        suggest(space, 1, t, History(other, ())) for t in range(30, 40)
+    assert [suggest(space, 1, t, History(low, ())) for t in range(30, 40)] == [
+        suggest(space, 1, t, History(high, ())) for t in range(30, 40)
     ]
 
 
@@ -322,7 +322,7 @@ def test_rounds_show_boxes_in_real_units_around_their_elites() -> None:
     assert sum(last.relevance.values()) == pytest.approx(1.0)
     assert last.relevance["rate"] > last.relevance["kind"]
     params = {trial.number: space.decode(trial.point) for trial in finished}
-    assert len(last.boxes) == 4 * len(last.elites)
+    assert len(last.boxes) == 4 * len(last.elites) >= 4
     for box in last.boxes:
         centre = params[box.elite]
         assert box.ranges["rate"]["low"] <= centre["rate"] <= box.ranges["rate"]["high"]

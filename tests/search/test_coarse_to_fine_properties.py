@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from typing import Any
@@ -64,7 +65,7 @@ def test_any_space_and_history_gives_a_point_inside(data: st.DataObject, seed: i
 
 @hypothesis.settings(max_examples=40)
 @hypothesis.given(data=st.data(), number=st.integers(0, 1000))
-def test_what_is_kept_between_calls_changes_no_bit(data: st.DataObject, number: int) -> None:
+def test_what_is_remembered_between_calls_changes_no_bit(data: st.DataObject, number: int) -> None:
     space = data.draw(spaces(most=6))
     history = data.draw(histories(space))
     memo = Memo()
@@ -193,8 +194,23 @@ def test_snapping_agrees_with_decoding(data: st.DataObject) -> None:
     assert (snapped[~cube.active(snapped)] == 0.5).all()
 
 
+@hypothesis.given(st.integers(1, 100), st.integers(1, 1000), st.integers(0, 999), st.integers(-2, 2))
+@hypothesis.example(1, 1, 0, 0)
+def test_snapping_agrees_with_decoding_at_the_border_between_two_integers(
+    low: int, count: int, below: int, ulps: int
+) -> None:
+    """On a log scale the border is where exp and log round; the integer's own `decode` has the say."""
+    space = Space.model_validate({"n": {"type": "int", "low": low, "high": low + count, "scale": "log"}})
+    cube = Cube(space)
+    ends, border = (low - 0.5, low + count + 0.5), low + below % count + 0.5
+    u = math.log(border / ends[0]) / math.log(ends[1] / ends[0])
+    u = min(max(u + ulps * math.ulp(u), 0.0), 1.0)
+
+    assert space.decode(cube.settled([u])) == space.decode([u])
+
+
 def test_one_memo_serves_a_space_that_changes() -> None:
-    """A revision of the space, another seed, an invalidated trial: nothing kept of the old is taken for the new."""
+    """A revision of the space, another seed, an invalidated trial: nothing of the old is taken for the new."""
     wider = SPACE.model_copy(update={"root": SPACE.root | {"rate": SPACE["rate"].model_copy(update={"high": 10.0})}})
     history = history_of([(i * 37 % 50) / 50 for i in range(40)], 5)
     fewer = History(history.finished[:20] + history.finished[21:], history.running)

@@ -49,9 +49,9 @@ def test_it_finds_what_random_search_does_not() -> None:
 
 
 def test_the_same_seed_gives_the_same_trials_and_another_other_ones() -> None:
-    one, again, other = (searched(CoarseToFineSampler(seed=seed), 20) for seed in (1, 1, 2))
-    assert [t.params for t in one.trials] == [t.params for t in again.trials]
-    assert [t.params for t in one.trials] != [t.params for t in other.trials]
+    first, again, other = (searched(CoarseToFineSampler(seed=seed), 20) for seed in (1, 1, 2))
+    assert [t.params for t in first.trials] == [t.params for t in again.trials]
+    assert [t.params for t in first.trials] != [t.params for t in other.trials]
 
 
 def test_to_maximise_is_to_minimise_the_negative() -> None:
@@ -66,7 +66,7 @@ def test_trials_asked_at_once_differ() -> None:
     assert len({trial.params["rate"] for trial in asked}) == 8
 
 
-def test_pruned_trials_count_at_a_guess_of_their_final_value() -> None:
+def test_pruned_trials_count_at_their_predicted_final_value() -> None:
     """Trials above x = 0.5 are pruned after a bad first step: the search stays away from there."""
     study = optuna.create_study(sampler=CoarseToFineSampler(seed=3))
 

@@ -25,7 +25,8 @@ def curve(*scores: float | None) -> dict[int, float | None]:
 
 def looks(settings: Settings, epochs: int) -> list[int]:
     """The epochs for which the rule looks at a trial that reports each of them."""
-    return [found for epoch in range(1, epochs + 1) if (found := look(settings, epoch - 1, epoch)) is not None]
+    looked = [look(settings, epoch - 1, epoch) for epoch in range(1, epochs + 1)]
+    return [epoch for epoch in looked if epoch is not None]
 
 
 def test_the_power_law_stops_what_cannot_reach_the_best_any_more() -> None:
@@ -91,12 +92,13 @@ def test_a_rule_looks_once_for_an_epoch_however_far_apart_the_reports_are(rule: 
     assert look(settings, 0, 100) in (100, 99, 81)
     assert look(settings, 100, 100) is None
     halves = [look(settings, n / 2, (n + 1) / 2) for n in range(40)]
-    assert [found for found in halves if found is not None] == looks(settings, 20)
+    assert [epoch for epoch in halves if epoch is not None] == looks(settings, 20)
 
 
 @pytest.mark.parametrize("rule", ["curve", "asha", "median"])
 def test_a_diverging_trial_is_stopped_by_each_rule(rule: Rule) -> None:
     settings, others = Settings(rule, 30), [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert len(looks(settings, 30)) >= 3
     assert all(judge(settings, epoch, math.inf, others, 0.1).stop for epoch in looks(settings, 30))
 
 
@@ -105,12 +107,12 @@ def test_no_rule_looks_never() -> None:
     assert judge(Settings("none", 30), 4, 9.0, [0.1] * 9, 0.1) == GO_ON
 
 
-def test_a_pruned_trial_counts_as_its_last_score_times_the_median_fall_of_the_complete_ones() -> None:
+def test_a_pruned_trial_is_predicted_by_the_median_fall_of_the_complete_ones() -> None:
     complete: list[Curve] = [curve(1.0, 0.8, 0.4), curve(1.0, 0.5, 0.1), curve(1.0, 0.9, 0.6)]
     assert predicted_final(curve(0.9, 0.6), complete) == pytest.approx(0.6 * 0.5)
 
 
-def test_without_complete_trials_the_guess_is_the_last_finite_score() -> None:
+def test_without_complete_trials_the_last_finite_score_is_predicted() -> None:
     assert predicted_final(curve(0.9, 0.6, None), []) == 0.6
     assert predicted_final(curve(0.9, 0.6), [curve(1.0)]) == 0.6
     assert predicted_final(curve(None, math.inf), [curve(1.0, 0.5)]) is None

@@ -46,8 +46,16 @@ def narrowed(draw: st.DrawFn, parameter: Float | Int | Choice | Fixed) -> dict[s
     return {"low": low, "high": high} if low < high and (high - low) >= abs(high) * 1e-9 else {}
 
 
+def takes(parameter: Float | Int | Choice | Fixed, value: object) -> bool:
+    try:
+        parameter.encode(value)
+    except ValueError:
+        return False
+    return True
+
+
 def points(space: Space) -> st.SearchStrategy[list[tuple[float, ...]]]:
-    return st.lists(st.tuples(*[st.floats(0, 1)] * len(space.searched)), max_size=12)
+    return st.lists(st.tuples(*[st.floats(0, 1)] * len(space.searched)), min_size=1, max_size=12)
 
 
 @given(st.data())
@@ -59,12 +67,13 @@ def test_an_older_trial_lies_inside_where_its_values_are_or_nowhere(data: st.Dat
 
     for point in data.draw(points(old)):
         params = old.decode(point)
-        found = point_under(revisions, 0, params)
-        if found is None:
+        place = point_under(revisions, 0, params)
+        if place is None:
+            assert any(not takes(new[name], {**added, **params}.get(name)) for name in new)
             continue
-        assert len(found) == len(new.searched)
-        assert all(0.0 <= u <= 1.0 for u in found)
-        for name, value in new.decode(found).items():
+        assert len(place) == len(new.searched)
+        assert all(0.0 <= u <= 1.0 for u in place)
+        for name, value in new.decode(place).items():
             wanted = {**added, **params}.get(name, value)  # a fixed parameter may be new to the trial
             assert value == wanted or math.isclose(value, wanted, rel_tol=1e-14, abs_tol=1e-9)
 
@@ -76,9 +85,9 @@ def test_a_trial_of_an_unchanged_space_stays_where_it_is(data: st.DataObject) ->
     revisions = [Revision(0, space, {}), Revision(1, space, {})]
 
     for point in data.draw(points(space)):
-        found = point_under(revisions, 0, space.decode(point))
-        assert found is not None
-        assert space.decode(found).keys() == space.decode(point).keys()
+        place = point_under(revisions, 0, space.decode(point))
+        assert place is not None
+        assert space.decode(place).keys() == space.decode(point).keys()
 
 
 @given(st.data())
@@ -86,13 +95,14 @@ def test_a_trial_of_an_unchanged_space_stays_where_it_is(data: st.DataObject) ->
 def test_no_edit_breaks_the_search(data: st.DataObject) -> None:
     old, new, added = data.draw(edits())
     revisions = [Revision(0, old, {}), Revision(1, new, added)]
-    found = [point_under(revisions, 0, old.decode(point)) for point in data.draw(points(old))]
-    finished = tuple(Finished(i, point, float(i)) for i, point in enumerate(found) if point is not None)
+    places = [point_under(revisions, 0, old.decode(point)) for point in data.draw(points(old))]
+    finished = tuple(Finished(i, point, float(i)) for i, point in enumerate(places) if point is not None)
 
     sample = suggest(new, 1, 20, History(finished, ()))
 
     assert all(0.0 <= u <= 1.0 for u in sample.point)
-    assert new.encode(new.decode(sample.point)) is not None
+    params = new.decode(sample.point)
+    assert new.decode(new.encode(params)).keys() == params.keys()
 
 
 def test_what_a_trial_lacks_is_what_the_first_later_revision_says() -> None:

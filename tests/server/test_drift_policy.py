@@ -87,7 +87,7 @@ def test_an_alarm_amid_an_answer_moves_what_is_forgotten_and_raises_nothing_twic
 SHARES = {"drift_labels": 1.0, "drift_class_inputs": 0.0}
 
 
-def test_where_only_the_shares_of_the_classes_changed_the_old_are_replayed_with_the_new_shares():
+def test_at_a_label_shift_old_examples_are_replayed_with_the_new_shares():
     found = propose(curve({4}, 5, **SHARES), USUAL)
     unlike = {"forget_before", "window"}
     assert found.params == {n: v for n, v in RAISED.items() if n not in unlike} | {
@@ -101,14 +101,14 @@ def test_where_only_the_shares_of_the_classes_changed_the_old_are_replayed_with_
     assert "forgotten" not in back.reason
 
 
-def test_without_match_labels_or_with_other_inputs_within_the_classes_the_old_are_forgotten():
+def test_old_examples_are_forgotten_without_match_labels_or_with_other_inputs():
     other = propose(curve({4}, 5, **SHARES | {"drift_class_inputs": 1.0}), USUAL)
     assert other.params == RAISED
     without = ANSWER.model_copy(update={"match_labels": False})
     assert propose(curve({4}, 5, **SHARES), USUAL, policy=without).params == RAISED
 
 
-def test_a_model_that_is_no_better_than_guessing_lets_go_of_its_weights_until_it_is_calm():
+def test_a_model_no_better_than_guessing_shrinks_its_weights_until_it_is_calm():
     guessing = {"adapted_error": 0.7, "guess_error": 0.75}
     found = propose(curve({4}, 5, **guessing), USUAL)
     assert found.params == RAISED | {"l2": 0.03}
@@ -188,7 +188,7 @@ def test_a_drift_policy_without_a_stream_is_refused(server: RunningServer) -> No
         server.client.create_study(STREAM | {"task": STREAM["task"] | {"dataset": "digits"}, "policies": [DRIFT]})
 
 
-def test_findings_of_a_stream_are_there_while_it_goes_on_or_it_is_said_when_they_come(server: RunningServer) -> None:
+def test_findings_of_a_stream_are_there_while_it_runs_or_it_says_when_they_come(server: RunningServer) -> None:
     lease = leased(server)
     for read in (server.client.diagnosis, server.client.errors):
         with pytest.raises(errors.NotFound, match="a run on a stream uploads it from the second portion on"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from sturgeon.scales import SCALES, ScaleName
+from sturgeon.scales import SCALES, Linear, ScaleName
 from sturgeon.space import Float, Int
 
 MILLION = 1_000_000
@@ -203,3 +203,27 @@ def test_a_range_that_the_scale_cannot_cover_is_refused_with_what_to_write(
     scale: ScaleName, low: float, high: float, sentence: str
 ) -> None:
     assert SCALES[scale].range_problem(low, high) == sentence
+
+
+def test_each_scale_that_a_space_can_name_is_there_and_tested_by_its_formula() -> None:
+    assert list(SCALES) == list(get_args(ScaleName)) == [name for name, *_ in FORMULAS]
+
+
+def test_a_new_scale_is_one_class_and_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parameter decodes, encodes and checks its range by what the name says, whatever that is."""
+
+    class Squared(Linear):
+        def value(self, u: float, low: float, high: float) -> float:
+            return super().value(u * u, low, high)
+
+        def unit(self, value: float, low: float, high: float) -> float:
+            return math.sqrt(super().unit(value, low, high))
+
+        def range_problem(self, low: float, high: float) -> str | None:
+            return f"write a low of 0, not {low:g}" if low else super().range_problem(low, high)
+
+    monkeypatch.setitem(SCALES, "squared", Squared())
+    parameter = Float.model_construct(type="float", low=0.0, high=8.0, scale="squared")
+
+    assert (parameter.decode(0.5), parameter.encode(2.0), parameter.problem()) == (2.0, 0.5, None)
+    assert parameter.model_copy(update={"low": 1.0}).problem() == "write a low of 0, not 1"
