@@ -12,6 +12,7 @@ import structlog
 
 from sturgeon import errors
 from sturgeon import messages as m
+from tests.processes import DEADLINE_S
 from tests.worker.scripted import ScriptedChild, ScriptedServer, epoch, lease
 from worker import trial
 from worker.pipe import Alone, Applied, End, Found, Paused, SavedCheckpoint, Steer
@@ -33,10 +34,10 @@ class Running:
         self.trial = RunningTrial(lease(), child, self.client, log, lambda _, fatal: self._ended.put(fatal))
 
     def until_ended(self) -> errors.SturgeonError | None:
-        return self._ended.get(timeout=20)
+        return self._ended.get(timeout=DEADLINE_S)
 
     def until_asked(self, name: str) -> None:
-        while self.server.arrived.get(timeout=20) != name:
+        while self.server.arrived.get(timeout=DEADLINE_S) != name:
             pass
 
     @property
@@ -320,7 +321,7 @@ def test_a_run_that_shall_go_back_hears_it_with_the_checkpoint(running: Running)
     running.server.desired = {"version": 4, "leg": 4, "restore": 20, "params": {"l2": 0.1}}
     running.child.say(epoch(3))
     running.until_asked("checkpoints")
-    assert running.child.heard_something.wait(timeout=20)
+    assert running.child.heard_something.wait(timeout=DEADLINE_S)
 
     running.child.say(DONE)
 

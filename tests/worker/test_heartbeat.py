@@ -13,6 +13,7 @@ from structlog.testing import CapturingLogger
 
 from sturgeon import errors
 from sturgeon import messages as m
+from tests.processes import DEADLINE_S
 from tests.worker.scripted import ScriptedServer, lease
 from worker.heartbeat import Heartbeat
 
@@ -114,7 +115,7 @@ def test_it_beats_every_third_of_the_shortest_lease_also_when_that_one_came_late
     beating.heart.changed()
 
     for _ in range(3):
-        beating.server.arrived.get(timeout=5)
+        beating.server.arrived.get(timeout=DEADLINE_S)
     assert 0.2 < time.monotonic() - started < 5
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from sturgeon.errors import SturgeonError
+from tests.processes import DEADLINE_S
 from worker import runner
 from worker.pipe import Alone, End, Job, Progress, Steer
 from worker.runner import Child
@@ -205,7 +206,9 @@ def test_the_folder_and_the_script_of_the_user_are_not_imported_by_children(path
     command = [sys.executable, "-P", "script.py"]
     paths = [path.format(folder=tmp_path), os.environ.get("PYTHONPATH", "")]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
 
     assert (done.stdout, done.stderr) == ("the script runs\ncomplete None\n", "")
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from sturgeon import errors
+from tests.processes import DEADLINE_S
 from tests.worker.scripted import ScriptedServer, epoch
 from worker import sources
 from worker.pipe import End, Job, Steer
@@ -71,10 +72,10 @@ def test_each_trial_hears_what_is_said_of_it(process: ScriptedProcess) -> None:
 def test_a_trial_that_is_done_with_leaves_its_mates_and_the_last_ends_the_process(process: ScriptedProcess) -> None:
     child = shared(process, ScriptedServer())
     child.start()
-    process.jobs.get(timeout=20)
+    process.jobs.get(timeout=DEADLINE_S)
 
     child.places[1].kill()
-    assert process.heard.get(timeout=20) == (1, Steer(stop=True, leave=True))
+    assert process.heard.get(timeout=DEADLINE_S) == (1, Steer(stop=True, leave=True))
     assert not process.killed.is_set()
 
     child.places[0].kill()
@@ -86,7 +87,7 @@ def test_trials_get_the_best_checkpoint_of_the_one_they_start_from(process: Scri
 
     shared(process, server, task=TRANSFER).start()
 
-    assert [job.source for job in process.jobs.get(timeout=20)] == [b"npz", b"npz"]
+    assert [job.source for job in process.jobs.get(timeout=DEADLINE_S)] == [b"npz", b"npz"]
 
 
 def test_what_is_desired_before_the_process_has_begun_is_not_lost(process: ScriptedProcess) -> None:
@@ -95,7 +96,7 @@ def test_what_is_desired_before_the_process_has_begun_is_not_lost(process: Scrip
 
     child.start()
 
-    assert process.heard.get(timeout=20) == (1, Steer(version=4))
+    assert process.heard.get(timeout=DEADLINE_S) == (1, Steer(version=4))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_nobody_waits_for_a_source_that_no_trial_wants_any_more(
     server = ScriptedServer(faults={"best": [errors.InternalError()] * 10})
     child = shared(process, server, task=TRANSFER)
     child.start()
-    assert server.arrived.get(timeout=20) == "best"
+    assert server.arrived.get(timeout=DEADLINE_S) == "best"
 
     for place in child.places:
         place.kill()

@@ -7,10 +7,10 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from trainer.data.bundled import load_bundled
 from trainer.layers.parameters import Array
 
 BUNDLED = ("digits", "breast_cancer", "wine", "iris", "diabetes", "mnist_5k")
@@ -80,11 +80,7 @@ def _bundled(name: str) -> tuple[Array, Array, tuple[str, ...] | None]:
         # Its own mnist_data() reads the same file with genfromtxt, eight times as slowly.
         table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float32)
         return table[:, :-1], table[:, -1].astype(np.int64), None
-    import sklearn.datasets
-
-    bunch: Any = getattr(sklearn.datasets, f"load_{name}")()
-    names = bunch.get("target_names")
-    return bunch.data, bunch.target, None if names is None else tuple(str(label) for label in names)
+    return load_bundled(name)
 
 
 def find_file(file: str, data_dirs: Sequence[Path]) -> Path:
