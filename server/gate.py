@@ -116,7 +116,8 @@ class RequestLog:
                 route = getattr(scope.get("route"), "path", "none")
                 method = scope["method"] if scope["method"] in METHODS else "other"
                 self._counters.requests.labels(method, route).observe(seconds)
-                log.debug(
+                note = log.warning if status >= 500 else log.debug
+                note(
                     "request",
                     method=scope["method"],
                     path=scope["path"],

@@ -10,6 +10,7 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: tests run beside each other
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+from tests.errors import WATCH, NotingHandler, judged
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -42,6 +45,19 @@ def no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("STURGEON_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which a server answered 5xx, a server or worker logged an error or a traceback, or PostgreSQL saw
+    a deadlock, unless it expects that: see tests/errors.py. It is torn down last, when all processes have ended."""
+    handler = NotingHandler()
+    logging.getLogger().addHandler(handler)
+    yield
+    logging.getLogger().removeHandler(handler)
+    expected = [str(pattern) for mark in request.node.iter_markers("expects_errors") for pattern in mark.args]
+    if wrong := judged(WATCH.collect(), expected):
+        pytest.fail(wrong, pytrace=False)
 
 
 # --- databases ---

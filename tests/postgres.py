@@ -20,7 +20,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from tests.processes import die_with_parent, free_port
+from tests.errors import WATCH
+from tests.processes import DEADLINE_S, die_with_parent, free_port
 
 OPTIONS = ("unix_socket_directories=", "fsync=off", "max_connections=300", "shared_buffers=32MB")
 
@@ -48,6 +49,7 @@ class Postgres:
 
     def start(self, attempts: int = 5) -> None:
         again = self.port != 0
+        WATCH.watch(self._log, postgres=True)
         for _ in range(attempts):
             # A port may be taken between our look and its use; after a kill, old backends may still leave.
             self.port = self.port if again else free_port()
@@ -65,6 +67,7 @@ class Postgres:
 
     def remove(self) -> None:
         self.stop()
+        WATCH.unwatch(self._log)
         shutil.rmtree(self._folder)
 
     def create_database(self, name: str, template: str = "template0") -> str:
@@ -116,7 +119,7 @@ class Postgres:
             )
 
     def _answers(self, child: subprocess.Popen[bytes]) -> bool:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + DEADLINE_S
         while child.poll() is None and time.monotonic() < deadline:
             try:
                 self._administer(sql.SQL("SELECT 1"))
@@ -133,7 +136,7 @@ class Postgres:
     def _end(self, how: signal.Signals) -> None:
         if self._child is not None:
             self._child.send_signal(how)
-            self._child.wait(timeout=30)
+            self._child.wait(timeout=DEADLINE_S)
             self._child = None
 
 

@@ -9,12 +9,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
 
+from tests.errors import WATCH
+
+DEADLINE_S = 180.0
+"""So long a test waits for what comes at once on a quiet machine: enough for one at load 15. It waits for signals, so
+a long deadline costs nothing; only what never comes takes so long to be told."""
+
 PR_SET_PDEATHSIG = 1
+FIRST_LOOK_S, LONGEST_LOOK_S = 0.01, 0.2
 STURGEON = Path(sys.executable).with_name("sturgeon")
 libc = ctypes.CDLL(None)
 
@@ -43,6 +50,7 @@ class Process:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
     def start(self) -> None:
+        WATCH.watch(self.log)
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 self.command,
@@ -55,9 +63,9 @@ class Process:
             )
 
     def kill(self) -> None:
-        self._end(signal.SIGKILL, within_s=10)
+        self._end(signal.SIGKILL, DEADLINE_S)
 
-    def stop(self, within_s: float = 120) -> int:
+    def stop(self, within_s: float = DEADLINE_S) -> int:
         """Ask it to end, as systemd and Docker do; its exit status."""
         return self._end(signal.SIGTERM, within_s)
 
@@ -68,7 +76,7 @@ class Process:
     def unpause(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
-    def wait(self, within_s: float = 120) -> int:
+    def wait(self, within_s: float = DEADLINE_S) -> int:
         """Its exit status, when it ends by itself."""
         assert self._child is not None
         try:
@@ -76,13 +84,13 @@ class Process:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self} was still running after {within_s} s:\n{self.output}") from None
 
-    def wait_until(self, reached: Callable[[], bool], what: str, within_s: float = 120) -> None:
+    def wait_until(self, reached: Callable[[], bool], what: str) -> None:
         """Look until it has come so far; fail at once, with its output, if it ends before."""
-        deadline = time.monotonic() + within_s
-        while not reached():
+        for _ in looks():
+            if reached():
+                return
             assert self.alive, f"{self} ended before {what}:\n{self.output}"
-            assert time.monotonic() < deadline, f"{self} took over {within_s} s until {what}:\n{self.output}"
-            time.sleep(0.02)
+        raise AssertionError(f"{self} took over {DEADLINE_S:.0f} s until {what}:\n{self.output}")
 
     def _end(self, how: signal.Signals, within_s: float) -> int:
         if self._child is None:
@@ -112,7 +120,13 @@ class ServerProcess(Process):
 
     def start(self) -> None:
         super().start()
-        self.wait_until(lambda: answers(f"{self.url}/readyz"), "it was ready")
+        # verify=False: to read the certificates takes longer than all the rest of a look.
+        with httpx.Client(base_url=self.url, timeout=DEADLINE_S, trust_env=False, verify=False) as http:
+            self.wait_until(lambda: self._listens() and http.get("/readyz").is_success, "it was ready")
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def restart(self) -> None:
         """Kill it and start it again, with the same database and address."""
@@ -137,11 +151,19 @@ class WorkerProcess(Process):
         super().__init__(command, folder, env, f"worker-{name}")
 
 
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
+def looks() -> Iterator[None]:
+    """Moments to look whether something has come, until the deadline: soon at first, then less and less often."""
+    deadline, pause = time.monotonic() + DEADLINE_S, FIRST_LOOK_S
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(pause)
+        pause = min(1.3 * pause, LONGEST_LOOK_S)
+
+
+def wait_until(reached: Callable[[], bool], what: str) -> None:
+    """Look until something has come; fail when it never does."""
+    if not any(reached() for _ in looks()):
+        raise AssertionError(f"It took over {DEADLINE_S:.0f} s until {what}.")
 
 
 def clean_environment() -> dict[str, str]:
@@ -150,8 +172,18 @@ def clean_environment() -> dict[str, str]:
 
 
 def die_with_parent(how: signal.Signals) -> Callable[[], None]:
-    """For `preexec_fn`: the kernel sends the signal when the thread that started the child is gone."""
-    return lambda: libc.prctl(PR_SET_PDEATHSIG, how)
+    """For `preexec_fn`: the kernel sends the signal when the thread that started the child is gone.
+
+    Ctrl-C and SIGTERM work in the child also where the tests were started with these ignored, as `nohup` and a script's
+    `&` do.
+    """
+
+    def prepare() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, how)
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(stop, signal.SIG_DFL)
+
+    return prepare
 
 
 def free_port() -> int:

@@ -13,6 +13,8 @@ import uvicorn
 from server.app import create_app
 from server.services.leases import expiry
 from sturgeon.client import Client
+from tests.errors import Answers5xx, note_event
+from tests.processes import DEADLINE_S
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -24,6 +26,7 @@ NOON = 1_767_268_800_000_000  # 2026-01-01T12:00:00Z in microseconds
 
 LOG: list[structlog.typing.Processor] = [
     structlog.processors.add_log_level,
+    note_event,
     structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
 ]
 
@@ -55,12 +58,12 @@ class RunningServer:
         self._up = threading.Event()
         self.app = create_app(settings, clock=self.clock)
         _build_routes(self.app)
-        self._uvicorn = _Uvicorn(self.app, self._up)
+        self._uvicorn = _Uvicorn(Answers5xx(self.app), self._up)
         self._thread = threading.Thread(target=self._serve, name="uvicorn")
 
     def start(self) -> None:
         self._thread.start()
-        self._up.wait(timeout=30)
+        self._up.wait(timeout=DEADLINE_S)
         assert self._uvicorn.started, "the server did not start; its log says why"
 
     def advance(self, *, seconds: float) -> None:
@@ -74,8 +77,9 @@ class RunningServer:
 
     def stop(self) -> None:
         self.client.close()
+        self.app.state.long_polls.end()  # as server.serving does
         self._uvicorn.should_exit = True
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=DEADLINE_S)
         assert not self._thread.is_alive(), "the server did not stop"
 
     def _serve(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -17,7 +18,8 @@ from typing import Final, Self
 
 from sturgeon.errors import ServerUnreachable, SturgeonError
 
-STARTS_WITHIN_S: Final = 30.0
+STARTS_WITHIN_S: Final = 120.0  # a busy machine needs more than 30
+PR_SET_PDEATHSIG: Final = 1
 ENDS_WITHIN_S: Final = 10.0  # a server gives its open requests 5 s
 
 
@@ -47,6 +49,7 @@ class Processes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
             self.running.append((name, process))
 
@@ -100,7 +103,8 @@ class Processes:
 def _interrupts_wait() -> Iterator[None]:
     """A child that has begun is noted before Ctrl-C or SIGTERM ends this process: else it would be left behind."""
     pending: list[int] = []
-    stops = (signal.SIGINT, signal.SIGTERM)
+    # One that is ignored, as under `nohup` and in a script's `&`, stays so.
+    stops = [stop for stop in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(stop) != signal.SIG_IGN]
     before = {stop: signal.signal(stop, lambda number, _frame: pending.append(number)) for stop in stops}
     try:
         yield
@@ -109,6 +113,12 @@ def _interrupts_wait() -> Iterator[None]:
             signal.signal(stop, handler)
         if pending:
             raise KeyboardInterrupt
+
+
+def _end_with_parent() -> None:
+    """Linux ends the process in order also when this one is killed. Elsewhere it goes on."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _bare_environment() -> dict[str, str]:

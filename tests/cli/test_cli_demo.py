@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 import os
 import re
+import resource
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,21 +20,23 @@ from sturgeon.cli import demo
 from sturgeon.cli.processes import Processes
 from sturgeon.errors import SturgeonError
 from tests.cli.command import Command
-from tests.processes import Process
+from tests.errors import errors_of_process
+from tests.processes import DEADLINE_S, STURGEON, Process, wait_until
 
 if TYPE_CHECKING:
     from tests.processes import ServerProcess
-
-SCRIPT = Path(sys.executable).with_name("sturgeon")
 
 
 def test_the_demo_ends_within_a_minute_with_a_best_model_of_at_most_4_per_cent_and_one_can_go_on(
     sturgeon: Command, tmp_path: Path, server_process: Callable[..., ServerProcess]
 ) -> None:
-    folder, started = tmp_path / "kept", time.monotonic()
-    ran = subprocess.run([SCRIPT, "demo", "--keep", folder], capture_output=True, text=True, timeout=120)
+    folder, before = tmp_path / "kept", resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = subprocess.run([STURGEON, "demo", "--keep", folder], capture_output=True, text=True, timeout=DEADLINE_S)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert time.monotonic() - started < 60
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)  # a minute of one processor: other work beside it costs none
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 60
+    assert [error for log in folder.glob("*.log") for error in errors_of_process(log.read_text())] == []
+    assert sorted(log.name for log in folder.glob("*.log")) == ["demo-1.log", "demo-2.log", "server.log"]
     assert len(re.findall(r"^trial \d+: ", ran.stdout, re.MULTILINE)) == 30
     assert "by their error on 359 dev examples. The search never saw the 359 test examples." in ran.stdout
     shown = ran.stdout.split("test examples.")[1].split("To go on:")[0].strip().splitlines()
@@ -84,25 +85,59 @@ def test_a_folder_that_is_in_use_is_not_taken_for_keep(sturgeon: Command, tmp_pa
     assert (ran.code, ran.err) == (2, f"sturgeon: {tmp_path} is not empty; name a new folder for --keep.\n")
 
 
+@pytest.fixture(params=["signals as they are", "signals ignored"])
+def shell(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The shell that the tests were started from: `trap '' INT` is inherited by all that it starts."""
+    ignored = [signal.SIGINT] if request.param == "signals ignored" else []
+    before = {stop: signal.signal(stop, signal.SIG_IGN) for stop in ignored}
+    yield
+    for stop, handler in before.items():
+        signal.signal(stop, handler)
+
+
+@pytest.mark.usefixtures("shell")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_ends_its_server_and_workers_and_leaves_nothing(
     tmp_path: Path, how: signal.Signals
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    demo_process = Process([SCRIPT, "demo"], tmp_path, {"TMPDIR": str(scratch)}, "demo")
+    demo_process = Process([STURGEON, "demo"], tmp_path, {"TMPDIR": str(scratch)}, "demo")
     demo_process.start()
     try:
         # No later: on a busy machine the first trial may be printed together with the last.
-        demo_process.wait_until(lambda: len(children_of(demo_process.pid)) == 3, "its workers began", within_s=60)
+        demo_process.wait_until(lambda: len(children_of(demo_process.pid)) == 3, "its workers began")
         children = children_of(demo_process.pid)
         os.kill(demo_process.pid, how)
-        assert demo_process.wait(within_s=20) == 130
+        assert demo_process.wait() == 130
     finally:
         demo_process.kill()
     assert "Traceback" not in demo_process.output
     assert [child for child in children if Path(f"/proc/{child}").exists()] == []
     assert list(scratch.iterdir()) == []
+
+
+def test_a_demo_that_is_killed_leaves_no_server_and_no_worker(tmp_path: Path) -> None:
+    demo_process = Process([STURGEON, "demo", "--keep", tmp_path / "kept"], tmp_path, {}, "demo")
+    demo_process.start()
+    try:
+        demo_process.wait_until(lambda: len(children_of(demo_process.pid)) == 3, "its workers began")
+        children = children_of(demo_process.pid)
+    finally:
+        demo_process.kill()
+    try:
+        wait_until(lambda: not any(is_alive(child) for child in children), "they ended")
+    finally:
+        for child in filter(is_alive, children):
+            os.kill(child, signal.SIGKILL)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs; not when it has ended and nobody has asked for its exit code yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def children_of(pid: int) -> list[int]:
@@ -112,6 +147,6 @@ def children_of(pid: int) -> list[int]:
 def test_a_process_of_the_demo_that_ends_is_told_with_the_last_words_of_its_log(tmp_path: Path) -> None:
     with Processes(tmp_path) as processes:
         processes.start("server", "serve", "--port", "99999")
-        processes.running[0][1].wait(timeout=60)
+        processes.running[0][1].wait(timeout=DEADLINE_S)
         with pytest.raises(SturgeonError, match=r"The server ended \(exit code 2\); its log says: .*65535"):
             processes.check()

@@ -14,6 +14,7 @@ import pytest
 
 from server.settings import Settings
 from tests.cli.command import BOWL, Command
+from tests.processes import DEADLINE_S
 from worker.daemon import WorkerOptions
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def test_worker_hands_its_options_to_the_daemon_and_ends_with_its_exit_code(
 def test_a_worker_with_a_wrong_token_ends_with_a_sentence(secured: RunningServer, tmp_path: Path) -> None:
     script = Path(sys.executable).with_name("sturgeon")
     command = [script, "worker", "--server", secured.url]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S)
     assert ran.returncode == 1
     assert "Traceback" not in ran.stderr
     assert ran.stderr.splitlines()[-1].startswith("sturgeon: ")

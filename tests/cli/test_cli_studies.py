@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.command import BOWL, Command
+from tests.processes import DEADLINE_S
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -199,6 +200,6 @@ def offered(line: str, **env: str) -> list[str]:
     """What bash would offer for the last word of the line."""
     script = Path(sys.executable).with_name("sturgeon")
     asked = {"_STURGEON_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-    ran = subprocess.run([str(script)], env={**asked, **env}, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([str(script)], env={**asked, **env}, capture_output=True, text=True, timeout=DEADLINE_S)
     assert ran.stderr == ""
     return ran.stdout.split()

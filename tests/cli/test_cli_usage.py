@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
+from tests.processes import DEADLINE_S
 
 COMMANDS = [
     "serve",
@@ -133,7 +134,7 @@ def test_two_tokens_in_the_environment_are_refused_since_one_would_be_ignored(
 def test_the_installed_script_answers_and_never_shows_a_traceback() -> None:
     script = Path(sys.executable).with_name("sturgeon")
     command = [str(script), "study", "show", "x", "--server", NOBODY]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S)
     assert ran.returncode == 3
     assert "Traceback" not in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
@@ -147,12 +148,12 @@ run(["--help"]), run(["study", "list", "--server", {NOBODY!r}])
 heavy = {{"numpy", "fastapi", "sqlalchemy", "server", "worker", "trainer"}} & set(sys.modules)
 sys.exit(f"imported {{heavy}}" if heavy else 0)
 """
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE_S)
     assert ran.returncode == 0, ran.stderr
 
 
 def test_the_shell_is_offered_commands_and_choices() -> None:
     script = Path(sys.executable).with_name("sturgeon")
     env = {"_STURGEON_COMPLETE": "complete_bash", "COMP_WORDS": "sturgeon study tr", "COMP_CWORD": "2"}
-    ran = subprocess.run([str(script)], env=env, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([str(script)], env=env, capture_output=True, text=True, timeout=DEADLINE_S)
     assert ran.stdout.split() == ["trials"]

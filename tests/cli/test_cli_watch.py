@@ -19,6 +19,7 @@ from rich.console import Console
 from sturgeon.cli.following import Follower
 from sturgeon.cli.watch import picture
 from tests.cli.command import Command
+from tests.processes import DEADLINE_S
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -98,7 +99,7 @@ def test_in_a_terminal_the_picture_is_redrawn_in_place_and_its_last_state_stays(
     with subprocess.Popen(command, stdout=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"}) as watching:
         os.close(theirs)
         text = all_of(ours)
-        assert watching.wait(timeout=60) == 0
+        assert watching.wait(timeout=DEADLINE_S) == 0
     assert "\x1b[?25l" in text  # the cursor is hidden while the picture is live
     assert "bowl is completed: 4 of 4 trials done" in text
     assert "━" in text

@@ -13,6 +13,7 @@ from server.settings import Settings
 from server.store import schema
 from sturgeon.client import Client
 from tests.postgres import Postgres
+from tests.processes import DEADLINE_S
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -57,7 +58,7 @@ def test_a_server_outlives_a_power_cut_of_its_database(
     told = tell_some(server.client, 20)
     own_postgres.kill()
 
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as http:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=DEADLINE_S) as http:
         for method, path in (("GET", "/readyz"), ("GET", "/v1/studies"), ("POST", "/v1/studies/bowl/trials:ask")):
             answer = http.request(method, path, json={} if method == "POST" else None)
             assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from sturgeon.client import Client
-from tests.processes import ServerProcess
+from tests.processes import DEADLINE_S, ServerProcess, wait_until
 
 BUDGET = 300
 STUDY = {
@@ -26,7 +25,7 @@ def test_a_server_that_is_killed_at_work_has_lost_nothing_that_it_acknowledged(
 
     def work() -> None:
         """Ask, report and tell, again and again, through all kills: the client tries each call until it is answered."""
-        with Client(process.url, patience_s=120) as client:
+        with Client(process.url, patience_s=DEADLINE_S) as client:
             while leases := client.ask("bowl").leases:
                 for lease in leases:
                     loss = lease.params["x"]
@@ -34,26 +33,19 @@ def test_a_server_that_is_killed_at_work_has_lost_nothing_that_it_acknowledged(
                     assert client.tell("bowl", lease.number, lease.fence, {"loss": loss}).state == "complete"
                     acknowledged[lease.number] = loss
 
-    with Client(process.url, patience_s=120) as client, ThreadPoolExecutor() as threads:
+    with Client(process.url, patience_s=DEADLINE_S) as client, ThreadPoolExecutor() as threads:
         client.create_study(STUDY)
         workers = [threads.submit(work) for _ in range(3)]
         for share in (0.3, 0.6):
-            wait_until(lambda share=share: len(acknowledged) >= share * BUDGET)  # type: ignore[misc]
+            wait_until(lambda least=share * BUDGET: len(acknowledged) >= least, "enough were told")  # type: ignore[misc]
             before = dict(acknowledged)
             process.restart()
             kept = {trial.number: trial.value for trial in client.all_trials("bowl", state="complete")}
             assert before.items() <= kept.items()
         for worker in workers:
-            worker.result(timeout=120)
+            worker.result(timeout=DEADLINE_S)
 
         assert sorted(acknowledged) == list(range(BUDGET))
         assert {trial.number: trial.value for trial in client.all_trials("bowl", state="complete")} == acknowledged
         assert {trial.attempt for trial in client.all_trials("bowl")} == {0}
         assert [report.step for report in client.trial_metrics("bowl", 0).items] == [1]
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

@@ -13,7 +13,8 @@ from sturgeon.cli.replaying import replayed
 from sturgeon.client import Client
 from sturgeon.messages import Steered, TimelineEntry
 from tests.faults.network_cut import Cable
-from tests.processes import ServerProcess, WorkerProcess
+from tests.processes import DEADLINE_S, ServerProcess, WorkerProcess
+from tests.worker.paced import paced
 
 PANDA: dict[str, Any] = {
     "name": "bear",
@@ -29,6 +30,7 @@ PANDA: dict[str, Any] = {
         "checkpoints": {"best": 1, "last": 2, "every_s": 1},
     },
 }
+STEP_S = 0.02
 Verb = Callable[[Client], Any]
 
 
@@ -38,11 +40,11 @@ class House:
     def __init__(self, server: ServerProcess, start_worker: Callable[..., WorkerProcess]) -> None:
         self.server, self._start_worker = server, start_worker
         self.cable = Cable(server.port)
-        self.client = Client(server.url, patience_s=60)
+        self.client = Client(server.url, patience_s=DEADLINE_S)
         self.worker, self._next = self._new_worker(), self._new_worker()
 
     def _new_worker(self) -> WorkerProcess:
-        return self._start_worker(self.cable.url, name=None)
+        return self._start_worker(self.cable.url, name=None, **paced(STEP_S))
 
     def in_the_middle_of(self, verb: Verb, fault: str) -> Any:
         """Ask for it while the fault happens; the client asks until it is answered."""
@@ -54,7 +56,7 @@ class House:
                 self._kill_who_trains()
             if fault in ("server", "both"):
                 self.server.restart()
-            answer = asked.result(timeout=60)
+            answer = asked.result(timeout=DEADLINE_S)
         if fault in ("worker", "both"):  # another one is there already, and takes the trial when its lease runs out
             self.worker, self._next = self._next, self._new_worker()
         self.cable.mend()
@@ -66,7 +68,7 @@ class House:
         self.worker.kill()
 
     def until(self, reached: Callable[[], bool], what: str) -> None:
-        self.worker.wait_until(reached, what, within_s=60)
+        self.worker.wait_until(reached, what)
 
     def entries(self, number: int = 0) -> list[TimelineEntry]:
         return self.client.timeline("bear", number).items

@@ -13,7 +13,7 @@ import pytest
 
 from sturgeon.cli.replaying import replayed
 from sturgeon.client import Client
-from tests.processes import ServerProcess, WorkerProcess
+from tests.processes import DEADLINE_S, ServerProcess, WorkerProcess
 from trainer.checkpoint import Checkpoint
 from trainer.config import config_from
 from trainer.following import begin_stream, follow
@@ -100,9 +100,9 @@ def test_a_stream_is_followed_to_the_same_bits_when_worker_and_server_are_killed
         write(folder, number)
     options = (server.url, "--data", str(folder.parent))
     first = worker_process(*options, name="first", **breakpoint_at(FIRST, tmp_path / "never"))
-    with Client(server.url, patience_s=60) as client:
+    with Client(server.url, patience_s=DEADLINE_S) as client:
         client.create_study(STUDY)
-        first.wait_until(lambda: stands_at(client, FIRST), "it stood amid a portion", within_s=60)
+        first.wait_until(lambda: stands_at(client, FIRST), "it stood amid a portion")
         second = worker_process(*options, name="second", **breakpoint_at(SECOND, opened))
         first.kill()
         server.restart()
@@ -110,11 +110,11 @@ def test_a_stream_is_followed_to_the_same_bits_when_worker_and_server_are_killed
             write(folder, number)
         (folder / "5torn.npz").write_bytes((folder / "5.npz").read_bytes()[:1000])
         (folder / END).touch()
-        second.wait_until(lambda: stands_at(client, SECOND), "it went on, and stood amid another", within_s=60)
+        second.wait_until(lambda: stands_at(client, SECOND), "it went on, and stood amid another")
         assert client.trial("river", 0).worker == "second"
         server.restart()
         opened.touch()  # not before: a run waits 10 s for the answer to a portion, and goes on without it
-        second.wait_until(lambda: client.trial("river", 0).state == "complete", "it was complete", within_s=60)
+        second.wait_until(lambda: client.trial("river", 0).state == "complete", "it was complete")
 
         portions = [one.metrics["portion"] for one in client.trial_metrics("river", 0, page_size=1000).items]
         assert portions == list(range(PORTIONS)), "none is skipped, none comes twice"

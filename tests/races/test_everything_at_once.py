@@ -14,6 +14,7 @@ import pytest
 
 from sturgeon.cli.paging import every_item
 from sturgeon.errors import Conflict, NotFound
+from tests.processes import DEADLINE_S
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -85,7 +86,7 @@ def test_nothing_stands_in_the_way_of_anything(two_servers: list[RunningServer])
 
     with ThreadPoolExecutor(8) as threads:
         for one in [threads.submit(run, thread) for thread in range(8)]:
-            one.result(timeout=120)
+            one.result(timeout=DEADLINE_S)
 
     client = two_servers[0].client
     trials = list(client.all_trials("busy"))

@@ -11,7 +11,7 @@ import pytest
 
 from sturgeon.client import Client
 from sturgeon.messages import Replay, Trial
-from tests.processes import ServerProcess
+from tests.processes import DEADLINE_S, ServerProcess
 
 TRIALS = 100
 SPACE: dict[str, Any] = {
@@ -62,7 +62,7 @@ def work_until_spent(client: Client, worker: int) -> None:
 
 
 def test_a_replay_is_exact_after_races_invalidations_and_an_edited_space(two_servers: list[ServerProcess]) -> None:
-    clients = [Client(server.url, patience_s=60, timeout=60) for server in two_servers]
+    clients = [Client(server.url, patience_s=DEADLINE_S, timeout=DEADLINE_S) for server in two_servers]
     clients[0].create_study(STUDY)
     clients[0].enqueue("raced", {"rate": 0.5, "beta": 0.9, "units": 16, "optimizer": "adam"})
     with ThreadPoolExecutor(4) as threads:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sturgeon.client import Client
 from sturgeon.errors import NotFound, PreconditionFailed, WrongState
 from sturgeon.messages import Lease
+from tests.processes import DEADLINE_S
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -78,8 +79,8 @@ def test_who_steers_at_once_leaves_a_whole_timeline(server: RunningServer) -> No
     with ThreadPoolExecutor() as threads:
         people = [threads.submit(steer, server, seed) for seed in range(3)]
         worker = threads.submit(train, server, lease, 7)
-        made = sum(person.result(timeout=120) for person in people)
-        worker.result(timeout=120)
+        made = sum(person.result(timeout=DEADLINE_S) for person in people)
+        worker.result(timeout=DEADLINE_S)
 
     items = server.client.timeline("bear", 0).items
     assert [one.version for one in items] == list(range(1, len(items) + 1))

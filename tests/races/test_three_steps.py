@@ -19,6 +19,7 @@ from server.store import studies, trials
 from server.store.tables import requeue_gaps
 from sturgeon.search.samplers import History, Sample, Sampler, uniform_point
 from sturgeon.space import Space
+from tests.processes import DEADLINE_S, wait_until
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -148,6 +149,7 @@ def assert_uniform(server: RunningServer, fallback: str) -> None:
     assert len(leases) == 2
 
 
+@pytest.mark.expects_errors("sampler failed")
 @pytest.mark.parametrize("draw", [fails, leaves_the_cube, forgets_a_parameter], ids=lambda draw: draw.__name__)
 def test_a_sampler_that_fails_leaves_a_uniform_draw(server: RunningServer, draw: Draw) -> None:
     plant(server, draw)
@@ -160,7 +162,7 @@ def test_a_sampler_that_is_slow_is_not_waited_for(server: RunningServer) -> None
     over = threading.Event()
 
     def slow(space: Space, seed: int, number: int, history: History) -> Sample:
-        over.wait(timeout=60)
+        over.wait(timeout=DEADLINE_S)
         return depends_on_all(space, seed, number, history)
 
     plant(server, slow, draw_within_s=0.05)
@@ -178,10 +180,10 @@ def test_a_sampler_that_hangs_holds_up_nobody(server: RunningServer) -> None:
 
     def hangs(space: Space, seed: int, number: int, history: History) -> Sample:
         is_drawing.set()
-        over.wait(timeout=120)
+        over.wait(timeout=DEADLINE_S)
         return depends_on_all(space, seed, number, history)
 
-    plant(server, hangs, draw_within_s=1)
+    plant(server, hangs, draw_within_s=3)
     server.client.create_study(STUDY)
     server.client.create_study(STUDY | {"name": "other", "search": {"sampler": "coarse_to_fine", "seed": 5}})
     before = draws(server)
@@ -189,13 +191,13 @@ def test_a_sampler_that_hangs_holds_up_nobody(server: RunningServer) -> None:
     try:
         with ThreadPoolExecutor(20) as threads:
             asked = [threads.submit(server.client.ask, "raced") for _ in range(20)]
-            assert is_drawing.wait(timeout=20)
+            assert is_drawing.wait(timeout=DEADLINE_S)
             others = [server.client.ask("other").leases[0].number for _ in range(5)]
-            numbers = [lease.number for one in asked for lease in one.result(timeout=60).leases]
+            numbers = [lease.number for one in asked for lease in one.result(timeout=DEADLINE_S).leases]
     finally:
         over.set()
 
-    assert time.monotonic() - started < 10  # one after the other they would take 20 s
+    assert time.monotonic() - started < 45  # one after the other they would take 60 s
     assert sorted(numbers) == list(range(20))
     assert {server.client.trial("raced", number).drawn.fallback for number in numbers} <= {"slow", "contention"}
     assert {server.client.trial("other", number).drawn.fallback for number in others} == {None}
@@ -219,7 +221,7 @@ def test_a_sampler_that_was_slow_once_is_asked_again_when_it_is_done(server: Run
 
     def slow_at_first(space: Space, seed: int, number: int, history: History) -> Sample:
         if number == 0:
-            over.wait(timeout=60)
+            over.wait(timeout=DEADLINE_S)
         return depends_on_all(space, seed, number, history)
 
     plant(server, slow_at_first, draw_within_s=0.2)
@@ -230,10 +232,8 @@ def test_a_sampler_that_was_slow_once_is_asked_again_when_it_is_done(server: Run
     with server.app.state.database.reading() as tx:
         study = studies.find(tx, "raced")
     assert study is not None
-    deadline = time.monotonic() + 20
-    while server.app.state.asks.sampler_pool.is_overdue(study.id):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    overdue = server.app.state.asks.sampler_pool.is_overdue
+    wait_until(lambda: not overdue(study.id), "the thought was done")
     server.client.ask("raced")
 
     assert [trial.drawn.fallback for trial in server.client.all_trials("raced")] == ["slow", "slow", None]
@@ -244,10 +244,10 @@ def test_what_was_thought_in_time_is_handed_out(server: RunningServer) -> None:
 
     def slow_at_third(space: Space, seed: int, number: int, history: History) -> Sample:
         if number == 2:
-            over.wait(timeout=60)
+            over.wait(timeout=DEADLINE_S)
         return depends_on_all(space, seed, number, history)
 
-    plant(server, slow_at_third, draw_within_s=0.5)
+    plant(server, slow_at_third, draw_within_s=2)
     server.client.create_study(STUDY)
     try:
         leases = server.client.ask("raced", count=5).leases
@@ -281,7 +281,7 @@ def test_while_a_sampler_thinks_the_study_is_free_for_others(server: RunningServ
 
     def slow(space: Space, seed: int, number: int, history: History) -> Sample:
         is_drawing.set()
-        assert over.wait(timeout=60)
+        assert over.wait(timeout=DEADLINE_S)
         return depends_on_all(space, seed, number, history)
 
     plant(server, depends_on_all)
@@ -290,14 +290,14 @@ def test_while_a_sampler_thinks_the_study_is_free_for_others(server: RunningServ
     plant(server, slow)
     with ThreadPoolExecutor() as threads:
         asked = threads.submit(server.client.ask, "raced")
-        assert is_drawing.wait(timeout=20)
+        assert is_drawing.wait(timeout=DEADLINE_S)
 
         told = server.client.tell("raced", 0, 1, {"loss": 1.0})
         server.client.patch_study("raced", {"title": "changed meanwhile"})
 
         assert not asked.done()
         over.set()
-        [lease] = asked.result(timeout=20).leases
+        [lease] = asked.result(timeout=DEADLINE_S).leases
 
     assert (told.state, lease.number) == ("complete", 1)
     assert server.client.trial("raced", 1).drawn.basis == 0  # it did not see what was told meanwhile

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from server.settings import Settings
+from tests.processes import DEADLINE_S
 from tests.server.studies import BOWL, DIGITS, refusal
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def test_a_body_without_an_end_is_refused_when_it_is_too_large(small: httpx.Clie
     head = (
         b"POST /v1/studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
-    with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=DEADLINE_S) as connection:
         connection.sendall(head)
         for _ in range(11):
             connection.sendall(b"64\r\n" + b" " * 100 + b"\r\n")
@@ -96,7 +97,7 @@ def test_a_body_without_an_end_is_refused_when_it_is_too_large(small: httpx.Clie
 def test_a_declared_length_over_the_limit_is_refused_before_anything_comes(small: httpx.Client, length: str) -> None:
     address = urlsplit(str(small.base_url))
     head = f"POST /v1/studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
-    with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=DEADLINE_S) as connection:
         connection.sendall(head.encode())
 
         assert connection.recv(64)[:12] in (b"HTTP/1.1 413", b"HTTP/1.1 400")

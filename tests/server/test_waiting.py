@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.processes import DEADLINE_S, wait_until
 from tests.server.studies import DIGITS
 
 if TYPE_CHECKING:
@@ -31,10 +32,9 @@ def paused(server: RunningServer) -> None:
 
 
 def until_they_wait(server: RunningServer, waiters: int = 1) -> None:
-    deadline = time.monotonic() + 20
-    while len(server.client.workers().items) < waiters or not server.app.state.long_polls.anybody():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(
+        lambda: len(server.client.workers().items) >= waiters and server.app.state.long_polls.anybody(), "they waited"
+    )
 
 
 def test_without_work_a_worker_waits_as_long_as_it_said(server: RunningServer) -> None:
@@ -54,7 +54,7 @@ def test_a_waiting_worker_gets_work_when_it_comes(server: RunningServer) -> None
         server.client.patch_study("digits", {"state": "active"})
         began = time.monotonic()
 
-        assert [lease.number for lease in waiting.result(timeout=20).leases] == [0, 1]
+        assert [lease.number for lease in waiting.result(timeout=DEADLINE_S).leases] == [0, 1]
 
     assert time.monotonic() - began < 5
 
@@ -65,13 +65,13 @@ def test_who_gets_nothing_of_the_work_that_came_waits_on(server: RunningServer) 
         waiting = [threads.submit(server.client.lease, f"worker{i}", wait=30) for i in range(3)]
         until_they_wait(server)
         server.client.patch_study("digits", {"state": "active", "budget": {"max_trials": 2}})
-        first, second = islice(as_completed(waiting, timeout=20), 2)
+        first, second = islice(as_completed(waiting, timeout=DEADLINE_S), 2)
         assert sorted(lease.number for one in (first, second) for lease in one.result().leases) == [0, 1]
 
         server.app.state.long_polls.end()
 
         [third] = set(waiting) - {first, second}
-        assert third.result(timeout=20).leases == []
+        assert third.result(timeout=DEADLINE_S).leases == []
 
 
 @pytest.mark.usefixtures("paused")
@@ -85,7 +85,7 @@ def test_more_may_wait_than_the_server_has_threads(server: RunningServer) -> Non
 
         assert not any(one.done() for one in waiting)
         server.app.state.long_polls.end()
-        assert [one.result(timeout=20).leases for one in waiting] == [[]] * 50
+        assert [one.result(timeout=DEADLINE_S).leases for one in waiting] == [[]] * 50
 
 
 @pytest.mark.usefixtures("paused")
@@ -101,9 +101,6 @@ def test_who_has_gone_is_given_nothing(server: RunningServer) -> None:
 
     server.client.patch_study("digits", {"state": "active"})
 
-    deadline = time.monotonic() + 10
-    while server.app.state.long_polls.anybody():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not server.app.state.long_polls.anybody(), "nobody waited")
     assert server.client.study("digits").counts == {}
     assert [lease.number for lease in server.client.lease("ada").leases] == [0]

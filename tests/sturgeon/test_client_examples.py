@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from server.settings import Settings
+from tests.processes import DEADLINE_S
 from tests.running import RunningServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -26,7 +27,7 @@ def server(migrated_sqlite_url: str, tmp_path: Path, serve: Callable[[Settings],
 
 def run(command: list[str], server: RunningServer) -> str:
     environment = os.environ | {"STURGEON_SERVER": server.url, "STURGEON_TOKEN": "sesame"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -12,7 +12,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import yaml
 
 from tests.postgres import Postgres
-from tests.processes import Process, free_port
+from tests.processes import Process, free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,15 +143,13 @@ class LocalCompose:
         longest_first = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
         return re.sub(longest_first, lambda found: known[found[0]], text)
 
-    def _wait_until_healthy(self, service: dict[str, Any], within_s: float = 60) -> None:
+    def _wait_until_healthy(self, service: dict[str, Any]) -> None:
         if "healthcheck" not in service:
             return
         _, program, *arguments = (self._local(part) for part in service["healthcheck"]["test"])
         programs = {"python": sys.executable, "pg_isready": str(self.database.binaries / "pg_isready")}
         check = [programs[program], *arguments]
-        deadline = time.monotonic() + within_s
-        while (done := self._check(check)).returncode:
-            assert time.monotonic() < deadline, f"not healthy: {done.stderr}\n{self.output}"
+        wait_until(lambda: self._check(check).returncode == 0, f"{program} found the service healthy")
 
     def _check(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"PGPORT": str(self.database.port)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from sturgeon.client import Client
 from sturgeon.errors import Unauthorized
+from tests.processes import wait_until
 from tests.system.compose import ROOT, LocalCompose, LocalImage, compose_file, dockerfile, make_secrets
 
 DIGITS = {
@@ -39,11 +39,8 @@ def test_services_come_up_in_order_and_two_workers_complete_a_study_through_the_
         stranger.studies()
     with Client(compose.door, token=compose.secret("token").read_text().strip()) as client:
         client.create_study(DIGITS)
-        deadline = time.monotonic() + 60
-        while (study := client.study("digits")).state != "completed":
-            assert time.monotonic() < deadline, compose.output
-            time.sleep(0.1)
-        assert study.counts == {"complete": 4}, compose.output
+        wait_until(lambda: client.study("digits").state == "completed", "the study completed")
+        assert client.study("digits").counts == {"complete": 4}, compose.output
         assert len(client.workers().items) == 2
 
 

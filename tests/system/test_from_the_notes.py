@@ -9,9 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from tests.processes import ServerProcess, WorkerProcess, clean_environment
+from tests.processes import DEADLINE_S, ServerProcess, WorkerProcess, clean_environment
 from tests.system.readme import ROOT, blocks
 
 DOCUMENT = (ROOT / "docs/from-the-notes.md").read_text(encoding="utf-8")
@@ -31,7 +29,6 @@ def test_each_row_has_its_line_its_file_and_its_command() -> None:
     assert studies == {path.stem for path in (ROOT / "examples/notes").glob("*.json")}
 
 
-@pytest.mark.timeout(400)
 def test_every_command_of_the_document_works(
     tmp_path: Path, server_process: Callable[..., ServerProcess], worker_process: Callable[..., WorkerProcess]
 ) -> None:
@@ -49,7 +46,7 @@ def test_every_command_of_the_document_works(
         env=clean_environment() | {"STURGEON_SERVER": server.url, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=380,
+        timeout=DEADLINE_S,
         check=False,
     )
 

@@ -12,8 +12,11 @@ from sturgeon.client import Client
 from sturgeon.errors import LeaseLost
 from sturgeon.messages import Trial
 from tests.processes import ServerProcess, WorkerProcess
+from tests.worker.paced import paced
 
 OUTAGE_S = 40.0  # longer than a lease
+STEP_S, EPOCHS = 0.02, 20
+"""A run takes at least ten seconds: an epoch on digits has 23 steps."""
 SPACE = {
     "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "scale": "log"},
     "beta1": {"type": "float", "low": 0.9, "high": 0.999, "scale": "one_minus_log"},
@@ -56,14 +59,14 @@ def long_lived(request: pytest.FixtureRequest, server_process: Servers) -> Serve
 def test_the_trial_of_a_killed_worker_runs_again_elsewhere_and_the_study_completes(
     long_lived: ServerProcess, worker_process: Workers
 ) -> None:
-    workers = {name: worker_process(long_lived.url, name=name) for name in ("first", "second")}
+    workers = {name: worker_process(long_lived.url, name=name, **paced(STEP_S)) for name in ("first", "second")}
     with Client(long_lived.url) as client:
-        client.create_study(study_of(trials=4, epochs=600))
+        client.create_study(study_of(trials=4, epochs=EPOCHS))
         long_lived.wait_until(lambda: bool(running_with_a_report(client)), "a trial reported")
         victim = running_with_a_report(client)[0]
         workers[str(victim.worker)].kill()
         [survivor] = set(workers) - {victim.worker}
-        long_lived.wait_until(lambda: completed(client), "the study completed", within_s=100)
+        long_lived.wait_until(lambda: completed(client), "the study completed")
 
         again = client.trial("long", victim.number)
         assert (again.state, again.worker, again.params) == ("complete", survivor, victim.params)
@@ -80,15 +83,15 @@ def test_the_trial_of_a_killed_worker_runs_again_elsewhere_and_the_study_complet
 def test_a_server_that_is_away_for_40_seconds_spends_no_attempt(
     long_lived: ServerProcess, worker_process: Workers
 ) -> None:
-    worker = worker_process(long_lived.url, "--slots", "2")
+    worker = worker_process(long_lived.url, "--slots", "2", **paced(STEP_S))
     with Client(long_lived.url) as client:
-        client.create_study(study_of(trials=4, epochs=600))
+        client.create_study(study_of(trials=4, epochs=EPOCHS))
         long_lived.wait_until(lambda: len(running_with_a_report(client)) == 2, "two trials reported")
         long_lived.kill()
         threading.Event().wait(OUTAGE_S)  # the outage itself: no signal can shorten it
         assert worker.alive, worker.output
         long_lived.start()
-        long_lived.wait_until(lambda: completed(client), "the study completed", within_s=100)
+        long_lived.wait_until(lambda: completed(client), "the study completed")
 
         trials = client.trials("long").items
         assert [(trial.state, trial.attempt) for trial in trials] == [("complete", 0)] * 4
@@ -107,7 +110,7 @@ def test_any_number_of_workers_trains_the_same_100_parameter_sets(
         worker_process(server.url)
     with Client(server.url) as client:
         client.create_study(study_of(trials=100, epochs=1))
-        server.wait_until(lambda: completed(client), "the study completed", within_s=100)
+        server.wait_until(lambda: completed(client), "the study completed")
         assert [trial.params for trial in client.all_trials("long")] == sturgeon_draws
 
 

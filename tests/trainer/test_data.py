@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import sklearn.datasets
 
 from trainer.config import TrainConfig
 from trainer.data.batches import Batches, example_order
+from trainer.data.bundled import load_bundled
 from trainer.data.datasets import DataError, checked
-from trainer.data.loading import load
+from trainer.data.loading import BUNDLED, load
 from trainer.data.normalization import fit
 from trainer.data.preparation import prepare, split_up
 from trainer.data.splits import stratified
 
+ROOT = Path(__file__).parents[2]
 X4 = np.arange(8.0).reshape(4, 2)
 Y4 = np.array([0, 1, 0, 1])
 
@@ -137,3 +144,18 @@ def test_an_epoch_sees_every_example_once_in_an_order_of_its_own():
     assert [sorted(row) for row in rows.tolist()] == [list(range(10))] * 2
     assert not np.array_equal(rows[0], rows[1])
     assert not np.array_equal(example_order(1, 0, 10), example_order(1, 1, 10))
+
+
+@pytest.mark.parametrize("name", [name for name in BUNDLED if name != "mnist_5k"])
+def test_the_bundled_data_are_those_that_scikit_learn_gives(name):
+    given = getattr(sklearn.datasets, f"load_{name}")()
+    X, y, names = load_bundled(name)
+    assert X.tobytes() == given.data.tobytes()
+    assert (X.dtype, y.dtype, y.tolist()) == (given.data.dtype, given.target.dtype, given.target.tolist())
+    assert list(names or []) == [str(label) for label in given.get("target_names", [])]
+
+
+def test_the_process_that_forks_a_workers_children_does_not_import_scikit_learn():
+    told = "import sys, worker.child.preloaded; print(*{'sklearn', 'scipy.stats'} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout == "\n"

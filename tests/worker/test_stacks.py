@@ -69,7 +69,7 @@ def wait_until_running(worker: WorkerProcess, client: Client, name: str, numbers
 
 
 def wait_until_complete(worker: WorkerProcess, client: Client, name: str) -> None:
-    worker.wait_until(lambda: client.study(name).state == "completed", "the study was done", within_s=90)
+    worker.wait_until(lambda: client.study(name).state == "completed", "the study was done")
 
 
 def test_a_trials_result_is_the_same_bits_in_a_stack_and_alone(

@@ -6,18 +6,20 @@ from collections.abc import Callable
 
 from tests.processes import WorkerProcess
 from tests.running import RunningServer
+from tests.worker.paced import paced
 
-LONG_EPOCHS = {"hidden_units": [1024, 1024], "batch_size": 1}
-"""A report an epoch, more than a second apart: so that intervals are told apart from the time that a message takes."""
+STEP_S = 0.1
+"""A report an epoch of 23 steps, more than two seconds apart: so that intervals are told apart from the time that a
+message takes."""
 
 
 def test_a_change_is_in_force_within_one_report_interval(
     server: RunningServer, worker_process: Callable[..., WorkerProcess]
 ) -> None:
-    task = {"kind": "train", "dataset": "digits", "epochs": 1000, "checkpoints": None, "fixed": LONG_EPOCHS}
+    task = {"kind": "train", "dataset": "digits", "epochs": 1000, "checkpoints": None}
     study = {"name": "one", "mode": "panda", "metric": "dev_error", "budget": {"max_trials": 1}, "task": task}
     server.client.create_study(study | {"params": {"learning_rate": 0.0001}})
-    worker = worker_process(server.url, "--slots", "1")
+    worker = worker_process(server.url, "--slots", "1", **paced(STEP_S))
 
     def steps() -> list[int]:
         return [point.step for point in server.client.trial_metrics("one", 0, page_size=1000).items]

@@ -11,23 +11,12 @@ import zipfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from trainer.data.bundled import RawData, load_bundled
 from trainer.data.datasets import DataError, Dataset, checked
 from trainer.layers.parameters import Array
-
-RawData = tuple[Array, Array, tuple[str, ...] | None]
-"""X, y and the names of the classes, labels or values, as `datasets.checked` takes them."""
-
-
-def _from_sklearn(name: str) -> RawData:
-    import sklearn.datasets
-
-    bunch: Any = getattr(sklearn.datasets, f"load_{name}")()
-    names = bunch.get("target_names")
-    return bunch.data, bunch.target, None if names is None else tuple(str(label) for label in names)
 
 
 def _mnist_5k() -> RawData:
@@ -42,7 +31,7 @@ def _mnist_5k() -> RawData:
 
 SKLEARN = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 
-BUNDLED: dict[str, Callable[[], RawData]] = {name: partial(_from_sklearn, name) for name in SKLEARN}
+BUNDLED: dict[str, Callable[[], RawData]] = {name: partial(load_bundled, name) for name in SKLEARN}
 BUNDLED |= {"mnist_5k": _mnist_5k}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 
 import numpy as np
-import sklearn.datasets  # noqa: F401
 
 from trainer.config import TrainConfig
 from trainer.data.datasets import checked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,9 +44,3 @@ def guarded(worker: ManualWorker) -> ManualWorker:
     worker.upload(20, 0.4, version=0, wanted=1)
     worker.apply(1, 20)
     return worker
-
-
-@pytest.fixture(autouse=True)
-def nobody_was_refused_with_a_5xx(server: RunningServer) -> Iterator[None]:
-    yield
-    assert server.client.health().status == "ok"
