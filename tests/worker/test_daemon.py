@@ -264,6 +264,7 @@ main()
 """
 
 
+@pytest.mark.expects_errors("cannot start child processes")
 def test_a_worker_that_cannot_start_a_trial_gives_it_back_and_ends_with_one_sentence(
     server: RunningServer, worker_process: StartWorker
 ) -> None:
