@@ -13,7 +13,8 @@ from sturgeon.search.memo import Memo
 from sturgeon.search.random import random_search
 from sturgeon.search.samplers import Finished, History, Point, Running, Sample
 from sturgeon.search.sobol import sobol_search
-from sturgeon.space import Choice, Fixed, Float, Int, Space, same_value
+from sturgeon.space import Choice, Fixed, Float, Int, Space
+from sturgeon.values import same_value
 
 
 class Arm(Protocol):

@@ -6,62 +6,21 @@ A sampler sees only the unit cube: one coordinate in [0, 1] for each searched pa
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, TypeGuard
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, FiniteFloat, RootModel
+from pydantic import ConfigDict, Field, FiniteFloat, RootModel
 
 from sturgeon.errors import FieldProblem, Invalid
 from sturgeon.scales import SCALES, ScaleName
 from sturgeon.strictness import Strict
+from sturgeon.values import LARGEST_INT, Name, PlainValue, is_number, same_value, short_text, value_key
 
 MAX_PARAMETERS: Final = 100
 MAX_CHOICES: Final = 1000
-LARGEST_INT: Final = 2**53  # beyond it a float, and so JSON in many languages, cannot tell two integers apart
 MOST_STEPS: Final = 2**45  # of an int's range: beyond it a point of the cube cannot tell two neighbours apart
 
-Number = int | float
-Value = str | bool | int | float | None | list[Number] | list[str]
-"""What a parameter may be: a JSON value without objects."""
-
-
-def plain_value(value: object) -> object:
-    """`value`, if it is a `Value` and can be stored: no infinite numbers, NUL, lone surrogates, huge integers.
-
-    Raises: ValueError.
-    """
-    items = value if isinstance(value, list) else [value]
-    if isinstance(value, list) and not 0 < len(value) <= 100:
-        raise ValueError("write a list of 1 to 100 numbers or strings")
-    for item in items:
-        if isinstance(item, str):
-            plain_text(item)
-            if len(item) > 1000:
-                raise ValueError("write at most 1000 characters")
-        elif isinstance(item, bool) or item is None:
-            if isinstance(value, list):
-                raise ValueError("write a list of numbers or strings only")
-        elif isinstance(item, int):
-            if abs(item) > LARGEST_INT:
-                raise ValueError("write an integer of at most 2^53")
-        elif not isinstance(item, float) or not math.isfinite(item):
-            raise ValueError("write a finite number, a string, true, false, null, or a list of numbers or strings")
-    return value
-
-
-def plain_text(text: str) -> str:
-    """`text`, if both databases can store it. Raises: ValueError."""
-    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
-        raise ValueError("write text without NUL characters and lone surrogates")
-    return text
-
-
-PlainText = Annotated[str, AfterValidator(plain_text)]
-PlainValue = Annotated[Any, BeforeValidator(plain_value)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$")]
 BoundedInt = Annotated[int, Field(ge=-LARGEST_INT, le=LARGEST_INT)]
 When = dict[Name, Annotated[list[PlainValue], Field(min_length=1, max_length=MAX_CHOICES)]]
 
@@ -92,7 +51,7 @@ class Float(_Parameter):
         return SCALES[self.scale].value(u, self.low, self.high)
 
     def encode(self, value: object) -> float:
-        if not _is_number(value) or not self.low <= value <= self.high:
+        if not is_number(value) or not self.low <= value <= self.high:
             raise ValueError(f"write a number from {self.low!r} to {self.high!r}")
         return SCALES[self.scale].unit(float(value), self.low, self.high)
 
@@ -160,21 +119,21 @@ class Choice(_Parameter):
 
     @cached_property
     def _places(self) -> dict[Hashable, int]:
-        return {_key(value): i for i, value in reversed(list(enumerate(self.values)))}
+        return {value_key(value): i for i, value in reversed(list(enumerate(self.values)))}
 
     def problem(self) -> str | None:
         for i, value in enumerate(self.values):
-            if self._places[_key(value)] != i:
-                return f"each value may stand once; {_short(value)} stands twice"
+            if self._places[value_key(value)] != i:
+                return f"each value may stand once; {short_text(value)} stands twice"
         return None
 
     def decode(self, u: float) -> Any:
         return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
 
     def encode(self, value: object) -> float:
-        if (i := self._places.get(_key(value))) is not None:
+        if (i := self._places.get(value_key(value))) is not None:
             return (i + 0.5) / len(self.values)
-        raise ValueError(f"write one of {', '.join(_short(v) for v in self.values[:20])}")
+        raise ValueError(f"write one of {', '.join(short_text(v) for v in self.values[:20])}")
 
 
 class Fixed(_Parameter):
@@ -191,7 +150,7 @@ class Fixed(_Parameter):
 
     def encode(self, value: object) -> float:
         if not same_value(value, self.value):
-            raise ValueError(f"it is fixed at {_short(self.value)}; leave it out")
+            raise ValueError(f"it is fixed at {short_text(self.value)}; leave it out")
         return 0.5
 
 
@@ -234,13 +193,12 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
         return problems + self._condition_problems()
 
     def _condition_problems(self) -> list[FieldProblem]:
-        problems = []
-        for name, parameter in self.root.items():
-            for parent, wanted in (parameter.when or {}).items():
-                sentence = self._condition_problem(name, parent, wanted)
-                if sentence:
-                    problems.append(FieldProblem(f"/{name}/when/{parent}", f"{name}: {sentence}"))
-        return problems
+        return [
+            FieldProblem(f"/{name}/when/{parent}", f"{name}: {sentence}")
+            for name, parameter in self.root.items()
+            for parent, wanted in (parameter.when or {}).items()
+            if (sentence := self._condition_problem(name, parent, wanted))
+        ]
 
     def _condition_problem(self, name: str, parent: str, wanted: Sequence[object]) -> str | None:
         if parent not in self.root:
@@ -256,7 +214,7 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
             try:
                 above.encode(value)
             except ValueError as error:
-                return f"when can never hold, {parent} is never {_short(value)}: {error}"
+                return f"when can never hold, {parent} is never {short_text(value)}: {error}"
         return None
 
     def _ancestors(self, name: str) -> set[str]:
@@ -274,7 +232,7 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
     def _conditions(self) -> dict[str, dict[str, frozenset[Hashable]]]:
         """Name -> parent -> the keys of the values under which the name is active."""
         return {
-            name: {parent: frozenset(map(_key, wanted)) for parent, wanted in (parameter.when or {}).items()}
+            name: {parent: frozenset(map(value_key, wanted)) for parent, wanted in (parameter.when or {}).items()}
             for name, parameter in self.root.items()
         }
 
@@ -286,7 +244,9 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
             # Each name once: plain recursion takes 2^n steps where each name depends on all before it.
             if name not in known:
                 conditions = self._conditions[name].items()
-                known[name] = all(holds(parent) and _key(values[parent]) in wanted for parent, wanted in conditions)
+                known[name] = all(
+                    holds(parent) and value_key(values[parent]) in wanted for parent, wanted in conditions
+                )
             return known[name]
 
         return {name for name in self.root if holds(name)}
@@ -347,21 +307,3 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_l
             for name, parameter in self.root.items()
             if name in params or (isinstance(parameter, Fixed) and name in active)
         }
-
-
-def same_value(a: object, b: object) -> bool:
-    """Equal as JSON: 1 and 1.0 are, 1 and true are not."""
-    return _key(a) == _key(b)
-
-
-def _key(value: object) -> Hashable:
-    return isinstance(value, bool), tuple(value) if isinstance(value, list) else value
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -7,8 +7,8 @@ from typing import Annotated, Final, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from sturgeon.direction import Direction as Direction
-from sturgeon.space import Name, PlainText, PlainValue
 from sturgeon.strictness import Strict
+from sturgeon.values import Name, PlainText, PlainValue
 
 LARGEST_STEP: Final = 2**53
 LARGEST_SEED: Final = 2**63 - 1

@@ -21,8 +21,8 @@ from sturgeon.messages.forms import (
     WorkerName,
 )
 from sturgeon.messages.trials import Desired, Resume, Trial
-from sturgeon.space import PlainText
 from sturgeon.states import ToldState
+from sturgeon.values import PlainText
 
 
 class AskRequest(Request):

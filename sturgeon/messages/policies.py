@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat
 
 from sturgeon.messages.forms import Params, Request
-from sturgeon.space import Name
+from sturgeon.values import Name
 
 
 class PlateauPolicy(Request):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field
 
 from sturgeon.messages.forms import Answer, Request
-from sturgeon.space import PlainText, plain_text
+from sturgeon.values import PlainText, plain_text
 
 
 class Worker(Answer):

@@ -9,8 +9,9 @@ from pydantic import AwareDatetime, Field, FiniteFloat, model_validator
 from sturgeon.messages.forms import LARGEST_STEP, Answer, Direction, Params, Request, StudyName
 from sturgeon.messages.policies import Policies, Policy
 from sturgeon.messages.searches import Search
-from sturgeon.space import Name, PlainText, Space
+from sturgeon.space import Space
 from sturgeon.states import StudyState, TrialState
+from sturgeon.values import Name, PlainText
 
 
 class Pruning(Request):

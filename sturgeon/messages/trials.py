@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field
 
 from sturgeon.messages.forms import Answer, Fallback, Params, Request
-from sturgeon.space import PlainText
 from sturgeon.states import TrialState
+from sturgeon.values import PlainText
 
 
 class Desired(Answer):

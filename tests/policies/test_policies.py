@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
@@ -220,9 +221,11 @@ def test_a_timeline_comes_to_rising_steps_and_to_the_parameters_of_the_run(acts:
         assert timelines.overrides(entries, At(at, version)) == params, (at, version)
 
 
-def test_each_policy_that_a_message_can_have_has_its_rule() -> None:
+def test_each_policy_that_a_message_can_have_has_its_rule_and_stands_in_the_guide() -> None:
     assert policy_names() == ["plateau", "divergence", "schedule", "guard", "drift"]
     assert list(RULES) == policy_names()
+    guide = (Path(__file__).parents[2] / "docs" / "panda.md").read_text()
+    assert all(f'{{"policy": "{name}"' in guide for name in RULES)
     assert [name for name, rule in RULES.items() if rule.at == "divergence"] == ["divergence"]
 
 

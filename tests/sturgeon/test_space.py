@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sturgeon.errors import Invalid
-from sturgeon.space import LARGEST_INT, Choice, Fixed, Float, Int, Space, same_value
+from sturgeon.space import Choice, Fixed, Float, Int, Space
+from sturgeon.values import LARGEST_INT, same_value
 
 finite = st.floats(-1e9, 1e9, allow_subnormal=False)
 plain = st.one_of(

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sturgeon.space import LARGEST_INT, Space
+from sturgeon.space import Space
+from sturgeon.values import LARGEST_INT
 
 
 def choice(*values: Any, **more: Any) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""What a parameter may be: plain values of JSON that both databases can store, and when two of them are the same."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Hashable
+from typing import Annotated, Any, Final, TypeGuard
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+LARGEST_INT: Final = 2**53  # beyond it a float, and so JSON in many languages, cannot tell two integers apart
+
+Number = int | float
+Value = str | bool | int | float | None | list[Number] | list[str]
+"""What a parameter may be: a JSON value without objects."""
+
+
+def plain_value(value: object) -> object:
+    """`value`, if it is a `Value` and can be stored: no infinite numbers, NUL, lone surrogates, huge integers.
+
+    Raises: ValueError.
+    """
+    items = value if isinstance(value, list) else [value]
+    if isinstance(value, list) and not 0 < len(value) <= 100:
+        raise ValueError("write a list of 1 to 100 numbers or strings")
+    for item in items:
+        if isinstance(item, str):
+            plain_text(item)
+            if len(item) > 1000:
+                raise ValueError("write at most 1000 characters")
+        elif isinstance(item, bool) or item is None:
+            if isinstance(value, list):
+                raise ValueError("write a list of numbers or strings only")
+        elif isinstance(item, int):
+            if abs(item) > LARGEST_INT:
+                raise ValueError("write an integer of at most 2^53")
+        elif not isinstance(item, float) or not math.isfinite(item):
+            raise ValueError("write a finite number, a string, true, false, null, or a list of numbers or strings")
+    return value
+
+
+def plain_text(text: str) -> str:
+    """`text`, if both databases can store it. Raises: ValueError."""
+    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError("write text without NUL characters and lone surrogates")
+    return text
+
+
+PlainText = Annotated[str, AfterValidator(plain_text)]
+PlainValue = Annotated[Any, BeforeValidator(plain_value)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$")]
+
+
+def same_value(a: object, b: object) -> bool:
+    """Equal as JSON: 1 and 1.0 are, 1 and true are not."""
+    return value_key(a) == value_key(b)
+
+
+def value_key(value: object) -> Hashable:
+    """What is equal for equal values as JSON, for sets and dicts."""
+    return isinstance(value, bool), tuple(value) if isinstance(value, list) else value
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether it is a number of JSON; a bool is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def short_text(value: object) -> str:
+    """The value for a sentence, in at most 60 characters."""
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
