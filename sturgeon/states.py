@@ -6,6 +6,7 @@ from typing import Final, Literal, get_args
 
 StudyState = Literal["active", "paused", "stopped", "cancelled", "completed"]
 TrialState = Literal["queued", "running", "paused", "complete", "pruned", "diverged", "failed", "cancelled"]
+Mode = Literal["caviar", "panda"]
 ToldState = Literal["complete", "pruned", "diverged", "failed"]
 
 TRIAL_STATES: Final[tuple[TrialState, ...]] = get_args(TrialState)

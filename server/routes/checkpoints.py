@@ -12,6 +12,7 @@ from server.routes.dependencies import InBlobs, InDatabase, NumberPath, StepPath
 from server.services.trials import checkpoints
 from server.services.trials.checkpoints import Upload
 from sturgeon import messages
+from sturgeon.identifiers import NO_VERSION, Fence, Version
 
 router = APIRouter(prefix="/studies/{study}/trials/{number}/checkpoints", tags=["checkpoints"])
 BYTES: dict[int | str, dict[str, Any]] = {
@@ -50,11 +51,13 @@ async def keep_checkpoint(
     http: Request,
     database: InDatabase,
     blobs: InBlobs,
-    fence: Annotated[int, Query(ge=1, le=messages.LARGEST_FENCE)],
+    fence: Annotated[Fence, Query(ge=1, le=messages.LARGEST_FENCE)],
     sha256: Annotated[str, Query(pattern=r"^[0-9a-f]{64}$", description="Of the body.")],
     epoch: Annotated[FiniteFloat | None, Query(ge=0)] = None,
     value: Annotated[FiniteFloat | None, Query(description="The study's metric at this step.")] = None,
-    version: Annotated[int, Query(ge=0, le=messages.LARGEST_FENCE, description="The version then in force.")] = 0,
+    version: Annotated[
+        Version, Query(ge=0, le=messages.LARGEST_FENCE, description="The version then in force.")
+    ] = NO_VERSION,
     wanted: Annotated[int, Query(ge=0, le=messages.LARGEST_FENCE, description="The version that asked for it.")] = 0,
 ) -> messages.Checkpoint:
     """Upload a checkpoint; the study's rule says which ones of a trial are kept."""

@@ -13,6 +13,7 @@ from server.services.transactions import Transactions
 from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
+from sturgeon.identifiers import Step, TrialNumber
 from sturgeon.messages import LARGEST_FENCE, LARGEST_STEP, STUDY_NAME, WORKER_NAME
 
 
@@ -61,8 +62,8 @@ InLongPolls = Annotated[LongPollQueue, Depends(_long_polls)]
 
 StudyPath = Annotated[str, Path(pattern=STUDY_NAME)]
 WorkerPath = Annotated[str, Path(pattern=WORKER_NAME)]
-NumberPath = Annotated[int, Path(ge=0, le=LARGEST_FENCE)]
-StepPath = Annotated[int, Path(ge=0, le=LARGEST_STEP)]
+NumberPath = Annotated[TrialNumber, Path(ge=0, le=LARGEST_FENCE)]
+StepPath = Annotated[Step, Path(ge=0, le=LARGEST_STEP)]
 PageSize = Annotated[int, Query(ge=1, le=1000)]
 PageToken = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._:@+\-]{1,200}$")]  # a number, or a worker's name
 IdempotencyHeader = Annotated[

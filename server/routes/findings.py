@@ -10,9 +10,10 @@ from pydantic import AfterValidator
 from server.routes.dependencies import InDatabase, NumberPath, StudyPath
 from server.services.trials import findings
 from sturgeon import messages
+from sturgeon.identifiers import Fence
 
 router = APIRouter(prefix="/studies/{study}/trials/{number}", tags=["findings"])
-FenceQuery = Annotated[int, Query(ge=1, le=messages.LARGEST_FENCE)]
+FenceQuery = Annotated[Fence, Query(ge=1, le=messages.LARGEST_FENCE)]
 Finding = Annotated[dict[str, Any], AfterValidator(messages.plain_json)]
 
 

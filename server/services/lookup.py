@@ -13,6 +13,7 @@ from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.errors import NotFound
+from sturgeon.identifiers import TrialNumber
 
 
 def get_study(tx: Transaction, name: str) -> StudyRow:
@@ -30,12 +31,12 @@ def lock_study_or_none(tx: Transaction, name: str) -> StudyRow | None:
     return locks.study(tx, name)
 
 
-def get_trial(tx: Transaction, study: StudyRow, number: int) -> TrialRow:
+def get_trial(tx: Transaction, study: StudyRow, number: TrialNumber) -> TrialRow:
     """The trial, not locked. Raises: NotFound."""
     return _found_trial(trials.find(tx, study.id, number), study, number)
 
 
-def lock_trial(tx: Transaction, study: StudyRow, number: int) -> TrialRow:
+def lock_trial(tx: Transaction, study: StudyRow, number: TrialNumber) -> TrialRow:
     """The trial, its row locked to the end of the transaction. Raises: NotFound."""
     return _found_trial(lock_trials(tx, study, [number]).get(number), study, number)
 
@@ -66,7 +67,7 @@ def _found_study(row: StudyRow | None, name: str) -> StudyRow:
     return row
 
 
-def _found_trial(row: TrialRow | None, study: StudyRow, number: int) -> TrialRow:
+def _found_trial(row: TrialRow | None, study: StudyRow, number: TrialNumber) -> TrialRow:
     if row is None:
         raise NotFound(f"The study {study.name} has no trial {number}.")
     return row

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from server.store.studies import StudyRow
+from sturgeon.identifiers import TrialNumber
 from sturgeon.search.samplers import trial_seed
 
 
-def replicate_group(study: StudyRow, number: int, start: int) -> dict[str, int]:
+def replicate_group(study: StudyRow, number: TrialNumber, start: int) -> dict[str, int]:
     """Of trials that are drawn from `start` on: which one is the first of those with the same parameters."""
     return {"group_number": number - (number - start) % study.replicates} if study.replicates > 1 else {}
 
 
 def new_trial(
-    study: StudyRow, number: int, params: dict[str, Any], point: tuple[float, ...], now: int
+    study: StudyRow, number: TrialNumber, params: dict[str, Any], point: tuple[float, ...], now: int
 ) -> dict[str, Any]:
     """The row of a trial that waits to be handed out, with parameters that a person gave."""
     return {

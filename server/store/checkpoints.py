@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.tables import checkpoints, trials
+from sturgeon.identifiers import Step, StudyId, TrialId, Version
 
 BLOBS_LOCK: Final = 0x626C6F6273  # "blobs": the advisory lock of PostgreSQL between uploads and deletions
 
@@ -19,18 +20,18 @@ class CheckpointRow:
     """A row of `checkpoints`."""
 
     id: int
-    trial_id: int
-    step: int
+    trial_id: TrialId
+    step: Step
     epoch: float | None
     value: float | None
     sha256: str
     size: int
-    version: int
+    version: Version
     pinned: bool
     created_at: int
 
 
-def of_trial(tx: Transaction, trial_id: int) -> list[CheckpointRow]:
+def of_trial(tx: Transaction, trial_id: TrialId) -> list[CheckpointRow]:
     """The trial's checkpoints in the order of their steps."""
     statement = sa.select(checkpoints).where(checkpoints.c.trial_id == trial_id).order_by(checkpoints.c.step)
     return [CheckpointRow(**row._mapping) for row in tx.execute(statement)]
@@ -44,12 +45,12 @@ def replace(tx: Transaction, values: dict[str, Any]) -> CheckpointRow:
     return CheckpointRow(**row._mapping)
 
 
-def delete_after(tx: Transaction, trial_id: int, step: int) -> None:
+def delete_after(tx: Transaction, trial_id: TrialId, step: Step) -> None:
     """Forget what lies behind a step that the run went back to. (The blobs are swept up later.)"""
     tx.execute(checkpoints.delete().where(checkpoints.c.trial_id == trial_id, checkpoints.c.step > step))
 
 
-def pin(tx: Transaction, trial_id: int, step: int) -> None:
+def pin(tx: Transaction, trial_id: TrialId, step: Step) -> None:
     """From now on no rule drops it."""
     here = sa.and_(checkpoints.c.trial_id == trial_id, checkpoints.c.step == step)
     tx.execute(checkpoints.update().where(here).values(pinned=True))
@@ -59,7 +60,7 @@ def delete(tx: Transaction, ids: Iterable[int]) -> None:
     tx.execute(checkpoints.delete().where(checkpoints.c.id.in_(list(ids))))
 
 
-def of_study(tx: Transaction, study_id: int) -> list[str]:
+def of_study(tx: Transaction, study_id: StudyId) -> list[str]:
     """The hashes of all checkpoints of the study."""
     statement = sa.select(checkpoints.c.sha256).join(trials, trials.c.id == checkpoints.c.trial_id)
     return list(tx.execute(statement.where(trials.c.study_id == study_id).distinct()).scalars())

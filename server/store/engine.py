@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from sturgeon.errors import SturgeonError, Unavailable
+from sturgeon.identifiers import StudyId
 
 P = ParamSpec("P")
 
@@ -60,7 +61,7 @@ class Transaction:
         self._now: int | None = None
         self.lock_order = LockOrder()
         self.keeps = True
-        self.changed_studies: set[int] = set()  # of whose record a sampler sees more, or less, than before
+        self.changed_studies: set[StudyId] = set()  # of whose record a sampler sees more, or less, than before
         self._after_commit: list[Callable[[], None]] = []
 
     def rollback_at_end(self) -> None:
@@ -116,7 +117,7 @@ class Database:
     def __init__(self, url: str, *, connections: int = 40, clock: Clock = database_clock) -> None:
         self.engine = _engine(url, connections)
         self.clock = clock
-        self.on_change: Callable[[set[int]], None] = lambda studies: None  # noqa: ARG005 - nobody listens
+        self.on_change: Callable[[set[StudyId]], None] = lambda studies: None  # noqa: ARG005 - nobody listens
         self.name = self.engine.url.render_as_string(hide_password=True)
 
     @contextmanager

@@ -14,11 +14,12 @@ from server.store import trials as trial_rows
 from server.store.engine import Transaction
 from server.store.tables import studies, trials
 from server.store.trials import TrialRow
+from sturgeon.identifiers import Fence, StudyId, TrialId
 from sturgeon.states import UNFINISHED
 
 
 def hand_out_queued(
-    tx: Transaction, study_id: int | None, count: int, worker: str, lease_us: int, now: int
+    tx: Transaction, study_id: StudyId | None, count: int, worker: str, lease_us: int, now: int
 ) -> list[TrialRow]:
     """Lease up to `count` queued trials of active studies, the oldest first; of one study, or of all with a task."""
     return _hand_out(tx, _waiting(study_id).with_only_columns(trials.c.id).limit(count), worker, lease_us, now)
@@ -30,12 +31,12 @@ def hand_out_chosen(tx: Transaction, ids: Sequence[int], worker: str, lease_us: 
     return _hand_out(tx, wanted, worker, lease_us, now)
 
 
-def waiting(tx: Transaction, study_id: int | None, most: int) -> list[TrialRow]:
+def waiting(tx: Transaction, study_id: StudyId | None, most: int) -> list[TrialRow]:
     """Queued trials of active studies, the oldest first, not locked; of one study, or of all with a task."""
     return [TrialRow(**row._mapping) for row in tx.execute(_waiting(study_id).limit(most))]
 
 
-def _waiting(study_id: int | None) -> sa.Select[Any]:
+def _waiting(study_id: StudyId | None) -> sa.Select[Any]:
     statement = (
         sa.select(trials)
         .join(studies, studies.c.id == trials.c.study_id)
@@ -86,7 +87,7 @@ def queued_for_workers(tx: Transaction) -> int:
     return int(tx.execute(statement).scalar_one())
 
 
-def held(fence: int) -> sa.ColumnElement[bool]:
+def held(fence: Fence) -> sa.ColumnElement[bool]:
     """The trial is under this fence: running, or its lease ran out and nobody took it (`lease_until` stays then)."""
     return sa.and_(trials.c.fence == fence, trials.c.state.in_(UNFINISHED), trials.c.lease_until.is_not(None))
 
@@ -96,7 +97,7 @@ def _held_for(now: int) -> sa.ColumnElement[int]:
     return trials.c.spent_us + now - (trials.c.lease_until - trials.c.lease_us)
 
 
-def is_held(row: TrialRow, fence: int) -> bool:
+def is_held(row: TrialRow, fence: Fence) -> bool:
     """As `held`, of a row that was read; unless the row is locked, the lease may be lost a moment later."""
     return row.fence == fence and row.state in UNFINISHED and row.lease_until is not None
 
@@ -117,8 +118,8 @@ def _came_to(epoch: float) -> dict[str, Any]:
 
 def renew(
     tx: Transaction,
-    trial_id: int,
-    fence: int,
+    trial_id: TrialId,
+    fence: Fence,
     now: int,
     epoch: float | None = None,
     score: float | None = None,
@@ -135,7 +136,7 @@ def renew(
     return trial_rows.move(tx, trial_id, "running", held(fence), **values)
 
 
-def any_running(tx: Transaction, study_id: int) -> bool:
+def any_running(tx: Transaction, study_id: StudyId) -> bool:
     statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.state == "running").limit(1)
     return tx.execute(statement).first() is not None
 

@@ -17,6 +17,7 @@ from server.store.studies import StudyRow
 from server.store.tables import studies
 from server.store.tables import trials as trial_table
 from server.store.trials import TrialRow
+from sturgeon.identifiers import StudyId
 from sturgeon.states import UNFINISHED
 
 
@@ -31,17 +32,17 @@ def study(tx: Transaction, name: str) -> StudyRow | None:
     return None if row is None else StudyRow(**row._mapping)
 
 
-def trials_of(tx: Transaction, study_id: int, numbers: Iterable[int]) -> list[TrialRow]:
+def trials_of(tx: Transaction, study_id: StudyId, numbers: Iterable[int]) -> list[TrialRow]:
     """Those of these trials that exist, by id."""
     return _locked(tx, trial_table.c.study_id == study_id, trial_table.c.number.in_(sorted(set(numbers))))
 
 
-def unfinished(tx: Transaction, study_id: int) -> list[TrialRow]:
+def unfinished(tx: Transaction, study_id: StudyId) -> list[TrialRow]:
     """The trials of the study that have not ended, by id."""
     return _locked(tx, trial_table.c.study_id == study_id, trial_table.c.state.in_(UNFINISHED))
 
 
-def expired(tx: Transaction, study_id: int, now: int) -> list[TrialRow]:
+def expired(tx: Transaction, study_id: StudyId, now: int) -> list[TrialRow]:
     """The running trials of the study whose lease ran out before `now`, by id."""
     ran_out = sa.and_(trial_table.c.state == "running", trial_table.c.lease_until < now)
     return _locked(tx, trial_table.c.study_id == study_id, ran_out)

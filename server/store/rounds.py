@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.tables import rounds
+from sturgeon.identifiers import StudyId
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class RoundRow:
     """A row of `rounds`. `learnt_from` is the hash of the results that the round began with, `seq` the study's sequence
     number when it drew first or was seen first."""
 
-    study_id: int
+    study_id: StudyId
     revision: int
     number: int
     learnt_from: str
@@ -33,7 +34,7 @@ def keep(tx: Transaction, row: RoundRow) -> None:
     tx.execute(tx.insert_new(rounds, "study_id", "revision", "number", "learnt_from").values(values))
 
 
-def of_study(tx: Transaction, study_id: int) -> Sequence[RoundRow]:
+def of_study(tx: Transaction, study_id: StudyId) -> Sequence[RoundRow]:
     """Those of all revisions, in the order in which they began."""
     columns = [column for column in rounds.c if column.name != "id"]
     statement = sa.select(*columns).where(rounds.c.study_id == study_id)
@@ -41,7 +42,7 @@ def of_study(tx: Transaction, study_id: int) -> Sequence[RoundRow]:
     return [RoundRow(**row._mapping) for row in found]
 
 
-def known(tx: Transaction, study_id: int, revision: int) -> set[tuple[int, str]]:
+def known(tx: Transaction, study_id: StudyId, revision: int) -> set[tuple[int, str]]:
     """(number, learnt_from) of the rounds that are kept of this revision."""
     statement = sa.select(rounds.c.number, rounds.c.learnt_from)
     found = tx.execute(statement.where(rounds.c.study_id == study_id, rounds.c.revision == revision))

@@ -6,15 +6,16 @@ import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.tables import rung_scores, trials
+from sturgeon.identifiers import StudyId, TrialId
 
 
-def insert(tx: Transaction, study_id: int, epoch: int, trial_id: int, score: float | None) -> None:
+def insert(tx: Transaction, study_id: StudyId, epoch: int, trial_id: TrialId, score: float | None) -> None:
     """A run that starts again passes the same epochs again: the first score stays."""
     values = {"study_id": study_id, "epoch": epoch, "trial_id": trial_id, "score": score}
     tx.execute(tx.insert_new(rung_scores, "study_id", "epoch", "trial_id").values(values))
 
 
-def others(tx: Transaction, study_id: int, epoch: int, trial_id: int) -> list[float | None]:
+def others(tx: Transaction, study_id: StudyId, epoch: int, trial_id: TrialId) -> list[float | None]:
     """The scores at this epoch of all other trials of the study that are not invalid."""
     statement = (
         sa.select(rung_scores.c.score)

@@ -9,13 +9,14 @@ import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.tables import space_revisions
+from sturgeon.identifiers import StudyId
 
 
 @dataclass(frozen=True)
 class RevisionRow:
     """A row of `space_revisions`: `space` rules from the study's sequence number `seq` on."""
 
-    study_id: int
+    study_id: StudyId
     revision: int
     space: dict[str, Any]
     added: dict[str, Any]
@@ -27,13 +28,13 @@ def insert(tx: Transaction, row: RevisionRow) -> None:
     tx.execute(space_revisions.insert().values(**row.__dict__))
 
 
-def until(tx: Transaction, study_id: int, basis: int) -> list[RevisionRow]:
+def until(tx: Transaction, study_id: StudyId, basis: int) -> list[RevisionRow]:
     """The revisions that had been made at `basis`, in their order; the last one ruled then."""
     statement = sa.select(space_revisions).where(space_revisions.c.study_id == study_id, space_revisions.c.seq <= basis)
     return [RevisionRow(**row._mapping) for row in tx.execute(statement.order_by(space_revisions.c.revision))]
 
 
-def page(tx: Transaction, study_id: int, after: int, size: int) -> list[RevisionRow]:
+def page(tx: Transaction, study_id: StudyId, after: int, size: int) -> list[RevisionRow]:
     statement = sa.select(space_revisions).where(
         space_revisions.c.study_id == study_id, space_revisions.c.revision > after
     )

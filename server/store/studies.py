@@ -10,23 +10,27 @@ import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.tables import studies, trials
+from sturgeon.direction import Direction
+from sturgeon.identifiers import StudyId, TrialNumber
+from sturgeon.messages import Reduce, SamplerName
+from sturgeon.states import Mode, StudyState
 
 
 @dataclass(frozen=True)
 class StudyRow:
     """A row of `studies`."""
 
-    id: int
+    id: StudyId
     name: str
     title: str
-    state: Any
-    mode: Any
+    state: StudyState
+    mode: Mode
     metric: str
-    direction: Any
-    reduce: Any
+    direction: Direction
+    reduce: Reduce
     space: dict[str, Any]
     revision: int
-    sampler: Any
+    sampler: SamplerName
     sampler_options: dict[str, Any]
     seed: int
     pruning: dict[str, Any]
@@ -37,7 +41,7 @@ class StudyRow:
     task: dict[str, Any] | None
     policies: list[dict[str, Any]]
     seq: int
-    next_number: int
+    next_number: TrialNumber
     created_at: int
 
 
@@ -65,12 +69,12 @@ def page(tx: Transaction, after: int, size: int) -> list[StudyRow]:
     return [StudyRow(**row._mapping) for row in tx.execute(statement)]
 
 
-def update(tx: Transaction, study_id: int, **values: Any) -> StudyRow:
+def update(tx: Transaction, study_id: StudyId, **values: Any) -> StudyRow:
     statement = studies.update().where(studies.c.id == study_id).values(**values).returning(studies)
     return StudyRow(**tx.execute(statement).one()._mapping)
 
 
-def delete(tx: Transaction, study_id: int) -> None:
+def delete(tx: Transaction, study_id: StudyId) -> None:
     """The study and all that refers to it. Its trials are locked first: who holds one may want the study's key."""
     tx.changed_studies.add(study_id)
     own = sa.select(trials.c.id).where(trials.c.study_id == study_id).order_by(trials.c.id)
@@ -78,7 +82,7 @@ def delete(tx: Transaction, study_id: int) -> None:
     tx.execute(studies.delete().where(studies.c.id == study_id))
 
 
-def next_seq(tx: Transaction, study_id: int) -> int:
+def next_seq(tx: Transaction, study_id: StudyId) -> int:
     """The next of the study's sequence: gapless and in commit order, since its row stays locked to the commit."""
     tx.changed_studies.add(study_id)
     statement = studies.update().where(studies.c.id == study_id).values(seq=studies.c.seq + 1)

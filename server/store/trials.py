@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.tables import requeue_gaps, trials
-from sturgeon.states import TRIAL_MOVES, UNFINISHED, TrialState
+from sturgeon.identifiers import Fence, Step, StudyId, TrialId, TrialNumber, Version
+from sturgeon.states import TRIAL_MOVES, UNFINISHED, Mode, TrialState
 
 
 class ForbiddenMove(AssertionError):
@@ -21,16 +22,16 @@ class ForbiddenMove(AssertionError):
 class TrialRow:
     """A row of `trials`."""
 
-    id: int
-    study_id: int
-    number: int
-    state: Any
-    mode: Any
+    id: TrialId
+    study_id: StudyId
+    number: TrialNumber
+    state: TrialState
+    mode: Mode
     params: dict[str, Any]
     point: list[float]
     seed: int
     attempt: int
-    fence: int
+    fence: Fence
     lease_until: int | None
     lease_us: int | None
     reported: bool
@@ -38,19 +39,19 @@ class TrialRow:
     worker: str | None
     value: float | None
     metrics: dict[str, float | None]
-    step: int | None
+    step: Step | None
     location: str | None
     error: str | None
     sampler: str | None
     basis_seq: int
     revision: int
     drawn: dict[str, Any]
-    group_number: int | None
+    group_number: TrialNumber | None
     numerics: str | None
     left_seq: int | None
     desired: dict[str, Any] | None
-    applied_version: int | None
-    applied_step: int | None
+    applied_version: Version | None
+    applied_step: Step | None
     predicted_value: float | None
     best_score: float | None
     run_epoch: float | None
@@ -58,8 +59,8 @@ class TrialRow:
     spent_us: int
     live_overrides: dict[str, Any] | None
     origin: dict[str, Any] | None
-    parent_number: int | None
-    parent_step: int | None
+    parent_number: TrialNumber | None
+    parent_step: Step | None
     invalid_reason: str | None
     invalid_at: int | None
     invalid_seq: int | None
@@ -77,7 +78,7 @@ class TrialRow:
 class DrawnRow:
     """Where a trial was drawn, and what came of it. `counts`: it is complete, and not invalid."""
 
-    number: int
+    number: TrialNumber
     revision: int
     basis_seq: int
     drawn: dict[str, Any]
@@ -96,13 +97,13 @@ def insert(tx: Transaction, rows: Sequence[dict[str, Any]]) -> list[TrialRow]:
     return inserted
 
 
-def find(tx: Transaction, study_id: int, number: int) -> TrialRow | None:
+def find(tx: Transaction, study_id: StudyId, number: TrialNumber) -> TrialRow | None:
     statement = sa.select(trials).where(trials.c.study_id == study_id, trials.c.number == number)
     row = tx.execute(statement).one_or_none()
     return None if row is None else TrialRow(**row._mapping)
 
 
-def update(tx: Transaction, trial_id: int, **columns: Any) -> TrialRow:
+def update(tx: Transaction, trial_id: TrialId, **columns: Any) -> TrialRow:
     """Write columns of a trial, all but its state and its fence: these move by `transition` and by leases alone."""
     if not columns.keys().isdisjoint({"state", "fence"}):
         raise AssertionError("a trial's state and fence are written by transition() and leases only")
@@ -127,7 +128,7 @@ def transition(
 
 
 def move(
-    tx: Transaction, trial_id: int, to: TrialState, where: sa.ColumnElement[bool], **columns: Any
+    tx: Transaction, trial_id: TrialId, to: TrialState, where: sa.ColumnElement[bool], **columns: Any
 ) -> TrialRow | None:
     """Move the trial if `where` holds and TRIAL_MOVES has the move; None if not."""
     tx.lock_order.trials([trial_id])
@@ -156,7 +157,7 @@ class Listing:
 class After:
     """Where a list goes on: behind the trial of this number, which had `key` in the column that it is sorted by."""
 
-    number: int
+    number: TrialNumber
     key: float | None = None
 
 
@@ -165,7 +166,7 @@ def place_of(row: TrialRow, listing: Listing) -> After:
     return After(row.number, None if listing.sort == "number" else getattr(row, listing.sort))
 
 
-def page(tx: Transaction, study_id: int, listing: Listing, after: After | None, size: int) -> list[TrialRow]:
+def page(tx: Transaction, study_id: StudyId, listing: Listing, after: After | None, size: int) -> list[TrialRow]:
     """Up to `size` trials of a list, from its start or behind a place: what came to it or left it since, before that
     place, moves none of those behind it."""
     statement = _listed(study_id, listing)
@@ -174,7 +175,7 @@ def page(tx: Transaction, study_id: int, listing: Listing, after: After | None, 
     return [TrialRow(**row._mapping) for row in tx.execute(statement.limit(size))]
 
 
-def _listed(study_id: int, listing: Listing) -> sa.Select[Any]:
+def _listed(study_id: StudyId, listing: Listing) -> sa.Select[Any]:
     statement = sa.select(trials).where(trials.c.study_id == study_id)
     if listing.state is not None:
         statement = statement.where(trials.c.state == listing.state)
@@ -196,7 +197,7 @@ def _is_behind(listing: Listing, after: After) -> sa.ColumnElement[bool]:
     return sa.or_(further, sa.and_(column == after.key, later), column.is_(None))
 
 
-def least(tx: Transaction, study_id: int, metric: str | None, sign: float) -> float | None:
+def least(tx: Transaction, study_id: StudyId, metric: str | None, sign: float) -> float | None:
     """The least of sign times the value, or times a told metric, of the complete trials that are not invalid."""
     column = trials.c.value if metric is None else trials.c.metrics[metric].as_float()
     statement = sa.select(sa.func.min(sign * column)).where(
@@ -206,7 +207,7 @@ def least(tx: Transaction, study_id: int, metric: str | None, sign: float) -> fl
     return found
 
 
-def best_so_far(tx: Transaction, study_id: int, sign: float, but: int) -> float | None:
+def best_so_far(tx: Transaction, study_id: StudyId, sign: float, but: int) -> float | None:
     """The least score (sign times the metric) that any trial but one has reported so far or told as complete; none of
     those that diverged, failed, were cancelled or are invalid."""
     told = sa.case((trials.c.state == "complete", sign * trials.c.value))
@@ -219,12 +220,12 @@ def best_so_far(tx: Transaction, study_id: int, sign: float, but: int) -> float 
     return min((least for least in tx.execute(statement).one() if least is not None), default=None)
 
 
-def any_unfinished(tx: Transaction, study_id: int) -> bool:
+def any_unfinished(tx: Transaction, study_id: StudyId) -> bool:
     statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.state.in_(UNFINISHED)).limit(1)
     return tx.execute(statement).first() is not None
 
 
-def finished(tx: Transaction, study_id: int, basis: int, after: int = 0) -> list[TrialRow]:
+def finished(tx: Transaction, study_id: StudyId, basis: int, after: int = 0) -> list[TrialRow]:
     """What a sampler may see at `basis` of trials with a result, in the order in which they finished: those that did
     later than at `after`. Failed, cancelled and invalid trials are not among them."""
     statement = sa.select(trials).where(
@@ -239,7 +240,7 @@ def finished(tx: Transaction, study_id: int, basis: int, after: int = 0) -> list
     return [TrialRow(**row._mapping) for row in tx.execute(statement.order_by(trials.c.left_seq))]
 
 
-def still_running(tx: Transaction, study_id: int, basis: int, below: int) -> list[TrialRow]:
+def still_running(tx: Transaction, study_id: StudyId, basis: int, below: int) -> list[TrialRow]:
     """What a sampler may see at `basis` of trials without a result, of numbers less than `below`, by number.
 
     A requeued trial was absent between its leaving and its return.
@@ -258,7 +259,7 @@ def still_running(tx: Transaction, study_id: int, basis: int, below: int) -> lis
     return [TrialRow(**row._mapping) for row in tx.execute(statement.order_by(trials.c.number))]
 
 
-def any_invalid_since(tx: Transaction, study_id: int, seq: int) -> bool:
+def any_invalid_since(tx: Transaction, study_id: StudyId, seq: int) -> bool:
     """Whether a trial has become invalid after `seq`."""
     statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.invalid_seq > seq)
     return tx.execute(statement.limit(1)).first() is not None
@@ -268,7 +269,7 @@ def _valid_at(basis: int) -> sa.ColumnElement[bool]:
     return sa.or_(trials.c.invalid_seq.is_(None), trials.c.invalid_seq > basis)
 
 
-def drawn(tx: Transaction, study_id: int) -> list[DrawnRow]:
+def drawn(tx: Transaction, study_id: StudyId) -> list[DrawnRow]:
     """Of all trials that a sampler drew, by number."""
     counts = sa.and_(trials.c.state == "complete", trials.c.invalid_seq.is_(None))
     origin = (trials.c.number, trials.c.revision, trials.c.basis_seq, trials.c.drawn)
@@ -279,11 +280,11 @@ def drawn(tx: Transaction, study_id: int) -> list[DrawnRow]:
     return [DrawnRow(**row._mapping) for row in found]
 
 
-def record_requeue_gap(tx: Transaction, trial_id: int, left_seq: int, back_seq: int) -> None:
+def record_requeue_gap(tx: Transaction, trial_id: TrialId, left_seq: int, back_seq: int) -> None:
     tx.execute(requeue_gaps.insert().values(trial_id=trial_id, left_seq=left_seq, back_seq=back_seq))
 
 
-def metric_names(tx: Transaction, study_id: int) -> list[str]:
+def metric_names(tx: Transaction, study_id: StudyId) -> list[str]:
     """Every metric that a trial of the study was told, sorted."""
     names: set[str] = set()
     for (metrics,) in tx.execute(sa.select(trials.c.metrics).where(trials.c.study_id == study_id)):

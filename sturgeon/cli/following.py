@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sturgeon.cli.paging import every_item
+from sturgeon.identifiers import TrialNumber
 from sturgeon.states import TERMINAL
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Snapshot:
 
     study: Study
     running: list[Trial]
-    latest: dict[int, ReportedMetrics]
+    latest: dict[TrialNumber, ReportedMetrics]
     finished: list[Trial]
     best: list[BestTrial]
 

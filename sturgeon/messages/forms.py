@@ -6,6 +6,7 @@ from typing import Annotated, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from sturgeon import identifiers
 from sturgeon.direction import Direction as Direction
 from sturgeon.strictness import Strict
 from sturgeon.values import Name, PlainText, PlainValue
@@ -23,10 +24,10 @@ WORKER_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$"
 StudyName = Annotated[str, Field(pattern=STUDY_NAME)]
 WorkerName = Annotated[str, Field(pattern=WORKER_NAME)]
 Count = Annotated[int, Field(ge=1, le=MOST_LEASES)]
-Step = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
-Fence = Annotated[int, Field(ge=1, le=LARGEST_FENCE)]
-Number = Annotated[int, Field(ge=0, le=LARGEST_FENCE)]
-Version = Annotated[int, Field(ge=0, le=LARGEST_FENCE)]
+Step = Annotated[identifiers.Step, Field(ge=0, le=LARGEST_STEP)]
+Fence = Annotated[identifiers.Fence, Field(ge=1, le=LARGEST_FENCE)]
+Number = Annotated[identifiers.TrialNumber, Field(ge=0, le=LARGEST_FENCE)]
+Version = Annotated[identifiers.Version, Field(ge=0, le=LARGEST_FENCE)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Metrics = Annotated[dict[Name, FiniteFloat | None], Field(max_length=300)]
 Params = Annotated[dict[Name, PlainValue], Field(max_length=100)]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat
 
+from sturgeon import identifiers
 from sturgeon.messages.forms import (
     LARGEST_STACK,
     MOST_LEASES,
@@ -46,8 +47,8 @@ class LeaseRequest(Request):
 
 class Lease(Answer):
     study: str
-    number: int
-    fence: int
+    number: identifiers.TrialNumber
+    fence: identifiers.Fence
     attempt: int
     seed: int
     params: dict[str, Any]
@@ -85,8 +86,8 @@ class RenewRequest(Request):
 
 class Renewed(Answer):
     study: str
-    number: int
-    fence: int
+    number: identifiers.TrialNumber
+    fence: identifiers.Fence
     lease_s: float
     desired: Desired
 
@@ -96,7 +97,7 @@ WhyLost = Literal["expired", "cancelled", "taken"]
 
 class Lost(Answer):
     study: str
-    number: int
+    number: identifiers.TrialNumber
     reason: WhyLost
 
 
@@ -165,7 +166,7 @@ class TellManyRequest(Request):
 class ToldOne(Answer):
     """The outcome of one tell of many: the trial, or the problem's code and sentence."""
 
-    number: int
+    number: identifiers.TrialNumber
     trial: Trial | None = None
     code: str | None = None
     detail: str | None = None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from sturgeon import identifiers
 from sturgeon.messages.forms import Answer, Request
 from sturgeon.values import PlainText, plain_text
 
@@ -64,8 +65,8 @@ class LateResult(Answer):
     """A report or tell whose lease was lost: kept, and counted for nothing."""
 
     id: int
-    number: int
-    fence: int
+    number: identifiers.TrialNumber
+    fence: identifiers.Fence
     kind: Literal["report", "tell"]
     body: dict[str, Any]
     at: AwareDatetime

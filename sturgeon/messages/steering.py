@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from sturgeon import identifiers
 from sturgeon.messages.forms import Answer, Params, Reason, Request, Step
 from sturgeon.messages.policies import Guard
 from sturgeon.messages.trials import Change, Desired, Parent
@@ -91,7 +92,7 @@ class TimelineEntry(Answer):
 class Start(Answer):
     """How the whole training began: the trial at the root of the lineage."""
 
-    number: int
+    number: identifiers.TrialNumber
     params: dict[str, Any]
     seed: int
 

@@ -10,7 +10,7 @@ from sturgeon.messages.forms import LARGEST_STEP, Answer, Direction, Params, Req
 from sturgeon.messages.policies import Policies, Policy
 from sturgeon.messages.searches import Search
 from sturgeon.space import Space
-from sturgeon.states import StudyState, TrialState
+from sturgeon.states import Mode, StudyState, TrialState
 from sturgeon.values import Name, PlainText
 
 
@@ -105,6 +105,9 @@ class TrainStudyTask(Request):
     checkpoints: CheckpointRule | None = Field(default_factory=CheckpointRule)
 
 
+Reduce = Literal["last", "best"]
+
+
 class StudyRequest(Request):
     """`POST /studies`."""
 
@@ -112,7 +115,7 @@ class StudyRequest(Request):
     title: Annotated[PlainText, Field(max_length=1000)] = ""
     metric: Name = Field(description="The metric of the tell that is compared, for example dev_error.")
     direction: Direction = "minimize"
-    reduce: Literal["last", "best"] = Field(
+    reduce: Reduce = Field(
         default="last", description="`best`: a trial's value is the best over its reports and its tell."
     )
     space: Space
@@ -122,7 +125,7 @@ class StudyRequest(Request):
     task: TrainStudyTask | None = Field(
         default=None, description="What the workers run; null for your own code, which asks and tells."
     )
-    mode: Literal["caviar", "panda"] = Field(
+    mode: Mode = Field(
         default="caviar", description="caviar: many trials, drawn; panda: one trial, steered, and its branches."
     )
     params: Params | None = Field(default=None, description="Of a panda: its parameters; drawn when they are left out.")
@@ -194,13 +197,13 @@ class Study(Answer):
     state: StudyState
     metric: str
     direction: Direction
-    reduce: Literal["last", "best"]
+    reduce: Reduce
     space: Space
     search: Search
     pruning: Pruning
     budget: Budget
     task: TrainStudyTask | None
-    mode: Literal["caviar", "panda"]
+    mode: Mode
     policies: list[Policy] = Field(default_factory=list)
     revision: int
     counts: dict[TrialState, int]

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from sturgeon import identifiers
 from sturgeon.messages.forms import Answer, Fallback, Params, Request
-from sturgeon.states import TrialState
+from sturgeon.states import Mode, TrialState
 from sturgeon.values import PlainText
 
 
@@ -34,7 +35,7 @@ class Resume(Answer):
     """Where a trial goes on: from the checkpoint of `number` at `step` (from the start where it has no `sha256`), with
     the changes of `timeline` made again at their steps. Desired versions above `version` are new."""
 
-    number: int
+    number: identifiers.TrialNumber
     step: int
     sha256: str | None
     version: int
@@ -43,7 +44,7 @@ class Resume(Answer):
 
 
 class Parent(Answer):
-    number: int
+    number: identifiers.TrialNumber
     step: int
 
 
@@ -74,9 +75,9 @@ class Drawn(Answer):
 
 class Trial(Answer):
     study: str
-    number: int
+    number: identifiers.TrialNumber
     state: TrialState
-    mode: Literal["caviar", "panda"]
+    mode: Mode
     params: dict[str, Any]
     seed: int
     attempt: int
@@ -119,7 +120,7 @@ class ReportedMetrics(Answer):
     step: int
     epoch: float | None
     metrics: dict[str, float | None]
-    fence: int
+    fence: identifiers.Fence
     leg: int = Field(default=0, description="The version of the rollback after which it was reported; 0: before any.")
     left: bool = Field(default=False, description="The run went back behind this step; it counts for nothing.")
     at: AwareDatetime

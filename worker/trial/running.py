@@ -106,9 +106,9 @@ class RunningTrial:
     def renewal(self) -> m.Held:
         """What the heartbeat renews."""
         version, step = self._delivery.applied
-        applied = {"applied_version": version, "applied_step": step} if version else {}
         lease = self.lease
-        return m.Held(study=lease.study, number=lease.number, fence=lease.fence, **applied)
+        named = {"study": lease.study, "number": lease.number, "fence": lease.fence}
+        return m.Held.model_validate(named | ({"applied_version": version, "applied_step": step} if version else {}))
 
     def steer(self, desired: m.Desired) -> None:
         """Pass on to the child what the server desires."""

@@ -26,6 +26,7 @@ from server.store import trials
 from server.store.engine import Database
 from server.store.studies import StudyRow
 from sturgeon import messages
+from sturgeon.identifiers import StudyId, TrialNumber
 from sturgeon.search.numerics import numerics
 from sturgeon.search.samplers import NOTHING, Sample, uniform_point
 from sturgeon.space import Space
@@ -71,7 +72,7 @@ def dispatch(asks: AskContext, name: str, wanted: DispatchRequest, key: Idempote
 
 
 def _dispatch_new(
-    asks: AskContext, study_id: int, name: str, wanted: DispatchRequest, key: IdempotencyKey
+    asks: AskContext, study_id: StudyId, name: str, wanted: DispatchRequest, key: IdempotencyKey
 ) -> messages.Leases:
     """READ, DRAW, WRITE, again while others are faster; at last a uniform point that needs no history."""
     fallback: messages.Fallback | None = None
@@ -185,7 +186,8 @@ def _insert(
     params = [request.view.space.decode(sample.point) for sample in replicated]
     stacks = new_stacks(params, wanted)
     rows = []
-    for number, (sample, given, stack) in enumerate(zip(replicated, params, stacks, strict=True), study.next_number):
+    for place, (sample, given, stack) in enumerate(zip(replicated, params, stacks, strict=True)):
+        number = TrialNumber(study.next_number + place)
         row = new_trial(study, number, given, sample.point, scope.now)
         row |= _origin(request, sample, fallback) | replicate_group(study, number, study.next_number)
         rows.append(row if stack is None else row | _first_lease(wanted, scope.now))

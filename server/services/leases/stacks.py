@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from server.store import leases
 from server.store.engine import Transaction
 from server.store.trials import TrialRow
+from sturgeon.identifiers import StudyId
 from sturgeon.messages import MOST_LEASES
 from sturgeon.training import shape_of
 
@@ -69,7 +70,7 @@ def new_stacks(params: Sequence[dict[str, Any]], wanted: DispatchRequest) -> lis
     return stacks_of([shape_of(one) for one in params], wanted)
 
 
-def take_queued(tx: Transaction, study_id: int | None, wanted: DispatchRequest, now: int) -> list[Dispatched]:
+def take_queued(tx: Transaction, study_id: StudyId | None, wanted: DispatchRequest, now: int) -> list[Dispatched]:
     """Lease queued trials of one study, or of all with a task; the oldest first, and with them their stack peers."""
     if wanted.stack == 1:
         rows = leases.hand_out_queued(tx, study_id, wanted.count, wanted.worker, wanted.lease_us, now)

@@ -19,6 +19,7 @@ from server.store.engine import Database, Transaction
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import Invalid, LeaseLost, NotFound
+from sturgeon.identifiers import Fence, TrialNumber
 
 
 def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key: IdempotencyKey) -> messages.Leases:
@@ -105,13 +106,15 @@ def _renewed(held: messages.Held, row: TrialRow) -> messages.Renewed:
     )
 
 
-def _why_lost(row: TrialRow | None, fence: int) -> messages.WhyLost:
+def _why_lost(row: TrialRow | None, fence: Fence) -> messages.WhyLost:
     if row is None or row.state == "cancelled":
         return "cancelled"
     return "taken" if row.fence > fence else "expired"
 
 
-def release(transactions: Transactions, name: str, number: int, request: messages.ReleaseRequest) -> messages.Trial:
+def release(
+    transactions: Transactions, name: str, number: TrialNumber, request: messages.ReleaseRequest
+) -> messages.Trial:
     """Give the trial back: queued again, no attempt spent; one that was to pause is paused, one that was to stop has
     ended. The same release again answers the same.
 

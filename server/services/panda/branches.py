@@ -25,10 +25,11 @@ from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import BudgetSpent, FieldProblem, Invalid, NotFound, WrongState
+from sturgeon.identifiers import Step, TrialNumber
 
 
 def fork(
-    transactions: Transactions, name: str, number: int, request: messages.ForkRequest, key: IdempotencyKey
+    transactions: Transactions, name: str, number: TrialNumber, request: messages.ForkRequest, key: IdempotencyKey
 ) -> messages.Page[messages.Trial]:
     """A queued trial for each branch, and the unchanged control after them.
 
@@ -63,7 +64,7 @@ def _as_long_as(branches: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def promote(
-    transactions: Transactions, name: str, number: int, request: messages.PromoteRequest, key: IdempotencyKey
+    transactions: Transactions, name: str, number: TrialNumber, request: messages.PromoteRequest, key: IdempotencyKey
 ) -> messages.Trial:
     """A queued panda that goes on from the trial's best checkpoint, or from the one of a step. Raises as `fork`."""
     with transactions.on_study(name) as scope:
@@ -81,7 +82,7 @@ def promote(
         return answer
 
 
-def _checkpoint(tx: Transaction, study: StudyRow, parent: TrialRow, step: int | None, *, best: bool) -> CheckpointRow:
+def _checkpoint(tx: Transaction, study: StudyRow, parent: TrialRow, step: Step | None, *, best: bool) -> CheckpointRow:
     """Raises NotFound."""
     kept = checkpoints.of_trial(tx, parent.id)
     if step is not None:
@@ -112,11 +113,12 @@ def make_branches(
     _require_numbers_left(scope, len(wanted), raise_budget=raise_budget)
     origin = {"mode": "panda", "seed": parent.seed, "group_number": None, "origin": origin_of(parent, kept, entries)}
     child_of = {"parent_number": parent.number, "parent_step": kept.step}
+    numbers = [TrialNumber(study.next_number + place) for place in range(len(wanted))]
     rows = trials.insert(
         tx,
         [
             new_trial(study, number, base | params, tuple(parent.point), now) | origin | child_of
-            for number, params in enumerate(wanted, start=study.next_number)
+            for number, params in zip(numbers, wanted, strict=True)
         ],
     )
     for row in rows:

@@ -21,6 +21,7 @@ from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import FieldProblem, Invalid, NotFound, PreconditionFailed, TrialFinished, WrongState
+from sturgeon.identifiers import Step, TrialNumber
 from sturgeon.states import TERMINAL
 from sturgeon.training import TRAIN_METRICS
 
@@ -31,7 +32,7 @@ class Asked:
     and why."""
 
     study: str
-    number: int
+    number: TrialNumber
     seen: int | None
     key: IdempotencyKey
     reason: str
@@ -149,7 +150,7 @@ def checkpoint(transactions: Transactions, asked: Asked) -> messages.Steered:
     return _steer(transactions, asked, decide)
 
 
-def rollback(transactions: Transactions, asked: Asked, step: int | None, params: dict[str, Any]) -> messages.Steered:
+def rollback(transactions: Transactions, asked: Asked, step: Step | None, params: dict[str, Any]) -> messages.Steered:
     """Back to a checkpoint, from there with other parameters. Raises as `_steer`, NotFound (no such checkpoint), and
     Invalid as `change`."""
 
@@ -161,7 +162,7 @@ def rollback(transactions: Transactions, asked: Asked, step: int | None, params:
     return _steer(transactions, asked, decide)
 
 
-def going_back(tx: Transaction, row: TrialRow, step: int | None) -> desired_state.RollbackTarget:
+def going_back(tx: Transaction, row: TrialRow, step: Step | None) -> desired_state.RollbackTarget:
     """The rollback to the checkpoint of a step (None: the newest; 0: the start), which no rule drops from now on.
 
     Raises NotFound.
@@ -181,7 +182,7 @@ def accept(transactions: Transactions, asked: Asked, proposal: int) -> messages.
     def decide(scope: Scope, row: TrialRow) -> TrialRow:
         found = _open_proposal(scope.tx, row, proposal)
         validation.require_live(scope.study, row, found.params)
-        back = None if found.restore is None else going_back(scope.tx, row, found.restore)
+        back = None if found.restore is None else going_back(scope.tx, row, Step(found.restore))
         run: desired_state.Run | None = "run" if row.state == "paused" else None
         reason = " ".join(filter(None, [found.reason, asked.reason]))
         told: dict[str, Any] = {"actor": f"policy:{found.policy}, accepted", "reason": reason}
@@ -195,7 +196,7 @@ def accept(transactions: Transactions, asked: Asked, proposal: int) -> messages.
     return _steer(transactions, asked, decide)
 
 
-def dismiss(transactions: Transactions, name: str, number: int, proposal: int) -> messages.Proposal:
+def dismiss(transactions: Transactions, name: str, number: TrialNumber, proposal: int) -> messages.Proposal:
     """Do not; once or twice. Raises NotFound, WrongState when it is not open any more."""
     with transactions.on_study(name) as scope:
         tx, study = scope.tx, scope.study

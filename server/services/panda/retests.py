@@ -21,6 +21,7 @@ from server.store.events import EventRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
+from sturgeon.identifiers import TrialNumber
 from sturgeon.messages import DriftPolicy
 from sturgeon.search.samplers import uniform_point
 from sturgeon.training import flagged
@@ -61,10 +62,10 @@ def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int) -> No
         return
     incumbent = {parameter: live_params.params_in_force(study, row)[parameter] for parameter in request.space}
     point = request.space.encode(incumbent)
-    trials.insert(tx, [new_trial(made, 0, incumbent, tuple(point), now)])
+    trials.insert(tx, [new_trial(made, TrialNumber(0), incumbent, tuple(point), now)])
     rest = range(1, policy.retest_trials)
     points = {number: uniform_point(made.seed, number, len(request.space.searched)) for number in rest}
-    trials.insert(tx, [new_trial(made, n, request.space.decode(u), u, now) for n, u in points.items()])
+    trials.insert(tx, [new_trial(made, TrialNumber(n), request.space.decode(u), u, now) for n, u in points.items()])
     study_rows.update(tx, made.id, next_number=policy.retest_trials)
     events.insert(tx, study.id, BEGUN, now, row.number, retest=name, portion=portion, incumbent=incumbent)
 
@@ -108,8 +109,10 @@ def _conclude(scope: Scope, row: TrialRow, begun: EventRow) -> None:
     if found is not None and found.state == "active":
         return
     numbers = range(0 if found is None else found.next_number)
-    rows = [one for number in numbers if found and (one := trials.find(tx, found.id, number))]
-    values = {one.number: one.value for one in rows if one.state == "complete" and one.value is not None}
+    rows = [one for number in numbers if found and (one := trials.find(tx, found.id, TrialNumber(number)))]
+    values: dict[int, float] = {
+        one.number: one.value for one in rows if one.state == "complete" and one.value is not None
+    }
     detail: dict[str, Any] = {"retest": begun.detail["retest"], "moved": None, "errors": {}}
     if 0 not in values or len(values) < 2:
         detail["reason"] = "The retest has no results to compare: its trials did not complete, or it was deleted."

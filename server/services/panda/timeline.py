@@ -9,9 +9,10 @@ from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
+from sturgeon.identifiers import TrialNumber
 
 
-def read(database: Database, name: str, number: int) -> messages.Timeline:
+def read(database: Database, name: str, number: TrialNumber) -> messages.Timeline:
     """Raises NotFound."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
@@ -38,7 +39,7 @@ def _lineage(tx: Transaction, study: StudyRow, trial: TrialRow) -> list[messages
     return found
 
 
-def list_proposals(database: Database, name: str, number: int) -> messages.Page[messages.Proposal]:
+def list_proposals(database: Database, name: str, number: TrialNumber) -> messages.Page[messages.Proposal]:
     """Raises NotFound."""
     with database.reading() as tx:
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)

@@ -8,10 +8,14 @@ from server.services.transactions import Scope
 from server.store import reports
 from sturgeon import messages
 from sturgeon.errors import LeaseLost
+from sturgeon.identifiers import TrialNumber
 
 
 def store_late_result(
-    scope: Scope, number: int, kind: Literal["report", "tell"], request: messages.ReportRequest | messages.TellRequest
+    scope: Scope,
+    number: TrialNumber,
+    kind: Literal["report", "tell"],
+    request: messages.ReportRequest | messages.TellRequest,
 ) -> LeaseLost:
     """Store what came too late. The answer is to be raised after the commit."""
     reports.insert_late(

@@ -18,10 +18,11 @@ from server.store import events, leases, reports
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import LeaseLost, ReportConflict
+from sturgeon.identifiers import TrialNumber
 
 
 def report(
-    transactions: Transactions, name: str, number: int, request: messages.ReportRequest
+    transactions: Transactions, name: str, number: TrialNumber, request: messages.ReportRequest
 ) -> messages.ReportAnswer:
     """Store metrics of steps and renew the lease; the answer says what is desired of the run.
 

@@ -17,11 +17,12 @@ from server.store import leases, trials
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import FieldProblem, Invalid, LeaseLost, Problem, TrialFinished
+from sturgeon.identifiers import TrialNumber
 from sturgeon.states import TERMINAL
 
 
 def tell(
-    transactions: Transactions, max_attempts: int, name: str, number: int, request: messages.TellRequest
+    transactions: Transactions, max_attempts: int, name: str, number: TrialNumber, request: messages.TellRequest
 ) -> messages.Trial:
     """End a trial.
 

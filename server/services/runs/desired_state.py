@@ -33,6 +33,7 @@ from server.store.engine import Transaction
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
 from sturgeon.errors import FieldProblem, Invalid
+from sturgeon.identifiers import Step, Version
 from sturgeon.messages import Desired
 
 Why = Literal["pruned", "person", "policy", "study"]
@@ -45,8 +46,8 @@ class RollbackTarget:
     """Where a rollback goes: the step of a checkpoint, 0 for the very start, and the version in force in it. `params`
     are what differs there from the trial's own."""
 
-    step: int
-    version: int
+    step: Step
+    version: Version
     params: dict[str, Any]
 
 
@@ -88,7 +89,7 @@ def request_change(
     return trials.update(tx, row.id, desired=wanted.model_dump(mode="json"))
 
 
-def acknowledge(tx: Transaction, row: TrialRow, version: int | None, step: int | None) -> TrialRow:
+def acknowledge(tx: Transaction, row: TrialRow, version: Version | None, step: Step | None) -> TrialRow:
     """Note what the worker has applied, in the timeline too; it never goes back. The trial's row is locked.
 
     Raises Invalid for a version that nobody desired.
@@ -98,10 +99,10 @@ def acknowledge(tx: Transaction, row: TrialRow, version: int | None, step: int |
     if version > (newest := desired_of(row).version):
         detail = f"version {version} was not desired yet, {newest} is the newest: send the one that an answer gave you"
         raise Invalid(f"applied_version: {detail}.", (FieldProblem("/applied_version", detail),))
-    settled, entries = _settle(tx, row, version, step or 0)
+    settled, entries = _settle(tx, row, version, step or Step(0))
     for entry in entries:
         if entry.verb == "rollback" and entry.version in settled.applied:
-            row = _gone_back(tx, row, entry.restore or 0)
+            row = _gone_back(tx, row, Step(entry.restore or 0))
     live_overrides = timelines.overrides(entries) or None
     return trials.update(tx, row.id, applied_version=version, applied_step=step, live_overrides=live_overrides)
 
@@ -125,14 +126,14 @@ def close_timeline(tx: Transaction, row: TrialRow) -> None:
         proposals.outdate(tx, row.id)
 
 
-def _gone_back(tx: Transaction, row: TrialRow, step: int) -> TrialRow:
+def _gone_back(tx: Transaction, row: TrialRow, step: Step) -> TrialRow:
     """Forget the checkpoints behind the step that the run went back to, and count its epochs from there."""
     checkpoints.delete_after(tx, row.id, step)
     epoch = next((one.epoch for one in checkpoints.of_trial(tx, row.id) if one.step == step), None)
     return trials.update(tx, row.id, run_epoch=epoch)
 
 
-def _settle(tx: Transaction, row: TrialRow, version: int, step: int) -> tuple[timelines.Settled, list[EntryRow]]:
+def _settle(tx: Transaction, row: TrialRow, version: Version, step: Step) -> tuple[timelines.Settled, list[EntryRow]]:
     """What becomes of the versions up to this one, and all entries as they stand then."""
     now = tx.now()
     settled = timelines.settle(timeline.of_trial(tx, row.id), version)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from server.policies import timelines
-from server.services.runs import desired_state
+from server.services.runs.desired_state import RollbackTarget
 from server.services.views import desired_of
 from server.store import checkpoints, timeline, trials
 from server.store.checkpoints import CheckpointRow
@@ -15,47 +15,53 @@ from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
+from sturgeon.identifiers import NO_VERSION, Step, Version
 from sturgeon.messages import Change, Resume
 from sturgeon.training import flagged
 
+START: Final = Step(0)
+
 
 def resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
-    """What a run that is handed out begins with, None for one that begins anew. The row is as the hand-out left it,
-    and locked.
+    """What a run that is handed out begins with; None for one that starts from the beginning. The row is as the
+    hand-out left it, and locked.
 
-    Epochs that an earlier run had done already count once, since they are the same again; own code begins anew, and
-    what a rollback left is left.
+    It also sets the epoch that the run starts to count from. A train task repeats the epochs after its checkpoint, so
+    epochs that an earlier run has counted are not counted again. Own code, and a run that a rollback sent back, count
+    from the checkpoint.
 
-    A rollback that no worker has applied yet needs none to apply it: the run begins where it goes back to.
+    A rollback that no worker has applied yet needs no worker: the run begins where the rollback goes.
     """
     if row.fence == 1 and row.parent_number is None and row.desired is None:
         return None
-    desired, applied = desired_of(row), row.applied_version or 0
-    entries = timeline.of_trial(tx, row.id)
+    desired, applied = desired_of(row), row.applied_version or NO_VERSION
     if desired.leg > applied:
-        kept = checkpoint_at(tx, row, desired.restore or 0)
-        trials.update(tx, row.id, run_epoch=None if kept is None else kept.epoch)
-        return _resume(row, kept, [], version=applied, leg=desired.leg)
-    kept = newest_checkpoint(tx, row)
-    come_to = [row.run_epoch if study.task else None, None if kept is None else kept.epoch]
-    trials.update(tx, row.id, run_epoch=max((one for one in come_to if one is not None), default=None))
-    leg = max((e.version for e in entries if e.verb == "rollback" and e.version <= applied), default=0)
-    if kept is None and not applied:
+        checkpoint = checkpoint_at(tx, row, Step(desired.restore or START))
+        trials.update(tx, row.id, run_epoch=None if checkpoint is None else checkpoint.epoch)
+        return _resume(row, checkpoint, [], applied, generation=desired.leg)
+    entries = timeline.of_trial(tx, row.id)
+    checkpoint = newest_checkpoint(tx, row)
+    counted = [row.run_epoch if study.task else None, None if checkpoint is None else checkpoint.epoch]
+    trials.update(tx, row.id, run_epoch=max((epoch for epoch in counted if epoch is not None), default=None))
+    rollbacks = [entry.version for entry in entries if entry.verb == "rollback" and entry.version <= applied]
+    if checkpoint is None and not applied:
         return None
-    return _resume(row, kept, entries, version=applied, leg=leg)
+    return _resume(row, checkpoint, entries, applied, generation=max(rollbacks, default=0))
 
 
-def _resume(row: TrialRow, kept: CheckpointRow | None, entries: list[EntryRow], version: int, leg: int) -> Resume:
-    # Those at its very step, too: the parameters in a checkpoint are from before them.
-    changes = timelines.schedule(entries, 0 if kept is None else kept.step)
-    if kept is not None and kept.step == row.parent_step:
-        changes = [(kept.step, initial_live_params(row)), *changes]
+def _resume(
+    row: TrialRow, checkpoint: CheckpointRow | None, entries: list[EntryRow], version: Version, generation: int
+) -> Resume:
+    # Changes at the checkpoint's very step, too: the parameters in a checkpoint are from before them.
+    changes = timelines.schedule(entries, 0 if checkpoint is None else checkpoint.step)
+    if checkpoint is not None and checkpoint.step == row.parent_step:
+        changes = [(checkpoint.step, initial_live_params(row)), *changes]
     return Resume(
         number=row.number,
-        step=0 if kept is None else kept.step,
-        sha256=None if kept is None else kept.sha256,
+        step=0 if checkpoint is None else checkpoint.step,
+        sha256=None if checkpoint is None else checkpoint.sha256,
         version=version,
-        leg=leg,
+        leg=generation,
         timeline=[Change(step=step, params=params) for step, params in changes],
     )
 
@@ -67,42 +73,50 @@ def initial_live_params(row: TrialRow) -> dict[str, Any]:
 
 
 def reachable_checkpoints(tx: Transaction, row: TrialRow) -> list[CheckpointRow]:
-    """The checkpoints that a run can go on from, in the order of their steps: those that it went back behind are gone,
-    and those that it is about to go back behind will be before it hears of anything later."""
-    kept, desired = checkpoints.of_trial(tx, row.id), desired_of(row)
-    is_about_to = desired.leg > (row.applied_version or 0)
-    return [one for one in kept if one.step <= (desired.restore or 0)] if is_about_to else kept
+    """The checkpoints that a run can go on from, by step.
+
+    A rollback deletes the checkpoints after its target once a worker has applied it; until then they are left out
+    here, since the run will not hear of anything else before it goes back.
+    """
+    stored, desired = checkpoints.of_trial(tx, row.id), desired_of(row)
+    is_about_to_go_back = desired.leg > (row.applied_version or 0)
+    return [kept for kept in stored if kept.step <= (desired.restore or 0)] if is_about_to_go_back else stored
 
 
 def newest_checkpoint(tx: Transaction, row: TrialRow) -> CheckpointRow | None:
-    kept = reachable_checkpoints(tx, row)
-    return kept[-1] if kept else None
+    """The last of the checkpoints that a run can go on from."""
+    reachable = reachable_checkpoints(tx, row)
+    return reachable[-1] if reachable else None
 
 
-def checkpoint_at(tx: Transaction, row: TrialRow, step: int) -> CheckpointRow | None:
-    return next((one for one in reachable_checkpoints(tx, row) if one.step == step), None)
+def checkpoint_at(tx: Transaction, row: TrialRow, step: Step) -> CheckpointRow | None:
+    """The checkpoint of a step, if a run can go on from it."""
+    return next((checkpoint for checkpoint in reachable_checkpoints(tx, row) if checkpoint.step == step), None)
 
 
-def rollback_target(
-    row: TrialRow, kept: CheckpointRow | None, entries: Sequence[EntryRow]
-) -> desired_state.RollbackTarget:
-    """The rollback to a checkpoint of the trial, or (None) to its very start."""
-    if kept is None:
-        return desired_state.RollbackTarget(0, 0, {})
-    params = timelines.overrides(entries, kept)
-    if kept.step == row.parent_step:
+def rollback_target(row: TrialRow, checkpoint: CheckpointRow | None, entries: Sequence[EntryRow]) -> RollbackTarget:
+    """The target of a rollback to a checkpoint of the trial, or (None) to its very start."""
+    if checkpoint is None:
+        return RollbackTarget(START, NO_VERSION, {})
+    params = timelines.overrides(entries, checkpoint)
+    if checkpoint.step == row.parent_step:
         params = initial_live_params(row) | params
-    return desired_state.RollbackTarget(kept.step, kept.version, params)
+    return RollbackTarget(checkpoint.step, checkpoint.version, params)
 
 
 def checkpoint_before(tx: Transaction, row: TrialRow, entry: EntryRow) -> CheckpointRow | None:
-    """The newest checkpoint without this change in it, as from before it: at its very step it has touched nothing."""
-    found = (one for one in reversed(reachable_checkpoints(tx, row)) if one.step <= (entry.from_step or 0))
-    return next((replace(one, version=min(one.version, entry.version - 1)) for one in found), None)
+    """The newest checkpoint that does not have this change in it. One at the change's very step is from before it."""
+    before = (
+        checkpoint
+        for checkpoint in reversed(reachable_checkpoints(tx, row))
+        if checkpoint.step <= (entry.from_step or 0)
+    )
+    newest = next(before, None)
+    return None if newest is None else replace(newest, version=Version(min(newest.version, entry.version - 1)))
 
 
-def pin_rollback_target(tx: Transaction, row: TrialRow, kept: CheckpointRow | None) -> desired_state.RollbackTarget:
-    """As `back_to`; no rule drops the checkpoint from now on."""
-    if kept is not None:
-        checkpoints.pin(tx, row.id, kept.step)
-    return rollback_target(row, kept, timeline.of_trial(tx, row.id))
+def pin_rollback_target(tx: Transaction, row: TrialRow, checkpoint: CheckpointRow | None) -> RollbackTarget:
+    """As `rollback_target`; no rule drops the checkpoint from now on."""
+    if checkpoint is not None:
+        checkpoints.pin(tx, row.id, checkpoint.step)
+    return rollback_target(row, checkpoint, timeline.of_trial(tx, row.id))

@@ -9,6 +9,7 @@ from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.direction import sign_of
+from sturgeon.identifiers import TrialNumber
 from sturgeon.search.revisions import Revision, point_under
 from sturgeon.search.samplers import Finished, History, Point, Running
 from sturgeon.search.separation import mean
@@ -93,7 +94,7 @@ def _seen(tx: Transaction, study: StudyRow, snapshot: Snapshot, below: int) -> S
     return SamplerView(revisions[-1].space, History(tuple(finished), tuple(running)))
 
 
-def group_of(trial: TrialRow) -> int:
+def group_of(trial: TrialRow) -> TrialNumber:
     """The first of the trials with the same parameters; without replicates the trial itself."""
     return trial.number if trial.group_number is None else trial.group_number
 

@@ -23,6 +23,7 @@ from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
 from server.store.trials import DrawnRow
 from sturgeon.errors import NotFound, Unavailable
+from sturgeon.identifiers import StudyId
 from sturgeon.search.coarse_to_fine import Options
 from sturgeon.search.numerics import numerics
 from sturgeon.search.rounds import round_at
@@ -38,8 +39,8 @@ class Refitter:
 
     def __init__(self, database: Database, sampler_pool: SamplerPool) -> None:
         self._database, self._sampler_pool = database, sampler_pool
-        self._todo: SimpleQueue[int | None] = SimpleQueue()
-        self._waiting: set[int] = set()
+        self._todo: SimpleQueue[StudyId | None] = SimpleQueue()
+        self._waiting: set[StudyId] = set()
         self._guard = Lock()
         self._thread = Thread(target=self._run, name="refit", daemon=True)
         database.on_change = self.heard_of
@@ -47,7 +48,7 @@ class Refitter:
     def start(self) -> None:
         self._thread.start()
 
-    def heard_of(self, study_ids: set[int]) -> None:
+    def heard_of(self, study_ids: set[StudyId]) -> None:
         """Something changed of what the samplers of these studies see. Returns at once."""
         with self._guard:
             new = study_ids - self._waiting

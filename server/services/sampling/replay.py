@@ -15,6 +15,7 @@ from server.store.engine import Database
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
+from sturgeon.identifiers import TrialNumber
 from sturgeon.search.memo import Memo
 from sturgeon.search.numerics import numerics
 from sturgeon.search.samplers import Point, Sampler, uniform_point
@@ -32,7 +33,7 @@ def replay(
     database: Database, sampler_pool: SamplerPool, name: str, page_size: int, page_token: str | None
 ) -> messages.Replay:
     """Draw the trials of a page again. Raises NotFound."""
-    after = None if page_token is None else trials.After(after_of(page_token))
+    after = None if page_token is None else trials.After(TrialNumber(after_of(page_token)))
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         rows = trials.page(tx, study.id, trials.Listing(), after, page_size + 1)

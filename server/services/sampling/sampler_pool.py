@@ -15,6 +15,7 @@ from server.services.sampling.history import SamplerView, Snapshot, history_now
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from sturgeon import messages
+from sturgeon.identifiers import StudyId, TrialNumber
 from sturgeon.search.memo import Memo
 from sturgeon.search.registry import SAMPLERS
 from sturgeon.search.samplers import Build, Running, Sample, Sampler
@@ -38,13 +39,13 @@ class DrawRequest:
     view: SamplerView
 
     @property
-    def numbers(self) -> range:
+    def numbers(self) -> list[TrialNumber]:
         """The trial number of each sample; of replicates the number of the first."""
         start, step = self.study.next_number, self.study.replicates
-        return range(start, start + self.count * step, step)
+        return [TrialNumber(number) for number in range(start, start + self.count * step, step)]
 
 
-def sample_number(study: StudyRow, number: int) -> int:
+def sample_number(study: StudyRow, number: TrialNumber) -> int:
     """The sampler's own number for the sample of a trial; replicates of one sample leave no gap in this sequence."""
     return number // study.replicates
 
@@ -74,7 +75,7 @@ class SamplerPool:
     _overdue: set[int] = field(default_factory=set)
     _guard: Lock = field(default_factory=Lock)
 
-    def lock_of(self, study_id: int) -> Lock:
+    def lock_of(self, study_id: StudyId) -> Lock:
         return self._locks.setdefault(study_id, Lock())
 
     def sampler_of(self, study: StudyRow, memo: Memo | None = None) -> Sampler:
@@ -99,13 +100,13 @@ class SamplerPool:
                 self._caches.popitem(last=False)
             return cache
 
-    def forget(self, study_id: int) -> None:
+    def forget(self, study_id: StudyId) -> None:
         """The study is gone."""
         with self._guard:
             self._caches.pop(study_id, None)
             self._locks.pop(study_id, None)
 
-    def is_overdue(self, study_id: int) -> bool:
+    def is_overdue(self, study_id: StudyId) -> bool:
         """A draw of the study's that nobody waits for any more still goes on."""
         return study_id in self._overdue
 

@@ -21,6 +21,7 @@ from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.errors import StudyBusy, StudyExists, WrongState
+from sturgeon.identifiers import TrialNumber
 from sturgeon.search.registry import REGISTERED
 from sturgeon.search.samplers import uniform_point
 from sturgeon.states import STUDY_MOVES, StudyState
@@ -56,7 +57,7 @@ def _begin_panda(tx: Transaction, study: StudyRow, request: messages.StudyReques
     """The one trial of the study, queued: with the given parameters, else with a sample."""
     point = uniform_point(study.seed, 0, len(request.space.searched))
     params = request.space.decode(point) | (request.params or {})
-    trials.insert(tx, [new_trial(study, 0, params, point, now)])
+    trials.insert(tx, [new_trial(study, TrialNumber(0), params, point, now)])
     return studies.update(tx, study.id, next_number=1)
 
 

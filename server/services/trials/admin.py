@@ -20,11 +20,12 @@ from server.store.studies import StudyRow
 from server.store.trials import After, Listing, TrialRow
 from sturgeon import messages
 from sturgeon.errors import BudgetSpent, Invalid, TrialFinished, WrongState
+from sturgeon.identifiers import TrialNumber
 from sturgeon.space import Space
 from sturgeon.states import REQUEUEABLE, TERMINAL
 
 
-def read(database: Database, name: str, number: int) -> messages.Trial:
+def read(database: Database, name: str, number: TrialNumber) -> messages.Trial:
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         return views.trial(name, lookup.get_trial(tx, study, number))
@@ -44,9 +45,9 @@ def _after(which: Listing, token: str | None) -> After | None:
     if token is None:
         return None
     if which.sort == "number":
-        return After(after_of(token))
+        return After(TrialNumber(after_of(token)))
     key, number = sorted_place_of(token)
-    return After(number, key)
+    return After(TrialNumber(number), key)
 
 
 def _token(which: Listing, row: TrialRow) -> str:
@@ -67,7 +68,7 @@ def enqueue(transactions: Transactions, name: str, params: dict[str, Any], key: 
         point = _encode(space, params)
         _require_number_left(study)
         scope.update_study(next_number=study.next_number + study.replicates)
-        numbers = range(study.next_number, study.next_number + study.replicates)
+        numbers = [TrialNumber(study.next_number + replicate) for replicate in range(study.replicates)]
         whole = space.complete(params)
         row, *_ = trials.insert(
             scope.tx,
@@ -101,7 +102,7 @@ def _require_number_left(study: StudyRow) -> None:
         raise BudgetSpent(f"All {study.max_trials} trials of {study.name} were given out; raise max_trials to go on.")
 
 
-def requeue(transactions: Transactions, name: str, number: int) -> messages.Trial:
+def requeue(transactions: Transactions, name: str, number: TrialNumber) -> messages.Trial:
     """Run a failed or cancelled trial again, attempts from 0. Raises: NotFound, WrongState, BudgetSpent."""
     with transactions.on_study(name) as scope:
         trial = lookup.lock_trial(scope.tx, scope.study, number)
@@ -146,7 +147,7 @@ def _require_requeueable(study: StudyRow, trial: TrialRow) -> None:
     budgets.require_left(study)
 
 
-def cancel(transactions: Transactions, name: str, number: int) -> messages.Trial:
+def cancel(transactions: Transactions, name: str, number: TrialNumber) -> messages.Trial:
     """Cancel at once; the holder's fence is worth nothing from here. Cancelling twice is no error.
 
     Raises: NotFound, TrialFinished.
@@ -163,7 +164,7 @@ def cancel(transactions: Transactions, name: str, number: int) -> messages.Trial
         return views.trial(name, row)
 
 
-def invalidate(transactions: Transactions, name: str, number: int, reason: str) -> messages.Trial:
+def invalidate(transactions: Transactions, name: str, number: TrialNumber, reason: str) -> messages.Trial:
     """Mark a trial, whatever its state: no sampler, rule or list of the best sees it from here on.
 
     A running one goes on, and its result counts for nothing either. The same reason again changes nothing.
@@ -185,7 +186,7 @@ def invalidate(transactions: Transactions, name: str, number: int, reason: str) 
 
 
 def metrics(
-    database: Database, name: str, number: int, page_size: int, page_token: str | None, *, left: bool = False
+    database: Database, name: str, number: TrialNumber, page_size: int, page_token: str | None, *, left: bool = False
 ) -> messages.Page[messages.ReportedMetrics]:
     """The trial's curve, by step; with `left` every report that came, by rollback generation, run and step."""
     with database.reading() as tx:

@@ -18,23 +18,24 @@ from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.direction import sign_of
 from sturgeon.errors import FieldProblem, Invalid, LeaseLost, NotFound, WrongState
+from sturgeon.identifiers import NO_VERSION, Fence, Step, TrialNumber, Version
 
 
 @dataclass(frozen=True)
 class Upload:
     """What comes with the bytes: the fence, where in the run, and how good (`value`: the study's metric there)."""
 
-    fence: int
-    step: int
+    fence: Fence
+    step: Step
     sha256: str
     epoch: float | None
     value: float | None
-    version: int = 0
+    version: Version = NO_VERSION
     wanted: int = 0
 
 
 def store_checkpoint(
-    database: Database, blobs: BlobFolder, name: str, number: int, upload: Upload, content: bytes
+    database: Database, blobs: BlobFolder, name: str, number: TrialNumber, upload: Upload, content: bytes
 ) -> messages.Checkpoint:
     """Keep the checkpoint, and drop what the rule does not keep.
 
@@ -48,7 +49,7 @@ def store_checkpoint(
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
         if not leases.is_held(trial, upload.fence):
             raise _lost(number)
-        _require_of_this_leg(tx, trial, upload)
+        _require_present_generation(tx, trial, upload)
     blobs.ensure(upload.sha256, content)
     with database.writing() as tx:
         study = lookup.get_study(tx, name)
@@ -57,7 +58,7 @@ def store_checkpoint(
         held = leases.renew(tx, trial.id, upload.fence, now, reported=True)
         if held is None:
             raise _lost(number)
-        _require_of_this_leg(tx, held, upload)
+        _require_present_generation(tx, held, upload)
         checkpoints.hold_blobs(tx)
         blobs.ensure(upload.sha256, content)  # it may have been deleted since, as one that nobody named
         row = _insert(tx, held, upload, len(content), now)
@@ -66,11 +67,11 @@ def store_checkpoint(
     return views.checkpoint(row)
 
 
-def _lost(number: int) -> LeaseLost:
+def _lost(number: TrialNumber) -> LeaseLost:
     return LeaseLost(f"The lease of trial {number} is not yours any more; its checkpoint was not kept.")
 
 
-def _require_of_this_leg(tx: Transaction, trial: TrialRow, upload: Upload) -> None:
+def _require_present_generation(tx: Transaction, trial: TrialRow, upload: Upload) -> None:
     """A state with a change in it that nobody acknowledged, or behind a step that the run went back to, is none of the
     trial's. Raises Invalid, WrongState."""
     if upload.version > (trial.applied_version or 0):
@@ -125,13 +126,13 @@ def dropped_by_rule(
     return [c for c in of_rule if c.id not in kept and c is not rows[-1]]
 
 
-def listing(database: Database, name: str, number: int) -> messages.Page[messages.Checkpoint]:
+def listing(database: Database, name: str, number: TrialNumber) -> messages.Page[messages.Checkpoint]:
     with database.reading() as tx:
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
         return messages.Page(items=[views.checkpoint(row) for row in checkpoints.of_trial(tx, trial.id)])
 
 
-def content(database: Database, blobs: BlobFolder, name: str, number: int, step: int) -> bytes:
+def content(database: Database, blobs: BlobFolder, name: str, number: TrialNumber, step: Step) -> bytes:
     """The bytes. Raises NotFound."""
     with database.reading() as tx:
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
@@ -144,7 +145,7 @@ def content(database: Database, blobs: BlobFolder, name: str, number: int, step:
     return found
 
 
-def best_content(database: Database, blobs: BlobFolder, name: str, number: int) -> bytes:
+def best_content(database: Database, blobs: BlobFolder, name: str, number: TrialNumber) -> bytes:
     """The bytes of the best checkpoint by the study's metric; of the last where none has a value. Raises NotFound."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)

@@ -12,12 +12,13 @@ from server.store import findings, leases
 from server.store.engine import Database
 from server.store.studies import StudyRow
 from sturgeon.errors import LeaseLost, NotFound
+from sturgeon.identifiers import Fence, TrialNumber
 from sturgeon.messages import FindingKind, TagsRequest
 from sturgeon.training import STREAM
 
 
 def store_finding(
-    database: Database, name: str, number: int, kind: FindingKind, fence: int, body: dict[str, Any]
+    database: Database, name: str, number: TrialNumber, kind: FindingKind, fence: Fence, body: dict[str, Any]
 ) -> None:
     """Keep what the lease's holder found. Raises NotFound, LeaseLost."""
     with database.writing() as tx:
@@ -28,7 +29,7 @@ def store_finding(
         findings.replace(tx, trial.id, kind, body, now)
 
 
-def diagnosis(database: Database, name: str, number: int) -> dict[str, Any]:
+def diagnosis(database: Database, name: str, number: TrialNumber) -> dict[str, Any]:
     """Raises NotFound."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
@@ -36,7 +37,7 @@ def diagnosis(database: Database, name: str, number: int) -> dict[str, Any]:
         return _required(findings.find(tx, trial.id, "diagnosis"), study, number, "diagnosis")
 
 
-def errors(database: Database, name: str, number: int) -> dict[str, Any]:
+def errors(database: Database, name: str, number: TrialNumber) -> dict[str, Any]:
     """The errors that the run uploaded, with the tags of people and the table over both. Raises NotFound."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
@@ -46,7 +47,7 @@ def errors(database: Database, name: str, number: int) -> dict[str, Any]:
     return with_tags(body, given)
 
 
-def tag(database: Database, name: str, number: int, request: TagsRequest) -> dict[str, Any]:
+def tag(database: Database, name: str, number: TrialNumber, request: TagsRequest) -> dict[str, Any]:
     """Give tags to examples by their rows; an empty list takes a row's tags back. Raises NotFound."""
     with database.writing() as tx:
         study = lookup.get_study(tx, name)
@@ -81,7 +82,7 @@ def _category(tag: str, count: int, wrong: int, examples: int) -> dict[str, Any]
     return {"tag": tag, "count": count, "share": count / wrong, "ceiling": ceiling, "error_after": after}
 
 
-def _required(body: dict[str, Any] | None, study: StudyRow, number: int, what: str) -> dict[str, Any]:
+def _required(body: dict[str, Any] | None, study: StudyRow, number: TrialNumber, what: str) -> dict[str, Any]:
     if body is not None:
         return body
     when = "a train task uploads it at its end"
