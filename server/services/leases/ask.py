@@ -66,11 +66,11 @@ def dispatch(asking: AskContext, name: str, hand: DispatchRequest, once: Idempot
         if not asking.thinking.sampler_of(study).needs_history:
             return _draw_here(asking, tx, study, hand, once, None, now)
         tx.rollback_at_end()
-    return _hand_out_thought(asking, study.id, name, hand, once)
+    return _hand_out_thought(asking, study, hand, once)
 
 
 def _hand_out_thought(
-    asking: AskContext, study_id: int, name: str, hand: DispatchRequest, once: IdempotencyKey
+    asking: AskContext, study: StudyRow, hand: DispatchRequest, once: IdempotencyKey
 ) -> messages.Leases:
     """READ, THINK, WRITE, again while others are faster; at last a uniform point that needs no history."""
     fallback: messages.Fallback | None = None
@@ -78,12 +78,12 @@ def _hand_out_thought(
     deadline = time.monotonic() + thinking.think_s
     for _ in range(RACES):
         # All three steps: who read before another thread's write has thought for numbers that are gone.
-        lock = thinking.lock_of(study_id)
+        lock = thinking.lock_of(study)
         if not lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            fallback = "slow" if thinking.is_overdue(study_id) else "contention"
+            fallback = "slow" if thinking.is_overdue(study.id) else "contention"
             break
         try:
-            plan = _read(asking, name, hand.most)
+            plan = _read(asking, study.name, hand.most)
             if isinstance(plan, messages.Leases):
                 return plan
             samples, fallback = thinking.think(plan)
@@ -95,7 +95,7 @@ def _hand_out_thought(
             lock.release()
         time.sleep(random.uniform(0.001, 0.005))
     with asking.database.writing() as tx:
-        study = lifecycle.required(tx, name, lock=True)
+        study = lifecycle.required(tx, study.name, lock=True)
         if (answered := claim_or_replay(tx, once, messages.Leases)) is not None:
             return answered
         if (reason := _why_nothing(study)) is not None:

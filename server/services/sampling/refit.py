@@ -101,7 +101,7 @@ def refit(database: Database, thinking: SamplerPool, name: str) -> RefitResult:
     if study.sampler != "coarse_to_fine":
         return learnt
     if not thinking.is_overdue(study.id):
-        with thinking.lock_of(study.id):
+        with thinking.lock_of(study):
             thinking.sampler_of(study).prepare(seen.space, study.seed, seen.history)
     if number and (number, learnt.learnt_from) not in known:
         _keep(database, study, [_row(study, seen, study.revision, study.seq)])

@@ -59,6 +59,7 @@ class StudyCache:
 
     of: tuple[int, int]
     memo: Memo = field(default_factory=Memo)
+    lock: Lock = field(default_factory=Lock)
     snapshot: Snapshot | None = None
 
 
@@ -70,12 +71,12 @@ class SamplerPool:
     samplers: dict[str, Build] = field(default_factory=lambda: dict(SAMPLERS))
     think_s: float = THINK_S
     _kept: OrderedDict[int, StudyCache] = field(default_factory=OrderedDict)
-    _locks: dict[int, Lock] = field(default_factory=dict)
     _overdue: set[int] = field(default_factory=set)
     _guard: Lock = field(default_factory=Lock)
 
-    def lock_of(self, study_id: int) -> Lock:
-        return self._locks.setdefault(study_id, Lock())
+    def lock_of(self, study: StudyRow) -> Lock:
+        """Whoever holds it draws, or learns, alone for the study in this process."""
+        return self.kept_of(study).lock
 
     def sampler_of(self, study: StudyRow, memo: Memo | None = None) -> Sampler:
         """The study's sampler, with what it learnt before, or with another `memo`."""
@@ -95,15 +96,19 @@ class SamplerPool:
             if kept is None or kept.of != of:
                 kept = self._kept[study.id] = StudyCache(of)
             self._kept.move_to_end(study.id)
-            while len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
+            self._let_go()
             return kept
+
+    def _let_go(self) -> None:
+        """Keep no more than so many, those that were used last; and those that somebody holds."""
+        idle = [study_id for study_id, kept in self._kept.items() if not kept.lock.locked()]
+        for study_id in idle[: max(0, len(self._kept) - MOST_KEPT)]:
+            del self._kept[study_id]
 
     def forget(self, study_id: int) -> None:
         """The study is gone."""
         with self._guard:
             self._kept.pop(study_id, None)
-            self._locks.pop(study_id, None)
 
     def is_overdue(self, study_id: int) -> bool:
         """A thought of the study's that nobody waits for any more still goes on."""
