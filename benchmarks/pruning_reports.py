@@ -19,8 +19,9 @@ from server.services.idempotency import IdempotencyKey
 from server.services.leases import ask
 from server.services.leases.ask import AskContext
 from server.services.metrics import Counters
-from server.services.reporting import report
+from server.services.reporting import report, tell
 from server.services.studies import lifecycle
+from server.services.transactions import Transactions
 from server.store import reports, rung_scores, schema, trials
 from server.store.engine import Database
 from sturgeon import messages
@@ -47,14 +48,14 @@ def main() -> None:
 
 def _measured(asks: AskContext, rule: Rule) -> list[float]:
     """Seconds of a report: the median, 95 %, the median where the rule looks; and of a tell as pruned."""
-    database, counters, name = asks.database, asks.counters, f"{rule}-{time.time_ns()}"
+    name = f"{rule}-{time.time_ns()}"
     _create(asks, name, rule)
     every, at_looks = [], []
     for number in range(BEFORE, BEFORE + MEASURED):
         for epoch in range(1, EPOCHS + 1):
             request = messages.ReportRequest(fence=1, reports=[messages.Report(step=epoch, metrics={"loss": 0.5})])
             began = time.perf_counter()
-            report.report(database, counters, name, number, request)
+            report.report(Transactions(asks.database, asks.counters), name, number, request)
             every.append(time.perf_counter() - began)
             if epoch in _looks(rule):
                 at_looks.append(every[-1])
@@ -62,7 +63,7 @@ def _measured(asks: AskContext, rule: Rule) -> list[float]:
     for number in range(BEFORE, BEFORE + MEASURED):
         told = messages.TellRequest(fence=1, state="pruned", metrics={"loss": 0.5})
         began = time.perf_counter()
-        report.tell(database, counters, 3, name, number, told)
+        tell.tell(Transactions(asks.database, asks.counters), 3, name, number, told)
         tells.append(time.perf_counter() - began)
     return [median(every), sorted(every)[int(0.95 * len(every))], median(at_looks or every), median(tells)]
 

@@ -22,6 +22,7 @@ from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
 from server.services.sampling.refit import Refitter
+from server.services.transactions import Transactions
 from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Clock, Database, database_clock
@@ -51,10 +52,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         settings.database_address(), connections=settings.threads, clock=clock or database_clock
     )
     app.state.counters = Counters()
+    app.state.transactions = Transactions(app.state.database, app.state.counters)
     app.state.blobs = BlobFolder(settings.checkpoints)
-    app.state.waiters = LongPollQueue()
-    app.state.asking = AskContext(app.state.database, app.state.counters)
-    app.state.learner = Refitter(app.state.database, app.state.asking.thinking)
+    app.state.long_polls = LongPollQueue()
+    app.state.asks = AskContext(app.state.database, app.state.counters)
+    app.state.refitter = Refitter(app.state.database, app.state.asks.sampler_pool)
     problems.install(app)
     for module in (studies, explaining, trials, panda, leases, checkpoints, findings, observing, preview):
         app.include_router(module.router, prefix="/v1")
@@ -111,14 +113,14 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
     loop = asyncio.get_running_loop()
     background = Background()
-    reaper = Reaper(database, app.state.blobs, app.state.counters, settings.lease_s, settings.max_attempts)
+    reaper = Reaper(app.state.transactions, app.state.blobs, settings.lease_s, settings.max_attempts)
     background.every(settings.reap_every_s, "reaper", reaper)
-    background.every(LOOK_EVERY_S, "work", lambda: look_for_work(database, app.state.waiters, loop))
-    learner: Refitter = app.state.learner
-    learner.start()
+    background.every(LOOK_EVERY_S, "work", lambda: look_for_work(database, app.state.long_polls, loop))
+    refitter: Refitter = app.state.refitter
+    refitter.start()
     try:
         yield
     finally:
-        await anyio.to_thread.run_sync(learner.stop)
+        await anyio.to_thread.run_sync(refitter.stop)
         await anyio.to_thread.run_sync(background.stop)
         database.dispose()

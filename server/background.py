@@ -8,10 +8,10 @@ from threading import Event, Thread
 
 import structlog
 
-from server.services.leases import expiry, worker_leases
+from server.services.leases import expiry, housekeeping, worker_leases
 from server.services.leases.long_poll import LongPollQueue
-from server.services.metrics import Counters
 from server.services.studies import budgets
+from server.services.transactions import Transactions
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
 from sturgeon.errors import Unavailable
@@ -53,32 +53,29 @@ class Background:
 class Reaper:
     """Reaps, but nothing for one lease length after the start: workers tried to renew while nobody listened."""
 
-    def __init__(
-        self, database: Database, blobs: BlobFolder, counters: Counters, lease_s: float, max_attempts: int
-    ) -> None:
-        self._database = database
+    def __init__(self, transactions: Transactions, blobs: BlobFolder, lease_s: float, max_attempts: int) -> None:
+        self._transactions = transactions
         self._blobs = blobs
-        self._counters = counters
         self._max_attempts = max_attempts
         self._lease_us = round(lease_s * 1e6)
         self._started_at: int | None = None
         self._forgot_at = 0
 
     def __call__(self) -> None:
-        with self._database.reading() as tx:
+        with self._transactions.database.reading() as tx:
             now = tx.now()
         if self._started_at is None:
             self._started_at = now
         if now < self._started_at + self._lease_us:
             return
-        expiry.expire_leases(self._database, self._counters, self._max_attempts)
-        budgets.watch(self._database)
+        expiry.expire_leases(self._transactions, self._max_attempts)
+        budgets.watch(self._transactions)
         if now > self._forgot_at + FORGET_EVERY_US:
             self._forgot_at = now
-            expiry.clean_up(self._database, self._blobs)
+            housekeeping.clean_up(self._transactions.database, self._blobs)
 
 
-def look_for_work(database: Database, waiters: LongPollQueue, loop: asyncio.AbstractEventLoop) -> None:
+def look_for_work(database: Database, long_polls: LongPollQueue, loop: asyncio.AbstractEventLoop) -> None:
     """Wake as many waiting workers as there is work for."""
-    if waiters.anybody() and (trials := worker_leases.work_that_waits(database)):
-        loop.call_soon_threadsafe(waiters.wake, trials)
+    if long_polls.anybody() and (trials := worker_leases.work_that_waits(database)):
+        loop.call_soon_threadsafe(long_polls.wake, trials)

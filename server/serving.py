@@ -57,18 +57,18 @@ def serve(settings: Settings) -> None:
         database=app.state.database.name,
         docs=f"http://{where}:{port}/docs",
     )
-    _Server(config, app.state.waiters).run(sockets=[listener])
+    _Server(config, app.state.long_polls).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
     """Ends the long polls when it is told to stop: else it would wait for them until its grace is over."""
 
-    def __init__(self, config: uvicorn.Config, waiters: LongPollQueue) -> None:
+    def __init__(self, config: uvicorn.Config, long_polls: LongPollQueue) -> None:
         super().__init__(config)
-        self._waiters = waiters
+        self._long_polls = long_polls
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._waiters.end()
+        self._long_polls.end()
         super().handle_exit(sig, frame)
 
 

@@ -70,7 +70,7 @@ class RunningServer:
     def reap(self) -> None:
         """What the reaper does every few seconds: now, and in this thread."""
         state = self.app.state
-        expiry.expire_leases(state.database, state.counters, self.settings.max_attempts)
+        expiry.expire_leases(state.transactions, self.settings.max_attempts)
 
     def stop(self) -> None:
         self.client.close()

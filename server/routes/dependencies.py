@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Path, Query, Request
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
+from server.services.transactions import Transactions
 from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
@@ -20,14 +21,19 @@ def _database(request: Request) -> Database:
     return database
 
 
-def _asking(request: Request) -> AskContext:
-    asking: AskContext = request.app.state.asking
-    return asking
+def _asks(request: Request) -> AskContext:
+    asks: AskContext = request.app.state.asks
+    return asks
 
 
 def _counters(request: Request) -> Counters:
     counters: Counters = request.app.state.counters
     return counters
+
+
+def _transactions(request: Request) -> Transactions:
+    transactions: Transactions = request.app.state.transactions
+    return transactions
 
 
 def _settings(request: Request) -> Settings:
@@ -40,17 +46,18 @@ def _blobs(request: Request) -> BlobFolder:
     return blobs
 
 
-def _waiters(request: Request) -> LongPollQueue:
-    waiters: LongPollQueue = request.app.state.waiters
-    return waiters
+def _long_polls(request: Request) -> LongPollQueue:
+    long_polls: LongPollQueue = request.app.state.long_polls
+    return long_polls
 
 
 InDatabase = Annotated[Database, Depends(_database)]
-InAsking = Annotated[AskContext, Depends(_asking)]
+InAsks = Annotated[AskContext, Depends(_asks)]
 InCounters = Annotated[Counters, Depends(_counters)]
+InTransactions = Annotated[Transactions, Depends(_transactions)]
 InSettings = Annotated[Settings, Depends(_settings)]
 InBlobs = Annotated[BlobFolder, Depends(_blobs)]
-InWaiters = Annotated[LongPollQueue, Depends(_waiters)]
+InLongPolls = Annotated[LongPollQueue, Depends(_long_polls)]
 
 StudyPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$")]
 NumberPath = Annotated[int, Path(ge=0, le=LARGEST_FENCE)]

@@ -7,7 +7,7 @@ import time
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 
-from server.routes.dependencies import IdempotencyHeader, InAsking, InDatabase, InSettings, InWaiters
+from server.routes.dependencies import IdempotencyHeader, InAsks, InDatabase, InLongPolls, InSettings
 from server.services.idempotency import IdempotencyKey
 from server.services.leases import worker_leases
 from sturgeon import messages
@@ -19,23 +19,23 @@ router = APIRouter(tags=["leases"])
 async def lease_trials(
     request: messages.LeaseRequest,
     http: Request,
-    asking: InAsking,
+    asks: InAsks,
     settings: InSettings,
-    waiters: InWaiters,
+    long_polls: InLongPolls,
     key: IdempotencyHeader = None,
 ) -> messages.Leases:
     """Hand out trials of any active study with a task. With `wait`, the answer waits until there is work.
 
     The one async route: a waiting worker costs no thread.
     """
-    once = IdempotencyKey.of(key, "POST /leases", request)
+    idempotency_key = IdempotencyKey.of(key, "POST /leases", request)
     until = time.monotonic() + request.wait
     while True:
-        answer = await run_sync(worker_leases.lease, asking, request, settings.lease_s, once)
+        answer = await run_sync(worker_leases.lease, asks, request, settings.lease_s, idempotency_key)
         left = until - time.monotonic()
-        if answer.leases or left <= 0 or waiters.ended:
+        if answer.leases or left <= 0 or long_polls.ended:
             return answer
-        await waiters.wait(request.slots, left)
+        await long_polls.wait(request.slots, left)
         # A trial that is handed to a client that is gone would wait for its lease to run out.
         if await http.is_disconnected():
             return answer

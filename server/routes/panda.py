@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Response
 
-from server.routes.dependencies import IdempotencyHeader, InCounters, InDatabase, NumberPath, StudyPath
+from server.routes.dependencies import IdempotencyHeader, InDatabase, InTransactions, NumberPath, StudyPath
 from server.services.idempotency import IdempotencyKey
 from server.services.panda import branches, commands, timeline
 from server.services.panda.commands import Asked
@@ -45,8 +45,8 @@ class Steering:
 
     def asked(self, verb: str, request: messages.Request | None) -> Asked:
         given = request or messages.SteerRequest()
-        once = IdempotencyKey.of(self.key, f"POST /studies/{self.study}/trials/{self.number}:{verb}", given)
-        return Asked(self.study, self.number, self.seen, once, getattr(given, "reason", ""))
+        idempotency_key = IdempotencyKey.of(self.key, f"POST /studies/{self.study}/trials/{self.number}:{verb}", given)
+        return Asked(self.study, self.number, self.seen, idempotency_key, getattr(given, "reason", ""))
 
     def tagged(self, answer: messages.Steered) -> messages.Steered:
         """The answer, with the version that If-Match is compared with next time."""
@@ -58,39 +58,39 @@ Steer = Annotated[Steering, Depends()]
 
 
 @router.patch("/params", status_code=202)
-def change_params(steer: Steer, request: messages.ParamsPatch, database: InDatabase) -> messages.Steered:
+def change_params(steer: Steer, request: messages.ParamsPatch, transactions: InTransactions) -> messages.Steered:
     """Change live parameters between two steps; with a guard, back to the checkpoint from before if they do harm."""
-    return steer.tagged(commands.change(database, steer.asked("params", request), request.params, request.guard))
+    return steer.tagged(commands.change(transactions, steer.asked("params", request), request.params, request.guard))
 
 
 @router.post(":pause", status_code=202)
-def pause_trial(steer: Steer, database: InDatabase, request: Why = None) -> messages.Steered:
+def pause_trial(steer: Steer, transactions: InTransactions, request: Why = None) -> messages.Steered:
     """Leave a checkpoint, and hold no slot until it is resumed."""
-    return steer.tagged(commands.pause(database, steer.asked("pause", request)))
+    return steer.tagged(commands.pause(transactions, steer.asked("pause", request)))
 
 
 @router.post(":resume", status_code=202)
-def resume_trial(steer: Steer, database: InDatabase, request: Why = None) -> messages.Steered:
+def resume_trial(steer: Steer, transactions: InTransactions, request: Why = None) -> messages.Steered:
     """Go on from where it was paused; takes a pause or a stop back that was not obeyed yet."""
-    return steer.tagged(commands.resume(database, steer.asked("resume", request)))
+    return steer.tagged(commands.resume(transactions, steer.asked("resume", request)))
 
 
 @router.post(":stop", status_code=202)
-def stop_trial(steer: Steer, database: InDatabase, counters: InCounters, request: Why = None) -> messages.Steered:
+def stop_trial(steer: Steer, transactions: InTransactions, request: Why = None) -> messages.Steered:
     """Finish the epoch, and tell the result: the trial is complete."""
-    return steer.tagged(commands.stop(database, counters, steer.asked("stop", request)))
+    return steer.tagged(commands.stop(transactions, steer.asked("stop", request)))
 
 
 @router.post(":checkpoint", status_code=202)
-def keep_checkpoint_now(steer: Steer, database: InDatabase, request: Why = None) -> messages.Steered:
+def keep_checkpoint_now(steer: Steer, transactions: InTransactions, request: Why = None) -> messages.Steered:
     """Leave a checkpoint between two steps; no rule drops it."""
-    return steer.tagged(commands.checkpoint(database, steer.asked("checkpoint", request)))
+    return steer.tagged(commands.checkpoint(transactions, steer.asked("checkpoint", request)))
 
 
 @router.post(":rollback", status_code=202)
-def roll_trial_back(steer: Steer, request: messages.RollbackRequest, database: InDatabase) -> messages.Steered:
+def roll_trial_back(steer: Steer, request: messages.RollbackRequest, transactions: InTransactions) -> messages.Steered:
     """Back to a checkpoint; what came after it stays to be read, and counts for nothing."""
-    return steer.tagged(commands.rollback(database, steer.asked("rollback", request), request.step, request.params))
+    return steer.tagged(commands.rollback(transactions, steer.asked("rollback", request), request.step, request.params))
 
 
 @router.post(":fork", status_code=201)
@@ -98,12 +98,12 @@ def fork_trial(
     study: StudyPath,
     number: NumberPath,
     request: messages.ForkRequest,
-    database: InDatabase,
+    transactions: InTransactions,
     key: IdempotencyHeader = None,
 ) -> messages.Page[messages.Trial]:
     """Branches that go on from one checkpoint with other parameters, and an unchanged control beside them."""
-    once = IdempotencyKey.of(key, f"POST /studies/{study}/trials/{number}:fork", request)
-    return branches.fork(database, study, number, request, once)
+    idempotency_key = IdempotencyKey.of(key, f"POST /studies/{study}/trials/{number}:fork", request)
+    return branches.fork(transactions, study, number, request, idempotency_key)
 
 
 @router.post(":promote", status_code=201)
@@ -112,12 +112,12 @@ def promote_trial(
     number: NumberPath,
     request: messages.PromoteRequest,
     response: Response,
-    database: InDatabase,
+    transactions: InTransactions,
     key: IdempotencyHeader = None,
 ) -> messages.Trial:
     """A new trial, a panda, that goes on from this one's best checkpoint; this one stays as it is."""
-    once = IdempotencyKey.of(key, f"POST /studies/{study}/trials/{number}:promote", request)
-    trial = branches.promote(database, study, number, request, once)
+    idempotency_key = IdempotencyKey.of(key, f"POST /studies/{study}/trials/{number}:promote", request)
+    trial = branches.promote(transactions, study, number, request, idempotency_key)
     response.headers["Location"] = f"/v1/studies/{study}/trials/{trial.number}"
     return trial
 
@@ -136,15 +136,15 @@ def list_proposals(study: StudyPath, number: NumberPath, database: InDatabase) -
 
 @router.post("/proposals/{proposal}:accept", status_code=202)
 def accept_proposal(
-    steer: Steer, proposal: ProposalPath, database: InDatabase, request: Why = None
+    steer: Steer, proposal: ProposalPath, transactions: InTransactions, request: Why = None
 ) -> messages.Steered:
     """Do what the policy proposed."""
-    return steer.tagged(commands.accept(database, steer.asked(f"proposals/{proposal}:accept", request), proposal))
+    return steer.tagged(commands.accept(transactions, steer.asked(f"proposals/{proposal}:accept", request), proposal))
 
 
 @router.post("/proposals/{proposal}:dismiss")
 def dismiss_proposal(
-    study: StudyPath, number: NumberPath, proposal: ProposalPath, database: InDatabase
+    study: StudyPath, number: NumberPath, proposal: ProposalPath, transactions: InTransactions
 ) -> messages.Proposal:
     """Do not; the policy waits before it proposes again."""
-    return commands.dismiss(database, study, number, proposal)
+    return commands.dismiss(transactions, study, number, proposal)

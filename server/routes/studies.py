@@ -6,7 +6,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from server.routes.dependencies import IdempotencyHeader, InAsking, InBlobs, InDatabase, PageSize, PageToken, StudyPath
+from server.routes.dependencies import (
+    IdempotencyHeader,
+    InAsks,
+    InBlobs,
+    InDatabase,
+    InTransactions,
+    PageSize,
+    PageToken,
+    StudyPath,
+)
 from server.services.idempotency import IdempotencyKey
 from server.services.studies import lifecycle
 from sturgeon import messages
@@ -38,9 +47,9 @@ def read_study(study: StudyPath, database: InDatabase) -> messages.Study:
 
 
 @router.patch("/studies/{study}")
-def change_study(study: StudyPath, patch: messages.StudyPatch, database: InDatabase) -> messages.Study:
+def change_study(study: StudyPath, patch: messages.StudyPatch, transactions: InTransactions) -> messages.Study:
     """Pause, resume (`active`), stop or cancel it; change its budget, title, or space (a new revision)."""
-    return lifecycle.change(database, study, patch)
+    return lifecycle.change(transactions, study, patch)
 
 
 @router.delete("/studies/{study}", status_code=204)
@@ -51,8 +60,8 @@ def delete_study(study: StudyPath, database: InDatabase, blobs: InBlobs, force: 
 
 @router.get("/studies/{study}/best")
 def best_trials(
-    study: StudyPath, database: InDatabase, asking: InAsking, k: Annotated[int, Query(ge=1, le=1000)] = 1
+    study: StudyPath, database: InDatabase, asks: InAsks, k: Annotated[int, Query(ge=1, le=1000)] = 1
 ) -> messages.Best:
     """The `k` best complete trials, the best first, and the one to take (`recommended`): under noise the best score is
     often luck. Replicates are compared by their means; `separable` says whether its lead is more than seeds."""
-    return lifecycle.best(database, asking.thinking, study, k)
+    return lifecycle.best(database, asks.sampler_pool, study, k)

@@ -9,10 +9,10 @@ from fastapi.responses import StreamingResponse
 
 from server.routes.dependencies import (
     IdempotencyHeader,
-    InAsking,
-    InCounters,
+    InAsks,
     InDatabase,
     InSettings,
+    InTransactions,
     NumberPath,
     PageSize,
     PageToken,
@@ -20,8 +20,8 @@ from server.routes.dependencies import (
 )
 from server.services.idempotency import IdempotencyKey
 from server.services.leases import ask, worker_leases
-from server.services.reporting import report
-from server.services.trials import admin
+from server.services.reporting import report, tell
+from server.services.trials import admin, export
 from server.store.trials import Listing
 from sturgeon import messages
 from sturgeon.states import TrialState
@@ -57,7 +57,7 @@ def list_trials(
     form = format or (accepted[0] if accepted else "json")
     if form == "json":
         return admin.listing(database, study, which, page_size, page_token)
-    return StreamingResponse(admin.export(database, study, which, form), media_type=MEDIA_TYPES[form])
+    return StreamingResponse(export.export(database, study, which, form), media_type=MEDIA_TYPES[form])
 
 
 @router.post("/trials", status_code=201)
@@ -65,19 +65,19 @@ def enqueue_trial(
     study: StudyPath,
     request: messages.EnqueueRequest,
     response: Response,
-    database: InDatabase,
+    transactions: InTransactions,
     key: IdempotencyHeader = None,
 ) -> messages.Trial:
     """A trial with parameters that you give; it is handed out before new ones are drawn."""
-    once = IdempotencyKey.of(key, f"POST /studies/{study}/trials", request)
-    trial = admin.enqueue(database, study, request.params, once)
+    idempotency_key = IdempotencyKey.of(key, f"POST /studies/{study}/trials", request)
+    trial = admin.enqueue(transactions, study, request.params, idempotency_key)
     response.headers["Location"] = f"/v1/studies/{study}/trials/{trial.number}"
     return trial
 
 
 @router.post("/trials:ask")
 def ask_trials(
-    study: StudyPath, request: messages.AskRequest, asks: InAsking, key: IdempotencyHeader = None
+    study: StudyPath, request: messages.AskRequest, asks: InAsks, key: IdempotencyHeader = None
 ) -> messages.Leases:
     """Hand out trials of this study, for people and scripts: the lease is an hour unless you say another."""
     return ask.ask(asks, study, request, IdempotencyKey.of(key, f"POST /studies/{study}/trials:ask", request))
@@ -87,12 +87,11 @@ def ask_trials(
 def tell_trials(
     study: StudyPath,
     request: messages.TellManyRequest,
-    database: InDatabase,
-    counters: InCounters,
+    transactions: InTransactions,
     settings: InSettings,
 ) -> messages.TellManyAnswer:
     """End many trials in one call; each has its own outcome."""
-    return report.tell_many(database, counters, settings.max_attempts, study, request.tells)
+    return tell.tell_many(transactions, settings.max_attempts, study, request.tells)
 
 
 @router.get("/trials/{number}")
@@ -119,11 +118,10 @@ def report_trial(
     study: StudyPath,
     number: NumberPath,
     request: messages.ReportRequest,
-    database: InDatabase,
-    counters: InCounters,
+    transactions: InTransactions,
 ) -> messages.ReportAnswer:
     """Intermediate metrics; renews the lease. Reporting a step twice with the same values changes nothing."""
-    return report.report(database, counters, study, number, request)
+    return report.report(transactions, study, number, request)
 
 
 @router.post("/trials/{number}:tell")
@@ -131,12 +129,11 @@ def tell_trial(
     study: StudyPath,
     number: NumberPath,
     request: messages.TellRequest,
-    database: InDatabase,
-    counters: InCounters,
+    transactions: InTransactions,
     settings: InSettings,
 ) -> messages.Trial:
     """End a trial. A tell whose lease is lost gets 409 `lease_lost`, and is kept among the late results."""
-    return report.tell(database, counters, settings.max_attempts, study, number, request)
+    return tell.tell(transactions, settings.max_attempts, study, number, request)
 
 
 @router.post("/trials/{number}:release")
@@ -144,28 +141,27 @@ def release_trial(
     study: StudyPath,
     number: NumberPath,
     request: messages.ReleaseRequest,
-    database: InDatabase,
-    counters: InCounters,
+    transactions: InTransactions,
 ) -> messages.Trial:
     """Give a leased trial back; it waits for the next hand-out, and no attempt is spent. One that was to stop ends."""
-    return worker_leases.release(database, counters, study, number, request)
+    return worker_leases.release(transactions, study, number, request)
 
 
 @router.post("/trials/{number}:requeue")
-def requeue_trial(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Trial:
+def requeue_trial(study: StudyPath, number: NumberPath, transactions: InTransactions) -> messages.Trial:
     """Run a failed or cancelled trial again, with the same parameters and seed."""
-    return admin.requeue(database, study, number)
+    return admin.requeue(transactions, study, number)
 
 
 @router.post("/trials/{number}:invalidate")
 def invalidate_trial(
-    study: StudyPath, number: NumberPath, request: messages.InvalidateRequest, database: InDatabase
+    study: StudyPath, number: NumberPath, request: messages.InvalidateRequest, transactions: InTransactions
 ) -> messages.Trial:
     """Say that a trial's result is not to be trusted: it counts for nothing from here on, and stays to be seen."""
-    return admin.invalidate(database, study, number, request.reason)
+    return admin.invalidate(transactions, study, number, request.reason)
 
 
 @router.post("/trials/{number}:cancel")
-def cancel_trial(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Trial:
+def cancel_trial(study: StudyPath, number: NumberPath, transactions: InTransactions) -> messages.Trial:
     """Cancel a queued or running trial at once."""
-    return admin.cancel(database, study, number)
+    return admin.cancel(transactions, study, number)

@@ -17,9 +17,9 @@ AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """An Idempotency-Key with the hash of its request; `key` None where the client sent none."""
+    """An Idempotency-Key with the hash of its request; `value` None where the client sent none."""
 
-    key: str | None
+    value: str | None
     request_sha256: str
 
     @staticmethod
@@ -28,19 +28,22 @@ class IdempotencyKey:
         return IdempotencyKey(key, hashlib.sha256(text.encode()).hexdigest())
 
 
-def claim_or_replay(tx: Transaction, once: IdempotencyKey, answer: type[AnswerT]) -> AnswerT | None:
-    """Take the key. The first answer where the key was used before; raises IdempotencyMismatch for another request."""
-    if once.key is None:
+def claim_or_replay(tx: Transaction, key: IdempotencyKey, answer: type[AnswerT]) -> AnswerT | None:
+    """Take the key. The first answer where the key was used before; None where it is new.
+
+    Raises: IdempotencyMismatch when the key was used for another request.
+    """
+    if key.value is None:
         return None
-    stored = idempotency.claim(tx, once.key, once.request_sha256)
+    stored = idempotency.claim(tx, key.value, key.request_sha256)
     if stored is None:
         return None
-    if stored.request_sha256 != once.request_sha256:
+    if stored.request_sha256 != key.request_sha256:
         raise IdempotencyMismatch
     return answer.model_validate(stored.answer)
 
 
-def store_answer(tx: Transaction, once: IdempotencyKey, answer: BaseModel, now: int) -> None:
+def store_answer(tx: Transaction, key: IdempotencyKey, answer: BaseModel, now: int) -> None:
     """Store the answer beside its effect."""
-    if once.key is not None:
-        idempotency.answer(tx, once.key, answer.model_dump(mode="json"), now)
+    if key.value is not None:
+        idempotency.answer(tx, key.value, answer.model_dump(mode="json"), now)

@@ -30,7 +30,7 @@ def new_trial(
         "lease_us": None,
         "lease_until": None,
         "reported": False,
-        "alone": False,
+        "unstackable": False,
         "worker": None,
         "metrics": {},
         "sampler": None,

@@ -1,12 +1,10 @@
-"""Rows of the store -> messages."""
+"""Rows of the store -> messages: the one place where a row becomes what the wire says."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from server.services.runs import desired_state
-from server.services.studies import budgets
 from server.store.reports import LateRow, ReportRow
 from server.store.space_revisions import RevisionRow
 from server.store.studies import Amounts, StudyRow
@@ -35,7 +33,7 @@ def study(row: StudyRow, used: Amounts, best: list[messages.BestTrial]) -> messa
         space=Space.model_validate(row.space),
         search=messages.Search(sampler=row.sampler, seed=row.seed, replicates=row.replicates, **row.sampler_options),
         pruning=messages.Pruning.model_validate(row.pruning),
-        budget=budgets.budget_of(row),
+        budget=budget_of(row),
         task=None if row.task is None else messages.TrainStudyTask.model_validate(row.task),
         mode=row.mode,
         policies=row.policies,
@@ -65,7 +63,7 @@ def best_trial(rows: list[TrialRow], replicates: int) -> messages.BestTrial:
     return messages.BestTrial(
         number=first.number,
         value=whole.mean,
-        params=first.params | (first.steered or {}),
+        params=first.params | (first.live_overrides or {}),
         metrics={name: mean([row.metrics.get(name) for row in rows]) for name in first.metrics},
         replicates=None
         if replicates == 1
@@ -75,27 +73,36 @@ def best_trial(rows: list[TrialRow], replicates: int) -> messages.BestTrial:
     )
 
 
+def desired_of(row: TrialRow) -> messages.Desired:
+    """What is desired of the trial; version 0 while nobody has desired anything."""
+    return messages.Desired() if row.desired is None else messages.Desired.model_validate(row.desired)
+
+
+def budget_of(row: StudyRow) -> messages.Budget:
+    return messages.Budget.model_validate({"max_trials": row.max_trials} | (row.limits or {}))
+
+
 def trial(study_name: str, row: TrialRow) -> messages.Trial:
     return messages.Trial(
         study=study_name,
         number=row.number,
         state=row.state,
         mode=row.mode,
-        params=row.params | (row.steered or {}),
+        params=row.params | (row.live_overrides or {}),
         seed=row.seed,
         attempt=row.attempt,
         value=row.value,
-        guess=row.guess,
+        guess=row.predicted_value,
         metrics=row.metrics,
         step=row.step,
-        where=row.place,
+        where=row.location,
         error=row.error,
         worker=row.worker,
         parent=_parent(row),
         invalid=_invalid(row),
         drawn=_drawn(row),
         group=row.group_number,
-        desired=None if row.desired is None else desired_state.desired_of(row),
+        desired=None if row.desired is None else desired_of(row),
         applied_version=row.applied_version,
         applied_step=row.applied_step,
         created_at=moment(row.created_at),
@@ -135,7 +142,7 @@ def lease(
         params=row.params,
         task=_task(of),
         lease_s=row.lease_us / 1e6,
-        desired=desired_state.desired_of(row),
+        desired=desired_of(row),
         resume=resume,
         stack=stack,
     )
@@ -153,7 +160,7 @@ def _task(of: StudyRow) -> dict[str, Any] | None:
 
 def reported_metrics(row: ReportRow, *, left: bool = False) -> messages.ReportedMetrics:
     told = {"step": row.step, "epoch": row.epoch, "metrics": row.metrics, "fence": row.fence}
-    return messages.ReportedMetrics(**told, leg=row.leg, left=left, at=moment(row.at))
+    return messages.ReportedMetrics(**told, leg=row.rollback_generation, left=left, at=moment(row.at))
 
 
 def late_result(row: LateRow) -> messages.LateResult:

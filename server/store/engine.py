@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, ParamSpec
@@ -23,12 +23,42 @@ from sturgeon.errors import SturgeonError, Unavailable
 P = ParamSpec("P")
 
 
+class LockOrderError(AssertionError):
+    """A transaction of ours locks rows in an order that can end in a deadlock: the study first, then trials by id."""
+
+
+class LockOrder:
+    """Which rows a transaction has locked so far."""
+
+    def __init__(self) -> None:
+        self._trials: set[int] = set()
+        self._inserted: set[int] = set()
+
+    def before_study(self) -> None:
+        """Raises: LockOrderError when a trial is locked already."""
+        if self._trials:
+            raise LockOrderError(f"a study is locked after trials {sorted(self._trials)}")
+
+    def trials(self, ids: Iterable[int]) -> None:
+        """Note trials that are being locked. Raises: LockOrderError for one below another that is locked."""
+        new = set(ids) - self._trials - self._inserted
+        if new and self._trials and min(new) < max(self._trials):
+            raise LockOrderError(f"trials {sorted(new)} are locked after {sorted(self._trials)}")
+        self._trials |= new
+
+    def inserted(self, ids: Iterable[int]) -> None:
+        """New trials: nobody else can wait for them yet."""
+        self._inserted.update(ids)
+
+
 class Transaction:
     """One transaction. The store's functions take it; only `reading()` and `writing()` begin and end one."""
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self.connection = connection
         self._clock = clock
+        self._now: int | None = None
+        self.lock_order = LockOrder()
         self.keeps = True
         self.changed_studies: set[int] = set()  # of whose record a sampler sees more, or less, than before
         self._after_commit: list[Callable[[], None]] = []
@@ -62,8 +92,11 @@ class Transaction:
         return make(table).on_conflict_do_nothing(index_elements=list(key))
 
     def now(self) -> int:
-        """Microseconds since 1970 UTC. Call it once, after the transaction's first lock, and pass it on."""
-        return self._clock(self)
+        """Microseconds since 1970 UTC, read once in a transaction. Call it first after the first lock is held: the
+        time that passed while the transaction waited is then in it."""
+        if self._now is None:
+            self._now = self._clock(self)
+        return self._now
 
 
 Clock = Callable[[Transaction], int]
@@ -105,8 +138,17 @@ class Database:
         tx.committed()
 
     @contextmanager
-    def _transaction(self, *, write: bool) -> Iterator[Transaction]:
-        options: dict[str, Any] = {"write": write}
+    def migrating(self) -> Iterator[Transaction]:
+        """As `writing`, for a change of the schema. SQLite changes a table by making it anew: the old one is dropped,
+        and with foreign keys on, all rows that refer to it would be deleted."""
+        with self._transaction(write=True, foreign_keys=False) as tx:
+            yield tx
+            if tx.is_sqlite and (broken := tx.execute(sa.text("PRAGMA foreign_key_check")).all()):
+                raise AssertionError(f"the migration breaks references: {broken[:3]}")
+
+    @contextmanager
+    def _transaction(self, *, write: bool, foreign_keys: bool = True) -> Iterator[Transaction]:
+        options: dict[str, Any] = {"write": write, "foreign_keys": foreign_keys}
         if self.engine.dialect.name == "postgresql" and not write:
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with _database_errors(), self.engine.connect() as connection:
@@ -116,6 +158,8 @@ class Database:
                 yield tx
                 if not tx.keeps:
                     begun.rollback()
+            if not foreign_keys:  # nobody else shall get this connection
+                connection.invalidate()
 
     def dispose(self) -> None:
         self.engine.dispose()
@@ -187,5 +231,7 @@ def _retry_while_locked(step: Callable[[], Any]) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # IMMEDIATE takes the write lock at once: a transaction that read first and wrote later would fail as busy.
     write = connection.get_execution_options().get("write", True)
+    if not connection.get_execution_options().get("foreign_keys", True):
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from server.store import trials as trial_rows
 from server.store.engine import Transaction
 from server.store.tables import studies, trials
 from server.store.trials import TrialRow
@@ -52,7 +53,7 @@ def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: in
     chosen = locked.cte("chosen").prefix_with("MATERIALIZED")
     statement = (
         trials.update()
-        .where(trials.c.id.in_(sa.select(chosen.c.id)))
+        .where(trials.c.id.in_(sa.select(chosen.c.id)), trial_rows.may_move_to("running"))
         .values(
             state="running",
             fence=trials.c.fence + 1,
@@ -65,7 +66,9 @@ def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: in
         .returning(trials)
     )
     # What RETURNING gives has no order.
-    return sorted((TrialRow(**row._mapping) for row in tx.execute(statement)), key=lambda t: (t.study_id, t.number))
+    rows = sorted((TrialRow(**row._mapping) for row in tx.execute(statement)), key=lambda t: (t.study_id, t.number))
+    tx.lock_order.trials(row.id for row in rows)
+    return rows
 
 
 def _for_workers() -> sa.ColumnElement[bool]:
@@ -88,14 +91,21 @@ def held(fence: int) -> sa.ColumnElement[bool]:
     return sa.and_(trials.c.fence == fence, trials.c.state.in_(UNFINISHED), trials.c.lease_until.is_not(None))
 
 
-def is_held(tx: Transaction, trial_id: int, fence: int) -> bool:
-    """Whether the trial is under this fence, as `held`; it may be lost a moment later."""
-    return tx.execute(sa.select(trials.c.id).where(trials.c.id == trial_id, held(fence))).first() is not None
-
-
 def _held_for(now: int) -> sa.ColumnElement[int]:
     """What the trial has used when its holder says something: also the time since the last word or the hand-out."""
     return trials.c.spent_us + now - (trials.c.lease_until - trials.c.lease_us)
+
+
+def is_held(row: TrialRow, fence: int) -> bool:
+    """As `held`, of a row; without a lock it may be lost a moment later."""
+    return row.fence == fence and row.state in UNFINISHED and row.lease_until is not None
+
+
+def spent_us(row: TrialRow, now: int) -> int:
+    """As `_held_for`, of a row that is locked and held."""
+    assert row.lease_until is not None
+    assert row.lease_us is not None
+    return row.spent_us + now - (row.lease_until - row.lease_us)
 
 
 def _came_to(epoch: float) -> dict[str, Any]:
@@ -121,45 +131,13 @@ def renew(
     if score is not None:
         best = trials.c.best_score
         values["best_score"] = sa.case((sa.or_(best.is_(None), best > score), score), else_=best)
-    statement = (
-        trials.update()
-        .where(trials.c.id == trial_id, held(fence))
-        .values(state="running", lease_until=now + trials.c.lease_us, spent_us=_held_for(now), **values)
-        .returning(trials)
-    )
-    row = tx.execute(statement).one_or_none()
-    return None if row is None else TrialRow(**row._mapping)
-
-
-def end(tx: Transaction, trial_id: int, fence: int, now: int, **values: Any) -> TrialRow | None:
-    """Write what the lease's holder said at its end; None when the lease is lost."""
-    statement = trials.update().where(trials.c.id == trial_id, held(fence))
-    statement = statement.values(spent_us=_held_for(now), **values).returning(trials)
-    row = tx.execute(statement).one_or_none()
-    return None if row is None else TrialRow(**row._mapping)
+    values |= {"lease_until": now + trials.c.lease_us, "spent_us": _held_for(now)}
+    return trial_rows.move(tx, trial_id, "running", held(fence), **values)
 
 
 def any_running(tx: Transaction, study_id: int) -> bool:
     statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.state == "running").limit(1)
     return tx.execute(statement).first() is not None
-
-
-def find(tx: Transaction, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], TrialRow]:
-    """(study name, number) -> trial, for many at once, their rows locked in the order of their ids."""
-    names = {name for name, _ in wanted}
-    statement = (
-        sa.select(studies.c.name.label("study"), *trials.c)
-        .join(studies, studies.c.id == trials.c.study_id)
-        .where(studies.c.name.in_(names), trials.c.number.in_({number for _, number in wanted}))
-        .order_by(trials.c.id)
-        .with_for_update(of=trials)
-    )
-    found = {}
-    for row in tx.execute(statement):
-        fields = dict(row._mapping)
-        name = fields.pop("study")
-        found[name, row.number] = TrialRow(**fields)
-    return found
 
 
 def studies_with_expired(tx: Transaction, now: int) -> list[str]:
@@ -171,16 +149,6 @@ def studies_with_expired(tx: Transaction, now: int) -> list[str]:
         .distinct()
     )
     return sorted(tx.execute(statement).scalars())
-
-
-def expired(tx: Transaction, study_id: int, now: int) -> list[TrialRow]:
-    statement = (
-        sa.select(trials)
-        .where(trials.c.study_id == study_id, trials.c.state == "running", trials.c.lease_until < now)
-        .order_by(trials.c.number)
-        .with_for_update()
-    )
-    return [TrialRow(**row._mapping) for row in tx.execute(statement)]
 
 
 def running_by_worker(tx: Transaction, names: Iterable[str]) -> dict[str, int]:

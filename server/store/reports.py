@@ -20,7 +20,7 @@ class ReportRow:
 
     trial_id: int
     fence: int
-    leg: int
+    rollback_generation: int
     step: int
     epoch: float | None
     metrics: dict[str, float | None]
@@ -40,11 +40,13 @@ class LateRow:
     at: int
 
 
-def of_steps(tx: Transaction, trial_id: int, fence: int, leg: int, steps: Sequence[int]) -> dict[int, ReportRow]:
+def of_steps(
+    tx: Transaction, trial_id: int, fence: int, rollback_generation: int, steps: Sequence[int]
+) -> dict[int, ReportRow]:
     statement = sa.select(reports).where(
         reports.c.trial_id == trial_id,
         reports.c.fence == fence,
-        reports.c.leg == leg,
+        reports.c.rollback_generation == rollback_generation,
         reports.c.step.in_(list(steps)),
     )
     return {row.step: ReportRow(**row._mapping) for row in tx.execute(statement)}
@@ -68,34 +70,36 @@ def curve(
     one had passed, the latest; and of what lies behind a step that it went back to, (version, step), nothing."""
     ahead = reports.c.step > after_step
     of_it = [
-        sa.and_(reports.c.leg == leg, reports.c.fence == fence, reports.c.step < end)
-        for (leg, fence), end in _ends(tx, trial_id, rollbacks).items()
+        sa.and_(reports.c.rollback_generation == rollback_generation, reports.c.fence == fence, reports.c.step < end)
+        for (rollback_generation, fence), end in _ends(tx, trial_id, rollbacks).items()
     ]
     statement = sa.select(reports).where(reports.c.trial_id == trial_id, ahead, sa.or_(sa.false(), *of_it))
     return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(reports.c.step).limit(size))]
 
 
 def _ends(tx: Transaction, trial_id: int, rollbacks: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """(leg, fence) -> the step from which on its reports do not count any more."""
+    """(rollback_generation, fence) -> the step from which on its reports do not count any more."""
     first = sa.func.min(reports.c.step)
-    statement = sa.select(reports.c.leg, reports.c.fence, first).where(reports.c.trial_id == trial_id)
-    begun = sorted(tx.execute(statement.group_by(reports.c.leg, reports.c.fence)).all())
+    statement = sa.select(reports.c.rollback_generation, reports.c.fence, first).where(reports.c.trial_id == trial_id)
+    begun = sorted(tx.execute(statement.group_by(reports.c.rollback_generation, reports.c.fence)).all())
     ends: dict[tuple[int, int], int] = {}
     later = LARGEST
-    for leg, fence, step in reversed(begun):
-        ends[leg, fence] = min([later, *(back + 1 for version, back in rollbacks if version > leg)])
+    for rollback_generation, fence, step in reversed(begun):
+        ends[rollback_generation, fence] = min(
+            [later, *(back + 1 for version, back in rollbacks if version > rollback_generation)]
+        )
         later = min(later, step)
     return ends
 
 
 Place = tuple[int, int, int]
-"""The leg, the fence and the step of a report."""
+"""The rollback generation, the fence and the step of a report."""
 
 
 def all_of_trial(tx: Transaction, trial_id: int, after: Place | None, size: int) -> list[ReportRow]:
-    """Up to `size` of the reports that came, also of runs and legs that were left, by leg, run and step; from the
-    first, or from behind a place."""
-    place = (reports.c.leg, reports.c.fence, reports.c.step)
+    """Up to `size` of the reports that came, also of what a later run or a rollback left, by rollback generation, run
+    and step; from the first, or from behind a place."""
+    place = (reports.c.rollback_generation, reports.c.fence, reports.c.step)
     statement = sa.select(reports).where(reports.c.trial_id == trial_id)
     if after is not None:
         statement = statement.where(sa.tuple_(*place) > after)
@@ -137,7 +141,7 @@ def of_complete_trials_at(
         .select_from(reports)
         .join(complete, reports.c.trial_id == complete.c.id)
         .where(sa.func.coalesce(reports.c.epoch, reports.c.step) == epoch, of_it)
-        .order_by(complete.c.left_seq, reports.c.leg, reports.c.fence, reports.c.step)
+        .order_by(complete.c.left_seq, reports.c.rollback_generation, reports.c.fence, reports.c.step)
     )
     # Of an epoch that several runs have reported, the last counts.
     found = {trial_id: (metrics.get(metric), value) for trial_id, metrics, value in tx.execute(statement)}
@@ -153,7 +157,7 @@ def _left() -> sa.ColumnElement[bool]:
             timeline.c.verb == "rollback",
             timeline.c.from_step.is_not(None),
             timeline.c.state.in_(("applied", "reverted")),
-            timeline.c.version > reports.c.leg,
+            timeline.c.version > reports.c.rollback_generation,
             timeline.c.restore < reports.c.step,
         )
         .correlate(reports)

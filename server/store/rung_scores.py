@@ -1,28 +1,28 @@
-"""SQL on standings: how good each trial was when a pruning rule looked at it, one row a trial and epoch."""
+"""SQL on rung scores: how good each trial was when a pruning rule looked at it, one row a trial and epoch."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
-from server.store.tables import standings, trials
+from server.store.tables import rung_scores, trials
 
 
 def insert(tx: Transaction, study_id: int, epoch: int, trial_id: int, score: float | None) -> None:
-    """A run that starts again passes the same epochs again: the first standing stays."""
+    """A run that starts again passes the same epochs again: the first score stays."""
     values = {"study_id": study_id, "epoch": epoch, "trial_id": trial_id, "score": score}
-    tx.execute(tx.insert_new(standings, "study_id", "epoch", "trial_id").values(values))
+    tx.execute(tx.insert_new(rung_scores, "study_id", "epoch", "trial_id").values(values))
 
 
 def others(tx: Transaction, study_id: int, epoch: int, trial_id: int) -> list[float | None]:
     """The scores at this epoch of all other trials of the study that are not invalid."""
     statement = (
-        sa.select(standings.c.score)
-        .join(trials, trials.c.id == standings.c.trial_id)
+        sa.select(rung_scores.c.score)
+        .join(trials, trials.c.id == rung_scores.c.trial_id)
         .where(
-            standings.c.study_id == study_id,
-            standings.c.epoch == epoch,
-            standings.c.trial_id != trial_id,
+            rung_scores.c.study_id == study_id,
+            rung_scores.c.epoch == epoch,
+            rung_scores.c.trial_id != trial_id,
             trials.c.invalid_reason.is_(None),
         )
     )

@@ -24,7 +24,7 @@ def migrate(database_url: str) -> str:
     """
     database = Database(database_url, connections=1)
     try:
-        with database.writing() as tx:
+        with database.migrating() as tx:
             if not tx.is_sqlite:
                 tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             _refuse_newer(database, current(tx))

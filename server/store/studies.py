@@ -60,15 +60,6 @@ def by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, StudyRow]:
     return {row.id: StudyRow(**row._mapping) for row in found}
 
 
-def lock(tx: Transaction, name: str) -> StudyRow | None:
-    """The study, its row locked to the end of the transaction (on SQLite the write transaction is the lock).
-
-    Its key is not locked: who holds a trial may still write an event, which refers to the study.
-    """
-    statement = sa.select(studies).where(studies.c.name == name).with_for_update(key_share=True)
-    return _row(tx.execute(statement).one_or_none())
-
-
 def page(tx: Transaction, after: int, size: int) -> list[StudyRow]:
     statement = sa.select(studies).where(studies.c.id > after).order_by(studies.c.id).limit(size)
     return [StudyRow(**row._mapping) for row in tx.execute(statement)]
@@ -82,8 +73,8 @@ def update(tx: Transaction, study_id: int, **values: Any) -> StudyRow:
 def delete(tx: Transaction, study_id: int) -> None:
     """The study and all that refers to it. Its trials are locked first: who holds one may want the study's key."""
     tx.changed_studies.add(study_id)
-    own = sa.select(trials.c.id).where(trials.c.study_id == study_id).order_by(trials.c.number)
-    tx.execute(own.with_for_update())
+    own = sa.select(trials.c.id).where(trials.c.study_id == study_id).order_by(trials.c.id)
+    tx.lock_order.trials(tx.execute(own.with_for_update()).scalars())
     tx.execute(studies.delete().where(studies.c.id == study_id))
 
 

@@ -6,11 +6,14 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from sturgeon.states import TERMINAL
+
 metadata: Final = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
         "fk": "fk_%(table_name)s_%(column_0_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
 )
@@ -68,6 +71,8 @@ space_revisions: Final = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
 )
 
+_ENDED: Final = f"state IN ({', '.join(repr(state) for state in TERMINAL)})"
+
 trials: Final = sa.Table(
     "trials",
     metadata,
@@ -84,12 +89,12 @@ trials: Final = sa.Table(
     sa.Column("lease_until", sa.BigInteger),  # null: nobody may come back to it
     sa.Column("lease_us", sa.BigInteger),
     sa.Column("reported", sa.Boolean, nullable=False),  # a report came since the last hand-out
-    sa.Column("alone", sa.Boolean, nullable=False),  # handed out without stack mates
+    sa.Column("unstackable", sa.Boolean, nullable=False),  # handed out without stack mates
     sa.Column("worker", sa.Text),
     sa.Column("value", sa.Double),
     sa.Column("metrics", sa.JSON, nullable=False),
     sa.Column("step", sa.BigInteger),
-    sa.Column("place", sa.Text),
+    sa.Column("location", sa.Text),
     sa.Column("error", sa.Text),
     # How the parameters were drawn; replay re-derives them from these.
     sa.Column("sampler", sa.Text),
@@ -103,14 +108,16 @@ trials: Final = sa.Table(
     sa.Column("desired", sa.JSON(none_as_null=True)),
     sa.Column("applied_version", sa.Integer),
     sa.Column("applied_step", sa.BigInteger),
-    sa.Column("guess", sa.Double),  # of a pruned trial: what the search takes its final score to be
+    sa.Column("predicted_value", sa.Double),  # of a pruned trial: what the search takes its final score to be
     sa.Column("best_score", sa.Double),  # the best that it reported so far; less is better
-    sa.Column("run_epoch", sa.Double),  # the furthest that its present leg has come to; own code: since its hand-out
+    sa.Column(
+        "run_epoch", sa.Double
+    ),  # the furthest that its present rollback generation has come to; own code: since its hand-out
     # What all its runs have used; the time is that from a hand-out to the last word of who held the lease.
     sa.Column("spent_epochs", sa.Double, nullable=False, server_default="0"),
     sa.Column("spent_us", sa.BigInteger, nullable=False, server_default="0"),
     # Live parameters in force instead of those of `params`: the head of the timeline; null: it was never steered.
-    sa.Column("steered", sa.JSON(none_as_null=True)),
+    sa.Column("live_overrides", sa.JSON(none_as_null=True)),
     # Of a branch: how the model that it began with was made, a timelines.Origin as JSON.
     sa.Column("origin", sa.JSON(none_as_null=True)),
     sa.Column("parent_number", sa.Integer),
@@ -122,14 +129,21 @@ trials: Final = sa.Table(
     sa.Column("started_at", sa.BigInteger),
     sa.Column("finished_at", sa.BigInteger),
     sa.UniqueConstraint("study_id", "number"),
+    # What no service can write, whatever its mistake.
+    sa.CheckConstraint(f"state IN ('queued', 'running', 'paused') OR {_ENDED}", "state_known"),
+    sa.CheckConstraint("state <> 'running' OR (lease_until IS NOT NULL AND lease_us IS NOT NULL)", "running_is_leased"),
+    sa.CheckConstraint(f"({_ENDED}) = (left_seq IS NOT NULL)", "ended_left"),
+    sa.CheckConstraint(f"({_ENDED}) = (finished_at IS NOT NULL)", "ended_finished"),
+    sa.CheckConstraint("state <> 'cancelled' OR lease_until IS NULL", "cancelled_is_not_leased"),
+    sa.CheckConstraint("fence >= 0", "fence_counts_up"),
     sa.Index(None, "study_id", "left_seq"),
     sa.Index(None, "state", "lease_until"),
     sa.Index(None, "worker"),
 )
 
 # A trial that left (failed, cancelled) and was requeued: between the two it was absent for the samplers.
-absences: Final = sa.Table(
-    "absences",
+requeue_gaps: Final = sa.Table(
+    "requeue_gaps",
     metadata,
     sa.Column("id", _Key, primary_key=True),
     _trial_id(),
@@ -143,7 +157,9 @@ reports: Final = sa.Table(
     metadata,
     sa.Column("trial_id", _Key, sa.ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("fence", sa.Integer, primary_key=True),  # a run that starts again reports its steps again
-    sa.Column("leg", sa.Integer, primary_key=True, server_default="0"),  # and so does one that went back
+    sa.Column(
+        "rollback_generation", sa.Integer, primary_key=True, server_default="0"
+    ),  # and so does one that went back
     sa.Column("step", sa.BigInteger, primary_key=True),
     sa.Column("epoch", sa.Double),
     sa.Column("metrics", sa.JSON, nullable=False),
@@ -152,8 +168,8 @@ reports: Final = sa.Table(
 
 # How good a trial was when a pruning rule looked at it for an epoch: its best score so far, less is better; null when
 # none was finite.
-standings: Final = sa.Table(
-    "standings",
+rung_scores: Final = sa.Table(
+    "rung_scores",
     metadata,
     sa.Column("study_id", _Key, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("epoch", sa.BigInteger, primary_key=True),

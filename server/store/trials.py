@@ -9,8 +9,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
-from server.store.tables import absences, trials
-from sturgeon.states import UNFINISHED
+from server.store.tables import requeue_gaps, trials
+from sturgeon.states import TRIAL_MOVES, UNFINISHED, TrialState
+
+
+class ForbiddenMove(AssertionError):
+    """A service moves a trial as TRIAL_MOVES does not allow: a mistake of ours."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,12 @@ class TrialRow:
     lease_until: int | None
     lease_us: int | None
     reported: bool
-    alone: bool
+    unstackable: bool
     worker: str | None
     value: float | None
     metrics: dict[str, float | None]
     step: int | None
-    place: str | None
+    location: str | None
     error: str | None
     sampler: str | None
     basis_seq: int
@@ -47,12 +51,12 @@ class TrialRow:
     desired: dict[str, Any] | None
     applied_version: int | None
     applied_step: int | None
-    guess: float | None
+    predicted_value: float | None
     best_score: float | None
     run_epoch: float | None
     spent_epochs: float
     spent_us: int
-    steered: dict[str, Any] | None
+    live_overrides: dict[str, Any] | None
     origin: dict[str, Any] | None
     parent_number: int | None
     parent_step: int | None
@@ -66,7 +70,7 @@ class TrialRow:
     @property
     def score(self) -> float | None:
         """What the search takes the trial to have scored, in the study's metric; None where it diverged."""
-        return self.guess if self.state == "pruned" else self.value
+        return self.predicted_value if self.state == "pruned" else self.value
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,9 @@ SORTS: Final = {"number": trials.c.number, "value": trials.c.value, "finished_at
 def insert(tx: Transaction, rows: Sequence[dict[str, Any]]) -> list[TrialRow]:
     """The new trials, ordered by number."""
     found = tx.execute(trials.insert().values(list(rows)).returning(trials))
-    return sorted((TrialRow(**row._mapping) for row in found), key=lambda t: t.number)
+    inserted = sorted((TrialRow(**row._mapping) for row in found), key=lambda t: t.number)
+    tx.lock_order.inserted(row.id for row in inserted)
+    return inserted
 
 
 def find(tx: Transaction, study_id: int, number: int) -> TrialRow | None:
@@ -96,16 +102,44 @@ def find(tx: Transaction, study_id: int, number: int) -> TrialRow | None:
     return None if row is None else TrialRow(**row._mapping)
 
 
-def lock(tx: Transaction, study_id: int, number: int) -> TrialRow | None:
-    """The trial, its row locked to the end of the transaction."""
-    statement = sa.select(trials).where(trials.c.study_id == study_id, trials.c.number == number)
-    row = tx.execute(statement.with_for_update()).one_or_none()
+def update(tx: Transaction, trial_id: int, **columns: Any) -> TrialRow:
+    """Write columns of a trial, all but its state and its fence: these move by `transition` and by leases alone."""
+    if not columns.keys().isdisjoint({"state", "fence"}):
+        raise AssertionError("a trial's state and fence are written by transition() and leases only")
+    tx.lock_order.trials([trial_id])
+    statement = trials.update().where(trials.c.id == trial_id).values(**columns).returning(trials)
+    return TrialRow(**tx.execute(statement).one()._mapping)
+
+
+def transition(
+    tx: Transaction, row: TrialRow, to: TrialState, *, raise_fence: bool = False, **columns: Any
+) -> TrialRow:
+    """Move a trial to another state, and write what comes with it. Its row is locked.
+
+    raise_fence: the holder of its lease may say nothing more.
+    Raises: ForbiddenMove for a move that TRIAL_MOVES does not have, or when `row` is not the trial's present row.
+    """
+    fence = {"fence": trials.c.fence + 1} if raise_fence else {}
+    moved = move(tx, row.id, to, trials.c.state == row.state, **fence, **columns)
+    if moved is None:
+        raise ForbiddenMove(f"trial {row.number} cannot move from {row.state} to {to}")
+    return moved
+
+
+def move(
+    tx: Transaction, trial_id: int, to: TrialState, where: sa.ColumnElement[bool], **columns: Any
+) -> TrialRow | None:
+    """Move the trial if `where` holds and TRIAL_MOVES has the move; None if not."""
+    tx.lock_order.trials([trial_id])
+    statement = trials.update().where(trials.c.id == trial_id, may_move_to(to), where)
+    row = tx.execute(statement.values(state=to, **columns).returning(trials)).one_or_none()
     return None if row is None else TrialRow(**row._mapping)
 
 
-def update(tx: Transaction, trial_id: int, **values: Any) -> TrialRow:
-    statement = trials.update().where(trials.c.id == trial_id).values(**values).returning(trials)
-    return TrialRow(**tx.execute(statement).one()._mapping)
+def may_move_to(to: TrialState) -> sa.ColumnElement[bool]:
+    """The trial's state allows the move; an unfinished trial may also stay where it is."""
+    stays = [to] if to in UNFINISHED else []
+    return trials.c.state.in_([*(state for state, moves in TRIAL_MOVES.items() if to in moves), *stays])
 
 
 @dataclass(frozen=True)
@@ -185,11 +219,6 @@ def best_so_far(tx: Transaction, study_id: int, sign: float, but: int) -> float 
     return min((least for least in tx.execute(statement).one() if least is not None), default=None)
 
 
-def unfinished(tx: Transaction, study_id: int) -> list[TrialRow]:
-    statement = sa.select(trials).where(trials.c.study_id == study_id, trials.c.state.in_(UNFINISHED))
-    return [TrialRow(**row._mapping) for row in tx.execute(statement.order_by(trials.c.number))]
-
-
 def any_unfinished(tx: Transaction, study_id: int) -> bool:
     statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.state.in_(UNFINISHED)).limit(1)
     return tx.execute(statement).first() is not None
@@ -204,7 +233,7 @@ def finished(tx: Transaction, study_id: int, basis: int, after: int = 0) -> list
         trials.c.left_seq <= basis,
         trials.c.state.in_(("complete", "pruned", "diverged")),
         trials.c.mode == "caviar",  # pandas were not drawn
-        trials.c.steered.is_(None),  # its score says little of the parameters that it was drawn with
+        trials.c.live_overrides.is_(None),  # its score says little of the parameters that it was drawn with
         _valid_at(basis),
     )
     return [TrialRow(**row._mapping) for row in tx.execute(statement.order_by(trials.c.left_seq))]
@@ -216,7 +245,7 @@ def still_running(tx: Transaction, study_id: int, basis: int, below: int) -> lis
     A requeued trial was absent between its leaving and its return.
     """
     away = sa.exists().where(
-        absences.c.trial_id == trials.c.id, absences.c.left_seq <= basis, absences.c.back_seq > basis
+        requeue_gaps.c.trial_id == trials.c.id, requeue_gaps.c.left_seq <= basis, requeue_gaps.c.back_seq > basis
     )
     statement = sa.select(trials).where(
         trials.c.study_id == study_id,
@@ -250,8 +279,8 @@ def drawn(tx: Transaction, study_id: int) -> list[DrawnRow]:
     return [DrawnRow(**row._mapping) for row in found]
 
 
-def record_absence(tx: Transaction, trial_id: int, left_seq: int, back_seq: int) -> None:
-    tx.execute(absences.insert().values(trial_id=trial_id, left_seq=left_seq, back_seq=back_seq))
+def record_requeue_gap(tx: Transaction, trial_id: int, left_seq: int, back_seq: int) -> None:
+    tx.execute(requeue_gaps.insert().values(trial_id=trial_id, left_seq=left_seq, back_seq=back_seq))
 
 
 def metric_names(tx: Transaction, study_id: int) -> list[str]:

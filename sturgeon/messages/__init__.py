@@ -52,6 +52,8 @@ from sturgeon.messages.leases import (
     TellOne,
     TellRequest,
     ToldOne,
+    WhyLost,
+    WhyNothing,
 )
 from sturgeon.messages.policies import (
     DivergencePolicy,
@@ -249,6 +251,8 @@ __all__ = [
     "Trial",
     "Verb",
     "Version",
+    "WhyLost",
+    "WhyNothing",
     "Worker",
     "WorkerName",
     "plain_json",

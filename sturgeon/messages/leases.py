@@ -58,11 +58,14 @@ class Lease(Answer):
     stack: int | None = Field(default=None, description="Leases of one answer with the same number are of one shape.")
 
 
+WhyNothing = Literal["paused", "budget", "waiting", "finished"]
+
+
 class Leases(Answer):
     """What was handed out; when that is nothing, `reason` says why."""
 
     leases: list[Lease]
-    reason: Literal["paused", "budget", "waiting", "finished"] | None = None
+    reason: WhyNothing | None = None
 
 
 class Held(Request):
@@ -88,10 +91,13 @@ class Renewed(Answer):
     desired: Desired
 
 
+WhyLost = Literal["expired", "cancelled", "taken"]
+
+
 class Lost(Answer):
     study: str
     number: int
-    reason: Literal["expired", "cancelled", "taken"]
+    reason: WhyLost
 
 
 class RenewAnswer(Answer):

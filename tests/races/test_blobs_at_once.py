@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from server.services.leases import expiry
+from server.services.leases import housekeeping
 from server.store.blobs import BlobFolder
 from sturgeon.client import Client
 from sturgeon.messages import Lease
@@ -46,7 +46,7 @@ def sweep_finds_it(server: RunningServer) -> Callable[[], None]:
     blobs.write(SAME)
     yesterday = time.time() - 86_400
     os.utime(Path(server.settings.checkpoints) / SHA256[:2] / SHA256, (yesterday, yesterday))
-    return lambda: expiry.clean_up(server.app.state.database, blobs)
+    return lambda: housekeeping.clean_up(server.app.state.database, blobs)
 
 
 def rule_drops_it(server: RunningServer) -> Callable[[], None]:

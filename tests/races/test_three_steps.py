@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from server.services.sampling.history import history_at
 from server.store import studies, trials
-from server.store.tables import absences
+from server.store.tables import requeue_gaps
 from sturgeon.search.samplers import History, Sample, Sampler, uniform_point
 from sturgeon.space import Space
 
@@ -42,10 +42,10 @@ def depends_on_all(space: Space, seed: int, number: int, history: History) -> Sa
     return Sample(tuple(int.from_bytes(digest[8 * i : 8 * i + 6]) / 2**48 for i in range(len(space.searched))), round=1)
 
 
-def plant(server: RunningServer, draw: Draw, think_s: float = 60) -> None:
+def plant(server: RunningServer, draw: Draw, draw_within_s: float = 60) -> None:
     """Have the server draw so; it waits that long for a sampler."""
-    server.app.state.asking.thinking.samplers["random"] = lambda *_: Sampler("random", 1, draw)
-    server.app.state.asking.thinking.think_s = think_s
+    server.app.state.asks.sampler_pool.samplers["random"] = lambda *_: Sampler("random", 1, draw)
+    server.app.state.asks.sampler_pool.draw_within_s = draw_within_s
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_every_draw_is_drawn_again_from_the_record(two_servers: list[RunningServ
             assert fallback in (None, "contention")
             expected = again if fallback is None else uniform_point(study.seed, trial.number, 2)
             assert (trial.number, tuple(trial.point)) == (trial.number, expected)
-        turns = [seq for row in tx.execute(sa.select(absences.c.left_seq, absences.c.back_seq)) for seq in row]
+        turns = [seq for row in tx.execute(sa.select(requeue_gaps.c.left_seq, requeue_gaps.c.back_seq)) for seq in row]
 
     # Gapless and in commit order: each number of the sequence belongs to one leaving or return.
     assert sorted([*turns, *(t.left_seq for t in drawn if t.left_seq)]) == list(range(1, study.seq + 1))
@@ -163,7 +163,7 @@ def test_a_sampler_that_is_slow_is_not_waited_for(server: RunningServer) -> None
         over.wait(timeout=60)
         return depends_on_all(space, seed, number, history)
 
-    plant(server, slow, think_s=0.05)
+    plant(server, slow, draw_within_s=0.05)
     server.client.create_study(STUDY)
     try:
         assert_uniform(server, "slow")
@@ -174,14 +174,14 @@ def test_a_sampler_that_is_slow_is_not_waited_for(server: RunningServer) -> None
 def test_a_sampler_that_hangs_holds_up_nobody(server: RunningServer) -> None:
     """Twenty ask for the study whose sampler hangs: all wait for the one thought, and then no more. Another study is
     thought for meanwhile."""
-    thinking, over = threading.Event(), threading.Event()
+    is_drawing, over = threading.Event(), threading.Event()
 
     def hangs(space: Space, seed: int, number: int, history: History) -> Sample:
-        thinking.set()
+        is_drawing.set()
         over.wait(timeout=120)
         return depends_on_all(space, seed, number, history)
 
-    plant(server, hangs, think_s=1)
+    plant(server, hangs, draw_within_s=1)
     server.client.create_study(STUDY)
     server.client.create_study(STUDY | {"name": "other", "search": {"sampler": "coarse_to_fine", "seed": 5}})
     before = draws(server)
@@ -189,7 +189,7 @@ def test_a_sampler_that_hangs_holds_up_nobody(server: RunningServer) -> None:
     try:
         with ThreadPoolExecutor(20) as threads:
             asked = [threads.submit(server.client.ask, "raced") for _ in range(20)]
-            assert thinking.wait(timeout=20)
+            assert is_drawing.wait(timeout=20)
             others = [server.client.ask("other").leases[0].number for _ in range(5)]
             numbers = [lease.number for one in asked for lease in one.result(timeout=60).leases]
     finally:
@@ -222,7 +222,7 @@ def test_a_sampler_that_was_slow_once_is_asked_again_when_it_is_done(server: Run
             over.wait(timeout=60)
         return depends_on_all(space, seed, number, history)
 
-    plant(server, slow_at_first, think_s=0.2)
+    plant(server, slow_at_first, draw_within_s=0.2)
     server.client.create_study(STUDY)
     server.client.ask("raced")
     server.client.ask("raced")
@@ -231,7 +231,7 @@ def test_a_sampler_that_was_slow_once_is_asked_again_when_it_is_done(server: Run
         study = studies.find(tx, "raced")
     assert study is not None
     deadline = time.monotonic() + 20
-    while server.app.state.asking.thinking.is_overdue(study.id):
+    while server.app.state.asks.sampler_pool.is_overdue(study.id):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     server.client.ask("raced")
@@ -247,7 +247,7 @@ def test_what_was_thought_in_time_is_handed_out(server: RunningServer) -> None:
             over.wait(timeout=60)
         return depends_on_all(space, seed, number, history)
 
-    plant(server, slow_at_third, think_s=0.5)
+    plant(server, slow_at_third, draw_within_s=0.5)
     server.client.create_study(STUDY)
     try:
         leases = server.client.ask("raced", count=5).leases
@@ -277,10 +277,10 @@ def test_after_eight_lost_races_a_draw_is_uniform(server: RunningServer) -> None
 
 
 def test_while_a_sampler_thinks_the_study_is_free_for_others(server: RunningServer) -> None:
-    thinking, over = threading.Event(), threading.Event()
+    is_drawing, over = threading.Event(), threading.Event()
 
     def slow(space: Space, seed: int, number: int, history: History) -> Sample:
-        thinking.set()
+        is_drawing.set()
         assert over.wait(timeout=60)
         return depends_on_all(space, seed, number, history)
 
@@ -290,7 +290,7 @@ def test_while_a_sampler_thinks_the_study_is_free_for_others(server: RunningServ
     plant(server, slow)
     with ThreadPoolExecutor() as threads:
         asked = threads.submit(server.client.ask, "raced")
-        assert thinking.wait(timeout=20)
+        assert is_drawing.wait(timeout=20)
 
         told = server.client.tell("raced", 0, 1, {"loss": 1.0})
         server.client.patch_study("raced", {"title": "changed meanwhile"})

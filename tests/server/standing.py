@@ -42,9 +42,11 @@ def forget_all(server: RunningServer) -> None:
     with server.app.state.database.writing() as tx:
         for table in reversed(metadata.sorted_tables):
             tx.execute(table.delete())
-    thinking = server.app.state.asking.thinking
-    thinking.samplers = dict(SAMPLERS)
-    for study_id in list(thinking._kept):  # the next test's study has the number, the seed and the noon of this one's
-        thinking.forget(study_id)
+    sampler_pool = server.app.state.asks.sampler_pool
+    sampler_pool.samplers = dict(SAMPLERS)
+    for study_id in list(
+        sampler_pool._caches
+    ):  # the next test's study has the number, the seed and the noon of this one's
+        sampler_pool.forget(study_id)
     shutil.rmtree(server.settings.checkpoints, ignore_errors=True)
     server.clock.microseconds = NOON

@@ -162,7 +162,7 @@ def test_seconds_pass_without_a_report(server: RunningServer) -> None:
     server.advance(seconds=100)
     server.client.renew("ada", [{"study": "bowl", "number": 0, "fence": 1}])
 
-    budgets.watch(server.app.state.database)
+    budgets.watch(server.app.state.transactions)
 
     assert server.client.study("bowl").spent.limit == "max_seconds"
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from server.services import blob_sweep
-from server.services.leases import expiry
+from server.services.leases import housekeeping
 from server.store.blobs import BlobFolder
 from sturgeon.errors import LeaseLost, NotFound
 from sturgeon.messages import CheckpointRule, Lease
@@ -202,7 +202,7 @@ def test_a_damaged_file_is_not_handed_out(server: RunningServer, http: httpx.Cli
 def test_files_that_no_checkpoint_names_are_swept_up(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.client.put_checkpoint("digits", 0, 1, b"named", 1)
     BlobFolder(server.settings.checkpoints).write(b"nameless")
-    sweep = lambda: expiry.clean_up(server.app.state.database, server.app.state.blobs)  # noqa: E731
+    sweep = lambda: housekeeping.clean_up(server.app.state.database, server.app.state.blobs)  # noqa: E731
 
     sweep()
     assert files(server) == {sha256(b"named"), sha256(b"nameless")}  # an upload may be on its way
@@ -221,7 +221,7 @@ def test_a_file_that_an_interrupted_upload_left_is_swept_up(
     (folder / "torn-k3x_9").write_bytes(b"nam")
 
     monkeypatch.setattr(blob_sweep, "TORN_AFTER_S", -1.0)
-    expiry.clean_up(server.app.state.database, server.app.state.blobs)
+    housekeeping.clean_up(server.app.state.database, server.app.state.blobs)
 
     assert files(server) == {sha256(b"named")}
 
@@ -234,7 +234,7 @@ def test_the_age_of_a_file_is_told_by_the_clock_of_its_file_system(
 
     with monkeypatch.context() as patch:
         patch.setattr(time, "time", lambda: tomorrow)
-        expiry.clean_up(server.app.state.database, server.app.state.blobs)
+        housekeeping.clean_up(server.app.state.database, server.app.state.blobs)
 
     assert files(server) == {sha256(b"nameless")}
 

@@ -118,7 +118,7 @@ def test_a_starting_server_expires_nothing_for_one_lease_length(server: RunningS
     server.client.ask("bowl", lease_s=10)
     server.advance(seconds=40)  # while no server ran
     state = server.app.state
-    reaper = Reaper(state.database, state.blobs, state.counters, lease_s=30, max_attempts=3)
+    reaper = Reaper(state.transactions, state.blobs, lease_s=30, max_attempts=3)
 
     reaper()
     server.advance(seconds=29)

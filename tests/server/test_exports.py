@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from server.services.trials import admin
+from server.services.trials import export
 from server.store.trials import Listing
 from tests.server.studies import BOWL
 
@@ -111,7 +111,7 @@ def test_the_format_is_that_of_accept_and_the_query_wins(
 def test_an_export_streams_all_pages_filtered_and_sorted(
     http: httpx.Client, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin, "EXPORT_PAGE", 2)
+    monkeypatch.setattr(export, "EXPORT_PAGE", 2)
     query: dict[str, Any] = {"format": form, "page_size": 1, "state": "queued", "sort": "-number"}
     text = http.get(PATH, params=query).text
 
@@ -125,8 +125,8 @@ def test_an_export_streams_all_pages_filtered_and_sorted(
 def test_an_export_skips_no_trial_while_others_leave_its_filter(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin, "EXPORT_PAGE", 2)
-    pages = admin.export(server.app.state.database, "net", Listing(state="queued"), "ndjson")
+    monkeypatch.setattr(export, "EXPORT_PAGE", 2)
+    pages = export.export(server.app.state.database, "net", Listing(state="queued"), "ndjson")
 
     text = next(pages)
     server.client.ask("net", count=2)

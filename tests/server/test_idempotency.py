@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from server.services.leases import expiry
+from server.services.leases import housekeeping
 from tests.server.studies import BOWL, DIGITS, refusal
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def test_keys_are_forgotten_after_a_day(server: RunningServer, http: httpx.Clien
 
 def forget(server: RunningServer) -> None:
     """What the reaper does every hour."""
-    expiry.clean_up(server.app.state.database, server.app.state.blobs)
+    housekeeping.clean_up(server.app.state.database, server.app.state.blobs)
 
 
 def ask_again(http: httpx.Client) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks.pruning_curves import Trained
 from benchmarks.pruning_replay import replay
+from server.services import lookup
 from server.services.sampling.history import history_at
-from server.services.studies import lifecycle
 from sturgeon.messages import Desired, Lease
 from sturgeon.search.pruning import Rule, Settings
 from tests.server.studies import BOWL, DIGITS, Json, refusal
@@ -82,7 +82,7 @@ def test_a_pruned_trial_counts_as_what_it_would_have_scored(server: RunningServe
     assert epochs_of(server, number) == 3
     assert (told.state, told.value, told.guess) == ("pruned", 0.9, pytest.approx(0.9 * (0.25 + 0.5) / 2))
     with server.app.state.database.reading() as tx:
-        study = lifecycle.required(tx, "bowl")
+        study = lookup.get_study(tx, "bowl")
         seen = history_at(tx, study, study.seq, study.next_number).history.finished
     assert [(trial.number, trial.score) for trial in seen] == [(0, 0.1), (1, 0.1), (2, 0.12), (number, told.guess)]
     assert server.client.best("bowl", k=10).items[-1].number == 2

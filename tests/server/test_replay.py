@@ -56,10 +56,10 @@ def test_draws_that_were_uniform_since_there_was_no_thought_come_out_as_such(ser
         raise ArithmeticError("a planted mistake")
 
     server.client.create_study(STUDY | {"search": {"seed": 7}})
-    build = server.app.state.asking.thinking.samplers["coarse_to_fine"]
-    server.app.state.asking.thinking.samplers["coarse_to_fine"] = lambda *_: Sampler("coarse_to_fine", 1, fails)
+    build = server.app.state.asks.sampler_pool.samplers["coarse_to_fine"]
+    server.app.state.asks.sampler_pool.samplers["coarse_to_fine"] = lambda *_: Sampler("coarse_to_fine", 1, fails)
     work(server, 6)
-    server.app.state.asking.thinking.samplers["coarse_to_fine"] = build
+    server.app.state.asks.sampler_pool.samplers["coarse_to_fine"] = build
     work(server, 6)
 
     told = server.client.replay("bowl")

@@ -179,7 +179,7 @@ def test_each_draw_sees_what_the_record_says_that_it_saw(server: RunningServer) 
         calls.append((number, history))
         return Sample(uniform_point(seed, number, 2))
 
-    server.app.state.asking.thinking.samplers["random"] = lambda _options, _memo: Sampler("random", 1, noted)
+    server.app.state.asks.sampler_pool.samplers["random"] = lambda _options, _memo: Sampler("random", 1, noted)
     server.client.create_study(THREE)
     tell(server, ask(server, 4)[:3], [0.25, 0.5, 0.75])
     ask(server, 2)
@@ -278,7 +278,10 @@ def test_a_single_trial_between_groups_parts_none_and_shifts_no_sample_onto_anot
         study = studies.find(tx, "bowl")
         assert study is not None
         point = (0.5, 0.5)
-        trials.insert(tx, [new_trial(study, 3, {"x": 0.0, "n": 2}, point, 0) | {"state": "failed"}])
+        trials.insert(
+            tx,
+            [new_trial(study, 3, {"x": 0.0, "n": 2}, point, 0) | {"state": "failed", "left_seq": 1, "finished_at": 0}],
+        )
         studies.update(tx, study.id, next_number=4)
 
     leases = ask(server, 9)

@@ -7,7 +7,7 @@ import weakref
 from dataclasses import fields, replace
 from typing import Any
 
-from server.services.sampling.sampler_pool import MOST_KEPT, SamplerPool
+from server.services.sampling.sampler_pool import MOST_CACHED, SamplerPool
 from server.store.studies import StudyRow
 
 STUDY = StudyRow(**dict.fromkeys((field.name for field in fields(StudyRow)), None))  # type: ignore[arg-type]
@@ -20,15 +20,15 @@ def studies(count: int) -> list[StudyRow]:
 def test_of_many_studies_few_locks_are_kept() -> None:
     pool = SamplerPool()
 
-    locks: list[weakref.ref[Any]] = [weakref.ref(pool.lock_of(study)) for study in studies(3 * MOST_KEPT)]
+    locks: list[weakref.ref[Any]] = [weakref.ref(pool.lock_of(study)) for study in studies(3 * MOST_CACHED)]
     gc.collect()
 
-    assert sum(lock() is not None for lock in locks) == MOST_KEPT
+    assert sum(lock() is not None for lock in locks) == MOST_CACHED
 
 
 def test_a_lock_that_is_held_stays_the_lock_of_its_study() -> None:
     pool = SamplerPool()
-    first, *others = studies(3 * MOST_KEPT)
+    first, *others = studies(3 * MOST_CACHED)
 
     with pool.lock_of(first):
         lock = pool.lock_of(first)

@@ -160,7 +160,7 @@ def test_stacks_never_exceed_the_budget(server: RunningServer) -> None:
 
 def test_at_most_a_thousand_leases_go_out_at_once(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     # A busy machine may not draw a thousand samples within the time that a sampler has: then fewer go out.
-    monkeypatch.setattr(server.app.state.asking.thinking, "think_s", 60)
+    monkeypatch.setattr(server.app.state.asks.sampler_pool, "draw_within_s", 60)
     server.client.create_study(study(5000))
 
     assert len(server.client.lease("ada", slots=1000, stack=32).leases) == 1000
@@ -213,7 +213,7 @@ def test_a_sampler_that_sees_results_draws_for_stacks_too(server: RunningServer)
         seen.append((number, len(history.running)))
         return Sample((0.25, number % 2 / 2))
 
-    server.app.state.asking.thinking.samplers["random"] = lambda *_: Sampler("random", 1, draw)
+    server.app.state.asks.sampler_pool.samplers["random"] = lambda *_: Sampler("random", 1, draw)
     server.client.create_study(study(7, batch_size=SIZES))
 
     assert stacks(server.client.lease("ada", stack=4).leases) == {0: [0, 2]}

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from server.services import lookup
 from server.services.runs import desired_state
-from server.services.studies import lifecycle
 from sturgeon.errors import Invalid, LeaseLost
 from sturgeon.messages import Lease
 
@@ -20,8 +20,8 @@ REPORTED = {"step": 1, "metrics": {"loss": 0.5, "odd": 7.0}}
 def desire(server: RunningServer, why: Any = "person", **wishes: Any) -> None:
     """As a person, or a rule, does it."""
     with server.app.state.database.writing() as tx:
-        study = lifecycle.required(tx, "bowl", lock=True)
-        desired_state.request_change(tx, lifecycle.required_trial(tx, study, 0, lock=True), why, **wishes)
+        study = lookup.lock_study(tx, "bowl")
+        desired_state.request_change(tx, lookup.lock_trial(tx, study, 0), why, **wishes)
 
 
 def held(lease: Lease, **applied: int) -> dict[str, Any]:

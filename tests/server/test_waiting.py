@@ -32,7 +32,7 @@ def paused(server: RunningServer) -> None:
 
 def until_they_wait(server: RunningServer, waiters: int = 1) -> None:
     deadline = time.monotonic() + 20
-    while len(server.client.workers().items) < waiters or not server.app.state.waiters.anybody():
+    while len(server.client.workers().items) < waiters or not server.app.state.long_polls.anybody():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -68,7 +68,7 @@ def test_who_gets_nothing_of_the_work_that_came_waits_on(server: RunningServer) 
         first, second = islice(as_completed(waiting, timeout=20), 2)
         assert sorted(lease.number for one in (first, second) for lease in one.result().leases) == [0, 1]
 
-        server.app.state.waiters.end()
+        server.app.state.long_polls.end()
 
         [third] = set(waiting) - {first, second}
         assert third.result(timeout=20).leases == []
@@ -84,7 +84,7 @@ def test_more_may_wait_than_the_server_has_threads(server: RunningServer) -> Non
         assert server.client.study("digits").state == "paused"
 
         assert not any(one.done() for one in waiting)
-        server.app.state.waiters.end()
+        server.app.state.long_polls.end()
         assert [one.result(timeout=20).leases for one in waiting] == [[]] * 50
 
 
@@ -102,7 +102,7 @@ def test_who_has_gone_is_given_nothing(server: RunningServer) -> None:
     server.client.patch_study("digits", {"state": "active"})
 
     deadline = time.monotonic() + 10
-    while server.app.state.waiters.anybody():
+    while server.app.state.long_polls.anybody():
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert server.client.study("digits").counts == {}

@@ -1,73 +1,61 @@
-"""Trials whose lease ran out are queued again, or fail after too many attempts; old keys and blobs are forgotten."""
+"""Leases that ran out: their trials are queued again, or fail after too many attempts."""
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from contextlib import suppress
 
 import structlog
 
-from server.services import blob_sweep
-from server.services.metrics import Counters
+from server.services import lookup
 from server.services.runs import completion
+from server.services.runs.completion import Outcome
 from server.services.studies import budgets
-from server.store import events, idempotency, leases, trials, workers
-from server.store import studies as study_rows
-from server.store.blobs import BlobFolder
-from server.store.engine import Database
+from server.services.transactions import Scope, Transactions
+from server.store import events, leases, trials
 from server.store.trials import TrialRow
+from sturgeon.errors import NotFound
+from sturgeon.states import UNFINISHED
 
-DAY_US: Final = 86_400_000_000
 log = structlog.get_logger()
 
 
-def after_expiry(attempt: int, reported: bool, max_attempts: int) -> tuple[Literal["queued", "failed"], int]:
-    """The state and the attempts spent after a lease ran out: a run that reported was well, its worker's end was not
-    the trial's fault."""
-    spent = attempt if reported else attempt + 1
-    return ("failed" if spent >= max_attempts else "queued"), spent
+def spends_attempt(*, reported: bool) -> bool:
+    """Whether a lease that ran out spends an attempt: a run that reported was well, its worker's end was not the
+    trial's fault."""
+    return not reported
 
 
-def expire_leases(database: Database, counters: Counters, max_attempts: int) -> int:
+def expire_leases(transactions: Transactions, max_attempts: int) -> int:
     """Deal with every lease that ran out; how many there were."""
-    with database.reading() as tx:
+    with transactions.database.reading() as tx:
         names = leases.studies_with_expired(tx, tx.now())
-    return sum(_reap_study(database, counters, max_attempts, name) for name in names)
+    expired = 0
+    for name in names:
+        with suppress(NotFound), transactions.on_study(name) as scope:
+            rows = lookup.lock_expired(scope.tx, scope.study, scope.now)
+            for row in rows:
+                _expire(scope, row, max_attempts)
+            budgets.settle(scope)
+            expired += len(rows)
+    return expired
 
 
-def _reap_study(database: Database, counters: Counters, max_attempts: int, name: str) -> int:
-    with database.writing() as tx:
-        study = study_rows.lock(tx, name)
-        if study is None:
-            return 0
-        now = tx.now()
-        found = leases.expired(tx, study.id, now)
-        for trial in found:
-            values = completion.outcome_of_stopped(tx, study, trial) or _after_expiry(trial, max_attempts)
-            state = values["state"]
-            if state in ("queued", "paused"):
-                trials.update(tx, trial.id, **values)
-            else:
-                completion.finish(tx, counters, study, trial, now, **values)
-            events.insert(tx, study.id, "lease_expired", now, trial.number, worker=trial.worker, then=state)
-            tx.after_commit(counters.expired_leases.labels(state).inc)
-            log.info("lease ran out", study=name, trial=trial.number, worker=trial.worker, then=state)
-        budgets.settle(tx, study, now)
-        return len(found)
+def _expire(scope: Scope, trial: TrialRow, max_attempts: int) -> None:
+    outcome = completion.outcome_of_stopped(scope.tx, scope.study, trial) or _outcome(trial, max_attempts)
+    if outcome.state in UNFINISHED:
+        trials.transition(scope.tx, trial, outcome.state, **outcome.columns)
+    else:
+        completion.finish(scope, trial, outcome)
+    detail = {"worker": trial.worker, "then": outcome.state}
+    events.insert(scope.tx, scope.study.id, "lease_expired", scope.now, trial.number, **detail)
+    scope.tx.after_commit(scope.counters.expired_leases.labels(outcome.state).inc)
+    log.info("lease ran out", study=scope.study.name, trial=trial.number, **detail)
 
 
-def _after_expiry(trial: TrialRow, max_attempts: int) -> dict[str, Any]:
-    state, attempt = after_expiry(trial.attempt, trial.reported, max_attempts)
-    if state == "queued":
-        return {"state": completion.state_after_return(trial), "attempt": attempt}
+def _outcome(trial: TrialRow, max_attempts: int) -> Outcome:
+    spent = trial.attempt + spends_attempt(reported=trial.reported)
+    if spent < max_attempts:
+        return Outcome(completion.state_after_return(trial), {"attempt": spent})
     # Without `lease_until` nobody may come back to it.
     error = f"The lease ran out {trial.attempt + 1} times without a report."
-    return {"state": state, "attempt": attempt, "error": error, "lease_until": None}
-
-
-def clean_up(database: Database, blobs: BlobFolder) -> None:
-    """Forget idempotency keys after a day, workers after a week, blobs that no checkpoint names."""
-    with database.writing() as tx:
-        now = tx.now()
-        idempotency.forget(tx, now - DAY_US)
-        workers.forget(tx, now - 7 * DAY_US)
-    blob_sweep.sweep(database, blobs)
+    return Outcome("failed", {"attempt": spent, "error": error, "lease_until": None})

@@ -13,7 +13,7 @@ from sturgeon.messages import MOST_LEASES
 from sturgeon.training import shape_of
 
 LOOK_AHEAD: Final = 1000
-"""So many queued trials are looked at for mates."""
+"""So many queued trials are looked at for stack peers."""
 
 TRIES: Final = 3
 
@@ -41,18 +41,18 @@ class Dispatched(NamedTuple):
     stack: int | None
 
 
-def stacks_of(shapes: Sequence[object], hand: DispatchRequest) -> list[int | None]:
+def stacks_of(shapes: Sequence[object], wanted: DispatchRequest) -> list[int | None]:
     """For trials in their order: the number of the stack that each goes out in, None where it stays for later.
 
-    The first of a shape begins a stack, its mates join it. A shape of None has no mates.
+    The first of a shape begins a stack, its peers join it. A shape of None has no peers.
     """
     found: list[int | None] = []
     begun, given = 0, 0
     filling: dict[object, tuple[int, int]] = {}
     for shape in shapes:
-        number, size = filling.get(shape, (0, hand.stack))
-        full = size == hand.stack
-        if given == hand.most or (full and begun == hand.count):
+        number, size = filling.get(shape, (0, wanted.stack))
+        full = size == wanted.stack
+        if given == wanted.most or (full and begun == wanted.count):
             found.append(None)
             continue
         if full:
@@ -64,23 +64,23 @@ def stacks_of(shapes: Sequence[object], hand: DispatchRequest) -> list[int | Non
     return found
 
 
-def new_stacks(params: Sequence[dict[str, Any]], hand: DispatchRequest) -> list[int | None]:
+def new_stacks(params: Sequence[dict[str, Any]], wanted: DispatchRequest) -> list[int | None]:
     """As `stacks_of`, for new trials of one study."""
-    return stacks_of([shape_of(one) for one in params], hand)
+    return stacks_of([shape_of(one) for one in params], wanted)
 
 
-def take_queued(tx: Transaction, study_id: int | None, hand: DispatchRequest, now: int) -> list[Dispatched]:
-    """Lease queued trials of one study, or of all with a task; the oldest first, and with them their mates."""
-    if hand.stack == 1:
-        rows = leases.hand_out_queued(tx, study_id, hand.count, hand.worker, hand.lease_us, now)
+def take_queued(tx: Transaction, study_id: int | None, wanted: DispatchRequest, now: int) -> list[Dispatched]:
+    """Lease queued trials of one study, or of all with a task; the oldest first, and with them their stack peers."""
+    if wanted.stack == 1:
+        rows = leases.hand_out_queued(tx, study_id, wanted.count, wanted.worker, wanted.lease_us, now)
         return [Dispatched(row, None) for row in rows]
     for _ in range(TRIES):
         waiting = leases.waiting(tx, study_id, LOOK_AHEAD)
-        shapes = [None if row.alone else (row.study_id, shape_of(row.params)) for row in waiting]
-        stacks = {row.id: n for row, n in zip(waiting, stacks_of(shapes, hand), strict=True) if n is not None}
+        shapes = [None if row.unstackable else (row.study_id, shape_of(row.params)) for row in waiting]
+        stacks = {row.id: n for row, n in zip(waiting, stacks_of(shapes, wanted), strict=True) if n is not None}
         if not stacks:
             return []
         # They were not locked while we chose: what another took meanwhile is missing from a stack.
-        if taken := leases.hand_out_chosen(tx, list(stacks), hand.worker, hand.lease_us, now):
+        if taken := leases.hand_out_chosen(tx, list(stacks), wanted.worker, wanted.lease_us, now):
             return [Dispatched(row, stacks[row.id]) for row in taken]
     return []

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.services import views
+from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.leases.ask import AskContext, dispatch
 from server.services.leases.stacks import Dispatched, DispatchRequest, take_queued
-from server.services.metrics import Counters
 from server.services.runs import completion, desired_state
 from server.services.runs.resume import resume_of
-from server.services.studies import budgets, lifecycle
-from server.store import idempotency, leases, workers
+from server.services.studies import budgets
+from server.services.transactions import Transactions
+from server.services.views import desired_of
+from server.store import idempotency, leases, trials, workers
 from server.store import studies as study_rows
 from server.store.engine import Database, Transaction
 from server.store.trials import TrialRow
@@ -20,25 +21,25 @@ from sturgeon import messages
 from sturgeon.errors import Invalid, LeaseLost, NotFound
 
 
-def lease(asking: AskContext, request: messages.LeaseRequest, lease_s: float, once: IdempotencyKey) -> messages.Leases:
+def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key: IdempotencyKey) -> messages.Leases:
     """Hand out from any active study with a task: queued trials first, then new ones of the study with the fewest
     running. Raises IdempotencyMismatch."""
-    hand = DispatchRequest(request.slots, request.worker, round(lease_s * 1_000_000), request.stack)
-    with asking.database.writing() as tx:
-        if (answered := claim_or_replay(tx, once, messages.Leases)) is not None:
+    wanted = DispatchRequest(request.slots, request.worker, round(lease_s * 1_000_000), request.stack)
+    with asks.database.writing() as tx:
+        if (answered := claim_or_replay(tx, key, messages.Leases)) is not None:
             return answered
         now = tx.now()
         if workers.seen(tx, request.worker, now, request.slots).drain:
-            return _nothing(tx, once)
-        if queued := take_queued(tx, None, hand, now):
+            return _nothing(tx, key)
+        if queued := take_queued(tx, None, wanted, now):
             answer = messages.Leases(leases=_answers(tx, queued))
-            store_answer(tx, once, answer, now)
+            store_answer(tx, key, answer, now)
             return answer
         names = study_rows.with_new_trials_for_workers(tx)
-        _nothing(tx, once)
+        _nothing(tx, key)
     for name in names:
         try:
-            answer = dispatch(asking, name, hand, once)
+            answer = dispatch(asks, name, wanted, key)
         except NotFound:  # deleted meanwhile
             continue
         if answer.leases:
@@ -46,10 +47,10 @@ def lease(asking: AskContext, request: messages.LeaseRequest, lease_s: float, on
     return messages.Leases(leases=[], reason="waiting")
 
 
-def _nothing(tx: Transaction, once: IdempotencyKey) -> messages.Leases:
+def _nothing(tx: Transaction, key: IdempotencyKey) -> messages.Leases:
     """An empty hand-out is not stored: the same key may ask again."""
-    if once.key is not None:
-        idempotency.release(tx, once.key)
+    if key.value is not None:
+        idempotency.release(tx, key.value)
     return messages.Leases(leases=[], reason="waiting")
 
 
@@ -73,7 +74,7 @@ def renew(database: Database, request: messages.RenewRequest) -> messages.RenewA
     with database.writing() as tx:
         now = tx.now()
         drain = workers.seen(tx, request.worker, now).drain
-        found = leases.find(tx, [(held.study, held.number) for held in request.held])
+        found = lookup.lock_leased(tx, [(held.study, held.number) for held in request.held])
         answer = messages.RenewAnswer(held=[], lost=[], drain=drain)
         for held in request.held:
             before = found.get((held.study, held.number))
@@ -100,40 +101,41 @@ def _renewed(held: messages.Held, row: TrialRow) -> messages.Renewed:
         number=held.number,
         fence=held.fence,
         lease_s=row.lease_us / 1e6,
-        desired=desired_state.desired_of(row),
+        desired=desired_of(row),
     )
 
 
-def _why_lost(row: TrialRow | None, fence: int) -> Any:
+def _why_lost(row: TrialRow | None, fence: int) -> messages.WhyLost:
     if row is None or row.state == "cancelled":
         return "cancelled"
     return "taken" if row.fence > fence else "expired"
 
 
-def release(
-    database: Database, counters: Counters, name: str, number: int, request: messages.ReleaseRequest
-) -> messages.Trial:
+def release(transactions: Transactions, name: str, number: int, request: messages.ReleaseRequest) -> messages.Trial:
     """Give the trial back: queued again, no attempt spent; one that was to pause is paused, one that was to stop has
     ended. The same release again answers the same.
 
     Raises NotFound, LeaseLost.
     """
     fence = request.fence
-    with database.writing() as tx:
-        study = lifecycle.required(tx, name, lock=True)
-        row = lifecycle.required_trial(tx, study, number, lock=True)
-        released = row.state in ("queued", "paused") or desired_state.desired_of(row).run == "stop"
+    with transactions.on_study(name) as scope:
+        row = lookup.lock_trial(scope.tx, scope.study, number)
+        released = row.state in ("queued", "paused") or desired_of(row).run == "stop"
         if released and row.fence == fence and row.lease_until is None:
             return views.trial(name, row)
-        # Without `lease_until` the released run cannot come back, unlike one whose lease ran out.
-        state = completion.state_after_return(row)
-        queued = {"state": state, "lease_until": None, "worker": None, "alone": row.alone or request.alone}
-        stopped = completion.outcome_of_stopped(tx, study, row)
-        now = tx.now()
-        back = leases.end(tx, row.id, fence, now, **(stopped or queued))
-        if back is None:
+        if not leases.is_held(row, fence):
             raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
+        spent = {"spent_us": leases.spent_us(row, scope.now)}
+        stopped = completion.outcome_of_stopped(scope.tx, scope.study, row)
         if stopped is not None:
-            back = completion.finish(tx, counters, study, back, now)
-            budgets.settle(tx, study, now)
-        return views.trial(name, back)
+            row = completion.finish(scope, row, stopped._replace(columns=stopped.columns | spent))
+            budgets.settle(scope)
+            return views.trial(name, row)
+        # Without `lease_until` the released run cannot come back, unlike one whose lease ran out.
+        given_back: dict[str, Any] = {
+            "lease_until": None,
+            "worker": None,
+            "unstackable": row.unstackable or request.alone,
+        }
+        row = trials.transition(scope.tx, row, completion.state_after_return(row), **given_back | spent)
+        return views.trial(name, row)

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.policies import timelines
-from server.services import views
+from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.runs.resume import initial_live_params
-from server.services.studies import budgets, lifecycle, live_params, validation
+from server.services.studies import budgets, live_params, validation
+from server.services.transactions import Scope, Transactions
 from server.services.trial_rows import new_trial
 from server.store import checkpoints, events, timeline, trials
-from server.store import studies as study_rows
 from server.store.checkpoints import CheckpointRow
-from server.store.engine import Database, Transaction
+from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
@@ -27,30 +27,31 @@ from sturgeon.errors import BudgetSpent, FieldProblem, Invalid, NotFound, WrongS
 
 
 def fork(
-    database: Database, name: str, number: int, request: messages.ForkRequest, once: IdempotencyKey
+    transactions: Transactions, name: str, number: int, request: messages.ForkRequest, key: IdempotencyKey
 ) -> messages.Page[messages.Trial]:
     """A queued trial for each branch, and the unchanged control after them.
 
     Raises NotFound (the trial, the checkpoint), Invalid (a change that is not live or out of range, no epochs left),
     BudgetSpent, WrongState, IdempotencyMismatch.
     """
-    with database.writing() as tx:
-        study = lifecycle.required(tx, name, lock=True)
-        if (answered := claim_or_replay(tx, once, messages.Page[messages.Trial])) is not None:
+    with transactions.on_study(name) as scope:
+        tx, study = scope.tx, scope.study
+        if (answered := claim_or_replay(tx, key, messages.Page[messages.Trial])) is not None:
             return answered
-        parent = lifecycle.required_trial(tx, study, number, lock=True)
+        parent = lookup.lock_trial(tx, study, number)
         kept = _checkpoint(tx, study, parent, request.step, best=False)
         wanted = [branch.params for branch in request.branches]
         for place, params in enumerate(wanted):
             validation.require_live(study, parent, params, f"/branches/{place}/params")
         if request.control:
             wanted.append(_as_long_as(wanted))
-        rows = make_branches(tx, study, parent, kept, wanted, raise_budget=request.raise_budget)
+        rows = make_branches(scope, parent, kept, wanted, raise_budget=request.raise_budget)
         numbers = [row.number for row in rows]
-        now = tx.now()
-        events.insert(tx, study.id, "forked", now, number, step=kept.step, branches=numbers, reason=request.reason)
+        events.insert(
+            tx, study.id, "forked", scope.now, number, step=kept.step, branches=numbers, reason=request.reason
+        )
         answer = messages.Page[messages.Trial](items=[views.trial(name, row) for row in rows])
-        store_answer(tx, once, answer, now)
+        store_answer(tx, key, answer, scope.now)
         return answer
 
 
@@ -61,22 +62,21 @@ def _as_long_as(branches: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def promote(
-    database: Database, name: str, number: int, request: messages.PromoteRequest, once: IdempotencyKey
+    transactions: Transactions, name: str, number: int, request: messages.PromoteRequest, key: IdempotencyKey
 ) -> messages.Trial:
     """A queued panda that goes on from the trial's best checkpoint, or from the one of a step. Raises as `fork`."""
-    with database.writing() as tx:
-        study = lifecycle.required(tx, name, lock=True)
-        if (answered := claim_or_replay(tx, once, messages.Trial)) is not None:
+    with transactions.on_study(name) as scope:
+        tx, study = scope.tx, scope.study
+        if (answered := claim_or_replay(tx, key, messages.Trial)) is not None:
             return answered
-        parent = lifecycle.required_trial(tx, study, number, lock=True)
+        parent = lookup.lock_trial(tx, study, number)
         kept = _checkpoint(tx, study, parent, request.step, best=True)
         validation.require_live(study, parent, request.params)
-        [row] = make_branches(tx, study, parent, kept, [request.params], raise_budget=request.raise_budget)
-        now = tx.now()
+        [row] = make_branches(scope, parent, kept, [request.params], raise_budget=request.raise_budget)
         detail = {"step": kept.step, "panda": row.number, "reason": request.reason}
-        events.insert(tx, study.id, "promoted", now, number, **detail)
+        events.insert(tx, study.id, "promoted", scope.now, number, **detail)
         answer = views.trial(name, row)
-        store_answer(tx, once, answer, now)
+        store_answer(tx, key, answer, scope.now)
         return answer
 
 
@@ -98,8 +98,7 @@ def by_value(kept: Sequence[CheckpointRow], direction: messages.Direction) -> li
 
 
 def make_branches(
-    tx: Transaction,
-    study: StudyRow,
+    scope: Scope,
     parent: TrialRow,
     kept: CheckpointRow,
     wanted: Sequence[dict[str, Any]],
@@ -110,12 +109,12 @@ def make_branches(
 
     Raises Invalid (no epochs left), WrongState, BudgetSpent.
     """
+    tx, study, now = scope.tx, scope.study, scope.now
     entries = timeline.of_trial(tx, parent.id)
     base = parent.params | timelines.overrides(entries, kept)
     for place, params in enumerate(wanted):
         _require_epochs_left(study, base | params, kept, place)
-    study = _take_numbers(tx, study, len(wanted), raise_budget=raise_budget)
-    now = tx.now()
+    _require_numbers_left(scope, len(wanted), raise_budget=raise_budget)
     origin = {"mode": "panda", "seed": parent.seed, "group_number": None, "origin": origin_of(parent, kept, entries)}
     child_of = {"parent_number": parent.number, "parent_step": kept.step}
     rows = trials.insert(
@@ -128,7 +127,8 @@ def make_branches(
     for row in rows:
         values = {"trial_id": row.id, "step": kept.step, "epoch": kept.epoch, "value": kept.value, "created_at": now}
         checkpoints.replace(tx, values | {"sha256": kept.sha256, "size": kept.size, "version": 0, "pinned": True})
-    budgets.settle(tx, study_rows.update(tx, study.id, next_number=study.next_number + len(wanted)), now)
+    scope.update_study(next_number=study.next_number + len(wanted))
+    budgets.settle(scope)
     return rows
 
 
@@ -141,20 +141,20 @@ def _require_epochs_left(study: StudyRow, params: dict[str, Any], kept: Checkpoi
         raise Invalid(f"Branch {place} has nothing left to train: {detail}.", (FieldProblem("/params/epochs", detail),))
 
 
-def _take_numbers(tx: Transaction, study: StudyRow, count: int, *, raise_budget: bool) -> StudyRow:
-    """Raises WrongState, BudgetSpent."""
+def _require_numbers_left(scope: Scope, count: int, *, raise_budget: bool) -> None:
+    """Raises: WrongState, BudgetSpent."""
+    study = scope.study
     if study.state in ("stopped", "cancelled"):
         raise WrongState(f"The study {study.name} is {study.state}; it takes no more trials.")
     budgets.require_left(study)
     if raise_budget:
-        return study_rows.update(tx, study.id, max_trials=study.max_trials + count)
-    if study.next_number + count > study.max_trials:
+        scope.update_study(max_trials=study.max_trials + count)
+    elif study.next_number + count > study.max_trials:
         left = study.max_trials - study.next_number
         raise BudgetSpent(
             f"{count} trials do not fit into the budget of {study.name}, {left} of {study.max_trials} are left: add "
             '"raise_budget": true, or raise max_trials.'
         )
-    return study
 
 
 def origin_of(parent: TrialRow, kept: CheckpointRow, entries: Sequence[timeline.EntryRow]) -> dict[str, Any]:

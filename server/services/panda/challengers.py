@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from server.services import lookup
 from server.services.panda import branches
 from server.services.runs import desired_state
 from server.services.runs.curve import present_run_reports
 from server.services.runs.resume import newest_checkpoint
-from server.store import events, trials
+from server.services.transactions import Scope
+from server.store import events
 from server.store.engine import Transaction
 from server.store.events import EventRow
 from server.store.studies import StudyRow
@@ -29,24 +31,22 @@ def is_watched(study: StudyRow) -> bool:
     return any(one.get("policy") == "drift" and one.get("challengers") for one in study.policies or [])
 
 
-def begin(
-    tx: Transaction, study: StudyRow, row: TrialRow, policy: DriftPolicy, answer: Mapping[str, Any], at: tuple[int, int]
-) -> None:
+def begin(scope: Scope, row: TrialRow, policy: DriftPolicy, answer: Mapping[str, Any], at: tuple[int, int]) -> None:
     """Fork the policy's challengers from the newest checkpoint: the answer, with other values each.
 
     at: the step and the number of the portion of the alarm. One challenge at a time; what hinders it is an event. The
     study's row is locked.
     """
+    tx, study, now = scope.tx, scope.study, scope.now
     if _open(tx, study):
         return
     step, portion = at
-    now = tx.now()
     kept = newest_checkpoint(tx, row)
     wanted = [dict(answer) | challenger for challenger in policy.challengers]
     try:
         if kept is None:
             raise Problem(f"Trial {row.number} has no checkpoint to fork challengers from.")
-        made = branches.make_branches(tx, study, row, kept, wanted, raise_budget=False)
+        made = branches.make_branches(scope, row, kept, wanted, raise_budget=False)
     except Problem as problem:
         events.insert(tx, study.id, SKIPPED, now, row.number, reason=problem.message, portion=portion)
         return
@@ -63,15 +63,17 @@ def answered_until(tx: Transaction, study: StudyRow, row: TrialRow) -> int:
     return max((one.detail["step"] for one in begun), default=-1)
 
 
-def decide(tx: Transaction, study: StudyRow) -> None:
+def decide(scope: Scope) -> None:
     """When all who take part have been measured on so many portions after the alarm: the best goes on, the others stop.
 
-    Who ended before that is out. The study's row is locked.
+    Who ended before that is out. The rows of the study and of all that take part are locked.
     """
+    tx, study = scope.tx, scope.study
     for challenge in _open(tx, study):
         first = challenge.detail["portion"] + 1
         wanted = range(first, first + challenge.detail["portions"])
-        rows = [_locked(tx, study, number) for number in _members(challenge)]
+        locked = lookup.lock_trials(tx, study, _members(challenge))
+        rows = [locked[number] for number in _members(challenge)]
         errors = {row.number: _errors(tx, study, row, wanted) for row in rows}
         waiting = [r for r in rows if r.state not in TERMINAL and len(errors[r.number]) < len(wanted)]
         measured = [r for r in rows if len(errors[r.number]) == len(wanted)]
@@ -83,16 +85,15 @@ def decide(tx: Transaction, study: StudyRow) -> None:
         told = f"trial {best} had the least mean fresh error" if best is not None else "no trial came so far"
         reason = f"After {len(wanted)} portions {told}."
         detail = {"challenge": challenge.id, "best": best, "errors": {str(n): mean for n, mean in means.items()}}
-        events.insert(tx, study.id, DECIDED, tx.now(), challenge.number, reason=reason, **detail)
+        events.insert(tx, study.id, DECIDED, scope.now, challenge.number, reason=reason, **detail)
         for row in rows:
             if best is not None and row.number != best and row.state not in TERMINAL:
                 desired_state.request_change(tx, row, "policy", run="stop", actor="policy:drift", reason=reason)
 
 
-def _locked(tx: Transaction, study: StudyRow, number: int) -> TrialRow:
-    row = trials.lock(tx, study.id, number)
-    assert row is not None
-    return row
+def members_of_open(tx: Transaction, study: StudyRow) -> set[int]:
+    """The numbers of all trials that take part in a challenge that is not decided."""
+    return {number for challenge in _open(tx, study) for number in _members(challenge)}
 
 
 def _members(challenge: EventRow) -> list[int]:

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from server.services import lookup
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
-from server.services.metrics import Counters
-from server.services.panda import guards, timeline
+from server.services.panda import policy_runner, timeline
 from server.services.runs import completion, desired_state
 from server.services.runs.resume import checkpoint_at, newest_checkpoint, pin_rollback_target, reachable_checkpoints
-from server.services.studies import budgets, lifecycle, validation
+from server.services.studies import budgets, validation
+from server.services.transactions import Scope, Transactions
+from server.services.views import desired_of
 from server.store import events, proposals, trials
-from server.store.engine import Database, Transaction
+from server.store.engine import Transaction
 from server.store.proposals import ProposalRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
@@ -31,23 +33,22 @@ class Asked:
     study: str
     number: int
     seen: int | None
-    once: IdempotencyKey
+    key: IdempotencyKey
     reason: str
 
 
-Decide = Callable[[Transaction, StudyRow, TrialRow], TrialRow]
+Decide = Callable[[Scope, TrialRow], TrialRow]
 
 
-def _steer(database: Database, asked: Asked, decide: Decide) -> messages.Steered:
+def _steer(transactions: Transactions, asked: Asked, decide: Decide) -> messages.Steered:
     """Raises NotFound, TrialFinished, PreconditionFailed, IdempotencyMismatch, and what `decide` raises."""
-    with database.writing() as tx:
-        study = lifecycle.required(tx, asked.study, lock=True)
-        if (answered := claim_or_replay(tx, asked.once, messages.Steered)) is not None:
+    with transactions.on_study(asked.study) as scope:
+        if (answered := claim_or_replay(scope.tx, asked.key, messages.Steered)) is not None:
             return answered
-        row = lifecycle.required_trial(tx, study, asked.number, lock=True)
+        row = lookup.lock_trial(scope.tx, scope.study, asked.number)
         require_steerable(row, asked.seen)
-        answer = steered(decide(tx, study, row))
-        store_answer(tx, asked.once, answer, tx.now())
+        answer = steered(decide(scope, row))
+        store_answer(scope.tx, asked.key, answer, scope.now)
         return answer
 
 
@@ -57,7 +58,7 @@ def require_steerable(row: TrialRow, seen: int | None) -> None:
         raise TrialFinished(
             f"Trial {row.number} is {row.state}; promote or fork it to go on from one of its checkpoints."
         )
-    version = desired_state.desired_of(row).version
+    version = desired_of(row).version
     if seen is not None and seen != version:
         raise PreconditionFailed(
             f"Trial {row.number} is at version {version} of its desired state, not {seen}: somebody steered it "
@@ -68,26 +69,28 @@ def require_steerable(row: TrialRow, seen: int | None) -> None:
 def steered(row: TrialRow) -> messages.Steered:
     return messages.Steered(
         state=row.state,
-        desired=desired_state.desired_of(row),
+        desired=desired_of(row),
         applied_version=row.applied_version,
         applied_step=row.applied_step,
     )
 
 
-def change(database: Database, asked: Asked, params: dict[str, Any], guard: messages.Guard | None) -> messages.Steered:
+def change(
+    transactions: Transactions, asked: Asked, params: dict[str, Any], guard: messages.Guard | None
+) -> messages.Steered:
     """Change live parameters. Raises as `_steer`, and Invalid for what cannot change or is out of range."""
 
-    def decide(tx: Transaction, study: StudyRow, row: TrialRow) -> TrialRow:
-        validation.require_live(study, row, params)
+    def decide(scope: Scope, row: TrialRow) -> TrialRow:
+        validation.require_live(scope.study, row, params)
         if guard is not None:
-            require_guard(study, guard)
+            require_guard(scope.study, guard)
         watch = None if guard is None else guard.model_dump()
-        keep = guards.keeps(study, row)
+        keep = policy_runner.keeps_checkpoints(scope.study, row)
         return desired_state.request_change(
-            tx, row, "person", params=params, guard=watch, keep=keep, reason=asked.reason
+            scope.tx, row, "person", params=params, guard=watch, keep=keep, reason=asked.reason
         )
 
-    return _steer(database, asked, decide)
+    return _steer(transactions, asked, decide)
 
 
 def require_guard(study: StudyRow, guard: messages.Guard, pointer: str = "/guard/metric") -> None:
@@ -98,74 +101,73 @@ def require_guard(study: StudyRow, guard: messages.Guard, pointer: str = "/guard
         raise Invalid(f"The guard cannot watch that: {detail}.", (FieldProblem(pointer, detail),))
 
 
-def pause(database: Database, asked: Asked) -> messages.Steered:
+def pause(transactions: Transactions, asked: Asked) -> messages.Steered:
     """The run leaves a checkpoint and gives its slot back; a trial that waits is paused at once. Raises as `_steer`."""
 
-    def decide(tx: Transaction, _study: StudyRow, row: TrialRow) -> TrialRow:
-        if desired_state.desired_of(row).run == "pause":
+    def decide(scope: Scope, row: TrialRow) -> TrialRow:
+        if desired_of(row).run == "pause":
             raise WrongState(f"Trial {row.number} is paused, or about to be.")
-        row = desired_state.request_change(tx, row, "person", run="pause", reason=asked.reason)
-        return trials.update(tx, row.id, state="paused") if row.state == "queued" else row
+        row = desired_state.request_change(scope.tx, row, "person", run="pause", reason=asked.reason)
+        return trials.transition(scope.tx, row, "paused") if row.state == "queued" else row
 
-    return _steer(database, asked, decide)
+    return _steer(transactions, asked, decide)
 
 
-def resume(database: Database, asked: Asked) -> messages.Steered:
+def resume(transactions: Transactions, asked: Asked) -> messages.Steered:
     """A paused trial waits for a worker again; a pause or a stop that was not obeyed yet is taken back.
 
     Raises as `_steer`, and WrongState when there is nothing to resume.
     """
 
-    def decide(tx: Transaction, _study: StudyRow, row: TrialRow) -> TrialRow:
-        if desired_state.desired_of(row).run == "run":
+    def decide(scope: Scope, row: TrialRow) -> TrialRow:
+        if desired_of(row).run == "run":
             raise WrongState(f"Trial {row.number} is {row.state} and is not to pause or stop; nothing to resume.")
-        row = desired_state.request_change(tx, row, "person", run="run", reason=asked.reason)
-        return trials.update(tx, row.id, state="queued") if row.state == "paused" else row
+        row = desired_state.request_change(scope.tx, row, "person", run="run", reason=asked.reason)
+        return trials.transition(scope.tx, row, "queued") if row.state == "paused" else row
 
-    return _steer(database, asked, decide)
+    return _steer(transactions, asked, decide)
 
 
-def stop(database: Database, counters: Counters, asked: Asked) -> messages.Steered:
+def stop(transactions: Transactions, asked: Asked) -> messages.Steered:
     """The run finishes its epoch and tells its result; what nobody runs ends at once. Raises as `_steer`."""
 
-    def decide(tx: Transaction, study: StudyRow, row: TrialRow) -> TrialRow:
-        if desired_state.desired_of(row).run == "stop":
+    def decide(scope: Scope, row: TrialRow) -> TrialRow:
+        if desired_of(row).run == "stop":
             raise WrongState(f"Trial {row.number} is about to stop.")
-        row = desired_state.request_change(tx, row, "person", run="stop", reason=asked.reason)
+        row = desired_state.request_change(scope.tx, row, "person", run="stop", reason=asked.reason)
         if row.state == "running":
             return row
-        now = tx.now()
-        values = completion.outcome_of_stopped(tx, study, row)
-        assert values is not None
-        row = completion.finish(tx, counters, study, row, now, fence=row.fence + 1, **values)
-        events.insert(tx, study.id, "stop", now, row.number, why="person", reason=asked.reason)
-        budgets.settle(tx, study, now)
+        outcome = completion.outcome_of_stopped(scope.tx, scope.study, row)
+        assert outcome is not None
+        row = completion.finish(scope, row, outcome, raise_fence=True)
+        events.insert(scope.tx, scope.study.id, "stop", scope.now, row.number, why="person", reason=asked.reason)
+        budgets.settle(scope)
         return row
 
-    return _steer(database, asked, decide)
+    return _steer(transactions, asked, decide)
 
 
-def checkpoint(database: Database, asked: Asked) -> messages.Steered:
+def checkpoint(transactions: Transactions, asked: Asked) -> messages.Steered:
     """The run leaves a checkpoint that no rule drops. Raises as `_steer`, and WrongState where nobody runs it."""
 
-    def decide(tx: Transaction, _study: StudyRow, row: TrialRow) -> TrialRow:
+    def decide(scope: Scope, row: TrialRow) -> TrialRow:
         if row.state != "running":
             raise WrongState(f"Trial {row.number} is {row.state}: there is no run that could leave a checkpoint.")
-        return desired_state.request_change(tx, row, "person", keep=True, reason=asked.reason)
+        return desired_state.request_change(scope.tx, row, "person", keep=True, reason=asked.reason)
 
-    return _steer(database, asked, decide)
+    return _steer(transactions, asked, decide)
 
 
-def rollback(database: Database, asked: Asked, step: int | None, params: dict[str, Any]) -> messages.Steered:
+def rollback(transactions: Transactions, asked: Asked, step: int | None, params: dict[str, Any]) -> messages.Steered:
     """Back to a checkpoint, from there with other parameters. Raises as `_steer`, NotFound (no such checkpoint), and
     Invalid as `change`."""
 
-    def decide(tx: Transaction, study: StudyRow, row: TrialRow) -> TrialRow:
-        validation.require_live(study, row, params)
-        back = going_back(tx, row, step)
-        return desired_state.request_change(tx, row, "person", params=params, back=back, reason=asked.reason)
+    def decide(scope: Scope, row: TrialRow) -> TrialRow:
+        validation.require_live(scope.study, row, params)
+        back = going_back(scope.tx, row, step)
+        return desired_state.request_change(scope.tx, row, "person", params=params, back=back, reason=asked.reason)
 
-    return _steer(database, asked, decide)
+    return _steer(transactions, asked, decide)
 
 
 def going_back(tx: Transaction, row: TrialRow, step: int | None) -> desired_state.RollbackTarget:
@@ -181,32 +183,32 @@ def going_back(tx: Transaction, row: TrialRow, step: int | None) -> desired_stat
     return pin_rollback_target(tx, row, kept)
 
 
-def accept(database: Database, asked: Asked, proposal: int) -> messages.Steered:
+def accept(transactions: Transactions, asked: Asked, proposal: int) -> messages.Steered:
     """Do what a policy proposed. Raises as `_steer`, NotFound (no such proposal, or its checkpoint is gone), and
     WrongState when it is not open any more."""
 
-    def decide(tx: Transaction, study: StudyRow, row: TrialRow) -> TrialRow:
-        found = _open_proposal(tx, row, proposal)
-        validation.require_live(study, row, found.params)
-        back = None if found.restore is None else going_back(tx, row, found.restore)
+    def decide(scope: Scope, row: TrialRow) -> TrialRow:
+        found = _open_proposal(scope.tx, row, proposal)
+        validation.require_live(scope.study, row, found.params)
+        back = None if found.restore is None else going_back(scope.tx, row, found.restore)
         run: desired_state.Run | None = "run" if row.state == "paused" else None
         reason = " ".join(filter(None, [found.reason, asked.reason]))
         told: dict[str, Any] = {"actor": f"policy:{found.policy}, accepted", "reason": reason}
-        proposals.update(tx, found.id, state="accepted", version=desired_state.desired_of(row).version + 1)
-        kept = guards.keeps(study, row)
+        proposals.update(scope.tx, found.id, state="accepted", version=desired_of(row).version + 1)
+        kept = policy_runner.keeps_checkpoints(scope.study, row)
         row = desired_state.request_change(
-            tx, row, "policy", params=found.params, back=back, run=run, keep=kept, **told
+            scope.tx, row, "policy", params=found.params, back=back, run=run, keep=kept, **told
         )
-        return trials.update(tx, row.id, state="queued") if row.state == "paused" else row
+        return trials.transition(scope.tx, row, "queued") if row.state == "paused" else row
 
-    return _steer(database, asked, decide)
+    return _steer(transactions, asked, decide)
 
 
-def dismiss(database: Database, name: str, number: int, proposal: int) -> messages.Proposal:
+def dismiss(transactions: Transactions, name: str, number: int, proposal: int) -> messages.Proposal:
     """Do not; once or twice. Raises NotFound, WrongState when it is not open any more."""
-    with database.writing() as tx:
-        study = lifecycle.required(tx, name, lock=True)
-        row = lifecycle.required_trial(tx, study, number, lock=True)
+    with transactions.on_study(name) as scope:
+        tx, study = scope.tx, scope.study
+        row = lookup.lock_trial(tx, study, number)
         found = proposals.find(tx, row.id, proposal)
         if found is not None and found.state == "dismissed":
             return timeline.proposal(found)

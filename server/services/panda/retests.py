@@ -13,10 +13,10 @@ from server.policies import retest
 from server.policies.drift import number_of
 from server.policies.guard import Point
 from server.services.studies import lifecycle, live_params
+from server.services.transactions import Scope
 from server.services.trial_rows import new_trial
 from server.store import events, trials
 from server.store import studies as study_rows
-from server.store.engine import Transaction
 from server.store.events import EventRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
@@ -31,30 +31,30 @@ AROUND: Final = 4.0
 """Rates from a quarter of the incumbent's to four times it."""
 
 
-def consider(tx: Transaction, study: StudyRow, row: TrialRow, policy: DriftPolicy, curve: Sequence[Point]) -> None:
+def consider(scope: Scope, row: TrialRow, policy: DriftPolicy, curve: Sequence[Point]) -> None:
     """Conclude a retest that is complete; begin one that is due. The rows of the study and the trial are locked."""
     wanted = policy.retest_after is not None or policy.retest_after_s is not None
     if not wanted or not curve or "portion" not in curve[-1].metrics:
         return
-    told = [one for one in events.of_kinds(tx, study.id, (BEGUN, DECIDED, SKIPPED)) if one.number == row.number]
-    concluded = {one.detail["retest"] for one in told if one.kind == DECIDED}
-    open_ones = [one for one in told if one.kind == BEGUN and one.detail["retest"] not in concluded]
-    for one in open_ones:
-        _conclude(tx, study, row, one)
-    now, portion = tx.now(), number_of(curve[-1])
-    earlier = [one for one in told if one.kind != DECIDED]
-    last = max((one.detail["portion"] for one in earlier), default=0)
-    since = max((one.at for one in earlier), default=row.started_at or row.created_at)
-    seconds = (now - since) / 1_000_000
-    if not open_ones and retest.is_due(portion - last, seconds, policy.retest_after, policy.retest_after_s):
-        _begin(tx, study, row, policy, portion)
+    own = [e for e in events.of_kinds(scope.tx, scope.study.id, (BEGUN, DECIDED, SKIPPED)) if e.number == row.number]
+    concluded = {event.detail["retest"] for event in own if event.kind == DECIDED}
+    open_retests = [event for event in own if event.kind == BEGUN and event.detail["retest"] not in concluded]
+    for event in open_retests:
+        _conclude(scope, row, event)
+    portion = number_of(curve[-1])
+    earlier = [event for event in own if event.kind != DECIDED]
+    last = max((event.detail["portion"] for event in earlier), default=0)
+    since = max((event.at for event in earlier), default=row.started_at or row.created_at)
+    seconds = (scope.now - since) / 1_000_000
+    if not open_retests and retest.is_due(portion - last, seconds, policy.retest_after, policy.retest_after_s):
+        _begin(scope, row, policy, portion)
 
 
-def _begin(tx: Transaction, study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int) -> None:
+def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int) -> None:
+    tx, study, now = scope.tx, scope.study, scope.now
     assert study.task is not None
     name = f"{study.name[:80]}-{row.number}-retest-{portion}"
     request = _request(study, row, policy, portion, name)
-    now = tx.now()
     made = lifecycle.added(tx, request, study.seed, now)
     if made is None:
         events.insert(tx, study.id, SKIPPED, now, row.number, portion=portion, reason=f"A study {name} exists already.")
@@ -101,8 +101,9 @@ def _request(study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int, 
     )
 
 
-def _conclude(tx: Transaction, study: StudyRow, row: TrialRow, begun: EventRow) -> None:
+def _conclude(scope: Scope, row: TrialRow, begun: EventRow) -> None:
     """Whether the optimum has moved, as an event."""
+    tx, study = scope.tx, scope.study
     found = study_rows.find(tx, begun.detail["retest"])
     if found is not None and found.state == "active":
         return
@@ -121,4 +122,4 @@ def _conclude(tx: Transaction, study: StudyRow, row: TrialRow, begun: EventRow) 
         detail |= {"moved": found_out.moved, "uncertainty": uncertainty}
         detail["best"] = next(one.params for one in rows if one.number == best)
         detail["errors"] = {str(number): value for number, value in values.items()}
-    events.insert(tx, study.id, DECIDED, tx.now(), row.number, **detail)
+    events.insert(tx, study.id, DECIDED, scope.now, row.number, **detail)

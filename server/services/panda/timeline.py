@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from server.services import views
+from server.services import lookup, views
 from server.services.panda import branches
-from server.services.studies import lifecycle
 from server.store import proposals, timeline, trials
 from server.store.engine import Database, Transaction
 from server.store.proposals import ProposalRow
@@ -17,8 +16,8 @@ from sturgeon import messages
 def read(database: Database, name: str, number: int) -> messages.Timeline:
     """Raises NotFound."""
     with database.reading() as tx:
-        study = lifecycle.required(tx, name)
-        trial = lifecycle.required_trial(tx, study, number)
+        study = lookup.get_study(tx, name)
+        trial = lookup.get_trial(tx, study, number)
         entries = timeline.of_trial(tx, trial.id)
         lineage = _lineage(tx, study, trial)
     root = trial.origin or {"number": trial.number, "params": trial.params, "schedule": []}
@@ -61,7 +60,7 @@ def _entry(row: EntryRow) -> messages.TimelineEntry:
 def listed_proposals(database: Database, name: str, number: int) -> messages.Page[messages.Proposal]:
     """Raises NotFound."""
     with database.reading() as tx:
-        trial = lifecycle.required_trial(tx, lifecycle.required(tx, name), number)
+        trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
         return messages.Page(items=[proposal(row) for row in proposals.of_trial(tx, trial.id)])
 
 

@@ -1,13 +1,13 @@
 """The curve of a trial: which of its reports count.
 
 A train task goes on from its checkpoint on another worker, so its curve is made of the reports of several runs; one's
-own code starts again, and its latest run counts alone. Reports behind a step that a run went back to are left: they
+own code starts again, and its latest run counts alone. Reports after a step that a run went back to are left: they
 stay readable, and count for nothing.
 """
 
 from __future__ import annotations
 
-from server.services.runs import desired_state
+from server.services.views import desired_of
 from server.store import reports, timeline
 from server.store.engine import Transaction
 from server.store.reports import ReportRow
@@ -40,7 +40,7 @@ def applied_rollbacks(tx: Transaction, row: TrialRow) -> list[tuple[int, int]]:
 def rollback_generation_of(tx: Transaction, row: TrialRow, version: int | None) -> int:
     """Which leg a report belongs to, by the version that was in force: that of the last rollback up to there. Without
     a version it is the last that was acknowledged."""
-    newest = desired_state.desired_of(row).leg
+    newest = desired_of(row).leg
     version = (row.applied_version or 0) if version is None else version
     if version >= newest:
         return newest
@@ -49,4 +49,4 @@ def rollback_generation_of(tx: Transaction, row: TrialRow, version: int | None) 
 
 def is_abandoned(row: ReportRow, gone_back: list[tuple[int, int]]) -> bool:
     """Whether the run went back behind this report."""
-    return any(version > row.leg and row.step > step for version, step in gone_back)
+    return any(version > row.rollback_generation and row.step > step for version, step in gone_back)

@@ -17,7 +17,8 @@ worker may miss versions in between.
 `run="stop"` is a wish: the worker finishes its epoch and tells how it ended. If its lease runs out, or is given back,
 before it does, `ending.of_stopped` says what the trial becomes: no other worker begins it again.
 
-A rollback begins a new leg, named by its version: a run of an earlier leg goes back to the checkpoint of `restore`.
+A rollback begins a new rollback generation (`leg` on the wire), numbered by its version: a run of an earlier one goes
+back to the checkpoint of `restore`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from server.policies import timelines
+from server.services.views import desired_of
 from server.store import checkpoints, proposals, timeline, trials
 from server.store.engine import Transaction
 from server.store.timeline import EntryRow
@@ -46,11 +48,6 @@ class RollbackTarget:
     step: int
     version: int
     params: dict[str, Any]
-
-
-def desired_of(row: TrialRow) -> Desired:
-    """What is desired of the trial; version 0 while nobody has desired anything."""
-    return Desired() if row.desired is None else Desired.model_validate(row.desired)
 
 
 def request_change(
@@ -105,8 +102,8 @@ def acknowledge(tx: Transaction, row: TrialRow, version: int | None, step: int |
     for entry in entries:
         if entry.verb == "rollback" and entry.version in settled.applied:
             row = _gone_back(tx, row, entry.restore or 0)
-    steered = timelines.overrides(entries) or None
-    return trials.update(tx, row.id, applied_version=version, applied_step=step, steered=steered)
+    live_overrides = timelines.overrides(entries) or None
+    return trials.update(tx, row.id, applied_version=version, applied_step=step, live_overrides=live_overrides)
 
 
 def has_more_to_do(tx: Transaction, row: TrialRow) -> bool:

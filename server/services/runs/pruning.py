@@ -1,7 +1,7 @@
 """Pruning: when a report comes in, whether the trial shall stop; when it has, what the search takes it to have scored.
 
-A decision rests on what the database holds when the report is written, under the study's lock: how good the trial has
-been so far, the best that others have come to, and their standings at the epoch where the rule looks. No curve is read.
+A decision rests on what the database holds when the report is written, under the study's lock: the trial's best score
+so far, the best score of the others, and their scores at the epoch where the rule looks. No curve is read.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from collections.abc import Sequence
 
 from server.services.runs import desired_state
 from server.services.runs.curve import present_run_reports
+from server.services.transactions import Scope
+from server.services.views import desired_of
 from server.store import events, reports, rung_scores, trials
 from server.store.engine import Transaction
 from server.store.reports import ReportRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
+from sturgeon.direction import sign_of
 from sturgeon.search import pruning as rules
 from sturgeon.search.pruning import Settings
 
@@ -46,20 +49,19 @@ def epoch_of(report: messages.Report | ReportRow) -> float:
 
 def best_of(study: StudyRow, reported: Sequence[messages.Report]) -> float | None:
     """The best score of these reports, less is better; None when none has the study's metric."""
-    sign = 1.0 if study.direction == "minimize" else -1.0
+    sign = sign_of(study.direction)
     scores = [score for one in reported if (score := one.metrics.get(study.metric)) is not None]
     return min((sign * score for score in scores), default=None)
 
 
-def consider(
-    tx: Transaction, study: StudyRow, trial: TrialRow, before: TrialRow, new: Sequence[messages.Report], now: int
-) -> TrialRow:
-    """Look at the trial for each of its new reports; if the rule says so, wish it to stop.
+def consider(scope: Scope, trial: TrialRow, before: TrialRow, new: Sequence[messages.Report]) -> TrialRow:
+    """Look at the trial for each of its new reports; if the rule says so, request that it stops.
 
-    `before`: the trial as it was without them. The rows of the study and the trial are locked.
+    before: the trial without these reports. The rows of the study and the trial are locked.
     """
+    tx, study = scope.tx, scope.study
     settings = settings_of(study, trial)
-    if settings.rule == "none" or desired_state.desired_of(trial).run == "stop":
+    if settings.rule == "none" or desired_of(trial).run == "stop":
         return trial
     epoch, mine = before.run_epoch or 0.0, math.inf if before.best_score is None else before.best_score
     for one in sorted(new, key=lambda report: report.step):
@@ -72,7 +74,7 @@ def consider(
         verdict = _judge(tx, study, trial, settings, looked_at, mine)
         if verdict.stop:
             detail = {"why": "pruned", "rule": settings.rule, "epoch": looked_at, "reason": verdict.why}
-            events.insert(tx, study.id, "stop", now, trial.number, **detail)
+            events.insert(tx, study.id, "stop", scope.now, trial.number, **detail)
             return desired_state.request_change(tx, trial, "pruned", run="stop")
     return trial
 
@@ -81,14 +83,14 @@ def _judge(
     tx: Transaction, study: StudyRow, trial: TrialRow, settings: Settings, epoch: int, mine: float
 ) -> rules.Verdict:
     if settings.rule == "curve":
-        best = trials.best_so_far(tx, study.id, 1.0 if study.direction == "minimize" else -1.0, trial.id)
+        best = trials.best_so_far(tx, study.id, sign_of(study.direction), trial.id)
         return rules.judge(settings, epoch, mine, [], math.inf if best is None else best)
     rung_scores.insert(tx, study.id, epoch, trial.id, mine if math.isfinite(mine) else None)
     others = rung_scores.others(tx, study.id, epoch, trial.id)
     return rules.judge(settings, epoch, mine, [math.inf if other is None else other for other in others], math.inf)
 
 
-def predict_value(tx: Transaction, study: StudyRow, trial: TrialRow) -> float | None:
+def predict_value(tx: Transaction, study: StudyRow, trial: TrialRow, value: float | None) -> float | None:
     """What a pruned trial would have scored at its end, in the study's metric: its last score times the median ratio
     of final to then of the latest complete trials. None when it reported nothing finite."""
     curve = {
@@ -97,7 +99,7 @@ def predict_value(tx: Transaction, study: StudyRow, trial: TrialRow) -> float | 
         if (score := one.metrics.get(study.metric)) is not None
     }
     if not curve:
-        return trial.value
+        return value
     last = max(curve)
     over_runs = study.task is not None
     complete = reports.of_complete_trials_at(tx, study.id, last, study.metric, over_runs=over_runs)

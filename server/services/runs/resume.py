@@ -8,6 +8,7 @@ from typing import Any
 
 from server.policies import timelines
 from server.services.runs import desired_state
+from server.services.views import desired_of
 from server.store import checkpoints, timeline, trials
 from server.store.checkpoints import CheckpointRow
 from server.store.engine import Transaction
@@ -29,7 +30,7 @@ def resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
     """
     if row.fence == 1 and row.parent_number is None and row.desired is None:
         return None
-    desired, applied = desired_state.desired_of(row), row.applied_version or 0
+    desired, applied = desired_of(row), row.applied_version or 0
     entries = timeline.of_trial(tx, row.id)
     if desired.leg > applied:
         kept = checkpoint_at(tx, row, desired.restore or 0)
@@ -68,7 +69,7 @@ def initial_live_params(row: TrialRow) -> dict[str, Any]:
 def reachable_checkpoints(tx: Transaction, row: TrialRow) -> list[CheckpointRow]:
     """The checkpoints that a run can go on from, in the order of their steps: those that it went back behind are gone,
     and those that it is about to go back behind will be before it hears of anything later."""
-    kept, desired = checkpoints.of_trial(tx, row.id), desired_state.desired_of(row)
+    kept, desired = checkpoints.of_trial(tx, row.id), desired_of(row)
     is_about_to = desired.leg > (row.applied_version or 0)
     return [one for one in kept if one.step <= (desired.restore or 0)] if is_about_to else kept
 

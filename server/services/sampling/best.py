@@ -89,7 +89,7 @@ def _choice(tx: Transaction, pool: SamplerPool, study: StudyRow, groups: frozens
         return Choice(number, number is not None and models_noise(space, history.finished))
 
     about = (study.revision, history.finished, groups)
-    return pool.kept_of(study).memo.recall("recommended", about, choose)
+    return pool.cache_of(study).memo.recall("recommended", about, choose)
 
 
 def _with_reason(

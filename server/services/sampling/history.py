@@ -8,6 +8,7 @@ from server.store import space_revisions, trials
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
+from sturgeon.direction import sign_of
 from sturgeon.search.revisions import Revision, point_under
 from sturgeon.search.samplers import Finished, History, Point, Running
 from sturgeon.search.separation import mean
@@ -77,7 +78,7 @@ def _ended(revisions: list[Revision], finished: list[TrialRow]) -> list[PlacedRe
 def _seen(tx: Transaction, study: StudyRow, snapshot: Snapshot, below: int) -> SamplerView:
     revisions = snapshot.revisions
     still = trials.still_running(tx, study.id, snapshot.seq, below)
-    sign = 1.0 if study.direction == "minimize" else -1.0
+    sign = sign_of(study.direction)
     waiting = {group_of(trial): trial for trial in reversed(still)}
     finished = [
         _finished(group, members[0].point, [one.trial for one in members], sign)

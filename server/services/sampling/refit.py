@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from server.services import lookup
 from server.services.sampling.history import SamplerView, history_at
 from server.services.sampling.sampler_pool import SamplerPool
-from server.services.studies import lifecycle
 from server.store import numerics as numerics_rows
 from server.store import rounds as round_rows
 from server.store import studies as study_rows
@@ -33,15 +33,15 @@ log = structlog.get_logger()
 
 
 class Refitter:
-    """One thread a process that learns from new results, a study at a time; many results of a study are learnt from
-    at once."""
+    """One thread a process that fits the models anew when results come in, a study at a time; the results that came
+    meanwhile are one refit."""
 
-    def __init__(self, database: Database, thinking: SamplerPool) -> None:
-        self._database, self._thinking = database, thinking
+    def __init__(self, database: Database, sampler_pool: SamplerPool) -> None:
+        self._database, self._sampler_pool = database, sampler_pool
         self._todo: SimpleQueue[int | None] = SimpleQueue()
         self._waiting: set[int] = set()
         self._guard = Lock()
-        self._thread = Thread(target=self._run, name="learner", daemon=True)
+        self._thread = Thread(target=self._run, name="refit", daemon=True)
         database.on_change = self.heard_of
 
     def start(self) -> None:
@@ -68,48 +68,48 @@ class Refitter:
                 with self._database.reading() as tx:
                     study = study_rows.by_id(tx, [study_id]).get(study_id)
                 if study is None:
-                    self._thinking.forget(study_id)
+                    self._sampler_pool.forget(study_id)
                 elif study.sampler == "coarse_to_fine":
-                    refit(self._database, self._thinking, study.name)
+                    refit(self._database, self._sampler_pool, study.name)
             except NotFound:
                 pass
             except Unavailable as error:
-                log.warning("database is away", thread="learner", reason=error.message)
+                log.warning("database is away", thread="refit", reason=error.message)
             except Exception:
-                log.exception("learning failed", study=study_id)
+                log.exception("refit failed", study=study_id)
 
 
 class RefitResult(NamedTuple):
-    """A study as its sampler sees it now; `round` draws, under the study's revision, and learnt from results of that
-    hash."""
+    """A study as its sampler sees it now. `round` is the round that draws; it began with the results of hash
+    `learnt_from`."""
 
     study: StudyRow
-    seen: SamplerView
+    view: SamplerView
     round: int
     learnt_from: str
 
 
-def refit(database: Database, thinking: SamplerPool, name: str) -> RefitResult:
-    """Prepare the next draw, and keep the round that draws now. It has begun again when what it learnt from has
-    changed, as by an invalidated trial. Raises NotFound."""
+def refit(database: Database, sampler_pool: SamplerPool, name: str) -> RefitResult:
+    """Prepare the next draw, and store the round that draws now. A round begins again when the results that it began
+    with change, as by an invalidated trial. Raises: NotFound."""
     with database.reading() as tx:
-        study = lifecycle.required(tx, name)
-        seen = thinking.history_now(tx, study)
+        study = lookup.get_study(tx, name)
+        view = sampler_pool.history_now(tx, study)
         known = round_rows.known(tx, study.id, study.revision)
-    number, first = _latest(seen)
-    learnt = RefitResult(study, seen, number, _hash(first))
+    number, first = _latest(view)
+    result = RefitResult(study, view, number, _hash(first))
     if study.sampler != "coarse_to_fine":
-        return learnt
-    if not thinking.is_overdue(study.id):
-        with thinking.lock_of(study):
-            thinking.sampler_of(study).prepare(seen.space, study.seed, seen.history)
-    if number and (number, learnt.learnt_from) not in known:
-        _keep(database, study, [_row(study, seen, study.revision, study.seq)])
-    return learnt
+        return result
+    if not sampler_pool.is_overdue(study.id):
+        with sampler_pool.lock_of(study):
+            sampler_pool.sampler_of(study).prepare(view.space, study.seed, view.history)
+    if number and (number, result.learnt_from) not in known:
+        _store_rounds(database, study, [_row(study, view, study.revision, study.seq)])
+    return result
 
 
 def recover_rounds(database: Database, study: StudyRow) -> None:
-    """Keep the rounds in which trials were drawn, but which this or a stopped process had no time to keep."""
+    """Store the rounds in which trials were drawn, but which this or a stopped process had no time to store."""
     with database.reading() as tx:
         known = {(row.revision, row.number) for row in round_rows.of_study(tx, study.id)}
         last_of: dict[tuple[int, int], DrawnRow] = {}
@@ -118,33 +118,33 @@ def recover_rounds(database: Database, study: StudyRow) -> None:
         rows = []
         for (revision, number), trial in last_of.items():
             if number and (revision, number) not in known:
-                seen = history_at(tx, study, trial.basis_seq, trial.number)
+                view = history_at(tx, study, trial.basis_seq, trial.number)
                 # Round 1 draws already when half of the results that it shall learn from are there.
-                if _latest(seen)[0] == number:
-                    rows.append(_row(study, seen, revision, trial.basis_seq))
-    _keep(database, study, rows)
+                if _latest(view)[0] == number:
+                    rows.append(_row(study, view, revision, trial.basis_seq))
+    _store_rounds(database, study, rows)
 
 
-def _latest(seen: SamplerView) -> tuple[int, tuple[Finished, ...]]:
+def _latest(view: SamplerView) -> tuple[int, tuple[Finished, ...]]:
     """The number of the round that draws, 0 before the first, and the results that it began with."""
-    starts = round_starts(len(seen.space.searched), len(seen.history.finished))
-    return len(starts), seen.history.finished[: starts[-1]] if starts else ()
+    starts = round_starts(len(view.space.searched), len(view.history.finished))
+    return len(starts), view.history.finished[: starts[-1]] if starts else ()
 
 
-def _row(study: StudyRow, seen: SamplerView, revision: int, seq: int) -> RoundRow:
-    number, first = _latest(seen)
+def _row(study: StudyRow, view: SamplerView, revision: int, seq: int) -> RoundRow:
+    number, first = _latest(view)
     options = Options(**study.sampler_options)
-    body: dict[str, Any] = round_at(seen.space, study.seed, first, number, options)._asdict()
+    body: dict[str, Any] = round_at(view.space, study.seed, first, number, options)._asdict()
     body["boxes"] = [box._asdict() for box in body["boxes"]]
     return RoundRow(study.id, revision, number, _hash(first), seq, body, numerics().fingerprint, at=0)
 
 
-def _keep(database: Database, study: StudyRow, rows: Sequence[RoundRow]) -> None:
+def _store_rounds(database: Database, study: StudyRow, rows: Sequence[RoundRow]) -> None:
     if not rows:
         return
     with database.writing() as tx:
-        # The study may be gone: its rounds would stand alone.
-        if lifecycle.required(tx, study.name, lock=True).id != study.id:
+        # The study may have been deleted, and another one created under its name.
+        if lookup.lock_study(tx, study.name).id != study.id:
             return
         numerics_rows.record(tx, *numerics())
         now = tx.now()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from server.services import lookup
 from server.services.pagination import after_of, page_of
 from server.services.sampling.history import group_of, history_at
 from server.services.sampling.sampler_pool import SamplerPool, sample_number
-from server.services.studies import lifecycle
 from server.store import numerics as numerics_rows
 from server.store import trials
 from server.store.engine import Database
@@ -29,15 +29,15 @@ class Compared(NamedTuple):
 
 
 def replay(
-    database: Database, thinking: SamplerPool, name: str, page_size: int, page_token: str | None
+    database: Database, sampler_pool: SamplerPool, name: str, page_size: int, page_token: str | None
 ) -> messages.Replay:
     """Draw the trials of a page again. Raises NotFound."""
     after = None if page_token is None else trials.After(after_of(page_token))
     with database.reading() as tx:
-        study = lifecycle.required(tx, name)
+        study = lookup.get_study(tx, name)
         rows = trials.page(tx, study.id, trials.Listing(), after, page_size + 1)
     # A memo of its own: what this process learnt when it drew shall not vouch for itself.
-    sampler = thinking.sampler_of(study, Memo())
+    sampler = sampler_pool.sampler_of(study, Memo())
     page = page_of(rows, page_size, [row.number for row in rows])
     compared = [_compare(database, study, sampler, row) for row in page.items if row.sampler is not None]
     with database.reading() as tx:

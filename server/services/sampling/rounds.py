@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from server.services import views
+from server.services import lookup, views
 from server.services.sampling.refit import recover_rounds, refit
 from server.services.sampling.sampler_pool import SamplerPool
-from server.services.studies import lifecycle
 from server.store import rounds as round_rows
 from server.store import trials
 from server.store.engine import Database
@@ -15,6 +14,7 @@ from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
 from server.store.trials import DrawnRow
 from sturgeon import messages
+from sturgeon.direction import sign_of
 from sturgeon.search.rounds import importance as importance_of
 from sturgeon.search.scores import round_starts
 
@@ -22,9 +22,9 @@ LAST: Final = 3
 """So many rounds say what matters."""
 
 
-def list_rounds(database: Database, thinking: SamplerPool, name: str) -> messages.Rounds:
+def list_rounds(database: Database, sampler_pool: SamplerPool, name: str) -> messages.Rounds:
     """The rounds that have begun, with what each has found so far. Raises NotFound."""
-    learnt = refit(database, thinking, name)
+    learnt = refit(database, sampler_pool, name)
     study = learnt.study
     if study.sampler != "coarse_to_fine":
         return messages.Rounds(study=name, sampler=study.sampler, items=[])
@@ -73,21 +73,21 @@ def _round(study: StudyRow, row: RoundRow, drawn: list[DrawnRow], *, current: bo
 
 
 def _best_of(study: StudyRow, drawn: list[DrawnRow]) -> messages.FoundIn | None:
-    sign = 1.0 if study.direction == "minimize" else -1.0
+    sign = sign_of(study.direction)
     told = [(sign * t.value, t.number, t.value) for t in drawn if t.counts and t.value is not None]
     return messages.FoundIn(number=min(told)[1], value=min(told)[2]) if told else None
 
 
-def importance(database: Database, thinking: SamplerPool, name: str) -> messages.Importance:
+def importance(database: Database, sampler_pool: SamplerPool, name: str) -> messages.Importance:
     """Which parameters matter, whatever sampler drew the trials. Raises NotFound."""
     with database.reading() as tx:
-        study = lifecycle.required(tx, name)
-        space, history = thinking.history_now(tx, study)
+        study = lookup.get_study(tx, name)
+        space, history = sampler_pool.history_now(tx, study)
     starts = round_starts(len(space.searched), len(history.finished))[-LAST:]
     first = history.finished[: starts[-1]] if starts else ()
     if not first:  # nothing was learnt yet, or, of a panda, never will be
         return messages.Importance(study=name, trials=0, rounds=len(starts), items=[])
-    found = thinking.kept_of(study).memo.recall(
+    found = sampler_pool.cache_of(study).memo.recall(
         "importance", (space, study.seed, first), lambda: importance_of(space, study.seed, first, LAST)
     )
     shares = sorted(found.items(), key=lambda item: -item[1].share)

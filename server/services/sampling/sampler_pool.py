@@ -1,4 +1,4 @@
-"""THINK: a study's sampler at work, without a transaction, and for no longer than an ask may wait."""
+"""The samplers of a server process at work: without a transaction, and for no longer than an ask may wait."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ from sturgeon.search.memo import Memo
 from sturgeon.search.registry import SAMPLERS, Build, SamplerOptions
 from sturgeon.search.samplers import Running, Sample, Sampler
 
-THINK_S: Final = 2.0
+DRAW_WITHIN_S: Final = 2.0
 """A sampler that takes longer is not waited for."""
 
-MOST_KEPT: Final = 64
-"""Studies whose work is kept: a few megabytes each at most."""
+MOST_CACHED: Final = 64
+"""Studies whose cache is kept: a few megabytes each at most."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class DrawRequest:
-    """What a THINK works on: the next `count` samples of a study, as seen at its row's seq."""
+    """The next `count` samples of a study, to be drawn from what the sampler sees at the `seq` of the study's row."""
 
     study: StudyRow
     sampler: Sampler
     count: int
-    seen: SamplerView
+    view: SamplerView
 
     @property
     def numbers(self) -> range:
-        """Of each sample the number of its trial, of replicates of the first."""
+        """The trial number of each sample; of replicates the number of the first."""
         start, step = self.study.next_number, self.study.replicates
         return range(start, start + self.count * step, step)
 
 
 def sample_number(study: StudyRow, number: int) -> int:
-    """The sampler's own number for the sample of a trial, of replicates the first: they leave no gap in a sequence."""
+    """The sampler's own number for the sample of a trial; replicates of one sample leave no gap in this sequence."""
     return number // study.replicates
 
 
 @dataclass
 class StudyCache:
-    """Work of a process on a study, for the next time; without it all comes out the same.
+    """What a process has computed and read of a study, for the next time. It saves work and changes no result.
 
-    `of`: when the study was made, and its seed. SQLite gives the number of a deleted study to the next one, and another
+    made: when the study was created, and its seed. SQLite gives the id of a deleted study to the next one, and another
     process may have deleted it.
     """
 
-    of: tuple[int, int]
+    made: tuple[int, int]
     memo: Memo = field(default_factory=Memo)
     lock: Lock = field(default_factory=Lock)
     snapshot: Snapshot | None = None
@@ -65,87 +65,88 @@ class StudyCache:
 
 @dataclass
 class SamplerPool:
-    """What the thoughts of one process share: the samplers, and of each study a lock and what is kept of it. These two
-    save work, no more: whoever thinks without them thinks the same."""
+    """The samplers of one process, and of each study a lock and a cache. Lock and cache save work, no more: without
+    them every draw is the same."""
 
     samplers: dict[str, Build] = field(default_factory=lambda: dict(SAMPLERS))
-    think_s: float = THINK_S
-    _kept: OrderedDict[int, StudyCache] = field(default_factory=OrderedDict)
+    draw_within_s: float = DRAW_WITHIN_S
+    _caches: OrderedDict[int, StudyCache] = field(default_factory=OrderedDict)
     _overdue: set[int] = field(default_factory=set)
     _guard: Lock = field(default_factory=Lock)
 
     def lock_of(self, study: StudyRow) -> Lock:
-        """Whoever holds it draws, or learns, alone for the study in this process."""
-        return self.kept_of(study).lock
+        """Whoever holds it draws, or fits a model, alone for the study in this process."""
+        return self.cache_of(study).lock
 
     def sampler_of(self, study: StudyRow, memo: Memo | None = None) -> Sampler:
-        """The study's sampler, with what it learnt before, or with another `memo`."""
+        """The study's sampler, with what it computed before, or with another `memo`."""
         build = self.samplers[study.sampler]
-        return build(SamplerOptions(**study.sampler_options), self.kept_of(study).memo if memo is None else memo)
+        return build(SamplerOptions(**study.sampler_options), self.cache_of(study).memo if memo is None else memo)
 
     def history_now(self, tx: Transaction, study: StudyRow) -> SamplerView:
-        """What the study's sampler may see now; of what this process has read before it reads only what is new."""
-        kept = self.kept_of(study)
-        seen, kept.snapshot = history_now(tx, study, kept.snapshot)
-        return seen
+        """What the study's sampler sees now; of what this process has read before it reads only what is new."""
+        cache = self.cache_of(study)
+        view, cache.snapshot = history_now(tx, study, cache.snapshot)
+        return view
 
-    def kept_of(self, study: StudyRow) -> StudyCache:
-        of = (study.created_at, study.seed)
+    def cache_of(self, study: StudyRow) -> StudyCache:
+        made = (study.created_at, study.seed)
         with self._guard:
-            kept = self._kept.get(study.id)
-            if kept is None or kept.of != of:
-                kept = self._kept[study.id] = StudyCache(of)
-            self._kept.move_to_end(study.id)
-            self._let_go()
-            return kept
+            cache = self._caches.get(study.id)
+            if cache is None or cache.made != made:
+                cache = self._caches[study.id] = StudyCache(made)
+            self._caches.move_to_end(study.id)
+            self._evict()
+            return cache
 
-    def _let_go(self) -> None:
-        """Keep no more than so many, those that were used last; and those that somebody holds."""
-        idle = [study_id for study_id, kept in self._kept.items() if not kept.lock.locked()]
-        for study_id in idle[: max(0, len(self._kept) - MOST_KEPT)]:
-            del self._kept[study_id]
+    def _evict(self) -> None:
+        """Keep MOST_CACHED caches, those that were used last, and beyond them only those whose lock is held."""
+        idle = [study_id for study_id, cache in self._caches.items() if not cache.lock.locked()]
+        for study_id in idle[: max(0, len(self._caches) - MOST_CACHED)]:
+            del self._caches[study_id]
 
     def forget(self, study_id: int) -> None:
         """The study is gone."""
         with self._guard:
-            self._kept.pop(study_id, None)
+            self._caches.pop(study_id, None)
 
     def is_overdue(self, study_id: int) -> bool:
-        """A thought of the study's that nobody waits for any more still goes on."""
+        """A draw of the study's that nobody waits for any more still goes on."""
         return study_id in self._overdue
 
-    def think(self, plan: DrawRequest) -> tuple[list[Sample], messages.Fallback | None]:
-        """The first samples of the plan, all of them if there is time; or why there is none."""
-        if self.is_overdue(plan.study.id):
+    def draw(self, request: DrawRequest) -> tuple[list[Sample], messages.Fallback | None]:
+        """The first samples of the request, all of them if there is time; or why there is none."""
+        if self.is_overdue(request.study.id):
             return [], "slow"
-        found: list[Sample] = []
+        drawn: list[Sample] = []
         over: Future[None] = Future()
         # A thread of its own, which does not hold up others, nor the end of the process, when it does not end.
-        Thread(target=_think, args=(plan, found, over), name="sampler", daemon=True).start()
+        Thread(target=_draw, args=(request, drawn, over), name="sampler", daemon=True).start()
         try:
-            over.result(timeout=self.think_s)
+            over.result(timeout=self.draw_within_s)
         except TooSlow:
-            self._overdue.add(plan.study.id)
-            over.add_done_callback(lambda _: self._overdue.discard(plan.study.id))
-            log.warning("sampler is slow", sampler=plan.sampler.name, study=plan.study.name, found=len(found))
+            self._overdue.add(request.study.id)
+            over.add_done_callback(lambda _: self._overdue.discard(request.study.id))
+            log.warning("sampler is slow", sampler=request.sampler.name, study=request.study.name, drawn=len(drawn))
         except Exception:
-            log.exception("sampler failed", sampler=plan.sampler.name, study=plan.study.name)
+            log.exception("sampler failed", sampler=request.sampler.name, study=request.study.name)
             return [], "error"
-        samples = found[: plan.count]
+        samples = drawn[: request.count]
         return samples, None if samples else "slow"
 
 
-def _think(plan: DrawRequest, found: list[Sample], over: Future[None]) -> None:
-    """The samples of the plan, each seeing those before it as running."""
+def _draw(request: DrawRequest, drawn: list[Sample], over: Future[None]) -> None:
+    """The samples of the request, each seeing those before it as running."""
     try:
-        space, history = plan.seen
+        space, history = request.view
         running = history.running
-        for number in plan.numbers:
-            place = sample_number(plan.study, number)
-            sample = plan.sampler.draw(space, plan.study.seed, place, history._replace(running=running))
+        for number in request.numbers:
+            own_number = sample_number(request.study, number)
+            view = history._replace(running=running)
+            sample = request.sampler.draw(space, request.study.seed, own_number, view)
             if len(sample.point) != len(space.searched) or not all(0.0 <= u <= 1.0 for u in sample.point):
-                raise ValueError(f"the sampler {plan.sampler.name} left the unit cube: {sample.point}")
-            found.append(sample)
+                raise ValueError(f"the sampler {request.sampler.name} left the unit cube: {sample.point}")
+            drawn.append(sample)
             running = (*running, Running(number, sample.point))
     except Exception as error:
         over.set_exception(error)

@@ -6,25 +6,25 @@ by no more; `max_trials` counts numbers and is exact.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from server.services.sampling.best import best_trials
+from server.services.transactions import Scope, Transactions
+from server.services.views import budget_of
 from server.store import events, leases, studies, trials
-from server.store.engine import Database, Transaction
+from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from sturgeon import messages
-from sturgeon.errors import BudgetSpent
+from sturgeon.errors import BudgetSpent, NotFound
 from sturgeon.search import budget as rules
+from sturgeon.states import StudyState
 
 
 def budget_columns(budget: messages.Budget) -> dict[str, Any]:
     """A budget as the columns of its study have it."""
     limits = budget.model_dump(mode="json", exclude_none=True, exclude={"max_trials"})
     return {"max_trials": budget.max_trials, "limits": limits or None}
-
-
-def budget_of(study: StudyRow) -> messages.Budget:
-    return messages.Budget.model_validate({"max_trials": study.max_trials} | (study.limits or {}))
 
 
 def patched_budget(study: StudyRow, patch: messages.BudgetPatch) -> messages.Budget:
@@ -35,21 +35,24 @@ def patched_budget(study: StudyRow, patch: messages.BudgetPatch) -> messages.Bud
     return budget_of(study).model_copy(update=given)
 
 
-def settle(tx: Transaction, study: StudyRow, now: int) -> StudyRow:
-    """Say of the study whether its budget is spent, complete it when nothing is left to do, and make it active again
-    when there is. The study's row is locked; to be called after whatever may change one of these."""
-    spent = _limit_reached(tx, study)
-    if spent != study.spent:
-        study = studies.update(tx, study.id, spent=spent)
+def settle(scope: Scope) -> StudyRow:
+    """Bring the study's `spent` and state in line with its budget: complete it when nothing is left to do, make it
+    active again when there is. To be called after whatever may change one of these. The study's row is locked."""
+    spent = _limit_reached(scope.tx, scope.study)
+    if spent != scope.study.spent:
+        scope.update_study(spent=spent)
         if spent is not None:
-            events.insert(tx, study.id, "budget_spent", now, limit=spent)
-    if study.state == "active" and _is_done(tx, study):
-        events.insert(tx, study.id, "state", now, state="completed", was="active", why=spent or "max_trials")
-        return studies.update(tx, study.id, state="completed")
-    if study.state == "completed" and not _is_done(tx, study):
-        events.insert(tx, study.id, "state", now, state="active", was="completed")
-        return studies.update(tx, study.id, state="active")
-    return study
+            events.insert(scope.tx, scope.study.id, "budget_spent", scope.now, limit=spent)
+    if scope.study.state == "active" and _is_done(scope.tx, scope.study):
+        return _move(scope, "completed", why=spent or "max_trials")
+    if scope.study.state == "completed" and not _is_done(scope.tx, scope.study):
+        return _move(scope, "active")
+    return scope.study
+
+
+def _move(scope: Scope, state: StudyState, **why: Any) -> StudyRow:
+    events.insert(scope.tx, scope.study.id, "state", scope.now, state=state, was=scope.study.state, **why)
+    return scope.update_study(state=state)
 
 
 def _is_done(tx: Transaction, study: StudyRow) -> bool:
@@ -100,12 +103,10 @@ def is_watched(study: StudyRow) -> bool:
     return study.limits is not None and not study.limits.keys().isdisjoint({"max_epochs", "max_seconds"})
 
 
-def watch(database: Database) -> None:
+def watch(transactions: Transactions) -> None:
     """Time passes without reports: settle the studies whose seconds are limited."""
-    with database.reading() as tx:
+    with transactions.database.reading() as tx:
         names = [study.name for study in studies.limited(tx) if study.limits and "max_seconds" in study.limits]
     for name in names:
-        with database.writing() as tx:
-            study = studies.lock(tx, name)
-            if study is not None:
-                settle(tx, study, tx.now())
+        with suppress(NotFound), transactions.on_study(name) as scope:
+            settle(scope)

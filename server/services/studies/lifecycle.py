@@ -5,32 +5,33 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from server.services import blob_sweep, views
+from server.services import blob_sweep, lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.pagination import after_of, page_of
+from server.services.runs import completion
 from server.services.sampling.best import best_of, best_of_each, best_trials
 from server.services.sampling.sampler_pool import SamplerPool
 from server.services.studies import budgets, space_edits, validation
+from server.services.transactions import Scope, Transactions
 from server.services.trial_rows import new_trial
 from server.store import checkpoints, events, space_revisions, studies, trials
 from server.store.blobs import BlobFolder
 from server.store.engine import Database, Transaction
 from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
-from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import NotFound, StudyBusy, StudyExists, WrongState
+from sturgeon.errors import StudyBusy, StudyExists, WrongState
 from sturgeon.search.registry import MOST_MODELLED
 from sturgeon.search.samplers import uniform_point
-from sturgeon.states import STUDY_MOVES
+from sturgeon.states import STUDY_MOVES, StudyState
 
 
-def create(database: Database, request: messages.StudyRequest, once: IdempotencyKey) -> messages.Study:
+def create(database: Database, request: messages.StudyRequest, key: IdempotencyKey) -> messages.Study:
     """Raises Invalid, StudyExists, IdempotencyMismatch."""
     validation.require_valid(request)
     seed = secrets.randbits(63) if request.search.seed is None else request.search.seed
     with database.writing() as tx:
-        if (answered := claim_or_replay(tx, once, messages.Study)) is not None:
+        if (answered := claim_or_replay(tx, key, messages.Study)) is not None:
             return answered
         now = tx.now()
         row = added(tx, request, seed, now)
@@ -39,7 +40,7 @@ def create(database: Database, request: messages.StudyRequest, once: Idempotency
         if request.mode == "panda":
             row = _begin_panda(tx, row, request, now)
         answer = _answer(tx, row)
-        store_answer(tx, once, answer, now)
+        store_answer(tx, key, answer, now)
         return answer
 
 
@@ -104,29 +105,13 @@ def _sampler_options(request: messages.StudyRequest) -> dict[str, Any]:
     return {}
 
 
-def required(tx: Transaction, name: str, *, lock: bool = False) -> StudyRow:
-    """The study, its row locked if asked. Raises NotFound."""
-    row = studies.lock(tx, name) if lock else studies.find(tx, name)
-    if row is None:
-        raise NotFound(f"There is no study named {name}.")
-    return row
-
-
-def required_trial(tx: Transaction, study: StudyRow, number: int, *, lock: bool = False) -> TrialRow:
-    """The trial, its row locked if asked, after the study's. Raises NotFound."""
-    row = trials.lock(tx, study.id, number) if lock else trials.find(tx, study.id, number)
-    if row is None:
-        raise NotFound(f"The study {study.name} has no trial {number}.")
-    return row
-
-
 def _answer(tx: Transaction, row: StudyRow) -> messages.Study:
     return views.study(row, studies.amounts(tx, [row.id])[row.id], best_trials(tx, row, 1))
 
 
 def read(database: Database, name: str) -> messages.Study:
     with database.reading() as tx:
-        return _answer(tx, required(tx, name))
+        return _answer(tx, lookup.get_study(tx, name))
 
 
 def listing(database: Database, page_size: int, page_token: str | None) -> messages.Page[messages.Study]:
@@ -142,65 +127,55 @@ def listing(database: Database, page_size: int, page_token: str | None) -> messa
 def best(database: Database, pool: SamplerPool, name: str, k: int) -> messages.Best:
     """Raises: NotFound."""
     with database.reading() as tx:
-        return best_of(tx, pool, required(tx, name), k)
+        return best_of(tx, pool, lookup.get_study(tx, name), k)
 
 
-def change(database: Database, name: str, patch: messages.StudyPatch) -> messages.Study:
-    """Raises NotFound, WrongState, Invalid (a budget below what was given out, a space that cannot follow)."""
+def change(transactions: Transactions, name: str, patch: messages.StudyPatch) -> messages.Study:
+    """Change what the patch gives.
+
+    Raises: NotFound, WrongState, Invalid (a budget below what was given out, a space that cannot follow).
+    """
     space_edits.require_together(patch)
-    with database.writing() as tx:
-        study = required(tx, name, lock=True)
-        now = tx.now()
+    with transactions.on_study(name) as scope:
         if patch.title is not None:
-            study = studies.update(tx, study.id, title=patch.title)
+            scope.update_study(title=patch.title)
         if patch.budget is not None:
-            study = _set_budget(tx, study, patch.budget, now)
+            _set_budget(scope, patch.budget)
         if patch.policies is not None:
-            validation.require_policies(study, patch.policies)
-            policies = [policy.model_dump(mode="json") for policy in patch.policies]
-            study = studies.update(tx, study.id, policies=policies)
+            validation.require_policies(scope.study, patch.policies)
+            scope.update_study(policies=[policy.model_dump(mode="json") for policy in patch.policies])
         if patch.space is not None:
-            study = space_edits.edit_space(tx, study, patch.space, patch.added, now)
-        if patch.state is not None and patch.state != study.state:
-            study = _set_state(tx, study, patch.state, now)
-        return _answer(tx, budgets.settle(tx, study, now))
+            space_edits.edit_space(scope, patch.space, patch.added)
+        if patch.state is not None and patch.state != scope.study.state:
+            _set_state(scope, patch.state)
+        return _answer(scope.tx, budgets.settle(scope))
 
 
-def _set_budget(tx: Transaction, study: StudyRow, patch: messages.BudgetPatch, now: int) -> StudyRow:
-    budget = budgets.patched_budget(study, patch)
-    validation.require_budget(budget, study)
-    events.insert(tx, study.id, "budget", now, **budget.model_dump(mode="json", exclude_none=True))
-    return studies.update(tx, study.id, **budgets.budget_columns(budget))
+def _set_budget(scope: Scope, patch: messages.BudgetPatch) -> None:
+    budget = budgets.patched_budget(scope.study, patch)
+    validation.require_budget(budget, scope.study)
+    detail = budget.model_dump(mode="json", exclude_none=True)
+    events.insert(scope.tx, scope.study.id, "budget", scope.now, **detail)
+    scope.update_study(**budgets.budget_columns(budget))
 
 
-def _set_state(tx: Transaction, study: StudyRow, state: Any, now: int) -> StudyRow:
-    if state not in STUDY_MOVES[study.state]:
-        allowed = ", ".join(sorted(STUDY_MOVES[study.state])) or "none"
-        hint = " (raise its budget to go on)" if study.state == "completed" else ""
-        raise WrongState(f"The study is {study.state}; from there it can become: {allowed}{hint}.")
-    events.insert(tx, study.id, "state", now, state=state, was=study.state)
+def _set_state(scope: Scope, state: StudyState) -> None:
+    was = scope.study.state
+    if state not in STUDY_MOVES[was]:
+        allowed = ", ".join(sorted(STUDY_MOVES[was])) or "none"
+        hint = " (raise its budget to go on)" if was == "completed" else ""
+        raise WrongState(f"The study is {was}; from there it can become: {allowed}{hint}.")
+    events.insert(scope.tx, scope.study.id, "state", scope.now, state=state, was=was)
     if state == "cancelled":
-        for trial in trials.unfinished(tx, study.id):
-            seq = studies.next_seq(tx, study.id)
-            trials.update(tx, trial.id, **cancelled(trial.fence, seq, now))
-    return studies.update(tx, study.id, state=state)
-
-
-def cancelled(fence: int, seq: int, now: int) -> dict[str, Any]:
-    """What a cancelled trial's row says: its holder's fence is worth nothing any more."""
-    return {
-        "state": "cancelled",
-        "fence": fence + 1,
-        "lease_until": None,
-        "left_seq": seq,
-        "finished_at": now,
-    }
+        for trial in lookup.lock_unfinished(scope.tx, scope.study):
+            completion.cancel(scope, trial)
+    scope.update_study(state=state)
 
 
 def delete(database: Database, blobs: BlobFolder, name: str, *, force: bool) -> None:
     """Raises NotFound, StudyBusy (trials run and `force` is not given)."""
     with database.writing() as tx:
-        study = required(tx, name, lock=True)
+        study = lookup.lock_study(tx, name)
         running = studies.amounts(tx, [study.id])[study.id].counts.get("running", 0)
         if running and not force:
             raise StudyBusy(f"{running} trials of {name} are running; wait for them, or add ?force=true.")

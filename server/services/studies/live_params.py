@@ -33,7 +33,7 @@ def problems(study: StudyRow, trial: TrialRow, params: dict[str, Any], pointer: 
     found = [
         FieldProblem(f"{pointer}/{name}", detail) for name, value in params.items() if (detail := _problem(name, value))
     ]
-    whole = task_fields(study, trial.params | (trial.steered or {}) | params)
+    whole = task_fields(study, trial.params | (trial.live_overrides or {}) | params)
     return found or [FieldProblem(f"{pointer}/{name}", detail) for name, detail in task_problems(whole)]
 
 
@@ -45,7 +45,7 @@ def task_fields(study: StudyRow, params: dict[str, Any]) -> dict[str, Any]:
 
 def params_in_force(study: StudyRow, trial: TrialRow) -> dict[str, Any]:
     """The parameters that a trial trains with now, those that its study fixes and the defaults included."""
-    return initial_params(study, trial) | (trial.steered or {})
+    return initial_params(study, trial) | (trial.live_overrides or {})
 
 
 def initial_params(study: StudyRow, trial: TrialRow) -> dict[str, Any]:

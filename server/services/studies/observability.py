@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from server.services import views
+from server.services import lookup, views
 from server.services.pagination import after_of, page_of
-from server.services.studies import lifecycle
 from server.store import events, leases, reports, schema, space_revisions, trials, workers
 from server.store import studies as study_rows
 from server.store.engine import Database
@@ -45,7 +44,7 @@ def _worker(row: WorkerRow, running: int) -> messages.Worker:
 def list_events(database: Database, name: str, size: int, token: str | None) -> messages.Page[messages.Event]:
     after = after_of(token)
     with database.reading() as tx:
-        rows = events.page(tx, lifecycle.required(tx, name).id, after, size + 1)
+        rows = events.page(tx, lookup.get_study(tx, name).id, after, size + 1)
     items = [
         messages.Event(id=r.id, number=r.number, kind=r.kind, detail=r.detail, at=views.moment(r.at)) for r in rows
     ]
@@ -58,7 +57,7 @@ def list_revisions(
     """All spaces that the study had, the oldest first."""
     after = min(after_of(token), messages.LARGEST_FENCE)
     with database.reading() as tx:
-        rows = space_revisions.page(tx, lifecycle.required(tx, name).id, after, size + 1)
+        rows = space_revisions.page(tx, lookup.get_study(tx, name).id, after, size + 1)
     return page_of([views.space_revision(row) for row in rows], size, [row.revision for row in rows])
 
 
@@ -67,7 +66,7 @@ def list_late_results(
 ) -> messages.Page[messages.LateResult]:
     after = after_of(token)
     with database.reading() as tx:
-        rows = reports.late(tx, lifecycle.required(tx, name).id, after, size + 1)
+        rows = reports.late(tx, lookup.get_study(tx, name).id, after, size + 1)
     return page_of([views.late_result(row) for row in rows], size, [row.id for row in rows])
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from server.services.studies import validation
+from server.services.transactions import Scope
 from server.store import events, space_revisions
 from server.store import studies as study_rows
 from server.store.engine import Transaction
@@ -26,16 +27,17 @@ def stored_space(space: Space) -> dict[str, Any]:
     }
 
 
-def edit_space(tx: Transaction, study: StudyRow, space: Space, added: dict[str, Any], now: int) -> StudyRow:
-    """Give the study this space from here on; the space that it has already is no revision.
+def edit_space(scope: Scope, space: Space, added: dict[str, Any]) -> None:
+    """Give the study this space from here on; the space that it has already is no revision. The study's row is locked.
 
-    Raises Invalid (an edit that is not possible), WrongState. The study's row is locked.
+    Raises: Invalid (an edit that is not possible), WrongState.
     """
+    tx, study, now = scope.tx, scope.study, scope.now
     if study.state == "cancelled":
         raise WrongState(f"The study {study.name} is cancelled; its space does not change any more.")
     # As text: the order of the parameters is the order of the cube's coordinates.
     if json.dumps(stored_space(space)) == json.dumps(study.space) and _were_added(tx, study, added):
-        return study
+        return
     _require_possible(study, space, added)
     seq = study_rows.next_seq(tx, study.id)
     revision = study.revision + 1
@@ -43,7 +45,7 @@ def edit_space(tx: Transaction, study: StudyRow, space: Space, added: dict[str, 
     changed = [name for name in space if name not in study.space or stored_space(space)[name] != study.space[name]]
     gone = [name for name in study.space if name not in space]
     events.insert(tx, study.id, "space", now, revision=revision, changed=changed, left_out=gone, added=added)
-    return study_rows.update(tx, study.id, space=stored_space(space), revision=revision)
+    scope.update_study(space=stored_space(space), revision=revision)
 
 
 def _were_added(tx: Transaction, study: StudyRow, added: dict[str, Any]) -> bool:

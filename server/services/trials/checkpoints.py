@@ -6,9 +6,8 @@ import hashlib
 from dataclasses import dataclass
 
 from server.policies import timelines
-from server.services import blob_sweep, views
+from server.services import blob_sweep, lookup, views
 from server.services.runs.curve import applied_rollbacks
-from server.services.studies import lifecycle
 from server.store import checkpoints, leases, timeline
 from server.store.blobs import BlobFolder
 from server.store.checkpoints import CheckpointRow
@@ -44,14 +43,14 @@ def store_checkpoint(
         detail = "the body's SHA-256 is another one; send all of the bytes again"
         raise Invalid(f"The checkpoint arrived torn: {detail}.", (FieldProblem("query:sha256", detail),))
     with database.reading() as tx:  # what will be refused is not written to the disk first
-        trial = lifecycle.required_trial(tx, lifecycle.required(tx, name), number)
-        if not leases.is_held(tx, trial.id, upload.fence):
+        trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
+        if not leases.is_held(trial, upload.fence):
             raise _lost(number)
         _require_of_this_leg(tx, trial, upload)
     blobs.ensure(upload.sha256, content)
     with database.writing() as tx:
-        study = lifecycle.required(tx, name)
-        trial = lifecycle.required_trial(tx, study, number)
+        study = lookup.get_study(tx, name)
+        trial = lookup.get_trial(tx, study, number)
         now = tx.now()
         held = leases.renew(tx, trial.id, upload.fence, now, reported=True)
         if held is None:
@@ -125,14 +124,14 @@ def dropped_by_rule(
 
 def listing(database: Database, name: str, number: int) -> messages.Page[messages.Checkpoint]:
     with database.reading() as tx:
-        trial = lifecycle.required_trial(tx, lifecycle.required(tx, name), number)
+        trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
         return messages.Page(items=[answer(row) for row in checkpoints.of_trial(tx, trial.id)])
 
 
 def content(database: Database, blobs: BlobFolder, name: str, number: int, step: int) -> bytes:
     """The bytes. Raises NotFound."""
     with database.reading() as tx:
-        trial = lifecycle.required_trial(tx, lifecycle.required(tx, name), number)
+        trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
         rows = [c for c in checkpoints.of_trial(tx, trial.id) if c.step == step]
     if not rows:
         raise NotFound(f"Trial {number} of {name} has no checkpoint at step {step}.")
@@ -145,8 +144,8 @@ def content(database: Database, blobs: BlobFolder, name: str, number: int, step:
 def best_content(database: Database, blobs: BlobFolder, name: str, number: int) -> bytes:
     """The bytes of the best checkpoint by the study's metric; of the last where none has a value. Raises NotFound."""
     with database.reading() as tx:
-        study = lifecycle.required(tx, name)
-        rows = checkpoints.of_trial(tx, lifecycle.required_trial(tx, study, number).id)
+        study = lookup.get_study(tx, name)
+        rows = checkpoints.of_trial(tx, lookup.get_trial(tx, study, number).id)
     if not rows:
         raise NotFound(f"Trial {number} of {name} has no checkpoint.")
     return content(database, blobs, name, number, (by_value(rows, study.direction) or rows[-1:])[0].step)

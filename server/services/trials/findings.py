@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from server.services.studies import lifecycle
-from server.store import findings, leases, trials
+from server.services import lookup
+from server.store import findings, leases
 from server.store.engine import Database
 from server.store.studies import StudyRow
 from sturgeon.errors import LeaseLost, NotFound
@@ -21,7 +21,7 @@ def store_finding(
 ) -> None:
     """Keep what the lease's holder found. Raises NotFound, LeaseLost."""
     with database.writing() as tx:
-        trial = lifecycle.required_trial(tx, lifecycle.required(tx, name), number)
+        trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
         now = tx.now()
         if leases.renew(tx, trial.id, fence, now, reported=True) is None:
             raise LeaseLost(f"The lease of trial {number} is not yours any more; its {kind} was not kept.")
@@ -31,16 +31,16 @@ def store_finding(
 def diagnosis(database: Database, name: str, number: int) -> dict[str, Any]:
     """Raises NotFound."""
     with database.reading() as tx:
-        study = lifecycle.required(tx, name)
-        trial = lifecycle.required_trial(tx, study, number)
+        study = lookup.get_study(tx, name)
+        trial = lookup.get_trial(tx, study, number)
         return _required(findings.find(tx, trial.id, "diagnosis"), study, number, "diagnosis")
 
 
 def errors(database: Database, name: str, number: int) -> dict[str, Any]:
     """The errors that the run uploaded, with the tags of people and the table over both. Raises NotFound."""
     with database.reading() as tx:
-        study = lifecycle.required(tx, name)
-        trial = lifecycle.required_trial(tx, study, number)
+        study = lookup.get_study(tx, name)
+        trial = lookup.get_trial(tx, study, number)
         body = _required(findings.find(tx, trial.id, "errors"), study, number, "error analysis")
         given = (findings.find(tx, trial.id, "tags") or {}).get("tags", {})
     return with_tags(body, given)
@@ -49,10 +49,8 @@ def errors(database: Database, name: str, number: int) -> dict[str, Any]:
 def tag(database: Database, name: str, number: int, request: TagsRequest) -> dict[str, Any]:
     """Give tags to examples by their rows; an empty list takes a row's tags back. Raises NotFound."""
     with database.writing() as tx:
-        study = lifecycle.required(tx, name)
-        trial = trials.lock(tx, study.id, number)
-        if trial is None:
-            raise NotFound(f"The study {name} has no trial {number}.")
+        study = lookup.get_study(tx, name)
+        trial = lookup.lock_trial(tx, study, number)
         now = tx.now()
         body = _required(findings.find(tx, trial.id, "errors"), study, number, "error analysis")
         given = (findings.find(tx, trial.id, "tags") or {}).get("tags", {}) | request.tags

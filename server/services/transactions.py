@@ -1,0 +1,48 @@
+"""Write transactions on one study: one begin, one lock, one reading of the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from server.services import lookup
+from server.services.metrics import Counters
+from server.store import studies
+from server.store.engine import Database, Transaction
+from server.store.studies import StudyRow
+
+
+@dataclass
+class Scope:
+    """A write transaction on a study, and what its steps share.
+
+    study: the row as this transaction left it; locked, unless the service that opened the scope says otherwise.
+    now: microseconds since 1970 UTC, read once, after the lock.
+    """
+
+    tx: Transaction
+    study: StudyRow
+    now: int
+    counters: Counters
+
+    def update_study(self, **values: Any) -> StudyRow:
+        """Write these columns of the study; the row is locked."""
+        self.study = studies.update(self.tx, self.study.id, **values)
+        return self.study
+
+
+@dataclass(frozen=True)
+class Transactions:
+    """Opens the write transactions of one server process."""
+
+    database: Database
+    counters: Counters
+
+    @contextmanager
+    def on_study(self, name: str) -> Iterator[Scope]:
+        """Lock the study's row, and commit at the end of the block. Raises: NotFound."""
+        with self.database.writing() as tx:
+            study = lookup.lock_study(tx, name)
+            yield Scope(tx, study, tx.now(), self.counters)

@@ -1,0 +1,73 @@
+"""SQL that locks rows to the end of the transaction: the study first, then trials by ascending id.
+
+On PostgreSQL two transactions that lock the same rows in different orders wait for each other until the server ends
+one of them. So a transaction remembers what it has locked, and another order is refused here, on SQLite too (where the
+write transaction itself is the lock), so that every test sees the mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from server.store.engine import Transaction
+from server.store.studies import StudyRow
+from server.store.tables import studies
+from server.store.tables import trials as trial_table
+from server.store.trials import TrialRow
+from sturgeon.states import UNFINISHED
+
+
+def study(tx: Transaction, name: str) -> StudyRow | None:
+    """The study, its row locked.
+
+    Its key is not locked: who holds a trial may still write an event, which refers to the study.
+    """
+    tx.lock_order.before_study()
+    statement = sa.select(studies).where(studies.c.name == name).with_for_update(key_share=True)
+    row = tx.execute(statement).one_or_none()
+    return None if row is None else StudyRow(**row._mapping)
+
+
+def trials_of(tx: Transaction, study_id: int, numbers: Iterable[int]) -> list[TrialRow]:
+    """Those of these trials that exist, by id."""
+    return _locked(tx, trial_table.c.study_id == study_id, trial_table.c.number.in_(sorted(set(numbers))))
+
+
+def unfinished(tx: Transaction, study_id: int) -> list[TrialRow]:
+    """The trials of the study that have not ended, by id."""
+    return _locked(tx, trial_table.c.study_id == study_id, trial_table.c.state.in_(UNFINISHED))
+
+
+def expired(tx: Transaction, study_id: int, now: int) -> list[TrialRow]:
+    """The running trials of the study whose lease ran out before `now`, by id."""
+    ran_out = sa.and_(trial_table.c.state == "running", trial_table.c.lease_until < now)
+    return _locked(tx, trial_table.c.study_id == study_id, ran_out)
+
+
+def _locked(tx: Transaction, *where: sa.ColumnElement[bool]) -> list[TrialRow]:
+    statement = sa.select(trial_table).where(*where).order_by(trial_table.c.id).with_for_update()
+    rows = [TrialRow(**row._mapping) for row in tx.execute(statement)]
+    tx.lock_order.trials([row.id for row in rows])
+    return rows
+
+
+def named(tx: Transaction, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], TrialRow]:
+    """(study name, number) -> trial, for many studies at once; these rows and no others are locked, by id."""
+    columns: list[Any] = [studies.c.name.label("study_name"), *trial_table.c]
+    statement = (
+        sa.select(*columns)
+        .join(studies, studies.c.id == trial_table.c.study_id)
+        .where(sa.tuple_(studies.c.name, trial_table.c.number).in_(list(wanted)))
+        .order_by(trial_table.c.id)
+        .with_for_update(of=trial_table)
+    )
+    found = {}
+    for row in tx.execute(statement):
+        fields = dict(row._mapping)
+        name = fields.pop("study_name")
+        found[name, row.number] = TrialRow(**fields)
+    tx.lock_order.trials([row.id for row in found.values()])
+    return found
