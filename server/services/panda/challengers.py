@@ -43,16 +43,13 @@ def begin(scope: Scope, row: TrialRow, policy: DriftPolicy, answer: Mapping[str,
     step, portion = at
     kept = newest_checkpoint(tx, row)
     wanted = [dict(answer) | challenger for challenger in policy.challengers]
-    try:
+    with scope.attempt(SKIPPED, row.number, portion=portion):
         if kept is None:
             raise Problem(f"Trial {row.number} has no checkpoint to fork challengers from.")
         made = branches.make_branches(scope, row, kept, wanted, raise_budget=False)
-    except Problem as problem:
-        events.insert(tx, study.id, SKIPPED, now, row.number, reason=problem.message, portion=portion)
-        return
-    detail = {"step": step, "portion": portion, "portions": policy.after_portions}
-    numbers = [one.number for one in made]
-    events.insert(tx, study.id, BEGUN, now, row.number, challengers=numbers, params=wanted, **detail)
+        detail = {"step": step, "portion": portion, "portions": policy.after_portions}
+        numbers = [one.number for one in made]
+        events.insert(tx, study.id, BEGUN, now, row.number, challengers=numbers, params=wanted, **detail)
 
 
 def answered_until(tx: Transaction, study: StudyRow, row: TrialRow) -> int:

@@ -27,6 +27,7 @@ from server.store.trials import TrialRow
 from sturgeon.messages import DivergencePolicy, DriftPolicy, GuardPolicy, PlateauPolicy, Policy, SchedulePolicy
 from sturgeon.training import flagged
 
+SKIPPED = "policy_skipped"
 POLICIES: TypeAdapter[list[Policy]] = TypeAdapter(list[Policy])
 
 
@@ -73,17 +74,26 @@ def after_report(scope: Scope, row: TrialRow) -> TrialRow:
 def _run_policies(scope: Scope, row: TrialRow, policies: Sequence[Policy], curve: Sequence[Point]) -> TrialRow:
     for policy in policies:
         if isinstance(policy, DriftPolicy):
-            retests.consider(scope, row, policy, curve)
-        decision = _decide(scope, row, policy, curve)
-        if decision is None:
-            continue
-        row = _write(scope, row, decision, curve)
-        if isinstance(policy, DriftPolicy) and policy.challengers and decision.auto and curve[-1].metrics.get("drift"):
-            at = curve[-1].step, drift.number_of(curve[-1])
-            challengers.begin(scope, row, policy, decision.change.params, at)
-        if decision.auto:
-            return row
+            with scope.attempt(SKIPPED, row.number, policy=policy.policy):
+                retests.consider(scope, row, policy, curve)
+        steered = None
+        with scope.attempt(SKIPPED, row.number, policy=policy.policy):
+            steered = _run(scope, row, policy, curve)
+        if steered is not None:
+            return steered
     return row
+
+
+def _run(scope: Scope, row: TrialRow, policy: Policy, curve: Sequence[Point]) -> TrialRow | None:
+    """The trial after a change that the policy has made by itself; None where it has made none."""
+    decision = _decide(scope, row, policy, curve)
+    if decision is None:
+        return None
+    row = _write(scope, row, decision, curve)
+    if isinstance(policy, DriftPolicy) and policy.challengers and decision.auto and curve[-1].metrics.get("drift"):
+        at = curve[-1].step, drift.number_of(curve[-1])
+        challengers.begin(scope, row, policy, decision.change.params, at)
+    return row if decision.auto else None
 
 
 def _decide(scope: Scope, row: TrialRow, policy: Policy, curve: Sequence[Point]) -> PolicyDecision | None:

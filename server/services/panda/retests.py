@@ -21,6 +21,7 @@ from server.store.events import EventRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
+from sturgeon.errors import StudyExists
 from sturgeon.messages import DriftPolicy
 from sturgeon.search.samplers import uniform_point
 from sturgeon.training import flagged
@@ -47,7 +48,8 @@ def consider(scope: Scope, row: TrialRow, policy: DriftPolicy, curve: Sequence[P
     since = max((event.at for event in earlier), default=row.started_at or row.created_at)
     seconds = (scope.now - since) / 1_000_000
     if not open_retests and retest.is_due(portion - last, seconds, policy.retest_after, policy.retest_after_s):
-        _begin(scope, row, policy, portion)
+        with scope.attempt(SKIPPED, row.number, portion=portion):
+            _begin(scope, row, policy, portion)
 
 
 def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int) -> None:
@@ -57,8 +59,7 @@ def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int) -> No
     request = _request(study, row, policy, portion, name)
     made = lifecycle.added(tx, request, study.seed, now)
     if made is None:
-        events.insert(tx, study.id, SKIPPED, now, row.number, portion=portion, reason=f"A study {name} exists already.")
-        return
+        raise StudyExists(f"A study {name} exists already.")
     incumbent = {parameter: live_params.params_in_force(study, row)[parameter] for parameter in request.space}
     point = request.space.encode(incumbent)
     trials.insert(tx, [new_trial(made, 0, incumbent, tuple(point), now)])
@@ -76,7 +77,8 @@ def _request(study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int, 
     rate, replay = now["learning_rate"], now["replay_share"]
     space: dict[str, Any] = {
         "learning_rate": {"type": "float", "low": rate / AROUND, "high": min(100.0, rate * AROUND), "scale": "log"},
-        "replay_share": {"type": "float", "low": max(0.0, replay - 0.3), "high": min(0.95, replay + 0.3)},
+        # A panda that replays more than usual can be retested, too.
+        "replay_share": {"type": "float", "low": max(0.0, replay - 0.3), "high": max(replay, min(0.95, replay + 0.3))},
     }
     of_run = {*flagged("live"), *row.params, *study.task["fixed"]} - {"epochs", "dataset", *space}
     fixed = {name: now[name] for name in sorted(of_run)}
@@ -105,10 +107,12 @@ def _conclude(scope: Scope, row: TrialRow, begun: EventRow) -> None:
     """Whether the optimum has moved, as an event."""
     tx, study = scope.tx, scope.study
     found = study_rows.find(tx, begun.detail["retest"])
-    if found is not None and found.state == "active":
+    if found is not None and found.state in ("active", "paused"):
         return
     numbers = range(0 if found is None else found.next_number)
     rows = [one for number in numbers if found and (one := trials.find(tx, found.id, number))]
+    if any(one.state == "running" for one in rows):  # of a stopped study: what runs still tells its result
+        return
     values = {one.number: one.value for one in rows if one.state == "complete" and one.value is not None}
     detail: dict[str, Any] = {"retest": begun.detail["retest"], "moved": None, "errors": {}}
     if 0 not in values or len(values) < 2:

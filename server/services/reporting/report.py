@@ -65,7 +65,8 @@ def _report(
     if new_steps:
         row = policy_runner.after_report(scope, row)
     if new_steps and challengers.is_watched(study):
-        challengers.decide(scope)
+        with scope.attempt(challengers.SKIPPED, row.number):
+            challengers.decide(scope)
         row = lookup.get_trial(tx, study, row.number)
     if budgets.is_watched(study):
         budgets.settle(scope)
