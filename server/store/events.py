@@ -41,6 +41,21 @@ def keys_of_trial(tx: Transaction, study_id: int, number: int, kinds: Collection
     return {row.detail.get("key", "") for row in tx.execute(statement)}
 
 
+def newest(tx: Transaction, study_id: int, kind: str, number: int | None = None) -> EventRow | None:
+    """The newest event of a kind; of one trial, if its number is given."""
+    statement = sa.select(events).where(events.c.study_id == study_id, events.c.kind == kind)
+    if number is not None:
+        statement = statement.where(events.c.number == number)
+    row = tx.execute(statement.order_by(events.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else EventRow(**row._mapping)
+
+
+def at(tx: Transaction, study_id: int, kind: str, at: int) -> list[EventRow]:
+    """The events of a kind of one moment."""
+    statement = sa.select(events).where(events.c.study_id == study_id, events.c.kind == kind, events.c.at == at)
+    return [EventRow(**row._mapping) for row in tx.execute(statement.order_by(events.c.id))]
+
+
 def of_kinds(tx: Transaction, study_id: int, kinds: Collection[str]) -> list[EventRow]:
     """All events of these kinds, the oldest first."""
     statement = sa.select(events).where(events.c.study_id == study_id, events.c.kind.in_(sorted(kinds)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -63,16 +63,72 @@ def watched(tx: Transaction, trial_id: int) -> list[EntryRow]:
     return [EntryRow(**row._mapping) for row in tx.execute(statement.order_by(timeline.c.version))]
 
 
+_CHANGES: Final = sa.and_(timeline.c.state == "applied", sa.cast(timeline.c.params, sa.Text) != "{}")
+"""Applied entries that change parameters."""
+
+
+def newest_change_step(tx: Transaction, trial_id: int) -> int | None:
+    """The largest step from which a change of parameters counts that is in force."""
+    step = sa.func.max(sa.func.coalesce(timeline.c.from_step, 0))
+    found: int | None = tx.execute(sa.select(step).where(timeline.c.trial_id == trial_id, _CHANGES)).scalar_one()
+    return found
+
+
+def newest_unguarded_change(tx: Transaction, trial_id: int) -> EntryRow | None:
+    """The newest change of parameters in force that has no guard of its own."""
+    statement = sa.select(timeline).where(timeline.c.trial_id == trial_id, _CHANGES, timeline.c.guard.is_(sa.null()))
+    row = tx.execute(statement.order_by(timeline.c.version.desc()).limit(1)).one_or_none()
+    return None if row is None else EntryRow(**row._mapping)
+
+
+def is_any_pending(tx: Transaction, trial_id: int) -> bool:
+    statement = sa.select(timeline.c.version).where(timeline.c.trial_id == trial_id, timeline.c.state == "pending")
+    return tx.execute(statement.limit(1)).first() is not None
+
+
+def in_force_but_of(tx: Transaction, trial_id: int, actor: str) -> list[EntryRow]:
+    """The changes in force, by version, but those whose actor begins so."""
+    others = sa.not_(timeline.c.actor.startswith(actor, autoescape=True))
+    statement = sa.select(timeline).where(timeline.c.trial_id == trial_id, _CHANGES, others)
+    return [EntryRow(**row._mapping) for row in tx.execute(statement.order_by(timeline.c.version))]
+
+
+_APPLIED_ROLLBACK: Final = sa.and_(
+    timeline.c.verb == "rollback",
+    timeline.c.from_step.is_not(None),
+    timeline.c.state.in_(("applied", "reverted")),
+)
+
+
+def newest_rollback(tx: Transaction, trial_id: int) -> int:
+    """The version of the newest rollback that was applied; 0 without one."""
+    statement = sa.select(timeline.c.version).where(timeline.c.trial_id == trial_id, _APPLIED_ROLLBACK)
+    return tx.execute(statement.order_by(timeline.c.version.desc()).limit(1)).scalar_one_or_none() or 0
+
+
+def least_restore_after(tx: Transaction, trial_id: int, version: int) -> int | None:
+    """The least step that an applied rollback of a later version went back to; None without one."""
+    least = sa.select(sa.func.min(timeline.c.restore)).where(
+        timeline.c.trial_id == trial_id, timeline.c.version > version, _APPLIED_ROLLBACK
+    )
+    found: int | None = tx.execute(least).scalar_one()
+    return found
+
+
+def least_restore_since(tx: Transaction, trial_id: int, at: int) -> int | None:
+    """The least step that a rollback went back to which was applied at this moment or later; None without one."""
+    least = sa.select(sa.func.min(timeline.c.restore)).where(
+        timeline.c.trial_id == trial_id, timeline.c.applied_at >= at, _APPLIED_ROLLBACK
+    )
+    found: int | None = tx.execute(least).scalar_one()
+    return found
+
+
 def rollbacks(tx: Transaction, trial_id: int) -> list[tuple[int, int]]:
     """(version, step gone back to) of the rollbacks that were applied, by version."""
     statement = (
         sa.select(timeline.c.version, timeline.c.restore)
-        .where(
-            timeline.c.trial_id == trial_id,
-            timeline.c.verb == "rollback",
-            timeline.c.from_step.is_not(None),
-            timeline.c.state.in_(("applied", "reverted")),
-        )
+        .where(timeline.c.trial_id == trial_id, _APPLIED_ROLLBACK)
         .order_by(timeline.c.version)
     )
     return [(row.version, row.restore) for row in tx.execute(statement)]

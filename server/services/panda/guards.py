@@ -8,25 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from server.policies import guard
-from server.policies.guard import Point
+from server.services.panda import windows
 from server.services.runs import desired_state
-from server.services.runs.curve import present_run_reports
+from server.services.runs.curve import StoredCurve
 from server.services.runs.resume import checkpoint_before, pin_rollback_target
 from server.services.transactions import Scope
 from server.services.views import desired_of
 from server.store import events, timeline
 from server.store.checkpoints import CheckpointRow
-from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
 from sturgeon.direction import sign_of
-from sturgeon.messages import Guard
-
-
-def curve_points(tx: Transaction, study: StudyRow, row: TrialRow) -> list[Point]:
-    """The reports that count, as guards and policies see them."""
-    return [Point(report.step, report.epoch, report.metrics) for report in present_run_reports(tx, study, row)]
+from sturgeon.messages import Guard, GuardPolicy
 
 
 def sign_of_metric(study: StudyRow, metric: str) -> float:
@@ -34,9 +28,7 @@ def sign_of_metric(study: StudyRow, metric: str) -> float:
     return sign_of(study.direction) if metric == study.metric else 1.0
 
 
-def apply_guards(
-    scope: Scope, row: TrialRow, watched: Sequence[EntryRow], curve: Sequence[Point]
-) -> tuple[TrialRow, bool]:
+def apply_guards(scope: Scope, row: TrialRow, watched: Sequence[EntryRow], curve: StoredCurve) -> tuple[TrialRow, bool]:
     """Judge the changes that are watched; whether one of them was taken back."""
     for entry in watched:
         verdict = judge(scope.study, entry, curve)
@@ -48,11 +40,16 @@ def apply_guards(
     return row, False
 
 
-def judge(study: StudyRow, entry: EntryRow, curve: Sequence[Point]) -> guard.Judged:
+def judge(study: StudyRow, entry: EntryRow, curve: StoredCurve) -> guard.Judged:
     """What the guard of a change says of the curve since then."""
-    given = Guard.model_validate(entry.guard)
-    sign = sign_of_metric(study, given.metric)
-    return guard.judge(curve, given.metric, given.worse_by, given.within_epochs, entry.from_step or 0, sign)
+    return judge_since(study, Guard.model_validate(entry.guard), entry, curve)
+
+
+def judge_since(study: StudyRow, rule: Guard | GuardPolicy, entry: EntryRow, curve: StoredCurve) -> guard.Judged:
+    """What a guard of this rule says of the curve since a change."""
+    since, sign = entry.from_step or 0, sign_of_metric(study, rule.metric)
+    window = windows.of_guard(curve, rule.metric, rule.within_epochs, since)
+    return guard.judge(window, rule.metric, rule.worse_by, rule.within_epochs, since, sign)
 
 
 def roll_back_before(
@@ -84,7 +81,7 @@ def at_completion(scope: Scope, row: TrialRow) -> TrialRow | None:
     watched = timeline.watched(scope.tx, row.id) if row.desired else []
     if not watched or desired_of(row).run == "stop":
         return None
-    curve = curve_points(scope.tx, scope.study, row)
+    curve = StoredCurve(scope.tx, scope.study, row)
     for entry in watched:
         verdict = judge(scope.study, entry, curve)
         checkpoint = checkpoint_before(scope.tx, row, entry)

@@ -3,18 +3,19 @@ decisions are written: a policy with `auto` steers the trial, the others propose
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from server.policies import divergence, drift, guard, plateau, schedule, timelines
+from server.policies import divergence, drift, plateau, schedule, timelines
 from server.policies.guard import Point
 from server.policies.proposal import Panda, Proposal
-from server.services.panda import challengers, guards, retests
-from server.services.panda.guards import curve_points, sign_of_metric
+from server.services.panda import challengers, curve_marks, guards, retests, windows
+from server.services.panda.guards import sign_of_metric
 from server.services.runs import desired_state
+from server.services.runs.curve import StoredCurve
 from server.services.runs.desired_state import RollbackTarget
 from server.services.runs.resume import checkpoint_before, newest_checkpoint, pin_rollback_target, rollback_target
 from server.services.studies.live_params import initial_params, params_in_force
@@ -22,7 +23,6 @@ from server.services.transactions import Scope
 from server.services.views import desired_of
 from server.store import events, proposals, timeline
 from server.store.studies import StudyRow
-from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
 from sturgeon.messages import DivergencePolicy, DriftPolicy, GuardPolicy, PlateauPolicy, Policy, SchedulePolicy
 from sturgeon.training import flagged
@@ -55,8 +55,9 @@ def may_act(study: StudyRow, row: TrialRow) -> bool:
     return row.desired is not None or bool(policies_of(study, row))
 
 
-def after_report(scope: Scope, row: TrialRow) -> TrialRow:
-    """Let guards and policies look at what was just reported. The rows of the study and the trial are locked."""
+def after_report(scope: Scope, row: TrialRow, first_new: int) -> TrialRow:
+    """Let guards and policies look at what was just reported, from step `first_new` on. The rows of the study and the
+    trial are locked."""
     policies = policies_of(scope.study, row)
     if not policies and row.desired is None:
         return row
@@ -66,88 +67,106 @@ def after_report(scope: Scope, row: TrialRow) -> TrialRow:
     watched = timeline.watched(scope.tx, row.id) if row.desired else []
     if not policies and not watched:
         return row
-    curve = curve_points(scope.tx, scope.study, row)
+    curve = StoredCurve(scope.tx, scope.study, row)
+    marks = _marks(scope, row, policies, curve, first_new)
     row, went_back = guards.apply_guards(scope, row, watched, curve)
-    return row if went_back else _run_policies(scope, row, policies, curve)
+    return row if went_back else _run_policies(scope, row, policies, curve, marks)
 
 
-def _run_policies(scope: Scope, row: TrialRow, policies: Sequence[Policy], curve: Sequence[Point]) -> TrialRow:
+def _marks(
+    scope: Scope, row: TrialRow, policies: Sequence[Policy], curve: StoredCurve, first_new: int
+) -> dict[str, Point | None]:
+    """What the policies' rules mark in the curve, by the name of the rule."""
+    rules = [rule for policy in policies if (rule := _rule_of(scope.study, policy)) is not None]
+    return {rule.name: curve_marks.read_on(scope.tx, row, curve, rule, first_new) for rule in rules}
+
+
+def _rule_of(study: StudyRow, policy: Policy) -> curve_marks.Rule | None:
+    if isinstance(policy, DriftPolicy):
+        return curve_marks.last_alarm()
+    if isinstance(policy, PlateauPolicy):
+        metric = policy.metric or study.metric
+        return curve_marks.best_value(metric, sign_of_metric(study, metric), policy.least_gain)
+    return None
+
+
+def _run_policies(
+    scope: Scope, row: TrialRow, policies: Sequence[Policy], curve: StoredCurve, marks: Mapping[str, Point | None]
+) -> TrialRow:
+    newest = windows.last(curve)
+    assert newest is not None, "a report has just come"
     for policy in policies:
         if isinstance(policy, DriftPolicy):
             with scope.attempt(SKIPPED, row.number, policy=policy.policy):
-                retests.consider(scope, row, policy, curve)
-        steered = None
+                retests.consider(scope, row, policy, newest)
+        rule, steered = _rule_of(scope.study, policy), None
         with scope.attempt(SKIPPED, row.number, policy=policy.policy):
-            steered = _run(scope, row, policy, curve)
+            decision = _decide(scope, row, policy, curve, None if rule is None else marks[rule.name])
+            steered = None if decision is None else _carry_out(scope, row, policy, decision, newest)
         if steered is not None:
             return steered
     return row
 
 
-def _run(scope: Scope, row: TrialRow, policy: Policy, curve: Sequence[Point]) -> TrialRow | None:
-    """The trial after a change that the policy has made by itself; None where it has made none."""
-    decision = _decide(scope, row, policy, curve)
-    if decision is None:
-        return None
-    row = _write(scope, row, decision, curve)
-    if isinstance(policy, DriftPolicy) and policy.challengers and decision.auto and curve[-1].metrics.get("drift"):
-        at = curve[-1].step, drift.number_of(curve[-1])
+def _carry_out(scope: Scope, row: TrialRow, policy: Policy, decision: PolicyDecision, newest: Point) -> TrialRow | None:
+    """The trial after a change that the policy makes by itself; None where it only proposes."""
+    row = _write(scope, row, decision, newest.step)
+    if isinstance(policy, DriftPolicy) and policy.challengers and decision.auto and newest.metrics.get("drift"):
+        at = newest.step, drift.number_of(newest)
         challengers.begin(scope, row, policy, decision.change.params, at)
     return row if decision.auto else None
 
 
-def _decide(scope: Scope, row: TrialRow, policy: Policy, curve: Sequence[Point]) -> PolicyDecision | None:
-    """What the policy would change now; None while a proposal of its own is open."""
-    mine = [proposal for proposal in proposals.of_trial(scope.tx, row.id) if proposal.policy == policy.policy]
-    if any(proposal.state == "open" for proposal in mine):
+def _decide(
+    scope: Scope, row: TrialRow, policy: Policy, curve: StoredCurve, mark: Point | None
+) -> PolicyDecision | None:
+    """What the policy would change now; None while a proposal of its own is open. `mark`: of its rule."""
+    mine = proposals.summary(scope.tx, row.id, policy.policy)
+    if mine.is_open:
         return None
-    entries = timeline.of_trial(scope.tx, row.id)
-    panda = _panda(scope.study, row, curve, entries, mine)
+    panda = _panda(scope, row, mine)
     match policy:
         case PlateauPolicy():
             metric = policy.metric or scope.study.metric
             sign = sign_of_metric(scope.study, metric)
             limits = (policy.patience_epochs, policy.least_gain, policy.factor, policy.lowest)
-            change = plateau.propose(panda, metric, sign, *limits)
+            window = windows.of_plateau(curve, mark, (panda.changed_at, panda.proposed_at))
+            change = plateau.propose(replace(panda, curve=window), metric, sign, *limits)
         case SchedulePolicy():
-            change = schedule.propose(panda, [(planned.epoch, planned.params) for planned in policy.at])
+            plan = [(planned.epoch, planned.params) for planned in policy.at]
+            change = schedule.propose(replace(panda, curve=windows.of_schedule(curve, panda.proposed_at)), plan)
         case GuardPolicy():
-            return _decide_guard(scope, row, policy, panda, entries)
+            return _decide_guard(scope, row, policy, panda, curve)
         case DriftPolicy():
-            return _decide_drift(scope, row, policy, panda, entries)
+            return _decide_drift(scope, row, policy, replace(panda, curve=windows.of_drift(curve, mark)))
         case DivergencePolicy():
             return None
     return None if change is None else PolicyDecision(policy.policy, change, None, policy.auto)
 
 
-def _panda(
-    study: StudyRow,
-    row: TrialRow,
-    curve: Sequence[Point],
-    entries: Sequence[EntryRow],
-    mine: Sequence[proposals.ProposalRow],
-) -> Panda:
+def _panda(scope: Scope, row: TrialRow, mine: proposals.Summary) -> Panda:
+    """The trial as a policy sees it, but for its curve."""
     own = {
         name: value
-        for name, value in params_in_force(study, row).items()
-        if study.task is None or name in flagged("live")
+        for name, value in params_in_force(scope.study, row).items()
+        if scope.study.task is None or name in flagged("live")
     }
-    changes = [entry.from_step or 0 for entry in entries if entry.state == "applied" and entry.params]
-    pending = desired_of(row).params if any(entry.state == "pending" for entry in entries) else {}
+    changed_at = timeline.newest_change_step(scope.tx, row.id)
+    pending = desired_of(row).params if timeline.is_any_pending(scope.tx, row.id) else {}
     return Panda(
-        curve,
+        [],
         own | pending,
-        changed_at=max(changes, default=-1),
-        proposed_at=max((proposal.step or 0 for proposal in mine), default=-1),
-        done=sum(proposal.state == "accepted" for proposal in mine),
+        changed_at=-1 if changed_at is None else changed_at,
+        proposed_at=-1 if mine.newest_step is None else mine.newest_step,
+        done=mine.accepted,
     )
 
 
-def _decide_drift(
-    scope: Scope, row: TrialRow, policy: DriftPolicy, panda: Panda, entries: Sequence[EntryRow]
-) -> PolicyDecision | None:
+def _decide_drift(scope: Scope, row: TrialRow, policy: DriftPolicy, panda: Panda) -> PolicyDecision | None:
     """The usual parameters are those of the trial and of everybody but this policy."""
-    others = [entry for entry in entries if not entry.actor.startswith(f"policy:{policy.policy}")]
+    if not panda.curve:  # no alarm yet
+        return None
+    others = timeline.in_force_but_of(scope.tx, row.id, f"policy:{policy.policy}")
     usual = initial_params(scope.study, row) | timelines.overrides(others)
     answer = drift.Answer(
         policy.rate_factor,
@@ -171,24 +190,24 @@ def _decide_drift(
 
 
 def _decide_guard(
-    scope: Scope, row: TrialRow, policy: GuardPolicy, panda: Panda, entries: Sequence[EntryRow]
+    scope: Scope, row: TrialRow, policy: GuardPolicy, panda: Panda, curve: StoredCurve
 ) -> PolicyDecision | None:
     """Of the newest change without a guard of its own, unless this policy proposed something since."""
-    changes = [entry for entry in entries if entry.state == "applied" and entry.params and entry.guard is None]
-    if not changes or panda.proposed_at > (changes[-1].from_step or 0):
+    entry = timeline.newest_unguarded_change(scope.tx, row.id)
+    if entry is None or panda.proposed_at > (entry.from_step or 0):
         return None
-    entry = changes[-1]
-    sign = sign_of_metric(scope.study, policy.metric)
-    since = entry.from_step or 0
-    verdict = guard.judge(panda.curve, policy.metric, policy.worse_by, policy.within_epochs, since, sign)
+    verdict = guards.judge_since(scope.study, policy, entry, curve)
+    if verdict.verdict != "broken":
+        return None
     checkpoint = checkpoint_before(scope.tx, row, entry)
-    if verdict.verdict != "broken" or (checkpoint is None and row.parent_number is not None):
+    if checkpoint is None and row.parent_number is not None:
         return None
+    entries = timeline.of_trial(scope.tx, row.id)
     change = Proposal(f"Since version {entry.version} {verdict.why}: back to before it.", back=True)
     return PolicyDecision(policy.policy, change, rollback_target(row, checkpoint, entries), policy.auto)
 
 
-def _write(scope: Scope, row: TrialRow, decision: PolicyDecision, curve: Sequence[Point]) -> TrialRow:
+def _write(scope: Scope, row: TrialRow, decision: PolicyDecision, step: int) -> TrialRow:
     """Propose the change; accept it at once where the policy may."""
     tx, change = scope.tx, decision.change
     if decision.auto:
@@ -197,7 +216,7 @@ def _write(scope: Scope, row: TrialRow, decision: PolicyDecision, curve: Sequenc
         row = desired_state.request_change(tx, row, "policy", params=change.params, back=decision.back, keep=keep, **by)
     state, version = ("accepted", desired_of(row).version) if decision.auto else ("open", None)
     values = {"trial_id": row.id, "policy": decision.policy, "params": change.params, "reason": change.reason}
-    where = {"step": curve[-1].step if curve else 0, "restore": decision.back and decision.back.step}
+    where = {"step": step, "restore": decision.back and decision.back.step}
     proposal = proposals.insert(tx, values | where | {"state": state, "version": version, "at": scope.now})
     detail = {"proposal": proposal.id, "policy": decision.policy, "state": state}
     events.insert(tx, scope.study.id, "proposal", scope.now, row.number, **detail)
@@ -212,9 +231,7 @@ def at_divergence(scope: Scope, row: TrialRow, where: str | None) -> TrialRow | 
     policy = next((one for one in policies_of(scope.study, row) if isinstance(one, DivergencePolicy)), None)
     if policy is None:
         return None
-    mine = [proposal for proposal in proposals.of_trial(scope.tx, row.id) if proposal.policy == policy.policy]
-    curve = curve_points(scope.tx, scope.study, row)
-    panda = _panda(scope.study, row, curve, timeline.of_trial(scope.tx, row.id), mine)
+    panda = _panda(scope, row, proposals.summary(scope.tx, row.id, policy.policy))
     change = divergence.propose(panda, where, policy.factor, policy.give_up_after)
     if change is None:
         return None
@@ -222,4 +239,6 @@ def at_divergence(scope: Scope, row: TrialRow, where: str | None) -> TrialRow | 
     if not policy.auto:
         by: dict[str, Any] = {"actor": f"policy:{policy.policy}", "reason": change.reason}
         row = desired_state.request_change(scope.tx, row, "policy", run="pause", **by)
-    return _write(scope, row, PolicyDecision(policy.policy, change, back_to, policy.auto), curve)
+    newest = windows.last(StoredCurve(scope.tx, scope.study, row))
+    decision = PolicyDecision(policy.policy, change, back_to, policy.auto)
+    return _write(scope, row, decision, 0 if newest is None else newest.step)

@@ -6,7 +6,6 @@ of the panda say that it began, and what came of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from server.policies import retest
@@ -32,22 +31,24 @@ AROUND: Final = 4.0
 """Rates from a quarter of the incumbent's to four times it."""
 
 
-def consider(scope: Scope, row: TrialRow, policy: DriftPolicy, curve: Sequence[Point]) -> None:
+def consider(scope: Scope, row: TrialRow, policy: DriftPolicy, newest: Point) -> None:
     """Conclude a retest that is complete; begin one that is due. The rows of the study and the trial are locked."""
     wanted = policy.retest_after is not None or policy.retest_after_s is not None
-    if not wanted or not curve or "portion" not in curve[-1].metrics:
+    if not wanted or "portion" not in newest.metrics:
         return
-    own = [e for e in events.of_kinds(scope.tx, scope.study.id, (BEGUN, DECIDED, SKIPPED)) if e.number == row.number]
-    concluded = {event.detail["retest"] for event in own if event.kind == DECIDED}
-    open_retests = [event for event in own if event.kind == BEGUN and event.detail["retest"] not in concluded]
-    for event in open_retests:
-        _conclude(scope, row, event)
-    portion = number_of(curve[-1])
-    earlier = [event for event in own if event.kind != DECIDED]
+    begun, decided, skipped = (
+        events.newest(scope.tx, scope.study.id, kind, row.number) for kind in (BEGUN, DECIDED, SKIPPED)
+    )
+    # One after the other: the newest is the only one that may be open.
+    is_open = begun is not None and (decided is None or decided.detail["retest"] != begun.detail["retest"])
+    if begun is not None and is_open:
+        _conclude(scope, row, begun)
+    portion = number_of(newest)
+    earlier = [event for event in (begun, skipped) if event is not None]
     last = max((event.detail["portion"] for event in earlier), default=0)
     since = max((event.at for event in earlier), default=row.started_at or row.created_at)
     seconds = (scope.now - since) / 1_000_000
-    if not open_retests and retest.is_due(portion - last, seconds, policy.retest_after, policy.retest_after_s):
+    if not is_open and retest.is_due(portion - last, seconds, policy.retest_after, policy.retest_after_s):
         with scope.attempt(SKIPPED, row.number, portion=portion):
             _begin(scope, row, policy, portion)
 

@@ -63,7 +63,7 @@ def _report(
         new = [report for report in request.reports if report.step in new_steps]
         row = pruning.consider(scope, row, before, new)
     if new_steps:
-        row = policy_runner.after_report(scope, row)
+        row = policy_runner.after_report(scope, row, min(new_steps))
     if new_steps and challengers.is_watched(study):
         with scope.attempt(challengers.SKIPPED, row.number):
             challengers.decide(scope)
