@@ -1,0 +1,205 @@
+"""What a report reads of a long run decides as the whole run would, and does not grow with it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from server.policies import drift, guard, plateau, schedule
+from server.policies.guard import Point
+from server.policies.proposal import Panda
+from server.services.panda import curve_marks, windows
+from server.services.panda.curve_marks import Rule, best_value, last_alarm, point_of
+from server.services.runs.curve import StoredCurve, present_run_reports
+from server.store import reports, studies, tables, timeline, trials
+from server.store.engine import Transaction
+from server.store.studies import StudyRow
+from server.store.trials import TrialRow
+from sturgeon.messages import Desired
+from tests.server.studies import BOWL
+from tests.server.test_drift_policy import DRIFT, STREAM, USUAL
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
+
+METRIC, GAIN = "dev_error", 0.15
+RULES = [last_alarm(), best_value(METRIC, 1.0, GAIN), best_value(METRIC, -1.0, 0.0)]
+END = reports.LARGEST - 1
+
+
+class Run:
+    """A trial that reports, is handed out again, and goes back, by chance; its rows are written as they would be."""
+
+    def __init__(self, tx: Transaction, study: StudyRow, row: TrialRow, seed: int) -> None:
+        self.tx, self.study, self.row = tx, study, row
+        self.chance = random.Random(seed)
+        self.generation, self.step = 0, 0
+
+    def go_on(self) -> int:
+        """Do something; the least step that was reported."""
+        what = self.chance.random()
+        if what < 0.12:  # another worker, from a checkpoint
+            fence = {"fence": self.row.fence + 1}
+            self.tx.execute(tables.trials.update().where(tables.trials.c.id == self.row.id).values(fence))
+            self.row = replace(self.row, **fence)
+            self.step = self.chance.randint(0, self.step)
+        elif what < 0.24:
+            self._go_back()
+        if what > 0.93 and self._is_free(self.step - 1):  # own code may report what it did before
+            return self._report(self.step - 1)
+        self.step += self.chance.randint(1, 3)
+        return self._report(self.step)
+
+    def _is_free(self, step: int) -> bool:
+        known = reports.of_steps(self.tx, self.row.id, self.row.fence, self.generation, [step])
+        return step > 0 and not known
+
+    def _go_back(self) -> None:
+        version, restore = self.generation + 1, self.chance.randint(0, self.step)
+        entry = {"trial_id": self.row.id, "version": version, "verb": "rollback", "params": {}, "state": "applied"}
+        went = {"restore": restore, "base": 0, "from_step": self.step, "at": 1, "applied_at": 1}
+        timeline.insert(self.tx, entry | went | {"actor": "person", "reason": "", "watching": False})
+        desired = Desired(version=version, leg=version, restore=restore).model_dump(mode="json")
+        self.row = trials.update(self.tx, self.row.id, desired=desired, applied_version=version)
+        self.generation, self.step = version, restore
+
+    def _report(self, step: int) -> int:
+        metrics: dict[str, float | None] = {}
+        if self.chance.random() < 0.9:
+            metrics[METRIC] = None if self.chance.random() < 0.1 else self.chance.random()
+        if self.chance.random() < 0.8:
+            metrics |= {"portion": float(step), "drift": float(self.chance.random() < 0.1)}
+        place = {"trial_id": self.row.id, "fence": self.row.fence, "rollback_generation": self.generation}
+        reports.insert(self.tx, [place | {"step": step, "epoch": step / 2, "metrics": metrics, "at": 1}])
+        return step
+
+
+def histories(server: RunningServer, kind: str, check: Callable[[Run, list[Point], int], None]) -> None:
+    """Check some runs after each of their steps: the run, its whole curve, and the least step that is new."""
+    is_stream = kind == "stream"
+    server.client.create_study(STREAM if is_stream else BOWL | {"name": "river", "mode": "panda"})
+    server.client.lease("ada", 1, 0) if is_stream else server.client.ask("river")
+    for seed in range(4):
+        with server.app.state.database.writing() as tx:
+            tx.rollback_at_end()
+            study = studies.find(tx, "river")
+            assert study is not None
+            row = trials.find(tx, study.id, 0)
+            assert row is not None
+            run = Run(tx, study, row, seed)
+            for _ in range(30):
+                first_new = run.go_on()
+                check(run, [point_of(one) for one in present_run_reports(tx, study, run.row)], first_new)
+
+
+kinds = pytest.mark.parametrize("kind", ["stream", "own code"])
+
+
+@kinds
+def test_a_stored_curve_is_the_whole_curve_from_either_end(server: RunningServer, kind: str) -> None:
+    def check(run: Run, whole: list[Point], _first_new: int) -> None:
+        curve, step = StoredCurve(run.tx, run.study, run.row), run.chance.randint(-1, run.step)
+        assert [point_of(one) for one in curve.after(step)] == [point for point in whole if point.step > step]
+        assert [point_of(one) for one in curve.up_to(step)] == [point for point in whole if point.step <= step][::-1]
+        assert windows.last(curve) == whole[-1]
+
+    histories(server, kind, check)
+
+
+def marked(rule: Rule, whole: list[Point]) -> Point | None:
+    none: Point | None = None
+    return reduce(lambda mark, point: point if rule.takes(mark, point) else mark, whole, none)
+
+
+@kinds
+def test_a_mark_read_on_is_that_of_the_whole_curve(server: RunningServer, kind: str) -> None:
+    def check(run: Run, whole: list[Point], first_new: int) -> None:
+        for rule in RULES:
+            mark = curve_marks.read_on(run.tx, run.row, StoredCurve(run.tx, run.study, run.row), rule, first_new)
+            assert mark == marked(rule, whole)
+
+    histories(server, kind, check)
+
+
+@kinds
+def test_a_window_decides_as_the_whole_curve(server: RunningServer, kind: str) -> None:
+    said: set[str] = set()
+
+    def same(on_window: Any, on_whole: Any) -> None:
+        assert on_window == on_whole
+        if on_whole is not None:
+            said.add(getattr(on_whole, "verdict", type(on_whole).__name__))
+
+    def check(run: Run, whole: list[Point], _first_new: int) -> None:
+        curve, step = StoredCurve(run.tx, run.study, run.row), run.chance.randint(0, run.step)
+        for within in (0.5, 3.0):
+            window = windows.of_guard(curve, METRIC, within, step)
+            same(
+                guard.judge(window, METRIC, 0.3, within, step, 1.0), guard.judge(whole, METRIC, 0.3, within, step, 1.0)
+            )
+        seen: dict[str, Any] = {"params": USUAL | {"learning_rate": 0.02}, "changed_at": step, "proposed_at": step - 2}
+        on_whole = Panda(whole, **seen)
+        window = windows.of_plateau(curve, marked(RULES[1], whole), (step, step - 2))
+        rule = (METRIC, 1.0, 2.0, GAIN, 0.5, 1e-9)
+        same(plateau.propose(Panda(window, **seen), *rule), plateau.propose(on_whole, *rule))
+        plan = [(run.step / 2 - 1, {"l2": 0.5}), (run.step / 2, {"l2": 0.25})]
+        window = windows.of_schedule(curve, step - 2)
+        same(schedule.propose(Panda(window, **seen), plan), schedule.propose(on_whole, plan))
+        window, answer = windows.of_drift(curve, marked(RULES[0], whole)), drift.Answer(rate_factor=2, calm_portions=4)
+        same(drift.propose(Panda(window, **seen), USUAL, answer), drift.propose(on_whole, USUAL, answer))
+
+    histories(server, kind, check)
+
+    assert said == {"watching", "held", "broken", "Proposal"}
+
+
+POLICIES: list[dict[str, Any]] = [
+    {"policy": "guard", "metric": METRIC, "worse_by": 0.5, "within_epochs": 2},
+    {"policy": "plateau", "patience_epochs": 1e6},
+    {"policy": "schedule", "at": [{"epoch": 1e6, "params": {"l2": 0.5}}]},
+    DRIFT | {"auto": True, "retest_after": 10**6, "challengers": [{"window": 3}]},
+]
+
+
+def test_a_report_reads_no_more_of_a_long_run_than_of_a_short_one(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.client.create_study(STREAM | {"policies": POLICIES})
+    [lease] = server.client.lease("ada", 1, 0).leases
+
+    def told(portion: int) -> dict[str, Any]:
+        metrics = {METRIC: 0.5, "portion": float(portion), "drift": float(portion == 3)}
+        return {"step": 10 * portion, "epoch": float(portion), "metrics": metrics}
+
+    def report(portion: int) -> int:
+        """How many rows of the curve the report read."""
+        read = 0
+
+        class Counted(reports.ReportRow):
+            def __init__(self, **columns: Any) -> None:
+                nonlocal read
+                read += 1
+                super().__init__(**columns)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(reports, "ReportRow", Counted)
+            desired = server.client.report("river", 0, lease.fence, [told(portion)], *acknowledged).desired
+        if desired.version > (acknowledged[0] or 0):
+            acknowledged[:] = [desired.version, 10 * portion]
+        return read
+
+    acknowledged: list[int | None] = [None, None]
+    of_short = [report(portion) for portion in range(30)][-1]
+    with server.app.state.database.writing() as tx:
+        [row] = trials.page(tx, studies.find(tx, "river").id, trials.Listing(), None, 1)  # type: ignore[union-attr]
+        place = {"trial_id": row.id, "fence": lease.fence, "rollback_generation": 0, "at": 1}
+        reports.insert(tx, [place | told(portion) for portion in range(30, 3000)])
+    report(3000)
+    of_long = report(3001)
+
+    assert 0 < of_long == of_short
