@@ -105,8 +105,8 @@ def _store_events(scope: Scope, row: TrialRow, run_events: Sequence[messages.Run
     """Keep what happened to the run, once: a run that goes on from its checkpoint may say it again."""
     if not run_events:
         return
-    kinds = {event.kind for event in run_events}
-    known = events.keys_of_trial(scope.tx, scope.study.id, row.number, kinds)
+    kinds, keys = ({event.kind for event in run_events}, {event.key for event in run_events})
+    known = events.known_keys(scope.tx, scope.study.id, row.number, kinds, keys)
     for event in run_events:
         if event.key not in known:
             known.add(event.key)
