@@ -18,14 +18,13 @@ def upgrade() -> None:
     op.create_table(
         "curve_marks",
         sa.Column("trial_id", KEY, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("rollback_generation", sa.Integer(), nullable=False),
         sa.Column("rollback", sa.Integer(), nullable=True),
         sa.Column("step", sa.BigInteger(), nullable=False),
-        sa.Column("point", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("points", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["trial_id"], ["trials.id"], name=op.f("fk_curve_marks_trial_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("trial_id", "name", name=op.f("pk_curve_marks")),
+        sa.PrimaryKeyConstraint("trial_id", name=op.f("pk_curve_marks")),
     )
     op.create_index(op.f("ix_events_study_id_kind_id"), "events", ["study_id", "kind", "id"])
 

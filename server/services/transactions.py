@@ -39,12 +39,12 @@ class Scope:
 
     @contextmanager
     def attempt(self, kind: str, number: int, **detail: Any) -> Iterator[None]:
-        """Do what nobody waits for, such as what a policy decides. Where it cannot be done it is undone, and an event
-        of the trial says why; what it came with, such as a report, is kept all the same."""
+        """Do what nobody waits for, such as what a policy decides. Where it cannot be done an event of the trial says
+        why; what it came with, such as a report, is kept all the same. What writes more than one row in it does so in
+        a savepoint."""
         before = self.study
         try:
-            with self.tx.savepoint():
-                yield
+            yield
         except (Problem, ValueError, ArithmeticError) as error:
             self.study = before
             reason = error.message if isinstance(error, Problem) else f"{type(error).__name__}: {error}"

@@ -45,13 +45,21 @@ def known_keys(tx: Transaction, study_id: int, number: int, kinds: Collection[st
     return set(tx.execute(statement).scalars())
 
 
-def newest(tx: Transaction, study_id: int, kind: str, number: int | None = None) -> EventRow | None:
-    """The newest event of a kind; of one trial, if its number is given."""
-    statement = sa.select(events).where(events.c.study_id == study_id, events.c.kind == kind)
+def newest(tx: Transaction, study_id: int, kinds: Collection[str], number: int | None = None) -> dict[str, EventRow]:
+    """The newest event of each of these kinds that there is; of one trial, if its number is given."""
+    newest_ids = [_newest_id(study_id, kind, number) for kind in kinds]
+    return {
+        row.kind: EventRow(**row._mapping) for row in tx.execute(sa.select(events).where(events.c.id.in_(newest_ids)))
+    }
+
+
+def _newest_id(study_id: int, kind: str, number: int | None) -> sa.ScalarSelect[int]:
+    """Found by the index of kinds, however many events there are."""
+    same = events.alias()
+    statement = sa.select(same.c.id).where(same.c.study_id == study_id, same.c.kind == kind)
     if number is not None:
-        statement = statement.where(events.c.number == number)
-    row = tx.execute(statement.order_by(events.c.id.desc()).limit(1)).one_or_none()
-    return None if row is None else EventRow(**row._mapping)
+        statement = statement.where(same.c.number == number)
+    return statement.order_by(same.c.id.desc()).limit(1).scalar_subquery()
 
 
 def at(tx: Transaction, study_id: int, kind: str, at: int) -> list[EventRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -46,14 +46,19 @@ class Summary(NamedTuple):
     accepted: int
 
 
-def summary(tx: Transaction, trial_id: int, policy: str) -> Summary:
+NOTHING: Final = Summary(is_open=False, newest_step=None, accepted=0)
+
+
+def summaries(tx: Transaction, trial_id: int) -> dict[str, Summary]:
+    """Policy -> what it has proposed for the trial; a policy that has proposed nothing is not in it."""
     statement = sa.select(
+        proposals.c.policy,
         sa.func.max(sa.case((proposals.c.state == "open", 1), else_=0)),
         sa.func.max(sa.func.coalesce(proposals.c.step, 0)),
         sa.func.sum(sa.case((proposals.c.state == "accepted", 1), else_=0)),
-    ).where(proposals.c.trial_id == trial_id, proposals.c.policy == policy)
-    is_open, newest, accepted = tx.execute(statement).one()
-    return Summary(bool(is_open), newest, accepted or 0)
+    ).where(proposals.c.trial_id == trial_id)
+    found = tx.execute(statement.group_by(proposals.c.policy))
+    return {policy: Summary(bool(is_open), newest, accepted) for policy, is_open, newest, accepted in found}
 
 
 def find(tx: Transaction, trial_id: int, proposal: int) -> ProposalRow | None:

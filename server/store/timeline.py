@@ -67,11 +67,12 @@ _CHANGES: Final = sa.and_(timeline.c.state == "applied", sa.cast(timeline.c.para
 """Applied entries that change parameters."""
 
 
-def newest_change_step(tx: Transaction, trial_id: int) -> int | None:
-    """The largest step from which a change of parameters counts that is in force."""
-    step = sa.func.max(sa.func.coalesce(timeline.c.from_step, 0))
-    found: int | None = tx.execute(sa.select(step).where(timeline.c.trial_id == trial_id, _CHANGES)).scalar_one()
-    return found
+def newest_change(tx: Transaction, trial_id: int) -> tuple[int | None, bool]:
+    """The largest step from which a change of parameters counts that is in force, and whether any entry is pending."""
+    step = sa.func.max(sa.case((_CHANGES, sa.func.coalesce(timeline.c.from_step, 0))))
+    pending = sa.func.max(sa.case((timeline.c.state == "pending", 1), else_=0))
+    newest, is_any_pending = tx.execute(sa.select(step, pending).where(timeline.c.trial_id == trial_id)).one()
+    return newest, bool(is_any_pending)
 
 
 def newest_unguarded_change(tx: Transaction, trial_id: int) -> EntryRow | None:
@@ -79,11 +80,6 @@ def newest_unguarded_change(tx: Transaction, trial_id: int) -> EntryRow | None:
     statement = sa.select(timeline).where(timeline.c.trial_id == trial_id, _CHANGES, timeline.c.guard.is_(sa.null()))
     row = tx.execute(statement.order_by(timeline.c.version.desc()).limit(1)).one_or_none()
     return None if row is None else EntryRow(**row._mapping)
-
-
-def is_any_pending(tx: Transaction, trial_id: int) -> bool:
-    statement = sa.select(timeline.c.version).where(timeline.c.trial_id == trial_id, timeline.c.state == "pending")
-    return tx.execute(statement.limit(1)).first() is not None
 
 
 def in_force_but_of(tx: Transaction, trial_id: int, actor: str) -> list[EntryRow]:

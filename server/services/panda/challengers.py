@@ -43,7 +43,7 @@ def begin(scope: Scope, row: TrialRow, policy: DriftPolicy, answer: Mapping[str,
     step, portion = at
     kept = newest_checkpoint(tx, row)
     wanted = [dict(answer) | challenger for challenger in policy.challengers]
-    with scope.attempt(SKIPPED, row.number, portion=portion):
+    with scope.attempt(SKIPPED, row.number, portion=portion), scope.tx.savepoint():
         if kept is None:
             raise Problem(f"Trial {row.number} has no checkpoint to fork challengers from.")
         made = branches.make_branches(scope, row, kept, wanted, raise_budget=False)
@@ -87,10 +87,11 @@ def decide(scope: Scope) -> None:
     told = f"trial {best} had the least mean fresh error" if best is not None else "no trial came so far"
     reason = f"After {len(wanted)} portions {told}."
     detail = {"challenge": challenge.id, "best": best, "errors": {str(n): mean for n, mean in means.items()}}
-    events.insert(tx, study.id, DECIDED, scope.now, challenge.number, reason=reason, **detail)
-    for row in rows:
-        if best is not None and row.number != best and row.state not in TERMINAL:
-            desired_state.request_change(tx, row, "policy", run="stop", actor="policy:drift", reason=reason)
+    with tx.savepoint():
+        events.insert(tx, study.id, DECIDED, scope.now, challenge.number, reason=reason, **detail)
+        for row in rows:
+            if best is not None and row.number != best and row.state not in TERMINAL:
+                desired_state.request_change(tx, row, "policy", run="stop", actor="policy:drift", reason=reason)
 
 
 def members_of_open(tx: Transaction, study: StudyRow) -> set[int]:
@@ -106,7 +107,8 @@ def _members(challenge: EventRow) -> list[int]:
 
 def _open(tx: Transaction, study: StudyRow) -> EventRow | None:
     """The challenge that is not decided; there is one at a time, so only the newest may be."""
-    begun, decided = (events.newest(tx, study.id, kind) for kind in (BEGUN, DECIDED))
+    newest_of = events.newest(tx, study.id, (BEGUN, DECIDED))
+    begun, decided = newest_of.get(BEGUN), newest_of.get(DECIDED)
     is_decided = begun is not None and decided is not None and decided.detail["challenge"] == begun.id
     return None if is_decided else begun
 

@@ -7,7 +7,7 @@ mark itself is of a part that the run went back behind is the curve read again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from server.policies.guard import Point
@@ -45,41 +45,48 @@ def best_value(metric: str, sign: float, least_gain: float) -> Rule:
     return Rule(f"best {metric} {sign:g} {least_gain!r}", takes)
 
 
-def read_on(tx: Transaction, row: TrialRow, curve: StoredCurve, rule: Rule, first_new: int) -> Point | None:
-    """The point that the rule marks in the whole curve. `first_new`: the least step that has come since it was called
-    last. The trial's row is locked."""
-    stored = curve_marks.find(tx, row.id, rule.name)
+def read_on(
+    tx: Transaction, row: TrialRow, curve: StoredCurve, rules: Sequence[Rule], first_new: int
+) -> dict[str, Point | None]:
+    """By its name, the point that each rule marks in the whole curve. `first_new`: the least step that has come since
+    it was called last. The trial's row is locked."""
     newest = next(curve.segments(), None)
     if newest is None:
-        return None
-    read, mark = _still_read(tx, row, curve, stored, first_new)
-    for report in curve.after(read):
-        read, point = report.step, point_of(report)
-        if rule.takes(mark, point):
-            mark = point
-    _store(tx, row, rule.name, newest[0], read, mark)
-    return mark
+        return dict.fromkeys((rule.name for rule in rules), None)
+    stored = curve_marks.find(tx, row.id)
+    changed = START if stored is None else min(first_new, _changed_since(tx, row, curve, stored))
+    read, marks = {}, {}
+    for rule in rules:
+        read[rule.name], marks[rule.name] = _still_read(stored, changed, rule)
+    step = min(read.values())
+    for point in map(point_of, curve.after(step)):
+        step = point.step
+        for rule in rules:
+            if step > read[rule.name] and rule.takes(marks[rule.name], point):
+                marks[rule.name] = point
+    _store(tx, row, newest[0], step, marks)
+    return marks
 
 
 def point_of(report: ReportRow) -> Point:
     return Point(report.step, report.epoch, report.metrics)
 
 
-def _still_read(
-    tx: Transaction, row: TrialRow, curve: StoredCurve, stored: MarkRow | None, first_new: int
-) -> tuple[int, Point | None]:
-    """Up to which step the curve is as it was read, and the mark there."""
-    if stored is None or (stored.rollback is None) != (row.desired is None):
+def _still_read(stored: MarkRow | None, changed: int, rule: Rule) -> tuple[int, Point | None]:
+    """Up to which step the curve is as the rule read it, and its mark there."""
+    if stored is None or rule.name not in stored.points:
         return START, None
-    changed = min(first_new, _changed_since(tx, row, curve, stored))
-    mark = None if stored.point is None else Point(**stored.point)
-    if mark is not None and mark.step >= changed:
+    point = stored.points[rule.name]
+    mark = None if point is None else Point(**point)
+    if changed <= 0 or (mark is not None and mark.step >= changed):
         return START, None
     return min(stored.step, changed - 1), mark
 
 
 def _changed_since(tx: Transaction, row: TrialRow, curve: StoredCurve, stored: MarkRow) -> int:
     """The least step at which the curve may be another one, by later segments and rollbacks."""
+    if (stored.rollback is None) != (row.desired is None):  # of own code that was never steered, one run counts
+        return 0
     known = (stored.fence, stored.rollback_generation)
     changed = stored.step + 1
     for segment, _ in curve.segments():
@@ -90,8 +97,8 @@ def _changed_since(tx: Transaction, row: TrialRow, curve: StoredCurve, stored: M
     return changed if restore is None else min(changed, restore + 1)
 
 
-def _store(tx: Transaction, row: TrialRow, name: str, segment: Segment, read: int, mark: Point | None) -> None:
+def _store(tx: Transaction, row: TrialRow, segment: Segment, step: int, marks: Mapping[str, Point | None]) -> None:
     rollback = None if row.desired is None else timeline.newest_rollback(tx, row.id)
-    point = None if mark is None else mark._asdict()
+    points = {name: None if mark is None else mark._asdict() for name, mark in marks.items()}
     of = (segment.fence, segment.rollback_generation, rollback)
-    curve_marks.replace(tx, MarkRow(row.id, name, *of, read, point))
+    curve_marks.replace(tx, MarkRow(row.id, *of, step, points))

@@ -78,7 +78,7 @@ def _marks(
 ) -> dict[str, Point | None]:
     """What the policies' rules mark in the curve, by the name of the rule."""
     rules = [rule for policy in policies if (rule := _rule_of(scope.study, policy)) is not None]
-    return {rule.name: curve_marks.read_on(scope.tx, row, curve, rule, first_new) for rule in rules}
+    return curve_marks.read_on(scope.tx, row, curve, rules, first_new) if rules else {}
 
 
 def _rule_of(study: StudyRow, policy: Policy) -> curve_marks.Rule | None:
@@ -95,14 +95,22 @@ def _run_policies(
 ) -> TrialRow:
     newest = windows.last(curve)
     assert newest is not None, "a report has just come"
+    made = proposals.summaries(scope.tx, row.id)
+    panda = _panda(scope, row)
     for policy in policies:
         if isinstance(policy, DriftPolicy):
             with scope.attempt(SKIPPED, row.number, policy=policy.policy):
                 retests.consider(scope, row, policy, newest)
         rule, steered = _rule_of(scope.study, policy), None
+        mine = made.get(policy.policy, proposals.NOTHING)
+        if mine.is_open:
+            continue
         with scope.attempt(SKIPPED, row.number, policy=policy.policy):
-            decision = _decide(scope, row, policy, curve, None if rule is None else marks[rule.name])
-            steered = None if decision is None else _carry_out(scope, row, policy, decision, newest)
+            seen, mark = _with_own(panda, mine), None if rule is None else marks[rule.name]
+            decision = _decide(scope, row, policy, seen, curve, mark)
+            if decision is not None:
+                with scope.tx.savepoint():
+                    steered = _carry_out(scope, row, policy, decision, newest)
         if steered is not None:
             return steered
     return row
@@ -118,13 +126,9 @@ def _carry_out(scope: Scope, row: TrialRow, policy: Policy, decision: PolicyDeci
 
 
 def _decide(
-    scope: Scope, row: TrialRow, policy: Policy, curve: StoredCurve, mark: Point | None
+    scope: Scope, row: TrialRow, policy: Policy, panda: Panda, curve: StoredCurve, mark: Point | None
 ) -> PolicyDecision | None:
-    """What the policy would change now; None while a proposal of its own is open. `mark`: of its rule."""
-    mine = proposals.summary(scope.tx, row.id, policy.policy)
-    if mine.is_open:
-        return None
-    panda = _panda(scope, row, mine)
+    """What the policy would change now. `mark`: what its rule marks in the curve."""
     match policy:
         case PlateauPolicy():
             metric = policy.metric or scope.study.metric
@@ -144,22 +148,23 @@ def _decide(
     return None if change is None else PolicyDecision(policy.policy, change, None, policy.auto)
 
 
-def _panda(scope: Scope, row: TrialRow, mine: proposals.Summary) -> Panda:
-    """The trial as a policy sees it, but for its curve."""
+def _panda(scope: Scope, row: TrialRow) -> Panda:
+    """The trial as all policies see it, but for its curve."""
     own = {
         name: value
         for name, value in params_in_force(scope.study, row).items()
         if scope.study.task is None or name in flagged("live")
     }
-    changed_at = timeline.newest_change_step(scope.tx, row.id)
-    pending = desired_of(row).params if timeline.is_any_pending(scope.tx, row.id) else {}
-    return Panda(
-        [],
-        own | pending,
-        changed_at=-1 if changed_at is None else changed_at,
-        proposed_at=-1 if mine.newest_step is None else mine.newest_step,
-        done=mine.accepted,
-    )
+    if row.desired is None:
+        return Panda([], own)
+    changed_at, is_any_pending = timeline.newest_change(scope.tx, row.id)
+    pending = desired_of(row).params if is_any_pending else {}
+    return Panda([], own | pending, changed_at=-1 if changed_at is None else changed_at)
+
+
+def _with_own(panda: Panda, mine: proposals.Summary) -> Panda:
+    """As one policy sees it, with what that has proposed."""
+    return replace(panda, proposed_at=-1 if mine.newest_step is None else mine.newest_step, done=mine.accepted)
 
 
 def _decide_drift(scope: Scope, row: TrialRow, policy: DriftPolicy, panda: Panda) -> PolicyDecision | None:
@@ -193,7 +198,7 @@ def _decide_guard(
     scope: Scope, row: TrialRow, policy: GuardPolicy, panda: Panda, curve: StoredCurve
 ) -> PolicyDecision | None:
     """Of the newest change without a guard of its own, unless this policy proposed something since."""
-    entry = timeline.newest_unguarded_change(scope.tx, row.id)
+    entry = timeline.newest_unguarded_change(scope.tx, row.id) if row.desired is not None else None
     if entry is None or panda.proposed_at > (entry.from_step or 0):
         return None
     verdict = guards.judge_since(scope.study, policy, entry, curve)
@@ -231,7 +236,8 @@ def at_divergence(scope: Scope, row: TrialRow, where: str | None) -> TrialRow | 
     policy = next((one for one in policies_of(scope.study, row) if isinstance(one, DivergencePolicy)), None)
     if policy is None:
         return None
-    panda = _panda(scope, row, proposals.summary(scope.tx, row.id, policy.policy))
+    mine = proposals.summaries(scope.tx, row.id).get(policy.policy, proposals.NOTHING)
+    panda = _with_own(_panda(scope, row), mine)
     change = divergence.propose(panda, where, policy.factor, policy.give_up_after)
     if change is None:
         return None

@@ -36,9 +36,8 @@ def consider(scope: Scope, row: TrialRow, policy: DriftPolicy, newest: Point) ->
     wanted = policy.retest_after is not None or policy.retest_after_s is not None
     if not wanted or "portion" not in newest.metrics:
         return
-    begun, decided, skipped = (
-        events.newest(scope.tx, scope.study.id, kind, row.number) for kind in (BEGUN, DECIDED, SKIPPED)
-    )
+    newest_of = events.newest(scope.tx, scope.study.id, (BEGUN, DECIDED, SKIPPED), row.number)
+    begun, decided, skipped = (newest_of.get(kind) for kind in (BEGUN, DECIDED, SKIPPED))
     # One after the other: the newest is the only one that may be open.
     is_open = begun is not None and (decided is None or decided.detail["retest"] != begun.detail["retest"])
     if begun is not None and is_open:
@@ -49,7 +48,7 @@ def consider(scope: Scope, row: TrialRow, policy: DriftPolicy, newest: Point) ->
     since = max((event.at for event in earlier), default=row.started_at or row.created_at)
     seconds = (scope.now - since) / 1_000_000
     if not is_open and retest.is_due(portion - last, seconds, policy.retest_after, policy.retest_after_s):
-        with scope.attempt(SKIPPED, row.number, portion=portion):
+        with scope.attempt(SKIPPED, row.number, portion=portion), scope.tx.savepoint():
             _begin(scope, row, policy, portion)
 
 

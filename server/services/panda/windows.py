@@ -37,16 +37,19 @@ def of_drift(curve: StoredCurve, alarm: Point | None) -> list[Point]:
     """The last portion with an alarm, and the last one."""
     if alarm is None:
         return []
+    newest = last(curve)
+    if newest is not None and "portion" in newest.metrics:
+        return _in_order([alarm, newest])
     portion = next((one for one in map(point_of, curve.up_to(_END)) if "portion" in one.metrics), None)
     return _in_order([alarm, portion])
 
 
 def last(curve: StoredCurve) -> Point | None:
-    return last_up_to(curve, _END)
+    return None if curve.newest is None else point_of(curve.newest)
 
 
 def last_up_to(curve: StoredCurve, step: int) -> Point | None:
-    return next(map(point_of, curve.up_to(step)), None)
+    return None if step < 0 else next(map(point_of, curve.up_to(step)), None)
 
 
 _END = 2**63 - 2

@@ -8,6 +8,7 @@ stay readable, and count for nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from server.services.views import desired_of
 from server.store import reports, timeline
@@ -95,6 +96,7 @@ class StoredCurve:
         for segment, end in self.segments():
             yield from self._pages(segment, range(min(end, step + 1)), newest_first=True)
 
+    @cached_property
     def newest(self) -> ReportRow | None:
         return next(self.up_to(reports.LARGEST - 1), None)
 
