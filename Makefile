@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test test-long check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-trainer secrets clean
+.PHONY: help install demo serve worker test test-long check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-report-cost bench-trainer secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.11]"
@@ -58,6 +58,9 @@ bench-drift: $(VENV)/mnist ## Compare constant hyperparameters with the drift po
 
 bench-service-search: $(VENV)/mnist ## Compare coarse to fine with random search on mnist_5k, through the service with its workers.
 	$(BIN)/python -m benchmarks.service_search $(ARGS)
+
+bench-report-cost: $(VENV)/development ## Measure what a report costs after 100 and 10,000 portions, and lists of 10 and 1,000 studies.
+	$(BIN)/python -m benchmarks.report_cost $(ARGS)
 
 bench-trainer: $(VENV)/runtime ## Measure the trainer's speed beside scikit-learn, PyTorch and JAX.
 	$(BIN)/python -m benchmarks.trainer $(ARGS)

@@ -33,15 +33,36 @@ def page(tx: Transaction, study_id: int, after: int, size: int) -> list[EventRow
     return [EventRow(**row._mapping) for row in tx.execute(statement.order_by(events.c.id).limit(size))]
 
 
-def keys_of_trial(tx: Transaction, study_id: int, number: int, kinds: Collection[str]) -> set[str]:
-    """The keys of the events of these kinds that a trial's runs told."""
-    statement = sa.select(events.c.detail).where(
-        events.c.study_id == study_id, events.c.number == number, events.c.kind.in_(sorted(kinds))
+def known_keys(tx: Transaction, study_id: int, number: int, kinds: Collection[str], keys: Collection[str]) -> set[str]:
+    """Which of these keys the events of these kinds have that a trial's runs told."""
+    key = events.c.detail["key"].as_string()
+    statement = sa.select(key).where(
+        events.c.study_id == study_id,
+        events.c.kind.in_(sorted(kinds)),
+        events.c.number == number,
+        key.in_(sorted(keys)),
     )
-    return {row.detail.get("key", "") for row in tx.execute(statement)}
+    return set(tx.execute(statement).scalars())
 
 
-def of_kinds(tx: Transaction, study_id: int, kinds: Collection[str]) -> list[EventRow]:
-    """All events of these kinds, the oldest first."""
-    statement = sa.select(events).where(events.c.study_id == study_id, events.c.kind.in_(sorted(kinds)))
+def newest(tx: Transaction, study_id: int, kinds: Collection[str], number: int | None = None) -> dict[str, EventRow]:
+    """The newest event of each of these kinds that there is; of one trial, if its number is given."""
+    newest_ids = [_newest_id(study_id, kind, number) for kind in kinds]
+    return {
+        row.kind: EventRow(**row._mapping) for row in tx.execute(sa.select(events).where(events.c.id.in_(newest_ids)))
+    }
+
+
+def _newest_id(study_id: int, kind: str, number: int | None) -> sa.ScalarSelect[int]:
+    """Found by the index of kinds, however many events there are."""
+    same = events.alias()
+    statement = sa.select(same.c.id).where(same.c.study_id == study_id, same.c.kind == kind)
+    if number is not None:
+        statement = statement.where(same.c.number == number)
+    return statement.order_by(same.c.id.desc()).limit(1).scalar_subquery()
+
+
+def at(tx: Transaction, study_id: int, kind: str, at: int) -> list[EventRow]:
+    """The events of a kind of one moment."""
+    statement = sa.select(events).where(events.c.study_id == study_id, events.c.kind == kind, events.c.at == at)
     return [EventRow(**row._mapping) for row in tx.execute(statement.order_by(events.c.id))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -36,6 +36,29 @@ def of_trial(tx: Transaction, trial_id: int) -> list[ProposalRow]:
     """All proposals, the oldest first."""
     statement = sa.select(proposals).where(proposals.c.trial_id == trial_id).order_by(proposals.c.id)
     return [ProposalRow(**row._mapping) for row in tx.execute(statement)]
+
+
+class Summary(NamedTuple):
+    """Of a policy's proposals for a trial: whether one is open, the newest step, and how many were accepted."""
+
+    is_open: bool
+    newest_step: int | None
+    accepted: int
+
+
+NOTHING: Final = Summary(is_open=False, newest_step=None, accepted=0)
+
+
+def summaries(tx: Transaction, trial_id: int) -> dict[str, Summary]:
+    """Policy -> what it has proposed for the trial; a policy that has proposed nothing is not in it."""
+    statement = sa.select(
+        proposals.c.policy,
+        sa.func.max(sa.case((proposals.c.state == "open", 1), else_=0)),
+        sa.func.max(sa.func.coalesce(proposals.c.step, 0)),
+        sa.func.sum(sa.case((proposals.c.state == "accepted", 1), else_=0)),
+    ).where(proposals.c.trial_id == trial_id)
+    found = tx.execute(statement.group_by(proposals.c.policy))
+    return {policy: Summary(bool(is_open), newest, accepted) for policy, is_open, newest, accepted in found}
 
 
 def find(tx: Transaction, trial_id: int, proposal: int) -> ProposalRow | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -81,7 +81,8 @@ def _ends(tx: Transaction, trial_id: int, rollbacks: Sequence[tuple[int, int]]) 
     """(rollback_generation, fence) -> the step from which on its reports do not count any more."""
     first = sa.func.min(reports.c.step)
     statement = sa.select(reports.c.rollback_generation, reports.c.fence, first).where(reports.c.trial_id == trial_id)
-    begun = sorted(tx.execute(statement.group_by(reports.c.rollback_generation, reports.c.fence)).all())
+    begun = tx.execute(statement.group_by(reports.c.rollback_generation, reports.c.fence)).all()
+    begun = sorted(begun, key=lambda segment: (segment.fence, segment.rollback_generation))
     ends: dict[tuple[int, int], int] = {}
     later = LARGEST
     for rollback_generation, fence, step in reversed(begun):
@@ -92,13 +93,52 @@ def _ends(tx: Transaction, trial_id: int, rollbacks: Sequence[tuple[int, int]]) 
     return ends
 
 
+class Segment(NamedTuple):
+    """The reports of one run that belong to one rollback generation, and the first of their steps."""
+
+    fence: int
+    rollback_generation: int
+    first_step: int
+
+
+def segment_before(tx: Transaction, trial_id: int, later: Segment | None, fence: int | None) -> Segment | None:
+    """The newest segment of a trial, or the newest before another one; of one run only, if its fence is given."""
+    place = (reports.c.fence, reports.c.rollback_generation)
+    statement = sa.select(*place).where(reports.c.trial_id == trial_id)
+    if fence is not None:
+        statement = statement.where(reports.c.fence == fence)
+    if later is not None:
+        statement = statement.where(sa.tuple_(*place) < (later.fence, later.rollback_generation))
+    found = tx.execute(statement.order_by(*(column.desc() for column in place)).limit(1)).one_or_none()
+    if found is None:
+        return None
+    first = sa.select(sa.func.min(reports.c.step)).where(reports.c.trial_id == trial_id)
+    here = first.where(reports.c.fence == found.fence, reports.c.rollback_generation == found.rollback_generation)
+    return Segment(found.fence, found.rollback_generation, tx.execute(here).scalar_one())
+
+
+def of_segment(
+    tx: Transaction, trial_id: int, segment: Segment, steps: range, size: int, *, newest_first: bool
+) -> list[ReportRow]:
+    """Up to `size` reports of a segment with their step in a range."""
+    statement = sa.select(reports).where(
+        reports.c.trial_id == trial_id,
+        reports.c.fence == segment.fence,
+        reports.c.rollback_generation == segment.rollback_generation,
+        reports.c.step >= steps.start,
+        reports.c.step < steps.stop,
+    )
+    order = reports.c.step.desc() if newest_first else reports.c.step
+    return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(order).limit(size))]
+
+
 Place = tuple[int, int, int]
 """The rollback generation, the fence and the step of a report."""
 
 
 def all_of_trial(tx: Transaction, trial_id: int, after: Place | None, size: int) -> list[ReportRow]:
-    """Up to `size` of the reports that came, also what a later run or a rollback left, by rollback generation, run and
-    step; from the first, or from after a place."""
+    """Up to `size` of the reports that came, also of what a later run or a rollback left, by rollback generation, run
+    and step; from the first, or from behind a place."""
     place = (reports.c.rollback_generation, reports.c.fence, reports.c.step)
     statement = sa.select(reports).where(reports.c.trial_id == trial_id)
     if after is not None:
