@@ -104,6 +104,9 @@ def house(
     house.close()
 
 
+@pytest.mark.tolerates_errors(
+    "went back to step .* since.*checkpoint refused"
+)  # it was on its way when the trial went back
 @pytest.mark.xdist_group("heavy")
 @pytest.mark.parametrize(
     ("house", "fault"),
@@ -164,4 +167,6 @@ def test_each_verb_is_applied_once_whatever_fails_in_its_middle(house: House, fa
         "keep_prob": 0.9,
     }
     assert len(house.client.trials("bear").items) == 3
-    assert [one for one in replayed(house.client, "bear", 0) if not one.exact] == [], story
+    again = list(replayed(house.client, "bear", 0))
+    assert again, story
+    assert [one for one in again if not one.exact] == [], story

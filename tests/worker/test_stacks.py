@@ -97,7 +97,8 @@ def test_the_branches_of_one_checkpoint_train_as_a_stack(server: RunningServer, 
     wait_until_complete(worker, server.client, "parent")
 
     assert worker.output.count('"stack": 3') == 3
-    assert [one.exact for number in (1, 2, 3) for one in replayed(server.client, "parent", number)].count(False) == 0
+    for number in (1, 2, 3):
+        assert {one.exact for one in replayed(server.client, "parent", number)} == {True}
 
 
 def test_a_lost_trial_leaves_its_stack_and_the_others_go_on(server: RunningServer, worker_process: StartWorker) -> None:
