@@ -28,6 +28,9 @@ serve: $(VENV)/runtime ## Run a server at 127.0.0.1:8000 that keeps its studies 
 worker: $(VENV)/runtime ## Run a worker for the server at 127.0.0.1:8000; more of them in more terminals.
 	$(BIN)/sturgeon worker $(ARGS)
 
+# Hundreds of processes start, and one that may not keep bytecode compiles all that it imports.
+test test-long: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/development ## Run all tests, on both databases; a part of them with ARGS=tests/trainer.
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 $(ARGS)
 
