@@ -15,6 +15,7 @@ from server.store import events, studies
 from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
 from sturgeon.errors import Problem
+from sturgeon.identifiers import TrialNumber
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ class Scope:
         return self.study
 
     @contextmanager
-    def attempt(self, kind: str, number: int, **detail: Any) -> Iterator[None]:
+    def attempt(self, kind: str, number: TrialNumber, **detail: Any) -> Iterator[None]:
         """Do what nobody waits for, such as what a policy decides. Where it cannot be done an event of the trial says
         why; what it came with, such as a report, is kept all the same. What writes more than one row in it does so in
         a savepoint."""

@@ -9,21 +9,22 @@ import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.tables import curve_marks
+from sturgeon.identifiers import Fence, Step, TrialId, Version
 
 
 @dataclass(frozen=True)
 class MarkRow:
     """A row of `curve_marks`. `points`: by rule the step, epoch and metrics of the marked report, None without one."""
 
-    trial_id: int
-    fence: int
-    rollback_generation: int
-    rollback: int | None
-    step: int
+    trial_id: TrialId
+    fence: Fence
+    rollback_generation: Version
+    rollback: Version | None
+    step: Step
     points: dict[str, dict[str, Any] | None]
 
 
-def find(tx: Transaction, trial_id: int) -> MarkRow | None:
+def find(tx: Transaction, trial_id: TrialId) -> MarkRow | None:
     row = tx.execute(sa.select(curve_marks).where(curve_marks.c.trial_id == trial_id)).one_or_none()
     return None if row is None else MarkRow(**row._mapping)
 

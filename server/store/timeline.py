@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.tables import timeline
-from sturgeon.identifiers import TrialId
+from sturgeon.identifiers import NO_VERSION, Step, TrialId, Version
+from sturgeon.messages.steering import EntryState, Verb
 
 
 @dataclass(frozen=True)
@@ -18,18 +19,18 @@ class EntryRow:
     """A row of `timeline`."""
 
     trial_id: TrialId
-    version: int
-    verb: Any
+    version: Version
+    verb: Verb
     params: dict[str, Any]
-    restore: int | None
+    restore: Step | None
     base: int | None
-    checkpoint: int | None
+    checkpoint: Step | None
     actor: str
     reason: str
     guard: dict[str, Any] | None
     watching: bool
-    state: Any
-    from_step: int | None
+    state: EntryState
+    from_step: Step | None
     at: int
     applied_at: int | None
 
@@ -50,7 +51,7 @@ def settle(tx: Transaction, trial_id: TrialId, versions: Iterable[int], state: s
     tx.execute(timeline.update().where(which).values(state=state, **values))
 
 
-def note(tx: Transaction, trial_id: TrialId, version: int, **values: Any) -> None:
+def note(tx: Transaction, trial_id: TrialId, version: Version, **values: Any) -> None:
     """The checkpoint of an entry, or that its guard watches no more."""
     which = sa.and_(timeline.c.trial_id == trial_id, timeline.c.version == version)
     tx.execute(timeline.update().where(which).values(**values))
@@ -95,13 +96,13 @@ _APPLIED_ROLLBACK: Final = sa.and_(
 )
 
 
-def newest_rollback(tx: Transaction, trial_id: TrialId) -> int:
+def newest_rollback(tx: Transaction, trial_id: TrialId) -> Version:
     """The version of the newest rollback that was applied; 0 without one."""
     statement = sa.select(timeline.c.version).where(timeline.c.trial_id == trial_id, _APPLIED_ROLLBACK)
-    return tx.execute(statement.order_by(timeline.c.version.desc()).limit(1)).scalar_one_or_none() or 0
+    return tx.execute(statement.order_by(timeline.c.version.desc()).limit(1)).scalar_one_or_none() or NO_VERSION
 
 
-def least_restore_after(tx: Transaction, trial_id: TrialId, version: int) -> int | None:
+def least_restore_after(tx: Transaction, trial_id: TrialId, version: Version) -> int | None:
     """The least step that an applied rollback of a later version went back to; None without one."""
     least = sa.select(sa.func.min(timeline.c.restore)).where(
         timeline.c.trial_id == trial_id, timeline.c.version > version, _APPLIED_ROLLBACK

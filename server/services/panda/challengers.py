@@ -28,27 +28,27 @@ BEGUN, DECIDED, SKIPPED = "challenge", "challenge_decided", "challenge_skipped"
 
 def is_watched(study: StudyRow) -> bool:
     """Whether a report may begin or decide a challenge: then the study's row is to be locked."""
-    return any(one.get("policy") == "drift" and one.get("challengers") for one in study.policies or [])
+    return any(policy.get("policy") == "drift" and policy.get("challengers") for policy in study.policies or [])
 
 
 def begin(scope: Scope, row: TrialRow, policy: DriftPolicy, answer: Mapping[str, Any], at: tuple[int, int]) -> None:
     """Fork the policy's challengers from the newest checkpoint: the answer, with other values each.
 
-    at: the step and the number of the portion of the alarm. One challenge at a time; what hinders it is an event. The
-    study's row is locked.
+    at: the step and the number of the portion of the alarm. There is one challenge at a time. What keeps it from
+    beginning is written as an event. The study's row is locked.
     """
     tx, study, now = scope.tx, scope.study, scope.now
     if _open(tx, study) is not None:
         return
     step, portion = at
-    kept = newest_checkpoint(tx, row)
+    checkpoint = newest_checkpoint(tx, row)
     wanted = [dict(answer) | challenger for challenger in policy.challengers]
     with scope.attempt(SKIPPED, row.number, portion=portion), scope.tx.savepoint():
-        if kept is None:
+        if checkpoint is None:
             raise Problem(f"Trial {row.number} has no checkpoint to fork challengers from.")
-        made = branches.make_branches(scope, row, kept, wanted, raise_budget=False)
+        made = branches.make_branches(scope, row, checkpoint, wanted, raise_budget=False)
         detail = {"step": step, "portion": portion, "portions": policy.after_portions}
-        numbers = [one.number for one in made]
+        numbers = [trial.number for trial in made]
         events.insert(tx, study.id, BEGUN, now, row.number, challengers=numbers, params=wanted, **detail)
 
 
@@ -57,14 +57,15 @@ def answered_until(tx: Transaction, study: StudyRow, row: TrialRow) -> int:
     if row.parent_number is None or not is_watched(study):
         return -1
     # It was made in the transaction that wrote the event.
-    begun = [one for one in events.at(tx, study.id, BEGUN, row.created_at) if row.number in one.detail["challengers"]]
-    return max((one.detail["step"] for one in begun), default=-1)
+    challenges = events.at(tx, study.id, BEGUN, row.created_at)
+    own = [challenge for challenge in challenges if row.number in challenge.detail["challengers"]]
+    return max((challenge.detail["step"] for challenge in own), default=-1)
 
 
 def decide(scope: Scope) -> None:
     """When all who take part have been measured on so many portions after the alarm: the best goes on, the others stop.
 
-    Who ended before that is out. The rows of the study and of all that take part are locked.
+    A trial that ended before that is out. The rows of the study and of all that take part are locked.
     """
     tx, study = scope.tx, scope.study
     challenge = _open(tx, study)
@@ -77,15 +78,15 @@ def decide(scope: Scope) -> None:
     # All that take part go on from the checkpoint of the challengers, or from a step that they went back to since.
     since = min(row.parent_step or 0 for row in rows[1:])
     errors = {row.number: _errors(tx, study, row, wanted, (since, challenge.at)) for row in rows}
-    waiting = [r for r in rows if r.state not in TERMINAL and len(errors[r.number]) < len(wanted)]
+    waiting = [row for row in rows if row.state not in TERMINAL and len(errors[row.number]) < len(wanted)]
     if waiting:
         return
     # The incumbent comes first: of equals it goes on.
-    measured = [r for r in rows if len(errors[r.number]) == len(wanted)]
+    measured = [row for row in rows if len(errors[row.number]) == len(wanted)]
     means = {row.number: sum(errors[row.number]) / len(wanted) for row in measured}
     best = min(means, key=lambda number: means[number], default=None)
-    told = f"trial {best} had the least mean fresh error" if best is not None else "no trial came so far"
-    reason = f"After {len(wanted)} portions {told}."
+    result = f"trial {best} had the least mean fresh error" if best is not None else "no trial came so far"
+    reason = f"After {len(wanted)} portions {result}."
     detail = {"challenge": challenge.id, "best": best, "errors": {str(n): mean for n, mean in means.items()}}
     with tx.savepoint():
         events.insert(tx, study.id, DECIDED, scope.now, challenge.number, reason=reason, **detail)
@@ -115,14 +116,14 @@ def _open(tx: Transaction, study: StudyRow) -> EventRow | None:
 
 def _errors(tx: Transaction, study: StudyRow, row: TrialRow, wanted: range, begun: tuple[int, int]) -> list[float]:
     """The fresh errors of a trial on those of the wanted portions that it has come to. `begun`: the step and the time
-    of the challenge's beginning; the trial may have gone back behind that step since."""
+    of the challenge's beginning; the trial may have gone back to an earlier step since."""
     since, at = begun
     restore = timeline.least_restore_since(tx, row.id, at) if row.desired is not None else None
-    found: dict[float | None, float | None] = {}
+    by_portion: dict[float | None, float | None] = {}
     for report in StoredCurve(tx, study, row).after(since if restore is None else min(since, restore)):
         portion = report.metrics.get("portion")
         if portion is not None and portion >= wanted.stop:
             break
-        found[portion] = report.metrics.get("fresh_error")
-    errors = [found.get(float(portion)) for portion in wanted]
+        by_portion[portion] = report.metrics.get("fresh_error")
+    errors = [by_portion.get(float(portion)) for portion in wanted]
     return [error for error in errors if error is not None]

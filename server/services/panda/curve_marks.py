@@ -16,6 +16,7 @@ from server.store.curve_marks import MarkRow
 from server.store.engine import Transaction
 from server.store.reports import ReportRow, Segment
 from server.store.trials import TrialRow
+from sturgeon.identifiers import Step
 
 START = -1
 
@@ -50,9 +51,9 @@ def read_on(
     read, marks = {}, {}
     for rule in rules:
         read[rule.name], marks[rule.name] = _still_read(stored, changed, rule)
-    step = min(read.values())
+    step = Step(min(read.values()))
     for point in map(point_of, curve.after(step)):
-        step = point.step
+        step = Step(point.step)
         for rule in rules:
             if step > read[rule.name] and rule.takes(marks[rule.name], point):
                 marks[rule.name] = point
@@ -89,7 +90,7 @@ def _changed_since(tx: Transaction, row: TrialRow, curve: StoredCurve, stored: M
     return changed if restore is None else min(changed, restore + 1)
 
 
-def _store(tx: Transaction, row: TrialRow, segment: Segment, step: int, marks: Mapping[str, Point | None]) -> None:
+def _store(tx: Transaction, row: TrialRow, segment: Segment, step: Step, marks: Mapping[str, Point | None]) -> None:
     rollback = None if row.desired is None else timeline.newest_rollback(tx, row.id)
     points = {name: None if mark is None else mark._asdict() for name, mark in marks.items()}
     of = (segment.fence, segment.rollback_generation, rollback)

@@ -42,7 +42,7 @@ class PolicyDecision(NamedTuple):
 
 
 def policies_of(study: StudyRow, row: TrialRow) -> list[Policy]:
-    """The policies that watch over a trial: those of its study, if the trial is a panda."""
+    """The policies that look at a trial: those of its study, if the trial is a panda."""
     return POLICIES.validate_python(study.policies) if row.mode == "panda" and study.policies else []
 
 

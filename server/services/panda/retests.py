@@ -107,26 +107,26 @@ def _request(study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int, 
 def _conclude(scope: Scope, row: TrialRow, begun: EventRow) -> None:
     """Whether the optimum has moved, as an event."""
     tx, study = scope.tx, scope.study
-    found = study_rows.find(tx, begun.detail["retest"])
-    if found is not None and found.state in ("active", "paused"):
+    study_row = study_rows.find(tx, begun.detail["retest"])
+    if study_row is not None and study_row.state in ("active", "paused"):
         return
-    numbers = range(0 if found is None else found.next_number)
-    rows = [one for number in numbers if found and (one := trials.find(tx, found.id, TrialNumber(number)))]
-    if any(one.state == "running" for one in rows):  # of a stopped study: what runs still tells its result
+    numbers = range(0 if study_row is None else study_row.next_number)
+    rows = [trial for number in numbers if study_row and (trial := trials.find(tx, study_row.id, TrialNumber(number)))]
+    if any(trial.state == "running" for trial in rows):  # of a stopped study: they will still tell their results
         return
     values: dict[int, float] = {
-        one.number: one.value for one in rows if one.state == "complete" and one.value is not None
+        trial.number: trial.value for trial in rows if trial.state == "complete" and trial.value is not None
     }
     detail: dict[str, Any] = {"retest": begun.detail["retest"], "moved": None, "errors": {}}
     if 0 not in values or len(values) < 2:
         detail["reason"] = "The retest has no results to compare: its trials did not complete, or it was deleted."
     else:
-        found_out = retest.compare(values, rows[0].metrics.get("recent_examples") or 1.0)
-        best, uncertainty = found_out.best, found_out.uncertainty
-        what = "has moved" if found_out.moved else "has not moved, as far as can be told"
-        told = f"recent_error {values[best]:.4g} of the best against {values[0]:.4g} of the incumbent's parameters"
-        detail["reason"] = f"The optimum {what}: {told} (two standard errors: {2 * uncertainty:.2g})."
-        detail |= {"moved": found_out.moved, "uncertainty": uncertainty}
-        detail["best"] = next(one.params for one in rows if one.number == best)
+        comparison = retest.compare(values, rows[0].metrics.get("recent_examples") or 1.0)
+        best, uncertainty = comparison.best, comparison.uncertainty
+        what = "has moved" if comparison.moved else "has not moved, as far as can be told"
+        errors = f"recent_error {values[best]:.4g} of the best against {values[0]:.4g} of the incumbent's parameters"
+        detail["reason"] = f"The optimum {what}: {errors} (two standard errors: {2 * uncertainty:.2g})."
+        detail |= {"moved": comparison.moved, "uncertainty": uncertainty}
+        detail["best"] = next(trial.params for trial in rows if trial.number == best)
         detail["errors"] = {str(number): value for number, value in values.items()}
     events.insert(tx, study.id, DECIDED, scope.now, row.number, **detail)

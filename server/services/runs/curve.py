@@ -1,8 +1,8 @@
 """The curve of a trial: which of its reports count.
 
-A train task goes on from its checkpoint on another worker, so its curve is made of the reports of several runs; one's
-own code starts again, and its latest run counts alone. Reports after a step that a run went back to are left: they
-stay readable, and count for nothing.
+A train task goes on from its checkpoint on another worker, so its curve is made of the reports of several runs. Own
+code starts again, so its latest run counts alone. A rollback abandons the reports after its target: they stay readable,
+and count for nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FIRST_PAGE, LARGEST_PAGE = 8, 512
 def counted_reports(
     tx: Transaction, study: StudyRow, row: TrialRow, after_step: int = -1, size: int | None = None
 ) -> list[ReportRow]:
-    """The reports that count, in the order of their steps; of one's own code those of the latest run that reported."""
+    """The reports that count, in the order of their steps; of own code those of the latest run that reported."""
     if study.task is not None or row.desired is not None:
         return reports.curve(tx, row.id, applied_rollbacks(tx, row), after_step, size)
     latest = reports.latest_run(tx, row.id)
@@ -31,7 +31,7 @@ def counted_reports(
 
 
 def present_run_reports(tx: Transaction, study: StudyRow, row: TrialRow) -> list[ReportRow]:
-    """As `of`; of one's own code what it reported under its present fence."""
+    """As `counted_reports`; of own code what it reported under its present fence."""
     if study.task is not None or row.desired is not None:
         return counted_reports(tx, study, row)
     return reports.of_run(tx, row.id, row.fence)
@@ -117,8 +117,8 @@ def applied_rollbacks(tx: Transaction, row: TrialRow) -> list[tuple[int, int]]:
 
 
 def rollback_generation_of(tx: Transaction, row: TrialRow, version: int | None) -> int:
-    """Which leg a report belongs to, by the version that was in force: that of the last rollback up to there. Without
-    a version it is the last that was acknowledged."""
+    """The rollback generation that a report belongs to: the version of the last rollback up to the version that was in
+    force. Without a version the last one that was acknowledged counts."""
     newest = desired_of(row).leg
     version = (row.applied_version or 0) if version is None else version
     if version >= newest:
@@ -127,5 +127,5 @@ def rollback_generation_of(tx: Transaction, row: TrialRow, version: int | None) 
 
 
 def is_abandoned(row: ReportRow, gone_back: list[tuple[int, int]]) -> bool:
-    """Whether the run went back behind this report."""
+    """Whether a rollback to an earlier step abandoned this report."""
     return any(version > row.rollback_generation and row.step > step for version, step in gone_back)
