@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test test-long check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-trainer secrets clean
+.PHONY: help install demo serve worker test test-long check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-report-cost bench-trainer secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.11]"
@@ -27,6 +27,9 @@ serve: $(VENV)/runtime ## Run a server at 127.0.0.1:8000 that keeps its studies 
 
 worker: $(VENV)/runtime ## Run a worker for the server at 127.0.0.1:8000; more of them in more terminals.
 	$(BIN)/sturgeon worker $(ARGS)
+
+# Hundreds of processes start, and one that may not keep bytecode compiles all that it imports.
+test test-long: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(VENV)/development ## Run all tests, on both databases; a part of them with ARGS=tests/trainer.
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 $(ARGS)
@@ -58,6 +61,9 @@ bench-drift: $(VENV)/mnist ## Compare constant hyperparameters with the drift po
 
 bench-service-search: $(VENV)/mnist ## Compare coarse to fine with random search on mnist_5k, through the service with its workers.
 	$(BIN)/python -m benchmarks.service_search $(ARGS)
+
+bench-report-cost: $(VENV)/development ## Measure what a report costs after 100 and 10,000 portions, and lists of 10 and 1,000 studies.
+	$(BIN)/python -m benchmarks.report_cost $(ARGS)
 
 bench-trainer: $(VENV)/runtime ## Measure the trainer's speed beside scikit-learn, PyTorch and JAX.
 	$(BIN)/python -m benchmarks.trainer $(ARGS)

@@ -9,6 +9,7 @@ import itertools
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: tests run beside each other
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that a test starts compiles what it imports
 
 import logging
 import shutil
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests import leftovers
 from tests.errors import WATCH, NotingHandler, judged
 
 if TYPE_CHECKING:
@@ -30,14 +32,26 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("sturgeon", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("sturgeon")
 
+leftovers.mark_this_run()
 _numbers = itertools.count()
-LONGEST_FIRST = ("system", "races", "worker", "cli")
+LONGEST_FIRST = ("system", "faults", "races", "worker", "cli")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of real processes first, so that at the end no process of the run waits for the other's last one."""
-    here = Path(__file__).parent
-    items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in LONGEST_FIRST)
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST_FIRST)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """At the very end, when the processes of pytest-xdist have ended too: nothing of this run may be left."""
+    yield
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    if found := leftovers.left_behind(os.environ[leftovers.MARK]):
+        leftovers.end(found)
+        print("\nThis run left processes behind:", *(f"  {one.pid} {one.command}" for one in found), sep="\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +69,11 @@ def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
     logging.getLogger().addHandler(handler)
     yield
     logging.getLogger().removeHandler(handler)
-    expected = [str(pattern) for mark in request.node.iter_markers("expects_errors") for pattern in mark.args]
-    if wrong := judged(WATCH.collect(), expected):
+    expected, tolerated = (
+        [str(pattern) for mark in request.node.iter_markers(name) for pattern in mark.args]
+        for name in ("expects_errors", "tolerates_errors")
+    )
+    if wrong := judged(WATCH.collect(), expected, tolerated):
         pytest.fail(wrong, pytrace=False)
 
 

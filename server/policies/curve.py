@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 
@@ -49,3 +49,28 @@ def reaches(value: float, mark: float, by: float) -> bool:
 
 def _slack(value: float, mark: float, by: float) -> float:
     return 3.0 * math.ulp(max(abs(value), abs(mark), abs(by)))
+
+
+class CurveReader(Protocol):
+    """A curve that may be long: what reads it says how far."""
+
+    @property
+    def newest(self) -> Point | None:
+        """The last report; None before any."""
+
+    def after(self, step: int) -> Iterator[Point]:
+        """The reports of later steps, in their order."""
+
+    def up_to(self, step: int) -> Iterator[Point]:
+        """The reports up to a step, the last first."""
+
+
+def last_up_to(curve: CurveReader, step: int) -> Point | None:
+    """The last report up to a step; None before any."""
+    return None if step < 0 else next(curve.up_to(step), None)
+
+
+def in_order(points: Iterable[Point | None]) -> list[Point]:
+    """The points by step; of two of one step the later."""
+    by_step = {point.step: point for point in points if point is not None}
+    return [by_step[step] for step in sorted(by_step)]

@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
-from server.policies.curve import Point
+from server.policies.curve import CurveReader, Point, in_order
+from server.policies.marks import MarkRule, last_alarm
 from server.policies.rule import PolicyRule, live_problem
 from server.policies.view import NEWEST, Decision, PolicyView
 from sturgeon.errors import FieldProblem
@@ -148,4 +149,18 @@ def problems(policy: DriftPolicy, task: TrainStudyTask | None, metric: str) -> l
     ]
 
 
-RULE: Final = PolicyRule(propose, problems=problems)
+def mark(policy: DriftPolicy, view: PolicyView) -> MarkRule:  # noqa: ARG001
+    """The last alarm."""
+    return last_alarm()
+
+
+def window(policy: DriftPolicy, view: PolicyView, curve: CurveReader, alarm: Point | None) -> list[Point]:  # noqa: ARG001
+    """The last portion with an alarm, and the last portion."""
+    newest = curve.newest
+    if alarm is None or newest is None:
+        return []
+    portions = (point for point in curve.up_to(newest.step) if "portion" in point.metrics)
+    return in_order([alarm, next(portions, None)])
+
+
+RULE: Final = PolicyRule(propose, window=window, mark=mark, needs_usual=True, problems=problems)

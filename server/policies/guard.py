@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-from server.policies.curve import Point, exceeds, reaches
+from server.policies.curve import CurveReader, Point, exceeds, reaches
 from server.policies.rule import PolicyRule, metric_problems
 from server.policies.view import Decision, PolicyView
 from sturgeon.errors import FieldProblem
@@ -19,7 +19,7 @@ class GuardVerdict(NamedTuple):
     why: str = ""
 
 
-def judge(curve: Sequence[Point], guard: Guard, from_step: int, sign: float) -> GuardVerdict:
+def judge(curve: Sequence[Point], guard: Guard | GuardPolicy, from_step: int, sign: float) -> GuardVerdict:
     """Whether the change that counts from the step after `from_step` did harm.
 
     The mark is the last value up to there; a later one that is worse than it by more than `worse_by`, or not finite,
@@ -51,6 +51,19 @@ def _passed(count: int, point: Point, start: float) -> tuple[float, float]:
     return (float(count), 0.0) if point.epoch is None else (point.epoch, start)
 
 
+def points_to_judge(curve: CurveReader, guard: Guard | GuardPolicy, from_step: int) -> list[Point]:
+    """The last value up to a change, and all points after the change until the guard has passed."""
+    metric = guard.metric
+    before = next((point for point in curve.up_to(from_step) if metric in point.metrics), None)
+    start = 0.0 if before is None or before.epoch is None else before.epoch
+    points = [] if before is None else [before]
+    for count, point in enumerate(curve.after(from_step), start=1):
+        points.append(point)
+        if metric in point.metrics and exceeds(*_passed(count, point, start), guard.within_epochs):
+            break
+    return points
+
+
 def propose(policy: GuardPolicy, view: PolicyView) -> Decision | None:
     """Back to before the newest change without a guard of its own, unless this policy proposed something since."""
     unguarded = [change for change in view.changes if not change.guarded]
@@ -68,4 +81,10 @@ def problems(policy: GuardPolicy, task: TrainStudyTask | None, metric: str) -> l
     return metric_problems(policy.metric, task, metric)
 
 
-RULE: Final = PolicyRule(propose, problems=problems)
+def window(policy: GuardPolicy, view: PolicyView, curve: CurveReader, mark: Point | None) -> list[Point]:  # noqa: ARG001
+    """What a guard of the newest change without one of its own looks at."""
+    unguarded = [change for change in view.changes if not change.guarded]
+    return points_to_judge(curve, policy, unguarded[-1].from_step) if unguarded else []
+
+
+RULE: Final = PolicyRule(propose, problems=problems, window=window)

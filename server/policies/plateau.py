@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from server.policies.curve import Point, epoch_at, epoch_of, exceeds, reaches
+from server.policies.curve import CurveReader, Point, epoch_at, epoch_of, exceeds, in_order, last_up_to, reaches
+from server.policies.marks import MarkRule, best_value
 from server.policies.rule import PolicyRule, metric_problems
 from server.policies.view import Decision, PolicyView
 from sturgeon.errors import FieldProblem
@@ -47,4 +48,17 @@ def problems(policy: PlateauPolicy, task: TrainStudyTask | None, metric: str) ->
     return metric_problems(policy.metric, task, metric)
 
 
-RULE: Final = PolicyRule(propose, problems=problems)
+def mark(policy: PlateauPolicy, view: PolicyView) -> MarkRule:
+    """The best value so far."""
+    metric = policy.metric or view.metric
+    return best_value(metric, view.sign(metric), policy.least_gain)
+
+
+def window(policy: PlateauPolicy, view: PolicyView, curve: CurveReader, best: Point | None) -> list[Point]:  # noqa: ARG001
+    """The best point, the last one, and those of the newest change and proposal: of these two only the epoch."""
+    points = (last_up_to(curve, step) for step in (view.changed_at, view.proposed_at))
+    epochs = [point._replace(metrics={}) for point in points if point is not None]
+    return in_order([*epochs, curve.newest, best])
+
+
+RULE: Final = PolicyRule(propose, problems=problems, window=window, mark=mark)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from server.policies.curve import CurveReader, Point
+from server.policies.marks import MarkRule
 from server.policies.view import Decision, PolicyView
 from sturgeon.errors import FieldProblem
 from sturgeon.messages import TrainStudyTask
@@ -20,17 +22,32 @@ def no_problems(policy: object, task: TrainStudyTask | None, metric: str) -> lis
     return []
 
 
+Window = Callable[[Any, PolicyView, CurveReader, Point | None], list[Point]]
+"""`window(policy, view, curve, mark)`: points with which alone the policy decides as with the whole curve."""
+Mark = Callable[[Any, PolicyView], MarkRule]
+"""`mark(policy, view)`: the rule whose mark the window needs."""
+
+
+def whole_curve(policy: object, view: PolicyView, curve: CurveReader, mark: Point | None) -> list[Point]:  # noqa: ARG001
+    """All points: what a report costs grows with the run. A window of its own spares a policy that."""
+    return list(curve.after(-1))
+
+
 @dataclass(frozen=True)
 class PolicyRule:
     """`propose(policy, view)` decides, purely, what to make of a trial; the policy is its message.
 
     at: whether it is asked at each report, or when a run diverged. problems: what is wrong with the message in a study
-    beyond the types of its fields; pointers are relative to the policy.
+    beyond the types of its fields; pointers are relative to the policy. window, mark: how much of a long curve the
+    policy needs. needs_usual: whether it looks at `view.usual`, which costs a query.
     """
 
     propose: Callable[[Any, PolicyView], Decision | None]
     at: Literal["report", "divergence"] = "report"
     problems: Problems = no_problems
+    window: Window = whole_curve
+    mark: Mark | None = None
+    needs_usual: bool = False
 
 
 def metric_problems(given: str | None, task: TrainStudyTask | None, metric: str) -> list[FieldProblem]:

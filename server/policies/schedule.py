@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from server.policies.curve import epoch_at, epoch_of
+from server.policies.curve import CurveReader, Point, epoch_at, epoch_of, in_order, last_up_to
 from server.policies.rule import PolicyRule, live_problem
 from server.policies.view import Decision, PolicyView
 from sturgeon.errors import FieldProblem
@@ -39,4 +39,9 @@ def problems(policy: SchedulePolicy, task: TrainStudyTask | None, metric: str) -
     ]
 
 
-RULE: Final = PolicyRule(propose, problems=problems)
+def window(policy: SchedulePolicy, view: PolicyView, curve: CurveReader, mark: Point | None) -> list[Point]:  # noqa: ARG001
+    """The last point, and the one of the newest proposal."""
+    return in_order([last_up_to(curve, view.proposed_at), curve.newest])
+
+
+RULE: Final = PolicyRule(propose, problems=problems, window=window)

@@ -27,7 +27,8 @@ class PolicyView:
     """A steered trial as a policy sees it.
 
     curve: its reports by step, without those that it went back before. params: its live parameters in force; usual:
-    what they would be without this policy. changes: those in force, by version. metric, direction: the study's.
+    what they would be without this policy. changes: of those in force the newest with and without a guard of its
+    own, by version. metric, direction: the study's.
     proposed_at: the step of this policy's newest proposal for the trial, -1 before any; accepted: how many of its
     proposals were. diverged_in: where the run diverged, for a policy that decides at a divergence, if that is known.
     """

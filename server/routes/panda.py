@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Depends, Header, Path, Response
 from server.routes.dependencies import IdempotencyHeader, InDatabase, InTransactions, NumberPath, StudyPath
 from server.services.idempotency import IdempotencyKey
 from server.services.panda import branches, commands, timeline
-from server.services.panda.commands import Asked
+from server.services.panda.commands import SteeringRequest
 from sturgeon import messages
 
 router = APIRouter(prefix="/studies/{study}/trials/{number}", tags=["panda"])
@@ -43,10 +43,10 @@ class Steering:
     response: Response
     key: IdempotencyHeader = None
 
-    def asked(self, verb: str, request: messages.Request | None) -> Asked:
-        given = request or messages.SteerRequest()
+    def request(self, verb: str, body: messages.Request | None) -> SteeringRequest:
+        given = body or messages.SteerRequest()
         idempotency_key = IdempotencyKey.of(self.key, f"POST /studies/{self.study}/trials/{self.number}:{verb}", given)
-        return Asked(self.study, self.number, self.seen, idempotency_key, getattr(given, "reason", ""))
+        return SteeringRequest(self.study, self.number, self.seen, idempotency_key, getattr(given, "reason", ""))
 
     def tagged(self, answer: messages.Steered) -> messages.Steered:
         """The answer, with the version that If-Match is compared with next time."""
@@ -60,37 +60,39 @@ Steer = Annotated[Steering, Depends()]
 @router.patch("/params", status_code=202)
 def change_params(steer: Steer, request: messages.ParamsPatch, transactions: InTransactions) -> messages.Steered:
     """Change live parameters between two steps; with a guard, back to the checkpoint from before if they do harm."""
-    return steer.tagged(commands.change(transactions, steer.asked("params", request), request.params, request.guard))
+    return steer.tagged(commands.change(transactions, steer.request("params", request), request.params, request.guard))
 
 
 @router.post(":pause", status_code=202)
 def pause_trial(steer: Steer, transactions: InTransactions, request: Why = None) -> messages.Steered:
     """Leave a checkpoint, and hold no slot until it is resumed."""
-    return steer.tagged(commands.pause(transactions, steer.asked("pause", request)))
+    return steer.tagged(commands.pause(transactions, steer.request("pause", request)))
 
 
 @router.post(":resume", status_code=202)
 def resume_trial(steer: Steer, transactions: InTransactions, request: Why = None) -> messages.Steered:
     """Go on from where it was paused; takes a pause or a stop back that was not obeyed yet."""
-    return steer.tagged(commands.resume(transactions, steer.asked("resume", request)))
+    return steer.tagged(commands.resume(transactions, steer.request("resume", request)))
 
 
 @router.post(":stop", status_code=202)
 def stop_trial(steer: Steer, transactions: InTransactions, request: Why = None) -> messages.Steered:
     """Finish the epoch, and tell the result: the trial is complete."""
-    return steer.tagged(commands.stop(transactions, steer.asked("stop", request)))
+    return steer.tagged(commands.stop(transactions, steer.request("stop", request)))
 
 
 @router.post(":checkpoint", status_code=202)
 def keep_checkpoint_now(steer: Steer, transactions: InTransactions, request: Why = None) -> messages.Steered:
     """Leave a checkpoint between two steps; no rule drops it."""
-    return steer.tagged(commands.checkpoint(transactions, steer.asked("checkpoint", request)))
+    return steer.tagged(commands.checkpoint(transactions, steer.request("checkpoint", request)))
 
 
 @router.post(":rollback", status_code=202)
 def roll_trial_back(steer: Steer, request: messages.RollbackRequest, transactions: InTransactions) -> messages.Steered:
     """Back to a checkpoint; what came after it stays to be read, and counts for nothing."""
-    return steer.tagged(commands.rollback(transactions, steer.asked("rollback", request), request.step, request.params))
+    return steer.tagged(
+        commands.rollback(transactions, steer.request("rollback", request), request.step, request.params)
+    )
 
 
 @router.post(":fork", status_code=201)
@@ -139,7 +141,7 @@ def accept_proposal(
     steer: Steer, proposal: ProposalPath, transactions: InTransactions, request: Why = None
 ) -> messages.Steered:
     """Do what the policy proposed."""
-    return steer.tagged(commands.accept(transactions, steer.asked(f"proposals/{proposal}:accept", request), proposal))
+    return steer.tagged(commands.accept(transactions, steer.request(f"proposals/{proposal}:accept", request), proposal))
 
 
 @router.post("/proposals/{proposal}:dismiss")

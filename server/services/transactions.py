@@ -7,11 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from server.services import lookup
 from server.services.metrics import Counters
-from server.store import studies
+from server.store import events, studies
 from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
+from sturgeon.errors import Problem
+from sturgeon.identifiers import TrialNumber
+
+log = structlog.get_logger()
 
 
 @dataclass
@@ -31,6 +37,20 @@ class Scope:
         """Write these columns of the study; the row is locked."""
         self.study = studies.update(self.tx, self.study.id, **values)
         return self.study
+
+    @contextmanager
+    def attempt(self, kind: str, number: TrialNumber, **detail: Any) -> Iterator[None]:
+        """Do what nobody waits for, such as what a policy decides. Where it cannot be done an event of the trial says
+        why; what it came with, such as a report, is kept all the same. What writes more than one row in it does so in
+        a savepoint."""
+        before = self.study
+        try:
+            yield
+        except (Problem, ValueError, ArithmeticError) as error:
+            self.study = before
+            reason = error.message if isinstance(error, Problem) else f"{type(error).__name__}: {error}"
+            log.warning("a step was given up", kind=kind, study=before.name, trial=number, reason=reason)
+            events.insert(self.tx, before.id, kind, self.now, number, reason=reason, **detail)
 
 
 @dataclass(frozen=True)

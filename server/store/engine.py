@@ -73,6 +73,17 @@ class Transaction:
         as a counter, cannot be rolled back."""
         self._after_commit.append(partial(step, *args, **options))
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of the transaction that is undone when it raises; the transaction itself can go on."""
+        steps = len(self._after_commit)
+        try:
+            with self.connection.begin_nested():
+                yield
+        except BaseException:
+            del self._after_commit[steps:]
+            raise
+
     def committed(self) -> None:
         """The transaction is over, and its changes stay; for `Database` to say."""
         for step in self._after_commit:

@@ -1,4 +1,4 @@
-"""SQL on events: what people and the reaper did to a study and its trials."""
+"""SQL on events: what happened to a study and its trials, by people and by the server."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.tables import events
+from sturgeon.identifiers import StudyId, TrialNumber
 
 
 @dataclass(frozen=True)
@@ -17,31 +18,58 @@ class EventRow:
     """A row of `events`."""
 
     id: int
-    study_id: int
-    number: int | None
+    study_id: StudyId
+    number: TrialNumber | None
     kind: str
     detail: dict[str, Any]
     at: int
 
 
-def insert(tx: Transaction, study_id: int, kind: str, now: int, number: int | None = None, **detail: Any) -> None:
+def insert(
+    tx: Transaction, study_id: StudyId, kind: str, now: int, number: TrialNumber | None = None, **detail: Any
+) -> None:
     tx.execute(events.insert().values(study_id=study_id, number=number, kind=kind, detail=detail, at=now))
 
 
-def page(tx: Transaction, study_id: int, after: int, size: int) -> list[EventRow]:
+def page(tx: Transaction, study_id: StudyId, after: int, size: int) -> list[EventRow]:
     statement = sa.select(events).where(events.c.study_id == study_id, events.c.id > after)
     return [EventRow(**row._mapping) for row in tx.execute(statement.order_by(events.c.id).limit(size))]
 
 
-def keys_of_trial(tx: Transaction, study_id: int, number: int, kinds: Collection[str]) -> set[str]:
-    """The keys of the events of these kinds that a trial's runs told."""
-    statement = sa.select(events.c.detail).where(
-        events.c.study_id == study_id, events.c.number == number, events.c.kind.in_(sorted(kinds))
+def known_keys(
+    tx: Transaction, study_id: StudyId, number: TrialNumber, kinds: Collection[str], keys: Collection[str]
+) -> set[str]:
+    """Which of these keys the events of these kinds have that a trial's runs reported."""
+    key = events.c.detail["key"].as_string()
+    statement = sa.select(key).where(
+        events.c.study_id == study_id,
+        events.c.kind.in_(sorted(kinds)),
+        events.c.number == number,
+        key.in_(sorted(keys)),
     )
-    return {row.detail.get("key", "") for row in tx.execute(statement)}
+    return set(tx.execute(statement).scalars())
 
 
-def of_kinds(tx: Transaction, study_id: int, kinds: Collection[str]) -> list[EventRow]:
-    """All events of these kinds, the oldest first."""
-    statement = sa.select(events).where(events.c.study_id == study_id, events.c.kind.in_(sorted(kinds)))
+def newest(
+    tx: Transaction, study_id: StudyId, kinds: Collection[str], number: TrialNumber | None = None
+) -> dict[str, EventRow]:
+    """The newest event of each of these kinds that there is; of one trial, if its number is given."""
+    newest_ids = [_newest_id(study_id, kind, number) for kind in kinds]
+    return {
+        row.kind: EventRow(**row._mapping) for row in tx.execute(sa.select(events).where(events.c.id.in_(newest_ids)))
+    }
+
+
+def _newest_id(study_id: StudyId, kind: str, number: TrialNumber | None) -> sa.ScalarSelect[int]:
+    """Found by the index of kinds, however many events there are."""
+    same = events.alias()
+    statement = sa.select(same.c.id).where(same.c.study_id == study_id, same.c.kind == kind)
+    if number is not None:
+        statement = statement.where(same.c.number == number)
+    return statement.order_by(same.c.id.desc()).limit(1).scalar_subquery()
+
+
+def at(tx: Transaction, study_id: StudyId, kind: str, at: int) -> list[EventRow]:
+    """The events of a kind of one moment."""
+    statement = sa.select(events).where(events.c.study_id == study_id, events.c.kind == kind, events.c.at == at)
     return [EventRow(**row._mapping) for row in tx.execute(statement.order_by(events.c.id))]

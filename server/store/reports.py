@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.tables import late_results, reports, timeline, trials
+from sturgeon.identifiers import Fence, Step, StudyId, TrialId, TrialNumber, Version
 
 LARGEST = 2**63 - 1
 
@@ -18,10 +19,10 @@ LARGEST = 2**63 - 1
 class ReportRow:
     """A row of `reports`."""
 
-    trial_id: int
-    fence: int
-    rollback_generation: int
-    step: int
+    trial_id: TrialId
+    fence: Fence
+    rollback_generation: Version
+    step: Step
     epoch: float | None
     metrics: dict[str, float | None]
     at: int
@@ -32,16 +33,16 @@ class LateRow:
     """A row of `late_results`."""
 
     id: int
-    study_id: int
-    number: int
-    fence: int
-    kind: Any
+    study_id: StudyId
+    number: TrialNumber
+    fence: Fence
+    kind: Literal["report", "tell"]
     body: dict[str, Any]
     at: int
 
 
 def of_steps(
-    tx: Transaction, trial_id: int, fence: int, rollback_generation: int, steps: Sequence[int]
+    tx: Transaction, trial_id: TrialId, fence: Fence, rollback_generation: int, steps: Sequence[int]
 ) -> dict[int, ReportRow]:
     statement = sa.select(reports).where(
         reports.c.trial_id == trial_id,
@@ -56,35 +57,40 @@ def insert(tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
     tx.execute(reports.insert(), list(rows))
 
 
-def latest_run(tx: Transaction, trial_id: int) -> int | None:
+def latest_run(tx: Transaction, trial_id: TrialId) -> Fence | None:
     """The fence of the latest run that reported."""
     statement = sa.select(sa.func.max(reports.c.fence)).where(reports.c.trial_id == trial_id)
-    latest: int | None = tx.execute(statement).scalar_one()
+    latest: Fence | None = tx.execute(statement).scalar_one()
     return latest
 
 
 def curve(
-    tx: Transaction, trial_id: int, rollbacks: Sequence[tuple[int, int]], after_step: int = -1, size: int | None = None
+    tx: Transaction,
+    trial_id: TrialId,
+    rollbacks: Sequence[tuple[int, int]],
+    after_step: int = -1,
+    size: int | None = None,
 ) -> list[ReportRow]:
     """What the trial's model went through, in the order of its steps: of runs that began at a step which an earlier
-    one had passed, the latest; and of what lies behind a step that it went back to, (version, step), nothing."""
+    one had passed, the latest; and nothing of what a rollback, (version, step), abandoned."""
     ahead = reports.c.step > after_step
-    of_it = [
+    parts = [
         sa.and_(reports.c.rollback_generation == rollback_generation, reports.c.fence == fence, reports.c.step < end)
         for (rollback_generation, fence), end in _ends(tx, trial_id, rollbacks).items()
     ]
-    statement = sa.select(reports).where(reports.c.trial_id == trial_id, ahead, sa.or_(sa.false(), *of_it))
+    statement = sa.select(reports).where(reports.c.trial_id == trial_id, ahead, sa.or_(sa.false(), *parts))
     return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(reports.c.step).limit(size))]
 
 
-def _ends(tx: Transaction, trial_id: int, rollbacks: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+def _ends(tx: Transaction, trial_id: TrialId, rollbacks: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
     """(rollback_generation, fence) -> the step from which on its reports do not count any more."""
     first = sa.func.min(reports.c.step)
     statement = sa.select(reports.c.rollback_generation, reports.c.fence, first).where(reports.c.trial_id == trial_id)
-    begun = sorted(tx.execute(statement.group_by(reports.c.rollback_generation, reports.c.fence)).all())
+    segments = tx.execute(statement.group_by(reports.c.rollback_generation, reports.c.fence)).all()
+    segments = sorted(segments, key=lambda segment: (segment.fence, segment.rollback_generation))
     ends: dict[tuple[int, int], int] = {}
     later = LARGEST
-    for rollback_generation, fence, step in reversed(begun):
+    for rollback_generation, fence, step in reversed(segments):
         ends[rollback_generation, fence] = min(
             [later, *(back + 1 for version, back in rollbacks if version > rollback_generation)]
         )
@@ -92,13 +98,52 @@ def _ends(tx: Transaction, trial_id: int, rollbacks: Sequence[tuple[int, int]]) 
     return ends
 
 
+class Segment(NamedTuple):
+    """The reports of one run that belong to one rollback generation, and the first of their steps."""
+
+    fence: Fence
+    rollback_generation: Version
+    first_step: int
+
+
+def segment_before(tx: Transaction, trial_id: TrialId, later: Segment | None, fence: Fence | None) -> Segment | None:
+    """The newest segment of a trial, or the newest before another one; of one run only, if its fence is given."""
+    place = (reports.c.fence, reports.c.rollback_generation)
+    statement = sa.select(*place).where(reports.c.trial_id == trial_id)
+    if fence is not None:
+        statement = statement.where(reports.c.fence == fence)
+    if later is not None:
+        statement = statement.where(sa.tuple_(*place) < (later.fence, later.rollback_generation))
+    found = tx.execute(statement.order_by(*(column.desc() for column in place)).limit(1)).one_or_none()
+    if found is None:
+        return None
+    first = sa.select(sa.func.min(reports.c.step)).where(reports.c.trial_id == trial_id)
+    here = first.where(reports.c.fence == found.fence, reports.c.rollback_generation == found.rollback_generation)
+    return Segment(found.fence, found.rollback_generation, tx.execute(here).scalar_one())
+
+
+def of_segment(
+    tx: Transaction, trial_id: TrialId, segment: Segment, steps: range, size: int, *, newest_first: bool
+) -> list[ReportRow]:
+    """Up to `size` reports of a segment with their step in a range."""
+    statement = sa.select(reports).where(
+        reports.c.trial_id == trial_id,
+        reports.c.fence == segment.fence,
+        reports.c.rollback_generation == segment.rollback_generation,
+        reports.c.step >= steps.start,
+        reports.c.step < steps.stop,
+    )
+    order = reports.c.step.desc() if newest_first else reports.c.step
+    return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(order).limit(size))]
+
+
 Place = tuple[int, int, int]
 """The rollback generation, the fence and the step of a report."""
 
 
-def all_of_trial(tx: Transaction, trial_id: int, after: Place | None, size: int) -> list[ReportRow]:
-    """Up to `size` of the reports that came, also what a later run or a rollback left, by rollback generation, run and
-    step; from the first, or from after a place."""
+def all_of_trial(tx: Transaction, trial_id: TrialId, after: Place | None, size: int) -> list[ReportRow]:
+    """Up to `size` of the reports that came, also of what a later run or a rollback left, by rollback generation, run
+    and step; from the first, or from after a place."""
     place = (reports.c.rollback_generation, reports.c.fence, reports.c.step)
     statement = sa.select(reports).where(reports.c.trial_id == trial_id)
     if after is not None:
@@ -107,7 +152,7 @@ def all_of_trial(tx: Transaction, trial_id: int, after: Place | None, size: int)
 
 
 def of_run(
-    tx: Transaction, trial_id: int, fence: int, after_step: int = -1, size: int | None = None
+    tx: Transaction, trial_id: TrialId, fence: Fence, after_step: int = -1, size: int | None = None
 ) -> list[ReportRow]:
     """The reports of one run, by step."""
     statement = sa.select(reports).where(
@@ -117,7 +162,7 @@ def of_run(
 
 
 def of_complete_trials_at(
-    tx: Transaction, study_id: int, epoch: float, metric: str, *, over_runs: bool, latest: int = 100
+    tx: Transaction, study_id: StudyId, epoch: float, metric: str, *, over_runs: bool, latest: int = 100
 ) -> list[tuple[float | None, float]]:
     """(the metric at this epoch, the final value) of the `latest` complete trials that are not invalid.
 
@@ -135,21 +180,21 @@ def of_complete_trials_at(
         .limit(latest)
         .subquery()
     )
-    of_it = sa.not_(_left()) if over_runs else reports.c.fence == complete.c.fence
+    parts = sa.not_(_is_abandoned()) if over_runs else reports.c.fence == complete.c.fence
     statement = (
         sa.select(complete.c.id, reports.c.metrics, complete.c.value)
         .select_from(reports)
         .join(complete, reports.c.trial_id == complete.c.id)
-        .where(sa.func.coalesce(reports.c.epoch, reports.c.step) == epoch, of_it)
+        .where(sa.func.coalesce(reports.c.epoch, reports.c.step) == epoch, parts)
         .order_by(complete.c.left_seq, reports.c.rollback_generation, reports.c.fence, reports.c.step)
     )
     # Of an epoch that several runs have reported, the last counts.
-    found = {trial_id: (metrics.get(metric), value) for trial_id, metrics, value in tx.execute(statement)}
-    return list(found.values())
+    by_trial = {trial_id: (metrics.get(metric), value) for trial_id, metrics, value in tx.execute(statement)}
+    return list(by_trial.values())
 
 
-def _left() -> sa.ColumnElement[bool]:
-    """Whether the run went back behind a report."""
+def _is_abandoned() -> sa.ColumnElement[bool]:
+    """Whether a rollback abandoned a report."""
     return (
         sa.exists()
         .where(
@@ -168,7 +213,7 @@ def insert_late(tx: Transaction, values: dict[str, Any]) -> None:
     tx.execute(late_results.insert().values(values))
 
 
-def late(tx: Transaction, study_id: int, after: int, size: int) -> list[LateRow]:
+def late(tx: Transaction, study_id: StudyId, after: int, size: int) -> list[LateRow]:
     statement = (
         sa.select(late_results)
         .where(late_results.c.study_id == study_id, late_results.c.id > after)

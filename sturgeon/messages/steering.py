@@ -107,6 +107,9 @@ class Timeline(Answer):
     schedule: list[Change]
 
 
+ProposalState = Literal["open", "accepted", "dismissed", "outdated"]
+
+
 class Proposal(Answer):
     """What a policy would change. `outdated`: the trial was steered otherwise meanwhile, or has ended."""
 
@@ -116,6 +119,6 @@ class Proposal(Answer):
     restore: int | None
     reason: str
     step: int | None
-    state: Literal["open", "accepted", "dismissed", "outdated"]
+    state: ProposalState
     version: int | None = Field(description="Of the timeline, once it was accepted.")
     at: AwareDatetime

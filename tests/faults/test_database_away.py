@@ -50,6 +50,7 @@ def tell_some(client: Client, count: int) -> list[int]:
     return [lease.number for lease in leases]
 
 
+@pytest.mark.expects_errors("503 answered to (GET|POST) /")
 def test_a_server_outlives_a_power_cut_of_its_database(
     own_postgres: Postgres, url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]
 ) -> None:
@@ -87,6 +88,7 @@ def test_a_restart_that_nobody_saw_is_seen_by_nobody(
     assert tell_some(server.client.with_patience(0), 1) == [0]
 
 
+@pytest.mark.expects_errors("503 answered to POST /v1/studies/bowl/trials:ask")
 def test_a_client_waits_for_a_database_that_comes_back(
     own_postgres: Postgres, url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]
 ) -> None:
@@ -106,6 +108,7 @@ def test_a_client_waits_for_a_database_that_comes_back(
     assert (waits, [lease.number for lease in leases]) == (2, [0])
 
 
+@pytest.mark.expects_errors("503 answered to GET /v1/studies")
 def test_a_full_pool_is_a_503_and_not_an_error(
     migrated_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]
 ) -> None:

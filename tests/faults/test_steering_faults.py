@@ -104,6 +104,9 @@ def house(
     house.close()
 
 
+@pytest.mark.tolerates_errors(
+    "went back to step .* since.*checkpoint refused"
+)  # it was on its way when the trial went back
 @pytest.mark.xdist_group("heavy")
 @pytest.mark.parametrize(
     ("house", "fault"),

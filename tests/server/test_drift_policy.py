@@ -12,6 +12,7 @@ from server.policies.curve import Point
 from server.policies.drift import shortened
 from server.policies.retest import is_due
 from server.policies.view import Decision, PolicyView
+from server.services.panda import retests
 from sturgeon import errors
 from sturgeon.messages import DriftPolicy, Lease
 
@@ -371,3 +372,84 @@ def test_a_recent_error_without_a_stream_is_refused(server: RunningServer) -> No
     study = STREAM | {"metric": "recent_error", "task": STREAM["task"] | {"dataset": "digits"}}
     with pytest.raises(errors.Invalid, match="write one of dev_error"):
         server.client.create_study(study)
+
+
+def test_a_panda_that_replays_nearly_everything_is_retested(server: RunningServer) -> None:
+    server.client.create_study(
+        STREAM | {"params": {"replay_share": 0.97}, "policies": [DRIFT | {"retest_after": 1, "retest_trials": 2}]}
+    )
+    lease = server.client.lease("ada", 1, 0).leases[0]
+
+    report(server, lease, 1)
+
+    [incumbent, _] = server.client.lease("bob", 2, 0).leases
+    assert incumbent.study == "river-0-retest-1"
+    assert incumbent.params["replay_share"] == 0.97
+
+
+def test_a_retest_that_cannot_be_begun_refuses_no_report(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outside(*_args: Any) -> None:
+        raise errors.Invalid("learning_rate: the incumbent's lies outside of the space.")
+
+    monkeypatch.setattr(retests, "new_trial", outside)
+    lease = leased(server, retest_after=1, retest_trials=2)
+
+    report(server, lease, 1)
+
+    assert [one.step for one in server.client.trial_metrics("river", 0).items] == [10]
+    assert [study.name for study in server.client.studies().items] == ["river"], "nothing is left of it"
+    [skipped] = [one for one in server.client.events("river").items if one.kind == "retest_skipped"]
+    assert (skipped.number, skipped.detail["portion"]) == (0, 1)
+    assert skipped.detail["reason"] == "learning_rate: the incumbent's lies outside of the space."
+
+
+@pytest.mark.parametrize("step", ["propose", "challengers.begin"])
+def test_what_a_policy_cannot_do_refuses_no_report(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fails(*_args: Any) -> None:
+        raise errors.Invalid("This cannot be.")
+
+    monkeypatch.setattr(f"server.services.panda.policy_runner.{step}", fails)
+    lease = leased(server, auto=True, challengers=[{"window": 3}])
+
+    desired = report(server, lease, 5, drift=True)
+
+    assert desired.version == 0
+    assert [one.step for one in server.client.trial_metrics("river", 0).items] == [50]
+    assert (server.client.timeline("river", 0).items, server.client.proposals("river", 0)) == ([], [])
+    [skipped] = [one for one in server.client.events("river").items if one.kind == "policy_skipped"]
+    assert skipped.detail == {"policy": "drift", "reason": "This cannot be."}
+
+
+def test_a_paused_retest_is_not_concluded(server: RunningServer) -> None:
+    lease = leased(server, retest_after=3, retest_trials=2)
+    report(server, lease, 3)
+    server.client.patch_study("river-0-retest-3", {"state": "paused"})
+
+    report(server, lease, 4)
+    assert [one.kind for one in server.client.events("river").items if one.kind.startswith("retest")] == ["retest"]
+
+    server.client.patch_study("river-0-retest-3", {"state": "active"})
+    for one, error in zip(server.client.lease("bob", 2, 0).leases, (0.30, 0.10), strict=True):
+        server.client.tell(one.study, one.number, one.fence, {"recent_error": error, "recent_examples": 400.0})
+    report(server, lease, 5)
+    [*_, decided] = [one for one in server.client.events("river").items if one.kind.startswith("retest")]
+    assert decided.detail["moved"] is True
+
+
+def test_a_stopped_retest_is_concluded_when_nothing_of_it_runs_any_more(server: RunningServer) -> None:
+    lease = leased(server, retest_after=3, retest_trials=3)
+    report(server, lease, 3)
+    taken = server.client.lease("bob", 2, 0).leases
+    server.client.patch_study("river-0-retest-3", {"state": "stopped"})
+
+    report(server, lease, 4)
+    for one, error in zip(taken, (0.30, 0.10), strict=True):
+        server.client.tell(one.study, one.number, one.fence, {"recent_error": error, "recent_examples": 400.0})
+    report(server, lease, 5)
+
+    decided = [one for one in server.client.events("river").items if one.kind == "retest_decided"]
+    assert [one.detail["moved"] for one in decided] == [True]

@@ -329,7 +329,9 @@ def test_trials_are_sorted_and_filtered_the_same_in_whole_and_in_pages(
 
 @pytest.mark.usefixtures("mixed_trials")
 def test_a_listed_trial_is_the_one_that_is_read(http: httpx.Client) -> None:
-    for trial in http.get("/v1/studies/bowl/trials").json()["items"]:
+    listed = http.get("/v1/studies/bowl/trials").json()["items"]
+    assert len(listed) == 6
+    for trial in listed:
         assert http.get(f"/v1/studies/bowl/trials/{trial['number']}").json() == trial
 
 

@@ -97,4 +97,4 @@ def test_every_setting_of_the_server_is_named_in_the_readme() -> None:
 def test_every_make_target_in_the_readme_exists() -> None:
     targets = set(re.findall(r"^([a-z/-]+)(?: [a-z/-]+)*:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     used = set(re.findall(r"make ([a-z/-]+)", README))
-    assert used - targets == set()
+    assert {"test", "demo"} <= used <= targets

@@ -31,7 +31,9 @@ def test_the_train_task_has_the_choices_live_fields_and_data_sets_of_the_config(
 
 
 def test_every_field_says_what_it_is_and_whether_it_is_searchable_and_live():
-    for name, schema in task.TrainTask.model_json_schema()["properties"].items():
+    properties = task.TrainTask.model_json_schema()["properties"]
+    assert properties.keys() == task.TrainTask.model_fields.keys()
+    for name, schema in properties.items():
         assert len(schema["description"]) > 10, name
         assert {"searchable", "live"} <= set(schema), name
 

@@ -26,7 +26,7 @@ from server.store import trials
 from server.store.engine import Database
 from server.store.studies import StudyRow
 from sturgeon import messages
-from sturgeon.identifiers import StudyId, TrialNumber
+from sturgeon.identifiers import TrialNumber
 from sturgeon.search.numerics import numerics
 from sturgeon.search.samplers import NOTHING, Sample, uniform_point
 from sturgeon.space import Space
@@ -68,24 +68,22 @@ def dispatch(asks: AskContext, name: str, wanted: DispatchRequest, key: Idempote
         if not asks.sampler_pool.sampler_of(study).needs_history:
             return _draw_in_transaction(asks, scope, wanted, key, None)
         tx.rollback_at_end()
-    return _dispatch_new(asks, study.id, name, wanted, key)
+    return _dispatch_new(asks, study, wanted, key)
 
 
-def _dispatch_new(
-    asks: AskContext, study_id: StudyId, name: str, wanted: DispatchRequest, key: IdempotencyKey
-) -> messages.Leases:
+def _dispatch_new(asks: AskContext, study: StudyRow, wanted: DispatchRequest, key: IdempotencyKey) -> messages.Leases:
     """READ, DRAW, WRITE, again while others are faster; at last a uniform point that needs no history."""
     fallback: messages.Fallback | None = None
     pool = asks.sampler_pool
     deadline = time.monotonic() + pool.draw_within_s
     for _ in range(RACES):
         # All three steps: who read before another thread's write has drawn for numbers that are gone.
-        lock = pool.lock_of(study_id)
+        lock = pool.lock_of(study)
         if not lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            fallback = "slow" if pool.is_overdue(study_id) else "contention"
+            fallback = "slow" if pool.is_overdue(study.id) else "contention"
             break
         try:
-            request = _read(asks, name, wanted.most)
+            request = _read(asks, study.name, wanted.most)
             if isinstance(request, messages.Leases):
                 return request
             samples, fallback = pool.draw(request)
@@ -97,7 +95,7 @@ def _dispatch_new(
             lock.release()
         time.sleep(random.uniform(0.001, 0.005))
     with asks.database.writing() as tx:
-        study = lookup.lock_study(tx, name)
+        study = lookup.lock_study(tx, study.name)
         if (answered := claim_or_replay(tx, key, messages.Leases)) is not None:
             return answered
         if (reason := _why_nothing(study)) is not None:
@@ -180,7 +178,8 @@ def _insert(
 ) -> messages.Leases:
     """Write the new trials: those that go out as running, the others as queued."""
     study = scope.study
-    scope.tx.after_commit(scope.counters.drawn, request.sampler.name, fallback, len(samples) * study.replicates)
+    drawn = len(samples) * study.replicates
+    scope.tx.after_commit(scope.counters.drawn, request.sampler.name, fallback, drawn)
     numerics_rows.record(scope.tx, *numerics())
     replicated = [sample for sample in samples for _ in range(study.replicates)]
     params = [request.view.space.decode(sample.point) for sample in replicated]

@@ -1,8 +1,8 @@
-"""Branches: trials that go on from the checkpoint of another one. A fork tries several ways; to promote is to take a
-caviar's trial further as a panda. The parent stays as it is.
+"""Branches: trials that go on from the checkpoint of another trial, their parent. A fork tries several changes at once;
+a promoted trial takes a caviar's trial further as a panda. The parent stays as it is.
 
-A branch keeps the checkpoint that it begins with as its own, so that nothing of its parent need stay; and it writes
-down how that checkpoint was made, as of then: its parent may go back behind it later.
+A branch has its own copy of the checkpoint that it begins with, and the record of how that checkpoint was made. So it
+needs nothing of its parent, which may be rolled back to an earlier step later.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def fork(
 ) -> messages.Page[messages.Trial]:
     """A queued trial for each branch, and the unchanged control after them.
 
-    Raises NotFound (the trial, the checkpoint), Invalid (a change that is not live or out of range, no epochs left),
+    Raises: NotFound (the trial, the checkpoint), Invalid (a change that is not live or out of range, no epochs left),
     BudgetSpent, WrongState, IdempotencyMismatch.
     """
     with transactions.on_study(name) as scope:
@@ -41,16 +41,16 @@ def fork(
         if (answered := claim_or_replay(tx, key, messages.Page[messages.Trial])) is not None:
             return answered
         parent = lookup.lock_trial(tx, study, number)
-        kept = _checkpoint(tx, study, parent, request.step, best=False)
+        checkpoint = _checkpoint(tx, study, parent, request.step, best=False)
         wanted = [branch.params for branch in request.branches]
         for place, params in enumerate(wanted):
             validation.require_live(study, parent, params, f"/branches/{place}/params")
         if request.control:
             wanted.append(_as_long_as(wanted))
-        rows = make_branches(scope, parent, kept, wanted, raise_budget=request.raise_budget)
+        rows = make_branches(scope, parent, checkpoint, wanted, raise_budget=request.raise_budget)
         numbers = [row.number for row in rows]
         events.insert(
-            tx, study.id, "forked", scope.now, number, step=kept.step, branches=numbers, reason=request.reason
+            tx, study.id, "forked", scope.now, number, step=checkpoint.step, branches=numbers, reason=request.reason
         )
         answer = messages.Page[messages.Trial](items=[views.trial(name, row) for row in rows])
         store_answer(tx, key, answer, scope.now)
@@ -72,10 +72,10 @@ def promote(
         if (answered := claim_or_replay(tx, key, messages.Trial)) is not None:
             return answered
         parent = lookup.lock_trial(tx, study, number)
-        kept = _checkpoint(tx, study, parent, request.step, best=True)
+        checkpoint = _checkpoint(tx, study, parent, request.step, best=True)
         validation.require_live(study, parent, request.params)
-        [row] = make_branches(scope, parent, kept, [request.params], raise_budget=request.raise_budget)
-        detail = {"step": kept.step, "panda": row.number, "reason": request.reason}
+        [row] = make_branches(scope, parent, checkpoint, [request.params], raise_budget=request.raise_budget)
+        detail = {"step": checkpoint.step, "panda": row.number, "reason": request.reason}
         events.insert(tx, study.id, "promoted", scope.now, number, **detail)
         answer = views.trial(name, row)
         store_answer(tx, key, answer, scope.now)
@@ -83,36 +83,41 @@ def promote(
 
 
 def _checkpoint(tx: Transaction, study: StudyRow, parent: TrialRow, step: Step | None, *, best: bool) -> CheckpointRow:
-    """Raises NotFound."""
-    kept = checkpoints.of_trial(tx, parent.id)
+    """Raises: NotFound."""
+    checkpoint = checkpoints.of_trial(tx, parent.id)
     if step is not None:
-        kept = [one for one in kept if one.step == step]
-    if not kept:
+        checkpoint = [one for one in checkpoint if one.step == step]
+    if not checkpoint:
         which = "no checkpoint" if step is None else f"no checkpoint at step {step}"
         raise NotFound(f"Trial {parent.number} of {study.name} has {which} to go on from.")
-    return best_first(kept, study.direction)[0] if best and step is None else kept[-1]
+    return best_first(checkpoint, study.direction)[0] if best and step is None else checkpoint[-1]
 
 
 def make_branches(
     scope: Scope,
     parent: TrialRow,
-    kept: CheckpointRow,
+    checkpoint: CheckpointRow,
     wanted: Sequence[dict[str, Any]],
     *,
     raise_budget: bool,
 ) -> list[TrialRow]:
     """Queued pandas that go on from the parent's checkpoint, one for each change. The study's row is locked.
 
-    Raises Invalid (no epochs left), WrongState, BudgetSpent.
+    Raises: Invalid (no epochs left), WrongState, BudgetSpent.
     """
     tx, study, now = scope.tx, scope.study, scope.now
     entries = timeline.of_trial(tx, parent.id)
-    base = parent.params | timelines.overrides(entries, kept)
+    base = parent.params | timelines.overrides(entries, checkpoint)
     for place, params in enumerate(wanted):
-        _require_epochs_left(study, base | params, kept, place)
+        _require_epochs_left(study, base | params, checkpoint, place)
     _require_numbers_left(scope, len(wanted), raise_budget=raise_budget)
-    origin = {"mode": "panda", "seed": parent.seed, "group_number": None, "origin": origin_of(parent, kept, entries)}
-    child_of = {"parent_number": parent.number, "parent_step": kept.step}
+    origin = {
+        "mode": "panda",
+        "seed": parent.seed,
+        "group_number": None,
+        "origin": origin_of(parent, checkpoint, entries),
+    }
+    child_of = {"parent_number": parent.number, "parent_step": checkpoint.step}
     numbers = [TrialNumber(study.next_number + place) for place in range(len(wanted))]
     rows = trials.insert(
         tx,
@@ -122,18 +127,26 @@ def make_branches(
         ],
     )
     for row in rows:
-        values = {"trial_id": row.id, "step": kept.step, "epoch": kept.epoch, "value": kept.value, "created_at": now}
-        checkpoints.replace(tx, values | {"sha256": kept.sha256, "size": kept.size, "version": 0, "pinned": True})
+        values = {
+            "trial_id": row.id,
+            "step": checkpoint.step,
+            "epoch": checkpoint.epoch,
+            "value": checkpoint.value,
+            "created_at": now,
+        }
+        checkpoints.replace(
+            tx, values | {"sha256": checkpoint.sha256, "size": checkpoint.size, "version": 0, "pinned": True}
+        )
     scope.update_study(next_number=study.next_number + len(wanted))
     budgets.settle(scope)
     return rows
 
 
-def _require_epochs_left(study: StudyRow, params: dict[str, Any], kept: CheckpointRow, place: int) -> None:
-    if study.task is None or kept.epoch is None:
+def _require_epochs_left(study: StudyRow, params: dict[str, Any], checkpoint: CheckpointRow, place: int) -> None:
+    if study.task is None or checkpoint.epoch is None:
         return
     epochs = live_params.task_fields(study, params)["epochs"]
-    if kept.epoch >= epochs:
+    if checkpoint.epoch >= epochs:
         detail = f"epochs: the checkpoint has done all {epochs}; write more, for example {2 * epochs}"
         raise Invalid(f"Branch {place} has nothing left to train: {detail}.", (FieldProblem("/params/epochs", detail),))
 
@@ -154,15 +167,15 @@ def _require_numbers_left(scope: Scope, count: int, *, raise_budget: bool) -> No
         )
 
 
-def origin_of(parent: TrialRow, kept: CheckpointRow, entries: Sequence[timeline.EntryRow]) -> dict[str, Any]:
+def origin_of(parent: TrialRow, checkpoint: CheckpointRow, entries: Sequence[timeline.EntryRow]) -> dict[str, Any]:
     """How a checkpoint was made, from the root of its lineage: what the root began with, and all changes since."""
     root = parent.origin or {"number": parent.number, "params": parent.params, "schedule": []}
-    return root | {"schedule": [*root["schedule"], *own_schedule(parent, entries, kept)]}
+    return root | {"schedule": [*root["schedule"], *own_schedule(parent, entries, checkpoint)]}
 
 
 def own_schedule(
-    trial: TrialRow, entries: Sequence[timeline.EntryRow], kept: CheckpointRow | None = None
+    trial: TrialRow, entries: Sequence[timeline.EntryRow], checkpoint: CheckpointRow | None = None
 ) -> list[tuple[int, dict[str, Any]]]:
     """(step, params) of the changes that the trial itself made; its first is what makes it differ from its parent."""
     first = [] if trial.parent_step is None else [(trial.parent_step, initial_live_params(trial))]
-    return [*first, *timelines.schedule(timelines.in_force(entries, kept))]
+    return [*first, *timelines.schedule(timelines.in_force(entries, checkpoint))]

@@ -27,9 +27,8 @@ from sturgeon.training import TRAIN_METRICS
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Who steers which trial: the version that he has seen (`If-Match`; None: whatever it is), the key of his request,
-    and why."""
+class SteeringRequest:
+    """Which trial is to be steered, and why. seen: the version that the sender has seen (`If-Match`); None for any."""
 
     study: str
     number: TrialNumber
@@ -41,20 +40,20 @@ class Asked:
 Decide = Callable[[Scope, TrialRow], TrialRow]
 
 
-def _steer(transactions: Transactions, asked: Asked, decide: Decide) -> messages.Steered:
-    """Raises NotFound, TrialFinished, PreconditionFailed, IdempotencyMismatch, and what `decide` raises."""
-    with transactions.on_study(asked.study) as scope:
-        if (answered := claim_or_replay(scope.tx, asked.key, messages.Steered)) is not None:
+def _steer(transactions: Transactions, request: SteeringRequest, decide: Decide) -> messages.Steered:
+    """Raises: NotFound, TrialFinished, PreconditionFailed, IdempotencyMismatch, and what `decide` raises."""
+    with transactions.on_study(request.study) as scope:
+        if (answered := claim_or_replay(scope.tx, request.key, messages.Steered)) is not None:
             return answered
-        row = lookup.lock_trial(scope.tx, scope.study, asked.number)
-        require_steerable(row, asked.seen)
+        row = lookup.lock_trial(scope.tx, scope.study, request.number)
+        require_steerable(row, request.seen)
         answer = views.steered(decide(scope, row))
-        store_answer(scope.tx, asked.key, answer, scope.now)
+        store_answer(scope.tx, request.key, answer, scope.now)
         return answer
 
 
 def require_steerable(row: TrialRow, seen: int | None) -> None:
-    """Raises TrialFinished; PreconditionFailed when somebody steered since `seen`."""
+    """Raises: TrialFinished; PreconditionFailed when somebody steered since `seen`."""
     if row.state in TERMINAL:
         raise TrialFinished(
             f"Trial {row.number} is {row.state}; promote or fork it to go on from one of its checkpoints."
@@ -68,9 +67,9 @@ def require_steerable(row: TrialRow, seen: int | None) -> None:
 
 
 def change(
-    transactions: Transactions, asked: Asked, params: dict[str, Any], guard: messages.Guard | None
+    transactions: Transactions, request: SteeringRequest, params: dict[str, Any], guard: messages.Guard | None
 ) -> messages.Steered:
-    """Change live parameters. Raises as `_steer`, and Invalid for what cannot change or is out of range."""
+    """Change live parameters. Raises: as `_steer`, and Invalid for what cannot change or is out of range."""
 
     def decide(scope: Scope, row: TrialRow) -> TrialRow:
         validation.require_live(scope.study, row, params)
@@ -79,93 +78,98 @@ def change(
         watch = None if guard is None else guard.model_dump()
         keep = policy_runner.keeps_checkpoints(scope.study, row)
         return desired_state.request_change(
-            scope.tx, row, "person", params=params, guard=watch, keep=keep, reason=asked.reason
+            scope.tx, row, "person", params=params, guard=watch, keep=keep, reason=request.reason
         )
 
-    return _steer(transactions, asked, decide)
+    return _steer(transactions, request, decide)
 
 
 def require_guard(study: StudyRow, guard: messages.Guard, pointer: str = "/guard/metric") -> None:
-    """Raises Invalid for a metric of which nobody knows which way is worse."""
+    """Raises: Invalid for a metric of which nobody knows which way is worse."""
     known = TRAIN_METRICS if study.task is not None else (study.metric,)
     if guard.metric not in {study.metric, *known}:
         detail = f"metric: write one of {', '.join(dict.fromkeys([study.metric, *known]))}"
         raise Invalid(f"The guard cannot watch that: {detail}.", (FieldProblem(pointer, detail),))
 
 
-def pause(transactions: Transactions, asked: Asked) -> messages.Steered:
-    """The run leaves a checkpoint and gives its slot back; a trial that waits is paused at once. Raises as `_steer`."""
+def pause(transactions: Transactions, request: SteeringRequest) -> messages.Steered:
+    """The run leaves a checkpoint and gives its slot back; a trial that waits is paused at once.
+
+    Raises: as `_steer`.
+    """
 
     def decide(scope: Scope, row: TrialRow) -> TrialRow:
         if desired_of(row).run == "pause":
             raise WrongState(f"Trial {row.number} is paused, or about to be.")
-        row = desired_state.request_change(scope.tx, row, "person", run="pause", reason=asked.reason)
+        row = desired_state.request_change(scope.tx, row, "person", run="pause", reason=request.reason)
         return trials.transition(scope.tx, row, "paused") if row.state == "queued" else row
 
-    return _steer(transactions, asked, decide)
+    return _steer(transactions, request, decide)
 
 
-def resume(transactions: Transactions, asked: Asked) -> messages.Steered:
+def resume(transactions: Transactions, request: SteeringRequest) -> messages.Steered:
     """A paused trial waits for a worker again; a pause or a stop that was not obeyed yet is taken back.
 
-    Raises as `_steer`, and WrongState when there is nothing to resume.
+    Raises: as `_steer`, and WrongState when there is nothing to resume.
     """
 
     def decide(scope: Scope, row: TrialRow) -> TrialRow:
         if desired_of(row).run == "run":
             raise WrongState(f"Trial {row.number} is {row.state} and is not to pause or stop; nothing to resume.")
-        row = desired_state.request_change(scope.tx, row, "person", run="run", reason=asked.reason)
+        row = desired_state.request_change(scope.tx, row, "person", run="run", reason=request.reason)
         return trials.transition(scope.tx, row, "queued") if row.state == "paused" else row
 
-    return _steer(transactions, asked, decide)
+    return _steer(transactions, request, decide)
 
 
-def stop(transactions: Transactions, asked: Asked) -> messages.Steered:
-    """The run finishes its epoch and tells its result; what nobody runs ends at once. Raises as `_steer`."""
+def stop(transactions: Transactions, request: SteeringRequest) -> messages.Steered:
+    """The run finishes its epoch and tells its result; what nobody runs ends at once. Raises: as `_steer`."""
 
     def decide(scope: Scope, row: TrialRow) -> TrialRow:
         if desired_of(row).run == "stop":
             raise WrongState(f"Trial {row.number} is about to stop.")
-        row = desired_state.request_change(scope.tx, row, "person", run="stop", reason=asked.reason)
+        row = desired_state.request_change(scope.tx, row, "person", run="stop", reason=request.reason)
         if row.state == "running":
             return row
         outcome = completion.outcome_of_stopped(scope.tx, scope.study, row)
         assert outcome is not None
         row = completion.finish(scope, row, outcome, raise_fence=True)
-        events.insert(scope.tx, scope.study.id, "stop", scope.now, row.number, why="person", reason=asked.reason)
+        events.insert(scope.tx, scope.study.id, "stop", scope.now, row.number, why="person", reason=request.reason)
         budgets.settle(scope)
         return row
 
-    return _steer(transactions, asked, decide)
+    return _steer(transactions, request, decide)
 
 
-def checkpoint(transactions: Transactions, asked: Asked) -> messages.Steered:
-    """The run leaves a checkpoint that no rule drops. Raises as `_steer`, and WrongState where nobody runs it."""
+def checkpoint(transactions: Transactions, request: SteeringRequest) -> messages.Steered:
+    """The run leaves a checkpoint that no rule drops. Raises: as `_steer`, and WrongState where nobody runs it."""
 
     def decide(scope: Scope, row: TrialRow) -> TrialRow:
         if row.state != "running":
             raise WrongState(f"Trial {row.number} is {row.state}: there is no run that could leave a checkpoint.")
-        return desired_state.request_change(scope.tx, row, "person", keep=True, reason=asked.reason)
+        return desired_state.request_change(scope.tx, row, "person", keep=True, reason=request.reason)
 
-    return _steer(transactions, asked, decide)
+    return _steer(transactions, request, decide)
 
 
-def rollback(transactions: Transactions, asked: Asked, step: Step | None, params: dict[str, Any]) -> messages.Steered:
-    """Back to a checkpoint, from there with other parameters. Raises as `_steer`, NotFound (no such checkpoint), and
+def rollback(
+    transactions: Transactions, request: SteeringRequest, step: Step | None, params: dict[str, Any]
+) -> messages.Steered:
+    """Back to a checkpoint, from there with other parameters. Raises: as `_steer`, NotFound (no such checkpoint), and
     Invalid as `change`."""
 
     def decide(scope: Scope, row: TrialRow) -> TrialRow:
         validation.require_live(scope.study, row, params)
         back = going_back(scope.tx, row, step)
-        return desired_state.request_change(scope.tx, row, "person", params=params, back=back, reason=asked.reason)
+        return desired_state.request_change(scope.tx, row, "person", params=params, back=back, reason=request.reason)
 
-    return _steer(transactions, asked, decide)
+    return _steer(transactions, request, decide)
 
 
 def going_back(tx: Transaction, row: TrialRow, step: Step | None) -> desired_state.RollbackTarget:
     """The rollback to the checkpoint of a step (None: the newest; 0: the start), which no rule drops from now on.
 
-    Raises NotFound.
+    Raises: NotFound.
     """
     kept = newest_checkpoint(tx, row) if step is None else checkpoint_at(tx, row, step)
     if kept is None and (step or row.parent_number is not None):
@@ -175,8 +179,8 @@ def going_back(tx: Transaction, row: TrialRow, step: Step | None) -> desired_sta
     return pin_rollback_target(tx, row, kept)
 
 
-def accept(transactions: Transactions, asked: Asked, proposal: int) -> messages.Steered:
-    """Do what a policy proposed. Raises as `_steer`, NotFound (no such proposal, or its checkpoint is gone), and
+def accept(transactions: Transactions, request: SteeringRequest, proposal: int) -> messages.Steered:
+    """Do what a policy proposed. Raises: as `_steer`, NotFound (no such proposal, or its checkpoint is gone), and
     WrongState when it is not open any more."""
 
     def decide(scope: Scope, row: TrialRow) -> TrialRow:
@@ -184,7 +188,7 @@ def accept(transactions: Transactions, asked: Asked, proposal: int) -> messages.
         validation.require_live(scope.study, row, found.params)
         back = None if found.restore is None else going_back(scope.tx, row, Step(found.restore))
         run: desired_state.Run | None = "run" if row.state == "paused" else None
-        reason = " ".join(filter(None, [found.reason, asked.reason]))
+        reason = " ".join(filter(None, [found.reason, request.reason]))
         told: dict[str, Any] = {"actor": f"policy:{found.policy}, accepted", "reason": reason}
         proposals.update(scope.tx, found.id, state="accepted", version=desired_of(row).version + 1)
         kept = policy_runner.keeps_checkpoints(scope.study, row)
@@ -193,11 +197,11 @@ def accept(transactions: Transactions, asked: Asked, proposal: int) -> messages.
         )
         return trials.transition(scope.tx, row, "queued") if row.state == "paused" else row
 
-    return _steer(transactions, asked, decide)
+    return _steer(transactions, request, decide)
 
 
 def dismiss(transactions: Transactions, name: str, number: TrialNumber, proposal: int) -> messages.Proposal:
-    """Do not; once or twice. Raises NotFound, WrongState when it is not open any more."""
+    """Do not; once or twice. Raises: NotFound, WrongState when it is not open any more."""
     with transactions.on_study(name) as scope:
         tx, study = scope.tx, scope.study
         row = lookup.lock_trial(tx, study, number)

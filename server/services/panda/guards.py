@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from server.policies import guard
-from server.policies.curve import Point
+from server.policies.curve import CurveReader
+from server.services.panda.curve_marks import StoredPoints
 from server.services.runs import desired_state
-from server.services.runs.curve import present_run_reports
+from server.services.runs.curve import StoredCurve
 from server.services.runs.resume import checkpoint_before, pin_rollback_target
 from server.services.transactions import Scope
 from server.services.views import desired_of
 from server.store import events, timeline
 from server.store.checkpoints import CheckpointRow
-from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
@@ -24,14 +24,7 @@ from sturgeon.direction import sign_of
 from sturgeon.messages import Guard
 
 
-def curve_points(tx: Transaction, study: StudyRow, row: TrialRow) -> list[Point]:
-    """The reports that count, as guards and policies see them."""
-    return [Point(report.step, report.epoch, report.metrics) for report in present_run_reports(tx, study, row)]
-
-
-def apply_guards(
-    scope: Scope, row: TrialRow, watched: Sequence[EntryRow], curve: Sequence[Point]
-) -> tuple[TrialRow, bool]:
+def apply_guards(scope: Scope, row: TrialRow, watched: Sequence[EntryRow], curve: CurveReader) -> tuple[TrialRow, bool]:
     """Judge the changes that are watched; whether one of them was taken back."""
     for entry in watched:
         verdict = judge(scope.study, entry, curve)
@@ -43,12 +36,12 @@ def apply_guards(
     return row, False
 
 
-def judge(study: StudyRow, entry: EntryRow, curve: Sequence[Point]) -> guard.GuardVerdict:
+def judge(study: StudyRow, entry: EntryRow, curve: CurveReader) -> guard.GuardVerdict:
     """What the guard of a change says of the curve since then."""
-    given = Guard.model_validate(entry.guard)
+    given, since = Guard.model_validate(entry.guard), entry.from_step or 0
     # All metrics of a train task but the study's own are errors and losses.
     sign = sign_of(study.direction) if given.metric == study.metric else 1.0
-    return guard.judge(curve, given, entry.from_step or 0, sign)
+    return guard.judge(guard.points_to_judge(curve, given, since), given, since, sign)
 
 
 def roll_back_before(
@@ -80,7 +73,7 @@ def at_completion(scope: Scope, row: TrialRow) -> TrialRow | None:
     watched = timeline.watched(scope.tx, row.id) if row.desired else []
     if not watched or desired_of(row).run == "stop":
         return None
-    curve = curve_points(scope.tx, scope.study, row)
+    curve = StoredPoints(StoredCurve(scope.tx, scope.study, row))
     for entry in watched:
         verdict = judge(scope.study, entry, curve)
         checkpoint = checkpoint_before(scope.tx, row, entry)

@@ -3,7 +3,7 @@ decisions are written: a policy with `auto` steers the trial, the others propose
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,9 +13,10 @@ from server.policies import drift, timelines
 from server.policies.curve import Point
 from server.policies.registry import RULES, propose
 from server.policies.view import NEWEST, Decision, ParamsChange, PolicyView
-from server.services.panda import challengers, guards, retests
-from server.services.panda.guards import curve_points
+from server.services.panda import challengers, curve_marks, guards, retests
+from server.services.panda.curve_marks import StoredPoints
 from server.services.runs import desired_state
+from server.services.runs.curve import StoredCurve
 from server.services.runs.desired_state import RollbackTarget
 from server.services.runs.resume import checkpoint_before, newest_checkpoint, pin_rollback_target, rollback_target
 from server.services.studies.live_params import initial_params, params_in_force
@@ -23,11 +24,11 @@ from server.services.transactions import Scope
 from server.services.views import desired_of
 from server.store import events, proposals, timeline
 from server.store.studies import StudyRow
-from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
 from sturgeon.messages import DriftPolicy, GuardPolicy, Policy
 from sturgeon.training import flagged
 
+SKIPPED = "policy_skipped"
 POLICIES: TypeAdapter[list[Policy]] = TypeAdapter(list[Policy])
 
 
@@ -41,7 +42,7 @@ class PolicyDecision(NamedTuple):
 
 
 def policies_of(study: StudyRow, row: TrialRow) -> list[Policy]:
-    """The policies that watch over a trial: those of its study, if the trial is a panda."""
+    """The policies that look at a trial: those of its study, if the trial is a panda."""
     return POLICIES.validate_python(study.policies) if row.mode == "panda" and study.policies else []
 
 
@@ -55,8 +56,9 @@ def may_act(study: StudyRow, row: TrialRow) -> bool:
     return row.desired is not None or bool(policies_of(study, row))
 
 
-def after_report(scope: Scope, row: TrialRow) -> TrialRow:
-    """Let guards and policies look at what was just reported. The rows of the study and the trial are locked."""
+def after_report(scope: Scope, row: TrialRow, first_new: int) -> TrialRow:
+    """Let guards and policies look at what was just reported, from step `first_new` on. The rows of the study and the
+    trial are locked."""
     policies = policies_of(scope.study, row)
     if not policies and row.desired is None:
         return row
@@ -66,51 +68,73 @@ def after_report(scope: Scope, row: TrialRow) -> TrialRow:
     watched = timeline.watched(scope.tx, row.id) if row.desired else []
     if not policies and not watched:
         return row
-    curve = curve_points(scope.tx, scope.study, row)
-    row, went_back = guards.apply_guards(scope, row, watched, curve)
-    return row if went_back else _run_policies(scope, row, policies, curve)
+    curve = StoredCurve(scope.tx, scope.study, row)
+    points = StoredPoints(curve)
+    view = _view(scope, row)
+    rules = {policy.policy: rule.mark(policy, view) for policy in policies if (rule := RULES[policy.policy]).mark}
+    marks = curve_marks.read_on(scope.tx, row, curve, list(rules.values()), first_new) if rules else {}
+    row, went_back = guards.apply_guards(scope, row, watched, points)
+    if went_back:
+        return row
+    return _run_policies(scope, row, policies, points, view, {name: marks[rule.name] for name, rule in rules.items()})
 
 
-def _run_policies(scope: Scope, row: TrialRow, policies: Sequence[Policy], curve: Sequence[Point]) -> TrialRow:
+def _run_policies(
+    scope: Scope,
+    row: TrialRow,
+    policies: Sequence[Policy],
+    curve: StoredPoints,
+    view: PolicyView,
+    marks: Mapping[str, Point | None],
+) -> TrialRow:
+    """marks: by policy, what its rule marks in the curve."""
+    newest = curve.newest
+    assert newest is not None, "a report has just come"
+    made = proposals.summaries(scope.tx, row.id)
     for policy in policies:
         if isinstance(policy, DriftPolicy):
-            retests.consider(scope, row, policy, curve)
-        decision = _decide(scope, row, policy, curve)
-        if decision is None:
+            with scope.attempt(SKIPPED, row.number, policy=policy.policy):
+                retests.consider(scope, row, policy, newest)
+        own = made.get(policy.policy, proposals.NOTHING)
+        if RULES[policy.policy].at != "report" or own.is_open:
             continue
-        row = _write(scope, row, decision, curve)
-        if isinstance(policy, DriftPolicy) and policy.challengers and decision.auto and curve[-1].metrics.get("drift"):
-            at = curve[-1].step, drift.number_of(curve[-1])
-            challengers.begin(scope, row, policy, decision.change.params, at)
-        if decision.auto:
-            return row
+        steered = None
+        with scope.attempt(SKIPPED, row.number, policy=policy.policy):
+            own_view = _own_view(scope, row, policy, view, own)
+            window = RULES[policy.policy].window(policy, own_view, curve, marks.get(policy.policy))
+            decision = _decide(scope, row, policy, replace(own_view, curve=window))
+            if decision is not None:
+                with scope.tx.savepoint():
+                    steered = _carry_out(scope, row, policy, decision, newest)
+        if steered is not None:
+            return steered
     return row
 
 
-def _decide(scope: Scope, row: TrialRow, policy: Policy, curve: Sequence[Point]) -> PolicyDecision | None:
-    """What the policy would change now; None while a proposal of its own is open."""
-    own = [proposal for proposal in proposals.of_trial(scope.tx, row.id) if proposal.policy == policy.policy]
-    if RULES[policy.policy].at != "report" or any(proposal.state == "open" for proposal in own):
-        return None
-    entries = timeline.of_trial(scope.tx, row.id)
-    view = _view(scope.study, row, policy, curve, entries, own)
-    if isinstance(policy, DriftPolicy):
-        answered_until = challengers.answered_until(scope.tx, scope.study, row)
-        view = replace(view, proposed_at=max(view.proposed_at, answered_until))
+def _carry_out(scope: Scope, row: TrialRow, policy: Policy, decision: PolicyDecision, newest: Point) -> TrialRow | None:
+    """The trial after a change that the policy makes by itself; None where it only proposes."""
+    row = _write(scope, row, decision, newest.step)
+    if isinstance(policy, DriftPolicy) and policy.challengers and decision.auto and newest.metrics.get("drift"):
+        at = newest.step, drift.number_of(newest)
+        challengers.begin(scope, row, policy, decision.change.params, at)
+    return row if decision.auto else None
+
+
+def _decide(scope: Scope, row: TrialRow, policy: Policy, view: PolicyView) -> PolicyDecision | None:
+    """What the policy would change now."""
     decision = propose(policy, view)
     if decision is None:
         return None
     if isinstance(decision.back_to, int):
-        return _before_change(scope, row, policy, decision, entries)
+        return _before_change(scope, row, policy, decision)
     checkpoint = newest_checkpoint(scope.tx, row) if decision.back_to == NEWEST else None
     back = None if checkpoint is None else pin_rollback_target(scope.tx, row, checkpoint)
     return PolicyDecision(policy.policy, decision, back, policy.auto)
 
 
-def _before_change(
-    scope: Scope, row: TrialRow, policy: Policy, decision: Decision, entries: Sequence[EntryRow]
-) -> PolicyDecision | None:
+def _before_change(scope: Scope, row: TrialRow, policy: Policy, decision: Decision) -> PolicyDecision | None:
     """Back to before the change of a version; None where a branch has no checkpoint from before it."""
+    entries = timeline.of_trial(scope.tx, row.id)
     change = next(entry for entry in entries if entry.version == decision.back_to)
     checkpoint = checkpoint_before(scope.tx, row, change)
     if checkpoint is None and row.parent_number is not None:
@@ -118,36 +142,40 @@ def _before_change(
     return PolicyDecision(policy.policy, decision, rollback_target(row, checkpoint, entries), policy.auto)
 
 
-def _view(
-    study: StudyRow,
-    row: TrialRow,
-    policy: Policy,
-    curve: Sequence[Point],
-    entries: Sequence[EntryRow],
-    own: Sequence[proposals.ProposalRow],
-) -> PolicyView:
-    """own: the policy's proposals for the trial."""
+def _view(scope: Scope, row: TrialRow) -> PolicyView:
+    """The trial as all policies see it, but for its curve. Of its changes only the newest, with and without a guard of
+    their own, are in the view: no policy looks at others."""
+    study = scope.study
     live = {
         name: value
         for name, value in params_in_force(study, row).items()
         if study.task is None or name in flagged("live")
     }
-    pending = desired_of(row).params if any(entry.state == "pending" for entry in entries) else {}
-    others = [entry for entry in entries if not entry.actor.startswith(f"policy:{policy.policy}")]
-    applied = [entry for entry in entries if entry.state == "applied" and entry.params]
+    if row.desired is None:
+        return PolicyView([], live, metric=study.metric, direction=study.direction)
+    changes, is_any_pending = timeline.newest_changes(scope.tx, row.id)
     return PolicyView(
-        curve,
-        live | pending,
-        usual=initial_params(study, row) | timelines.overrides(others),
-        changes=[ParamsChange(entry.version, entry.from_step or 0, entry.guard is not None) for entry in applied],
+        [],
+        live | (desired_of(row).params if is_any_pending else {}),
+        changes=[ParamsChange(entry.version, entry.from_step or 0, entry.guard is not None) for entry in changes],
         metric=study.metric,
         direction=study.direction,
-        proposed_at=max((proposal.step or 0 for proposal in own), default=-1),
-        accepted=sum(proposal.state == "accepted" for proposal in own),
     )
 
 
-def _write(scope: Scope, row: TrialRow, decision: PolicyDecision, curve: Sequence[Point]) -> TrialRow:
+def _own_view(scope: Scope, row: TrialRow, policy: Policy, view: PolicyView, own: proposals.Summary) -> PolicyView:
+    """The view of one policy. own: what it has proposed so far."""
+    proposed_at = -1 if own.newest_step is None else own.newest_step
+    if isinstance(policy, DriftPolicy):
+        proposed_at = max(proposed_at, challengers.answered_until(scope.tx, scope.study, row))
+    usual: Mapping[str, Any] = {}
+    if RULES[policy.policy].needs_usual:
+        others = timeline.in_force_but_of(scope.tx, row.id, f"policy:{policy.policy}")
+        usual = initial_params(scope.study, row) | timelines.overrides(others)
+    return replace(view, usual=usual, proposed_at=proposed_at, accepted=own.accepted)
+
+
+def _write(scope: Scope, row: TrialRow, decision: PolicyDecision, step: int) -> TrialRow:
     """Propose the change; accept it at once where the policy may."""
     tx, change = scope.tx, decision.change
     if decision.auto:
@@ -156,7 +184,7 @@ def _write(scope: Scope, row: TrialRow, decision: PolicyDecision, curve: Sequenc
         row = desired_state.request_change(tx, row, "policy", params=change.params, back=decision.back, keep=keep, **by)
     state, version = ("accepted", desired_of(row).version) if decision.auto else ("open", None)
     values = {"trial_id": row.id, "policy": decision.policy, "params": change.params, "reason": change.reason}
-    where = {"step": curve[-1].step if curve else 0, "restore": decision.back and decision.back.step}
+    where = {"step": step, "restore": decision.back and decision.back.step}
     proposal = proposals.insert(tx, values | where | {"state": state, "version": version, "at": scope.now})
     detail = {"proposal": proposal.id, "policy": decision.policy, "state": state}
     events.insert(tx, scope.study.id, "proposal", scope.now, row.number, **detail)
@@ -171,9 +199,8 @@ def at_divergence(scope: Scope, row: TrialRow, where: str | None) -> TrialRow | 
     policy = next((one for one in policies_of(scope.study, row) if RULES[one.policy].at == "divergence"), None)
     if policy is None:
         return None
-    own = [proposal for proposal in proposals.of_trial(scope.tx, row.id) if proposal.policy == policy.policy]
-    curve = curve_points(scope.tx, scope.study, row)
-    view = _view(scope.study, row, policy, curve, timeline.of_trial(scope.tx, row.id), own)
+    own = proposals.summaries(scope.tx, row.id).get(policy.policy, proposals.NOTHING)
+    view = _own_view(scope, row, policy, _view(scope, row), own)
     change = propose(policy, replace(view, diverged_in=where))
     if change is None:
         return None
@@ -181,4 +208,6 @@ def at_divergence(scope: Scope, row: TrialRow, where: str | None) -> TrialRow | 
     if not policy.auto:
         by: dict[str, Any] = {"actor": f"policy:{policy.policy}", "reason": change.reason}
         row = desired_state.request_change(scope.tx, row, "policy", run="pause", **by)
-    return _write(scope, row, PolicyDecision(policy.policy, change, back_to, policy.auto), curve)
+    newest = StoredPoints(StoredCurve(scope.tx, scope.study, row)).newest
+    decision = PolicyDecision(policy.policy, change, back_to, policy.auto)
+    return _write(scope, row, decision, 0 if newest is None else newest.step)

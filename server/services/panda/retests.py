@@ -6,7 +6,6 @@ of the panda say that it began, and what came of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from server.policies import retest
@@ -21,6 +20,7 @@ from server.store.events import EventRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
+from sturgeon.errors import StudyExists
 from sturgeon.identifiers import TrialNumber
 from sturgeon.messages import DriftPolicy
 from sturgeon.search.samplers import uniform_point
@@ -32,23 +32,25 @@ AROUND: Final = 4.0
 """Rates from a quarter of the incumbent's to four times it."""
 
 
-def consider(scope: Scope, row: TrialRow, policy: DriftPolicy, curve: Sequence[Point]) -> None:
+def consider(scope: Scope, row: TrialRow, policy: DriftPolicy, newest: Point) -> None:
     """Conclude a retest that is complete; begin one that is due. The rows of the study and the trial are locked."""
     wanted = policy.retest_after is not None or policy.retest_after_s is not None
-    if not wanted or not curve or "portion" not in curve[-1].metrics:
+    if not wanted or "portion" not in newest.metrics:
         return
-    own = [e for e in events.of_kinds(scope.tx, scope.study.id, (BEGUN, DECIDED, SKIPPED)) if e.number == row.number]
-    concluded = {event.detail["retest"] for event in own if event.kind == DECIDED}
-    open_retests = [event for event in own if event.kind == BEGUN and event.detail["retest"] not in concluded]
-    for event in open_retests:
-        _conclude(scope, row, event)
-    portion = number_of(curve[-1])
-    earlier = [event for event in own if event.kind != DECIDED]
+    newest_of = events.newest(scope.tx, scope.study.id, (BEGUN, DECIDED, SKIPPED), row.number)
+    begun, decided, skipped = (newest_of.get(kind) for kind in (BEGUN, DECIDED, SKIPPED))
+    # One after the other: the newest is the only one that may be open.
+    is_open = begun is not None and (decided is None or decided.detail["retest"] != begun.detail["retest"])
+    if begun is not None and is_open:
+        _conclude(scope, row, begun)
+    portion = number_of(newest)
+    earlier = [event for event in (begun, skipped) if event is not None]
     last = max((event.detail["portion"] for event in earlier), default=0)
     since = max((event.at for event in earlier), default=row.started_at or row.created_at)
     seconds = (scope.now - since) / 1_000_000
-    if not open_retests and retest.is_due(portion - last, seconds, policy.retest_after, policy.retest_after_s):
-        _begin(scope, row, policy, portion)
+    if not is_open and retest.is_due(portion - last, seconds, policy.retest_after, policy.retest_after_s):
+        with scope.attempt(SKIPPED, row.number, portion=portion), scope.tx.savepoint():
+            _begin(scope, row, policy, portion)
 
 
 def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int) -> None:
@@ -58,8 +60,7 @@ def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int) -> No
     request = _request(study, row, policy, portion, name)
     made = lifecycle.added(tx, request, study.seed, now)
     if made is None:
-        events.insert(tx, study.id, SKIPPED, now, row.number, portion=portion, reason=f"A study {name} exists already.")
-        return
+        raise StudyExists(f"A study {name} exists already.")
     incumbent = {parameter: live_params.params_in_force(study, row)[parameter] for parameter in request.space}
     point = request.space.encode(incumbent)
     trials.insert(tx, [new_trial(made, TrialNumber(0), incumbent, tuple(point), now)])
@@ -77,7 +78,8 @@ def _request(study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int, 
     rate, replay = now["learning_rate"], now["replay_share"]
     space: dict[str, Any] = {
         "learning_rate": {"type": "float", "low": rate / AROUND, "high": min(100.0, rate * AROUND), "scale": "log"},
-        "replay_share": {"type": "float", "low": max(0.0, replay - 0.3), "high": min(0.95, replay + 0.3)},
+        # A panda that replays more than usual can be retested, too.
+        "replay_share": {"type": "float", "low": max(0.0, replay - 0.3), "high": max(replay, min(0.95, replay + 0.3))},
     }
     of_run = {*flagged("live"), *row.params, *study.task["fixed"]} - {"epochs", "dataset", *space}
     fixed = {name: now[name] for name in sorted(of_run)}
@@ -105,24 +107,26 @@ def _request(study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int, 
 def _conclude(scope: Scope, row: TrialRow, begun: EventRow) -> None:
     """Whether the optimum has moved, as an event."""
     tx, study = scope.tx, scope.study
-    found = study_rows.find(tx, begun.detail["retest"])
-    if found is not None and found.state == "active":
+    study_row = study_rows.find(tx, begun.detail["retest"])
+    if study_row is not None and study_row.state in ("active", "paused"):
         return
-    numbers = range(0 if found is None else found.next_number)
-    rows = [one for number in numbers if found and (one := trials.find(tx, found.id, TrialNumber(number)))]
+    numbers = range(0 if study_row is None else study_row.next_number)
+    rows = [trial for number in numbers if study_row and (trial := trials.find(tx, study_row.id, TrialNumber(number)))]
+    if any(trial.state == "running" for trial in rows):  # of a stopped study: they will still tell their results
+        return
     values: dict[int, float] = {
-        one.number: one.value for one in rows if one.state == "complete" and one.value is not None
+        trial.number: trial.value for trial in rows if trial.state == "complete" and trial.value is not None
     }
     detail: dict[str, Any] = {"retest": begun.detail["retest"], "moved": None, "errors": {}}
     if 0 not in values or len(values) < 2:
         detail["reason"] = "The retest has no results to compare: its trials did not complete, or it was deleted."
     else:
-        found_out = retest.compare(values, rows[0].metrics.get("recent_examples") or 1.0)
-        best, uncertainty = found_out.best, found_out.uncertainty
-        what = "has moved" if found_out.moved else "has not moved, as far as can be told"
-        told = f"recent_error {values[best]:.4g} of the best against {values[0]:.4g} of the incumbent's parameters"
-        detail["reason"] = f"The optimum {what}: {told} (two standard errors: {2 * uncertainty:.2g})."
-        detail |= {"moved": found_out.moved, "uncertainty": uncertainty}
-        detail["best"] = next(one.params for one in rows if one.number == best)
+        comparison = retest.compare(values, rows[0].metrics.get("recent_examples") or 1.0)
+        best, uncertainty = comparison.best, comparison.uncertainty
+        what = "has moved" if comparison.moved else "has not moved, as far as can be told"
+        errors = f"recent_error {values[best]:.4g} of the best against {values[0]:.4g} of the incumbent's parameters"
+        detail["reason"] = f"The optimum {what}: {errors} (two standard errors: {2 * uncertainty:.2g})."
+        detail |= {"moved": comparison.moved, "uncertainty": uncertainty}
+        detail["best"] = next(trial.params for trial in rows if trial.number == best)
         detail["errors"] = {str(number): value for number, value in values.items()}
     events.insert(tx, study.id, DECIDED, scope.now, row.number, **detail)

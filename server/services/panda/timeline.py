@@ -13,7 +13,7 @@ from sturgeon.identifiers import TrialNumber
 
 
 def read(database: Database, name: str, number: TrialNumber) -> messages.Timeline:
-    """Raises NotFound."""
+    """Raises: NotFound."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         trial = lookup.get_trial(tx, study, number)
@@ -40,7 +40,7 @@ def _lineage(tx: Transaction, study: StudyRow, trial: TrialRow) -> list[messages
 
 
 def list_proposals(database: Database, name: str, number: TrialNumber) -> messages.Page[messages.Proposal]:
-    """Raises NotFound."""
+    """Raises: NotFound."""
     with database.reading() as tx:
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
         return messages.Page(items=[views.proposal(row) for row in proposals.of_trial(tx, trial.id)])

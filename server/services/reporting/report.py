@@ -65,9 +65,10 @@ def _report(
         new = [report for report in request.reports if report.step in new_steps]
         row = pruning.consider(scope, row, before, new)
     if new_steps:
-        row = policy_runner.after_report(scope, row)
+        row = policy_runner.after_report(scope, row, min(new_steps))
     if new_steps and challengers.is_watched(study):
-        challengers.decide(scope)
+        with scope.attempt(challengers.SKIPPED, row.number):
+            challengers.decide(scope)
         row = lookup.get_trial(tx, study, row.number)
     if budgets.is_watched(study):
         budgets.settle(scope)
@@ -106,8 +107,8 @@ def _store_events(scope: Scope, row: TrialRow, run_events: Sequence[messages.Run
     """Keep what happened to the run, once: a run that goes on from its checkpoint may say it again."""
     if not run_events:
         return
-    kinds = {event.kind for event in run_events}
-    known = events.keys_of_trial(scope.tx, scope.study.id, row.number, kinds)
+    kinds, keys = ({event.kind for event in run_events}, {event.key for event in run_events})
+    known = events.known_keys(scope.tx, scope.study.id, row.number, kinds, keys)
     for event in run_events:
         if event.key not in known:
             known.add(event.key)

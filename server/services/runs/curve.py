@@ -1,24 +1,29 @@
 """The curve of a trial: which of its reports count.
 
-A train task goes on from its checkpoint on another worker, so its curve is made of the reports of several runs; one's
-own code starts again, and its latest run counts alone. Reports after a step that a run went back to are left: they
-stay readable, and count for nothing.
+A train task goes on from its checkpoint on another worker, so its curve is made of the reports of several runs. Own
+code starts again, so its latest run counts alone. A rollback abandons the reports after its target: they stay readable,
+and count for nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
+
 from server.services.views import desired_of
 from server.store import reports, timeline
 from server.store.engine import Transaction
-from server.store.reports import ReportRow
+from server.store.reports import ReportRow, Segment
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
+
+FIRST_PAGE, LARGEST_PAGE = 8, 512
 
 
 def counted_reports(
     tx: Transaction, study: StudyRow, row: TrialRow, after_step: int = -1, size: int | None = None
 ) -> list[ReportRow]:
-    """The reports that count, in the order of their steps; of one's own code those of the latest run that reported."""
+    """The reports that count, in the order of their steps; of own code those of the latest run that reported."""
     if study.task is not None or row.desired is not None:
         return reports.curve(tx, row.id, applied_rollbacks(tx, row), after_step, size)
     latest = reports.latest_run(tx, row.id)
@@ -26,10 +31,84 @@ def counted_reports(
 
 
 def present_run_reports(tx: Transaction, study: StudyRow, row: TrialRow) -> list[ReportRow]:
-    """As `of`; of one's own code what it reported under its present fence."""
+    """As `counted_reports`; of own code what it reported under its present fence."""
     if study.task is not None or row.desired is not None:
         return counted_reports(tx, study, row)
     return reports.of_run(tx, row.id, row.fence)
+
+
+class StoredCurve:
+    """The curve of a trial as it stands now: `present_run_reports`, read no further than is asked for.
+
+    A segment's reports count up to the first step of a later segment, and up to the step that a later rollback went
+    back to. So only the newest segments have to be known for what is at the curve's end.
+    """
+
+    def __init__(self, tx: Transaction, study: StudyRow, row: TrialRow) -> None:
+        self._tx = tx
+        self._row = row
+        self._fence = None if study.task is not None or row.desired is not None else row.fence
+        self._known: list[tuple[Segment, int]] = []
+        self._begins = reports.LARGEST  # the least step of the known segments
+        self._is_whole = False
+
+    @property
+    def is_of_one_run(self) -> bool:
+        """Whether the present run's reports count alone."""
+        return self._fence is not None
+
+    def segments(self) -> Iterator[tuple[Segment, int]]:
+        """(segment, the step from which on its reports do not count any more), the newest first."""
+        place = 0
+        while place < len(self._known) or self._read_another():
+            yield self._known[place]
+            place += 1
+
+    def _read_another(self) -> bool:
+        """Whether there is a segment before those that are known."""
+        newer = self._known[-1][0] if self._known else None
+        segment = None if self._is_whole else reports.segment_before(self._tx, self._row.id, newer, self._fence)
+        if segment is None:
+            self._is_whole = True
+            return False
+        self._known.append((segment, min(self._begins, self._gone_back_to(segment) + 1)))
+        self._begins = min(self._begins, segment.first_step)
+        return True
+
+    def _gone_back_to(self, segment: Segment) -> int:
+        if self._row.desired is None:
+            return reports.LARGEST - 1
+        restore = timeline.least_restore_after(self._tx, self._row.id, segment.rollback_generation)
+        return reports.LARGEST - 1 if restore is None else restore
+
+    def after(self, step: int) -> Iterator[ReportRow]:
+        """The reports of later steps, in their order."""
+        wanted: list[tuple[Segment, range]] = []
+        for segment, end in self.segments():
+            wanted.append((segment, range(step + 1, end)))
+            if segment.first_step <= step + 1:  # those before it end here
+                break
+        for segment, steps in reversed(wanted):
+            yield from self._pages(segment, steps, newest_first=False)
+
+    def up_to(self, step: int) -> Iterator[ReportRow]:
+        """The reports up to a step, the last first."""
+        for segment, end in self.segments():
+            yield from self._pages(segment, range(min(end, step + 1)), newest_first=True)
+
+    @cached_property
+    def newest(self) -> ReportRow | None:
+        return next(self.up_to(reports.LARGEST - 1), None)
+
+    def _pages(self, segment: Segment, steps: range, *, newest_first: bool) -> Iterator[ReportRow]:
+        size = FIRST_PAGE
+        while steps:
+            rows = reports.of_segment(self._tx, self._row.id, segment, steps, size, newest_first=newest_first)
+            yield from rows
+            if len(rows) < size:
+                return
+            last, size = rows[-1].step, min(2 * size, LARGEST_PAGE)
+            steps = range(steps.start, last) if newest_first else range(last + 1, steps.stop)
 
 
 def applied_rollbacks(tx: Transaction, row: TrialRow) -> list[tuple[int, int]]:
@@ -38,8 +117,8 @@ def applied_rollbacks(tx: Transaction, row: TrialRow) -> list[tuple[int, int]]:
 
 
 def rollback_generation_of(tx: Transaction, row: TrialRow, version: int | None) -> int:
-    """Which leg a report belongs to, by the version that was in force: that of the last rollback up to there. Without
-    a version it is the last that was acknowledged."""
+    """The rollback generation that a report belongs to: the version of the last rollback up to the version that was in
+    force. Without a version the last one that was acknowledged counts."""
     newest = desired_of(row).leg
     version = (row.applied_version or 0) if version is None else version
     if version >= newest:
@@ -48,5 +127,5 @@ def rollback_generation_of(tx: Transaction, row: TrialRow, version: int | None) 
 
 
 def is_abandoned(row: ReportRow, gone_back: list[tuple[int, int]]) -> bool:
-    """Whether the run went back behind this report."""
+    """Whether a rollback to an earlier step abandoned this report."""
     return any(version > row.rollback_generation and row.step > step for version, step in gone_back)

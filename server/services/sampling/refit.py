@@ -102,7 +102,7 @@ def refit(database: Database, sampler_pool: SamplerPool, name: str) -> RefitResu
     if study.sampler != "coarse_to_fine":
         return result
     if not sampler_pool.is_overdue(study.id):
-        with sampler_pool.lock_of(study.id):
+        with sampler_pool.lock_of(study):
             sampler_pool.sampler_of(study).prepare(view.space, study.seed, view.history)
     if number and (number, result.learnt_from) not in known:
         _store_rounds(database, study, [_row(study, view, study.revision, study.seq)])

@@ -60,6 +60,7 @@ class StudyCache:
 
     made: tuple[int, int]
     memo: Memo = field(default_factory=Memo)
+    lock: Lock = field(default_factory=Lock)
     snapshot: Snapshot | None = None
 
 
@@ -71,12 +72,12 @@ class SamplerPool:
     samplers: dict[str, Build] = field(default_factory=lambda: dict(SAMPLERS))
     draw_within_s: float = DRAW_WITHIN_S
     _caches: OrderedDict[int, StudyCache] = field(default_factory=OrderedDict)
-    _locks: dict[int, Lock] = field(default_factory=dict)
     _overdue: set[int] = field(default_factory=set)
     _guard: Lock = field(default_factory=Lock)
 
-    def lock_of(self, study_id: StudyId) -> Lock:
-        return self._locks.setdefault(study_id, Lock())
+    def lock_of(self, study: StudyRow) -> Lock:
+        """Whoever holds it draws, or fits a model, alone for the study in this process."""
+        return self.cache_of(study).lock
 
     def sampler_of(self, study: StudyRow, memo: Memo | None = None) -> Sampler:
         """The study's sampler, with what it computed before, or with another `memo`."""
@@ -96,15 +97,19 @@ class SamplerPool:
             if cache is None or cache.made != made:
                 cache = self._caches[study.id] = StudyCache(made)
             self._caches.move_to_end(study.id)
-            while len(self._caches) > MOST_CACHED:
-                self._caches.popitem(last=False)
+            self._evict()
             return cache
+
+    def _evict(self) -> None:
+        """Keep MOST_CACHED caches, those that were used last, and beyond them only those whose lock is held."""
+        idle = [study_id for study_id, cache in self._caches.items() if not cache.lock.locked()]
+        for study_id in idle[: max(0, len(self._caches) - MOST_CACHED)]:
+            del self._caches[study_id]
 
     def forget(self, study_id: StudyId) -> None:
         """The study is gone."""
         with self._guard:
             self._caches.pop(study_id, None)
-            self._locks.pop(study_id, None)
 
     def is_overdue(self, study_id: StudyId) -> bool:
         """A draw of the study's that nobody waits for any more still goes on."""
