@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from sturgeon.direction import sign_of
 from sturgeon.messages import CheckpointRule
 from trainer.checkpoint import Checkpoint
 from trainer.training import Progress as Trained
@@ -30,7 +31,7 @@ class CheckpointKeeper:
         rule = task.get("checkpoints")
         self._rule = NOTHING if rule is None else CheckpointRule.model_validate(rule)
         self._metric = task.get("metric", "dev_error")
-        self._sign = -1.0 if task.get("direction") == "maximize" else 1.0
+        self._sign = sign_of(task.get("direction", "minimize"))
         self._clock, self._handed_at, self._cost_s = clock, clock(), 0.0
         self.best: list[Checkpoint] = []
         self.last: deque[Checkpoint] = deque(maxlen=self._rule.last)
