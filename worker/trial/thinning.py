@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from sturgeon.direction import Direction, sign_of
 from sturgeon.messages import CheckpointRule
+from sturgeon.values import Json
 from worker.child.protocol import SavedCheckpoint
 
 
@@ -18,7 +19,7 @@ class ThinningRule(NamedTuple):
     direction: Direction = "minimize"
 
 
-def rule_of(task: Mapping[str, Any]) -> ThinningRule:
+def rule_of(task: Json) -> ThinningRule:
     """The rule of a study's task. Also where nothing is to be kept in the end, a run goes on from its newest."""
     direction: Direction = task.get("direction", "minimize")
     fields = task.get("checkpoints")
