@@ -69,7 +69,6 @@ class RunningServer:
 
     def stop(self) -> None:
         self.client.close()
-        self.app.state.long_polls.end()  # as server.serving does
         self._uvicorn.should_exit = True
         self._thread.join(timeout=DEADLINE_S)
         assert not self._thread.is_alive(), "the server did not stop"
@@ -92,10 +91,10 @@ def _build_routes(app: FastAPI) -> None:
 class _Uvicorn(uvicorn.Server):
     def __init__(self, app: FastAPI, up: threading.Event) -> None:
         super().__init__(uvicorn.Config(Answers5xx(app), log_config=None, timeout_graceful_shutdown=20))
-        self._waiters, self._up = app.state.waiters, up
+        self._long_polls, self._up = app.state.long_polls, up
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._waiters.end()  # as server.serving does: else it waits for the long polls
+        self._long_polls.end()  # as server.serving does: else it waits for the long polls
         await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
