@@ -15,7 +15,7 @@ from fastapi_offline import FastAPIOffline
 from threadpoolctl import threadpool_limits
 
 from server import problems
-from server.background import LOOK_EVERY_S, Background, Reaper, look_for_work
+from server.background import LOOK_EVERY_S, Background, Duties, look_for_work
 from server.gate import RequestLog, SizeGate, TokenGate
 from server.routes import checkpoints, explaining, findings, health, leases, observing, panda, preview, studies, trials
 from server.services.leases.ask import AskContext
@@ -113,9 +113,9 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
     loop = asyncio.get_running_loop()
     background = Background()
-    reaper = Reaper(app.state.transactions, app.state.blobs, settings.lease_s, settings.max_attempts)
-    background.every(settings.reap_every_s, "reaper", reaper)
-    background.every(LOOK_EVERY_S, "work", lambda: look_for_work(database, app.state.long_polls, loop))
+    duties = Duties(app.state.transactions, app.state.blobs, settings.lease_s, settings.max_attempts)
+    background.every(settings.reap_every_s, "duties", duties)
+    background.every(LOOK_EVERY_S, "look for work", lambda: look_for_work(database, app.state.long_polls, loop))
     refitter: Refitter = app.state.refitter
     refitter.start()
     try:

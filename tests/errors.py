@@ -2,7 +2,7 @@
 
 Whoever starts a server or a process has it watched here; the fixture `no_unexpected_errors` of tests/conftest.py fails
 a test for what was found and the test did not expect. A test that provokes an error says so:
-`@pytest.mark.expects_errors("sampler failed")` takes regular expressions, each of which must be found in an error.
+`@pytest.mark.expects_errors("thread failed")` takes regular expressions, each of which must be found in an error.
 """
 
 from __future__ import annotations

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter as Amounts
+from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from sturgeon.threads import failures
 
 
 class Counters:
@@ -42,6 +48,22 @@ class Counters:
             ["method", "route"],
             registry=self.registry,
         )
+        self.registry.register(ThreadFailures())
 
     def drawn(self, sampler: str, fallback: str | None, count: int) -> None:
         self.draws.labels(sampler, fallback or "none").inc(count)
+
+
+class ThreadFailures(Collector):
+    """How often the threads of each name have failed in this process since the app was made."""
+
+    def __init__(self) -> None:
+        self._before = Amounts(failures())
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "sturgeon_thread_failures", "Unexpected errors of background threads, by thread", labels=["thread"]
+        )
+        for name, count in (Amounts(failures()) - self._before).items():
+            family.add_metric([name], count)
+        yield family

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import NamedTuple
-
-import structlog
+from typing import Final, NamedTuple
 
 from server.services import lookup
+from server.services.isolation import isolated
 from server.services.sampling.history import SamplerView, history_at
 from server.services.sampling.sampler_pool import SamplerPool
 from server.store import numerics as numerics_rows
@@ -22,34 +22,38 @@ from server.store.engine import Database
 from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
 from server.store.trials import DrawnRow
-from sturgeon.errors import NotFound, Unavailable
+from sturgeon.errors import NotFound
 from sturgeon.identifiers import StudyId
 from sturgeon.search.coarse_to_fine import Options
 from sturgeon.search.numerics import numerics
 from sturgeon.search.rounds import round_at
 from sturgeon.search.samplers import Finished
 from sturgeon.search.scores import round_starts
+from sturgeon.threads import supervised
 
-log = structlog.get_logger()
+THREAD: Final = "refit"
 
 
 class Refitter:
-    """One thread a process that fits the models anew when results come in, a study at a time; the results that came
-    meanwhile are one refit."""
+    """A thread that fits the models anew when results come in, one study at a time.
+
+    Results that come in while a study waits for its turn are one refit. A study that fails does not hold up the others.
+    """
 
     def __init__(self, database: Database, sampler_pool: SamplerPool) -> None:
         self._database, self._sampler_pool = database, sampler_pool
         self._todo: SimpleQueue[StudyId | None] = SimpleQueue()
         self._waiting: set[StudyId] = set()
         self._guard = Lock()
-        self._thread = Thread(target=self._run, name="refit", daemon=True)
-        database.on_change = self.heard_of
+        self._thread: Thread | None = None
+        database.on_change = self.enqueue
 
     def start(self) -> None:
-        self._thread.start()
+        """Start the thread. After an unexpected error it goes on with the next study."""
+        self._thread = supervised(THREAD, self._run, on_failure=lambda _error: True)
 
-    def heard_of(self, study_ids: set[StudyId]) -> None:
-        """Something changed of what the samplers of these studies see. Returns at once."""
+    def enqueue(self, study_ids: set[StudyId]) -> None:
+        """Refit these studies soon: what their samplers see has changed. Returns at once."""
         with self._guard:
             new = study_ids - self._waiting
             self._waiting |= new
@@ -57,27 +61,26 @@ class Refitter:
             self._todo.put(study_id)
 
     def stop(self) -> None:
-        """What waits is left to the next ask."""
+        """End the thread after the refit that it is in. What still waits is left to the next ask."""
         self._todo.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while (study_id := self._todo.get()) is not None:
             with self._guard:
                 self._waiting.discard(study_id)
-            try:
-                with self._database.reading() as tx:
-                    study = study_rows.by_id(tx, [study_id]).get(study_id)
-                if study is None:
-                    self._sampler_pool.forget(study_id)
-                elif study.sampler == "coarse_to_fine":
-                    refit(self._database, self._sampler_pool, study.name)
-            except NotFound:
-                pass
-            except Unavailable as error:
-                log.warning("database is away", thread="refit", reason=error.message)
-            except Exception:
-                log.exception("refit failed", study=study_id)
+            # NotFound: the study was deleted meanwhile.
+            with isolated(THREAD, study=study_id), suppress(NotFound):
+                self._refit(study_id)
+
+    def _refit(self, study_id: StudyId) -> None:
+        with self._database.reading() as tx:
+            study = study_rows.by_id(tx, [study_id]).get(study_id)
+        if study is None:
+            self._sampler_pool.forget(study_id)
+        elif study.sampler == "coarse_to_fine":
+            refit(self._database, self._sampler_pool, study.name)
 
 
 class RefitResult(NamedTuple):

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass, field
-from threading import Lock, Thread
+from functools import partial
+from threading import Lock
 from typing import Final
 
 import structlog
@@ -19,6 +20,7 @@ from sturgeon.identifiers import StudyId, TrialNumber
 from sturgeon.search.memo import Memo
 from sturgeon.search.registry import SAMPLERS
 from sturgeon.search.samplers import Build, Running, Sample, Sampler
+from sturgeon.threads import supervised
 
 DRAW_WITHIN_S: Final = 2.0
 """A sampler that takes longer is not waited for."""
@@ -116,35 +118,31 @@ class SamplerPool:
             return [], "slow"
         drawn: list[Sample] = []
         over: Future[None] = Future()
-        # A thread of its own, which does not hold up others, nor the end of the process, when it does not end.
-        Thread(target=_draw, args=(request, drawn, over), name="sampler", daemon=True).start()
+        about = log.bind(sampler=request.sampler.name, study=request.study.name)
+        # A thread of its own: a draw that does not end holds up neither other draws nor the end of the process.
+        supervised("sampler", partial(_draw, request, drawn, over), over.set_exception, about)
         try:
             over.result(timeout=self.draw_within_s)
         except TooSlow:
             self._overdue.add(request.study.id)
             over.add_done_callback(lambda _: self._overdue.discard(request.study.id))
-            log.warning("sampler is slow", sampler=request.sampler.name, study=request.study.name, drawn=len(drawn))
-        except Exception:
-            log.exception("sampler failed", sampler=request.sampler.name, study=request.study.name)
+            about.warning("sampler is slow", drawn=len(drawn))
+        except Exception:  # which the thread has logged and counted
             return [], "error"
         samples = drawn[: request.count]
         return samples, None if samples else "slow"
 
 
 def _draw(request: DrawRequest, drawn: list[Sample], over: Future[None]) -> None:
-    """The samples of the request, each seeing those before it as running."""
-    try:
-        space, history = request.view
-        running = history.running
-        for number in request.numbers:
-            own_number = sample_number(request.study, number)
-            view = history._replace(running=running)
-            sample = request.sampler.draw(space, request.study.seed, own_number, view)
-            if len(sample.point) != len(space.searched) or not all(0.0 <= u <= 1.0 for u in sample.point):
-                raise ValueError(f"the sampler {request.sampler.name} left the unit cube: {sample.point}")
-            drawn.append(sample)
-            running = (*running, Running(number, sample.point))
-    except Exception as error:
-        over.set_exception(error)
-    else:
-        over.set_result(None)
+    """Draw the samples of the request, each of which sees those before it as running."""
+    space, history = request.view
+    running = history.running
+    for number in request.numbers:
+        own_number = sample_number(request.study, number)
+        view = history._replace(running=running)
+        sample = request.sampler.draw(space, request.study.seed, own_number, view)
+        if len(sample.point) != len(space.searched) or not all(0.0 <= u <= 1.0 for u in sample.point):
+            raise ValueError(f"the sampler {request.sampler.name} left the unit cube: {sample.point}")
+        drawn.append(sample)
+        running = (*running, Running(number, sample.point))
+    over.set_result(None)

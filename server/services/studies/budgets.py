@@ -7,8 +7,9 @@ by no more; `max_trials` counts numbers and is exact.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
+from server.services.isolation import isolated
 from server.services.sampling.best import best_trials
 from server.services.transactions import Scope, Transactions
 from server.services.views import budget_of
@@ -19,6 +20,8 @@ from sturgeon import messages
 from sturgeon.errors import BudgetSpent, NotFound
 from sturgeon.search import budget as rules
 from sturgeon.states import StudyState
+
+DUTY: Final = "budget watch"
 
 
 def budget_columns(budget: messages.Budget) -> dict[str, Any]:
@@ -104,9 +107,10 @@ def is_watched(study: StudyRow) -> bool:
 
 
 def watch(transactions: Transactions) -> None:
-    """Time passes without reports: settle the studies whose seconds are limited."""
+    """Settle the studies whose seconds are limited: time passes without reports, too. Each study on its own."""
     with transactions.database.reading() as tx:
         names = [study.name for study in studies.limited(tx) if study.limits and "max_seconds" in study.limits]
     for name in names:
-        with suppress(NotFound), transactions.on_study(name) as scope:
+        # NotFound: the study was deleted meanwhile.
+        with isolated(DUTY, study=name), suppress(NotFound), transactions.on_study(name) as scope:
             settle(scope)
