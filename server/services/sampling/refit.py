@@ -1,4 +1,5 @@
-"""What a study's sampler learns when results come in: done in the background, so that neither tells nor asks wait."""
+"""Refits: the model of a study is fitted anew in the background when results come in, so that neither tells nor asks
+wait for it."""
 
 from __future__ import annotations
 
@@ -84,8 +85,10 @@ class Refitter:
 
 
 class RefitResult(NamedTuple):
-    """A study as its sampler sees it now. `round` is the round that draws; it began with the results of hash
-    `learnt_from`."""
+    """A study as its sampler sees it now.
+
+    round: the number of the round that draws now. learnt_from: the hash of the results that this round began with.
+    """
 
     study: StudyRow
     view: SamplerView
@@ -94,8 +97,10 @@ class RefitResult(NamedTuple):
 
 
 def refit(database: Database, sampler_pool: SamplerPool, name: str) -> RefitResult:
-    """Prepare the next draw, and store the round that draws now. A round begins again when the results that it began
-    with change, as by an invalidated trial. Raises: NotFound."""
+    """Prepare the next draw, and store the round that draws now. Raises: NotFound.
+
+    A round begins again when the results that it began with change, for instance when a trial becomes invalid.
+    """
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         view = sampler_pool.history_now(tx, study)
@@ -113,7 +118,7 @@ def refit(database: Database, sampler_pool: SamplerPool, name: str) -> RefitResu
 
 
 def recover_rounds(database: Database, study: StudyRow) -> None:
-    """Store the rounds in which trials were drawn, but which this or a stopped process had no time to store."""
+    """Store the rounds that have drawn trials but were not stored, since a process had no time to, or was stopped."""
     with database.reading() as tx:
         known = {(row.revision, row.number) for row in round_rows.of_study(tx, study.id)}
         last_of: dict[tuple[int, int], DrawnRow] = {}
@@ -123,14 +128,14 @@ def recover_rounds(database: Database, study: StudyRow) -> None:
         for (revision, number), trial in last_of.items():
             if number and (revision, number) not in known:
                 view = history_at(tx, study, trial.basis_seq, trial.number)
-                # Round 1 draws already when half of the results that it shall learn from are there.
+                # Round 1 draws already when it has half of the results that it is to learn from.
                 if _latest(view)[0] == number:
                     rows.append(_row(study, view, revision, trial.basis_seq))
     _store_rounds(database, study, rows)
 
 
 def _latest(view: SamplerView) -> tuple[int, tuple[Finished, ...]]:
-    """The number of the round that draws, 0 before the first, and the results that it began with."""
+    """The number of the round that draws now, 0 before the first, and the results that it began with."""
     starts = round_starts(len(view.space.searched), len(view.history.finished))
     return len(starts), view.history.finished[: starts[-1]] if starts else ()
 
@@ -152,7 +157,7 @@ def _store_rounds(database: Database, study: StudyRow, rows: Sequence[RoundRow])
         numerics_rows.record(tx, *numerics())
         now = tx.now()
         for row in rows:
-            round_rows.keep(tx, replace(row, at=now))
+            round_rows.insert(tx, replace(row, at=now))
 
 
 def _hash(first: tuple[Finished, ...]) -> str:

@@ -1,4 +1,4 @@
-"""The samplers of a server process at work: without a transaction, and for no longer than an ask may wait."""
+"""The samplers of a server process: they draw without a transaction, for no longer than an ask may wait."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DRAW_WITHIN_S: Final = 2.0
 """A sampler that takes longer is not waited for."""
 
 MOST_CACHED: Final = 64
-"""Studies whose cache is kept: a few megabytes each at most."""
+"""The number of studies that have a cache, of a few megabytes at most each."""
 
 log = structlog.get_logger()
 
@@ -54,10 +54,10 @@ def sample_number(study: StudyRow, number: TrialNumber) -> int:
 
 @dataclass
 class StudyCache:
-    """What a process has computed and read of a study, for the next time. It saves work and changes no result.
+    """What a process has computed and read of a study, for the next draw. It saves work and changes no result.
 
-    made: when the study was created, and its seed. SQLite gives the id of a deleted study to the next one, and another
-    process may have deleted it.
+    made: when the study was created, and its seed. They tell it from a deleted study that had the same id: SQLite uses
+    ids again.
     """
 
     made: tuple[int, int]
@@ -67,8 +67,8 @@ class StudyCache:
 
 @dataclass
 class SamplerPool:
-    """The samplers of one process, and of each study a lock and a cache. Lock and cache save work, no more: without
-    them every draw is the same."""
+    """The samplers of one process, with a lock and a cache for each study. Both only save work: every draw would be the
+    same without them."""
 
     samplers: dict[str, Build] = field(default_factory=lambda: dict(SAMPLERS))
     draw_within_s: float = DRAW_WITHIN_S
@@ -78,20 +78,22 @@ class SamplerPool:
     _guard: Lock = field(default_factory=Lock)
 
     def lock_of(self, study_id: StudyId) -> Lock:
+        """Held by a thread that draws for the study, or refits its model."""
         return self._locks.setdefault(study_id, Lock())
 
     def sampler_of(self, study: StudyRow, memo: Memo | None = None) -> Sampler:
-        """The study's sampler, with what it computed before, or with another `memo`."""
+        """The study's sampler, with the memo of the study's cache, or with another `memo`."""
         build = self.samplers[study.sampler]
         return build(study.sampler_options, self.cache_of(study).memo if memo is None else memo)
 
     def history_now(self, tx: Transaction, study: StudyRow) -> SamplerView:
-        """What the study's sampler sees now; of what this process has read before it reads only what is new."""
+        """What the study's sampler sees now. Only what is new since this process's last read is read."""
         cache = self.cache_of(study)
         view, cache.snapshot = history_now(tx, study, cache.snapshot)
         return view
 
     def cache_of(self, study: StudyRow) -> StudyCache:
+        """The study's cache, an empty one where there is none yet."""
         made = (study.created_at, study.seed)
         with self._guard:
             cache = self._caches.get(study.id)
@@ -103,17 +105,17 @@ class SamplerPool:
             return cache
 
     def forget(self, study_id: StudyId) -> None:
-        """The study is gone."""
+        """Drop what is cached of a study that was deleted."""
         with self._guard:
             self._caches.pop(study_id, None)
             self._locks.pop(study_id, None)
 
     def is_overdue(self, study_id: StudyId) -> bool:
-        """A draw of the study's that nobody waits for any more still goes on."""
+        """Whether a draw for the study still runs that was given up as too slow."""
         return study_id in self._overdue
 
     def draw(self, request: DrawRequest) -> tuple[list[Sample], messages.Fallback | None]:
-        """The first samples of the request, all of them if there is time; or why there is none."""
+        """The samples of the request, or the first of them where the time is up; without any, the reason."""
         if self.is_overdue(request.study.id):
             return [], "slow"
         drawn: list[Sample] = []
