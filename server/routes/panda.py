@@ -35,7 +35,7 @@ Why = Annotated[messages.SteerRequest | None, Body()]
 
 @dataclass(frozen=True)
 class Steering:
-    """What every verb comes with: whom it is for, what its sender has seen of the trial, and the key of a retry."""
+    """What all verbs have in common: the trial, the version that the client has seen of it, and the idempotency key."""
 
     study: StudyPath
     number: NumberPath
@@ -44,9 +44,9 @@ class Steering:
     key: IdempotencyHeader = None
 
     def asked(self, verb: str, request: messages.Request | None) -> Asked:
-        given = request or messages.SteerRequest()
-        idempotency_key = IdempotencyKey.of(self.key, f"POST /studies/{self.study}/trials/{self.number}:{verb}", given)
-        return Asked(self.study, self.number, self.seen, idempotency_key, getattr(given, "reason", ""))
+        body = request or messages.SteerRequest()
+        idempotency_key = IdempotencyKey.of(self.key, f"POST /studies/{self.study}/trials/{self.number}:{verb}", body)
+        return Asked(self.study, self.number, self.seen, idempotency_key, getattr(body, "reason", ""))
 
     def tagged(self, answer: messages.Steered) -> messages.Steered:
         """The answer, with the version that If-Match is compared with next time."""

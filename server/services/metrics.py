@@ -1,4 +1,4 @@
-"""What a process counts for /metrics. Amounts that the database knows are read from it at each scrape."""
+"""What a process counts for /metrics. Amounts that the database holds are read from it at each scrape."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Counters:
         )
         self.fenced_writes = Counter(
             "sturgeon_fenced_writes",
-            "Writes refused since their lease was lost",
+            "Writes refused because their lease was lost",
             ["kind"],
             registry=self.registry,
         )
         self.finished_trials = Counter(
-            "sturgeon_finished_trials", "Trials told, by state", ["state"], registry=self.registry
+            "sturgeon_finished_trials", "Trials that ended, by state", ["state"], registry=self.registry
         )
         self.stream_events = Counter(
             "sturgeon_stream_events",
@@ -51,6 +51,7 @@ class Counters:
         self.registry.register(ThreadFailures())
 
     def drawn(self, sampler: str, fallback: str | None, count: int) -> None:
+        """Count samples that were drawn."""
         self.draws.labels(sampler, fallback or "none").inc(count)
 
 
