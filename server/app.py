@@ -15,7 +15,7 @@ from fastapi_offline import FastAPIOffline
 from threadpoolctl import threadpool_limits
 
 from server import problems
-from server.background import LOOK_EVERY_S, Background, Reaper, look_for_work
+from server.background import LOOK_EVERY_S, Background, Duties, look_for_work
 from server.gate import RequestLog, SizeGate, TokenGate
 from server.routes import checkpoints, explaining, findings, health, leases, observing, panda, preview, studies, trials
 from server.services.leases.ask import AskContext
@@ -33,10 +33,10 @@ from sturgeon.search.registry import warm
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The app of one server process. `clock` replaces the database's clock in tests.
 
-    Raises SturgeonError for settings that cannot be.
+    Raises: SturgeonError (settings that contradict each other, or cannot be read).
     """
     warm()
-    # After all that brings a BLAS is imported. `serving.py` says so to those that listen to the environment, before.
+    # After every BLAS is imported. `serving.py` sets the environment before that, for those that read it then.
     threadpool_limits(limits=1, user_api="blas")  # the same sums in every process: replay is bit for bit
     app = FastAPIOffline(
         title="Sturgeon",
@@ -68,7 +68,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         most_checkpoint=round(settings.max_checkpoint_mb * 1_000_000),
     )
     app.add_middleware(TokenGate, token=settings.shared_token())
-    app.add_middleware(RequestLog, counters=app.state.counters)  # added last: it sees all
+    app.add_middleware(RequestLog, counters=app.state.counters)  # added last, so that it sees each request first
     return app
 
 
@@ -90,7 +90,7 @@ def _problem_schema(why: str) -> dict[str, object]:
 
 
 def _describe_problems(app: FastAPI) -> None:
-    """Name the schema that all problems refer to. (As a response's `model` it would be promised as plain JSON too.)"""
+    """Add the schema that all problems refer to. (As a response's `model` it would be offered as plain JSON, too.)"""
     without_problems = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -113,9 +113,9 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
     loop = asyncio.get_running_loop()
     background = Background()
-    reaper = Reaper(app.state.transactions, app.state.blobs, settings.lease_s, settings.max_attempts)
-    background.every(settings.reap_every_s, "reaper", reaper)
-    background.every(LOOK_EVERY_S, "work", lambda: look_for_work(database, app.state.long_polls, loop))
+    duties = Duties(app.state.transactions, app.state.blobs, settings.lease_s, settings.max_attempts)
+    background.every(settings.reap_every_s, "duties", duties)
+    background.every(LOOK_EVERY_S, "look for work", lambda: look_for_work(database, app.state.long_polls, loop))
     refitter: Refitter = app.state.refitter
     refitter.start()
     try:

@@ -1,4 +1,4 @@
-"""The threads of a server: one reaps and forgets, one looks for work while somebody waits for it."""
+"""The threads of a server: one does the duties that nobody asks for, one wakes waiting workers when there is work."""
 
 from __future__ import annotations
 
@@ -6,52 +6,52 @@ import asyncio
 from collections.abc import Callable
 from threading import Event, Thread
 
-import structlog
-
+from server.services.isolation import isolated
 from server.services.leases import expiry, housekeeping, worker_leases
 from server.services.leases.long_poll import LongPollQueue
 from server.services.studies import budgets
 from server.services.transactions import Transactions
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
-from sturgeon.errors import Unavailable
+from sturgeon.threads import supervised
 
-FORGET_EVERY_US = 3_600_000_000
+CLEAN_UP_EVERY_US = 3_600_000_000
 LOOK_EVERY_S = 0.5
-log = structlog.get_logger()
 
 
 class Background:
-    """Starts with the app and stops with it."""
+    """Threads that start with the app and stop with it."""
 
     def __init__(self) -> None:
         self._stop = Event()
         self._threads: list[Thread] = []
 
     def every(self, seconds: float, name: str, step: Callable[[], None]) -> None:
-        """Run `step` again and again, `seconds` apart; a step that fails is logged and tried again."""
+        """Run `step` again and again, `seconds` apart. A step that fails is logged, counted and tried again."""
 
         def run() -> None:
             while not self._stop.wait(seconds):
-                try:
+                with isolated(name):
                     step()
-                except Unavailable as error:
-                    log.warning("database is away", thread=name, reason=error.message)
-                except Exception:
-                    log.exception("background step failed", thread=name)
 
-        thread = Thread(target=run, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._threads.append(supervised(name, run, on_failure=_begin_again))
 
     def stop(self) -> None:
+        """Return when all threads have ended: each finishes the step that it is in."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
 
-class Reaper:
-    """Reaps, but nothing for one lease length after the start: workers tried to renew while nobody listened."""
+def _begin_again(_error: Exception) -> bool:
+    return True
+
+
+class Duties:
+    """One round of what a server does by itself: expire leases, watch budgets, and clean up each hour.
+
+    Nothing is done for one lease length after the start: workers could not renew while no server listened.
+    """
 
     def __init__(self, transactions: Transactions, blobs: BlobFolder, lease_s: float, max_attempts: int) -> None:
         self._transactions = transactions
@@ -59,7 +59,7 @@ class Reaper:
         self._max_attempts = max_attempts
         self._lease_us = round(lease_s * 1e6)
         self._started_at: int | None = None
-        self._forgot_at = 0
+        self._cleaned_up_at = 0
 
     def __call__(self) -> None:
         with self._transactions.database.reading() as tx:
@@ -68,10 +68,12 @@ class Reaper:
             self._started_at = now
         if now < self._started_at + self._lease_us:
             return
-        expiry.expire_leases(self._transactions, self._max_attempts)
-        budgets.watch(self._transactions)
-        if now > self._forgot_at + FORGET_EVERY_US:
-            self._forgot_at = now
+        with isolated(expiry.DUTY):
+            expiry.expire_leases(self._transactions, self._max_attempts)
+        with isolated(budgets.DUTY):
+            budgets.watch(self._transactions)
+        if now > self._cleaned_up_at + CLEAN_UP_EVERY_US:
+            self._cleaned_up_at = now
             housekeeping.clean_up(self._transactions.database, self._blobs)
 
 

@@ -16,16 +16,16 @@ from server.services.metrics import Counters
 from sturgeon.errors import TooLarge, Unauthorized
 
 OPEN: Final = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
-"""What needs no token: it tells nothing of anybody's studies."""
+"""Paths that need no token: they say nothing of any study."""
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-"""What is counted by its name: a stranger may invent methods, and each name would stay in memory."""
+"""Methods that are counted by name. A client may invent others, and each new name would stay in memory."""
 
 log = structlog.get_logger()
 
 
 class TokenGate:
-    """Refuses a wrong token everywhere, and a missing one everywhere but on OPEN and the files of /docs."""
+    """Refuses a wrong token on all paths, and a missing token on all but OPEN and the files of /docs."""
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self._app = app
@@ -45,7 +45,7 @@ class TokenGate:
 
 
 class SizeGate:
-    """Refuses bodies over the limit: by their Content-Length at once, else when too much has come."""
+    """Refuses bodies over the limit: at once by their Content-Length, else as soon as too much has arrived."""
 
     def __init__(self, app: ASGIApp, most: int, most_checkpoint: int) -> None:
         self._app = app
@@ -63,31 +63,31 @@ class SizeGate:
         if declared.isdigit() and int(declared[:18]) > most:
             await problem_response(refusal)(scope, receive, send)
             return
-        come = 0
+        received = 0
         started = False
 
         async def counted() -> Message:
-            nonlocal come
+            nonlocal received
             message = await receive()
-            come += len(message.get("body", b""))
-            if come > most:
+            received += len(message.get("body", b""))
+            if received > most:
                 raise refusal
             return message
 
         async def unless_too_large(message: Message) -> None:
             nonlocal started
-            # FastAPI takes the refusal for a body that it could not read, and answers 400: that is left out.
-            if started or come <= most:
+            # FastAPI takes the refusal for a body that it cannot read, and answers 400: that answer is not sent.
+            if started or received <= most:
                 started = True
                 await send(message)
 
         await self._app(scope, counted, unless_too_large)
-        if come > most and not started:
+        if received > most and not started:
             await problem_response(refusal)(scope, receive, send)
 
 
 class RequestLog:
-    """Gives each request an id, answers it in X-Request-ID, and notes what was asked, its end and its time."""
+    """Gives each request an id, sends it back as X-Request-ID, and logs the request with its status and its time."""
 
     def __init__(self, app: ASGIApp, counters: Counters) -> None:
         self._app = app

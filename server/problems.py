@@ -84,19 +84,19 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 async def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = error.errors()
-    if any(one["type"] == "json_invalid" for one in found):
+    errors = error.errors()
+    if any(error["type"] == "json_invalid" for error in errors):
         return problem_response(BadRequest("The body is not valid JSON."))
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if found and tuple(found[0]["loc"]) == ("body",) and not kind.endswith("json"):
+    if errors and tuple(errors[0]["loc"]) == ("body",) and not kind.endswith("json"):
         return problem_response(UnsupportedMediaType())
-    problems = tuple(_field_problem(one, error.body) for one in found[:MOST_ERRORS])
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    problems = tuple(_field_problem(field_error, error.body) for field_error in errors[:MOST_ERRORS])
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return problem_response(Invalid(f"The request is not valid: {problems[0].detail}{more}.", problems))
 
 
-def _field_problem(error: dict[str, Any], body: Any) -> FieldProblem:
-    """The input is never repeated: it may be huge, secret, or not encodable."""
+def _field_problem(error: dict[str, Any], body: object) -> FieldProblem:
+    """The problem without the value that was sent: that may be huge, secret, or not encodable."""
     where, *path = error["loc"]
     if error["type"] == "unknown_field":
         path.append(error["ctx"]["field"])
@@ -118,7 +118,7 @@ def _sentence(error: dict[str, Any]) -> str:
 
 
 def _real_parts(path: list[Any], body: Any) -> list[str]:
-    """The path without the tags of unions, which pydantic puts in it and the sender never wrote."""
+    """The path without the tags of unions, which pydantic adds and the client did not send."""
     parts: list[str] = []
     here = body
     for i, part in enumerate(path):

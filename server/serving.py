@@ -28,7 +28,7 @@ GRACE_S = 5
 
 
 def serve(settings: Settings) -> None:
-    """Run a server until it is stopped. Raises SturgeonError when it may not or cannot start."""
+    """Run a server until it is stopped. Raises: SturgeonError (it may not, or cannot, start)."""
     if settings.shared_token() is None and settings.host not in LOOPBACK:
         raise SturgeonError(
             f"A server on {settings.host} can be reached by others, so it needs a token: set STURGEON_TOKEN or "
@@ -61,7 +61,7 @@ def serve(settings: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends the long polls when it is told to stop: else it would wait for them until its grace is over."""
+    """Ends the long polls when it is told to stop; else it would wait for them for all of GRACE_S."""
 
     def __init__(self, config: uvicorn.Config, long_polls: LongPollQueue) -> None:
         super().__init__(config)
@@ -79,13 +79,14 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         hint = "; is another server running there? Choose another with --port" if error.errno == 98 else ""
         raise SturgeonError(f"Cannot listen on {host}:{port}: {error.strerror}{hint}.") from None
-    # Its connections inherit it; asyncio leaves it off for a listener made so, and each answer would take 40 ms more.
+    # The connections inherit this. asyncio does not set it for a listener that it is given, and without it each answer
+    # takes 40 ms more.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def _log_as_json() -> None:
-    """One JSON object a line on stderr; uvicorn's own lines too."""
+    """Log to stderr, one JSON object a line; uvicorn's own lines, too."""
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -1,4 +1,4 @@
-"""What a server can be told: STURGEON_* in the environment, or the options of `sturgeon serve`."""
+"""The settings of a server: STURGEON_* in the environment, or the options of `sturgeon serve`."""
 
 from __future__ import annotations
 
@@ -39,18 +39,21 @@ class Settings(BaseSettings):
     def shared_token(self) -> str | None:
         """The token from the setting or its file; None when there is none.
 
-        Raises SturgeonError when the file cannot be read or is empty, both are given, or no header could carry it.
+        Raises: SturgeonError (the file cannot be read or is empty, both are given, or a header cannot carry the token).
         """
         if self.token_file is not None and self.token is not None:
             raise SturgeonError("Give the token or the token file, not both.")
-        given = self.token.get_secret_value() if self.token else None
-        token = _secret(self.token_file, "token") if self.token_file else given
+        setting = self.token.get_secret_value() if self.token else None
+        token = _secret(self.token_file, "token") if self.token_file else setting
         if token and not re.fullmatch(r"[\x21-\x7e]+", token):
             raise SturgeonError("The token must be one word of ASCII characters.")
         return token or None
 
     def database_address(self) -> str:
-        """The database's URL, with the password from its file where there is one."""
+        """The database's URL, with the password from its file where there is one.
+
+        Raises: SturgeonError (the file cannot be read or is empty).
+        """
         if self.database_password_file is None:
             return self.database_url
         parts = urlsplit(self.database_url)

@@ -30,6 +30,7 @@ def supervised(
 
     An exception that `work` raises is logged with its traceback, counted under `name`, and given to `on_failure`, in
     the same thread. That ends the process, or what the thread served; or it returns True, and `work` begins again.
+    What is no Exception, such as SystemExit or a panic in Rust code, is given to `on_failure` as a RuntimeError.
     `name` is a kind of thread ("heartbeat"), so that there are few of them; `log` is a structlog logger.
     """
     thread = threading.Thread(target=_run, args=(name, work, on_failure, log), name=name, daemon=True)
@@ -43,7 +44,16 @@ def failures() -> dict[str, int]:
         return dict(_failures)
 
 
-def reason_of(error: Exception) -> str:
+def note_failure(name: str, error: BaseException, log: FailureLog | None = None, **about: object) -> None:
+    """Log an unexpected exception with its traceback, and count it under `name`. To be called while it is handled."""
+    with _counting:
+        _failures[name] += 1
+        times = _failures[name]
+    log = log or structlog.get_logger()
+    log.exception("thread failed", thread=name, reason=reason_of(error), failures=times, **about)
+
+
+def reason_of(error: BaseException) -> str:
     """An unexpected exception in half a sentence: its type, and what it says."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
@@ -54,12 +64,8 @@ def _run(
     while True:
         try:
             return work()
-        except Exception as error:
-            with _counting:
-                _failures[name] += 1
-                times = _failures[name]
-            (log or structlog.get_logger()).exception(
-                "thread failed", thread=name, reason=reason_of(error), failures=times
-            )
+        except BaseException as raised:
+            note_failure(name, raised, log)
+            error = raised if isinstance(raised, Exception) else RuntimeError(reason_of(raised))
             if not on_failure(error):
                 return None

@@ -63,7 +63,7 @@ class RunningServer:
         self.clock.advance(seconds)
 
     def reap(self) -> None:
-        """What the reaper does every few seconds: now, and in this thread."""
+        """What a server does every few seconds: now, and in this thread."""
         state = self.app.state
         expiry.expire_leases(state.transactions, self.settings.max_attempts)
 

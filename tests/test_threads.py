@@ -61,3 +61,15 @@ def test_work_that_ends_is_no_failure_and_its_thread_bears_the_name() -> None:
 
 def test_an_error_that_says_nothing_is_named_by_its_type() -> None:
     assert reason_of(ValueError()) == "ValueError"
+
+
+def test_what_is_no_exception_is_logged_counted_and_handed_on_too() -> None:
+    handed: list[str] = []
+
+    def work() -> None:
+        raise SystemExit("panic")
+
+    supervised("rusty", work, lambda error: handed.append(reason_of(error)), CapturingLogger()).join(timeout=60)
+
+    assert handed == ["RuntimeError: SystemExit: panic"]
+    assert failures()["rusty"] == 1

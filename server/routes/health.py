@@ -31,8 +31,8 @@ def metrics(database: InDatabase, counters: InCounters) -> Response:
     """Prometheus: this process's counters, and what the database holds."""
     trials, studies = observability.amounts(database)
     registry = CollectorRegistry()
-    held = {"sturgeon_trials": ("Trials by state", trials), "sturgeon_studies": ("Studies by state", studies)}
-    for name, (text, amounts) in held.items():
+    gauges = {"sturgeon_trials": ("Trials by state", trials), "sturgeon_studies": ("Studies by state", studies)}
+    for name, (text, amounts) in gauges.items():
         gauge = Gauge(name, text, ["state"], registry=registry)
         for state, amount in amounts.items():
             gauge.labels(state).set(amount)
@@ -42,4 +42,5 @@ def metrics(database: InDatabase, counters: InCounters) -> Response:
 
 @router.get("/", include_in_schema=False)
 def root() -> RedirectResponse:
+    """The way to the documentation."""
     return RedirectResponse("/docs")

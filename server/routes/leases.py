@@ -32,11 +32,11 @@ async def lease_trials(
     until = time.monotonic() + request.wait
     while True:
         answer = await run_sync(worker_leases.lease, asks, request, settings.lease_s, idempotency_key)
-        left = until - time.monotonic()
-        if answer.leases or left <= 0 or long_polls.ended:
+        remaining = until - time.monotonic()
+        if answer.leases or remaining <= 0 or long_polls.ended:
             return answer
-        await long_polls.wait(request.slots, left)
-        # A trial that is handed to a client that is gone would wait for its lease to run out.
+        await long_polls.wait(request.slots, remaining)
+        # A trial that went to a client that is gone would wait for its lease to run out.
         if await http.is_disconnected():
             return answer
 

@@ -35,7 +35,7 @@ Why = Annotated[messages.SteerRequest | None, Body()]
 
 @dataclass(frozen=True)
 class Steering:
-    """What every verb comes with: whom it is for, what its sender has seen of the trial, and the key of a retry."""
+    """What all verbs have in common: the trial, the version that the client has seen of it, and the idempotency key."""
 
     study: StudyPath
     number: NumberPath

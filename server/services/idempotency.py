@@ -1,4 +1,4 @@
-"""Idempotency: a request that is sent again under the same key gets its first answer, and has no second effect."""
+"""Idempotency: a request that is sent again under the same key gets the first answer, and has no second effect."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class IdempotencyKey:
 
 
 def claim_or_replay(tx: Transaction, key: IdempotencyKey, answer: type[AnswerT]) -> AnswerT | None:
-    """Take the key. The first answer where the key was used before; None where it is new.
+    """Claim the key: None where it is new, else the answer that was stored for it.
 
-    Raises: IdempotencyMismatch when the key was used for another request.
+    Raises: IdempotencyMismatch (the key was used for another request).
     """
     if key.value is None:
         return None
@@ -44,6 +44,6 @@ def claim_or_replay(tx: Transaction, key: IdempotencyKey, answer: type[AnswerT])
 
 
 def store_answer(tx: Transaction, key: IdempotencyKey, answer: BaseModel, now: int) -> None:
-    """Store the answer beside its effect."""
+    """Store the answer in the transaction of its effect."""
     if key.value is not None:
         idempotency.answer(tx, key.value, answer.model_dump(mode="json"), now)

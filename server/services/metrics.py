@@ -1,10 +1,16 @@
-"""What a process counts for /metrics. Amounts that the database knows are read from it at each scrape."""
+"""What a process counts for /metrics. Amounts that the database holds are read from it at each scrape."""
 
 from __future__ import annotations
 
+from collections import Counter as Amounts
+from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from sturgeon.threads import failures
 
 
 class Counters:
@@ -23,12 +29,12 @@ class Counters:
         )
         self.fenced_writes = Counter(
             "sturgeon_fenced_writes",
-            "Writes refused since their lease was lost",
+            "Writes refused because their lease was lost",
             ["kind"],
             registry=self.registry,
         )
         self.finished_trials = Counter(
-            "sturgeon_finished_trials", "Trials told, by state", ["state"], registry=self.registry
+            "sturgeon_finished_trials", "Trials that ended, by state", ["state"], registry=self.registry
         )
         self.stream_events = Counter(
             "sturgeon_stream_events",
@@ -42,6 +48,23 @@ class Counters:
             ["method", "route"],
             registry=self.registry,
         )
+        self.registry.register(ThreadFailures())
 
     def drawn(self, sampler: str, fallback: str | None, count: int) -> None:
+        """Count samples that were drawn."""
         self.draws.labels(sampler, fallback or "none").inc(count)
+
+
+class ThreadFailures(Collector):
+    """How often the threads of each name have failed in this process since the app was made."""
+
+    def __init__(self) -> None:
+        self._before = Amounts(failures())
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "sturgeon_thread_failures", "Unexpected errors of background threads, by thread", labels=["thread"]
+        )
+        for name, count in (Amounts(failures()) - self._before).items():
+            family.add_metric([name], count)
+        yield family

@@ -1,23 +1,21 @@
-"""Page tokens: opaque to the client; for us the place in the list that the next page comes after."""
+"""Page tokens: opaque to clients; for the server the place in a list that the next page begins after."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sturgeon.errors import FieldProblem, Invalid
 from sturgeon.messages import Page
 
 Item = TypeVar("Item")
-NO_KEY = "none"
-
-
-LARGEST = 2**63 - 1
+NO_KEY: Final = "none"
+LARGEST: Final = 2**63 - 1
 
 
 def after_of(token: str | None) -> int:
-    """The number in a page token; -1 without one. Raises: Invalid (a token that we did not give)."""
+    """The number in a page token; -1 without one. Raises: Invalid (the token is not one of this server)."""
     return -1 if token is None else _whole(token)
 
 
@@ -36,16 +34,16 @@ def sorted_place_of(token: str) -> tuple[float | None, int]:
     if key == NO_KEY:
         return None, _whole(number)
     try:
-        found = int(key) if key.lstrip("-").isdigit() else float(key)
+        value = int(key) if key.lstrip("-").isdigit() else float(key)
     except ValueError:
         raise _unknown() from None
-    if not math.isfinite(found) or (isinstance(found, int) and abs(found) > LARGEST):
+    if not math.isfinite(value) or (isinstance(value, int) and abs(value) > LARGEST):
         raise _unknown()
-    return found, _whole(number)
+    return value, _whole(number)
 
 
 def token_of(*parts: float | None) -> str:
-    """A token of several parts. A number's plus sign means a space in a query; it can be left out."""
+    """A token of several parts. The plus sign of an exponent is left out: in a query it would mean a space."""
     return ":".join(NO_KEY if part is None else repr(part).replace("+", "") for part in parts)
 
 
@@ -61,6 +59,6 @@ def _unknown() -> Invalid:
 
 
 def page_of(items: Sequence[Item], size: int, keys: Sequence[int | str]) -> Page[Item]:
-    """A page of `size` from up to size + 1 items; `keys` are what the next page comes after."""
+    """A page of `size` from up to size + 1 items. keys: of each item, the token of a page that begins after it."""
     more = len(items) > size
     return Page(items=list(items[:size]), next_page_token=str(keys[size - 1]) if more else None)

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 class Scope:
     """A write transaction on a study, and what its steps share.
 
-    study: the row as this transaction left it; locked, unless the service that opened the scope says otherwise.
+    study: the row as this transaction has left it; locked, unless the service that opened the scope says otherwise.
     now: microseconds since 1970 UTC, read once, after the lock.
     """
 
@@ -34,7 +34,7 @@ class Scope:
     counters: Counters
 
     def update_study(self, **values: Any) -> StudyRow:
-        """Write these columns of the study; the row is locked."""
+        """Write columns of the study; its row is locked."""
         self.study = studies.update(self.tx, self.study.id, **values)
         return self.study
 

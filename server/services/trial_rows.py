@@ -1,23 +1,21 @@
-"""The row of a trial that nobody has taken yet."""
+"""The row of a trial that was not handed out yet."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from sturgeon.identifiers import TrialNumber
 from sturgeon.search.samplers import trial_seed
 
 
 def replicate_group(study: StudyRow, number: TrialNumber, start: int) -> dict[str, int]:
-    """Of trials that are drawn from `start` on: which one is the first of those with the same parameters."""
+    """The column that names the first of the trials with the same parameters; empty without replicates. The study's
+    trials from `start` on are drawn together."""
     return {"group_number": number - (number - start) % study.replicates} if study.replicates > 1 else {}
 
 
-def new_trial(
-    study: StudyRow, number: TrialNumber, params: dict[str, Any], point: tuple[float, ...], now: int
-) -> dict[str, Any]:
-    """The row of a trial that waits to be handed out, with parameters that a person gave."""
+def new_trial(study: StudyRow, number: TrialNumber, params: Json, point: tuple[float, ...], now: int) -> Json:
+    """The row of a queued trial with these parameters, as a person gives them; a sampler adds how it drew them."""
     return {
         "study_id": study.id,
         "number": number,

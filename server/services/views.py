@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from server.store.checkpoints import CheckpointRow
 from server.store.events import EventRow
+from server.store.json_columns import Json
 from server.store.proposals import ProposalRow
 from server.store.reports import LateRow, ReportRow
 from server.store.space_revisions import RevisionRow
@@ -64,26 +64,27 @@ def best_trial(rows: list[TrialRow], replicates: int) -> messages.BestTrial:
     """The complete trials of a group as one: the mean of its values, and of each metric that all of them have."""
     first = rows[0]
     values = [row.value for row in rows if row.value is not None]
-    whole = spread(values)
+    values_spread = spread(values)
     return messages.BestTrial(
         number=first.number,
-        value=whole.mean,
+        value=values_spread.mean,
         params=first.params | (first.live_overrides or {}),
         metrics={name: mean([row.metrics.get(name) for row in rows]) for name in first.metrics},
         replicates=None
         if replicates == 1
         else messages.Replicates(
-            numbers=[row.number for row in rows], values=values, standard_error=whole.standard_error
+            numbers=[row.number for row in rows], values=values, standard_error=values_spread.standard_error
         ),
     )
 
 
 def desired_of(row: TrialRow) -> messages.Desired:
-    """What is desired of the trial; version 0 while nobody has desired anything."""
+    """The trial's desired state; version 0 while nobody has requested a change."""
     return messages.Desired() if row.desired is None else messages.Desired.model_validate(row.desired)
 
 
 def budget_of(row: StudyRow) -> messages.Budget:
+    """The study's budget, from its columns."""
     return messages.Budget.model_validate({"max_trials": row.max_trials} | (row.limits or {}))
 
 
@@ -153,19 +154,27 @@ def lease(
     )
 
 
-def _task(of: StudyRow) -> dict[str, Any] | None:
-    """The study's task with `fixed` merged in, and with the metric that says which checkpoint is the best: all that
-    a worker needs beside the sampled parameters."""
+def _task(of: StudyRow) -> Json | None:
+    """All that a worker needs beside the sampled parameters: the study's task with `fixed` merged in, and the metric by
+    which the best checkpoint is chosen."""
     if of.task is None:
         return None
     task = {name: value for name, value in of.task.items() if name != "fixed"}
-    fixed: dict[str, Any] = of.task["fixed"]
+    fixed: Json = of.task["fixed"]
     return task | fixed | {"metric": of.metric, "direction": of.direction}
 
 
 def reported_metrics(row: ReportRow, *, left: bool = False) -> messages.ReportedMetrics:
-    told = {"step": row.step, "epoch": row.epoch, "metrics": row.metrics, "fence": row.fence}
-    return messages.ReportedMetrics(**told, leg=row.rollback_generation, left=left, at=moment(row.at))
+    """left: the report counts no more, since a rollback or a later run has made it void."""
+    return messages.ReportedMetrics(
+        step=row.step,
+        epoch=row.epoch,
+        metrics=row.metrics,
+        fence=row.fence,
+        leg=row.rollback_generation,
+        left=left,
+        at=moment(row.at),
+    )
 
 
 def late_result(row: LateRow) -> messages.LateResult:

@@ -14,7 +14,7 @@ from sturgeon.errors import SturgeonError
 def backup(database_url: str, file: Path) -> None:
     """Write a consistent copy to `file`, which must not exist.
 
-    Raises SturgeonError when it exists, the database does not, or the database is PostgreSQL.
+    Raises: SturgeonError (the file exists, the database does not, it is PostgreSQL, or the disk refuses).
     """
     address = sa.make_url(database_url)
     if address.get_backend_name() != "sqlite":

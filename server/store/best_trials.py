@@ -18,8 +18,10 @@ _COMPLETE = sa.and_(_VALID, trials.c.state == "complete", trials.c.value.is_not(
 
 
 def best_groups(tx: Transaction, study: StudyRow, most: int | None = None) -> list[int]:
-    """The groups whose trials are all complete (or failed, cancelled, invalid: those count for nothing), by the number
-    of their first trial; the best mean first, of two equals the earlier."""
+    """The groups that are complete, each by the number of its first trial; the best mean first, of equals the earlier.
+
+    A group is complete when none of its trials may still get a result. Failed, cancelled and invalid ones do not count.
+    """
     ranked = _ranked([study.id]).subquery()
     statement = sa.select(ranked.c.key).order_by(ranked.c.place).limit(most)
     return [key for (key,) in tx.execute(statement)]
@@ -33,18 +35,19 @@ def best_group_of_each(tx: Transaction, study_ids: Sequence[int]) -> dict[int, l
     # A group's numbers follow each other: with this the index on (study, number) finds them.
     near = sa.and_(trials.c.number >= ranked.c.key, trials.c.number < ranked.c.key + ranked.c.replicates)
     statement = sa.select(trials).join(ranked, sa.and_(best, near)).where(_COMPLETE)
-    found: dict[int, list[TrialRow]] = {}
+    complete: dict[int, list[TrialRow]] = {}
     for row in tx.execute(statement.order_by(trials.c.study_id, trials.c.number)):
-        found.setdefault(row.study_id, []).append(TrialRow(**row._mapping))
-    return found
+        complete.setdefault(row.study_id, []).append(TrialRow(**row._mapping))
+    return complete
 
 
 def _ranked(study_ids: Sequence[int]) -> sa.Select[Any]:
     """(study_id, key, place, replicates) of the complete groups of these studies; the best of each has place 1."""
-    left = sa.and_(_VALID, trials.c.state.not_in(("complete", "failed", "cancelled")))
+    open_trial = sa.and_(_VALID, trials.c.state.not_in(("complete", "failed", "cancelled")))
     count = sa.func.sum(sa.case((_COMPLETE, 1), else_=0))
     replicates = sa.cast(studies.c.replicates, sa.Double)
-    # Divided first, and to half the mean at most: the sum of large values overflows, which PostgreSQL refuses.
+    # Divided before they are added, and to half the mean at most: PostgreSQL refuses a sum of large values that
+    # overflows.
     parts = sa.case((studies.c.replicates == 1, 1.0), else_=2.0 * replicates)
     total = sa.func.sum(sa.case((_COMPLETE, trials.c.value / parts)))
     mean = total * (replicates / count)
@@ -55,15 +58,15 @@ def _ranked(study_ids: Sequence[int]) -> sa.Select[Any]:
         .join(studies, studies.c.id == trials.c.study_id)
         .where(trials.c.study_id.in_(study_ids))
         .group_by(trials.c.study_id, _KEY, studies.c.direction, studies.c.replicates)
-        .having(count > 0, sa.func.sum(sa.case((left, 1), else_=0)) == 0)
+        .having(count > 0, sa.func.sum(sa.case((open_trial, 1), else_=0)) == 0)
     )
 
 
 def complete_of(tx: Transaction, study: StudyRow, groups: Iterable[int]) -> dict[int, list[TrialRow]]:
     """Group -> its complete trials that are not invalid, by number."""
     statement = sa.select(trials).where(trials.c.study_id == study.id, _COMPLETE, _KEY.in_(list(groups)))
-    found: dict[int, list[TrialRow]] = {}
+    complete: dict[int, list[TrialRow]] = {}
     for row in tx.execute(statement.order_by(trials.c.number)):
         trial = TrialRow(**row._mapping)
-        found.setdefault(trial.number if trial.group_number is None else trial.group_number, []).append(trial)
-    return found
+        complete.setdefault(trial.number if trial.group_number is None else trial.group_number, []).append(trial)
+    return complete

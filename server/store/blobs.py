@@ -1,4 +1,4 @@
-"""A folder of blobs named by their hash: written beside, synced, then renamed, so that a torn one never has a name."""
+"""A folder of blobs named by their hash. A blob is written under another name, synced, then renamed."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class BlobFolder:
         return self._folder / sha256[:2] / sha256
 
     def write(self, content: bytes) -> str:
-        """Keep the bytes; their hash. Raises: Unavailable (the disk does not take them)."""
+        """Store the bytes; return their hash. Raises: Unavailable (the disk does not take them)."""
         sha256 = hashlib.sha256(content).hexdigest()
         self.ensure(sha256, content)
         return sha256
 
     def ensure(self, sha256: str, content: bytes) -> None:
-        """Keep the bytes of this hash; where they are kept already, they count as written now.
+        """Store the bytes of this hash; where they are stored already, they count as written now.
 
         Raises: Unavailable (the disk does not take them).
         """
@@ -39,10 +39,10 @@ class BlobFolder:
             if not self._touch(sha256):
                 self._write_beside(self._path(sha256), content)
         except OSError as error:
-            raise Unavailable(f"The checkpoint could not be kept ({error.strerror}); try again later.") from error
+            raise Unavailable(f"The checkpoint could not be stored ({error.strerror}); try again later.") from error
 
     def _touch(self, sha256: str) -> bool:
-        """Whether there is such a blob; its time of writing is now, by the clock of the file system."""
+        """Set the blob's time of writing to now, by the clock of the file system; False where there is no such blob."""
         try:
             os.utime(self._path(sha256))
         except FileNotFoundError:
@@ -63,7 +63,7 @@ class BlobFolder:
             beside.unlink(missing_ok=True)
 
     def read(self, sha256: str) -> bytes | None:
-        """The bytes; None when they are gone or do not fit their name any more."""
+        """The bytes; None where they are missing, or damaged so that their hash is another."""
         try:
             content = self._path(sha256).read_bytes()
         except FileNotFoundError:
@@ -71,6 +71,7 @@ class BlobFolder:
         return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
     def delete(self, sha256: str) -> None:
+        """Delete the blob, if there is one."""
         self._path(sha256).unlink(missing_ok=True)
 
     def now(self) -> float:
@@ -80,15 +81,15 @@ class BlobFolder:
         return self._folder.stat().st_mtime
 
     def written_before(self, cutoff: float) -> Iterator[str]:
-        """Hashes of the blobs that were written last before `cutoff`, a time as of `now`."""
+        """Hashes of the blobs that were last written before `cutoff`, a time of the clock `now`."""
         return (path.name for path in self._folder.glob("??/*") if not _is_torn(path) and _is_older(path, cutoff))
 
     def is_older(self, sha256: str, cutoff: float) -> bool:
-        """Whether there is such a blob, written last before `cutoff`."""
+        """Whether there is such a blob, last written before `cutoff`."""
         return _is_older(self._path(sha256), cutoff)
 
     def delete_torn(self, cutoff: float) -> None:
-        """Delete what uploads that were interrupted before `cutoff` have left: it has no hash for a name."""
+        """Delete the torn files of uploads that were interrupted before `cutoff`."""
         for path in self._folder.glob(f"??/{TORN}*"):
             if _is_older(path, cutoff):
                 path.unlink(missing_ok=True)

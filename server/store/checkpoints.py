@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.tables import checkpoints, trials
 from sturgeon.identifiers import Step, StudyId, TrialId, Version
 
@@ -37,8 +38,8 @@ def of_trial(tx: Transaction, trial_id: TrialId) -> list[CheckpointRow]:
     return [CheckpointRow(**row._mapping) for row in tx.execute(statement)]
 
 
-def replace(tx: Transaction, values: dict[str, Any]) -> CheckpointRow:
-    """The checkpoint of that step, instead of the one that stood there (a run that started again)."""
+def replace(tx: Transaction, values: Json) -> CheckpointRow:
+    """Write the checkpoint of a step; an earlier one of the same step is deleted."""
     here = sa.and_(checkpoints.c.trial_id == values["trial_id"], checkpoints.c.step == values["step"])
     tx.execute(checkpoints.delete().where(here))
     row = tx.execute(checkpoints.insert().values(values).returning(checkpoints)).one()
@@ -46,17 +47,18 @@ def replace(tx: Transaction, values: dict[str, Any]) -> CheckpointRow:
 
 
 def delete_after(tx: Transaction, trial_id: TrialId, step: Step) -> None:
-    """Forget what lies behind a step that the run went back to. (The blobs are swept up later.)"""
+    """Delete the checkpoints after a step that the run went back to. (The sweep deletes their blobs later.)"""
     tx.execute(checkpoints.delete().where(checkpoints.c.trial_id == trial_id, checkpoints.c.step > step))
 
 
 def pin(tx: Transaction, trial_id: TrialId, step: Step) -> None:
-    """From now on no rule drops it."""
+    """Pin the checkpoint of a step: no rule drops it from now on."""
     here = sa.and_(checkpoints.c.trial_id == trial_id, checkpoints.c.step == step)
     tx.execute(checkpoints.update().where(here).values(pinned=True))
 
 
 def delete(tx: Transaction, ids: Iterable[int]) -> None:
+    """Delete these checkpoints. (Their blobs are deleted by services.blob_sweep.)"""
     tx.execute(checkpoints.delete().where(checkpoints.c.id.in_(list(ids))))
 
 
@@ -73,13 +75,16 @@ def referenced(tx: Transaction, hashes: Sequence[str]) -> set[str]:
 
 
 def hold_blobs(tx: Transaction) -> None:
-    """No blob is deleted to the end of this transaction. To be called after the trial's row is locked and before a row
-    is written for a blob that was uploaded; a row that copies another one needs only that one's trial locked."""
+    """Keep all blobs from being deleted until the end of this transaction.
+
+    To be called after the trial's row is locked, and before a row is written for an uploaded blob. A row that copies
+    another row's blob needs only the lock on that row's trial.
+    """
     if not tx.is_sqlite:  # there the write transaction is the lock
         tx.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(BLOBS_LOCK)))
 
 
 def lock_blobs(tx: Transaction) -> None:
-    """No row is written for an uploaded blob to the end of this transaction: what `referenced` then says holds."""
+    """Keep all uploads from writing a row until the end of this transaction: `referenced` stays true meanwhile."""
     if not tx.is_sqlite:
         tx.execute(sa.select(sa.func.pg_advisory_xact_lock(BLOBS_LOCK)))

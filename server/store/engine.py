@@ -1,13 +1,13 @@
-"""Connections and transactions: `reading()` may not write, `writing()` holds the right to write from its start.
+"""Connections and transactions: `reading()` cannot write; `writing()` has SQLite's write lock from its start.
 
-The clock is the database's own, so that all servers agree; tests pass a fake one.
+The clock is the database's own, so that all servers agree on the time; tests pass a fake one.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, ParamSpec
@@ -25,7 +25,7 @@ P = ParamSpec("P")
 
 
 class LockOrderError(AssertionError):
-    """A transaction of ours locks rows in an order that can end in a deadlock: the study first, then trials by id."""
+    """A transaction locks rows out of order, which can end in a deadlock: a study after trials, or trials not by id."""
 
 
 class LockOrder:
@@ -36,19 +36,19 @@ class LockOrder:
         self._inserted: set[int] = set()
 
     def before_study(self) -> None:
-        """Raises: LockOrderError when a trial is locked already."""
+        """Raises: LockOrderError (a trial is locked already)."""
         if self._trials:
             raise LockOrderError(f"a study is locked after trials {sorted(self._trials)}")
 
     def trials(self, ids: Iterable[int]) -> None:
-        """Note trials that are being locked. Raises: LockOrderError for one below another that is locked."""
+        """Note trials that are being locked. Raises: LockOrderError (one has a lower id than a locked one)."""
         new = set(ids) - self._trials - self._inserted
         if new and self._trials and min(new) < max(self._trials):
             raise LockOrderError(f"trials {sorted(new)} are locked after {sorted(self._trials)}")
         self._trials |= new
 
     def inserted(self, ids: Iterable[int]) -> None:
-        """New trials: nobody else can wait for them yet."""
+        """Note new trials, which are in no order: no other transaction can wait for them yet."""
         self._inserted.update(ids)
 
 
@@ -60,17 +60,17 @@ class Transaction:
         self._clock = clock
         self._now: int | None = None
         self.lock_order = LockOrder()
-        self.keeps = True
-        self.changed_studies: set[StudyId] = set()  # of whose record a sampler sees more, or less, than before
+        self.commits = True
+        self.changed_studies: set[StudyId] = set()  # what a sampler sees of them has changed
         self._after_commit: list[Callable[[], None]] = []
 
     def rollback_at_end(self) -> None:
-        """Nothing of this transaction shall stay; the block goes on to its end."""
-        self.keeps = False
+        """Roll back instead of committing when the block has come to its end."""
+        self.commits = False
 
     def after_commit(self, step: Callable[P, None], *args: P.args, **options: P.kwargs) -> None:
-        """Call `step` once the transaction has committed, and never when it does not: what is not in the database, such
-        as a counter, cannot be rolled back."""
+        """Call `step` after the commit, and never after a rollback. It is for what cannot be rolled back, such as
+        counters."""
         self._after_commit.append(partial(step, *args, **options))
 
     @contextmanager
@@ -85,27 +85,31 @@ class Transaction:
             raise
 
     def committed(self) -> None:
-        """The transaction is over, and its changes stay; for `Database` to say."""
+        """Run the steps of `after_commit`. `Database` calls this."""
         for step in self._after_commit:
             step()
 
     @property
     def is_sqlite(self) -> bool:
+        """Whether the database is SQLite, else PostgreSQL."""
         return self.connection.dialect.name == "sqlite"
 
-    def execute(self, statement: sa.Executable, rows: Any = None) -> CursorResult[*tuple[Any, ...]]:
+    def execute(
+        self, statement: sa.Executable, rows: Sequence[dict[str, object]] | dict[str, object] | None = None
+    ) -> CursorResult[*tuple[Any, ...]]:
+        """Run a statement; with several `rows` once for each of them, with one dict with these parameters."""
         result = self.connection.execute(statement, rows)
         assert isinstance(result, CursorResult)
         return result
 
-    def insert_new(self, table: sa.Table, *key: str) -> Any:
-        """An INSERT that does nothing where the `key` exists (both databases have it, each in its own dialect)."""
+    def insert_new(self, table: sa.Table, *key: str) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT that does nothing where a row with this key exists. Each database has its own dialect for it."""
         make = sqlite.insert if self.is_sqlite else postgresql.insert
         return make(table).on_conflict_do_nothing(index_elements=list(key))
 
     def now(self) -> int:
-        """Microseconds since 1970 UTC, read once in a transaction. Call it first after the first lock is held: the
-        time that passed while the transaction waited is then in it."""
+        """Microseconds since 1970 UTC, read once in a transaction. Call it after the first lock is held, so
+        that the time for which the transaction waited has passed."""
         if self._now is None:
             self._now = self._clock(self)
         return self._now
@@ -128,7 +132,7 @@ class Database:
     def __init__(self, url: str, *, connections: int = 40, clock: Clock = database_clock) -> None:
         self.engine = _engine(url, connections)
         self.clock = clock
-        self.on_change: Callable[[set[StudyId]], None] = lambda studies: None  # noqa: ARG005 - nobody listens
+        self.on_change: Callable[[set[StudyId]], None] = lambda studies: None  # noqa: ARG005 - until somebody listens
         self.name = self.engine.url.render_as_string(hide_password=True)
 
     @contextmanager
@@ -139,11 +143,11 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
-        """Commits at the end of the block, rolls back when it raises. After a commit `on_change` hears which studies
-        changed, and the steps given to `after_commit` run."""
+        """A transaction that commits at the end of the block, and rolls back when the block raises. After a commit
+        `on_change` is called with the studies that changed, and the steps given to `after_commit` run."""
         with self._transaction(write=True) as tx:
             yield tx
-        if not tx.keeps:
+        if not tx.commits:
             return
         if tx.changed_studies:
             self.on_change(tx.changed_studies)
@@ -151,8 +155,8 @@ class Database:
 
     @contextmanager
     def migrating(self) -> Iterator[Transaction]:
-        """As `writing`, for a change of the schema. SQLite changes a table by making it anew: the old one is dropped,
-        and with foreign keys on, all rows that refer to it would be deleted."""
+        """As `writing`, for a change of the schema, with foreign keys off. SQLite changes a table by copying it and
+        dropping the old one: with foreign keys on, all rows that refer to it would be deleted."""
         with self._transaction(write=True, foreign_keys=False) as tx:
             yield tx
             if tx.is_sqlite and (broken := tx.execute(sa.text("PRAGMA foreign_key_check")).all()):
@@ -168,18 +172,19 @@ class Database:
             with connection.begin() as begun:
                 tx = Transaction(connection, self.clock)
                 yield tx
-                if not tx.keeps:
+                if not tx.commits:
                     begun.rollback()
-            if not foreign_keys:  # nobody else shall get this connection
+            if not foreign_keys:  # no other transaction may get this connection
                 connection.invalidate()
 
     def dispose(self) -> None:
+        """Close all connections."""
         self.engine.dispose()
 
 
 @contextmanager
 def _database_errors() -> Iterator[None]:
-    """A database that is away, locked or full is a 503 that says to try again; a mistake of ours stays one."""
+    """Turn the errors of a database that is away, locked or full into Unavailable; other errors stay as they are."""
     try:
         yield
     except sa.exc.TimeoutError:
@@ -217,8 +222,8 @@ def _engine(url: str, connections: int) -> Engine:
     )
 
 
-def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # so that the begin event, not the driver, begins
+def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # so that `_begin_sqlite`, not the driver, begins transactions
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 5000")
     _retry_while_locked(lambda: cursor.execute("PRAGMA journal_mode = WAL"))
@@ -227,8 +232,8 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     cursor.close()
 
 
-def _retry_while_locked(step: Callable[[], Any]) -> None:
-    """Entering WAL does not wait for busy_timeout: two processes that start at once need this."""
+def _retry_while_locked(step: Callable[[], object]) -> None:
+    """Entering WAL fails at once while another process does the same: busy_timeout does not apply to it."""
     deadline = time.monotonic() + 5
     while True:
         try:

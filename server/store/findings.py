@@ -1,24 +1,24 @@
-"""SQL on findings: what a run, or a person, found out about a trial's model."""
+"""SQL on findings: what a run, or a person, has found out about a trial's model."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.tables import findings
 from sturgeon.identifiers import TrialId
 
 
-def replace(tx: Transaction, trial_id: TrialId, kind: str, body: dict[str, Any], now: int) -> None:
-    """Keep it instead of what stood there."""
+def replace(tx: Transaction, trial_id: TrialId, kind: str, body: Json, now: int) -> None:
+    """Store the finding; an earlier one of its kind is deleted."""
     here = sa.and_(findings.c.trial_id == trial_id, findings.c.kind == kind)
     tx.execute(findings.delete().where(here))
     tx.execute(findings.insert().values(trial_id=trial_id, kind=kind, body=body, at=now))
 
 
-def find(tx: Transaction, trial_id: TrialId, kind: str) -> dict[str, Any] | None:
+def find(tx: Transaction, trial_id: TrialId, kind: str) -> Json | None:
+    """The trial's finding of this kind."""
     statement = sa.select(findings.c.body).where(findings.c.trial_id == trial_id, findings.c.kind == kind)
-    body: dict[str, Any] | None = tx.execute(statement).scalar_one_or_none()
+    body: Json | None = tx.execute(statement).scalar_one_or_none()
     return body

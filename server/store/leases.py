@@ -1,6 +1,6 @@
 """SQL on leases: handing queued trials out, renewing, finding expired ones.
 
-Every hand-out raises the trial's fence by one; whoever writes for a trial names the fence in the WHERE.
+Each hand-out raises the trial's fence by one. Whoever writes for a lease's holder has the fence in the WHERE.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def _waiting(study_id: StudyId | None) -> sa.Select[Any]:
 
 
 def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: int, now: int) -> list[TrialRow]:
-    # Two hand-outs at once take different rows and do not wait for each other. (SQLite has no such clause: there
-    # the write transaction keeps the others out.)
+    # Two hand-outs at once take different rows and do not wait for each other. (SQLite has no such clause: its write
+    # lock lets one transaction in at a time.)
     locked = wanted.with_for_update(of=trials, skip_locked=True)
-    # Materialized: else PostgreSQL may run the subselect again for each row, and lock more than was wanted.
+    # Materialized: else PostgreSQL may run the subselect again for each row, and lock more rows than `wanted` has.
     chosen = locked.cte("chosen").prefix_with("MATERIALIZED")
     statement = (
         trials.update()
@@ -66,7 +66,7 @@ def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: in
         )
         .returning(trials)
     )
-    # What RETURNING gives has no order.
+    # RETURNING gives rows in no order.
     rows = sorted((TrialRow(**row._mapping) for row in tx.execute(statement)), key=lambda t: (t.study_id, t.number))
     tx.lock_order.trials(row.id for row in rows)
     return rows
@@ -88,12 +88,13 @@ def queued_for_workers(tx: Transaction) -> int:
 
 
 def held(fence: Fence) -> sa.ColumnElement[bool]:
-    """The trial is under this fence: running, or its lease ran out and nobody took it (`lease_until` stays then)."""
+    """The lease of this fence holds: the trial runs, or its lease has run out but nobody has taken it (`lease_until` is
+    kept then)."""
     return sa.and_(trials.c.fence == fence, trials.c.state.in_(UNFINISHED), trials.c.lease_until.is_not(None))
 
 
 def _held_for(now: int) -> sa.ColumnElement[int]:
-    """What the trial has used when its holder says something: also the time since the last word or the hand-out."""
+    """The time for which the trial was held, in microseconds, to `now`: a message of its holder has come."""
     return trials.c.spent_us + now - (trials.c.lease_until - trials.c.lease_us)
 
 
@@ -109,8 +110,9 @@ def spent_us(row: TrialRow, now: int) -> int:
     return row.spent_us + now - (row.lease_until - row.lease_us)
 
 
-def _came_to(epoch: float) -> dict[str, Any]:
-    """A run that has come so far has used what it gained; what is reported again, or late, adds nothing."""
+def _reached(epoch: float) -> dict[str, Any]:
+    """Columns of a run that has reached this epoch. It has used the epochs that are new; a report that comes again, or
+    late, adds none."""
     known = sa.func.coalesce(trials.c.run_epoch, 0.0)
     gain = sa.case((known < epoch, epoch - known), else_=0.0)
     return {"run_epoch": known + gain, "spent_epochs": trials.c.spent_epochs + gain}
@@ -125,10 +127,12 @@ def renew(
     score: float | None = None,
     **values: Any,
 ) -> TrialRow | None:
-    """Extend the lease, reviving one that ran out but was not taken; None when it is lost. `epoch`: what the run says
-    that it has come to; `score`: the best that it says, less is better."""
+    """Extend the lease, also one that has run out while nobody took the trial; None when it is lost.
+
+    epoch: the epoch that the run reports. score: the best score that it reports, less is better.
+    """
     if epoch is not None:
-        values |= _came_to(epoch)
+        values |= _reached(epoch)
     if score is not None:
         best = trials.c.best_score
         values["best_score"] = sa.case((sa.or_(best.is_(None), best > score), score), else_=best)
@@ -137,12 +141,13 @@ def renew(
 
 
 def any_running(tx: Transaction, study_id: StudyId) -> bool:
+    """Whether a trial of the study runs."""
     statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.state == "running").limit(1)
     return tx.execute(statement).first() is not None
 
 
 def studies_with_expired(tx: Transaction, now: int) -> list[str]:
-    """Names of the studies that have trials whose lease ran out."""
+    """Names of the studies that have trials whose lease has run out."""
     statement = (
         sa.select(studies.c.name)
         .join(trials, studies.c.id == trials.c.study_id)
@@ -153,6 +158,7 @@ def studies_with_expired(tx: Transaction, now: int) -> list[str]:
 
 
 def running_by_worker(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
+    """Worker -> how many trials it runs; workers without one are not in it."""
     statement = (
         sa.select(trials.c.worker, sa.func.count())
         .where(trials.c.state == "running", trials.c.worker.in_(list(names)))

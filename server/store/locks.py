@@ -1,8 +1,8 @@
 """SQL that locks rows to the end of the transaction: the study first, then trials by ascending id.
 
-On PostgreSQL two transactions that lock the same rows in different orders wait for each other until the server ends
-one of them. So a transaction remembers what it has locked, and another order is refused here, on SQLite too (where the
-write transaction itself is the lock), so that every test sees the mistake.
+On PostgreSQL two transactions that lock the same rows in different orders wait for each other until the server aborts
+one of them. So a transaction notes what it has locked, and refuses a lock out of order. It does so on SQLite, too,
+where the write transaction is the only lock, so that every test finds the mistake.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sturgeon.states import UNFINISHED
 def study(tx: Transaction, name: str) -> StudyRow | None:
     """The study, its row locked.
 
-    Its key is not locked: who holds a trial may still write an event, which refers to the study.
+    Its key is not locked: a transaction that has locked a trial may still write an event, which refers to the study.
     """
     tx.lock_order.before_study()
     statement = sa.select(studies).where(studies.c.name == name).with_for_update(key_share=True)
@@ -57,7 +57,7 @@ def _locked(tx: Transaction, *where: sa.ColumnElement[bool]) -> list[TrialRow]:
 
 def named(tx: Transaction, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], TrialRow]:
     """(study name, number) -> trial, for many studies at once; these rows and no others are locked, by id."""
-    columns: list[Any] = [studies.c.name.label("study_name"), *trial_table.c]
+    columns: list[sa.ColumnElement[Any]] = [studies.c.name.label("study_name"), *trial_table.c]
     statement = (
         sa.select(*columns)
         .join(studies, studies.c.id == trial_table.c.study_id)
@@ -65,10 +65,10 @@ def named(tx: Transaction, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str,
         .order_by(trial_table.c.id)
         .with_for_update(of=trial_table)
     )
-    found = {}
+    trials = {}
     for row in tx.execute(statement):
         fields = dict(row._mapping)
         name = fields.pop("study_name")
-        found[name, row.number] = TrialRow(**fields)
-    tx.lock_order.trials([row.id for row in found.values()])
-    return found
+        trials[name, row.number] = TrialRow(**fields)
+    tx.lock_order.trials([row.id for row in trials.values()])
+    return trials

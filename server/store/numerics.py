@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.tables import numerics
 
 
-def record(tx: Transaction, fingerprint: str, facts: dict[str, Any]) -> None:
-    """Keep them once; no effect where they are known."""
+def record(tx: Transaction, fingerprint: str, facts: Json) -> None:
+    """Store these facts; no effect where the fingerprint is stored already."""
     tx.execute(tx.insert_new(numerics, "fingerprint").values(fingerprint=fingerprint, facts=facts))
 
 
-def facts_of(tx: Transaction, fingerprints: Iterable[str]) -> dict[str, dict[str, Any]]:
+def facts_of(tx: Transaction, fingerprints: Iterable[str]) -> dict[str, Json]:
     """Fingerprint -> facts."""
-    found = tx.execute(sa.select(numerics).where(numerics.c.fingerprint.in_(list(fingerprints))))
-    return {row.fingerprint: row.facts for row in found}
+    rows = tx.execute(sa.select(numerics).where(numerics.c.fingerprint.in_(list(fingerprints))))
+    return {row.fingerprint: row.facts for row in rows}

@@ -10,7 +10,7 @@ from sturgeon.identifiers import StudyId, TrialId
 
 
 def insert(tx: Transaction, study_id: StudyId, epoch: int, trial_id: TrialId, score: float | None) -> None:
-    """A run that starts again passes the same epochs again: the first score stays."""
+    """Store the score; the first one of an epoch stays, since a run that starts again passes its epochs again."""
     values = {"study_id": study_id, "epoch": epoch, "trial_id": trial_id, "score": score}
     tx.execute(tx.insert_new(rung_scores, "study_id", "epoch", "trial_id").values(values))
 

@@ -1,4 +1,4 @@
-"""Bringing a database to this version's schema, and refusing one that is not there."""
+"""Migrating a database to this version's schema, and refusing one that has another."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _MIGRATION_LOCK = 7_381_116_302  # any fixed number: PostgreSQL's advisory lock 
 
 
 def migrate(database_url: str) -> str:
-    """Upgrade to the newest schema, in one transaction. Two at once wait for each other. Returns the revision.
+    """Upgrade to the newest schema, in one transaction. The second of two at once waits. Returns the
+    revision.
 
-    Raises SturgeonError for a schema that is newer than this version.
+    Raises: SturgeonError (the schema is newer than this version).
     """
     database = Database(database_url, connections=1)
     try:
@@ -52,20 +53,20 @@ def current(tx: Transaction) -> str | None:
 
 
 def require_newest(database: Database) -> None:
-    """Raises SturgeonError, with what to do, when the database is at another revision than this version needs."""
+    """Raises: SturgeonError (the database is at another revision than this version needs; it says what to do)."""
     with database.reading() as tx:
-        found, needed = current(tx), newest()
-    _refuse_newer(database, found)
-    if found != needed:
-        state = "is empty" if found is None else f"has the older schema {found}"
+        present, needed = current(tx), newest()
+    _refuse_newer(database, present)
+    if present != needed:
+        state = "is empty" if present is None else f"has the older schema {present}"
         raise SturgeonError(f"The database {database.name} {state}; run `sturgeon migrate` first (it brings {needed}).")
 
 
-def _refuse_newer(database: Database, found: str | None) -> None:
+def _refuse_newer(database: Database, present: str | None) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found is not None and found not in known:
+    if present is not None and present not in known:
         raise SturgeonError(
-            f"The database {database.name} has a newer schema ({found}) than this Sturgeon; upgrade Sturgeon."
+            f"The database {database.name} has a newer schema ({present}) than this Sturgeon; upgrade Sturgeon."
         )
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.tables import space_revisions
 from sturgeon.identifiers import StudyId
 
 
 @dataclass(frozen=True)
 class RevisionRow:
-    """A row of `space_revisions`: `space` rules from the study's sequence number `seq` on."""
+    """A row of `space_revisions`. `space` is in force from the study's sequence number `seq` on."""
 
     study_id: StudyId
     revision: int
-    space: dict[str, Any]
-    added: dict[str, Any]
+    space: Json
+    added: Json
     seq: int
     created_at: int
 
@@ -29,12 +29,13 @@ def insert(tx: Transaction, row: RevisionRow) -> None:
 
 
 def until(tx: Transaction, study_id: StudyId, basis: int) -> list[RevisionRow]:
-    """The revisions that had been made at `basis`, in their order; the last one ruled then."""
+    """The revisions up to the sequence number `basis`, in their order; the last one was in force then."""
     statement = sa.select(space_revisions).where(space_revisions.c.study_id == study_id, space_revisions.c.seq <= basis)
     return [RevisionRow(**row._mapping) for row in tx.execute(statement.order_by(space_revisions.c.revision))]
 
 
 def page(tx: Transaction, study_id: StudyId, after: int, size: int) -> list[RevisionRow]:
+    """Up to `size` revisions after this one."""
     statement = sa.select(space_revisions).where(
         space_revisions.c.study_id == study_id, space_revisions.c.revision > after
     )

@@ -1,4 +1,4 @@
-"""SQL on studies. A study's row lock is what orders everything that its sampler may see."""
+"""SQL on studies. The lock on a study's row orders all that its sampler may see."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.tables import studies, trials
 from sturgeon.direction import Direction
 from sturgeon.identifiers import StudyId, TrialNumber
@@ -28,54 +29,59 @@ class StudyRow:
     metric: str
     direction: Direction
     reduce: Reduce
-    space: dict[str, Any]
+    space: Json
     revision: int
     sampler: SamplerName
-    sampler_options: dict[str, Any]
+    sampler_options: Json
     seed: int
-    pruning: dict[str, Any]
+    pruning: Json
     max_trials: int
     replicates: int
-    limits: dict[str, Any] | None
-    spent: Any
-    task: dict[str, Any] | None
-    policies: list[dict[str, Any]]
+    limits: Json | None
+    spent: str | None
+    task: Json | None
+    policies: list[Json]
     seq: int
     next_number: TrialNumber
     created_at: int
 
 
-def _row(found: sa.Row[Any] | None) -> StudyRow | None:
-    return None if found is None else StudyRow(**found._mapping)
+def _row(row: sa.Row[Any] | None) -> StudyRow | None:
+    return None if row is None else StudyRow(**row._mapping)
 
 
-def insert(tx: Transaction, values: dict[str, Any]) -> StudyRow | None:
+def insert(tx: Transaction, values: Json) -> StudyRow | None:
     """The new study; None where the name exists."""
     statement = tx.insert_new(studies, "name").values(values).returning(studies)
     return _row(tx.execute(statement).one_or_none())
 
 
 def find(tx: Transaction, name: str) -> StudyRow | None:
+    """The study of this name."""
     return _row(tx.execute(sa.select(studies).where(studies.c.name == name)).one_or_none())
 
 
 def by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, StudyRow]:
-    found = tx.execute(sa.select(studies).where(studies.c.id.in_(list(ids))))
-    return {row.id: StudyRow(**row._mapping) for row in found}
+    """Id -> study, of those that exist."""
+    rows = tx.execute(sa.select(studies).where(studies.c.id.in_(list(ids))))
+    return {row.id: StudyRow(**row._mapping) for row in rows}
 
 
 def page(tx: Transaction, after: int, size: int) -> list[StudyRow]:
+    """Up to `size` studies with ids above `after`, by id."""
     statement = sa.select(studies).where(studies.c.id > after).order_by(studies.c.id).limit(size)
     return [StudyRow(**row._mapping) for row in tx.execute(statement)]
 
 
 def update(tx: Transaction, study_id: StudyId, **values: Any) -> StudyRow:
+    """Write columns of the study."""
     statement = studies.update().where(studies.c.id == study_id).values(**values).returning(studies)
     return StudyRow(**tx.execute(statement).one()._mapping)
 
 
 def delete(tx: Transaction, study_id: StudyId) -> None:
-    """The study and all that refers to it. Its trials are locked first: who holds one may want the study's key."""
+    """Delete the study and all that refers to it. Its trials are locked first: a transaction that has locked one may be
+    about to lock the study's key."""
     tx.changed_studies.add(study_id)
     own = sa.select(trials.c.id).where(trials.c.study_id == study_id).order_by(trials.c.id)
     tx.lock_order.trials(tx.execute(own.with_for_update()).scalars())
@@ -83,15 +89,16 @@ def delete(tx: Transaction, study_id: StudyId) -> None:
 
 
 def next_seq(tx: Transaction, study_id: StudyId) -> int:
-    """The next of the study's sequence: gapless and in commit order, since its row stays locked to the commit."""
+    """The next number of the study's sequence. The numbers have no gaps and are in the order of the commits, since the
+    row stays locked until the commit."""
     tx.changed_studies.add(study_id)
     statement = studies.update().where(studies.c.id == study_id).values(seq=studies.c.seq + 1)
     return int(tx.execute(statement.returning(studies.c.seq)).scalar_one())
 
 
 def take_numbers(tx: Transaction, study: StudyRow, count: int) -> bool:
-    """Take the trial numbers `next_number` .. + count; False when another transaction was faster, the space or the
-    state changed, or the budget is spent."""
+    """Take `count` trial numbers from `next_number` on. False when another transaction has taken them, the space or the
+    state has changed, or the budget is spent."""
     statement = (
         studies.update()
         .where(
@@ -109,7 +116,7 @@ def take_numbers(tx: Transaction, study: StudyRow, count: int) -> bool:
 
 @dataclass
 class Amounts:
-    """How many trials a study has by state, and what all of them have used."""
+    """How many trials of a study are in each state, and what all its trials have used."""
 
     counts: dict[str, int] = field(default_factory=dict)
     epochs: float = 0.0
@@ -117,7 +124,7 @@ class Amounts:
 
 
 def amounts(tx: Transaction, study_ids: Sequence[int]) -> dict[int, Amounts]:
-    """By study id."""
+    """Study id -> what its trials come to."""
     statement = (
         sa.select(
             trials.c.study_id,
@@ -129,16 +136,16 @@ def amounts(tx: Transaction, study_ids: Sequence[int]) -> dict[int, Amounts]:
         .where(trials.c.study_id.in_(study_ids))
         .group_by(trials.c.study_id, trials.c.state)
     )
-    found = {study_id: Amounts() for study_id in study_ids}
+    used = {study_id: Amounts() for study_id in study_ids}
     for study_id, state, count, epochs, microseconds in tx.execute(statement):
-        found[study_id].counts[state] = count
-        found[study_id].epochs += epochs
-        found[study_id].seconds += int(microseconds) / 1e6
-    return found
+        used[study_id].counts[state] = count
+        used[study_id].epochs += epochs
+        used[study_id].seconds += int(microseconds) / 1e6
+    return used
 
 
 def limited(tx: Transaction) -> list[StudyRow]:
-    """The active studies whose budget has limits beside the number of trials, none of them reached."""
+    """The active studies whose budget has limits other than the number of trials, none of which is reached."""
     statement = sa.select(studies).where(
         studies.c.state == "active", studies.c.limits.is_not(sa.null()), studies.c.spent.is_(None)
     )
@@ -146,7 +153,7 @@ def limited(tx: Transaction) -> list[StudyRow]:
 
 
 def _open_to_workers() -> tuple[sa.ColumnElement[bool], ...]:
-    """Active, with a task that a worker can run, and with numbers left in the budget that are drawn."""
+    """The study is active, has a task that workers run, draws its trials, and has trial numbers left in its budget."""
     return (
         studies.c.state == "active",
         studies.c.mode == "caviar",
@@ -157,7 +164,7 @@ def _open_to_workers() -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def with_new_trials_for_workers(tx: Transaction) -> list[str]:
-    """Names of the studies that workers can get new trials of; the one with the fewest running trials first, so that
+    """Names of the studies that can give workers new trials. The one with the fewest running trials is first, so that
     studies share the workers evenly."""
     running = (
         sa.select(sa.func.count())
@@ -176,5 +183,6 @@ def new_trials_for_workers(tx: Transaction) -> int:
 
 
 def count_by_state(tx: Transaction) -> dict[str, int]:
+    """State -> how many studies."""
     statement = sa.select(studies.c.state, sa.func.count()).group_by(studies.c.state)
     return dict(tx.execute(statement).all())

@@ -1,4 +1,4 @@
-"""The tables. Times are microseconds since 1970 UTC; JSON is kept for what no query filters."""
+"""The tables. Times are microseconds since 1970 UTC; Columns that no query filters by may be JSON."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ studies: Final = sa.Table(
     sa.Column("max_trials", sa.Integer, nullable=False),
     sa.Column("replicates", sa.Integer, nullable=False, server_default="1"),  # trials of each drawn point
     sa.Column("limits", sa.JSON(none_as_null=True)),  # of the budget: all but max_trials
-    sa.Column("spent", sa.Text),  # the limit that is reached: nothing more is handed out
+    sa.Column("spent", sa.Text),  # the limit that is reached; then nothing more is handed out
     sa.Column("task", sa.JSON(none_as_null=True)),
     sa.Column("policies", sa.JSON, nullable=False, server_default="[]"),
     # The study's sequence: raised, and so locked, first in each transaction that changes what a sampler may see.
@@ -86,17 +86,17 @@ trials: Final = sa.Table(
     sa.Column("seed", sa.BigInteger, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("fence", sa.Integer, nullable=False),
-    sa.Column("lease_until", sa.BigInteger),  # null: nobody may come back to it
+    sa.Column("lease_until", sa.BigInteger),  # null: its last holder cannot come back
     sa.Column("lease_us", sa.BigInteger),
-    sa.Column("reported", sa.Boolean, nullable=False),  # a report came since the last hand-out
-    sa.Column("unstackable", sa.Boolean, nullable=False),  # handed out without stack mates
+    sa.Column("reported", sa.Boolean, nullable=False),  # a report has come since the last hand-out
+    sa.Column("unstackable", sa.Boolean, nullable=False),  # it is handed out without stack peers
     sa.Column("worker", sa.Text),
     sa.Column("value", sa.Double),
     sa.Column("metrics", sa.JSON, nullable=False),
     sa.Column("step", sa.BigInteger),
     sa.Column("location", sa.Text),
     sa.Column("error", sa.Text),
-    # How the parameters were drawn; replay re-derives them from these.
+    # How the parameters were drawn: replay draws them again from these.
     sa.Column("sampler", sa.Text),
     sa.Column("basis_seq", sa.BigInteger, nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
@@ -104,21 +104,20 @@ trials: Final = sa.Table(
     sa.Column("group_number", sa.Integer),  # of the first trial with the same parameters; null: without replicates
     sa.Column("numerics", sa.Text),  # a fingerprint; null for parameters that a person gave
     sa.Column("left_seq", sa.BigInteger),
-    # What the run is wished to do, a messages.Desired; null until somebody wishes something (services/steering.py).
+    # The desired state, a messages.Desired; null before the first change (services/runs/desired_state.py).
     sa.Column("desired", sa.JSON(none_as_null=True)),
     sa.Column("applied_version", sa.Integer),
     sa.Column("applied_step", sa.BigInteger),
     sa.Column("predicted_value", sa.Double),  # of a pruned trial: what the search takes its final score to be
-    sa.Column("best_score", sa.Double),  # the best that it reported so far; less is better
-    sa.Column(
-        "run_epoch", sa.Double
-    ),  # the furthest that its present rollback generation has come to; own code: since its hand-out
-    # What all its runs have used; the time is that from a hand-out to the last word of who held the lease.
+    sa.Column("best_score", sa.Double),  # the best that it has reported; less is better
+    # The furthest epoch that its present rollback generation has reached; own code: since its hand-out.
+    sa.Column("run_epoch", sa.Double),
+    # What all its runs have used; the time is that from each hand-out to the last message of the lease's holder.
     sa.Column("spent_epochs", sa.Double, nullable=False, server_default="0"),
     sa.Column("spent_us", sa.BigInteger, nullable=False, server_default="0"),
-    # Live parameters in force instead of those of `params`: the head of the timeline; null: it was never steered.
+    # Live parameters that are in force instead of those of `params`; null: no change was ever applied.
     sa.Column("live_overrides", sa.JSON(none_as_null=True)),
-    # Of a branch: how the model that it began with was made, a timelines.Origin as JSON.
+    # Of a branch: how the model that it began with was trained, a timelines.Origin.
     sa.Column("origin", sa.JSON(none_as_null=True)),
     sa.Column("parent_number", sa.Integer),
     sa.Column("parent_step", sa.BigInteger),
@@ -129,7 +128,7 @@ trials: Final = sa.Table(
     sa.Column("started_at", sa.BigInteger),
     sa.Column("finished_at", sa.BigInteger),
     sa.UniqueConstraint("study_id", "number"),
-    # What no service can write, whatever its mistake.
+    # Rows that no service may write, whatever mistake it makes.
     sa.CheckConstraint(f"state IN ('queued', 'running', 'paused') OR {_ENDED}", "state_known"),
     sa.CheckConstraint("state <> 'running' OR (lease_until IS NOT NULL AND lease_us IS NOT NULL)", "running_is_leased"),
     sa.CheckConstraint(f"({_ENDED}) = (left_seq IS NOT NULL)", "ended_left"),
@@ -141,7 +140,7 @@ trials: Final = sa.Table(
     sa.Index(None, "worker"),
 )
 
-# A trial that left (failed, cancelled) and was requeued: between the two it was absent for the samplers.
+# The times in which samplers do not see a trial: between its end (failed, cancelled) and its return to the queue.
 requeue_gaps: Final = sa.Table(
     "requeue_gaps",
     metadata,
@@ -157,9 +156,8 @@ reports: Final = sa.Table(
     metadata,
     sa.Column("trial_id", _Key, sa.ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("fence", sa.Integer, primary_key=True),  # a run that starts again reports its steps again
-    sa.Column(
-        "rollback_generation", sa.Integer, primary_key=True, server_default="0"
-    ),  # and so does one that went back
+    # A run that went back reports its steps again, too.
+    sa.Column("rollback_generation", sa.Integer, primary_key=True, server_default="0"),
     sa.Column("step", sa.BigInteger, primary_key=True),
     sa.Column("epoch", sa.Double),
     sa.Column("metrics", sa.JSON, nullable=False),
@@ -177,7 +175,7 @@ rung_scores: Final = sa.Table(
     sa.Column("score", sa.Double),
 )
 
-# What happened to a steered trial, one row a version of its desired state; only state, steps and times of a row change.
+# The changes of a trial, one row for each version of its desired state. Only state, steps and times of a row change.
 timeline: Final = sa.Table(
     "timeline",
     metadata,
@@ -187,7 +185,7 @@ timeline: Final = sa.Table(
     sa.Column("params", sa.JSON, nullable=False),
     sa.Column("restore", sa.BigInteger),  # of a rollback: the step of its checkpoint
     sa.Column("base", sa.Integer),  # of a rollback: the version that was in force in its checkpoint
-    sa.Column("checkpoint", sa.BigInteger),  # the step of the checkpoint that was kept before this version
+    sa.Column("checkpoint", sa.BigInteger),  # the step of the checkpoint from before this version
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("guard", sa.JSON(none_as_null=True)),
@@ -199,7 +197,7 @@ timeline: Final = sa.Table(
 )
 
 # The reports of a trial's curve that rules hold on to, such as the last with an alarm, and how far they have read.
-# It saves reading the curve again; without the row it comes out the same.
+# Without such a row the curve is read again from its start, with the same result.
 curve_marks: Final = sa.Table(
     "curve_marks",
     metadata,
@@ -211,7 +209,7 @@ curve_marks: Final = sa.Table(
     sa.Column("points", sa.JSON, nullable=False),  # by rule: step, epoch and metrics, or null
 )
 
-# What a policy would change; a person accepts it or not.
+# What a policy would change; a person accepts or dismisses it.
 proposals: Final = sa.Table(
     "proposals",
     metadata,
@@ -251,14 +249,14 @@ checkpoints: Final = sa.Table(
     sa.Column("value", sa.Double),
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("version", sa.Integer, nullable=False, server_default="0"),  # of the timeline, in force in it
+    sa.Column("version", sa.Integer, nullable=False, server_default="0"),  # the version in force in it
     sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()),  # no rule drops it
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("trial_id", "step"),
     sa.Index(None, "sha256"),
 )
 
-# What a run found out about its model, as JSON: `diagnosis`, `errors`, and the `tags` that people gave its errors.
+# What a run has found out about its model: `diagnosis`, `errors`, and the `tags` that people gave to its errors.
 findings: Final = sa.Table(
     "findings",
     metadata,
@@ -268,7 +266,7 @@ findings: Final = sa.Table(
     sa.Column("at", sa.BigInteger, nullable=False),
 )
 
-# What a draw's last bits depend on, once for all draws that share it.
+# What the last bits of a draw depend on; one row for all draws that share it.
 numerics: Final = sa.Table(
     "numerics",
     metadata,
@@ -276,7 +274,7 @@ numerics: Final = sa.Table(
     sa.Column("facts", sa.JSON, nullable=False),
 )
 
-# What coarse to fine believed when a round began; kept as it was seen, whatever is derived later.
+# What coarse to fine derived from the results when a round began. A stored round never changes.
 rounds: Final = sa.Table(
     "rounds",
     metadata,
@@ -284,8 +282,8 @@ rounds: Final = sa.Table(
     _study_id(),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("learnt_from", sa.Text, nullable=False),  # the hash of the trials that the round began with
-    sa.Column("seq", sa.BigInteger, nullable=False, server_default="0"),  # when it drew first, or was seen first
+    sa.Column("learnt_from", sa.Text, nullable=False),  # the hash of the results that the round began with
+    sa.Column("seq", sa.BigInteger, nullable=False, server_default="0"),  # when it first drew, or was first seen
     sa.Column("body", sa.JSON, nullable=False),
     sa.Column("numerics", sa.Text, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),

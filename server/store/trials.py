@@ -1,4 +1,4 @@
-"""SQL on trials: reading them, and what happens to one outside of its lease (leases are in `leases.py`)."""
+"""SQL on trials: reading and writing them. (Leases are in `leases.py`.)"""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.tables import requeue_gaps, trials
 from sturgeon.identifiers import Fence, Step, StudyId, TrialId, TrialNumber, Version
 from sturgeon.states import TRIAL_MOVES, UNFINISHED, Mode, TrialState
 
 
 class ForbiddenMove(AssertionError):
-    """A service moves a trial as TRIAL_MOVES does not allow: a mistake of ours."""
+    """A service moves a trial between states as TRIAL_MOVES does not allow: a mistake in the program."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class TrialRow:
     number: TrialNumber
     state: TrialState
     mode: Mode
-    params: dict[str, Any]
+    params: Json
     point: list[float]
     seed: int
     attempt: int
@@ -45,11 +46,11 @@ class TrialRow:
     sampler: str | None
     basis_seq: int
     revision: int
-    drawn: dict[str, Any]
+    drawn: Json
     group_number: TrialNumber | None
     numerics: str | None
     left_seq: int | None
-    desired: dict[str, Any] | None
+    desired: Json | None
     applied_version: Version | None
     applied_step: Step | None
     predicted_value: float | None
@@ -57,8 +58,8 @@ class TrialRow:
     run_epoch: float | None
     spent_epochs: float
     spent_us: int
-    live_overrides: dict[str, Any] | None
-    origin: dict[str, Any] | None
+    live_overrides: Json | None
+    origin: Json | None
     parent_number: TrialNumber | None
     parent_step: Step | None
     invalid_reason: str | None
@@ -70,18 +71,18 @@ class TrialRow:
 
     @property
     def score(self) -> float | None:
-        """What the search takes the trial to have scored, in the study's metric; None where it diverged."""
+        """The score that the search assumes, in the study's metric; None where the trial diverged."""
         return self.predicted_value if self.state == "pruned" else self.value
 
 
 @dataclass(frozen=True)
 class DrawnRow:
-    """Where a trial was drawn, and what came of it. `counts`: it is complete, and not invalid."""
+    """How a trial was drawn, and its result. counts: it is complete, and not invalid."""
 
     number: TrialNumber
     revision: int
     basis_seq: int
-    drawn: dict[str, Any]
+    drawn: Json
     value: float | None
     counts: bool
 
@@ -89,22 +90,23 @@ class DrawnRow:
 SORTS: Final = {"number": trials.c.number, "value": trials.c.value, "finished_at": trials.c.finished_at}
 
 
-def insert(tx: Transaction, rows: Sequence[dict[str, Any]]) -> list[TrialRow]:
+def insert(tx: Transaction, rows: Sequence[Json]) -> list[TrialRow]:
     """The new trials, ordered by number."""
-    found = tx.execute(trials.insert().values(list(rows)).returning(trials))
-    inserted = sorted((TrialRow(**row._mapping) for row in found), key=lambda t: t.number)
+    rows_inserted = tx.execute(trials.insert().values(list(rows)).returning(trials))
+    inserted = sorted((TrialRow(**row._mapping) for row in rows_inserted), key=lambda row: row.number)
     tx.lock_order.inserted(row.id for row in inserted)
     return inserted
 
 
 def find(tx: Transaction, study_id: StudyId, number: TrialNumber) -> TrialRow | None:
+    """The trial of this number."""
     statement = sa.select(trials).where(trials.c.study_id == study_id, trials.c.number == number)
     row = tx.execute(statement).one_or_none()
     return None if row is None else TrialRow(**row._mapping)
 
 
 def update(tx: Transaction, trial_id: TrialId, **columns: Any) -> TrialRow:
-    """Write columns of a trial, all but its state and its fence: these move by `transition` and by leases alone."""
+    """Write columns of a trial other than its state and fence, which only `transition` and leases write."""
     if not columns.keys().isdisjoint({"state", "fence"}):
         raise AssertionError("a trial's state and fence are written by transition() and leases only")
     tx.lock_order.trials([trial_id])
@@ -117,8 +119,8 @@ def transition(
 ) -> TrialRow:
     """Move a trial to another state, and write what comes with it. Its row is locked.
 
-    raise_fence: the holder of its lease may say nothing more.
-    Raises: ForbiddenMove for a move that TRIAL_MOVES does not have, or when `row` is not the trial's present row.
+    raise_fence: refuse whatever the holder of its lease still sends.
+    Raises: ForbiddenMove (TRIAL_MOVES has no such move, or `row` is not the trial's present row).
     """
     fence = {"fence": trials.c.fence + 1} if raise_fence else {}
     moved = move(tx, row.id, to, trials.c.state == row.state, **fence, **columns)
@@ -138,7 +140,7 @@ def move(
 
 
 def may_move_to(to: TrialState) -> sa.ColumnElement[bool]:
-    """The trial's state allows the move; an unfinished trial may also stay where it is."""
+    """The condition that the trial's state allows the move; an unfinished trial may also keep its state."""
     stays = [to] if to in UNFINISHED else []
     return trials.c.state.in_([*(state for state, moves in TRIAL_MOVES.items() if to in moves), *stays])
 
@@ -155,23 +157,23 @@ class Listing:
 
 @dataclass(frozen=True)
 class After:
-    """Where a list goes on: behind the trial of this number, which had `key` in the column that it is sorted by."""
+    """Where a page of a list begins: after the trial of this number, which has `key` in the column of the order."""
 
     number: TrialNumber
     key: float | None = None
 
 
 def place_of(row: TrialRow, listing: Listing) -> After:
-    """Where the list goes on behind a trial."""
+    """Where the page after this trial begins."""
     return After(row.number, None if listing.sort == "number" else getattr(row, listing.sort))
 
 
 def page(tx: Transaction, study_id: StudyId, listing: Listing, after: After | None, size: int) -> list[TrialRow]:
-    """Up to `size` trials of a list, from its start or behind a place: what came to it or left it since, before that
-    place, moves none of those behind it."""
+    """Up to `size` trials of a list, from its start or after a place. Trials that enter or leave the list before that
+    place do not shift the page."""
     statement = _listed(study_id, listing)
     if after is not None:
-        statement = statement.where(_is_behind(listing, after))
+        statement = statement.where(_is_after(listing, after))
     return [TrialRow(**row._mapping) for row in tx.execute(statement.limit(size))]
 
 
@@ -186,8 +188,8 @@ def _listed(study_id: StudyId, listing: Listing) -> sa.Select[Any]:
     return statement.order_by(order.nulls_last(), trials.c.number)
 
 
-def _is_behind(listing: Listing, after: After) -> sa.ColumnElement[bool]:
-    """As `_listed` orders them: of equals by number, those without a key last."""
+def _is_after(listing: Listing, after: After) -> sa.ColumnElement[bool]:
+    """In the order of `_listed`: equals by number, those without a key last."""
     column, later = SORTS[listing.sort], trials.c.number > after.number
     if listing.sort == "number":
         return column < after.number if listing.descending else later
@@ -198,20 +200,20 @@ def _is_behind(listing: Listing, after: After) -> sa.ColumnElement[bool]:
 
 
 def least(tx: Transaction, study_id: StudyId, metric: str | None, sign: float) -> float | None:
-    """The least of sign times the value, or times a told metric, of the complete trials that are not invalid."""
+    """The least of sign times the value, or times a metric, of the complete trials that are not invalid."""
     column = trials.c.value if metric is None else trials.c.metrics[metric].as_float()
     statement = sa.select(sa.func.min(sign * column)).where(
         trials.c.study_id == study_id, trials.c.state == "complete", trials.c.invalid_reason.is_(None)
     )
-    found: float | None = tx.execute(statement).scalar_one()
-    return found
+    smallest: float | None = tx.execute(statement).scalar_one()
+    return smallest
 
 
 def best_so_far(tx: Transaction, study_id: StudyId, sign: float, but: int) -> float | None:
-    """The least score (sign times the metric) that any trial but one has reported so far or told as complete; none of
-    those that diverged, failed, were cancelled or are invalid."""
-    told = sa.case((trials.c.state == "complete", sign * trials.c.value))
-    statement = sa.select(sa.func.min(trials.c.best_score), sa.func.min(told)).where(
+    """The least score (sign times the metric) that any trial but `but` has reported or ended with; trials that have
+    diverged, failed, or are cancelled or invalid do not count."""
+    final = sa.case((trials.c.state == "complete", sign * trials.c.value))
+    statement = sa.select(sa.func.min(trials.c.best_score), sa.func.min(final)).where(
         trials.c.study_id == study_id,
         trials.c.id != but,
         trials.c.state.in_(("queued", "running", "complete", "pruned")),
@@ -221,13 +223,14 @@ def best_so_far(tx: Transaction, study_id: StudyId, sign: float, but: int) -> fl
 
 
 def any_unfinished(tx: Transaction, study_id: StudyId) -> bool:
+    """Whether a trial of the study has not ended."""
     statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.state.in_(UNFINISHED)).limit(1)
     return tx.execute(statement).first() is not None
 
 
 def finished(tx: Transaction, study_id: StudyId, basis: int, after: int = 0) -> list[TrialRow]:
-    """What a sampler may see at `basis` of trials with a result, in the order in which they finished: those that did
-    later than at `after`. Failed, cancelled and invalid trials are not among them."""
+    """The trials with a result that a sampler may see at `basis`, in the order in which they ended, from those on that
+    ended later than at `after`. Failed, cancelled and invalid trials are not among them."""
     statement = sa.select(trials).where(
         trials.c.study_id == study_id,
         trials.c.left_seq > after,
@@ -241,9 +244,9 @@ def finished(tx: Transaction, study_id: StudyId, basis: int, after: int = 0) -> 
 
 
 def still_running(tx: Transaction, study_id: StudyId, basis: int, below: int) -> list[TrialRow]:
-    """What a sampler may see at `basis` of trials without a result, of numbers less than `below`, by number.
+    """The trials without a result that a sampler may see at `basis`, of numbers less than `below`, by number.
 
-    A requeued trial was absent between its leaving and its return.
+    A requeued trial is not seen between its end and its return to the queue.
     """
     away = sa.exists().where(
         requeue_gaps.c.trial_id == trials.c.id, requeue_gaps.c.left_seq <= basis, requeue_gaps.c.back_seq > basis
@@ -270,22 +273,23 @@ def _valid_at(basis: int) -> sa.ColumnElement[bool]:
 
 
 def drawn(tx: Transaction, study_id: StudyId) -> list[DrawnRow]:
-    """Of all trials that a sampler drew, by number."""
+    """All trials that a sampler drew, by number."""
     counts = sa.and_(trials.c.state == "complete", trials.c.invalid_seq.is_(None))
     origin = (trials.c.number, trials.c.revision, trials.c.basis_seq, trials.c.drawn)
     statement = sa.select(*origin, trials.c.value, counts.label("counts"))
-    found = tx.execute(
+    rows = tx.execute(
         statement.where(trials.c.study_id == study_id, trials.c.sampler.is_not(None)).order_by(trials.c.number)
     )
-    return [DrawnRow(**row._mapping) for row in found]
+    return [DrawnRow(**row._mapping) for row in rows]
 
 
 def record_requeue_gap(tx: Transaction, trial_id: TrialId, left_seq: int, back_seq: int) -> None:
+    """Store that samplers do not see the trial between these two sequence numbers."""
     tx.execute(requeue_gaps.insert().values(trial_id=trial_id, left_seq=left_seq, back_seq=back_seq))
 
 
 def metric_names(tx: Transaction, study_id: StudyId) -> list[str]:
-    """Every metric that a trial of the study was told, sorted."""
+    """The names of all metrics in the results of the study's trials, sorted."""
     names: set[str] = set()
     for (metrics,) in tx.execute(sa.select(trials.c.metrics).where(trials.c.study_id == study_id)):
         names.update(metrics)
@@ -293,5 +297,6 @@ def metric_names(tx: Transaction, study_id: StudyId) -> list[str]:
 
 
 def count_by_state(tx: Transaction) -> dict[str, int]:
+    """State -> how many trials."""
     statement = sa.select(trials.c.state, sa.func.count()).group_by(trials.c.state)
     return dict(tx.execute(statement).all())

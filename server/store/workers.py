@@ -1,4 +1,4 @@
-"""SQL on workers: who asked for work, when last, and who shall drain."""
+"""SQL on workers: their free slots, when they last called, and which ones are to drain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.store.engine import Transaction
 from server.store.tables import workers
 
 FORGOTTEN_US: Final = 60_000_000
-"""A worker that was not seen for a minute and comes back is a new one: it is not told to drain again."""
+"""A worker that comes back after a minute without a call counts as a new one: it is not told to drain again."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class WorkerRow:
 
 
 def seen(tx: Transaction, name: str, now: int, slots: int | None = None) -> WorkerRow:
-    """Note that the worker called; `slots` where it said how many it has free."""
+    """Note that the worker has called. slots: how many are free, where it says so."""
     tx.execute(
         tx.insert_new(workers, "name").values(
             name=name, slots=slots or 0, drain=False, first_seen_at=now, last_seen_at=now
@@ -47,16 +47,18 @@ def seen(tx: Transaction, name: str, now: int, slots: int | None = None) -> Work
 
 
 def drain(tx: Transaction, name: str) -> WorkerRow | None:
+    """Mark the worker: it is to finish its trials and stop."""
     statement = workers.update().where(workers.c.name == name).values(drain=True).returning(workers)
     row = tx.execute(statement).one_or_none()
     return None if row is None else WorkerRow(**row._mapping)
 
 
 def page(tx: Transaction, after: str, size: int) -> list[WorkerRow]:
+    """Up to `size` workers by name, after this name."""
     statement = sa.select(workers).where(workers.c.name > after).order_by(workers.c.name).limit(size)
     return [WorkerRow(**row._mapping) for row in tx.execute(statement)]
 
 
 def forget(tx: Transaction, before: int) -> int:
-    """Forget workers that were not seen since `before`; how many."""
+    """Delete the workers that have not called since `before`; return how many."""
     return tx.execute(workers.delete().where(workers.c.last_seen_at < before)).rowcount

@@ -80,7 +80,7 @@ def test_a_tell_and_a_cancel_do_not_both_happen(two_servers: list[RunningServer]
             assert (state, type(told)) == ("cancelled", LeaseLost)
 
 
-def test_two_reapers_spend_one_attempt(two_servers: list[RunningServer]) -> None:
+def test_two_servers_that_expire_a_lease_spend_one_attempt(two_servers: list[RunningServer]) -> None:
     for server in two_servers:
         server.advance(seconds=61)
 

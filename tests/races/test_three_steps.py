@@ -149,7 +149,7 @@ def assert_uniform(server: RunningServer, fallback: str) -> None:
     assert len(leases) == 2
 
 
-@pytest.mark.expects_errors("sampler failed")
+@pytest.mark.expects_errors("thread failed")
 @pytest.mark.parametrize("draw", [fails, leaves_the_cube, forgets_a_parameter], ids=lambda draw: draw.__name__)
 def test_a_sampler_that_fails_leaves_a_uniform_draw(server: RunningServer, draw: Draw) -> None:
     plant(server, draw)

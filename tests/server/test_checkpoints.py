@@ -76,7 +76,10 @@ def test_a_torn_upload_is_refused_and_leaves_nothing(server: RunningServer, http
 
     assert refusal(answer) == (422, "invalid")
     assert answer.json()["errors"] == [
-        {"pointer": "query:sha256", "detail": "the body's SHA-256 is another one; send all of the bytes again"}
+        {
+            "pointer": "query:sha256",
+            "detail": "the body's SHA-256 is not the query's; send all bytes again",
+        }
     ]
     assert steps(server) == []
     assert files(server) == set()
@@ -144,7 +147,7 @@ def test_an_upload_under_a_lost_lease_is_refused(server: RunningServer) -> None:
     server.client.release("digits", 0, 1)
     [taken] = server.client.lease("bob").leases
 
-    with pytest.raises(LeaseLost, match="its checkpoint was not kept"):
+    with pytest.raises(LeaseLost, match="its checkpoint was not stored"):
         server.client.put_checkpoint("digits", 0, 2, b"late", 1)
 
     assert steps(server) == [1]

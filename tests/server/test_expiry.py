@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.background import Reaper
+from server.background import Duties
 from sturgeon.errors import LeaseLost
 from sturgeon.messages import Lease
 from tests.server.studies import BOWL
@@ -118,13 +118,13 @@ def test_a_starting_server_expires_nothing_for_one_lease_length(server: RunningS
     server.client.ask("bowl", lease_s=10)
     server.advance(seconds=40)  # while no server ran
     state = server.app.state
-    reaper = Reaper(state.transactions, state.blobs, lease_s=30, max_attempts=3)
+    duties = Duties(state.transactions, state.blobs, lease_s=30, max_attempts=3)
 
-    reaper()
+    duties()
     server.advance(seconds=29)
-    reaper()
+    duties()
     assert server.client.trial("bowl", 0).state == "running"
 
     server.advance(seconds=1)
-    reaper()
+    duties()
     assert server.client.trial("bowl", 0).state == "queued"

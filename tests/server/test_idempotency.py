@@ -131,7 +131,7 @@ def test_keys_are_forgotten_after_a_day(server: RunningServer, http: httpx.Clien
 
 
 def forget(server: RunningServer) -> None:
-    """What the reaper does every hour."""
+    """What a server does every hour."""
     housekeeping.clean_up(server.app.state.database, server.app.state.blobs)
 
 

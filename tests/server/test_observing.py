@@ -84,7 +84,7 @@ def no_commits(server: RunningServer) -> Iterator[None]:
 
 
 def everything_that_is_counted(server: RunningServer, http: httpx.Client) -> list[int]:
-    """The statuses of a draw, an end, a late end and a report with an alarm; then the reaper's turn."""
+    """The statuses of a draw, an end, a late end and a report with an alarm; then leases expire."""
     trials = "/v1/studies/bowl/trials"
     told = {"fence": 1, "metrics": {"loss": 1.0}}
     alarm = {"fence": 1, "reports": [], "events": [{"kind": "drift", "key": "1", "reason": "Labels changed."}]}

@@ -1,6 +1,6 @@
-"""The ask: READ what a sampler may see, DRAW without a transaction, WRITE the new trials in one.
+"""The ask, in three steps: READ what a sampler may see, DRAW without a transaction, WRITE the new trials in another.
 
-Correctness rests on the WRITE alone: it takes the trial numbers that were drawn for, or nothing.
+Correctness rests on the WRITE alone: it takes the trial numbers that the samples were drawn for, or writes nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 import random
 import time
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
@@ -24,6 +24,7 @@ from server.store import numerics as numerics_rows
 from server.store import studies as study_rows
 from server.store import trials
 from server.store.engine import Database
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.identifiers import TrialNumber
@@ -53,7 +54,8 @@ def ask(asks: AskContext, name: str, request: messages.AskRequest, key: Idempote
 def dispatch(asks: AskContext, name: str, wanted: DispatchRequest, key: IdempotencyKey) -> messages.Leases:
     """Lease queued trials of the study, else new ones; when there are none, the answer says why.
 
-    Where stacks are wanted, more trials are drawn than may go out: those without stack peers are queued.
+    Where stacks are wanted, more trials may be drawn than go out: those without stack peers are queued.
+    Raises: NotFound, IdempotencyMismatch.
     """
     with asks.database.writing() as tx:
         study = lookup.lock_study(tx, name)
@@ -72,12 +74,12 @@ def dispatch(asks: AskContext, name: str, wanted: DispatchRequest, key: Idempote
 
 
 def _dispatch_new(asks: AskContext, study: StudyRow, wanted: DispatchRequest, key: IdempotencyKey) -> messages.Leases:
-    """READ, DRAW, WRITE, again while others are faster; at last a uniform point that needs no history."""
+    """READ, DRAW and WRITE, again while other asks take the numbers first; at last a uniform point, without history."""
     fallback: messages.Fallback | None = None
     pool = asks.sampler_pool
     deadline = time.monotonic() + pool.draw_within_s
     for _ in range(RACES):
-        # All three steps: who read before another thread's write has drawn for numbers that are gone.
+        # Held for all three steps: a thread that reads before another one writes draws for numbers that are taken.
         lock = pool.lock_of(study)
         if not lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
             fallback = "slow" if pool.is_overdue(study.id) else "contention"
@@ -110,15 +112,15 @@ def _why_nothing(study: StudyRow) -> messages.WhyNothing | None:
         return "paused"
     if study.state != "active":
         return "finished"
-    if study.mode == "panda":  # people begin its trials
+    if study.mode == "panda":  # its trials are not drawn for whoever asks
         return "waiting"
     return "budget" if study.spent is not None or _most_samples(study, study.replicates) == 0 else None
 
 
 def _most_samples(study: StudyRow, trials_wanted: int) -> int:
-    """How many samples to draw for so many trials. Replicates beyond them are queued; the budget parts no group."""
-    left = study.max_trials - study.next_number
-    return min(math.ceil(trials_wanted / study.replicates), left // study.replicates)
+    """How many samples to draw for so many trials. Replicates beyond them are queued; the budget parts none."""
+    remaining = study.max_trials - study.next_number
+    return min(math.ceil(trials_wanted / study.replicates), remaining // study.replicates)
 
 
 def _read(asks: AskContext, name: str, count: int) -> DrawRequest | messages.Leases:
@@ -162,7 +164,9 @@ def _draw_in_transaction(
         samples, fallback = asks.sampler_pool.draw(request)
     if fallback is not None:
         dimensions = len(view.space.searched)
-        samples = [Sample(uniform_point(study.seed, sample_number(study, n), dimensions)) for n in request.numbers]
+        samples = [
+            Sample(uniform_point(study.seed, sample_number(study, number), dimensions)) for number in request.numbers
+        ]
     if not study_rows.take_numbers(scope.tx, study, len(samples) * study.replicates):
         raise AssertionError("the locked study changed")
     return _insert(scope, request, samples, fallback, wanted, key)
@@ -185,17 +189,17 @@ def _insert(
     params = [request.view.space.decode(sample.point) for sample in replicated]
     stacks = new_stacks(params, wanted)
     rows = []
-    for place, (sample, given, stack) in enumerate(zip(replicated, params, stacks, strict=True)):
+    for place, (sample, decoded, stack) in enumerate(zip(replicated, params, stacks, strict=True)):
         number = TrialNumber(study.next_number + place)
-        row = new_trial(study, number, given, sample.point, scope.now)
+        row = new_trial(study, number, decoded, sample.point, scope.now)
         row |= _origin(request, sample, fallback) | replicate_group(study, number, study.next_number)
         rows.append(row if stack is None else row | _first_lease(wanted, scope.now))
     inserted = zip(trials.insert(scope.tx, rows), stacks, strict=True)
-    going = [Dispatched(row, stack if wanted.stack > 1 else None) for row, stack in inserted if stack is not None]
-    return _leased(scope, going, key)
+    dispatched = [Dispatched(row, stack if wanted.stack > 1 else None) for row, stack in inserted if stack is not None]
+    return _leased(scope, dispatched, key)
 
 
-def _origin(request: DrawRequest, sample: Sample, fallback: messages.Fallback | None) -> dict[str, Any]:
+def _origin(request: DrawRequest, sample: Sample, fallback: messages.Fallback | None) -> Json:
     """The columns that say how a sample was drawn."""
     drawn = sample._asdict() | {"version": request.sampler.version, "fallback": fallback}
     return {
@@ -205,7 +209,7 @@ def _origin(request: DrawRequest, sample: Sample, fallback: messages.Fallback | 
     }
 
 
-def _first_lease(wanted: DispatchRequest, now: int) -> dict[str, Any]:
+def _first_lease(wanted: DispatchRequest, now: int) -> Json:
     return {
         "state": "running",
         "fence": 1,
@@ -216,9 +220,9 @@ def _first_lease(wanted: DispatchRequest, now: int) -> dict[str, Any]:
     }
 
 
-def _leased(scope: Scope, going: list[Dispatched], key: IdempotencyKey) -> messages.Leases:
+def _leased(scope: Scope, dispatched: list[Dispatched], key: IdempotencyKey) -> messages.Leases:
     leases = [
-        views.lease(scope.study, row, stack, resume=resume_of(scope.tx, scope.study, row)) for row, stack in going
+        views.lease(scope.study, row, stack, resume=resume_of(scope.tx, scope.study, row)) for row, stack in dispatched
     ]
     answer = messages.Leases(leases=leases)
     store_answer(scope.tx, key, answer, scope.now)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Final
 
 import structlog
 
 from server.services import lookup
+from server.services.isolation import isolated
 from server.services.runs import completion
 from server.services.runs.completion import Outcome
 from server.services.studies import budgets
@@ -16,28 +18,38 @@ from server.store.trials import TrialRow
 from sturgeon.errors import NotFound
 from sturgeon.states import UNFINISHED
 
+DUTY: Final = "lease expiry"
 log = structlog.get_logger()
 
 
 def spends_attempt(*, reported: bool) -> bool:
-    """Whether a lease that ran out spends an attempt: a run that reported was well, its worker's end was not the
-    trial's fault."""
+    """Whether a lease that ran out spends an attempt. It does not where the run has reported: then the run was well,
+    and the trial is not to blame for the end of its worker."""
     return not reported
 
 
 def expire_leases(transactions: Transactions, max_attempts: int) -> int:
-    """Deal with every lease that ran out; how many there were."""
+    """Queue, fail or end each trial whose lease has run out; return how many there were.
+
+    A study whose trials cannot be dealt with is logged, and the others are not held up.
+    """
     with transactions.database.reading() as tx:
         names = leases.studies_with_expired(tx, tx.now())
     expired = 0
     for name in names:
-        with suppress(NotFound), transactions.on_study(name) as scope:
-            rows = lookup.lock_expired(scope.tx, scope.study, scope.now)
-            for row in rows:
-                _expire(scope, row, max_attempts)
-            budgets.settle(scope)
-            expired += len(rows)
+        # NotFound: the study was deleted meanwhile.
+        with isolated(DUTY, study=name), suppress(NotFound):
+            expired += _expire_in_study(transactions, name, max_attempts)
     return expired
+
+
+def _expire_in_study(transactions: Transactions, name: str, max_attempts: int) -> int:
+    with transactions.on_study(name) as scope:
+        rows = lookup.lock_expired(scope.tx, scope.study, scope.now)
+        for row in rows:
+            _expire(scope, row, max_attempts)
+        budgets.settle(scope)
+    return len(rows)
 
 
 def _expire(scope: Scope, trial: TrialRow, max_attempts: int) -> None:
@@ -56,6 +68,6 @@ def _outcome(trial: TrialRow, max_attempts: int) -> Outcome:
     spent = trial.attempt + spends_attempt(reported=trial.reported)
     if spent < max_attempts:
         return Outcome(completion.state_after_return(trial), {"attempt": spent})
-    # Without `lease_until` nobody may come back to it.
+    # Without `lease_until` the last holder cannot come back to the trial.
     error = f"The lease ran out {trial.attempt + 1} times without a report."
     return Outcome("failed", {"attempt": spent, "error": error, "lease_until": None})

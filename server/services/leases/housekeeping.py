@@ -1,21 +1,24 @@
-"""What a server forgets after a while: idempotency keys, workers, blobs that no checkpoint names."""
+"""What a server deletes after a while: idempotency keys, workers, blobs that no checkpoint names."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from server.services import blob_sweep
+from server.services.isolation import isolated
 from server.store import idempotency, workers
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
 
+DUTY: Final = "clean-up"
 DAY_US: Final = 86_400_000_000
 
 
 def clean_up(database: Database, blobs: BlobFolder) -> None:
-    """Forget idempotency keys after a day, workers after a week, blobs that no checkpoint names."""
-    with database.writing() as tx:
+    """Delete idempotency keys after a day, workers after a week, and the blobs that no checkpoint names."""
+    with isolated(DUTY, part="idempotency keys and workers"), database.writing() as tx:
         now = tx.now()
         idempotency.forget(tx, now - DAY_US)
         workers.forget(tx, now - 7 * DAY_US)
-    blob_sweep.sweep(database, blobs)
+    with isolated(DUTY, part="blobs"):
+        blob_sweep.sweep(database, blobs)

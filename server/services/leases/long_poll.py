@@ -1,4 +1,4 @@
-"""Long polls that wait for work. One question to the database serves all waiters of a process."""
+"""Long polls that wait for work. One query of the database serves all waiters of a process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Waiter:
 
 
 class LongPollQueue:
-    """The waiting /leases calls of this process, the longest first. Used from the event loop, but for `anybody`."""
+    """The waiting /leases calls of this process, the longest first. `anybody` and `end` are for any thread."""
 
     def __init__(self) -> None:
         self._queue: deque[_Waiter] = deque()
@@ -24,10 +24,11 @@ class LongPollQueue:
         self.ended = False
 
     def anybody(self) -> bool:
+        """Whether a call waits."""
         return bool(self._queue)
 
     async def wait(self, slots: int, seconds: float) -> None:
-        """Return when there may be work, or when the time is over."""
+        """Return when there may be work for these slots, or after so many seconds."""
         waiter = _Waiter(slots)
         self._loop = asyncio.get_running_loop()
         self._queue.append(waiter)
@@ -39,13 +40,13 @@ class LongPollQueue:
                 self._queue.remove(waiter)
 
     def end(self) -> None:
-        """Let every waiter go, and nobody wait any more. May be called from a signal handler."""
+        """Wake all waiters, and let none wait from now on. May be called from a signal handler."""
         self.ended = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.wake, sys.maxsize)
 
     def wake(self, trials: int) -> None:
-        """Wake as many waiters as have slots for so many trials."""
+        """Wake waiters until they have slots for so many trials."""
         while trials > 0 and self._queue:
             waiter = self._queue.popleft()
             waiter.woken.set()

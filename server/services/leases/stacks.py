@@ -1,28 +1,32 @@
-"""Stacks: trials of one shape that are handed out together, to train side by side in one slot of a worker."""
+"""Stacks: trials of one shape that are dispatched together, to train side by side in one slot of a worker."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from server.store import leases
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.trials import TrialRow
 from sturgeon.identifiers import StudyId
 from sturgeon.messages import MOST_LEASES
 from sturgeon.training import shape_of
 
 LOOK_AHEAD: Final = 1000
-"""So many queued trials are looked at for stack peers."""
+"""The number of queued trials that are looked through for stack peers."""
 
 TRIES: Final = 3
+"""So often a hand-out chooses again when others have taken all the trials that it chose."""
 
 
 @dataclass(frozen=True)
 class DispatchRequest:
-    """Who wants how many trials, or how many stacks of up to `stack` trials, for how long. `lease_us` is in
-    microseconds."""
+    """A worker's request for `count` trials, or for `count` stacks of up to `stack` trials each.
+
+    lease_us: the length of the leases, in microseconds.
+    """
 
     count: int
     worker: str
@@ -31,43 +35,43 @@ class DispatchRequest:
 
     @property
     def most(self) -> int:
-        """How many trials may go out at once."""
+        """How many trials may be dispatched at once."""
         return min(self.count * self.stack, MOST_LEASES)
 
 
 class Dispatched(NamedTuple):
-    """A trial that is handed out, and its stack in this answer; None where nobody asked for stacks."""
+    """A trial that is dispatched, and the number of its stack in this answer; None where no stacks were requested."""
 
     row: TrialRow
     stack: int | None
 
 
 def stacks_of(shapes: Sequence[object], wanted: DispatchRequest) -> list[int | None]:
-    """For trials in their order: the number of the stack that each goes out in, None where it stays for later.
+    """The number of the stack that each of these trials goes out in; None for one that is not dispatched now.
 
-    The first of a shape begins a stack, its peers join it. A shape of None has no peers.
+    The first trial of a shape begins a stack, and its peers join it. A trial of shape None has no peers.
     """
-    found: list[int | None] = []
-    begun, given = 0, 0
+    stacks: list[int | None] = []
+    begun, dispatched = 0, 0
     filling: dict[object, tuple[int, int]] = {}
     for shape in shapes:
         number, size = filling.get(shape, (0, wanted.stack))
         full = size == wanted.stack
-        if given == wanted.most or (full and begun == wanted.count):
-            found.append(None)
+        if dispatched == wanted.most or (full and begun == wanted.count):
+            stacks.append(None)
             continue
         if full:
             number, size, begun = begun, 0, begun + 1
         if shape is not None:
             filling[shape] = number, size + 1
-        found.append(number)
-        given += 1
-    return found
+        stacks.append(number)
+        dispatched += 1
+    return stacks
 
 
-def new_stacks(params: Sequence[dict[str, Any]], wanted: DispatchRequest) -> list[int | None]:
+def new_stacks(params: Sequence[Json], wanted: DispatchRequest) -> list[int | None]:
     """As `stacks_of`, for new trials of one study."""
-    return stacks_of([shape_of(one) for one in params], wanted)
+    return stacks_of([shape_of(of_trial) for of_trial in params], wanted)
 
 
 def take_queued(tx: Transaction, study_id: StudyId | None, wanted: DispatchRequest, now: int) -> list[Dispatched]:
@@ -81,7 +85,7 @@ def take_queued(tx: Transaction, study_id: StudyId | None, wanted: DispatchReque
         stacks = {row.id: n for row, n in zip(waiting, stacks_of(shapes, wanted), strict=True) if n is not None}
         if not stacks:
             return []
-        # They were not locked while we chose: what another took meanwhile is missing from a stack.
+        # They were not locked while we chose: trials that others have taken meanwhile are missing from their stacks.
         if taken := leases.hand_out_chosen(tx, list(stacks), wanted.worker, wanted.lease_us, now):
             return [Dispatched(row, stacks[row.id]) for row in taken]
     return []

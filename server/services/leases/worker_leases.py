@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.leases.ask import AskContext, dispatch
@@ -16,6 +14,7 @@ from server.services.views import desired_of
 from server.store import idempotency, leases, trials, workers
 from server.store import studies as study_rows
 from server.store.engine import Database, Transaction
+from server.store.json_columns import Json
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import Invalid, LeaseLost, NotFound
@@ -23,8 +22,8 @@ from sturgeon.identifiers import Fence, TrialNumber
 
 
 def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key: IdempotencyKey) -> messages.Leases:
-    """Hand out from any active study with a task: queued trials first, then new ones of the study with the fewest
-    running. Raises IdempotencyMismatch."""
+    """Hand out trials of any active study with a task: queued ones first, then new ones of the study with the fewest
+    running. Raises: IdempotencyMismatch."""
     wanted = DispatchRequest(request.slots, request.worker, round(lease_s * 1_000_000), request.stack)
     with asks.database.writing() as tx:
         if (answered := claim_or_replay(tx, key, messages.Leases)) is not None:
@@ -49,18 +48,18 @@ def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key:
 
 
 def _nothing(tx: Transaction, key: IdempotencyKey) -> messages.Leases:
-    """An empty hand-out is not stored: the same key may ask again."""
+    """An empty answer, which is not stored: the same key may ask again."""
     if key.value is not None:
         idempotency.release(tx, key.value)
     return messages.Leases(leases=[], reason="waiting")
 
 
-def _answers(tx: Transaction, going: list[Dispatched]) -> list[messages.Lease]:
-    of = study_rows.by_id(tx, {placed.row.study_id for placed in going})
+def _answers(tx: Transaction, dispatched: list[Dispatched]) -> list[messages.Lease]:
+    study_of = study_rows.by_id(tx, {placed.row.study_id for placed in dispatched})
     return [
         views.lease(study, *placed, resume=resume_of(tx, study, placed.row))
-        for placed in going
-        for study in (of[placed.row.study_id],)
+        for placed in dispatched
+        for study in (study_of[placed.row.study_id],)
     ]
 
 
@@ -71,14 +70,14 @@ def work_that_waits(database: Database) -> int:
 
 
 def renew(database: Database, request: messages.RenewRequest) -> messages.RenewAnswer:
-    """Extend all leases of a worker that are still its own; say of the others why they are lost."""
+    """Extend those of these leases that the worker still holds; say of the others why they are lost."""
     with database.writing() as tx:
         now = tx.now()
         drain = workers.seen(tx, request.worker, now).drain
-        found = lookup.lock_leased(tx, [(held.study, held.number) for held in request.held])
+        locked = lookup.lock_leased(tx, [(held.study, held.number) for held in request.held])
         answer = messages.RenewAnswer(held=[], lost=[], drain=drain)
         for held in request.held:
-            before = found.get((held.study, held.number))
+            before = locked.get((held.study, held.number))
             row = None if before is None else leases.renew(tx, before.id, held.fence, now)
             if row is None:
                 reason = _why_lost(before, held.fence)
@@ -91,7 +90,7 @@ def renew(database: Database, request: messages.RenewRequest) -> messages.RenewA
 def _acknowledged(tx: Transaction, row: TrialRow, held: messages.Held) -> TrialRow:
     try:
         return desired_state.acknowledge(tx, row, held.applied_version, held.applied_step)
-    except Invalid:  # a mistake on one trial must not cost the others their leases
+    except Invalid:  # an error in one trial must not cost the others their leases
         return row
 
 
@@ -115,16 +114,16 @@ def _why_lost(row: TrialRow | None, fence: Fence) -> messages.WhyLost:
 def release(
     transactions: Transactions, name: str, number: TrialNumber, request: messages.ReleaseRequest
 ) -> messages.Trial:
-    """Give the trial back: queued again, no attempt spent; one that was to pause is paused, one that was to stop has
-    ended. The same release again answers the same.
+    """Give a trial back: it is queued again, and no attempt is spent. Where a pause was requested it is paused, where a
+    stop was requested it ends. The same release again gets the same answer.
 
-    Raises NotFound, LeaseLost.
+    Raises: NotFound, LeaseLost.
     """
     fence = request.fence
     with transactions.on_study(name) as scope:
         row = lookup.lock_trial(scope.tx, scope.study, number)
-        released = row.state in ("queued", "paused") or desired_of(row).run == "stop"
-        if released and row.fence == fence and row.lease_until is None:
+        may_be_released = row.state in ("queued", "paused") or desired_of(row).run == "stop"
+        if may_be_released and row.fence == fence and row.lease_until is None:
             return views.trial(name, row)
         if not leases.is_held(row, fence):
             raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
@@ -134,11 +133,11 @@ def release(
             row = completion.finish(scope, row, stopped._replace(columns=stopped.columns | spent))
             budgets.settle(scope)
             return views.trial(name, row)
-        # Without `lease_until` the released run cannot come back, unlike one whose lease ran out.
-        given_back: dict[str, Any] = {
+        # Without `lease_until` the released run cannot come back; a run whose lease ran out can.
+        released: Json = {
             "lease_until": None,
             "worker": None,
             "unstackable": row.unstackable or request.alone,
         }
-        row = trials.transition(scope.tx, row, completion.state_after_return(row), **given_back | spent)
+        row = trials.transition(scope.tx, row, completion.state_after_return(row), **released | spent)
         return views.trial(name, row)

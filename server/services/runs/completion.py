@@ -1,9 +1,9 @@
-"""How a trial ends, or goes back to the queue: what all ends have in common, whoever writes them."""
+"""How a trial ends, or goes back to the queue: what reports, tells, expiry and people have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from server.services.runs import desired_state, pruning
 from server.services.runs.curve import present_run_reports
@@ -12,6 +12,7 @@ from server.services.views import desired_of
 from server.store import studies as study_rows
 from server.store import trials
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.direction import best_value
@@ -22,39 +23,39 @@ class Outcome(NamedTuple):
     """The state that a trial ends in, and the columns that say how."""
 
     state: TrialState
-    columns: dict[str, Any]
+    columns: Json
 
 
 def finish(scope: Scope, row: TrialRow, outcome: Outcome, *, raise_fence: bool = False) -> TrialRow:
-    """Write the end of a trial: from here on samplers see it. The rows of the study and the trial are locked.
+    """Write the end of a trial: from now on samplers see its result. The rows of the study and the trial are locked.
 
-    raise_fence: the holder of the trial's lease, if there is one, may say nothing more.
+    raise_fence: refuse whatever the holder of the trial's lease, if there is one, still sends.
     """
     state, columns = outcome
     if state == "pruned":
         columns = columns | {"predicted_value": pruning.predict_value(scope.tx, scope.study, row, columns.get("value"))}
-    left = {"left_seq": study_rows.next_seq(scope.tx, scope.study.id), "finished_at": scope.now}
-    row = trials.transition(scope.tx, row, state, raise_fence=raise_fence, **columns, **left)
+    end = {"left_seq": study_rows.next_seq(scope.tx, scope.study.id), "finished_at": scope.now}
+    row = trials.transition(scope.tx, row, state, raise_fence=raise_fence, **columns, **end)
     desired_state.close_timeline(scope.tx, row)
     scope.tx.after_commit(scope.counters.finished_trials.labels(state).inc)
     return row
 
 
 def cancel(scope: Scope, row: TrialRow) -> TrialRow:
-    """Cancel at once, whoever holds the trial. The rows of the study and the trial are locked."""
+    """Cancel at once, even if a worker holds the trial. The rows of the study and the trial are locked."""
     return finish(scope, row, Outcome("cancelled", {"lease_until": None}), raise_fence=True)
 
 
 def state_after_return(row: TrialRow) -> Literal["queued", "paused"]:
-    """The state of a trial whose run has ended before the trial did: one that was to pause waits for a person."""
+    """The state of a trial whose run has ended before the trial did: paused where a pause was requested."""
     return "paused" if desired_of(row).run == "pause" else "queued"
 
 
 def outcome_of_stopped(tx: Transaction, study: StudyRow, row: TrialRow) -> Outcome | None:
     """How a trial ends whose worker is gone; None unless the trial was to stop.
 
-    Its result is its last report: pruned where pruning stopped it, else complete. Without a value there is nothing to
-    complete, and it is cancelled.
+    Its result is its last report: it is pruned where pruning stopped it, else complete. A trial that has reported no
+    value is cancelled.
     """
     desired = desired_of(row)
     if desired.run != "stop":

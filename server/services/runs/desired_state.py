@@ -1,21 +1,22 @@
 """The desired state of a trial: the one way in which pruning, budgets, people and policies steer a run.
 
-No command is sent or queued. What is desired stands in the trial's row under a version that only rises; the answer to
-every report, every renewal and every lease carries it; the worker brings its run there between two steps and says
-`applied_version` and `applied_step` in what it sends next. So a server or a worker may restart, or an answer be lost,
-and nothing is forgotten or done twice. Every version is an entry of the trial's timeline, which tells what came of it.
+No command is sent or queued. The desired state is stored in the trial's row, under a version that only rises. The
+answer to every report, every renewal and every lease carries it. The worker brings its run to that state between two
+steps, and acknowledges it: its next message has `applied_version` and `applied_step`. So a server or a worker may
+restart, or an answer may be lost, and no change is lost or made twice. Each version is an entry of the trial's
+timeline, which says what has become of it.
 
-To steer, in a write transaction that locks the study's row and then the trial's (in this order, as all do):
+To steer a run, in a write transaction that locks the study's row and then the trial's:
 
-    study = studies.required(tx, name, lock=True)
-    row = studies.required_trial(tx, study, number, lock=True)
-    row = steering.desire(tx, row, why="person", params={"learning_rate": 0.01})
+    with transactions.on_study(name) as scope:
+        row = lookup.lock_trial(scope.tx, scope.study, number)
+        row = desired_state.request_change(scope.tx, row, "person", params={"learning_rate": 0.01})
 
-What is not given stays. `params` are all live parameters that differ from the trial's own, not the last change alone: a
-worker may miss versions in between.
+A field that a change does not give stays as it is. The stored `params` are all live parameters that differ from the
+trial's own, not those of the last change alone: a worker may miss the versions between.
 
-`run="stop"` is a wish: the worker finishes its epoch and tells how it ended. If its lease runs out, or is given back,
-before it does, `ending.of_stopped` says what the trial becomes: no other worker begins it again.
+`run="stop"` is a request: the worker finishes its epoch and tells the result. If its lease runs out or is released
+before that, `completion.outcome_of_stopped` says how the trial ends: no other worker runs it again.
 
 A rollback begins a new rollback generation (`leg` on the wire), numbered by its version: a run of an earlier one goes
 back to the checkpoint of `restore`.
@@ -24,12 +25,13 @@ back to the checkpoint of `restore`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from server.policies import timelines
 from server.services.views import desired_of
 from server.store import checkpoints, proposals, timeline, trials
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
 from sturgeon.errors import FieldProblem, Invalid
@@ -43,12 +45,14 @@ VERBS: dict[Run, str] = {"run": "resume", "pause": "pause", "stop": "stop"}
 
 @dataclass(frozen=True)
 class RollbackTarget:
-    """Where a rollback goes: the step of a checkpoint, 0 for the very start, and the version in force in it. `params`
-    are what differs there from the trial's own."""
+    """Where a rollback goes: the step of a checkpoint, 0 for the start of the trial, and the version in force there.
+
+    params: the live parameters that differ there from the trial's own.
+    """
 
     step: Step
     version: Version
-    params: dict[str, Any]
+    params: Json
 
 
 def request_change(
@@ -56,18 +60,18 @@ def request_change(
     row: TrialRow,
     why: Why | None,
     *,
-    params: dict[str, Any] | None = None,
+    params: Json | None = None,
     run: Run | None = None,
     back: RollbackTarget | None = None,
     keep: bool = False,
-    guard: dict[str, Any] | None = None,
+    guard: Json | None = None,
     actor: str | None = None,
     reason: str = "",
 ) -> TrialRow:
     """Raise the version, and write it into the timeline; the trial's row is locked.
 
-    params: live parameters to change. back: go back there first. keep: leave a checkpoint before this version is
-    applied, as a guard needs one to go back to. actor: who, if `why` does not say it already.
+    params: live parameters to change. back: go back there first. keep: upload a checkpoint before this version is
+    applied; a guard has one in any case, to go back to. actor: who requests it, where `why` does not say so.
     """
     now = desired_of(row)
     version = now.version + 1
@@ -82,34 +86,36 @@ def request_change(
     )
     verb = "rollback" if back else VERBS[run] if run else "params" if params else "checkpoint"
     entry = {"trial_id": row.id, "version": version, "verb": verb, "params": params or {}, "state": "pending"}
-    went = {"restore": back and back.step, "base": back and back.version}
-    told = {"actor": actor or why or "study", "reason": reason, "guard": guard, "watching": guard is not None}
-    timeline.insert(tx, entry | went | told | {"at": tx.now()})
+    target = {"restore": back and back.step, "base": back and back.version}
+    request = {"actor": actor or why or "study", "reason": reason, "guard": guard, "watching": guard is not None}
+    timeline.insert(tx, entry | target | request | {"at": tx.now()})
     proposals.outdate(tx, row.id)
     return trials.update(tx, row.id, desired=wanted.model_dump(mode="json"))
 
 
 def acknowledge(tx: Transaction, row: TrialRow, version: Version | None, step: Step | None) -> TrialRow:
-    """Note what the worker has applied, in the timeline too; it never goes back. The trial's row is locked.
+    """Store the version that the worker has applied, and settle the timeline up to it. The trial's row is locked.
 
-    Raises Invalid for a version that nobody desired.
+    A version that is not newer than the stored one changes nothing.
+
+    Raises: Invalid (a version that nobody has requested).
     """
     if version is None or version <= (row.applied_version or 0):
         return row
     if version > (newest := desired_of(row).version):
-        detail = f"version {version} was not desired yet, {newest} is the newest: send the one that an answer gave you"
+        detail = f"nobody has requested version {version}, the newest is {newest}: send the one that an answer gave you"
         raise Invalid(f"applied_version: {detail}.", (FieldProblem("/applied_version", detail),))
     settled, entries = _settle(tx, row, version, step or Step(0))
     for entry in entries:
         if entry.verb == "rollback" and entry.version in settled.applied:
-            row = _gone_back(tx, row, Step(entry.restore or 0))
+            row = _roll_back(tx, row, Step(entry.restore or 0))
     live_overrides = timelines.overrides(entries) or None
     return trials.update(tx, row.id, applied_version=version, applied_step=step, live_overrides=live_overrides)
 
 
 def has_more_to_do(tx: Transaction, row: TrialRow) -> bool:
-    """Whether a run that has ended by itself has something left to do that it did not hear in time: to go back to a
-    checkpoint, or to train more epochs."""
+    """Whether a run that has come to its end has missed a request: to go back to a checkpoint, or to train more
+    epochs."""
     desired = desired_of(row)
     if desired.run == "stop" or desired.version <= (row.applied_version or 0):
         return False
@@ -118,7 +124,7 @@ def has_more_to_do(tx: Transaction, row: TrialRow) -> bool:
 
 
 def close_timeline(tx: Transaction, row: TrialRow) -> None:
-    """The trial has ended: what nobody applied will not be."""
+    """The trial has ended: mark the changes that no worker has applied as superseded."""
     if row.desired is not None:
         waiting = [entry.version for entry in timeline.of_trial(tx, row.id) if entry.state == "pending"]
         timeline.settle(tx, row.id, waiting, "superseded", watching=False)
@@ -126,15 +132,15 @@ def close_timeline(tx: Transaction, row: TrialRow) -> None:
         proposals.outdate(tx, row.id)
 
 
-def _gone_back(tx: Transaction, row: TrialRow, step: Step) -> TrialRow:
-    """Forget the checkpoints behind the step that the run went back to, and count its epochs from there."""
+def _roll_back(tx: Transaction, row: TrialRow, step: Step) -> TrialRow:
+    """Delete the checkpoints after the step that the run went back to, and count its epochs from there."""
     checkpoints.delete_after(tx, row.id, step)
-    epoch = next((one.epoch for one in checkpoints.of_trial(tx, row.id) if one.step == step), None)
+    epoch = next((kept.epoch for kept in checkpoints.of_trial(tx, row.id) if kept.step == step), None)
     return trials.update(tx, row.id, run_epoch=epoch)
 
 
 def _settle(tx: Transaction, row: TrialRow, version: Version, step: Step) -> tuple[timelines.Settled, list[EntryRow]]:
-    """What becomes of the versions up to this one, and all entries as they stand then."""
+    """Write what has become of the versions up to this one; also return all entries as they are then."""
     now = tx.now()
     settled = timelines.settle(timeline.of_trial(tx, row.id), version)
     timeline.settle(tx, row.id, settled.applied, "applied", from_step=step, applied_at=now)

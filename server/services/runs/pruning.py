@@ -1,7 +1,7 @@
-"""Pruning: when a report comes in, whether the trial shall stop; when it has, what the search takes it to have scored.
+"""Pruning: whether a report stops its trial, and which final score the search assumes of a stopped trial.
 
-A decision rests on what the database holds when the report is written, under the study's lock: the trial's best score
-so far, the best score of the others, and their scores at the epoch where the rule looks. No curve is read.
+The decision is made when the report is written, under the study's lock, from what is stored then: the trial's best
+score so far, the best score of the others, and their scores at the epoch where the rule looks. No curve is read.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from sturgeon.search.pruning import Settings
 
 
 def settings_of(study: StudyRow, trial: TrialRow) -> Settings:
-    """The study's rule for this trial. A panda is one model that people watch: no rule stops it."""
-    given = messages.Pruning.model_validate(study.pruning)
-    rule = given.rule if given.rule is not None and trial.mode != "panda" else "none"
-    epochs = given.epochs or math.inf
+    """The study's pruning as it applies to this trial. No rule stops a panda: people watch it."""
+    pruning = messages.Pruning.model_validate(study.pruning)
+    rule = pruning.rule if pruning.rule is not None and trial.mode != "panda" else "none"
+    epochs: float = pruning.epochs or math.inf
     if study.task is not None:
-        epochs = trial.params.get("epochs", study.task["epochs"])
-    return Settings(rule, epochs, given.eta or rules.ETA, given.grace, given.power or rules.POWER)
+        epochs = (study.task | trial.params)["epochs"]
+    return Settings(rule, epochs, pruning.eta or rules.ETA, pruning.grace, pruning.power or rules.POWER)
 
 
 def may_look(study: StudyRow, trial: TrialRow, reported: Sequence[messages.Report]) -> bool:
-    """Whether the rule looks at the trial for one of these reports, if it is new: then the study is to be locked."""
+    """Whether the rule looks at the trial for one of these reports, if it is new. Then the report locks the study."""
     if not reported:
         return False
     newest = max(epoch_of(report) for report in reported)
@@ -45,12 +45,12 @@ def may_look(study: StudyRow, trial: TrialRow, reported: Sequence[messages.Repor
 def best_of(study: StudyRow, reported: Sequence[messages.Report]) -> float | None:
     """The best score of these reports, less is better; None when none has the study's metric."""
     sign = sign_of(study.direction)
-    scores = [score for one in reported if (score := one.metrics.get(study.metric)) is not None]
+    scores = [score for report in reported if (score := report.metrics.get(study.metric)) is not None]
     return min((sign * score for score in scores), default=None)
 
 
 def consider(scope: Scope, trial: TrialRow, before: TrialRow, new: Sequence[messages.Report]) -> TrialRow:
-    """Look at the trial for each of its new reports; if the rule says so, request that it stops.
+    """Apply the rule to each of the trial's new reports; where it says so, request that the trial stops.
 
     before: the trial without these reports. The rows of the study and the trial are locked.
     """
@@ -58,15 +58,15 @@ def consider(scope: Scope, trial: TrialRow, before: TrialRow, new: Sequence[mess
     settings = settings_of(study, trial)
     if settings.rule == "none" or desired_of(trial).run == "stop":
         return trial
-    epoch, mine = before.run_epoch or 0.0, math.inf if before.best_score is None else before.best_score
-    for one in sorted(new, key=lambda report: report.step):
-        looked_at = rules.look(settings, epoch, epoch_of(one))
-        epoch = max(epoch, epoch_of(one))
-        score = best_of(study, [one])
-        mine = mine if score is None else min(mine, score)
+    epoch, own_best = before.run_epoch or 0.0, math.inf if before.best_score is None else before.best_score
+    for report in sorted(new, key=lambda report: report.step):
+        looked_at = rules.look(settings, epoch, epoch_of(report))
+        epoch = max(epoch, epoch_of(report))
+        score = best_of(study, [report])
+        own_best = own_best if score is None else min(own_best, score)
         if looked_at is None:
             continue
-        verdict = _judge(tx, study, trial, settings, looked_at, mine)
+        verdict = _judge(tx, study, trial, settings, looked_at, own_best)
         if verdict.stop:
             detail = {"why": "pruned", "rule": settings.rule, "epoch": looked_at, "reason": verdict.why}
             events.insert(tx, study.id, "stop", scope.now, trial.number, **detail)
@@ -75,23 +75,26 @@ def consider(scope: Scope, trial: TrialRow, before: TrialRow, new: Sequence[mess
 
 
 def _judge(
-    tx: Transaction, study: StudyRow, trial: TrialRow, settings: Settings, epoch: int, mine: float
+    tx: Transaction, study: StudyRow, trial: TrialRow, settings: Settings, epoch: int, own_best: float
 ) -> rules.Verdict:
     if settings.rule == "curve":
         best = trials.best_so_far(tx, study.id, sign_of(study.direction), trial.id)
-        return rules.judge(settings, epoch, mine, [], math.inf if best is None else best)
-    rung_scores.insert(tx, study.id, epoch, trial.id, mine if math.isfinite(mine) else None)
+        return rules.judge(settings, epoch, own_best, [], math.inf if best is None else best)
+    rung_scores.insert(tx, study.id, epoch, trial.id, own_best if math.isfinite(own_best) else None)
     others = rung_scores.others(tx, study.id, epoch, trial.id)
-    return rules.judge(settings, epoch, mine, [math.inf if other is None else other for other in others], math.inf)
+    return rules.judge(settings, epoch, own_best, [math.inf if other is None else other for other in others], math.inf)
 
 
 def predict_value(tx: Transaction, study: StudyRow, trial: TrialRow, value: float | None) -> float | None:
-    """What a pruned trial would have scored at its end, in the study's metric: its last score times the median ratio
-    of final to then of the latest complete trials. None when it reported nothing finite."""
+    """The score that a pruned trial would have had at its end, in the study's metric; None when it reported none.
+
+    It is the trial's last score times a ratio: the median, over the latest complete trials, of the final score to the
+    score at the same epoch.
+    """
     curve = {
-        epoch_of(one): score
-        for one in present_run_reports(tx, study, trial)
-        if (score := one.metrics.get(study.metric)) is not None
+        epoch_of(report): score
+        for report in present_run_reports(tx, study, trial)
+        if (score := report.metrics.get(study.metric)) is not None
     }
     if not curve:
         return value

@@ -1,10 +1,10 @@
-"""Where a trial goes on that ran before, or that is a branch of another: its checkpoint, and the changes after it."""
+"""Where a run begins whose trial has run before, or is a branch: at a checkpoint, with the changes after it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from server.policies import timelines
 from server.services.runs.desired_state import RollbackTarget
@@ -12,6 +12,7 @@ from server.services.views import desired_of
 from server.store import checkpoints, timeline, trials
 from server.store.checkpoints import CheckpointRow
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
@@ -66,7 +67,7 @@ def _resume(
     )
 
 
-def initial_live_params(row: TrialRow) -> dict[str, Any]:
+def initial_live_params(row: TrialRow) -> Json:
     """The live parameters that a trial began with: what makes a branch differ from the checkpoint of its parent."""
     live = flagged("live")
     return {name: value for name, value in row.params.items() if name in live}
@@ -80,7 +81,11 @@ def reachable_checkpoints(tx: Transaction, row: TrialRow) -> list[CheckpointRow]
     """
     stored, desired = checkpoints.of_trial(tx, row.id), desired_of(row)
     is_about_to_go_back = desired.leg > (row.applied_version or 0)
-    return [kept for kept in stored if kept.step <= (desired.restore or 0)] if is_about_to_go_back else stored
+    return (
+        [checkpoint for checkpoint in stored if checkpoint.step <= (desired.restore or 0)]
+        if is_about_to_go_back
+        else stored
+    )
 
 
 def newest_checkpoint(tx: Transaction, row: TrialRow) -> CheckpointRow | None:
@@ -95,7 +100,7 @@ def checkpoint_at(tx: Transaction, row: TrialRow, step: Step) -> CheckpointRow |
 
 
 def rollback_target(row: TrialRow, checkpoint: CheckpointRow | None, entries: Sequence[EntryRow]) -> RollbackTarget:
-    """The target of a rollback to a checkpoint of the trial, or (None) to its very start."""
+    """The target of a rollback to a checkpoint of the trial, or (None) to its start."""
     if checkpoint is None:
         return RollbackTarget(START, NO_VERSION, {})
     params = timelines.overrides(entries, checkpoint)

@@ -1,4 +1,4 @@
-"""Which trials are the best, whether the winner is more than luck, and which one to take."""
+"""The best trials of a study, whether the lead of the first is more than luck, and which trial to take."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sturgeon.search.separation import separable, spread
 
 
 def best_trials(tx: Transaction, study: StudyRow, most: int) -> list[messages.BestTrial]:
-    """The best, the best first; trials with the same parameters are one, by their mean."""
+    """The best complete trials, the best first; trials with the same parameters count as one, by their mean."""
     groups = best_groups(tx, study, most)
     complete = complete_of(tx, study, groups)
     return [views.best_trial(complete[group], study.replicates) for group in groups]
 
 
 def best_of_each(tx: Transaction, studies: Sequence[StudyRow]) -> dict[int, list[messages.BestTrial]]:
-    """Study id -> its best trial, or nothing: as `best_trials` of each study, in one statement for all of them."""
+    """Study id -> a list with its best trial, empty where there is none. One statement for all studies."""
     complete = best_group_of_each(tx, [study.id for study in studies])
     return {
         study.id: [views.best_trial(complete[study.id], study.replicates)] if study.id in complete else []
@@ -34,33 +34,34 @@ def best_of_each(tx: Transaction, studies: Sequence[StudyRow]) -> dict[int, list
 def best_of(tx: Transaction, sampler_pool: SamplerPool, study: StudyRow, k: int) -> messages.Best:
     """The `k` best, whether the first is separable from the second, and the trial to take."""
     items = best_trials(tx, study, max(k, 2))
-    found = messages.Best(items=items[:k], recommended=_recommended(tx, sampler_pool, study, items))
+    answer = messages.Best(items=items[:k], recommended=_recommended(tx, sampler_pool, study, items))
     if study.replicates > 1 and len(items) > 1:
-        found.separable, found.verdict = _verdict(study, *items[:2])
-    return found
+        answer.separable, answer.verdict = _verdict(study, *items[:2])
+    return answer
 
 
 def _verdict(study: StudyRow, first: messages.BestTrial, second: messages.BestTrial) -> tuple[bool, str]:
-    """Whether the seeds alone explain the lead of the winner; as a sentence, too."""
+    """Whether the first is better by more than its seeds explain, and a sentence that says so."""
     apart = separable(*(spread(item.replicates.values) for item in (first, second) if item.replicates is not None))
     lead = (
-        f"Trial {first.number}'s mean {study.metric} {_told(first)} is better than {second.number}'s {_told(second)} "
+        f"Trial {first.number}'s mean {study.metric} {_mean_of(first)} is better than "
+        f"{second.number}'s {_mean_of(second)} "
         "by more than the seeds explain"
         if apart
-        else f"Not separable: trial {first.number}'s mean {study.metric} {_told(first)} may be better than "
-        f"{second.number}'s {_told(second)} by its seeds alone; enqueue both again to know"
+        else f"Not separable: trial {first.number}'s mean {study.metric} {_mean_of(first)} may be better than "
+        f"{second.number}'s {_mean_of(second)} by its seeds alone; enqueue both again to find out"
     )
     return apart, f"{lead} (Welch's t test at 5 %)."
 
 
-def _told(item: messages.BestTrial) -> str:
+def _mean_of(item: messages.BestTrial) -> str:
     assert item.replicates is not None
     error = item.replicates.standard_error
     return f"{item.value:.4g} ± {'?' if error is None else f'{error:.2g}'} (n = {len(item.replicates.values)})"
 
 
 class Choice(NamedTuple):
-    """The number of the trial to take, and whether a model has told its luck from its merit."""
+    """The number of the trial to take, and whether a model has separated its merit from its luck."""
 
     number: int | None
     modelled: bool
@@ -69,9 +70,9 @@ class Choice(NamedTuple):
 def _recommended(
     tx: Transaction, sampler_pool: SamplerPool, study: StudyRow, items: list[messages.BestTrial]
 ) -> messages.Recommended | None:
-    """The complete trial whose score without its noise is the least, as all results together tell it."""
+    """The complete trial with the best score when the noise is taken out, as a model of all results estimates it."""
     groups = best_groups(tx, study)
-    if study.revision == 0 and len(groups) > MOST_FINISHED:  # no model, and all of them lie in the space
+    if study.revision == 0 and len(groups) > MOST_FINISHED:  # too many for a model, and all of them lie in the space
         return _with_reason(study, items[0], items[0], modelled=False)
     number, modelled = _choice(tx, sampler_pool, study, frozenset(groups))
     if number is None:
@@ -81,7 +82,7 @@ def _recommended(
 
 
 def _choice(tx: Transaction, sampler_pool: SamplerPool, study: StudyRow, groups: frozenset[int]) -> Choice:
-    """Of these groups. The model is fitted once for the same results in the same revision of the space."""
+    """The choice among these groups. For the same results and space the model is fitted only the first time."""
     space, history = sampler_pool.history_now(tx, study)
 
     def choose() -> Choice:
@@ -102,7 +103,7 @@ def _why(study: StudyRow, taken: messages.BestTrial, top: messages.BestTrial, *,
     if not modelled:
         return (
             f"Trial {taken.number} has the best {study.metric} of those in the present space; how much of that is luck "
-            "cannot be told: there are too few results, or too many for a model."
+            "is not known: there are too few results, or too many for a model."
         )
     if taken.number == top.number:
         return f"Trial {taken.number} has the best {study.metric}, and the results around it agree."

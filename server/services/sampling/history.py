@@ -1,4 +1,4 @@
-"""What a sampler may see, now or when a past trial was drawn: the same function for the ask and for its replay."""
+"""What a sampler may see, now or when a past trial was drawn. The ask and its replay use the same function."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from sturgeon.space import Space
 
 
 class SamplerView(NamedTuple):
-    """The space that ruled, and the results and running trials in it."""
+    """The space that was in force, and the results and running trials in it."""
 
     space: Space
     history: History
 
 
 class PlacedResult(NamedTuple):
-    """A trial that finished, and where it lies in the space; None outside of it."""
+    """A trial that has finished, and its point in the space; None where it lies outside."""
 
     trial: TrialRow
     point: Point | None
 
 
 class Snapshot(NamedTuple):
-    """What a past read found at a study's sequence number `seq`: the next read needs no more than what came since."""
+    """What was read at a study's sequence number `seq`: the next read needs only what has come since."""
 
     seq: int
     revisions: list[Revision]
@@ -41,17 +41,17 @@ class Snapshot(NamedTuple):
 def history_at(tx: Transaction, study: StudyRow, basis: int, below: int) -> SamplerView:
     """What the sampler of trial `below` may see at the study's sequence number `basis`; scores are minimised.
 
-    Failed, cancelled and invalid trials are in neither part. A trial of an older space revision is encoded again in
-    the one that ruled; where it lies outside of that, the sampler does not see it. Replicates are one, by the number
-    of the first (as is `below`).
+    Failed, cancelled and invalid trials are not seen. A trial of an older space revision is encoded again in the one
+    that was in force at `basis`; the sampler does not see it where it lies outside. Replicates count as one, under the
+    number of the first; `below` is such a number, too.
     """
-    return _seen(tx, study, _whole(tx, study, basis), below)
+    return _view(tx, study, _whole(tx, study, basis), below)
 
 
 def history_now(tx: Transaction, study: StudyRow, before: Snapshot | None) -> tuple[SamplerView, Snapshot]:
-    """The same at the study's present sequence number, and what the next call shall be given as `before`."""
+    """As `history_at`, at the study's present sequence number; and the next call's `before`."""
     snapshot = _since(tx, study, before)
-    return _seen(tx, study, snapshot, study.next_number), snapshot
+    return _view(tx, study, snapshot, study.next_number), snapshot
 
 
 def _whole(tx: Transaction, study: StudyRow, basis: int) -> Snapshot:
@@ -61,7 +61,8 @@ def _whole(tx: Transaction, study: StudyRow, basis: int) -> Snapshot:
 
 
 def _since(tx: Transaction, study: StudyRow, before: Snapshot | None) -> Snapshot:
-    """A snapshot of later than now, of another space, or with a trial that counts no more is of no use."""
+    """The present snapshot. `before` saves reading, unless it is newer than this transaction, of another revision, or
+    has a trial that has become invalid since."""
     if before is None or before.seq > study.seq or before.revisions[-1].number != study.revision:
         return _whole(tx, study, study.seq)
     if before.seq == study.seq:
@@ -76,14 +77,14 @@ def _ended(revisions: list[Revision], finished: list[TrialRow]) -> list[PlacedRe
     return [PlacedResult(trial, _point(revisions, trial)) for trial in finished]
 
 
-def _seen(tx: Transaction, study: StudyRow, snapshot: Snapshot, below: int) -> SamplerView:
+def _view(tx: Transaction, study: StudyRow, snapshot: Snapshot, below: int) -> SamplerView:
     revisions = snapshot.revisions
-    still = trials.still_running(tx, study.id, snapshot.seq, below)
+    unfinished = trials.still_running(tx, study.id, snapshot.seq, below)
     sign = sign_of(study.direction)
-    waiting = {group_of(trial): trial for trial in reversed(still)}
+    waiting = {group_of(trial): trial for trial in reversed(unfinished)}
     finished = [
-        _finished(group, members[0].point, [one.trial for one in members], sign)
-        for group, members in _together(snapshot.ended).items()
+        _finished(group, members[0].point, [member.trial for member in members], sign)
+        for group, members in _by_group(snapshot.ended).items()
         if group not in waiting and members[0].point is not None
     ]
     running = [
@@ -95,29 +96,29 @@ def _seen(tx: Transaction, study: StudyRow, snapshot: Snapshot, below: int) -> S
 
 
 def group_of(trial: TrialRow) -> TrialNumber:
-    """The first of the trials with the same parameters; without replicates the trial itself."""
+    """The number of the first of the trials with the same parameters; without replicates, the trial's own."""
     return trial.number if trial.group_number is None else trial.group_number
 
 
-def _together(ended: list[PlacedResult]) -> dict[int, list[PlacedResult]]:
-    """Trials by group; a group stands where the last of it finished."""
-    found: dict[int, list[PlacedResult]] = {}
-    for one in ended:
-        group = group_of(one.trial)
-        found[group] = [*found.pop(group, []), one]
-    return found
+def _by_group(ended: list[PlacedResult]) -> dict[int, list[PlacedResult]]:
+    """The results of each group; the groups in the order in which the last of each has finished."""
+    groups: dict[int, list[PlacedResult]] = {}
+    for result in ended:
+        group = group_of(result.trial)
+        groups[group] = [*groups.pop(group, []), result]
+    return groups
 
 
 def _finished(group: int, point: Point, members: list[TrialRow], sign: float) -> Finished:
-    """The mean of the members: those that failed count for nothing; where one diverged, the group did."""
+    """The mean of the members. Those that failed do not count; where one has diverged, the group has."""
     value = mean([trial.score for trial in members])
-    # What a trial that was stopped early took says nothing of what a whole one costs.
+    # The time of a trial that was stopped early says nothing of the cost of a whole one.
     seconds = mean([trial.metrics.get("seconds") if trial.state == "complete" else None for trial in members])
     return Finished(group, point, None if value is None else sign * value, seconds)
 
 
 def _point(revisions: list[Revision], trial: TrialRow) -> Point | None:
-    """The point that the trial stores; only one of another revision is encoded again."""
+    """The trial's stored point; a trial of another revision is encoded again, and None outside of the space."""
     if trial.revision == revisions[-1].number:
         return tuple(trial.point)
     return point_under(revisions, trial.revision, trial.params)

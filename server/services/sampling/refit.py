@@ -1,17 +1,18 @@
-"""What a study's sampler learns when results come in: done in the background, so that neither tells nor asks wait."""
+"""Refits: the model of a study is fitted anew in the background when results come in, so that neither tells nor asks
+wait for it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import NamedTuple
-
-import structlog
+from typing import Final, NamedTuple
 
 from server.services import lookup
+from server.services.isolation import isolated
 from server.services.sampling.history import SamplerView, history_at
 from server.services.sampling.sampler_pool import SamplerPool
 from server.store import numerics as numerics_rows
@@ -22,34 +23,38 @@ from server.store.engine import Database
 from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
 from server.store.trials import DrawnRow
-from sturgeon.errors import NotFound, Unavailable
+from sturgeon.errors import NotFound
 from sturgeon.identifiers import StudyId
 from sturgeon.search.coarse_to_fine import Options
 from sturgeon.search.numerics import numerics
 from sturgeon.search.rounds import round_at
 from sturgeon.search.samplers import Finished
 from sturgeon.search.scores import round_starts
+from sturgeon.threads import supervised
 
-log = structlog.get_logger()
+THREAD: Final = "refit"
 
 
 class Refitter:
-    """One thread a process that fits the models anew when results come in, a study at a time; the results that came
-    meanwhile are one refit."""
+    """A thread that fits the models anew when results come in, one study at a time.
+
+    Results that come in while a study waits for its turn are one refit. A study that fails does not hold up the others.
+    """
 
     def __init__(self, database: Database, sampler_pool: SamplerPool) -> None:
         self._database, self._sampler_pool = database, sampler_pool
         self._todo: SimpleQueue[StudyId | None] = SimpleQueue()
         self._waiting: set[StudyId] = set()
         self._guard = Lock()
-        self._thread = Thread(target=self._run, name="refit", daemon=True)
-        database.on_change = self.heard_of
+        self._thread: Thread | None = None
+        database.on_change = self.enqueue
 
     def start(self) -> None:
-        self._thread.start()
+        """Start the thread. After an unexpected error it goes on with the next study."""
+        self._thread = supervised(THREAD, self._run, on_failure=lambda _error: True)
 
-    def heard_of(self, study_ids: set[StudyId]) -> None:
-        """Something changed of what the samplers of these studies see. Returns at once."""
+    def enqueue(self, study_ids: set[StudyId]) -> None:
+        """Refit these studies soon: what their samplers see has changed. Returns at once."""
         with self._guard:
             new = study_ids - self._waiting
             self._waiting |= new
@@ -57,32 +62,33 @@ class Refitter:
             self._todo.put(study_id)
 
     def stop(self) -> None:
-        """What waits is left to the next ask."""
+        """End the thread after the refit that it is in. What still waits is left to the next ask."""
         self._todo.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while (study_id := self._todo.get()) is not None:
             with self._guard:
                 self._waiting.discard(study_id)
-            try:
-                with self._database.reading() as tx:
-                    study = study_rows.by_id(tx, [study_id]).get(study_id)
-                if study is None:
-                    self._sampler_pool.forget(study_id)
-                elif study.sampler == "coarse_to_fine":
-                    refit(self._database, self._sampler_pool, study.name)
-            except NotFound:
-                pass
-            except Unavailable as error:
-                log.warning("database is away", thread="refit", reason=error.message)
-            except Exception:
-                log.exception("refit failed", study=study_id)
+            # NotFound: the study was deleted meanwhile.
+            with isolated(THREAD, study=study_id), suppress(NotFound):
+                self._refit(study_id)
+
+    def _refit(self, study_id: StudyId) -> None:
+        with self._database.reading() as tx:
+            study = study_rows.by_id(tx, [study_id]).get(study_id)
+        if study is None:
+            self._sampler_pool.forget(study_id)
+        elif study.sampler == "coarse_to_fine":
+            refit(self._database, self._sampler_pool, study.name)
 
 
 class RefitResult(NamedTuple):
-    """A study as its sampler sees it now. `round` is the round that draws; it began with the results of hash
-    `learnt_from`."""
+    """A study as its sampler sees it now.
+
+    round: the number of the round that draws now. learnt_from: the hash of the results that this round began with.
+    """
 
     study: StudyRow
     view: SamplerView
@@ -91,8 +97,10 @@ class RefitResult(NamedTuple):
 
 
 def refit(database: Database, sampler_pool: SamplerPool, name: str) -> RefitResult:
-    """Prepare the next draw, and store the round that draws now. A round begins again when the results that it began
-    with change, as by an invalidated trial. Raises: NotFound."""
+    """Prepare the next draw, and store the round that draws now. Raises: NotFound.
+
+    A round begins again when the results that it began with change, for instance when a trial becomes invalid.
+    """
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         view = sampler_pool.history_now(tx, study)
@@ -110,7 +118,7 @@ def refit(database: Database, sampler_pool: SamplerPool, name: str) -> RefitResu
 
 
 def recover_rounds(database: Database, study: StudyRow) -> None:
-    """Store the rounds in which trials were drawn, but which this or a stopped process had no time to store."""
+    """Store the rounds that have drawn trials but were not stored, since a process had no time to, or was stopped."""
     with database.reading() as tx:
         known = {(row.revision, row.number) for row in round_rows.of_study(tx, study.id)}
         last_of: dict[tuple[int, int], DrawnRow] = {}
@@ -120,14 +128,14 @@ def recover_rounds(database: Database, study: StudyRow) -> None:
         for (revision, number), trial in last_of.items():
             if number and (revision, number) not in known:
                 view = history_at(tx, study, trial.basis_seq, trial.number)
-                # Round 1 draws already when half of the results that it shall learn from are there.
+                # Round 1 draws already when it has half of the results that it is to learn from.
                 if _latest(view)[0] == number:
                     rows.append(_row(study, view, revision, trial.basis_seq))
     _store_rounds(database, study, rows)
 
 
 def _latest(view: SamplerView) -> tuple[int, tuple[Finished, ...]]:
-    """The number of the round that draws, 0 before the first, and the results that it began with."""
+    """The number of the round that draws now, 0 before the first, and the results that it began with."""
     starts = round_starts(len(view.space.searched), len(view.history.finished))
     return len(starts), view.history.finished[: starts[-1]] if starts else ()
 
@@ -149,7 +157,7 @@ def _store_rounds(database: Database, study: StudyRow, rows: Sequence[RoundRow])
         numerics_rows.record(tx, *numerics())
         now = tx.now()
         for row in rows:
-            round_rows.keep(tx, replace(row, at=now))
+            round_rows.insert(tx, replace(row, at=now))
 
 
 def _hash(first: tuple[Finished, ...]) -> str:

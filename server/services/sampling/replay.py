@@ -1,4 +1,4 @@
-"""Replay: every sample derived again from the record, and compared bit by bit."""
+"""Replay: each sample is drawn again from what is stored, and compared bit by bit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sturgeon.search.samplers import Point, Sampler, uniform_point
 
 
 class Compared(NamedTuple):
-    """A trial with the largest difference along a coordinate; None where there is nothing to compare, and why."""
+    """A trial, and the largest difference along a coordinate; None where it cannot be compared, for this reason."""
 
     trial: TrialRow
     difference: float | None
@@ -32,14 +32,15 @@ class Compared(NamedTuple):
 def replay(
     database: Database, sampler_pool: SamplerPool, name: str, page_size: int, page_token: str | None
 ) -> messages.Replay:
-    """Draw the trials of a page again. Raises NotFound."""
+    """Draw the trials of a page again. Raises: NotFound, Invalid (an unknown page token)."""
     after = None if page_token is None else trials.After(TrialNumber(after_of(page_token)))
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         rows = trials.page(tx, study.id, trials.Listing(), after, page_size + 1)
     page = page_of(rows, page_size, [row.number for row in rows])
     drawn = [row for row in page.items if row.sampler is not None]
-    # A fresh memo for each revision: neither what this process learnt when it drew, nor another space, may vouch.
+    # A fresh memo for each revision: a result that was stored when the trials were drawn, or for another space,
+    # would be compared with itself.
     samplers = {revision: sampler_pool.sampler_of(study, Memo()) for revision in {row.revision for row in drawn}}
     compared = [_compare(database, study, samplers[row.revision], row) for row in drawn]
     with database.reading() as tx:
@@ -49,10 +50,10 @@ def replay(
 
 
 def _compare(database: Database, study: StudyRow, sampler: Sampler, trial: TrialRow) -> Compared:
-    version = trial.drawn.get("version", 1)  # which the first release did not record
+    version = trial.drawn.get("version", 1)  # the first release did not store it
     if (trial.sampler, version) != (sampler.name, sampler.version):
-        drew = f"drawn by {trial.sampler} version {version}; this server has {sampler.name} version {sampler.version}"
-        return Compared(trial, None, drew)
+        reason = f"drawn by {trial.sampler} version {version}; this server has {sampler.name} version {sampler.version}"
+        return Compared(trial, None, reason)
     with database.reading() as tx:
         space, history = history_at(tx, study, trial.basis_seq, group_of(trial))
     place = sample_number(study, group_of(trial))
@@ -69,18 +70,18 @@ def _answer(
     study: StudyRow, compared: list[Compared], page: int, facts: dict[str, dict[str, object]]
 ) -> messages.Replay:
     here = numerics().fingerprint
-    largest = max((one.difference or 0.0 for one in compared), default=0.0)
-    off = [one for one in compared if one.difference != 0.0]
-    used = Counter(one.trial.numerics for one in compared)
+    largest = max((result.difference or 0.0 for result in compared), default=0.0)
+    off = [result for result in compared if result.difference != 0.0]
+    used = Counter(result.trial.numerics for result in compared)
     return messages.Replay(
         study=study.name,
         exact=not off,
         verdict=_verdict(len(compared), off, largest, here),
         trials=len(compared),
         given=page - len(compared),
-        fallbacks=Counter(one.trial.drawn["fallback"] for one in compared if "fallback" in one.trial.drawn),
+        fallbacks=Counter(result.trial.drawn["fallback"] for result in compared if "fallback" in result.trial.drawn),
         largest_difference=largest,
-        mismatches=[_mismatch(one, here) for one in off],
+        mismatches=[_mismatch(result, here) for result in off],
         numerics=[
             messages.NumericsUsed(fingerprint=name, same=name == here, trials=count, facts=facts.get(name or ""))
             for name, count in used.items()
@@ -91,14 +92,14 @@ def _answer(
 def _verdict(count: int, off: list[Compared], largest: float, here: str) -> str:
     if not off:
         return f"exact: all {count} samples come out again bit for bit"
-    elsewhere = sum(one.trial.numerics != here for one in off)
+    elsewhere = sum(result.trial.numerics != here for result in off)
     under = f", {elsewhere} of them drawn under other numerics than this server has" if elsewhere else ""
     return f"not exact: {len(off)} of {count} samples come out otherwise, by up to {largest:.3g} of the cube{under}"
 
 
-def _mismatch(one: Compared, here: str) -> messages.ReplayMismatch:
-    same = one.trial.numerics == here
-    reason = one.reason or ("drawn under the same numerics" if same else "drawn under other numerics")
+def _mismatch(result: Compared, here: str) -> messages.ReplayMismatch:
+    same = result.trial.numerics == here
+    reason = result.reason or ("drawn under the same numerics" if same else "drawn under other numerics")
     return messages.ReplayMismatch(
-        number=one.trial.number, difference=one.difference, numerics=one.trial.numerics, reason=reason
+        number=result.trial.number, difference=result.difference, numerics=result.trial.numerics, reason=reason
     )

@@ -1,4 +1,4 @@
-"""The samplers of a server process at work: without a transaction, and for no longer than an ask may wait."""
+"""The samplers of a server process: they draw without a transaction, for no longer than an ask may wait."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass, field
-from threading import Lock, Thread
+from functools import partial
+from threading import Lock
 from typing import Final
 
 import structlog
@@ -19,12 +20,13 @@ from sturgeon.identifiers import StudyId, TrialNumber
 from sturgeon.search.memo import Memo
 from sturgeon.search.registry import SAMPLERS
 from sturgeon.search.samplers import Build, Running, Sample, Sampler
+from sturgeon.threads import supervised
 
 DRAW_WITHIN_S: Final = 2.0
 """A sampler that takes longer is not waited for."""
 
 MOST_CACHED: Final = 64
-"""Studies whose cache is kept: a few megabytes each at most."""
+"""The number of studies that have a cache, of a few megabytes at most each."""
 
 log = structlog.get_logger()
 
@@ -52,10 +54,10 @@ def sample_number(study: StudyRow, number: TrialNumber) -> int:
 
 @dataclass
 class StudyCache:
-    """What a process has computed and read of a study, for the next time. It saves work and changes no result.
+    """What a process has computed and read of a study, for the next draw. It saves work and changes no result.
 
-    made: when the study was created, and its seed. SQLite gives the id of a deleted study to the next one, and another
-    process may have deleted it.
+    made: when the study was created, and its seed. They tell it from a deleted study that had the same id: SQLite uses
+    ids again.
     """
 
     made: tuple[int, int]
@@ -66,8 +68,8 @@ class StudyCache:
 
 @dataclass
 class SamplerPool:
-    """The samplers of one process, and of each study a lock and a cache. Lock and cache save work, no more: without
-    them every draw is the same."""
+    """The samplers of one process, with a lock and a cache for each study. Both only save work: every draw would be the
+    same without them."""
 
     samplers: dict[str, Build] = field(default_factory=lambda: dict(SAMPLERS))
     draw_within_s: float = DRAW_WITHIN_S
@@ -76,21 +78,22 @@ class SamplerPool:
     _guard: Lock = field(default_factory=Lock)
 
     def lock_of(self, study: StudyRow) -> Lock:
-        """Whoever holds it draws, or fits a model, alone for the study in this process."""
+        """Held by a thread that draws for the study, or refits its model."""
         return self.cache_of(study).lock
 
     def sampler_of(self, study: StudyRow, memo: Memo | None = None) -> Sampler:
-        """The study's sampler, with what it computed before, or with another `memo`."""
+        """The study's sampler, with the memo of the study's cache, or with another `memo`."""
         build = self.samplers[study.sampler]
         return build(study.sampler_options, self.cache_of(study).memo if memo is None else memo)
 
     def history_now(self, tx: Transaction, study: StudyRow) -> SamplerView:
-        """What the study's sampler sees now; of what this process has read before it reads only what is new."""
+        """What the study's sampler sees now. Only what is new since this process's last read is read."""
         cache = self.cache_of(study)
         view, cache.snapshot = history_now(tx, study, cache.snapshot)
         return view
 
     def cache_of(self, study: StudyRow) -> StudyCache:
+        """The study's cache, an empty one where there is none yet."""
         made = (study.created_at, study.seed)
         with self._guard:
             cache = self._caches.get(study.id)
@@ -107,49 +110,45 @@ class SamplerPool:
             del self._caches[study_id]
 
     def forget(self, study_id: StudyId) -> None:
-        """The study is gone."""
+        """Drop what is cached of a study that was deleted."""
         with self._guard:
             self._caches.pop(study_id, None)
 
     def is_overdue(self, study_id: StudyId) -> bool:
-        """A draw of the study's that nobody waits for any more still goes on."""
+        """Whether a draw for the study still runs that was given up as too slow."""
         return study_id in self._overdue
 
     def draw(self, request: DrawRequest) -> tuple[list[Sample], messages.Fallback | None]:
-        """The first samples of the request, all of them if there is time; or why there is none."""
+        """The samples of the request, or the first of them where the time is up; without any, the reason."""
         if self.is_overdue(request.study.id):
             return [], "slow"
         drawn: list[Sample] = []
         over: Future[None] = Future()
-        # A thread of its own, which does not hold up others, nor the end of the process, when it does not end.
-        Thread(target=_draw, args=(request, drawn, over), name="sampler", daemon=True).start()
+        about = log.bind(sampler=request.sampler.name, study=request.study.name)
+        # A thread of its own: a draw that does not end holds up neither other draws nor the end of the process.
+        supervised("sampler", partial(_draw, request, drawn, over), over.set_exception, about)
         try:
             over.result(timeout=self.draw_within_s)
         except TooSlow:
             self._overdue.add(request.study.id)
             over.add_done_callback(lambda _: self._overdue.discard(request.study.id))
-            log.warning("sampler is slow", sampler=request.sampler.name, study=request.study.name, drawn=len(drawn))
-        except Exception:
-            log.exception("sampler failed", sampler=request.sampler.name, study=request.study.name)
+            about.warning("sampler is slow", drawn=len(drawn))
+        except Exception:  # which the thread has logged and counted
             return [], "error"
         samples = drawn[: request.count]
         return samples, None if samples else "slow"
 
 
 def _draw(request: DrawRequest, drawn: list[Sample], over: Future[None]) -> None:
-    """The samples of the request, each seeing those before it as running."""
-    try:
-        space, history = request.view
-        running = history.running
-        for number in request.numbers:
-            own_number = sample_number(request.study, number)
-            view = history._replace(running=running)
-            sample = request.sampler.draw(space, request.study.seed, own_number, view)
-            if len(sample.point) != len(space.searched) or not all(0.0 <= u <= 1.0 for u in sample.point):
-                raise ValueError(f"the sampler {request.sampler.name} left the unit cube: {sample.point}")
-            drawn.append(sample)
-            running = (*running, Running(number, sample.point))
-    except Exception as error:
-        over.set_exception(error)
-    else:
-        over.set_result(None)
+    """Draw the samples of the request, each of which sees those before it as running."""
+    space, history = request.view
+    running = history.running
+    for number in request.numbers:
+        own_number = sample_number(request.study, number)
+        view = history._replace(running=running)
+        sample = request.sampler.draw(space, request.study.seed, own_number, view)
+        if len(sample.point) != len(space.searched) or not all(0.0 <= u <= 1.0 for u in sample.point):
+            raise ValueError(f"the sampler {request.sampler.name} left the unit cube: {sample.point}")
+        drawn.append(sample)
+        running = (*running, Running(number, sample.point))
+    over.set_result(None)

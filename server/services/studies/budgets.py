@@ -1,43 +1,50 @@
-"""Budgets: what a study may use, what it has used, and that it completes when that is enough.
+"""Budgets: what a study may use and has used, and the study's completion when its budget is spent.
 
-A spent budget ends the hand-outs; trials that run finish. So epochs and seconds are exceeded by what is in flight, and
-by no more; `max_trials` counts numbers and is exact.
+Nothing is handed out of a spent budget, but running trials go on to their end. So a study exceeds its limits of epochs
+and seconds by what those trials still use. `max_trials` is exact: it limits the trial numbers that are given out.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
+from server.services.isolation import isolated
 from server.services.sampling.best import best_trials
 from server.services.transactions import Scope, Transactions
 from server.services.views import budget_of
 from server.store import events, leases, studies, trials
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.errors import BudgetSpent, NotFound
 from sturgeon.search import budget as rules
 from sturgeon.states import StudyState
 
+DUTY: Final = "budget watch"
 
-def budget_columns(budget: messages.Budget) -> dict[str, Any]:
-    """A budget as the columns of its study have it."""
+
+def budget_columns(budget: messages.Budget) -> Json:
+    """The columns of a study that store its budget."""
     limits = budget.model_dump(mode="json", exclude_none=True, exclude={"max_trials"})
     return {"max_trials": budget.max_trials, "limits": limits or None}
 
 
 def patched_budget(study: StudyRow, patch: messages.BudgetPatch) -> messages.Budget:
-    """The budget after a patch: what it leaves out stays, null takes a limit away."""
-    given = {name: getattr(patch, name) for name in patch.model_fields_set}
+    """The budget after a patch. A field that the patch leaves out stays; null removes a limit."""
+    changes = {name: getattr(patch, name) for name in patch.model_fields_set}
     if patch.max_trials is None:
-        given.pop("max_trials", None)
-    return budget_of(study).model_copy(update=given)
+        changes.pop("max_trials", None)
+    return budget_of(study).model_copy(update=changes)
 
 
 def settle(scope: Scope) -> StudyRow:
-    """Bring the study's `spent` and state in line with its budget: complete it when nothing is left to do, make it
-    active again when there is. To be called after whatever may change one of these. The study's row is locked."""
+    """Bring the study's `spent` and its state in line with its budget. The study's row is locked.
+
+    A study with nothing left to do is completed; a completed study with something to do is active again. To be called
+    after every change of a budget, of what is used of it, or of the states of trials.
+    """
     spent = _limit_reached(scope.tx, scope.study)
     if spent != scope.study.spent:
         scope.update_study(spent=spent)
@@ -56,7 +63,7 @@ def _move(scope: Scope, state: StudyState, **why: Any) -> StudyRow:
 
 
 def _is_done(tx: Transaction, study: StudyRow) -> bool:
-    """Nothing runs, and nothing may begin any more. Beyond a spent budget the queue waits for more of it."""
+    """Whether nothing runs and nothing may begin. When the budget is spent, queued trials wait for more of it."""
     if study.spent is not None:
         return not leases.any_running(tx, study.id)
     all_given_out = study.mode == "panda" or study.next_number + study.replicates > study.max_trials
@@ -78,7 +85,8 @@ def _limit_reached(tx: Transaction, study: StudyRow) -> str | None:
 def _with_goal(
     tx: Transaction, study: StudyRow, goal: messages.StopWhen, limits: rules.Limits, spent: rules.Spent
 ) -> tuple[rules.Limits, rules.Spent]:
-    """What is to rise above a limit is to fall below it with the sign turned. Of replicates the mean is to reach it."""
+    """Add the goal to the limits. A metric that is to rise above its limit is negated, so that it is to fall below. Of
+    replicates, the mean is to reach the goal."""
     sign = 1.0 if goal.below is not None else -1.0
     limit = goal.below if goal.below is not None else goal.above
     assert limit is not None
@@ -93,20 +101,21 @@ def _with_goal(
 
 
 def require_left(study: StudyRow) -> None:
-    """Raises BudgetSpent."""
+    """Raises: BudgetSpent."""
     if study.spent is not None:
         raise BudgetSpent(f"The budget of {study.name} is spent ({study.spent}); raise it to go on.")
 
 
 def is_watched(study: StudyRow) -> bool:
-    """Whether a report alone may spend the budget: then the study is to be locked."""
+    """Whether a report alone may spend the budget: then the report locks the study."""
     return study.limits is not None and not study.limits.keys().isdisjoint({"max_epochs", "max_seconds"})
 
 
 def watch(transactions: Transactions) -> None:
-    """Time passes without reports: settle the studies whose seconds are limited."""
+    """Settle the studies whose seconds are limited: time passes without reports, too. Each study on its own."""
     with transactions.database.reading() as tx:
         names = [study.name for study in studies.limited(tx) if study.limits and "max_seconds" in study.limits]
     for name in names:
-        with suppress(NotFound), transactions.on_study(name) as scope:
+        # NotFound: the study was deleted meanwhile.
+        with isolated(DUTY, study=name), suppress(NotFound), transactions.on_study(name) as scope:
             settle(scope)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 from server.services import blob_sweep, lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
@@ -17,6 +16,7 @@ from server.services.trial_rows import new_trial
 from server.store import checkpoints, events, space_revisions, studies, trials
 from server.store.blobs import BlobFolder
 from server.store.engine import Database, Transaction
+from server.store.json_columns import Json
 from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from sturgeon import messages
@@ -28,14 +28,14 @@ from sturgeon.states import STUDY_MOVES, StudyState
 
 
 def create(database: Database, request: messages.StudyRequest, key: IdempotencyKey) -> messages.Study:
-    """Raises Invalid, StudyExists, IdempotencyMismatch."""
+    """Create a study, which is active at once. Raises: Invalid, StudyExists, IdempotencyMismatch."""
     validation.require_valid(request)
     seed = secrets.randbits(63) if request.search.seed is None else request.search.seed
     with database.writing() as tx:
         if (answered := claim_or_replay(tx, key, messages.Study)) is not None:
             return answered
         now = tx.now()
-        row = added(tx, request, seed, now)
+        row = insert_study(tx, request, seed, now)
         if row is None:
             raise StudyExists(f"A study named {request.name} exists already; choose another name.")
         if request.mode == "panda":
@@ -45,8 +45,8 @@ def create(database: Database, request: messages.StudyRequest, key: IdempotencyK
         return answer
 
 
-def added(tx: Transaction, request: messages.StudyRequest, seed: int, now: int) -> StudyRow | None:
-    """A new study without trials; None if there is one of that name."""
+def insert_study(tx: Transaction, request: messages.StudyRequest, seed: int, now: int) -> StudyRow | None:
+    """A new study without trials; None if its name is taken."""
     row = studies.insert(tx, _values(request, seed, now))
     if row is not None:
         space_revisions.insert(tx, RevisionRow(row.id, row.revision, row.space, {}, row.seq, now))
@@ -54,14 +54,14 @@ def added(tx: Transaction, request: messages.StudyRequest, seed: int, now: int) 
 
 
 def _begin_panda(tx: Transaction, study: StudyRow, request: messages.StudyRequest, now: int) -> StudyRow:
-    """The one trial of the study, queued: with the given parameters, else with a sample."""
+    """Queue the one trial of the study. Parameters that the request does not give are drawn."""
     point = uniform_point(study.seed, 0, len(request.space.searched))
     params = request.space.decode(point) | (request.params or {})
     trials.insert(tx, [new_trial(study, TrialNumber(0), params, point, now)])
     return studies.update(tx, study.id, next_number=1)
 
 
-def _values(request: messages.StudyRequest, seed: int, now: int) -> dict[str, Any]:
+def _values(request: messages.StudyRequest, seed: int, now: int) -> Json:
     task = request.task
     return {
         "name": request.name,
@@ -88,12 +88,12 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> dict[str, An
 
 
 def _sampler(request: messages.StudyRequest) -> str:
-    """A panda's one sample is drawn at random: there is nothing to learn from before it, or after."""
+    """A panda has one trial, which is drawn at random: there are no results to learn from."""
     return "random" if request.mode == "panda" else request.search.sampler
 
 
-def _sampler_options(request: messages.StudyRequest) -> dict[str, Any]:
-    """The options of the study's sampler, all of them, so that a later default changes no study."""
+def _sampler_options(request: messages.StudyRequest) -> Json:
+    """All options of the study's sampler, the defaults too: so a default that changes later changes no study."""
     if request.mode == "panda":
         return {}
     search = request.search
@@ -106,11 +106,13 @@ def _answer(tx: Transaction, row: StudyRow) -> messages.Study:
 
 
 def read(database: Database, name: str) -> messages.Study:
+    """A study with its counts and its best trial. Raises: NotFound."""
     with database.reading() as tx:
         return _answer(tx, lookup.get_study(tx, name))
 
 
 def listing(database: Database, page_size: int, page_token: str | None) -> messages.Page[messages.Study]:
+    """A page of all studies, the oldest first. Raises: Invalid (an unknown page token)."""
     after = after_of(page_token)
     with database.reading() as tx:
         rows = studies.page(tx, after, page_size + 1)
@@ -121,7 +123,7 @@ def listing(database: Database, page_size: int, page_token: str | None) -> messa
 
 
 def best(database: Database, pool: SamplerPool, name: str, k: int) -> messages.Best:
-    """Raises: NotFound."""
+    """The `k` best trials, and the one to take. Raises: NotFound."""
     with database.reading() as tx:
         return best_of(tx, pool, lookup.get_study(tx, name), k)
 
@@ -129,7 +131,8 @@ def best(database: Database, pool: SamplerPool, name: str, k: int) -> messages.B
 def change(transactions: Transactions, name: str, patch: messages.StudyPatch) -> messages.Study:
     """Change what the patch gives.
 
-    Raises: NotFound, WrongState, Invalid (a budget below what was given out, a space that cannot follow).
+    Raises: NotFound, WrongState, Invalid (a budget below what was given out, or an edit of the space that is not
+    possible).
     """
     space_edits.require_together(patch)
     with transactions.on_study(name) as scope:
@@ -169,7 +172,10 @@ def _set_state(scope: Scope, state: StudyState) -> None:
 
 
 def delete(database: Database, blobs: BlobFolder, name: str, *, force: bool) -> None:
-    """Raises NotFound, StudyBusy (trials run and `force` is not given)."""
+    """Delete a study with its trials, reports and checkpoints.
+
+    Raises: NotFound, StudyBusy (trials run and `force` is not given).
+    """
     with database.writing() as tx:
         study = lookup.lock_study(tx, name)
         running = studies.amounts(tx, [study.id])[study.id].counts.get("running", 0)
@@ -177,5 +183,5 @@ def delete(database: Database, blobs: BlobFolder, name: str, *, force: bool) -> 
             raise StudyBusy(f"{running} trials of {name} are running; wait for them, or add ?force=true.")
         hashes = checkpoints.of_study(tx, study.id)
         studies.delete(tx, study.id)
-    # After the commit: a blob without a row is swept up later, a row without its blob would be a lie.
+    # After the commit: the sweep finds a blob without a row later; a row without its blob could not be mended.
     blob_sweep.delete_unnamed(database, blobs, hashes)

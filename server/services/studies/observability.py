@@ -12,7 +12,7 @@ from sturgeon.errors import NotFound, Unavailable
 
 
 def list_workers(database: Database, page_size: int, page_token: str | None) -> messages.Page[messages.Worker]:
-    """Workers by name; the token is the last name of the page before."""
+    """A page of workers by name; the token is the last name of the page before."""
     with database.reading() as tx:
         rows = workers.page(tx, page_token or "", page_size + 1)
         running = leases.running_by_worker(tx, [row.name for row in rows])
@@ -21,7 +21,7 @@ def list_workers(database: Database, page_size: int, page_token: str | None) -> 
 
 
 def drain(database: Database, name: str) -> messages.Worker:
-    """Ask a worker to finish what it has and to stop. Raises NotFound."""
+    """Ask a worker to finish its trials and to stop. Raises: NotFound."""
     with database.writing() as tx:
         row = workers.drain(tx, name)
         if row is None:
@@ -30,6 +30,7 @@ def drain(database: Database, name: str) -> messages.Worker:
 
 
 def list_events(database: Database, name: str, size: int, token: str | None) -> messages.Page[messages.Event]:
+    """The events of a study, the oldest first. Raises: NotFound, Invalid (an unknown page token)."""
     after = after_of(token)
     with database.reading() as tx:
         rows = events.page(tx, lookup.get_study(tx, name).id, after, size + 1)
@@ -39,7 +40,7 @@ def list_events(database: Database, name: str, size: int, token: str | None) -> 
 def list_revisions(
     database: Database, name: str, size: int, token: str | None
 ) -> messages.Page[messages.SpaceRevision]:
-    """All spaces that the study had, the oldest first."""
+    """All spaces that the study had, the oldest first. Raises: NotFound, Invalid (an unknown page token)."""
     after = min(after_of(token), messages.LARGEST_FENCE)
     with database.reading() as tx:
         rows = space_revisions.page(tx, lookup.get_study(tx, name).id, after, size + 1)
@@ -49,6 +50,10 @@ def list_revisions(
 def list_late_results(
     database: Database, name: str, size: int, token: str | None
 ) -> messages.Page[messages.LateResult]:
+    """Reports and tells that came after their lease was lost, the oldest first.
+
+    Raises: NotFound, Invalid (an unknown page token).
+    """
     after = after_of(token)
     with database.reading() as tx:
         rows = reports.late(tx, lookup.get_study(tx, name).id, after, size + 1)
@@ -56,7 +61,7 @@ def list_late_results(
 
 
 def require_ready(database: Database) -> None:
-    """Raises Unavailable when the database is away or not at this version's schema."""
+    """Raises: Unavailable (the database is away, or not at this version's schema)."""
     with database.reading() as tx:
         if schema.current(tx) != schema.newest():
             raise Unavailable("The database is not at this version's schema; run `sturgeon migrate`.")

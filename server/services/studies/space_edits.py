@@ -1,15 +1,15 @@
-"""Editing the space of a study that runs: each edit is a new revision."""
+"""Editing the space of an active study: each edit is a new revision."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from server.services.studies import validation
 from server.services.transactions import Scope
 from server.store import events, space_revisions
 from server.store import studies as study_rows
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from sturgeon import messages
@@ -19,19 +19,21 @@ from sturgeon.search.revisions import edit_problems
 from sturgeon.space import Space
 
 
-def stored_space(space: Space) -> dict[str, Any]:
-    """A space as its row has it: without conditions that there are none of, but with a fixed null."""
-    whole: dict[str, dict[str, Any]] = space.model_dump(mode="json")
+def stored_space(space: Space) -> Json:
+    """A space as its row stores it. A parameter without a condition has no `when`; a fixed value of null is stored."""
+    whole: dict[str, Json] = space.model_dump(mode="json")
     return {
         name: {field: value for field, value in parameter.items() if (field, value) != ("when", None)}
         for name, parameter in whole.items()
     }
 
 
-def edit_space(scope: Scope, space: Space, added: dict[str, Any]) -> None:
-    """Give the study this space from here on; the space that it has already is no revision. The study's row is locked.
+def edit_space(scope: Scope, space: Space, added: Json) -> None:
+    """Make this space a new revision of the study; the space that the study has already is none. The study's row is
+    locked.
 
-    Raises: Invalid (an edit that is not possible), WrongState.
+    added: for each new parameter, the value that earlier trials count as having.
+    Raises: Invalid (the edit is not possible), WrongState (the study is cancelled).
     """
     tx, study, now = scope.tx, scope.study, scope.now
     if study.state == "cancelled":
@@ -49,35 +51,37 @@ def edit_space(scope: Scope, space: Space, added: dict[str, Any]) -> None:
     scope.update_study(space=stored_space(space), revision=revision)
 
 
-def _were_added(tx: Transaction, study: StudyRow, added: dict[str, Any]) -> bool:
-    """The same patch again says what it said before."""
+def _were_added(tx: Transaction, study: StudyRow, added: Json) -> bool:
+    """Whether the newest revision added the same: then the patch is one that was sent again."""
     *_, latest = space_revisions.until(tx, study.id, study.seq)
     return not added or added == latest.added
 
 
-def _require_possible(study: StudyRow, space: Space, added: dict[str, Any]) -> None:
-    found = validation.space_problems(space)
-    if not found:
-        found = edit_problems(Space.model_validate(study.space), space, added)
+def _require_possible(study: StudyRow, space: Space, added: Json) -> None:
+    problems = validation.space_problems(space)
+    if not problems:
+        problems = edit_problems(Space.model_validate(study.space), space, added)
         search = messages.Search(sampler=study.sampler, **study.sampler_options)
-        found += search_problems(search, space)
-    if not found and study.task is not None:
-        found = _task_problems(messages.TrainStudyTask.model_validate(study.task), space)
-    validation.require_none(found, "The space cannot be changed so")
+        problems += search_problems(search, space)
+    if not problems and study.task is not None:
+        problems = _task_problems(messages.TrainStudyTask.model_validate(study.task), space)
+    validation.require_none(problems, "The space cannot be changed to this one")
 
 
 def _task_problems(task: messages.TrainStudyTask, space: Space) -> list[FieldProblem]:
-    """As at the study's creation; but here the task cannot be changed, so the problem is the space's."""
+    """The problems of task and space, as at the study's creation. The task cannot be changed any more, so all of them
+    are the space's."""
     fixed = [name for name in space if name in task.fixed]
     if fixed:
         return [
-            FieldProblem(f"/space/{n}", f"{n}: the study's task fixes it; a new study can search it") for n in fixed
+            FieldProblem(f"/space/{name}", f"{name}: the study's task fixes it; a new study can search it")
+            for name in fixed
         ]
     return validation.task_problems_of(task, space)
 
 
 def require_together(patch: messages.StudyPatch) -> None:
-    """Raises Invalid for `added` without `space`."""
+    """Raises: Invalid (the patch gives `added` without `space`)."""
     if patch.added and patch.space is None:
         detail = "added: write the new `space` beside it"
         validation.require_none([FieldProblem("/added", detail)], "The change is not valid")

@@ -1,11 +1,11 @@
-"""What a study must fulfil beyond the types of its fields: each problem names the field and says what to write."""
+"""The checks of a study beyond the types of its fields. Each problem names the field and says what to write."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from server.services.studies import live_params
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.direction import less_is_better
@@ -17,102 +17,103 @@ from sturgeon.training import STREAM, TRAIN_METRICS, field_problem, flagged, tas
 
 
 def require_valid(request: StudyRequest) -> None:
-    """Raises Invalid with all problems of the space, the search, the task, the pruning and the budget."""
-    found = space_problems(request.space) + search_problems(request.search, request.space)
-    if request.mode == "panda":  # nothing is searched where all is given
-        found = [problem for problem in found if problem.pointer != "/space"]
-    found += budget_problems(request.budget, request.search.replicates)
-    if not found and request.task is not None:
-        found = _metric_problems(request.metric, request.task) + task_problems_of(request.task, request.space)
-    found += live_params.panda_problems(request) + live_params.policy_problems(
+    """Raises: Invalid (with all problems of the space, the search, the task, the pruning and the budget)."""
+    problems = space_problems(request.space) + search_problems(request.search, request.space)
+    if request.mode == "panda":  # a panda may search nothing: all parameters may be given
+        problems = [problem for problem in problems if problem.pointer != "/space"]
+    problems += budget_problems(request.budget, request.search.replicates)
+    if not problems and request.task is not None:
+        problems = _metric_problems(request.metric, request.task) + task_problems_of(request.task, request.space)
+    problems += live_params.panda_problems(request) + live_params.policy_problems(
         request.policies, request.task, request.metric
     )
-    found += _pruning_problems(request) + _goal_problems(request.budget, request.metric, request.direction)
-    require_none(found, "The study is not valid")
+    problems += _pruning_problems(request) + _goal_problems(request.budget, request.metric, request.direction)
+    require_none(problems, "The study is not valid")
 
 
 def require_policies(study: StudyRow, policies: Sequence[Policy]) -> None:
-    """Raises Invalid for metrics that nobody reports, and changes that are not live or out of range."""
+    """Raises: Invalid (metrics that nobody reports, and changes of parameters that are not live or out of range)."""
     task = None if study.task is None else TrainStudyTask.model_validate(study.task)
     require_none(live_params.policy_problems(policies, task, study.metric), "The policies are not valid")
 
 
-def require_live(study: StudyRow, trial: TrialRow, params: dict[str, Any], pointer: str = "/params") -> None:
-    """Raises Invalid with a sentence for each parameter that is unknown, not live, or out of its physical range."""
+def require_live(study: StudyRow, trial: TrialRow, params: Json, pointer: str = "/params") -> None:
+    """Raises: Invalid (with a sentence for each parameter that is unknown, not live, or out of its physical range)."""
     require_none(live_params.problems(study, trial, params, pointer), "The change is not possible")
 
 
 def require_space(space: Space) -> None:
-    """Raises Invalid with all problems of the space."""
+    """Raises: Invalid (with all problems of the space)."""
     require_none(space_problems(space), "The space is not valid")
 
 
 def require_budget(budget: Budget, study: StudyRow) -> None:
-    """Raises Invalid for a budget below the numbers that were given out already, or that ends within replicates, and
-    for a goal that is none."""
-    found = budget_problems(budget, study.replicates) + _goal_problems(budget, study.metric, study.direction)
+    """Raises: Invalid (the budget is below the trials that were given out already, or would part replicates, or its
+    goal is on the wrong side)."""
+    problems = budget_problems(budget, study.replicates) + _goal_problems(budget, study.metric, study.direction)
     given_out = study.next_number
     if budget.max_trials < given_out:
         detail = f"{given_out} trials were given out already: write at least {given_out}"
-        found.append(FieldProblem("/budget/max_trials", detail))
-    require_none(found, "The budget is not valid")
+        problems.append(FieldProblem("/budget/max_trials", detail))
+    require_none(problems, "The budget is not valid")
 
 
 def _goal_problems(budget: Budget, metric: str, direction: Direction) -> list[FieldProblem]:
     goal = budget.stop_when
     if goal is None or goal.metric not in (None, metric):
         return []
-    wanted, given = ("below", goal.above) if less_is_better(direction) else ("above", goal.below)
-    if given is None:
+    wanted, opposite = ("below", goal.above) if less_is_better(direction) else ("above", goal.below)
+    if opposite is None:
         return []
-    return [FieldProblem("/budget/stop_when", f"stop_when: {metric} is to {direction}, write {wanted}")]
+    return [FieldProblem("/budget/stop_when", f"stop_when: the study is to {direction} {metric}, so write {wanted}")]
 
 
 def chosen_pruning(request: StudyRequest) -> Pruning:
-    """The study's rule, chosen by what is known of its trials where it is not given."""
+    """The study's pruning; a rule that is not given is chosen by what is known of its trials."""
     pruning = request.pruning
     if pruning.rule is not None:
         return pruning
-    long_known = request.task is not None or pruning.epochs is not None
-    forecasts = long_known and less_is_better(request.direction) and request.search.replicates == 1
+    length_is_known = request.task is not None or pruning.epochs is not None
+    forecasts = length_is_known and less_is_better(request.direction) and request.search.replicates == 1
     return pruning.model_copy(update={"rule": "curve" if forecasts else "none"})
 
 
 def _pruning_problems(request: StudyRequest) -> list[FieldProblem]:
     pruning, rule = request.pruning, chosen_pruning(request).rule
-    found = {}
+    problems = {}
     if rule == "curve" and not less_is_better(request.direction):
-        found["rule"] = "rule: curve forecasts how far an error falls; write asha or median for what is to maximize"
+        problems["rule"] = "rule: curve forecasts how far an error falls; write asha or median for a metric to maximize"
     if rule == "curve" and request.task is None and pruning.epochs is None:
-        found["epochs"] = "epochs: curve needs to know how many epochs (or steps) a whole trial has"
+        problems["epochs"] = "epochs: curve needs to know how many epochs (or steps) a whole trial has"
     if request.task is not None and pruning.epochs is not None:
-        found["epochs"] = "epochs: the task says how many; leave it out here"
+        problems["epochs"] = "epochs: the task says how many; leave it out of pruning"
     if pruning.eta is not None and rule != "asha":
-        found["eta"] = "eta: only asha has it"
+        problems["eta"] = "eta: only the rule asha has it; leave it out"
     if pruning.power is not None and rule != "curve":
-        found["power"] = "power: only curve has it"
+        problems["power"] = "power: only the rule curve has it; leave it out"
     if pruning.grace is not None and rule == "none":
-        found["grace"] = "grace: the rule none stops nothing; leave it out, or write a rule"
-    return [FieldProblem(f"/pruning/{name}", detail) for name, detail in found.items()]
+        problems["grace"] = "grace: the rule none stops nothing; leave it out, or write another rule"
+    return [FieldProblem(f"/pruning/{name}", detail) for name, detail in problems.items()]
 
 
-def require_none(found: list[FieldProblem], what: str) -> None:
-    """Raises Invalid when there are problems; its sentence is the first one's."""
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise Invalid(f"{what}: {found[0].detail.rstrip('.')}{more}.", tuple(found))
+def require_none(problems: list[FieldProblem], what: str) -> None:
+    """Raises: Invalid (there are problems; its sentence is that of the first)."""
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise Invalid(f"{what}: {problems[0].detail.rstrip('.')}{more}.", tuple(problems))
 
 
 def space_problems(space: Space) -> list[FieldProblem]:
+    """The problems of a space, with pointers into a request that has it as `space`."""
     return [FieldProblem(f"/space{pointer}", detail) for pointer, detail in space.problems()]
 
 
 def budget_problems(budget: Budget, replicates: int) -> list[FieldProblem]:
-    """Trials with the same parameters are not parted by the end of the budget."""
-    above = budget.max_trials % replicates
-    if not above:
+    """The end of the budget must not part trials with the same parameters."""
+    rest = budget.max_trials % replicates
+    if not rest:
         return []
-    less, more = budget.max_trials - above, budget.max_trials - above + replicates
+    less, more = budget.max_trials - rest, budget.max_trials - rest + replicates
     wanted = f"{less} or {more}" if less else f"{more}"
     detail = f"max_trials: each of {replicates} replicates is a trial, so write a multiple of it: {wanted}"
     return [FieldProblem("/budget/max_trials", detail)]
@@ -128,34 +129,35 @@ def _metric_problems(metric: str, task: TrainStudyTask) -> list[FieldProblem]:
 
 
 def task_problems_of(task: TrainStudyTask, space: Space) -> list[FieldProblem]:
-    """What the task's fields and the space's parameters say that the trainer would refuse."""
-    given = {"dataset": task.dataset, "epochs": task.epochs}
-    found = []
+    """What the trainer would refuse of the task's fields and of the space's parameters."""
+    beside = {"dataset": task.dataset, "epochs": task.epochs}
+    problems = []
     for name in task.fixed:
-        if name in given:
-            found.append(FieldProblem(f"/task/fixed/{name}", f"{name}: write it beside fixed, not in it"))
+        if name in beside:
+            problems.append(FieldProblem(f"/task/fixed/{name}", f"{name}: write it beside fixed, not in it"))
         if name in space:
-            found.append(FieldProblem(f"/task/fixed/{name}", f"{name}: it is in the space too; write it in one place"))
-    found += [
-        FieldProblem(f"/task/{name}" if name in given else f"/task/fixed/{name}", detail)
-        for name, detail in task_problems({**task.fixed, **given})
+            detail = f"{name}: it is in the space too; write it in one place"
+            problems.append(FieldProblem(f"/task/fixed/{name}", detail))
+    problems += [
+        FieldProblem(f"/task/{name}" if name in beside else f"/task/fixed/{name}", detail)
+        for name, detail in task_problems({**task.fixed, **beside})
     ]
     for name in space:
-        found += [FieldProblem(f"/space/{name}", detail) for detail in _parameter_problems(name, space[name])]
-    return found
+        problems += [FieldProblem(f"/space/{name}", detail) for detail in _parameter_problems(name, space[name])]
+    return problems
 
 
 def _parameter_problems(name: str, parameter: Float | Int | Choice | Fixed) -> list[str]:
-    """What the trainer would refuse of this parameter: an unknown name, or values outside of its option's range."""
+    """What the trainer would refuse of this parameter: an unknown name, or values out of range."""
     values = _extremes(parameter)
-    found = [detail for value in values if (detail := field_problem(name, value))]
-    if not found and not isinstance(parameter, Fixed) and name not in flagged("searchable"):
+    problems = [detail for value in values if (detail := field_problem(name, value))]
+    if not problems and not isinstance(parameter, Fixed) and name not in flagged("searchable"):
         options = ", ".join(flagged("searchable"))
-        found = [f"{name} is not a hyperparameter that a space may vary; these are: {options}"]
-    return found[:1]
+        problems = [f"{name} is not a hyperparameter that a space may vary; these are: {options}"]
+    return problems[:1]
 
 
-def _extremes(parameter: Float | Int | Choice | Fixed) -> list[Any]:
+def _extremes(parameter: Float | Int | Choice | Fixed) -> Sequence[object]:
     if isinstance(parameter, Fixed):
         return [parameter.value]
     return list(parameter.values) if isinstance(parameter, Choice) else [parameter.low, parameter.high]

@@ -1,8 +1,8 @@
-"""What people do with trials: list, enqueue, requeue, cancel."""
+"""What people do with trials: read, list, enqueue, requeue, cancel, invalidate."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
@@ -16,6 +16,7 @@ from server.services.views import desired_of
 from server.store import events, reports, trials
 from server.store import studies as study_rows
 from server.store.engine import Database
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import After, Listing, TrialRow
 from sturgeon import messages
@@ -26,6 +27,7 @@ from sturgeon.states import REQUEUEABLE, TERMINAL
 
 
 def read(database: Database, name: str, number: TrialNumber) -> messages.Trial:
+    """A trial. Raises: NotFound."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         return views.trial(name, lookup.get_trial(tx, study, number))
@@ -34,6 +36,7 @@ def read(database: Database, name: str, number: TrialNumber) -> messages.Trial:
 def listing(
     database: Database, name: str, which: Listing, page_size: int, page_token: str | None
 ) -> messages.Page[messages.Trial]:
+    """A page of the study's trials. Raises: NotFound, Invalid (an unknown page token)."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         rows = trials.page(tx, study.id, which, _after(which, page_token), page_size + 1)
@@ -55,8 +58,8 @@ def _token(which: Listing, row: TrialRow) -> str:
     return str(place.number) if which.sort == "number" else token_of(place.key, place.number)
 
 
-def enqueue(transactions: Transactions, name: str, params: dict[str, Any], key: IdempotencyKey) -> messages.Trial:
-    """A queued trial with given parameters, or as many as the study's replicates: then the answer is the first.
+def enqueue(transactions: Transactions, name: str, params: Json, key: IdempotencyKey) -> messages.Trial:
+    """Queue a trial with these parameters, or as many as the study's replicates: then the answer is the first of them.
 
     Raises: NotFound, Invalid, BudgetSpent, WrongState, IdempotencyMismatch.
     """
@@ -69,12 +72,12 @@ def enqueue(transactions: Transactions, name: str, params: dict[str, Any], key: 
         _require_number_left(study)
         scope.update_study(next_number=study.next_number + study.replicates)
         numbers = [TrialNumber(study.next_number + replicate) for replicate in range(study.replicates)]
-        whole = space.complete(params)
+        complete = space.complete(params)
         row, *_ = trials.insert(
             scope.tx,
             [
-                new_trial(study, n, whole, point, scope.now) | replicate_group(study, n, study.next_number)
-                for n in numbers
+                new_trial(study, number, complete, point, scope.now) | replicate_group(study, number, study.next_number)
+                for number in numbers
             ],
         )
         events.insert(scope.tx, study.id, "enqueued", scope.now, row.number)
@@ -83,12 +86,12 @@ def enqueue(transactions: Transactions, name: str, params: dict[str, Any], key: 
         return answer
 
 
-def _encode(space: Space, params: dict[str, Any]) -> tuple[float, ...]:
+def _encode(space: Space, params: Json) -> tuple[float, ...]:
     try:
         return space.encode(params)
     except Invalid as error:
-        moved = tuple(problem._replace(pointer=f"/params{problem.pointer}") for problem in error.errors)
-        raise Invalid(error.message, moved) from None
+        problems = tuple(problem._replace(pointer=f"/params{problem.pointer}") for problem in error.errors)
+        raise Invalid(error.message, problems) from None
 
 
 def _require_number_left(study: StudyRow) -> None:
@@ -103,7 +106,7 @@ def _require_number_left(study: StudyRow) -> None:
 
 
 def requeue(transactions: Transactions, name: str, number: TrialNumber) -> messages.Trial:
-    """Run a failed or cancelled trial again, attempts from 0. Raises: NotFound, WrongState, BudgetSpent."""
+    """Queue a failed or cancelled trial again; its attempts count from 0. Raises: NotFound, WrongState, BudgetSpent."""
     with transactions.on_study(name) as scope:
         trial = lookup.lock_trial(scope.tx, scope.study, number)
         _require_requeueable(scope.study, trial)
@@ -118,7 +121,7 @@ def requeue(transactions: Transactions, name: str, number: TrialNumber) -> messa
         return views.trial(name, row)
 
 
-AS_NEW: Final[dict[str, Any]] = {
+AS_NEW: Final[Json] = {
     "attempt": 0,
     "left_seq": None,
     "finished_at": None,
@@ -130,7 +133,7 @@ AS_NEW: Final[dict[str, Any]] = {
     "location": None,
     "error": None,
 }
-"""What a requeued trial's row forgets of its end."""
+"""The columns that a requeued trial has as a new one does."""
 
 
 def _require_requeueable(study: StudyRow, trial: TrialRow) -> None:
@@ -140,7 +143,7 @@ def _require_requeueable(study: StudyRow, trial: TrialRow) -> None:
         raise WrongState(f"Trial {trial.number} is {trial.state}; only {allowed} trials run again.")
     if trial.invalid_reason is not None:
         raise WrongState(
-            f"Trial {trial.number} is invalid, its result would count for nothing; enqueue its parameters."
+            f"Trial {trial.number} is invalid, so its result would not count; enqueue its parameters as a new trial."
         )
     if study.state == "cancelled":
         raise WrongState(f"The study {study.name} is cancelled; its trials do not run again.")
@@ -148,7 +151,7 @@ def _require_requeueable(study: StudyRow, trial: TrialRow) -> None:
 
 
 def cancel(transactions: Transactions, name: str, number: TrialNumber) -> messages.Trial:
-    """Cancel at once; the holder's fence is worth nothing from here. Cancelling twice is no error.
+    """Cancel a trial at once: whatever its lease's holder still sends is refused. A second cancel changes nothing.
 
     Raises: NotFound, TrialFinished.
     """
@@ -165,10 +168,10 @@ def cancel(transactions: Transactions, name: str, number: TrialNumber) -> messag
 
 
 def invalidate(transactions: Transactions, name: str, number: TrialNumber, reason: str) -> messages.Trial:
-    """Mark a trial, whatever its state: no sampler, rule or list of the best sees it from here on.
+    """Mark a trial as invalid: no sampler, no pruning rule and no list of the best sees it from now on.
 
-    A running one goes on, and its result counts for nothing either. The same reason again changes nothing.
-    Raises: NotFound, WrongState (it waits still, or was marked with another reason).
+    A running trial goes on, but its result will not count. The same reason again changes nothing.
+    Raises: NotFound, WrongState (the trial has not begun yet, or is invalid for another reason).
     """
     with transactions.on_study(name) as scope:
         trial = lookup.lock_trial(scope.tx, scope.study, number)
@@ -188,11 +191,12 @@ def invalidate(transactions: Transactions, name: str, number: TrialNumber, reaso
 def metrics(
     database: Database, name: str, number: TrialNumber, page_size: int, page_token: str | None, *, left: bool = False
 ) -> messages.Page[messages.ReportedMetrics]:
-    """The trial's curve, by step; with `left` every report that came, by rollback generation, run and step."""
+    """The trial's curve, by step; with `left` all reports, also those that a rollback or a later run has made void, by
+    rollback generation, run and step. Raises: NotFound, Invalid (an unknown page token)."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         trial = lookup.get_trial(tx, study, number)
-        gone_back = applied_rollbacks(tx, trial)
+        rollbacks = applied_rollbacks(tx, trial)
         keys: list[int | str]
         if left:
             after = None if page_token is None else three_places_of(page_token)
@@ -201,4 +205,4 @@ def metrics(
         else:
             rows = counted_reports(tx, study, trial, after_of(page_token), page_size + 1)
             keys = [row.step for row in rows]
-    return page_of([views.reported_metrics(row, left=is_abandoned(row, gone_back)) for row in rows], page_size, keys)
+    return page_of([views.reported_metrics(row, left=is_abandoned(row, rollbacks)) for row in rows], page_size, keys)

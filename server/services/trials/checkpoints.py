@@ -1,4 +1,4 @@
-"""Checkpoints of trials: uploaded by the lease's holder, kept by the study's rule, read by everybody."""
+"""Checkpoints of trials: the lease's holder uploads them, the study's rule drops some, and everybody reads them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ from sturgeon.identifiers import NO_VERSION, Fence, Step, TrialNumber, Version
 
 @dataclass(frozen=True)
 class Upload:
-    """What comes with the bytes: the fence, where in the run, and how good (`value`: the study's metric there)."""
+    """What comes with the bytes.
+
+    value: the study's metric at this step. version: the desired state that was in force. wanted: the newest version
+    that asked for a checkpoint, 0 where none did.
+    """
 
     fence: Fence
     step: Step
@@ -37,15 +41,15 @@ class Upload:
 def store_checkpoint(
     database: Database, blobs: BlobFolder, name: str, number: TrialNumber, upload: Upload, content: bytes
 ) -> messages.Checkpoint:
-    """Keep the checkpoint, and drop what the rule does not keep.
+    """Store the checkpoint, and drop those that the study's rule does not keep.
 
-    Raises: NotFound, LeaseLost, Invalid (torn, or with a change in it that was not acknowledged), WrongState (the run
-    went back behind it since).
+    Raises: NotFound, LeaseLost, Unavailable (the disk does not take it), Invalid (the bytes are torn, or have a change
+    in them that the worker has not acknowledged), WrongState (the run has gone back to an earlier step since).
     """
     if hashlib.sha256(content).hexdigest() != upload.sha256:
-        detail = "the body's SHA-256 is another one; send all of the bytes again"
+        detail = "the body's SHA-256 is not the query's; send all bytes again"
         raise Invalid(f"The checkpoint arrived torn: {detail}.", (FieldProblem("query:sha256", detail),))
-    with database.reading() as tx:  # what will be refused is not written to the disk first
+    with database.reading() as tx:  # nothing is written to the disk for an upload that will be refused
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
         if not leases.is_held(trial, upload.fence):
             raise _lost(number)
@@ -55,47 +59,53 @@ def store_checkpoint(
         study = lookup.get_study(tx, name)
         trial = lookup.get_trial(tx, study, number)
         now = tx.now()
-        held = leases.renew(tx, trial.id, upload.fence, now, reported=True)
-        if held is None:
+        leased = leases.renew(tx, trial.id, upload.fence, now, reported=True)
+        if leased is None:
             raise _lost(number)
-        _require_present_generation(tx, held, upload)
+        _require_present_generation(tx, leased, upload)
         checkpoints.hold_blobs(tx)
-        blobs.ensure(upload.sha256, content)  # it may have been deleted since, as one that nobody named
-        row = _insert(tx, held, upload, len(content), now)
-        dropped = _drop_by_rule(tx, study, held)
+        blobs.ensure(upload.sha256, content)  # the sweep may have deleted it since: no row named it yet
+        row = _insert(tx, leased, upload, len(content), now)
+        dropped = _drop_by_rule(tx, study, leased)
     blob_sweep.delete_unnamed(database, blobs, dropped)
     return views.checkpoint(row)
 
 
 def _lost(number: TrialNumber) -> LeaseLost:
-    return LeaseLost(f"The lease of trial {number} is not yours any more; its checkpoint was not kept.")
+    return LeaseLost(f"The lease of trial {number} is not yours any more; its checkpoint was not stored.")
 
 
 def _require_present_generation(tx: Transaction, trial: TrialRow, upload: Upload) -> None:
-    """A state with a change in it that nobody acknowledged, or behind a step that the run went back to, is none of the
-    trial's. Raises Invalid, WrongState."""
+    """Refuse a checkpoint that does not belong to the trial's present rollback generation.
+
+    Raises: Invalid (it has a change in it that the worker has not acknowledged), WrongState (it is from after a step
+    that the run has gone back to).
+    """
     if upload.version > (trial.applied_version or 0):
-        detail = f"version {upload.version} is not acknowledged; report it as applied_version first"
+        detail = f"the worker has not acknowledged version {upload.version}; report it as applied_version first"
         raise Invalid(f"version: {detail}.", (FieldProblem("query:version", detail),))
     for version, step in applied_rollbacks(tx, trial):
         if upload.version < version and upload.step > step:
-            raise WrongState(f"Trial {trial.number} went back to step {step} since; step {upload.step} was left.")
+            void = f"its checkpoint of step {upload.step} does not count any more"
+            raise WrongState(f"Trial {trial.number} has gone back to step {step}; {void}.")
 
 
 def _insert(tx: Transaction, trial: TrialRow, upload: Upload, size: int, now: int) -> CheckpointRow:
-    """The row, and in the timeline of those who asked for it that it is there.
+    """Write the checkpoint's row, and name the checkpoint in the timeline entries that asked for it.
 
-    Of one step all uploads are the same state, which an earlier run or another rule may have sent before: it keeps its
-    value, and the newest version, that of whoever asked for it last.
+    All uploads of one step are the same state. Where an earlier one is stored, its value stays if this one has none,
+    and the newer of the two versions counts.
     """
     entries = timeline.of_trial(tx, trial.id) if trial.desired else []
-    asked = [one for one in entries if upload.version < one.version <= upload.wanted and one.checkpoint is None]
-    for one in asked:
-        if one.guard is not None or one.verb == "checkpoint":
-            timeline.note(tx, trial.id, one.version, checkpoint=upload.step)
-    before = next((one for one in checkpoints.of_trial(tx, trial.id) if one.step == upload.step), None)
+    waiting = [
+        entry for entry in entries if upload.version < entry.version <= upload.wanted and entry.checkpoint is None
+    ]
+    for entry in waiting:
+        if entry.guard is not None or entry.verb == "checkpoint":
+            timeline.note(tx, trial.id, entry.version, checkpoint=upload.step)
+    before = next((row for row in checkpoints.of_trial(tx, trial.id) if row.step == upload.step), None)
     version, value = timelines.version_in(entries, upload.step, upload.version), upload.value
-    pinned = any(one.verb == "checkpoint" for one in asked)
+    pinned = any(entry.verb == "checkpoint" for entry in waiting)
     if before is not None:
         version, pinned = max(version, before.version), pinned or before.pinned
         value = before.value if value is None else value
@@ -105,48 +115,50 @@ def _insert(tx: Transaction, trial: TrialRow, upload: Upload, size: int, now: in
 
 
 def _drop_by_rule(tx: Transaction, study: StudyRow, trial: TrialRow) -> set[str]:
-    """Forget the checkpoints that nothing keeps; the hashes of their blobs, if nobody names them any more."""
+    """Delete the rows of the checkpoints that nothing keeps. The hashes of their blobs that no row names any more."""
     rule = messages.CheckpointRule.model_validate((study.task or {}).get("checkpoints") or {})
-    kept = checkpoints.of_trial(tx, trial.id)
-    needed = {one.checkpoint for one in timeline.watched(tx, trial.id)} if trial.desired else set()
-    dropped = [one for one in dropped_by_rule(kept, rule, study.direction) if one.step not in needed]
-    checkpoints.delete(tx, [c.id for c in dropped])
-    gone = {c.sha256 for c in dropped}
-    return gone - checkpoints.referenced(tx, sorted(gone))
+    rows = checkpoints.of_trial(tx, trial.id)
+    # A guard that has not decided yet may send the run back to its checkpoint.
+    needed = {entry.checkpoint for entry in timeline.watched(tx, trial.id)} if trial.desired else set()
+    dropped = [row for row in dropped_by_rule(rows, rule, study.direction) if row.step not in needed]
+    checkpoints.delete(tx, [row.id for row in dropped])
+    hashes = {row.sha256 for row in dropped}
+    return hashes - checkpoints.referenced(tx, sorted(hashes))
 
 
 def dropped_by_rule(
     rows: list[CheckpointRow], rule: messages.CheckpointRule, direction: messages.Direction
 ) -> list[CheckpointRow]:
     """The checkpoints (in the order of their steps) that are neither among the best nor among the last, nor pinned. The
-    newest stays whatever the rule: a run goes on from it."""
-    of_rule = [c for c in rows if not c.pinned]
-    best = best_first((c for c in rows if c.value is not None), direction)[: rule.best]
-    kept = {c.id for c in [*best, *of_rule[len(of_rule) - rule.last :]]}
-    return [c for c in of_rule if c.id not in kept and c is not rows[-1]]
+    newest stays whatever the rule is: a run goes on from it."""
+    unpinned = [row for row in rows if not row.pinned]
+    best = best_first((row for row in rows if row.value is not None), direction)[: rule.best]
+    kept = {row.id for row in [*best, *unpinned[len(unpinned) - rule.last :]]}
+    return [row for row in unpinned if row.id not in kept and row is not rows[-1]]
 
 
 def listing(database: Database, name: str, number: TrialNumber) -> messages.Page[messages.Checkpoint]:
+    """The trial's checkpoints, by step. Raises: NotFound."""
     with database.reading() as tx:
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
         return messages.Page(items=[views.checkpoint(row) for row in checkpoints.of_trial(tx, trial.id)])
 
 
 def content(database: Database, blobs: BlobFolder, name: str, number: TrialNumber, step: Step) -> bytes:
-    """The bytes. Raises NotFound."""
+    """The bytes of the checkpoint of a step. Raises: NotFound."""
     with database.reading() as tx:
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
-        rows = [c for c in checkpoints.of_trial(tx, trial.id) if c.step == step]
+        rows = [row for row in checkpoints.of_trial(tx, trial.id) if row.step == step]
     if not rows:
         raise NotFound(f"Trial {number} of {name} has no checkpoint at step {step}.")
-    found = blobs.read(rows[0].sha256)
-    if found is None:
+    stored = blobs.read(rows[0].sha256)
+    if stored is None:
         raise NotFound(f"The file of the checkpoint at step {step} is gone or damaged.")
-    return found
+    return stored
 
 
 def best_content(database: Database, blobs: BlobFolder, name: str, number: TrialNumber) -> bytes:
-    """The bytes of the best checkpoint by the study's metric; of the last where none has a value. Raises NotFound."""
+    """The bytes of the best checkpoint by the study's metric; of the last where none has a value. Raises: NotFound."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         rows = checkpoints.of_trial(tx, lookup.get_trial(tx, study, number).id)
@@ -157,6 +169,6 @@ def best_content(database: Database, blobs: BlobFolder, name: str, number: Trial
 
 def best_first(rows: Iterable[CheckpointRow], direction: messages.Direction) -> list[CheckpointRow]:
     """The best by the study's metric first; of equals the later; those without a value last, the newest of them first.
-    The trainer has the same order."""
+    The trainer orders them in the same way."""
     sign = sign_of(direction)
     return sorted(rows, key=lambda row: (row.value is None, sign * (row.value or 0.0), -row.step))

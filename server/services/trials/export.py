@@ -6,11 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from server.services import lookup, views
 from server.store import space_revisions, trials
 from server.store.engine import Database
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import After, Listing
 
@@ -21,7 +21,7 @@ def export(database: Database, name: str, which: Listing, form: str) -> Iterator
     """All trials as csv or ndjson, a page of rows a transaction, so that a slow reader holds no snapshot."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
-        # Also those that an edit left out: earlier trials have them.
+        # Parameters that an edit has left out, too: earlier trials have them.
         spaces = [row.space for row in space_revisions.until(tx, study.id, study.seq)]
         names = dict.fromkeys(name for space in reversed(spaces) for name in space)
         columns = [f"params.{p}" for p in names] + [f"metrics.{m}" for m in trials.metric_names(tx, study.id)]
@@ -57,13 +57,13 @@ def _export(database: Database, study: StudyRow, which: Listing, form: str, colu
         after = trials.place_of(rows[-1], which)
 
 
-def _cell(item: dict[str, Any], column: str) -> Any:
+def _cell(item: Json, column: str) -> object:
     group, _, name = column.partition(".")
     value = item[group].get(name)
     return json.dumps(value) if isinstance(value, bool | list) else value
 
 
-def _csv(cells: list[Any]) -> str:
+def _csv(cells: list[object]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(["" if cell is None else cell for cell in cells])
     return text.getvalue()
