@@ -1,6 +1,6 @@
 """Sturgeon, a self-hosted hyperparameter search service: what users import."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sturgeon import errors
 
@@ -12,7 +12,7 @@ __all__ = ["Client", "__version__", "errors"]
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """`sturgeon.Client`, imported when it is first used: `sturgeon --help` does not wait for HTTP and pydantic."""
     if name == "Client":
         from sturgeon.client import Client

@@ -15,6 +15,11 @@ def sign_of(direction: Direction) -> float:
     return _SIGNS[direction]
 
 
+def less_is_better(direction: Direction) -> bool:
+    """Whether the metric is minimised."""
+    return direction == "minimize"
+
+
 def best_value(values: Iterable[float], direction: Direction) -> float | None:
     """The best of the values; None when there are none."""
-    return (min if direction == "minimize" else max)(values, default=None)
+    return (min if less_is_better(direction) else max)(values, default=None)

@@ -5,9 +5,16 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import structlog
+
+
+class FailureLog(Protocol):
+    """A logger that writes an event with the traceback of the present exception."""
+
+    def exception(self, event: str, **about: object) -> object: ...
+
 
 _failures: Counter[str] = Counter()
 _counting = threading.Lock()
@@ -17,7 +24,7 @@ def supervised(
     name: str,
     work: Callable[[], None],
     on_failure: Callable[[Exception], bool | None],
-    log: Any = None,
+    log: FailureLog | None = None,
 ) -> threading.Thread:
     """Start a daemon thread that does `work`, and return it.
 
@@ -41,7 +48,9 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _run(name: str, work: Callable[[], None], on_failure: Callable[[Exception], bool | None], log: Any) -> None:
+def _run(
+    name: str, work: Callable[[], None], on_failure: Callable[[Exception], bool | None], log: FailureLog | None
+) -> None:
     while True:
         try:
             return work()

@@ -12,7 +12,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -26,6 +26,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+
+from sturgeon.values import Json
 
 STREAM = "stream:"
 """A folder below one of the worker's `--data` folders, to which npz portions are added while a model trains."""
@@ -59,10 +61,19 @@ MAX_LAYERS = 100
 
 
 def _field(
-    default: Any, text: str, *, searchable: bool = True, live: bool = False, drawn: bool = False, **limits: Any
+    default: object,
+    text: str,
+    *,
+    searchable: bool = True,
+    live: bool = False,
+    drawn: bool = False,
+    gt: float | None = None,
+    ge: float | None = None,
+    lt: float | None = None,
+    le: float | None = None,
 ) -> Any:
-    flags: dict[str, Any] = {"searchable": searchable, "live": live, "drawn": drawn}
-    return Field(default, description=text, json_schema_extra=flags, **limits)
+    flags: Json = {"searchable": searchable, "live": live, "drawn": drawn}
+    return Field(default, description=text, json_schema_extra=flags, gt=gt, ge=ge, lt=lt, le=le)
 
 
 class TrainTask(BaseModel):
@@ -274,7 +285,7 @@ def _cross_problems(task: TrainTask) -> list[tuple[str, str]]:
 
 
 @cache
-def _adapter(name: str) -> TypeAdapter[Any]:
+def _adapter(name: str) -> TypeAdapter[object]:
     info = TrainTask.model_fields[name]
     checked: Any = Annotated[info.annotation, Field(), *info.metadata]
     return TypeAdapter(checked, config=ConfigDict(strict=True, allow_inf_nan=False))
@@ -301,7 +312,7 @@ def _wanted(name: str) -> str:
     return _wanted_type(info.annotation, info.metadata)
 
 
-def _wanted_type(annotation: Any, metadata: list[Any]) -> str:
+def _wanted_type(annotation: object, metadata: Sequence[object]) -> str:
     if get_origin(annotation) is Annotated:
         inner, *extra = get_args(annotation)
         limits = [limit for info in extra if isinstance(info, FieldInfo) for limit in info.metadata]
@@ -321,7 +332,7 @@ def _wanted_type(annotation: Any, metadata: list[Any]) -> str:
     return ", or ".join(_wanted_type(option, metadata) for option in get_args(annotation))
 
 
-def _range(metadata: list[Any]) -> str:
+def _range(metadata: Sequence[object]) -> str:
     words = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
     told = [
         f"{word} {getattr(limit, key)}"

@@ -11,6 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 LARGEST_INT: Final = 2**53  # beyond it a float, and so JSON in many languages, cannot tell two integers apart
 
+Json = dict[str, Any]
+"""A JSON object whose fields are known to whoever reads it."""
+
 Number = int | float
 Value = str | bool | int | float | None | list[Number] | list[str]
 """What a parameter may be: a JSON value without objects."""

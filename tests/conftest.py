@@ -21,7 +21,7 @@ import hypothesis
 import pytest
 
 from tests import leftovers
-from tests.errors import WATCH, NotingHandler, judged
+from tests.errors import WATCH, NotingHandler, judged, log_to_watch
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -65,6 +65,7 @@ def no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test in which a server answered 5xx, a server or worker logged an error or a traceback, or PostgreSQL saw
     a deadlock, unless it expects that: see tests/errors.py. It is torn down last, when all processes have ended."""
+    log_to_watch()
     handler = NotingHandler()
     logging.getLogger().addHandler(handler)
     yield

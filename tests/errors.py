@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequen
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -135,6 +137,15 @@ def note_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
     if event.get("level") in ERROR or event.get("exc_info"):
         WATCH.note(f"{event.get('event')}\n{_exception(event.get('exc_info'))}")
     return event
+
+
+def log_to_watch() -> None:
+    """What servers and workers of this process log is printed, and errors are noted."""
+    print_plainly = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, note_event, print_plainly],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
 
 
 def _exception(told: Any) -> str:

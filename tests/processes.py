@@ -20,6 +20,9 @@ DEADLINE_S = 180.0
 """So long a test waits for what comes at once on a quiet machine: enough for one at load 15. It waits for signals, so
 a long deadline costs nothing; only what never comes takes so long to be told."""
 
+LONG_DEADLINE_S = 840.0
+"""For what takes a minute on a quiet machine: the commands of a whole document, a study of 100 trials."""
+
 PR_SET_PDEATHSIG = 1
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.01, 0.2
 STURGEON = Path(sys.executable).with_name("sturgeon")
@@ -84,13 +87,13 @@ class Process:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self} was still running after {within_s} s:\n{self.output}") from None
 
-    def wait_until(self, reached: Callable[[], bool], what: str) -> None:
+    def wait_until(self, reached: Callable[[], bool], what: str, within_s: float = DEADLINE_S) -> None:
         """Look until it has come so far; fail at once, with its output, if it ends before."""
-        for _ in looks():
+        for _ in looks(within_s):
             if reached():
                 return
             assert self.alive, f"{self} ended before {what}:\n{self.output}"
-        raise AssertionError(f"{self} took over {DEADLINE_S:.0f} s until {what}:\n{self.output}")
+        raise AssertionError(f"{self} took over {within_s:.0f} s until {what}:\n{self.output}")
 
     def _end(self, how: signal.Signals, within_s: float) -> int:
         if self._child is None:
@@ -151,9 +154,9 @@ class WorkerProcess(Process):
         super().__init__(command, folder, env, f"worker-{name}")
 
 
-def looks() -> Iterator[None]:
+def looks(within_s: float = DEADLINE_S) -> Iterator[None]:
     """Moments to look whether something has come, until the deadline: soon at first, then less and less often."""
-    deadline, pause = time.monotonic() + DEADLINE_S, FIRST_LOOK_S
+    deadline, pause = time.monotonic() + within_s, FIRST_LOOK_S
     while time.monotonic() < deadline:
         yield
         time.sleep(pause)

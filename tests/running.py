@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 from typing import TYPE_CHECKING
 
-import structlog
 import uvicorn
 
 from server.app import create_app
 from server.services.leases import expiry
 from sturgeon.client import Client
-from tests.errors import Answers5xx, note_event
+from tests.errors import Answers5xx, log_to_watch
 from tests.processes import DEADLINE_S
 
 if TYPE_CHECKING:
@@ -23,12 +21,6 @@ if TYPE_CHECKING:
     from server.store.engine import Transaction
 
 NOON = 1_767_268_800_000_000  # 2026-01-01T12:00:00Z in microseconds
-
-LOG: list[structlog.typing.Processor] = [
-    structlog.processors.add_log_level,
-    note_event,
-    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-]
 
 
 class FakeClock:
@@ -48,7 +40,7 @@ class RunningServer:
     """uvicorn with `create_app(settings, clock)` on a loopback port, and a client for it."""
 
     def __init__(self, settings: Settings, clock: FakeClock | None = None) -> None:
-        structlog.configure(processors=LOG, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+        log_to_watch()
         self.settings = settings
         self.clock = clock or FakeClock()
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -58,7 +50,7 @@ class RunningServer:
         self._up = threading.Event()
         self.app = create_app(settings, clock=self.clock)
         _build_routes(self.app)
-        self._uvicorn = _Uvicorn(Answers5xx(self.app), self._up)
+        self._uvicorn = _Uvicorn(self.app, self._up)
         self._thread = threading.Thread(target=self._serve, name="uvicorn")
 
     def start(self) -> None:
@@ -77,7 +69,6 @@ class RunningServer:
 
     def stop(self) -> None:
         self.client.close()
-        self.app.state.long_polls.end()  # as server.serving does
         self._uvicorn.should_exit = True
         self._thread.join(timeout=DEADLINE_S)
         assert not self._thread.is_alive(), "the server did not stop"
@@ -98,9 +89,13 @@ def _build_routes(app: FastAPI) -> None:
 
 
 class _Uvicorn(uvicorn.Server):
-    def __init__(self, app: object, up: threading.Event) -> None:
-        super().__init__(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))  # type: ignore[arg-type]
-        self._up = up
+    def __init__(self, app: FastAPI, up: threading.Event) -> None:
+        super().__init__(uvicorn.Config(Answers5xx(app), log_config=None, timeout_graceful_shutdown=20))
+        self._long_polls, self._up = app.state.long_polls, up
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._long_polls.end()  # as server.serving does: else it waits for the long polls
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

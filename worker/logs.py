@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import Protocol, Self
 
 import structlog
 
-Log = Any
-"""A structlog logger; its type says nothing of the methods that we call."""
+
+class Log(Protocol):
+    """A structlog logger, by the methods that we call."""
+
+    def bind(self, **about: object) -> Self: ...
+    def debug(self, event: str, **about: object) -> object: ...
+    def info(self, event: str, **about: object) -> object: ...
+    def warning(self, event: str, **about: object) -> object: ...
+    def error(self, event: str, **about: object) -> object: ...
+    def exception(self, event: str, **about: object) -> object: ...
 
 
 def configure(level: str = "info") -> Log:
@@ -24,4 +32,5 @@ def configure(level: str = "info") -> Log:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
-    return structlog.get_logger()
+    log: Log = structlog.get_logger()
+    return log

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -51,22 +52,24 @@ def known_keys(
 
 
 def newest(
-    tx: Transaction, study_id: StudyId, kinds: Collection[str], number: TrialNumber | None = None
+    tx: Transaction, study_id: StudyId, kinds: tuple[str, ...], number: TrialNumber | None = None
 ) -> dict[str, EventRow]:
     """The newest event of each of these kinds that there is; of one trial, if its number is given."""
-    newest_ids = [_newest_id(study_id, kind, number) for kind in kinds]
-    return {
-        row.kind: EventRow(**row._mapping) for row in tx.execute(sa.select(events).where(events.c.id.in_(newest_ids)))
-    }
+    rows = tx.execute(_newest(kinds, of_trial=number is not None), {"study": study_id, "trial": number})
+    return {row.kind: EventRow(**row._mapping) for row in rows}
 
 
-def _newest_id(study_id: StudyId, kind: str, number: TrialNumber | None) -> sa.ScalarSelect[int]:
-    """Found by the index of kinds, however many events there are."""
-    same = events.alias()
-    statement = sa.select(same.c.id).where(same.c.study_id == study_id, same.c.kind == kind)
-    if number is not None:
-        statement = statement.where(same.c.number == number)
-    return statement.order_by(same.c.id.desc()).limit(1).scalar_subquery()
+@cache
+def _newest(kinds: tuple[str, ...], *, of_trial: bool) -> sa.Select[Any]:
+    """Each is found by the index of kinds, however many events there are. Kept, since a report asks three times."""
+    ids = []
+    for kind in kinds:
+        same = events.alias()
+        statement = sa.select(same.c.id).where(same.c.study_id == sa.bindparam("study"), same.c.kind == kind)
+        if of_trial:
+            statement = statement.where(same.c.number == sa.bindparam("trial"))
+        ids.append(statement.order_by(same.c.id.desc()).limit(1).scalar_subquery())
+    return sa.select(events).where(events.c.id.in_(ids))
 
 
 def at(tx: Transaction, study_id: StudyId, kind: str, at: int) -> list[EventRow]:

@@ -75,7 +75,7 @@ def root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    context.obj = Session().said_more(server=server, token_file=token_file, output=output)
+    context.obj = Session().overridden(server=server, token_file=token_file, output=output)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from sturgeon.cli.studies import StudyArgument
 
 if TYPE_CHECKING:
     from sturgeon.messages import Study
+    from sturgeon.values import Json
 
 commands = typer.Typer()
 
@@ -33,7 +34,7 @@ def budget(
     max_seconds: SecondsOption = None,
 ) -> None:
     """Show a study's budget, or change it; a completed study goes on when its budget is raised."""
-    given: dict[str, Any] = {} if max_trials is None else {"max_trials": max_trials}
+    given: Json = {} if max_trials is None else {"max_trials": max_trials}
     given |= _limit("max_epochs", max_epochs, int) | _limit("max_seconds", max_seconds, float)
     with session.client() as client:
         found = client.patch_study(study, {"budget": given}) if given else client.study(study)
@@ -45,7 +46,7 @@ def budget(
     return None
 
 
-def _limit(name: str, text: str | None, kind: type[int] | type[float]) -> dict[str, Any]:
+def _limit(name: str, text: str | None, kind: type[int] | type[float]) -> Json:
     if text is None:
         return {}
     try:

@@ -25,5 +25,5 @@ def _session(context: typer.Context) -> Session:
     while (above := levels[-1].parent) is not None:
         levels.append(above)  # type: ignore[arg-type]
     for level in reversed(levels):
-        session = session.said_more(server=level.params.get("server"), token_file=level.params.get("token_file"))
+        session = session.overridden(server=level.params.get("server"), token_file=level.params.get("token_file"))
     return session

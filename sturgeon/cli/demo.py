@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
@@ -23,10 +23,11 @@ from sturgeon.cli.session import Session, formatted
 
 if TYPE_CHECKING:
     from sturgeon.client import Client
+    from sturgeon.values import Json
 
 commands = typer.Typer()
 
-STUDY: Final[dict[str, Any]] = {
+STUDY: Final[Json] = {
     "name": "digits",
     "title": "Handwritten digits, 30 samples from coarse to fine",
     "metric": "dev_error",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -51,7 +51,7 @@ def rounds(
     return None
 
 
-def _row(study: Study, one: Round) -> tuple[Any, ...]:
+def _row(study: Study, one: Round) -> tuple[object, ...]:
     top = sorted(one.bars.items(), key=lambda bar: -bar[1])[:3]
     bars = ", ".join(f"{name} {share:.0%}" for name, share in top)
     believed = bars or ("boxes alone" if one.model == "boxes" else "even coverage")

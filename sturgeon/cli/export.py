@@ -15,6 +15,7 @@ from sturgeon.cli.inputs import WrongInput
 from sturgeon.cli.output import print_json
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
+from sturgeon.direction import sign_of
 from sturgeon.errors import NotFound
 
 if TYPE_CHECKING:
@@ -92,25 +93,26 @@ def _export_model(session: Session, client: Client, study: str, file: Path) -> N
 
 
 def best_checkpoint(client: Client, study: str) -> tuple[BestTrial, Checkpoint]:
-    """The best trial (of replicates the best one) and its best checkpoint, by the study's metric if they carry it,
-    else its last.
+    """The best trial and its best checkpoint by the study's metric, or its last one if none has a value.
 
-    Raises:
-        NotFound: no trial has a result, or the best one has no checkpoint.
+    Of a point with replicates, it is the best single trial.
+
+    Raises: NotFound (no trial has a result, or the best one has no checkpoint).
     """
     best = client.best(study, 1).items
     if not best:
         raise NotFound(f"No trial of {study} has a result yet.")
-    sign = 1 if client.study(study).direction == "minimize" else -1
-    if (same := best[0].replicates) is not None:
-        _, number = min((sign * value, number) for value, number in zip(same.values, same.numbers, strict=True))
-        best[0] = best[0].model_copy(update={"number": number})
-    kept = client.checkpoints(study, best[0].number).items
-    if not kept:
-        raise NotFound(f"Trial {best[0].number}, the best of {study}, has no checkpoint.")
-    valued = [(sign * checkpoint.value, -checkpoint.step) for checkpoint in kept if checkpoint.value is not None]
-    step = -min(valued)[1] if valued else max(checkpoint.step for checkpoint in kept)
-    return best[0], next(checkpoint for checkpoint in kept if checkpoint.step == step)
+    trial, sign = best[0], sign_of(client.study(study).direction)
+    if (replicates := trial.replicates) is not None:
+        pairs = zip(replicates.values, replicates.numbers, strict=True)
+        _, number = min((sign * value, number) for value, number in pairs)
+        trial = trial.model_copy(update={"number": number})
+    checkpoints = client.checkpoints(study, trial.number).items
+    if not checkpoints:
+        raise NotFound(f"Trial {trial.number}, the best of {study}, has no checkpoint.")
+    scored = [(sign * checkpoint.value, -checkpoint.step) for checkpoint in checkpoints if checkpoint.value is not None]
+    step = -min(scored)[1] if scored else max(checkpoint.step for checkpoint in checkpoints)
+    return trial, next(checkpoint for checkpoint in checkpoints if checkpoint.step == step)
 
 
 def _write_whole(file: Path, data: bytes) -> None:

@@ -11,16 +11,17 @@ import math
 import re
 import sys
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NoReturn
 
 import yaml
 
 from sturgeon.cli.inputs import WrongInput
+from sturgeon.values import Json
 
 _TAG: Final = "tag:yaml.org,2002:"
 
 
-def read_mapping(file: Path) -> dict[str, Any]:
+def read_mapping(file: Path) -> Json:
     """The mapping in a file, JSON or YAML by its suffix, else (`-` is standard input) by its first character.
 
     Raises:
@@ -48,11 +49,11 @@ def read_mapping(file: Path) -> dict[str, Any]:
     return found
 
 
-def _from_json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
+def _from_json(text: str) -> object:
+    return json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -68,7 +69,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _from_yaml(text: str) -> Any:
+def _from_yaml(text: str) -> object:
     return yaml.load(text, _Loader)  # a safe loader, with fewer types
 
 
@@ -113,7 +114,7 @@ def _number(_loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float:
         raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
 
 
-def _unknown(_loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+def _unknown(_loader: yaml.SafeLoader, node: yaml.Node) -> NoReturn:
     problem = f"write text, numbers, lists and mappings; there is no {node.tag.removeprefix(_TAG)} here"
     raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 

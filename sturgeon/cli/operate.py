@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from sturgeon.cli.session import Session, connected, formatted
 
 if TYPE_CHECKING:
     from server.settings import Settings
+    from sturgeon.values import Json
 
 commands = typer.Typer()
 
@@ -26,18 +27,18 @@ DatabaseOption = Annotated[
 ]
 
 
-def settings_from(**given: Any) -> Settings:
-    """The environment's settings, overridden by the options that were given.
+def settings_from(**options: object) -> Settings:
+    """The settings of the environment, overridden by the options that are not None.
 
-    Raises:
-        WrongInput: a setting has a value that it cannot have.
+    Raises: WrongInput (a setting is not valid).
     """
     from pydantic import ValidationError
 
     from server.settings import Settings
 
+    chosen: Json = {name: value for name, value in options.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        return Settings(**chosen)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0])

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -19,9 +19,9 @@ UNLIMITED: Final = 10_000
 MISSING: Final = "-"
 
 
-def print_json(answer: BaseModel | Sequence[BaseModel] | Mapping[str, Any]) -> None:
+def print_json(answer: BaseModel | Sequence[BaseModel] | Mapping[str, object]) -> None:
     """An answer of the server as it came, or several as a JSON array."""
-    plain: Any = answer
+    plain: object = answer
     if isinstance(answer, Sequence):
         plain = [item.model_dump(mode="json") for item in answer]
     elif not isinstance(answer, Mapping):
@@ -37,7 +37,7 @@ def console() -> Console:
     return Console(width=width, markup=False, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[str] = ()) -> Table:
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> Table:
     """A table without borders; `right` names the columns of numbers."""
     from rich.table import Table
 
@@ -49,11 +49,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Itera
     return made
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[str] = ()) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> None:
     console().print(table(columns, rows, right=right))
 
 
-def cell(value: Any) -> str:
+def cell(value: object) -> str:
     """A value for people: 4 digits of a fraction, local time, nothing that moves the cursor."""
     if value is None:
         return MISSING

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from sturgeon.errors import NotFound
 
 if TYPE_CHECKING:
     from sturgeon.messages import Steered, Timeline, TimelineEntry
+    from sturgeon.values import Json
 
 commands = typer.Typer()
 
@@ -236,9 +237,9 @@ def what(entry: TimelineEntry) -> str:
     return f"{told} (guard {entry.guard.metric}:{entry.guard.worse_by:g}:{entry.guard.within_epochs:g})"
 
 
-def parsed(given: Sequence[str]) -> dict[str, Any]:
+def parsed(given: Sequence[str]) -> Json:
     """NAME=VALUE as parameters; a value is JSON, else text."""
-    params: dict[str, Any] = {}
+    params: Json = {}
     for one in given:
         name, equals, value = one.partition("=")
         if not (equals and name):
@@ -250,7 +251,7 @@ def parsed(given: Sequence[str]) -> dict[str, Any]:
     return params
 
 
-def parsed_guard(text: str) -> dict[str, Any]:
+def parsed_guard(text: str) -> Json:
     metric, *numbers = text.split(":")
     try:
         worse_by, within_epochs = map(float, numbers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from sturgeon.cli.session import Session, formatted
 
 if TYPE_CHECKING:
     from sturgeon.cli.examples import Examples
+    from sturgeon.values import Json
     from trainer.checkpoint import Checkpoint
     from trainer.layers.parameters import Array
 
@@ -70,7 +71,7 @@ def _predict(model: Checkpoint, examples: Examples) -> tuple[list[str], Array]:
         raise WrongInput(f"{examples.source} does not fit the model: {error}") from None
 
 
-def _answer(model: Checkpoint, labels: list[str], outputs: Array, error: float | None) -> dict[str, Any]:
+def _answer(model: Checkpoint, labels: list[str], outputs: Array, error: float | None) -> Json:
     detail = "values" if model.kind == "values" else "probabilities"
     rows = [
         {"label": label, detail: dict(zip(model.class_names, map(float, row), strict=True))}

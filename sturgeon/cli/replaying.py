@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -17,6 +17,7 @@ from sturgeon.errors import NotFound, SturgeonError
 if TYPE_CHECKING:
     from sturgeon.client import Client
     from sturgeon.messages import Study, Timeline
+    from sturgeon.values import Json
     from trainer.checkpoint import Checkpoint
     from trainer.config import TrainConfig
     from trainer.streams.state import StreamState
@@ -105,7 +106,7 @@ def _run(
 
     assert study.task is not None
     task = study.task.model_dump(mode="json", exclude={"fixed"}) | study.task.fixed
-    changes: dict[int, dict[str, Any]] = {}
+    changes: dict[int, Json] = {}
     for change in timeline.schedule:
         changes[change.step + 1] = changes.get(change.step + 1, {}) | change.params
     config = config_of(Job(task, timeline.start.params, timeline.start.seed))
@@ -123,7 +124,7 @@ def _followed(
     config: TrainConfig,
     seed: int,
     newest: StreamState,
-    changes: dict[int, dict[str, Any]],
+    changes: dict[int, Json],
     kept: Mapping[int, Checkpoint],
     data_dirs: tuple[Path, ...],
 ) -> tuple[Checkpoint, Run]:

@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -56,14 +56,16 @@ class Session:
     def json(self) -> bool:
         return self.output == "json"
 
-    def said_more(self, **again: Any) -> Session:
-        """This session, with the fields that were said again after the command."""
-        return replace(self, **{name: value for name, value in again.items() if value is not None})
+    def overridden(
+        self, server: str | None = None, token_file: Path | None = None, output: Format | None = None
+    ) -> Session:
+        """This session, with the options that are given; None leaves one as it is."""
+        return Session(server or self.server, token_file or self.token_file, output or self.output)
 
     def token(self) -> str | None:
         """The shared token; `--token-file` wins over the environment.
 
-        Raises SturgeonError when its file cannot be read or is empty, or the environment names both.
+        Raises: SturgeonError (the file cannot be read or is empty, or both environment variables are set).
         """
         token, named = os.environ.get("STURGEON_TOKEN"), os.environ.get("STURGEON_TOKEN_FILE")
         if self.token_file is None and token and named:
@@ -96,10 +98,10 @@ def _taking(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
         added = {**{name: _OPTIONS[name] for name in names}, "context": typer.Context}
 
         @functools.wraps(command)
-        def with_session(**given: Any) -> None:
-            before: Session = given.pop("context").obj
-            again = {name: given.pop(name) for name in names}
-            command(before.said_more(**again), **given)
+        def with_session(context: typer.Context, **arguments: Any) -> None:
+            session: Session = context.obj  # of the options before the command
+            repeated = {name: arguments.pop(name) for name in names}
+            command(session.overridden(**repeated), **arguments)
 
         parameters = [p.replace(kind=_KEYWORD) for p in list(own.parameters.values())[1:]]
         parameters += [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -45,7 +45,7 @@ def space(
         print_study(session, client.patch_study(study, patch))
 
 
-def _named(text: str) -> tuple[str, Any]:
+def _named(text: str) -> tuple[str, object]:
     """A name and its value, written as JSON; what is no JSON is text."""
     name, equals, value = text.partition("=")
     if not name or not equals:
@@ -56,7 +56,7 @@ def _named(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _no_number(text: str) -> Any:
+def _no_number(text: str) -> NoReturn:
     raise ValueError(text)
 
 

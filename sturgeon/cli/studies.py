@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from sturgeon.cli.session import Session, connected
 
 if TYPE_CHECKING:
     from sturgeon.messages import Search, Study
+    from sturgeon.values import Json
 
 commands = typer.Typer()
 
@@ -53,7 +54,7 @@ def list_(session: Session) -> None:
     return None
 
 
-def _row(study: Study) -> tuple[Any, ...]:
+def _row(study: Study) -> tuple[object, ...]:
     best = metric(study, study.metric, study.best.value if study.best else None)
     trials = f"{sum(study.counts.values())}/{study.budget.max_trials}"
     return (
@@ -83,10 +84,10 @@ def print_study(session: Session, study: Study) -> None:
     return None
 
 
-def _facts(study: Study) -> dict[str, Any]:
+def _facts(study: Study) -> Json:
     counts = {state: count for state, count in study.counts.items() if count}
     task = study.task
-    facts: dict[str, Any] = {
+    facts: Json = {
         "study": study.name,
         "title": study.title or None,
         "state": study.state,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -112,7 +112,7 @@ def _print_trials(study: Study, items: Sequence[Trial]) -> None:
     print_table((*columns, *params), rows, right=("trial", study.metric, "took", *params))
 
 
-def _row(study: Study, trial: Trial) -> tuple[Any, ...]:
+def _row(study: Study, trial: Trial) -> tuple[object, ...]:
     note = f"invalid: {trial.invalid.reason}" if trial.invalid else trial.error
     value = metric(study, study.metric, trial.value)
     return (str(trial.number), trial.state, value, _took(trial), trial.worker, _drawn(trial.drawn), _first_line(note))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -127,7 +127,7 @@ def picture(snapshot: Snapshot) -> RenderableType:
     return Group(*parts)
 
 
-def _running(snapshot: Snapshot) -> Iterator[tuple[Any, ...]]:
+def _running(snapshot: Snapshot) -> Iterator[tuple[object, ...]]:
     """As many as fit into a window beside the best."""
     study = snapshot.study
     of = f"/{study.task.epochs}" if study.task else ""

@@ -19,7 +19,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, SupportsFloat
+from typing import Literal, Self, SupportsFloat
 from urllib.parse import quote
 
 import httpx
@@ -29,8 +29,10 @@ from sturgeon import messages as m
 from sturgeon.client.wire import Patience, Wire
 from sturgeon.space import Space
 from sturgeon.states import ToldState, TrialState
+from sturgeon.values import Json
 
-Body = BaseModel | Mapping[str, Any]
+Body = BaseModel | Mapping[str, object]
+_Scalar = str | int | float | bool | None
 
 
 class Client:
@@ -84,7 +86,7 @@ class Client:
 
     # --- studies
 
-    def create_study(self, study: m.StudyRequest | Mapping[str, Any]) -> m.Study:
+    def create_study(self, study: m.StudyRequest | Mapping[str, object]) -> m.Study:
         return self._wire.ask(m.Study, "POST", "/v1/studies", _as_dict(study), once=True)
 
     def studies(self, page_size: int | None = None, page_token: str | None = None) -> m.Page[m.Study]:
@@ -93,7 +95,7 @@ class Client:
     def study(self, study: str) -> m.Study:
         return self._wire.ask(m.Study, "GET", _study(study))
 
-    def patch_study(self, study: str, patch: m.StudyPatch | Mapping[str, Any]) -> m.Study:
+    def patch_study(self, study: str, patch: m.StudyPatch | Mapping[str, object]) -> m.Study:
         return self._wire.ask(m.Study, "PATCH", _study(study), _as_dict(patch))
 
     def delete_study(self, study: str, force: bool = False) -> None:
@@ -177,7 +179,7 @@ class Client:
         with self._wire.stream(f"{_study(study)}/trials", query) as answer:
             yield from _lines(answer.iter_text())
 
-    def enqueue(self, study: str, params: Mapping[str, Any]) -> m.Trial:
+    def enqueue(self, study: str, params: Mapping[str, object]) -> m.Trial:
         """A trial with parameters that a person gives; it is handed out before new ones are drawn."""
         return self._wire.ask(m.Trial, "POST", f"{_study(study)}/trials", {"params": dict(params)}, once=True)
 
@@ -206,14 +208,14 @@ class Client:
         study: str,
         number: int,
         fence: int,
-        reports: Iterable[m.Report | Mapping[str, Any]],
+        reports: Iterable[m.Report | Mapping[str, object]],
         applied_version: int | None = None,
         applied_step: int | None = None,
-        events: Iterable[Mapping[str, Any]] = (),
+        events: Iterable[Mapping[str, object]] = (),
     ) -> m.ReportAnswer:
         """Intermediate metrics, `{"step", "epoch"?, "metrics"}` each, and events, `{"kind", "key", "reason", ...}`;
         renews the lease. NaN becomes null."""
-        body: dict[str, Any] = {"fence": fence, "reports": [_with_metrics(report) for report in reports]}
+        body: Json = {"fence": fence, "reports": [_with_metrics(report) for report in reports]}
         body |= _given(applied_version=applied_version, applied_step=applied_step)
         if told := [dict(event) for event in events]:
             body["events"] = told
@@ -231,11 +233,11 @@ class Client:
         error: str | None = None,
     ) -> m.Trial:
         """The end of a trial. NaN becomes null; a run that diverged is told with `state="diverged"`."""
-        body = {"fence": fence, "state": state, "metrics": _metrics(metrics or {})}
+        body: Json = {"fence": fence, "state": state, "metrics": _metrics(metrics or {})}
         body |= _given(step=step, where=where, error=error)
         return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:tell", body)
 
-    def tell_many(self, study: str, tells: Iterable[m.TellOne | Mapping[str, Any]]) -> m.TellManyAnswer:
+    def tell_many(self, study: str, tells: Iterable[m.TellOne | Mapping[str, object]]) -> m.TellManyAnswer:
         """The ends of many trials; each has its own outcome in the answer."""
         rows = [_with_metrics(tell) for tell in tells]
         return self._wire.ask(m.TellManyAnswer, "POST", f"{_study(study)}/trials:tell", {"tells": rows})
@@ -271,8 +273,8 @@ class Client:
         """Store a checkpoint; `value`, the study's metric at that step, says which is the best. `version` was in force
         when it was taken; `wanted` is the version that asked for it, if one did."""
         digest = hashlib.sha256(data).hexdigest()
-        query = {"fence": fence, "sha256": digest} | _given(epoch=epoch, value=value)
-        query |= _given(version=version or None, wanted=wanted or None)
+        query = _given(fence=fence, sha256=digest, epoch=epoch, value=value, version=version or None)
+        query |= _given(wanted=wanted or None)
         path = f"{_trial(study, number)}/checkpoints/{step}"
         return self._wire.ask(m.Checkpoint, "PUT", path, data, query=query)
 
@@ -288,9 +290,9 @@ class Client:
         self,
         study: str,
         number: int,
-        params: Mapping[str, Any],
+        params: Mapping[str, object],
         reason: str = "",
-        guard: m.Guard | Mapping[str, Any] | None = None,
+        guard: m.Guard | Mapping[str, object] | None = None,
         if_version: int | None = None,
     ) -> m.Steered:
         """Change live parameters of a trial while it trains. `guard`: `{"metric", "worse_by", "within_epochs"}`, else
@@ -318,7 +320,7 @@ class Client:
         study: str,
         number: int,
         step: int | None = None,
-        params: Mapping[str, Any] | None = None,
+        params: Mapping[str, object] | None = None,
         reason: str = "",
         if_version: int | None = None,
     ) -> m.Steered:
@@ -330,7 +332,7 @@ class Client:
         self,
         study: str,
         number: int,
-        branches: Iterable[Mapping[str, Any]],
+        branches: Iterable[Mapping[str, object]],
         step: int | None = None,
         control: bool = True,
         raise_budget: bool = False,
@@ -338,15 +340,19 @@ class Client:
     ) -> list[m.Trial]:
         """A trial for the parameters of each branch, from the checkpoint of a step (the newest); and, last, the
         control: unchanged, with the same seed."""
-        body = {"branches": [{"params": dict(params)} for params in branches], "control": control, "reason": reason}
-        body |= {"raise_budget": raise_budget} | _given(step=step)
+        body: Json = {
+            "branches": [{"params": dict(params)} for params in branches],
+            "control": control,
+            "reason": reason,
+        }
+        body |= _given(raise_budget=raise_budget, step=step)
         return self._wire.ask(m.Page[m.Trial], "POST", f"{_trial(study, number)}:fork", body, once=True).items
 
     def promote(
         self,
         study: str,
         number: int,
-        params: Mapping[str, Any] | None = None,
+        params: Mapping[str, object] | None = None,
         step: int | None = None,
         raise_budget: bool = False,
         reason: str = "",
@@ -373,32 +379,32 @@ class Client:
     def dismiss(self, study: str, number: int, proposal: int) -> m.Proposal:
         return self._wire.ask(m.Proposal, "POST", f"{_trial(study, number)}/proposals/{proposal}:dismiss")
 
-    def _steer(self, method: str, path: str, body: Mapping[str, Any], if_version: int | None) -> m.Steered:
+    def _steer(self, method: str, path: str, body: Mapping[str, object], if_version: int | None) -> m.Steered:
         headers = {} if if_version is None else {"If-Match": f'"{if_version}"'}
         return self._wire.ask(m.Steered, method, path, body, once=True, headers=headers)
 
     # --- findings
 
-    def put_finding(self, study: str, number: int, kind: m.FindingKind, fence: int, body: Mapping[str, Any]) -> None:
+    def put_finding(self, study: str, number: int, kind: m.FindingKind, fence: int, body: Mapping[str, object]) -> None:
         """Upload what a run found out about its model."""
         self._wire.send("PUT", f"{_trial(study, number)}/{kind}", dict(body), query={"fence": fence})
 
-    def diagnosis(self, study: str, number: int) -> dict[str, Any]:
+    def diagnosis(self, study: str, number: int) -> Json:
         """Bias, variance and data mismatch of the trial's model, with what to try next."""
         return self._json(f"{_trial(study, number)}/diagnosis")
 
-    def errors(self, study: str, number: int) -> dict[str, Any]:
+    def errors(self, study: str, number: int) -> Json:
         """The misclassified examples with their tags, the table of tags with ceilings, the confusion matrix."""
         return self._json(f"{_trial(study, number)}/errors")
 
-    def tag_errors(self, study: str, number: int, tags: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    def tag_errors(self, study: str, number: int, tags: Mapping[str, Sequence[str]]) -> Json:
         """Tag misclassified examples by hand, by their rows; an empty list takes a row's tags back."""
         body = {"tags": {row: list(given) for row, given in tags.items()}}
-        answer: dict[str, Any] = self._wire.send("PUT", f"{_trial(study, number)}/errors/tags", body).json()
+        answer: Json = self._wire.send("PUT", f"{_trial(study, number)}/errors/tags", body).json()
         return answer
 
-    def _json(self, path: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self._wire.send("GET", path).json()
+    def _json(self, path: str) -> Json:
+        answer: Json = self._wire.send("GET", path).json()
         return answer
 
     # --- workers, and around them
@@ -409,7 +415,7 @@ class Client:
         body = {"worker": worker, "slots": slots, "wait": wait} | ({"stack": stack} if stack > 1 else {})
         return self._wire.ask(m.Leases, "POST", "/v1/leases", body, once=True, longer_s=wait)
 
-    def renew(self, worker: str, held: Iterable[m.Held | Mapping[str, Any]]) -> m.RenewAnswer:
+    def renew(self, worker: str, held: Iterable[m.Held | Mapping[str, object]]) -> m.RenewAnswer:
         """Renew all leases of a worker."""
         body = {"worker": worker, "held": [_as_dict(one) for one in held]}
         return self._wire.ask(m.RenewAnswer, "POST", "/v1/leases:renew", body)
@@ -422,7 +428,7 @@ class Client:
         return self._wire.ask(m.Worker, "POST", f"/v1/workers/{quote(worker, safe='')}:drain")
 
     def preview(
-        self, space: Space | Mapping[str, Any], seed: int | None = None, examples: int | None = None
+        self, space: Space | Mapping[str, object], seed: int | None = None, examples: int | None = None
     ) -> m.Preview:
         """Quantiles and examples of a space, before compute is spent on it."""
         body = {"space": _as_dict(space)} | _given(seed=seed, examples=examples)
@@ -445,23 +451,23 @@ def _trial(study: str, number: int) -> str:
     return f"{_study(study)}/trials/{number}"
 
 
-def _given(**values: Any) -> dict[str, Any]:
+def _given(**values: _Scalar) -> dict[str, _Scalar]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _page(page_size: int | None, page_token: str | None) -> dict[str, Any]:
+def _page(page_size: int | None, page_token: str | None) -> dict[str, _Scalar]:
     return _given(page_size=page_size, page_token=page_token)
 
 
-def _filters(state: str | None, invalid: bool | None, sort: str | None) -> dict[str, Any]:
+def _filters(state: str | None, invalid: bool | None, sort: str | None) -> dict[str, _Scalar]:
     return _given(state=state, invalid=invalid, sort=sort)
 
 
-def _as_dict(body: Body) -> dict[str, Any]:
+def _as_dict(body: Body) -> Json:
     return body.model_dump(mode="json", exclude_unset=True) if isinstance(body, BaseModel) else dict(body)
 
 
-def _with_metrics(body: Body) -> dict[str, Any]:
+def _with_metrics(body: Body) -> Json:
     plain = _as_dict(body)
     return plain | {"metrics": _metrics(plain.get("metrics", {}))}
 

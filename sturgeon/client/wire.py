@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -26,6 +26,9 @@ TOKEN: Final = re.compile(r"[!-~]*")
 AWAY: Final = frozenset({502, 503, 504})  # 502 and 504 are a proxy's words for a server that restarts
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+Query = Mapping[str, str | int | float | bool | None]
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,9 @@ class Wire:
         model: type[Model],
         method: str,
         path: str,
-        body: Mapping[str, Any] | bytes | None = None,
+        body: Mapping[str, object] | bytes | None = None,
         *,
-        query: Mapping[str, Any] | None = None,
+        query: Query | None = None,
         once: bool = False,
         longer_s: float = 0.0,
         headers: Mapping[str, str] | None = None,
@@ -106,9 +109,9 @@ class Wire:
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | bytes | None = None,
+        body: Mapping[str, object] | bytes | None = None,
         *,
-        query: Mapping[str, Any] | None = None,
+        query: Query | None = None,
         once: bool = False,
         longer_s: float = 0.0,
         headers: Mapping[str, str] | None = None,
@@ -135,7 +138,7 @@ class Wire:
         )
 
     @contextmanager
-    def stream(self, path: str, query: Mapping[str, Any]) -> Iterator[httpx.Response]:
+    def stream(self, path: str, query: Query) -> Iterator[httpx.Response]:
         """A GET whose body is read as it arrives. Raises as `send` does, and when the answer breaks off."""
         request = self._http.build_request("GET", self._base_url + path, params=query, timeout=self._timeout)
         answer = self._patiently(request, stream=True)
@@ -192,7 +195,7 @@ class Wire:
         )
 
 
-def _content(body: Mapping[str, Any] | bytes | None) -> tuple[bytes | None, dict[str, str]]:
+def _content(body: Mapping[str, object] | bytes | None) -> tuple[bytes | None, dict[str, str]]:
     if body is None:
         return None, {}
     if isinstance(body, bytes):

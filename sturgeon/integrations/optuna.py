@@ -23,6 +23,7 @@ from sturgeon.search.memo import Memo
 from sturgeon.search.pruning import predicted_final
 from sturgeon.search.samplers import Finished, History, Point, Running
 from sturgeon.space import Choice, Float, Int, Space
+from sturgeon.values import Json
 
 _SEEN: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
@@ -78,9 +79,7 @@ class CoarseToFineSampler(BaseSampler):
         shared = self._intersection.calculate(study)
         return {name: own for name, own in shared.items() if not own.single() and _coordinate(own) is not None}
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> Json:
         _one_objective(study)
         coordinates = {name: own for name, d in search_space.items() if (own := _coordinate(d)) is not None}
         if not coordinates:
@@ -105,7 +104,7 @@ def _one_objective(study: Study) -> None:
 
 def _coordinate(own: BaseDistribution) -> _Coordinate | None:
     """None for what a space of ours cannot hold: ranges of infinite width, integers beyond 2^53, over 1000 choices."""
-    parameter: dict[str, Any]
+    parameter: Json
     if isinstance(own, CategoricalDistribution):
         parameter = {"type": "choice", "values": list(range(len(own.choices)))}
     elif isinstance(own, FloatDistribution) and own.step is None:

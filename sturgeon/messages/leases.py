@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat
 
@@ -23,7 +23,7 @@ from sturgeon.messages.forms import (
 )
 from sturgeon.messages.trials import Desired, Resume, Trial
 from sturgeon.states import ToldState
-from sturgeon.values import PlainText
+from sturgeon.values import Json, PlainText
 
 
 class AskRequest(Request):
@@ -51,8 +51,8 @@ class Lease(Answer):
     fence: identifiers.Fence
     attempt: int
     seed: int
-    params: dict[str, Any]
-    task: dict[str, Any] | None
+    params: Json
+    task: Json | None
     lease_s: float
     desired: Desired
     resume: Resume | None = None

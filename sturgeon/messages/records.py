@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
 from sturgeon import identifiers
 from sturgeon.messages.forms import Answer, Request
-from sturgeon.values import PlainText, plain_text
+from sturgeon.values import Json, PlainText, plain_text
 
 
 class Worker(Answer):
@@ -43,7 +43,7 @@ class TagsRequest(Request):
     tags: Annotated[dict[Row, Annotated[list[Tag], Field(max_length=50)]], Field(max_length=10_000)]
 
 
-def plain_json(body: dict[str, Any]) -> dict[str, Any]:
+def plain_json(body: Json) -> Json:
     """Refuse what one of the two databases could not store: numbers that are not finite, NUL, lone surrogates."""
     try:
         plain_text(json.dumps(body, ensure_ascii=False, allow_nan=False).replace("\\u0000", "\0"))
@@ -57,7 +57,7 @@ class Event(Answer):
     id: int
     number: int | None
     kind: str
-    detail: dict[str, Any]
+    detail: Json
     at: AwareDatetime
 
 
@@ -68,7 +68,7 @@ class LateResult(Answer):
     number: identifiers.TrialNumber
     fence: identifiers.Fence
     kind: Literal["report", "tell"]
-    body: dict[str, Any]
+    body: Json
     at: AwareDatetime
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
 from sturgeon.messages.forms import LARGEST_GRID, Answer, Request, Seed
 from sturgeon.space import Space
+from sturgeon.values import Json
 
 SamplerName = Literal["coarse_to_fine", "random", "sobol", "grid"]
 """The sampler of each name is in `sturgeon/search`, in the module of that name; its options are fields of `Search`."""
@@ -47,7 +48,7 @@ class RoundBox(Answer):
 
     elite: int
     level: int
-    ranges: dict[str, dict[str, Any]]
+    ranges: dict[str, Json]
 
 
 class FoundIn(Answer):
@@ -124,7 +125,7 @@ class NumericsUsed(Answer):
     fingerprint: str | None
     same: bool
     trials: int
-    facts: dict[str, Any] | None
+    facts: Json | None
 
 
 class Replay(Answer):
@@ -160,4 +161,4 @@ class ParameterPreview(Answer):
 
 class Preview(Answer):
     parameters: dict[str, ParameterPreview]
-    examples: list[dict[str, Any]]
+    examples: list[Json]

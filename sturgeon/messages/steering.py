@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -11,6 +11,7 @@ from sturgeon.messages.forms import Answer, Params, Reason, Request, Step
 from sturgeon.messages.policies import Guard
 from sturgeon.messages.trials import Change, Desired, Parent
 from sturgeon.states import TrialState
+from sturgeon.values import Json
 
 
 class SteerRequest(Request):
@@ -77,7 +78,7 @@ class TimelineEntry(Answer):
 
     version: int
     verb: Verb
-    params: dict[str, Any]
+    params: Json
     from_step: int | None
     restore: int | None = Field(description="Of a rollback: the step of the checkpoint that it went back to.")
     actor: str
@@ -93,7 +94,7 @@ class Start(Answer):
     """How the whole training began: the trial at the root of the lineage."""
 
     number: identifiers.TrialNumber
-    params: dict[str, Any]
+    params: Json
     seed: int
 
 
@@ -115,7 +116,7 @@ class Proposal(Answer):
 
     id: int
     policy: str
-    params: dict[str, Any]
+    params: Json
     restore: int | None
     reason: str
     step: int | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, FiniteFloat, model_validator
 
@@ -11,7 +11,7 @@ from sturgeon.messages.policies import Policies, Policy
 from sturgeon.messages.searches import Search
 from sturgeon.space import Space
 from sturgeon.states import Mode, StudyState, TrialState
-from sturgeon.values import Name, PlainText
+from sturgeon.values import Json, Name, PlainText
 
 
 class Pruning(Request):
@@ -133,7 +133,7 @@ class StudyRequest(Request):
 
     @model_validator(mode="before")
     @classmethod
-    def _space_of_a_panda(cls, given: Any) -> Any:
+    def _space_of_a_panda(cls, given: object) -> object:
         """A panda whose parameters are given needs no space: it is what they are."""
         if not isinstance(given, dict) or given.get("mode") != "panda" or "space" in given:
             return given
@@ -166,7 +166,7 @@ class SpaceRevision(Answer):
 
     revision: int
     space: Space
-    added: dict[str, Any]
+    added: Json
     seq: int
     created_at: AwareDatetime
 
@@ -184,7 +184,7 @@ class BestTrial(Answer):
 
     number: int
     value: float
-    params: dict[str, Any]
+    params: Json
     metrics: dict[str, float | None]
     replicates: Replicates | None = None
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
 from sturgeon import identifiers
 from sturgeon.messages.forms import Answer, Fallback, Params, Request
 from sturgeon.states import Mode, TrialState
-from sturgeon.values import PlainText
+from sturgeon.values import Json, PlainText
 
 
 class Desired(Answer):
     """The desired state of a trial: what the worker shall apply between two steps."""
 
     version: int = 0
-    params: dict[str, Any] = Field(default_factory=dict, description="All live parameters that were changed.")
+    params: Json = Field(default_factory=dict, description="All live parameters that were changed.")
     run: Literal["run", "pause", "stop"] = "run"
     restore: int | None = Field(default=None, description="The step that the present leg began at.")
     leg: int = Field(default=0, description="A run of an earlier leg goes back to the checkpoint of step `restore`.")
@@ -28,7 +28,7 @@ class Change(Answer):
     """Live parameters that count from the step after `step` on."""
 
     step: int
-    params: dict[str, Any]
+    params: Json
 
 
 class Resume(Answer):
@@ -78,7 +78,7 @@ class Trial(Answer):
     number: identifiers.TrialNumber
     state: TrialState
     mode: Mode
-    params: dict[str, Any]
+    params: Json
     seed: int
     attempt: int
     value: float | None

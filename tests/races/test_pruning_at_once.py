@@ -45,7 +45,7 @@ def work(server: RunningServer) -> dict[int, tuple[int, bool]]:
     return had
 
 
-def test_each_stop_is_told_once_and_the_budget_is_exceeded_by_no_more_than_what_was_in_flight(
+def test_each_stop_is_written_once_and_only_what_was_in_flight_exceeds_the_budget(
     two_servers: list[RunningServer],
 ) -> None:
     client = two_servers[0].client

@@ -165,7 +165,7 @@ def test_another_process_draws_the_same_points() -> None:
     """No state, no hash order, no clock: only the arguments count."""
     script = (
         "from tests.search.test_coarse_to_fine_properties import SPACE, history_of\n"
-        "from server.search.coarse_to_fine import suggest\n"
+        "from sturgeon.search.coarse_to_fine import suggest\n"
         "history = history_of([(i * 37 % 50) / 50 for i in range(40)], 5)\n"
         "print([suggest(SPACE, 9, t, history) for t in range(40, 48)])"
     )

@@ -7,6 +7,7 @@ import optuna
 import pytest
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase
 
+from sturgeon.direction import Direction, sign_of
 from sturgeon.integrations.optuna import CoarseToFineSampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -35,8 +36,8 @@ def objective(trial: optuna.Trial) -> float:
     )
 
 
-def searched(sampler: optuna.samplers.BaseSampler, trials: int, direction: str = "minimize") -> optuna.Study:
-    sign = 1.0 if direction == "minimize" else -1.0
+def searched(sampler: optuna.samplers.BaseSampler, trials: int, direction: Direction = "minimize") -> optuna.Study:
+    sign = sign_of(direction)
     study = optuna.create_study(sampler=sampler, direction=direction)
     study.optimize(lambda trial: sign * objective(trial), n_trials=trials)
     return study

@@ -38,7 +38,8 @@ def test_a_point_has_a_coordinate_a_searched_parameter() -> None:
 
 def test_the_same_seed_and_number_give_the_same_point_in_another_process() -> None:
     program = (
-        "from server.search.samplers import uniform_point, trial_seed; print(uniform_point(7, 3, 2), trial_seed(7, 3))"
+        "from sturgeon.search.samplers import uniform_point, trial_seed\n"
+        "print(uniform_point(7, 3, 2), trial_seed(7, 3))"
     )
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 

@@ -86,7 +86,7 @@ def states(server: RunningServer) -> list[tuple[str, str | None]]:
     return [(event.detail["state"], event.detail.get("why")) for event in events if event.kind == "state"]
 
 
-def test_beyond_max_epochs_nothing_goes_out_what_runs_finishes_and_then_the_study_is_completed(
+def test_beyond_max_epochs_what_runs_finishes_and_the_study_is_completed(
     server: RunningServer,
 ) -> None:
     create(server, max_epochs=10)

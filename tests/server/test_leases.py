@@ -186,7 +186,7 @@ def test_workers_get_trials_of_studies_with_a_task_only(server: RunningServer) -
     ]
 
 
-def test_workers_get_queued_trials_first_and_then_of_the_study_with_the_fewest_running(
+def test_workers_get_queued_trials_first_then_the_study_with_the_fewest_running(
     server: RunningServer,
 ) -> None:
     for name in ("one", "two"):

@@ -13,6 +13,7 @@ from benchmarks.pruning_curves import Trained
 from benchmarks.pruning_replay import replay
 from server.services import lookup
 from server.services.sampling.history import history_at
+from sturgeon.direction import Direction, sign_of
 from sturgeon.messages import Desired, Lease
 from sturgeon.search.pruning import Rule, Settings
 from tests.server.studies import BOWL, DIGITS, Json, refusal
@@ -126,8 +127,8 @@ def test_reports_that_come_together_are_looked_at_one_after_the_other_and_once(s
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_asha_lets_one_of_eta_go_on_at_each_rung(server: RunningServer, direction: str) -> None:
-    turn = 1 if direction == "minimize" else -1
+def test_asha_lets_one_of_eta_go_on_at_each_rung(server: RunningServer, direction: Direction) -> None:
+    turn = sign_of(direction)
     create(server, direction=direction, pruning={"rule": "asha", "eta": 2, "grace": 2})
 
     lengths = [epochs_of(server, run(server, [turn * score] * 5)) for score in (0.5, 0.4, 0.6, 0.3, 0.45)]
@@ -137,8 +138,10 @@ def test_asha_lets_one_of_eta_go_on_at_each_rung(server: RunningServer, directio
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_the_median_rule_stops_the_worse_half_once_five_have_come_so_far(server: RunningServer, direction: str) -> None:
-    turn = 1 if direction == "minimize" else -1
+def test_the_median_rule_stops_the_worse_half_once_five_have_come_so_far(
+    server: RunningServer, direction: Direction
+) -> None:
+    turn = sign_of(direction)
     create(server, direction=direction, pruning={"rule": "median", "grace": 2})
 
     lengths = [epochs_of(server, run(server, [turn * score] * 4)) for score in (0.5, 0.9, 0.1, 0.6, 0.4, 0.51, 0.49)]

@@ -9,6 +9,7 @@ import pytest
 
 from server.services.sampling.sampler_pool import SamplerPool
 from server.services.studies import lifecycle
+from sturgeon.direction import Direction, sign_of
 from sturgeon.search.coarse_to_fine import recommend
 from tests.server.studies import BOWL
 
@@ -22,9 +23,9 @@ LINE: dict[str, Any] = BOWL | {
 }
 
 
-def told(server: RunningServer, direction: str, luck: float, noise: float = 0.02) -> None:
+def told(server: RunningServer, direction: Direction, luck: float, noise: float = 0.02) -> None:
     """Trials along a parabola, whose best lies at x = 0; the one at x = 1 is lucky."""
-    sign = 1 if direction == "minimize" else -1
+    sign = sign_of(direction)
     server.client.create_study(LINE | {"direction": direction})
     for i in range(21):
         x = i / 10 - 1
@@ -35,7 +36,7 @@ def told(server: RunningServer, direction: str, luck: float, noise: float = 0.02
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_a_lucky_trial_is_the_best_but_not_the_recommended(server: RunningServer, direction: str) -> None:
+def test_a_lucky_trial_is_the_best_but_not_the_recommended(server: RunningServer, direction: Direction) -> None:
     told(server, direction, luck=1.1)
 
     best = server.client.best("bowl")

@@ -67,7 +67,7 @@ def test_draws_that_were_uniform_since_there_was_no_thought_come_out_as_such(ser
     assert (told.exact, told.fallbacks) == (True, {"error": 6})
 
 
-def test_a_sample_that_comes_out_otherwise_is_told_with_how_far_and_under_which_numerics(server: RunningServer) -> None:
+def test_a_sample_that_comes_out_otherwise_is_shown_with_distance_and_numerics(server: RunningServer) -> None:
     server.client.create_study(STUDY | {"search": {"seed": 7}})
     work(server, 12)
     with server.app.state.database.writing() as tx:

@@ -80,7 +80,7 @@ def test_older_trials_count_as_having_the_given_value_of_an_added_parameter(serv
 
 
 @pytest.mark.usefixtures("bowl")
-def test_a_parameter_that_is_left_out_is_ignored_in_older_trials_and_known_again_when_it_returns(
+def test_a_parameter_left_out_is_ignored_in_older_trials_until_it_returns(
     server: RunningServer,
 ) -> None:
     told(server, {"x": 0.5, "n": 2})

@@ -29,7 +29,7 @@ def compose(tmp_path: Path) -> Iterator[LocalCompose]:
     running.down()
 
 
-def test_services_come_up_in_order_and_two_workers_complete_a_study_through_the_published_door(
+def test_services_come_up_in_order_and_two_workers_complete_a_study(
     compose: LocalCompose,
 ) -> None:
     compose.up(worker=2)

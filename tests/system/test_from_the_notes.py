@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.processes import DEADLINE_S, ServerProcess, WorkerProcess, clean_environment
+from tests.processes import LONG_DEADLINE_S, ServerProcess, WorkerProcess, clean_environment
 from tests.system.readme import ROOT, blocks
 
 DOCUMENT = (ROOT / "docs/from-the-notes.md").read_text(encoding="utf-8")
@@ -47,7 +47,7 @@ def test_every_command_of_the_document_works(
         env=clean_environment() | {"STURGEON_SERVER": server.url, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=LONG_DEADLINE_S,
         check=False,
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sturgeon.client import Client
-from tests.processes import DEADLINE_S, STURGEON, ServerProcess, WorkerProcess, clean_environment
+from tests.processes import LONG_DEADLINE_S, STURGEON, ServerProcess, WorkerProcess, clean_environment
 from tests.system.readme import ROOT, blocks
 
 SESSION = (ROOT / "docs" / "panda.md").read_text(encoding="utf-8").partition("## A session with curl")[2]
@@ -34,7 +34,7 @@ def test_the_session_with_curl_works_as_written_and_its_replay_is_exact(
         env=clean_environment() | {"STURGEON_SERVER": server.url, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=LONG_DEADLINE_S,
         check=False,
     )
 

@@ -13,7 +13,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from sturgeon.client import Client
-from tests.processes import DEADLINE_S, STURGEON, ServerProcess, WorkerProcess, clean_environment
+from tests.processes import LONG_DEADLINE_S, STURGEON, ServerProcess, WorkerProcess, clean_environment
 from tests.running import RunningServer
 from tests.system.readme import README, ROOT, block_with, curl_walk
 
@@ -28,7 +28,7 @@ def run(script: str, folder: Path) -> str:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=LONG_DEADLINE_S,
         check=False,
     )
     assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"

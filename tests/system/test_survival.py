@@ -11,7 +11,7 @@ import pytest
 from sturgeon.client import Client
 from sturgeon.errors import LeaseLost
 from sturgeon.messages import Trial
-from tests.processes import ServerProcess, WorkerProcess
+from tests.processes import LONG_DEADLINE_S, ServerProcess, WorkerProcess
 from tests.worker.paced import paced
 
 OUTAGE_S = 40.0  # longer than a lease
@@ -66,7 +66,7 @@ def test_the_trial_of_a_killed_worker_runs_again_elsewhere_and_the_study_complet
         victim = running_with_a_report(client)[0]
         workers[str(victim.worker)].kill()
         [survivor] = set(workers) - {victim.worker}
-        long_lived.wait_until(lambda: completed(client), "the study completed")
+        long_lived.wait_until(lambda: completed(client), "the study completed", LONG_DEADLINE_S)
 
         again = client.trial("long", victim.number)
         assert (again.state, again.worker, again.params) == ("complete", survivor, victim.params)
@@ -91,7 +91,7 @@ def test_a_server_that_is_away_for_40_seconds_spends_no_attempt(
         threading.Event().wait(OUTAGE_S)  # the outage itself: no signal can shorten it
         assert worker.alive, worker.output
         long_lived.start()
-        long_lived.wait_until(lambda: completed(client), "the study completed")
+        long_lived.wait_until(lambda: completed(client), "the study completed", LONG_DEADLINE_S)
 
         trials = client.trials("long").items
         assert [(trial.state, trial.attempt) for trial in trials] == [("complete", 0)] * 4
@@ -110,7 +110,7 @@ def test_any_number_of_workers_trains_the_same_100_parameter_sets(
         worker_process(server.url)
     with Client(server.url) as client:
         client.create_study(study_of(trials=100, epochs=1))
-        server.wait_until(lambda: completed(client), "the study completed")
+        server.wait_until(lambda: completed(client), "the study completed", LONG_DEADLINE_S)
         assert [trial.params for trial in client.all_trials("long")] == sturgeon_draws
 
 

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from worker import child
+from worker.child import main as child
 from worker.tasks import train
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +26,9 @@ def paced(step_s: float) -> dict[str, Any]:
 
 
 def main(pipe: Connection, jobs: Sequence[Any]) -> None:
-    """What runs in the child process, instead of `worker.child.main`."""
+    """What runs in the child process, instead of `worker.child.main.run_child`."""
     child.TASKS["train"] = "tests.worker.paced"
-    child.main(pipe, jobs)
+    child.run_child(pipe, jobs)
 
 
 def run(jobs: Sequence[Any], desired: Callable[[int], Any], news: Callable[[], bool]) -> Iterator[Any]:
@@ -46,5 +46,5 @@ if __name__ == "__main__":
     from sturgeon.cli.app import main as sturgeon
     from tests.worker import paced as itself
 
-    setattr(child, "main", itself.main)  # noqa: B010  the forked children find it by this name
+    setattr(child, "run_child", itself.main)  # noqa: B010  the forked children find it by this name
     sturgeon()

@@ -93,14 +93,14 @@ def test_of_equally_good_checkpoints_the_later_stays() -> None:
 def test_where_more_is_better_the_greatest_value_stays() -> None:
     waiting = [saved(1, 0.3), saved(2, 0.9), saved(3, 0.4), saved(4, 0.1)]
 
-    assert thinned(waiting, ThinningRule(best=1, last=1, maximize=True)) == [waiting[1], waiting[3]]
+    assert thinned(waiting, ThinningRule(best=1, last=1, direction="maximize")) == [waiting[1], waiting[3]]
 
 
 @pytest.mark.parametrize(
     ("task", "rule"),
     [
         ({}, ThinningRule(0, 1)),
-        ({"checkpoints": None, "direction": "maximize"}, ThinningRule(0, 1, maximize=True)),
+        ({"checkpoints": None, "direction": "maximize"}, ThinningRule(0, 1, direction="maximize")),
         ({"checkpoints": {"best": 3, "last": 0}, "direction": "minimize"}, ThinningRule(3, 1)),
         ({"checkpoints": {"best": 0, "last": 5}}, ThinningRule(0, 5)),
     ],

@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
@@ -60,7 +61,8 @@ def _run(jobs: Sequence[Job], listener: Listener) -> Iterable[PlacedMessage]:
 def tell_origins(pipe: Connection) -> None:
     """Say where this process would find the trainer, and whether it was there before the fork."""
     spec = importlib.util.find_spec("trainer")
-    pipe.send(Origins(spec.origin if spec else None, loaded=set(TASKS.values()) <= set(sys.modules)))
+    with suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone; nobody is told
+        pipe.send(Origins(spec.origin if spec else None, loaded=set(TASKS.values()) <= set(sys.modules)))
 
 
 class Listener:

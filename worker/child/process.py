@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import connection, forkserver, util
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -78,6 +80,7 @@ class Child:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._pipe, self._process = _started(main.run_child, jobs)
         self._places = len(jobs)
+        assert self._process.pid is not None  # it has started
         self.pid: int = self._process.pid
         self._writing = threading.Lock()  # nobody may write to a file that is being closed: its number is used again
 
@@ -110,7 +113,7 @@ class Child:
         connection.wait([self._process.sentinel])
         with _bookkeeping:
             self._process.join()
-            code: int | None = self._process.exitcode
+            code = self._process.exitcode
             self._process.close()
         with self._writing:
             self._pipe.close()
@@ -127,7 +130,7 @@ class Child:
             self._process.kill()
 
 
-def _started(target: Callable[..., None], *args: Any) -> tuple[Any, Any]:
+def _started(target: Callable[..., None], *args: object) -> tuple[Connection[Any, Any], ForkServerProcess]:
     """Our end of a pipe, and the process that has its other end.
 
     Raises: CannotStart.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sturgeon.messages import Desired, FindingKind, Resume
 from sturgeon.states import ToldState
+from sturgeon.values import Json
 
 # --- daemon to child
 
@@ -24,7 +24,7 @@ class DesiredRun:
     step whose report the server has answered, where the run waits for that.
     """
 
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Json = field(default_factory=dict)
     version: int = 0
     stop: bool = False
     pruned: bool = False
@@ -59,8 +59,8 @@ class Job:
     parent, ended, with that `start` and the checkpoints that it had `stored`. desired: as it was at the hand-out.
     """
 
-    task: Mapping[str, Any]
-    params: Mapping[str, Any]
+    task: Json
+    params: Mapping[str, object]
     seed: int
     data_dirs: tuple[Path, ...] = ()
     source: bytes | None = field(default=None, repr=False)
@@ -108,14 +108,14 @@ class RunEventMessage:
 
     kind: str
     key: str
-    detail: Mapping[str, Any]
+    detail: Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class FindingsMessage:
     """What a run that goes on has found out so far, JSON objects by kind."""
 
-    findings: Mapping[FindingKind, Mapping[str, Any]]
+    findings: Mapping[FindingKind, Mapping[str, object]]
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Finished:
     where: str | None = None
     error: str | None = None
     checkpoints: tuple[SavedCheckpoint, ...] = ()
-    findings: Mapping[FindingKind, Mapping[str, Any]] = field(default_factory=dict)
+    findings: Mapping[FindingKind, Mapping[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

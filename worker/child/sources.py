@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from sturgeon.client import Client
 from sturgeon.errors import NotFound, Problem
@@ -17,7 +16,7 @@ class NoSource(Exception):
     """The trial cannot start; one sentence says why."""
 
 
-def source_of(client: Client, task: Mapping[str, Any], sleep: Callable[[float], None]) -> bytes | None:
+def source_of(client: Client, task: Mapping[str, object], sleep: Callable[[float], None]) -> bytes | None:
     """The best checkpoint of the trial that `start_from` names as STUDY/NUMBER; None where the task names none.
 
     Waits for a server that is away, in `sleep`, which may raise to end that.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Final
 
+from sturgeon.direction import sign_of
 from sturgeon.messages import CheckpointRule
+from sturgeon.values import Json
 from trainer.checkpoint import Checkpoint
 from trainer.training import Progress as Trained
 from worker.child.protocol import SavedCheckpoint
@@ -25,12 +27,15 @@ class CheckpointKeeper:
     """
 
     def __init__(
-        self, task: Mapping[str, Any], earlier: Iterable[Checkpoint] = (), clock: Callable[[], float] = time.monotonic
+        self,
+        task: Json,
+        earlier: Iterable[Checkpoint] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         rule = task.get("checkpoints")
         self._rule = NOTHING if rule is None else CheckpointRule.model_validate(rule)
-        self._metric = task.get("metric", "dev_error")
-        self._sign = -1.0 if task.get("direction") == "maximize" else 1.0
+        self._metric: str = task.get("metric", "dev_error")
+        self._sign = sign_of(task.get("direction", "minimize"))
         self._clock, self._handed_at, self._cost_s = clock, clock(), 0.0
         self.best: list[Checkpoint] = []
         self.last: deque[Checkpoint] = deque(maxlen=self._rule.last)

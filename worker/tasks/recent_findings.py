@@ -6,11 +6,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from sturgeon.messages import FindingKind
+from sturgeon.values import Json
 from trainer.analysis.error_analysis import Predictions, mistakes_report
 from trainer.new_portion import RECENT
 from trainer.training import MeasuredPortion
@@ -59,25 +60,25 @@ class RecentFindings:
         self._portions.append(_MeasuredPortion(trained.portion, trained.metrics))
         self._alarms, self._is_new = trained.alarms, True
 
-    def due(self) -> dict[FindingKind, dict[str, Any]]:
+    def due(self) -> dict[FindingKind, Json]:
         """The findings, if there are new ones and it is time to report them; else nothing."""
         if not self._is_new or self._clock() - self._reported_at < EVERY_S:
             return {}
         self._reported_at = self._clock()
         return self.rest()
 
-    def rest(self) -> dict[FindingKind, dict[str, Any]]:
+    def rest(self) -> dict[FindingKind, Json]:
         """The findings, if there are new ones."""
         if not self._is_new:
             return {}
         self._is_new = False
         span = {"portions": {"first": self._portions[0].portion.number, "last": self._portions[-1].portion.number}}
-        by_kind: dict[FindingKind, dict[str, Any]] = {"diagnosis": self._diagnosis() | span}
+        by_kind: dict[FindingKind, Json] = {"diagnosis": self._diagnosis() | span}
         if all(measured.portion.predictions is not None for measured in self._portions):
             by_kind["errors"] = self._errors() | span
         return by_kind
 
-    def _diagnosis(self) -> dict[str, Any]:
+    def _diagnosis(self) -> Json:
         """Of each portion the error on it, and that on what the same model had trained on."""
         sizes = [int(measured.metrics["portion_examples"]) for measured in self._portions]
         errors = {
@@ -92,13 +93,13 @@ class RecentFindings:
             warnings = [f"Portion {number} raised an alarm: what seems to be variance may be a change of the data."]
         return table(errors, counted, self._known, warnings, self._alarms)
 
-    def _errors(self) -> dict[str, Any]:
+    def _errors(self) -> Json:
         """Rows count from the beginning of the stream; each mistake names its portion, and its row there."""
         measured = [one.portion.predictions for one in self._portions if one.portion.predictions is not None]
         columns = zip(*((one.rows, one.labels, one.predicted, one.confidence) for one in measured), strict=True)
         rows, labels, predicted, confidence = (np.concatenate(arrays) for arrays in columns)
         predictions = Predictions(rows, labels, predicted, confidence, suspected=np.arange(0))
-        errors: dict[str, Any] = mistakes_report("dev", predictions, self._names, LIMIT)
+        errors: Json = mistakes_report("dev", predictions, self._names, LIMIT)
         for mistake in errors["mistakes"]:
             portion = next(
                 measured.portion

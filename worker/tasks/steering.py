@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from sturgeon.states import ToldState
+from sturgeon.values import Json
 from trainer.analysis import curves
 from trainer.checkpoint import Checkpoint
 from trainer.config import LIVE, steered
@@ -41,7 +41,7 @@ class Trial:
 
     def __init__(self, place: int, job: Job, first: Checkpoint, keeper: CheckpointKeeper) -> None:
         self.place, self.job, self._keeper = place, job, keeper
-        self.planned: dict[int, dict[str, Any]] = {}
+        self.planned: dict[int, Json] = {}
         self._obeyed = DesiredRun()
         self._new_from = 0
         if job.resume is not None:
@@ -106,7 +106,7 @@ class Trial:
             self._last_word = LEFT
             return [], Command(stop=True)
         said: list[ChildMessage] = []
-        live: dict[str, Any] = {}
+        live: Json = {}
         if self._is_new(now, trained.step):
             said, live = self._take(now, trained.step, trained.checkpoint)
         if self._obeyed.pause:
@@ -120,7 +120,7 @@ class Trial:
 
     def _take(
         self, now: DesiredRun, step: int, checkpoint: Callable[[], Checkpoint]
-    ) -> tuple[list[ChildMessage], dict[str, Any]]:
+    ) -> tuple[list[ChildMessage], Json]:
         """What is said of a new version, and the live parameters that it sets."""
         said: list[ChildMessage] = []
         if now.keep > self._obeyed.version:  # before it is applied: to be able to go back to before it

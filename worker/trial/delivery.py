@@ -6,11 +6,12 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import LeaseLost, NotFound, Problem, SturgeonError, TrialFinished, Unauthorized
+from sturgeon.values import Json
 from worker.child.protocol import Applied, Finished, Progress, RunEventMessage, SavedCheckpoint
 from worker.child.sources import stored_checkpoint
 from worker.logs import Log
@@ -57,7 +58,7 @@ class Delivery:
         self._log.info("steered", version=applied.version, step=applied.step)
         return desired
 
-    def _report(self, rows: list[dict[str, Any]], version: int, since_step: int) -> m.Desired:
+    def _report(self, rows: list[Json], version: int, since_step: int) -> m.Desired:
         applied = (version, since_step) if version else (None, None)
         began = time.monotonic()
         answer = self._insist(lambda: self._patient.report(*self._where, rows, *applied))
@@ -88,12 +89,12 @@ class Delivery:
         about = saved.epoch, saved.value, saved.version, saved.wanted
         self._insist(lambda: self._patient.put_checkpoint(study, number, saved.step, saved.content, fence, *about))
 
-    def findings(self, findings: Mapping[m.FindingKind, Mapping[str, Any]]) -> None:
+    def findings(self, findings: Mapping[m.FindingKind, Mapping[str, object]]) -> None:
         """Store what the run has found out, by kind."""
         for kind, body in findings.items():
             self._unless_refused(partial(self._put_finding, kind, body), "finding refused", kind=kind)
 
-    def _put_finding(self, kind: m.FindingKind, body: Mapping[str, Any]) -> None:
+    def _put_finding(self, kind: m.FindingKind, body: Mapping[str, object]) -> None:
         study, number, fence = self._where
         self._insist(lambda: self._patient.put_finding(study, number, kind, fence, body))
 
@@ -137,7 +138,7 @@ class Delivery:
     def _insist(self, call: Callable[[], T]) -> T:
         return insist(call, self._sleep, self._log)
 
-    def _unless_refused(self, call: Callable[[], T], event: str, **about: Any) -> T | None:
+    def _unless_refused(self, call: Callable[[], T], event: str, **about: object) -> T | None:
         try:
             return call()
         except FINAL:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from sturgeon.direction import Direction, sign_of
 from sturgeon.messages import CheckpointRule
+from sturgeon.values import Json
 from worker.child.protocol import SavedCheckpoint
 
 
@@ -14,24 +16,24 @@ class ThinningRule(NamedTuple):
 
     best: int = 0
     last: int = 1
-    maximize: bool = False
+    direction: Direction = "minimize"
 
 
-def rule_of(task: Mapping[str, Any]) -> ThinningRule:
+def rule_of(task: Json) -> ThinningRule:
     """The rule of a study's task. Also where nothing is to be kept in the end, a run goes on from its newest."""
-    given = task.get("checkpoints")
-    maximize = task.get("direction") == "maximize"
-    if given is None:
-        return ThinningRule(maximize=maximize)
-    rule = CheckpointRule.model_construct(**given)  # whether it is one, the run will say
-    return ThinningRule(rule.best, max(rule.last, 1), maximize)
+    direction: Direction = task.get("direction", "minimize")
+    fields = task.get("checkpoints")
+    if fields is None:
+        return ThinningRule(direction=direction)
+    rule = CheckpointRule.model_construct(**fields)  # the run itself says whether they are valid
+    return ThinningRule(rule.best, max(rule.last, 1), direction)
 
 
 def thinned(waiting: Sequence[SavedCheckpoint], rule: ThinningRule) -> list[SavedCheckpoint]:
     """Those of the waiting, oldest first, that the server would keep if it had them all: the newest, the best, and
     all that somebody asked for. Of equally good ones the later is better, as in the run."""
     newest = range(len(waiting) - rule.last, len(waiting))
-    sign = -1.0 if rule.maximize else 1.0
+    sign = sign_of(rule.direction)
     measured = [(sign * saved.value, -index) for index, saved in enumerate(waiting) if saved.value is not None]
     best = {-negative for _, negative in sorted(measured)[: rule.best]}
     return [saved for index, saved in enumerate(waiting) if saved.wanted or index in newest or index in best]

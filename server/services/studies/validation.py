@@ -8,6 +8,7 @@ from typing import Any
 from server.services.studies import live_params
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
+from sturgeon.direction import less_is_better
 from sturgeon.errors import FieldProblem, Invalid
 from sturgeon.messages import Budget, Direction, Policy, Pruning, StudyRequest, TrainStudyTask
 from sturgeon.search.registry import search_problems
@@ -61,7 +62,7 @@ def _goal_problems(budget: Budget, metric: str, direction: Direction) -> list[Fi
     goal = budget.stop_when
     if goal is None or goal.metric not in (None, metric):
         return []
-    wanted, given = ("below", goal.above) if direction == "minimize" else ("above", goal.below)
+    wanted, given = ("below", goal.above) if less_is_better(direction) else ("above", goal.below)
     if given is None:
         return []
     return [FieldProblem("/budget/stop_when", f"stop_when: {metric} is to {direction}, write {wanted}")]
@@ -73,14 +74,14 @@ def chosen_pruning(request: StudyRequest) -> Pruning:
     if pruning.rule is not None:
         return pruning
     long_known = request.task is not None or pruning.epochs is not None
-    forecasts = long_known and request.direction == "minimize" and request.search.replicates == 1
+    forecasts = long_known and less_is_better(request.direction) and request.search.replicates == 1
     return pruning.model_copy(update={"rule": "curve" if forecasts else "none"})
 
 
 def _pruning_problems(request: StudyRequest) -> list[FieldProblem]:
     pruning, rule = request.pruning, chosen_pruning(request).rule
     found = {}
-    if rule == "curve" and request.direction == "maximize":
+    if rule == "curve" and not less_is_better(request.direction):
         found["rule"] = "rule: curve forecasts how far an error falls; write asha or median for what is to maximize"
     if rule == "curve" and request.task is None and pruning.epochs is None:
         found["epochs"] = "epochs: curve needs to know how many epochs (or steps) a whole trial has"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.running import RunningServer
 
 
-def test_a_fork_goes_on_from_one_checkpoint_with_other_parameters_and_a_control_beside_it(
+def test_a_fork_goes_on_from_one_checkpoint_with_changes_and_a_control(
     trained: ManualWorker,
 ) -> None:
     branches = trained.client.fork("bear", 0, [{"learning_rate": 0.2}, {"l2": 0.0}], step=40, reason="which one?")
@@ -83,7 +83,7 @@ def test_the_best_of_a_caviar_is_promoted_to_a_panda(server: RunningServer) -> N
     assert [(one.number, one.resume and one.resume.step) for one in leases] == [(1, 150)]
 
 
-def test_a_branch_that_has_nothing_left_to_train_is_refused_and_the_control_trains_as_long_as_the_others(
+def test_a_branch_without_epochs_left_is_refused_and_the_control_trains_as_long(
     worker: ManualWorker,
 ) -> None:
     worker.upload(200, 0.1)

@@ -11,7 +11,7 @@ from sturgeon import errors
 from tests.server.panda.manual_worker import PANDA, ManualWorker
 
 
-def test_a_change_is_answered_on_every_report_and_stands_in_the_timeline_with_its_step(worker: ManualWorker) -> None:
+def test_a_change_is_answered_on_every_report_and_is_in_the_timeline_with_its_step(worker: ManualWorker) -> None:
     steered = worker.client.set_params("bear", 0, {"learning_rate": 0.01}, reason="it jumps")
     assert (steered.desired.version, steered.applied_version) == (1, None)
     assert worker.report(1, 0.5).params == {"learning_rate": 0.01}
@@ -27,7 +27,7 @@ def test_a_change_is_answered_on_every_report_and_stands_in_the_timeline_with_it
     assert worker.client.timeline("bear", 0).start.params == PANDA["params"]
 
 
-def test_a_change_merges_and_of_changes_made_at_once_those_that_a_later_one_hides_were_never_in_force(
+def test_a_change_merges_and_one_that_a_later_one_hides_was_never_in_force(
     worker: ManualWorker,
 ) -> None:
     worker.client.set_params("bear", 0, {"learning_rate": 0.01})
@@ -104,7 +104,7 @@ def test_a_trial_that_has_finished_is_not_steered(worker: ManualWorker) -> None:
     assert worker.client.study("bear").state == "completed"
 
 
-def test_a_change_that_the_run_did_not_hear_before_its_end_is_superseded_and_one_of_its_length_lets_it_go_on(
+def test_a_change_unheard_at_the_end_is_superseded_but_more_epochs_let_it_go_on(
     worker: ManualWorker,
 ) -> None:
     worker.client.set_params("bear", 0, {"l2": 0.1})

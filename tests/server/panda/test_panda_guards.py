@@ -38,7 +38,7 @@ def test_a_guard_waits_for_its_checkpoint(worker: ManualWorker) -> None:
     assert worker.report(4, 0.9).restore == 20
 
 
-def test_a_guard_takes_its_change_back_also_when_its_checkpoint_came_again_as_one_with_it(
+def test_a_guard_takes_its_change_back_when_its_checkpoint_came_again_with_it(
     guarded: ManualWorker,
 ) -> None:
     assert guarded.upload(20, 0.4, version=1).version == 1

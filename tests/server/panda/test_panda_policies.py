@@ -44,7 +44,7 @@ def test_a_policy_that_may_acts_by_itself_and_then_waits_again(server: RunningSe
     assert worker.client.trial("bear", 0).desired.params == {"learning_rate": 0.025}  # type: ignore[union-attr]
 
 
-def test_a_dismissed_proposal_is_not_made_again_at_once_and_a_change_by_hand_outdates_one(
+def test_a_dismissed_proposal_waits_and_a_change_by_hand_outdates_one(
     server: RunningServer,
 ) -> None:
     worker = policed(server, policy="plateau", patience_epochs=2)

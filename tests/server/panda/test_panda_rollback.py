@@ -69,7 +69,7 @@ def test_a_rollback_to_the_start_needs_no_checkpoint_and_to_another_step_it_does
     assert trained.client.timeline("bear", 0).schedule == []
 
 
-def test_a_rollback_that_nobody_applied_is_applied_by_the_worker_that_takes_the_trial_next(
+def test_a_rollback_that_nobody_applied_is_applied_by_the_next_worker(
     server: RunningServer, trained: ManualWorker
 ) -> None:
     trained.client.rollback("bear", 0, step=40)
@@ -113,7 +113,7 @@ def test_a_run_that_goes_on_elsewhere_makes_the_changes_after_its_checkpoint_aga
     assert curve(trained) == [(10 * n, 0) for n in range(1, 6)], "one curve, of two runs"
 
 
-def test_a_change_at_the_step_of_a_checkpoint_is_made_again_whatever_version_its_uploader_had_heard_of(
+def test_a_change_at_the_step_of_a_checkpoint_is_made_again_by_whoever_goes_on(
     server: RunningServer, worker: ManualWorker
 ) -> None:
     """A worker dies soon after it began at a checkpoint with a new change; the next one leaves that very state again,
@@ -133,7 +133,7 @@ def test_a_change_at_the_step_of_a_checkpoint_is_made_again_whatever_version_its
     assert (kept.version, kept.pinned) == (2, True)
 
 
-def test_a_run_that_makes_changes_again_leaves_checkpoints_of_the_versions_that_it_has_made(
+def test_a_run_that_repeats_changes_leaves_checkpoints_of_their_versions(
     server: RunningServer, trained: ManualWorker
 ) -> None:
     lost(server, trained)
@@ -148,7 +148,7 @@ def test_a_run_that_makes_changes_again_leaves_checkpoints_of_the_versions_that_
     assert [state for *_, state in trained.entries()] == ["applied", "reverted", "applied"]
 
 
-def test_an_epoch_that_is_trained_again_after_a_death_is_no_further_one_and_after_a_rollback_it_is(
+def test_an_epoch_repeated_after_a_death_is_not_counted_but_after_a_rollback_it_is(
     server: RunningServer, trained: ManualWorker
 ) -> None:
     def spent() -> float:

@@ -33,7 +33,7 @@ def test_a_paused_trial_holds_no_slot_and_goes_on_from_its_checkpoint(worker: Ma
     assert (worker.lease.desired.version, worker.lease.desired.run) == (3, "run")
 
 
-def test_a_trial_that_waits_is_paused_at_once_and_one_whose_worker_died_when_it_is_missed(
+def test_a_waiting_trial_is_paused_at_once_and_one_whose_worker_died_at_expiry(
     server: RunningServer, worker: ManualWorker
 ) -> None:
     worker.client.pause("bear", 0)
