@@ -28,7 +28,9 @@ class Settings(BaseSettings):
     token: SecretStr | None = Field(None, description="The shared bearer token.")
     token_file: Path | None = Field(None, description="A file with the shared bearer token.")
     lease_s: Annotated[float, Field(ge=0.5, le=3600)] = Field(30.0, description="A worker's lease, in seconds.")
-    reap_every_s: Annotated[float, Field(gt=0, le=600)] = Field(5.0, description="Seconds between two reapings.")
+    reap_every_s: Annotated[float, Field(gt=0, le=600)] = Field(
+        5.0, description="Seconds between two searches for expired leases."
+    )
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Attempts before a trial is failed.")
     threads: Annotated[int, Field(ge=1, le=1000)] = Field(40, description="Request threads, and database connections.")
     max_body_mb: Annotated[float, Field(gt=0, le=10_000)] = Field(8.0, description="The largest JSON body, in MB.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
@@ -33,7 +32,7 @@ class Scope:
     now: int
     counters: Counters
 
-    def update_study(self, **values: Any) -> StudyRow:
+    def update_study(self, **values: object) -> StudyRow:
         """Write columns of the study; its row is locked."""
         self.study = studies.update(self.tx, self.study.id, **values)
         return self.study

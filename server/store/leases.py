@@ -110,7 +110,7 @@ def spent_us(row: TrialRow, now: int) -> int:
     return row.spent_us + now - (row.lease_until - row.lease_us)
 
 
-def _reached(epoch: float) -> dict[str, Any]:
+def _reached(epoch: float) -> dict[str, sa.ColumnElement[float]]:
     """Columns of a run that has reached this epoch. It has used the epochs that are new; a report that comes again, or
     late, adds none."""
     known = sa.func.coalesce(trials.c.run_epoch, 0.0)
@@ -125,7 +125,7 @@ def renew(
     now: int,
     epoch: float | None = None,
     score: float | None = None,
-    **values: Any,
+    **values: object,
 ) -> TrialRow | None:
     """Extend the lease, also one that has run out while nobody took the trial; None when it is lost.
 

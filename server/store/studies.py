@@ -73,7 +73,7 @@ def page(tx: Transaction, after: int, size: int) -> list[StudyRow]:
     return [StudyRow(**row._mapping) for row in tx.execute(statement)]
 
 
-def update(tx: Transaction, study_id: StudyId, **values: Any) -> StudyRow:
+def update(tx: Transaction, study_id: StudyId, **values: object) -> StudyRow:
     """Write columns of the study."""
     statement = studies.update().where(studies.c.id == study_id).values(**values).returning(studies)
     return StudyRow(**tx.execute(statement).one()._mapping)

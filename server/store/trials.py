@@ -105,7 +105,7 @@ def find(tx: Transaction, study_id: StudyId, number: TrialNumber) -> TrialRow | 
     return None if row is None else TrialRow(**row._mapping)
 
 
-def update(tx: Transaction, trial_id: TrialId, **columns: Any) -> TrialRow:
+def update(tx: Transaction, trial_id: TrialId, **columns: object) -> TrialRow:
     """Write columns of a trial other than its state and fence, which only `transition` and leases write."""
     if not columns.keys().isdisjoint({"state", "fence"}):
         raise AssertionError("a trial's state and fence are written by transition() and leases only")
@@ -115,7 +115,7 @@ def update(tx: Transaction, trial_id: TrialId, **columns: Any) -> TrialRow:
 
 
 def transition(
-    tx: Transaction, row: TrialRow, to: TrialState, *, raise_fence: bool = False, **columns: Any
+    tx: Transaction, row: TrialRow, to: TrialState, *, raise_fence: bool = False, **columns: object
 ) -> TrialRow:
     """Move a trial to another state, and write what comes with it. Its row is locked.
 
@@ -130,7 +130,7 @@ def transition(
 
 
 def move(
-    tx: Transaction, trial_id: TrialId, to: TrialState, where: sa.ColumnElement[bool], **columns: Any
+    tx: Transaction, trial_id: TrialId, to: TrialState, where: sa.ColumnElement[bool], **columns: object
 ) -> TrialRow | None:
     """Move the trial if `where` holds and TRIAL_MOVES has the move; None if not."""
     tx.lock_order.trials([trial_id])

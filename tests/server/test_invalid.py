@@ -90,5 +90,5 @@ def test_an_invalid_trial_does_not_run_again(server: RunningServer, leased_trial
     server.client.cancel("bowl", leased_trial.number)
     server.client.invalidate("bowl", leased_trial.number, "no use")
 
-    with pytest.raises(WrongState, match="its result would count for nothing"):
+    with pytest.raises(WrongState, match="its result would not count"):
         server.client.requeue("bowl", leased_trial.number)

@@ -51,7 +51,7 @@ def test_replicates_come_out_again(server: RunningServer) -> None:
     assert server.client.replay("bowl").exact
 
 
-@pytest.mark.expects_errors("sampler failed")
+@pytest.mark.expects_errors("thread failed")
 def test_draws_that_were_uniform_since_there_was_no_thought_come_out_as_such(server: RunningServer) -> None:
     def fails(_space: Space, _seed: int, _number: int, _history: History) -> Sample:
         raise ArithmeticError("a planted mistake")
