@@ -35,8 +35,7 @@ def run(
 ) -> Iterator[ChildMessage]:
     """Follows the stream; yields what the trial has to say, at last its last word.
 
-    Raises:
-        DataError: there is no such folder, or a portion that the run has taken is gone. ConfigError: see `train`.
+    Raises: DataError (there is no such folder, or a portion that the run has used is gone), ConfigError.
     """
     stream = find_stream(config.dataset, job.data_dirs, config.loss)
     first = None if job.start is None else Checkpoint.from_bytes(job.start)

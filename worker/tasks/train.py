@@ -28,8 +28,7 @@ PULSE_S: Final = 0.25
 def config_of(job: Job) -> TrainConfig:
     """The trainer's config of a trial: the task's fields, and over them the sampled parameters.
 
-    Raises:
-        ConfigError: an unknown field, or fields that do not fit together.
+    Raises: ConfigError (a field is unknown, or fields contradict each other).
     """
     fields = {name: value for name, value in job.task.items() if name not in NOT_OPTIONS}
     return config_from(fields | dict(job.params))
