@@ -89,7 +89,7 @@ trials: Final = sa.Table(
     sa.Column("lease_until", sa.BigInteger),  # null: nobody may come back to it
     sa.Column("lease_us", sa.BigInteger),
     sa.Column("reported", sa.Boolean, nullable=False),  # a report came since the last hand-out
-    sa.Column("unstackable", sa.Boolean, nullable=False),  # handed out without stack mates
+    sa.Column("unstackable", sa.Boolean, nullable=False),  # handed out without stack peers
     sa.Column("worker", sa.Text),
     sa.Column("value", sa.Double),
     sa.Column("metrics", sa.JSON, nullable=False),

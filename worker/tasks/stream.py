@@ -91,13 +91,13 @@ def _steered(
 ) -> Iterator[ChildMessage]:
     followed = partial(follow, stream=scratch.stream, pulse=PULSE_S, halt=halt, rest=_rest)
     going = followed(first, changes=trial.planned)
-    wish: Command | None = None
+    command: Command | None = None
     while True:
         try:
-            trained = going.send(wish)
+            trained = going.send(command)
         except StopIteration:
             return
-        wish = None
+        command = None
         yield from map(_event_message, trained.notices)
         if trained.ended is not None:
             yield from trial.last_words(trained)
@@ -114,7 +114,7 @@ def _steered(
             going = followed(start)
         else:
             yield from trial.saved(trained)
-            said, wish = trial.obey(trained, now)
+            said, command = trial.obey(trained, now)
             yield from said
 
 
