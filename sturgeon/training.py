@@ -79,8 +79,7 @@ def _field(
 class TrainTask(BaseModel):
     """One field per hyperparameter of the trainer; defaults are the course's.
 
-    Raises:
-        ValidationError: a field is unknown, of the wrong type or out of range, or fields do not agree.
+    Raises: ValidationError (a field is unknown, of the wrong type or out of range, or fields contradict each other).
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)

@@ -38,7 +38,7 @@ class Scope:
         return self.study
 
     @contextmanager
-    def attempt(self, kind: str, number: TrialNumber, **detail: Any) -> Iterator[None]:
+    def attempt(self, kind: str, number: TrialNumber, **detail: object) -> Iterator[None]:
         """Do what nobody waits for, such as what a policy decides. Where it cannot be done an event of the trial says
         why; what it came with, such as a report, is kept all the same. What writes more than one row in it does so in
         a savepoint."""

@@ -1,4 +1,4 @@
-"""The command `sturgeon`. What a command needs is imported inside it: --help and completion stay quick."""
+"""The command `sturgeon`. Each command imports what it needs in its body, so that --help and completion stay quick."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ UNREACHABLE: Final = 3
 INTERRUPTED: Final = 130
 
 EPILOG = (
-    "Exit codes: 0 done; 1 refused by the server, not found, or failed; 2 the command, an option or a file "
-    "given to it is wrong; 3 the server cannot be reached; 130 interrupted."
+    "Exit codes: 0 success; 1 refused by the server, not found, or failed; 2 the command, an option or an input file "
+    "is wrong; 3 the server cannot be reached; 130 interrupted."
 )
 
 app = typer.Typer(
     name="sturgeon",
-    help="Search hyperparameters: a server hands out samples, workers train with them, the best model stays.",
+    help="Search hyperparameters: a server hands out trials, workers run them, and the server keeps the best models.",
     epilog=EPILOG,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 study = typer.Typer(help="Create, watch and steer studies.", no_args_is_help=True)
 app.add_typer(study, name="study")
-steered = typer.Typer(help="Steer one model while it trains, and branch off from it.", no_args_is_help=True)
-app.add_typer(steered, name="panda")
-for part in (demo, operate, workers, predict):
-    app.add_typer(part.commands)
-for part in (studies, budgets, explain, trials, findings, spaces, watch, export):
-    study.add_typer(part.commands)
-for part in (panda, panda_watch, replaying):
-    steered.add_typer(part.commands)
+pandas = typer.Typer(help="Steer one model while it trains, and branch from it.", no_args_is_help=True)
+app.add_typer(pandas, name="panda")
+for module in (demo, operate, workers, predict):
+    app.add_typer(module.commands)
+for module in (studies, budgets, explain, trials, findings, spaces, watch, export):
+    study.add_typer(module.commands)
+for module in (panda, panda_watch, replaying):
+    pandas.add_typer(module.commands)
 
 
 def _print_version(wanted: bool) -> None:
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def _with_fields(error: SturgeonError) -> str:
-    """The sentence; below it the fields, when there are more than the one that the sentence is about."""
+    """The error's sentence, and a line for each field if there are several."""
     if not isinstance(error, Problem) or len(error.errors) < 2:
         return error.message
     return "\n".join([error.message, *(f"  {field.pointer}: {field.detail}" for field in error.errors)])
@@ -109,6 +109,6 @@ def _with_fields(error: SturgeonError) -> str:
 
 def _complain(text: str, code: int) -> int:
     sentence = text.strip().replace("Value error, ", "")  # pydantic's prefix, which typer passes on
-    if sentence:  # none after a command without its subcommand, which has printed its help
+    if sentence:  # empty when a command without its subcommand has printed its help
         typer.echo(f"sturgeon: {sentence}", err=True)
     return code

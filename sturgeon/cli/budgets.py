@@ -1,4 +1,4 @@
-"""`sturgeon study budget`: what a study may use, and what it has used."""
+"""`sturgeon study budget`: the limits of a study, and what it has used."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-TrialsOption = Annotated[int | None, typer.Option(metavar="N", help="Trials in all, those given out included.")]
-EpochsOption = Annotated[str | None, typer.Option(metavar="N|none", help="Epochs of all trials together.")]
+TrialsOption = Annotated[int | None, typer.Option(metavar="N", help="Trials in total, also those handed out already.")]
+EpochsOption = Annotated[str | None, typer.Option(metavar="N|none", help="Epochs in total, over all trials.")]
 SecondsOption = Annotated[
-    str | None, typer.Option(metavar="S|none", help="Seconds that workers hold trials, all together.")
+    str | None, typer.Option(metavar="S|none", help="Seconds that workers spend on trials, in total.")
 ]
 
 
@@ -33,16 +33,16 @@ def budget(
     max_epochs: EpochsOption = None,
     max_seconds: SecondsOption = None,
 ) -> None:
-    """Show a study's budget, or change it; a completed study goes on when its budget is raised."""
-    given: Json = {} if max_trials is None else {"max_trials": max_trials}
-    given |= _limit("max_epochs", max_epochs, int) | _limit("max_seconds", max_seconds, float)
+    """Show or change a study's budget. A completed study becomes active again when its budget is raised."""
+    limits: Json = {} if max_trials is None else {"max_trials": max_trials}
+    limits |= _limit("max_epochs", max_epochs, int) | _limit("max_seconds", max_seconds, float)
     with session.client() as client:
-        found = client.patch_study(study, {"budget": given}) if given else client.study(study)
+        answer = client.patch_study(study, {"budget": limits}) if limits else client.study(study)
     if session.json:
-        return print_json(found)
-    print_table(("", "at most", "used"), _rows(found), right=("at most", "used"))
-    if found.spent.limit is not None:
-        typer.echo(f"Spent: {found.spent.limit}. Trials that run finish; nothing more is handed out.")
+        return print_json(answer)
+    print_table(("", "limit", "used"), _rows(answer), right=("limit", "used"))
+    if answer.spent.limit is not None:
+        typer.echo(f"{answer.spent.limit} is reached: running trials finish, and no more are handed out.")
     return None
 
 
@@ -53,7 +53,7 @@ def _limit(name: str, text: str | None, kind: type[int] | type[float]) -> Json:
         return {name: None if text == "none" else kind(text)}
     except ValueError:
         option = f"--{name.replace('_', '-')}"
-        raise WrongInput(f"{option}: write a number, or none for no limit.") from None
+        raise WrongInput(f"{option}: write a number, or none to remove the limit.") from None
 
 
 def _rows(study: Study) -> list[tuple[str, str | None, str | None]]:
@@ -64,5 +64,5 @@ def _rows(study: Study) -> list[tuple[str, str | None, str | None]]:
         ("seconds", None if limits.max_seconds is None else f"{limits.max_seconds:g}", f"{used.seconds:.0f}"),
     ]
     if limits.stop_when is not None:
-        rows.append(("until", cell(limits.stop_when.model_dump(exclude_none=True)), None))
+        rows.append(("stop when", cell(limits.stop_when.model_dump(exclude_none=True)), None))
     return rows

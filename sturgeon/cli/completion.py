@@ -1,4 +1,4 @@
-"""What the shell offers on tab: it asks the server briefly, and is silent when that fails."""
+"""Shell completion of study names. It asks the server briefly, and offers nothing if that fails."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def study_names(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _session(context: typer.Context) -> Session:
-    """Completion runs no command, so the options are read where the parser left them: the nearest wins."""
+    """Completion runs no command: the options are read from the parser, and those nearest to the word win."""
     session = Session()
     levels = [context]
-    while (above := levels[-1].parent) is not None:
-        levels.append(above)  # type: ignore[arg-type]
+    while (parent := levels[-1].parent) is not None:
+        levels.append(parent)  # type: ignore[arg-type]
     for level in reversed(levels):
         session = session.overridden(server=level.params.get("server"), token_file=level.params.get("token_file"))
     return session

@@ -1,4 +1,4 @@
-"""`sturgeon demo`: a whole search on one machine, from nothing to the best model."""
+"""`sturgeon demo`: a complete search on one machine, up to the best model."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def demo(
         typer.Option(
             metavar="DIR",
             file_okay=False,
-            help="Work in this new folder and keep it, to go on there with `sturgeon serve`.",
+            help="Create this folder and keep the results there; `sturgeon serve` in it continues.",
         ),
     ] = None,
 ) -> None:
-    """Search 30 networks on handwritten digits, here and now: a server, two workers, the best five."""
+    """Search 30 networks on handwritten digits, with a server and two workers on this machine."""
     started = time.monotonic()
     with _ended_by_sigterm(), _folder(keep) as folder, Processes(folder) as processes:
         address = processes.start_server()
@@ -76,7 +76,7 @@ def demo(
 
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: with its children."""
+    """SIGTERM ends the demo and its child processes, as Ctrl-C does."""
 
     def interrupt(signum: int, frame: object) -> NoReturn:  # noqa: ARG001 - the shape of a signal handler
         raise KeyboardInterrupt
@@ -95,7 +95,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
             yield Path(folder)
         return
     if keep.exists() and any(keep.iterdir()):
-        raise WrongInput(f"{keep} is not empty; name a new folder for --keep.")
+        raise WrongInput(f"{keep} is not empty: --keep needs a new folder.")
     keep.mkdir(parents=True, exist_ok=True)
     yield keep
 
@@ -108,11 +108,11 @@ def _search(session: Session, client: Client, address: str, processes: Processes
         name = f"demo-{number}"
         processes.start(name, "worker", "--server", address, "--name", name, "--drain-s", "1")
 
-    def patiently(seconds: float) -> None:
+    def checked_sleep(seconds: float) -> None:
         processes.check()
         time.sleep(seconds)
 
-    _show(session, Follower(client, "digits", every_s=0.5, best=BEST, detailed=WORKERS, sleep=patiently))
+    _show(session, Follower(client, "digits", every_s=0.5, best=BEST, detailed=WORKERS, sleep=checked_sleep))
 
 
 def _show(session: Session, snapshots: Iterable[Snapshot]) -> None:
@@ -126,7 +126,7 @@ def _show(session: Session, snapshots: Iterable[Snapshot]) -> None:
 
 
 def _examples() -> dict[str, int]:
-    """How many examples the dev and test parts have: the split that every trial of the study made."""
+    """How many examples the dev and test parts have. The split is the same in every trial of the study."""
     from trainer.config import config_from
     from trainer.data.preparation import prepare
 
@@ -137,31 +137,31 @@ def _examples() -> dict[str, int]:
 def _print_result(session: Session, client: Client, seconds: float) -> None:
     from sturgeon.cli.trials import print_best
 
-    study, best, n = client.study("digits"), client.best("digits", BEST).items, _examples()
+    study, best, sizes = client.study("digits"), client.best("digits", BEST).items, _examples()
     if session.json:
-        answer = {"best": [trial.model_dump(mode="json") for trial in best], "examples": n}
+        answer = {"best": [trial.model_dump(mode="json") for trial in best], "examples": sizes}
         return print_json({**answer, "seconds": round(seconds, 1)})
     typer.echo(
         f"\nThe best {BEST} of {sum(study.counts.values())} networks after {seconds:.0f} s, by their error on "
-        f"{n['dev']} dev examples. The search never saw the {n['test']} test examples.\n"
+        f"{sizes['dev']} dev examples. The search never saw the {sizes['test']} test examples.\n"
     )
     return print_best(study, best, also=("test_error",))
 
 
 def _how_to_go_on(keep: Path | None) -> str:
-    # After `make demo` the command is not on the PATH; what is printed shall work as it is copied.
+    # After `make demo` the command is not on the PATH, and the printed commands must work as they are copied.
     here = Path(sys.argv[0])
     sturgeon = "sturgeon" if shutil.which("sturgeon") or here.name != "sturgeon" else shlex.quote(str(here.absolute()))
     folder = shlex.quote(str(keep or "my-demo"))
     commands = [
-        (f"cd {folder} && {sturgeon} serve", "the server again, with all that was found"),
-        (f"{sturgeon} study best digits -k 5", "from another window"),
+        (f"cd {folder} && {sturgeon} serve", "the server again, with all results"),
+        (f"{sturgeon} study best digits -k 5", "in another terminal"),
         (f"{sturgeon} study rounds digits", "where it searched, and why"),
         (f"{sturgeon} study importance digits", "which parameters matter"),
         (f"{sturgeon} study export digits -O trials.csv", "all trials"),
         (f"{sturgeon} study export digits --model best.npz", "the best network, for sturgeon predict"),
     ]
     if keep is None:
-        commands.insert(0, (f"{sturgeon} demo --keep my-demo", "this folder is gone; keep the next"))
+        commands.insert(0, (f"{sturgeon} demo --keep my-demo", "this demo's results are deleted; keep the next"))
     width = max(len(command) for command, _ in commands)
-    return "\n".join(["\nTo go on:", *(f"  {command:<{width}}  # {why}" for command, why in commands)])
+    return "\n".join(["\nNext steps:", *(f"  {command:<{width}}  # {why}" for command, why in commands)])

@@ -1,4 +1,4 @@
-"""`sturgeon study rounds | importance | replay`: why the search draws where it draws, and that it can be shown."""
+"""`sturgeon study rounds | importance | replay`: where the search draws samples, and why."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 PAGE: Final = 50
-"""Trials that are drawn again in one call: each takes some milliseconds."""
+"""Trials that one call draws again; each takes a few milliseconds."""
 
 BAR: Final = 24
-"""Characters of a bar that is all of it."""
+"""Characters of the longest bar."""
 
 TIMEOUT_S: Final = 120.0
 
@@ -32,62 +32,67 @@ TIMEOUT_S: Final = 120.0
 def rounds(
     session: Session,
     study: StudyArgument,
-    every: Annotated[bool, typer.Option("--all", help="The boxes of all rounds, not only of the last.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show the boxes of all rounds, not only the last.")] = False,
 ) -> None:
-    """Show the rounds of a coarse to fine search: what mattered, where it drew, ranges that seem too narrow."""
+    """Show the rounds of a coarse-to-fine search: important parameters, sampled boxes, ranges that seem too narrow."""
     with session.client(timeout=TIMEOUT_S) as client:
-        told, of = client.rounds(study), client.study(study)
+        answer, facts = client.rounds(study), client.study(study)
     if session.json:
-        return print_json(told)
-    if not told.items:
-        raise NotFound(f"{study} is searched by {told.sampler}, which has no rounds.")
-    columns = ("round", "from", "drew", "found", "trial", "most important", "elites", "")
-    print_table(columns, [_row(of, one) for one in told.items], right=("round", "from", "drew", "found", "trial"))
-    for one in told.items:
-        if one.boxes and (one.current or every):
-            _print_boxes(one)
-    for alarm in next((one.alarms for one in told.items if one.current), []):
+        return print_json(answer)
+    if not answer.items:
+        raise NotFound(f"{study} is searched by {answer.sampler}, which has no rounds.")
+    columns = ("round", "results", "trials", "best", "trial", "most important", "elites", "")
+    numbers = ("round", "results", "trials", "best", "trial")
+    print_table(columns, [_row(facts, round_) for round_ in answer.items], right=numbers)
+    for round_ in answer.items:
+        if round_.boxes and (round_.current or every):
+            _print_boxes(round_)
+    for alarm in next((round_.alarms for round_ in answer.items if round_.current), []):
         typer.echo(f"\n! {alarm}")
     return None
 
 
-def _row(study: Study, one: Round) -> tuple[object, ...]:
-    top = sorted(one.bars.items(), key=lambda bar: -bar[1])[:3]
-    bars = ", ".join(f"{name} {share:.0%}" for name, share in top)
-    believed = bars or ("boxes alone" if one.model == "boxes" else "even coverage")
-    found = metric(study, study.metric, one.found.value) if one.found else None
-    number = str(one.found.number) if one.found else None
-    elites = ", ".join(map(str, one.elites)) or None
-    return str(one.number), one.start, one.trials, found, number, believed, elites, "now" if one.current else ""
+def _row(study: Study, round_: Round) -> tuple[object, ...]:
+    most_important = sorted(round_.bars.items(), key=lambda bar: -bar[1])[:3]
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in most_important)
+    model = shares or ("boxes only" if round_.model == "boxes" else "even coverage")
+    best = round_.found
+    value = metric(study, study.metric, best.value) if best else None
+    number = str(best.number) if best else None
+    elites = ", ".join(map(str, round_.elites)) or None
+    current = "current" if round_.current else ""
+    return str(round_.number), round_.start, round_.trials, value, number, model, elites, current
 
 
-def _print_boxes(one: Round) -> None:
-    names = list(one.boxes[0].ranges)
-    typer.echo(f"\nRound {one.number} draws a fifth from the whole space, and the rest around its elites:\n")
-    rows = [(str(box.elite), str(box.level), *_ranges(box, names)) for box in one.boxes]
+def _print_boxes(round_: Round) -> None:
+    names = list(round_.boxes[0].ranges)
+    typer.echo(
+        f"\nRound {round_.number} draws a fifth of its trials from the whole space, the rest around its elites:\n"
+    )
+    rows = [(str(box.elite), str(box.level), *_ranges(box, names)) for box in round_.boxes]
     print_table(("elite", "level", *names), rows, right=("elite", "level"))
 
 
 def _ranges(box: RoundBox, names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        one = box.ranges[name]
-        yield cell(one["values"]) if "values" in one else f"{cell(one['low'])} .. {cell(one['high'])}"
+        range_ = box.ranges[name]
+        yield cell(range_["values"]) if "values" in range_ else f"{cell(range_['low'])} .. {cell(range_['high'])}"
 
 
 @commands.command()
 @connected
 def importance(session: Session, study: StudyArgument) -> None:
-    """Show which parameters change the score."""
+    """Show which parameters matter most for the metric."""
     with session.client(timeout=TIMEOUT_S) as client:
-        told = client.importance(study)
+        answer = client.importance(study)
     if session.json:
-        return print_json(told)
-    if not told.items:
-        raise NotFound(f"{study} has too few results to say what matters.")
-    most = max(one.share for one in told.items)
-    rows = [(one.name, f"{one.share:.1%}", f"{one.spread:.1%}", _bar(one.share / most)) for one in told.items]
+        return print_json(answer)
+    if not answer.items:
+        raise NotFound(f"{study} has too few results to tell which parameters matter.")
+    most = max(item.share for item in answer.items)
+    rows = [(item.name, f"{item.share:.1%}", f"{item.spread:.1%}", _bar(item.share / most)) for item in answer.items]
     print_table(("parameter", "importance", "spread", ""), rows, right=("importance", "spread"))
-    typer.echo(f"\nFrom {told.trials} results; the spread is that over the last {told.rounds} rounds.")
+    typer.echo(f"\nFrom {answer.trials} results; spread: standard deviation over the last {answer.rounds} rounds.")
     return None
 
 
@@ -98,7 +103,7 @@ def _bar(share: float) -> str:
 @commands.command()
 @connected
 def replay(session: Session, study: StudyArgument) -> None:
-    """Derive every sample again from the record; exit code 1 when one comes out otherwise."""
+    """Draw every sample again from the record and compare; exit code 1 if one differs."""
     with session.client(timeout=TIMEOUT_S) as client:
         pages = list(_pages(client, study))
     exact = all(page.exact for page in pages)
@@ -121,21 +126,21 @@ def _pages(client: Client, study: str) -> Iterator[Replay]:
 
 
 def _print_replay(pages: list[Replay], exact: bool) -> None:
-    drawn, given = sum(page.trials for page in pages), sum(page.given for page in pages)
-    off = [one for page in pages for one in page.mismatches]
+    drawn, enqueued = sum(page.trials for page in pages), sum(page.given for page in pages)
+    mismatches = [mismatch for page in pages for mismatch in page.mismatches]
     if exact:
-        typer.echo(f"exact: all {drawn} samples come out again bit for bit.")
+        typer.echo(f"exact: all {drawn} samples are reproduced bit for bit.")
     else:
         largest = max(page.largest_difference for page in pages)
         typer.echo(
-            f"not exact: {len(off)} of {drawn} samples come out otherwise, by up to {largest:.3g} of the cube.\n"
+            f"not exact: {len(mismatches)} of {drawn} samples differ, by up to {largest:.3g} of a parameter's range.\n"
         )
-        rows = [(str(one.number), _difference(one.difference), one.numerics, one.reason) for one in off]
+        rows = [(str(m.number), _difference(m.difference), m.numerics, m.reason) for m in mismatches]
         print_table(("trial", "difference", "numerics", "reason"), rows, right=("trial", "difference"))
-    if given:
-        typer.echo(f"{given} more were given by a person.")
+    if enqueued:
+        typer.echo(f"Not drawn, but given by a person: {enqueued}.")
     for reason, count in _summed(pages).items():
-        typer.echo(f"{count} were drawn uniformly at the time ({reason}), and come out as such.")
+        typer.echo(f"Drawn uniformly instead of by the sampler ({reason}): {count}.")
 
 
 def _difference(value: float | None) -> str:
@@ -143,8 +148,8 @@ def _difference(value: float | None) -> str:
 
 
 def _summed(pages: list[Replay]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for page in pages:
         for reason, count in page.fallbacks.items():
-            found[reason] = found.get(reason, 0) + count
-    return found
+            counts[reason] = counts.get(reason, 0) + count
+    return counts

@@ -32,11 +32,11 @@ def export(
     study: StudyArgument,
     format_: Annotated[
         Literal["csv", "ndjson", "json"] | None,
-        typer.Option("--format", "-f", help="How trials are written (default: csv, or json with -o json)."),
+        typer.Option("--format", "-f", help="The format of the trials (default: csv, or json with -o json)."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-O", metavar="FILE", dir_okay=False, help="Write here instead of to standard output."),
+        typer.Option("--out", "-O", metavar="FILE", dir_okay=False, help="Write to this file, not to standard output."),
     ] = None,
     model: Annotated[
         Path | None,
@@ -49,12 +49,12 @@ def export(
 ) -> None:
     """Write all trials as text, or the best model to a file."""
     if model is not None and (format_ or out):
-        raise WrongInput("--model writes a model only; leave out --format and --out.")
+        raise WrongInput("--model writes only a model: leave out --format and --out.")
     with session.client() as client:
         if model is not None:
             return _export_model(session, client, study, model)
         lines = _lines(client, study, format_ or ("json" if session.json else "csv"))
-        first = next(lines, "")  # what the server refuses is told before a file is touched
+        first = next(lines, "")  # a refusal of the server comes before the file is opened
         _write_lines(itertools.chain([first], lines), out)
     return None
 
@@ -116,7 +116,7 @@ def best_checkpoint(client: Client, study: str) -> tuple[BestTrial, Checkpoint]:
 
 
 def _write_whole(file: Path, data: bytes) -> None:
-    """All or nothing: a full disk leaves no half model behind."""
+    """Write through a temporary file, so that a full disk leaves no partial model."""
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         part.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Reading the files that people write: a study or a space, as JSON or YAML.
+"""Reading a study or a space from a JSON or YAML file.
 
 YAML is read by the rules of YAML 1.2, so that it means what the same text means as JSON: 1e-4 is a number, `no` and
 2026-11-23 are text.
@@ -22,10 +22,9 @@ _TAG: Final = "tag:yaml.org,2002:"
 
 
 def read_mapping(file: Path) -> Json:
-    """The mapping in a file, JSON or YAML by its suffix, else (`-` is standard input) by its first character.
+    """The mapping in a file; `-` is standard input. The suffix, or else the first character, tells JSON from YAML.
 
-    Raises:
-        WrongInput: it cannot be read; says in which line and column.
+    Raises: WrongInput (the file cannot be read; the sentence names line and column).
     """
     source = "standard input" if str(file) == "-" else str(file)
     try:
@@ -34,19 +33,19 @@ def read_mapping(file: Path) -> Json:
         raise WrongInput(f"{source} is not text in UTF-8.") from None
     is_yaml = file.suffix in (".yaml", ".yml") or (file.suffix != ".json" and not text.lstrip().startswith(("{", "[")))
     try:
-        found = _from_yaml(text) if is_yaml else _from_json(text)
-        json.dumps(found)  # an alias may stand within what it names
+        content = _from_yaml(text) if is_yaml else _from_json(text)
+        json.dumps(content)  # a YAML alias may refer to the mapping that contains it
     except json.JSONDecodeError as error:
         raise WrongInput(f"{source} is not JSON: {error}.") from None
     except yaml.YAMLError as error:
-        raise WrongInput(f"{source} is not YAML as it should be: {_told(error)}.") from None
+        raise WrongInput(f"{source} is not valid YAML: {_location(error)}.") from None
     except RecursionError:
         raise WrongInput(f"{source} is nested too deeply.") from None
     except ValueError as error:
         raise WrongInput(f"{source} cannot be read: {error}.") from None
-    if not isinstance(found, dict):
-        raise WrongInput(f"{source} holds no study: write names with their values, as in examples/digits.yaml.")
-    return found
+    if not isinstance(content, dict):
+        raise WrongInput(f"{source} is not a mapping: write names with values, as in examples/digits.yaml.")
+    return content
 
 
 def _from_json(text: str) -> object:
@@ -54,12 +53,12 @@ def _from_json(text: str) -> object:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise ValueError(f"the name {twice!r} stands twice in one object")
-    return found
+        duplicate = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ValueError(f"the name {duplicate!r} is used twice in one object")
+    return mapping
 
 
 def _finite(text: str) -> float:
@@ -73,8 +72,8 @@ def _from_yaml(text: str) -> object:
     return yaml.load(text, _Loader)  # a safe loader, with fewer types
 
 
-def _told(error: yaml.YAMLError) -> str:
-    """Where it is, and what is wrong, in one line."""
+def _location(error: yaml.YAMLError) -> str:
+    """Where the error is and what is wrong, in one line."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
@@ -82,7 +81,7 @@ def _told(error: yaml.YAMLError) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """JSON's types alone, by YAML 1.2's core schema; a name stands once in a mapping."""
+    """Only JSON's types, by the core schema of YAML 1.2. Each name may be used once in a mapping."""
 
     # PyYAML's way: filled below.
     yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - an instance attribute for its stubs
@@ -95,10 +94,10 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if key.tag not in (f"{_TAG}str", f"{_TAG}merge"):
                 raise yaml.MarkedYAMLError(
-                    problem='a name is text: put it in quotes ("..")', problem_mark=key.start_mark
+                    problem='a name must be text: put it in quotes ("..")', problem_mark=key.start_mark
                 )
             if key.value in names:
-                problem = f"the name {key.value!r} stands twice in one mapping"
+                problem = f"the name {key.value!r} is used twice in one mapping"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             names.add(key.value)
         return node
@@ -115,7 +114,7 @@ def _number(_loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float:
 
 
 def _unknown(_loader: yaml.SafeLoader, node: yaml.Node) -> NoReturn:
-    problem = f"write text, numbers, lists and mappings; there is no {node.tag.removeprefix(_TAG)} here"
+    problem = f"write text, numbers, lists and mappings; {node.tag.removeprefix(_TAG)} is not supported"
     raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 
 

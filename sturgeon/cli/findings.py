@@ -18,20 +18,20 @@ commands = typer.Typer()
 @commands.command()
 @connected
 def diagnosis(session: Session, study: StudyArgument, number: NumberArgument) -> None:
-    """Bias, variance and data mismatch of a trial's model, with what to try next."""
+    """Show bias, variance and data mismatch of a trial's model, with advice on what to try next."""
     with session.client() as client:
-        found = client.diagnosis(study, number)
-    if session.json or "gaps" not in found:  # one's own code may upload a form of its own
-        return print_json(found)
-    rows = [(part, error, found["sizes"].get(part)) for part, error in found["errors"].items()]
+        body = client.diagnosis(study, number)
+    if session.json or "gaps" not in body:  # own code may upload a diagnosis of another form
+        return print_json(body)
+    rows = [(part, error, body["sizes"].get(part)) for part, error in body["errors"].items()]
     print_table(("part", "error", "examples"), rows, right=("error", "examples"))
     gaps = [
         (gap["name"], " to ".join(gap["between"]), gap["size"], gap["uncertainty"], gap["clear"])
-        for gap in found["gaps"]
+        for gap in body["gaps"]
     ]
     typer.echo("")
     print_table(("gap", "between", "size", "±", "clear"), gaps, right=("size", "±"))
-    for line in (*found["advice"], *found["warnings"], *found["alarms"]):
+    for line in (*body["advice"], *body["warnings"], *body["alarms"]):
         typer.echo(f"- {cell(line)}")
     return None
 
@@ -42,19 +42,22 @@ def errors(
     session: Session,
     study: StudyArgument,
     number: NumberArgument,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many misclassified examples, the surest first.")] = 10,
+    limit: Annotated[int, typer.Option(min=1, help="How many mistakes to show, the most confident first.")] = 10,
 ) -> None:
-    """The examples that a trial's model takes for another class, and what each kind of mistake costs."""
+    """Show the examples that a trial's model misclassifies, and the share of the error of each kind of mistake."""
     with session.client() as client:
-        found = client.errors(study, number)
-    if session.json or "mistakes" not in found:
-        return print_json(found)
-    typer.echo(f"{found['wrong']} of the {found['examples']} examples of {cell(found['part'])} are wrong.")
-    tags = [(one["tag"], one["count"], one["ceiling"]) for one in found["categories"][:limit]]
-    print_table(("kind", "count", "costs"), tags, right=("count", "costs"))
+        body = client.errors(study, number)
+    if session.json or "mistakes" not in body:
+        return print_json(body)
+    typer.echo(f"{body['wrong']} of the {body['examples']} {cell(body['part'])} examples are misclassified.")
+    tags = [(row["tag"], row["count"], row["ceiling"]) for row in body["categories"][:limit]]
+    print_table(("kind", "count", "ceiling"), tags, right=("count", "ceiling"))
     typer.echo("")
-    rows = [(str(one["row"]), one["label"], one["predicted"], one["probability"]) for one in found["mistakes"][:limit]]
-    print_table(("row", "label", "taken for", "probability"), rows, right=("row", "probability"))
+    mistakes = body["mistakes"][:limit]
+    rows = [
+        (str(example["row"]), example["label"], example["predicted"], example["probability"]) for example in mistakes
+    ]
+    print_table(("row", "label", "predicted", "probability"), rows, right=("row", "probability"))
     return None
 
 
@@ -63,10 +66,12 @@ def errors(
 def events(
     session: Session,
     study: StudyArgument,
-    kind: Annotated[str | None, typer.Option(metavar="KIND", help="Only these, as `drift` or `pruned`.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Only this kind, for example drift or pruned.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the newest events to show.")] = 100,
 ) -> None:
-    """What happened to a study and its trials, the newest last."""
+    """List the events of a study and its trials, the newest last."""
     with session.client() as client:
         listed = every_item(lambda size, token: client.events(study, size, token))
         newest = deque((event for event in listed if kind in (None, event.kind)), limit)

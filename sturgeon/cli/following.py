@@ -1,4 +1,4 @@
-"""Following a study: what is new, poll by poll, until the study ends."""
+"""Polling a study for what is new, until the study ends."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from sturgeon.messages import BestTrial, ReportedMetrics, Study, Trial
 
 Ending = tuple[int, datetime]
-"""A trial's number and when it ended: one that was requeued ends again."""
+"""A trial's number and when it ended; a requeued trial ends again."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A study at one moment. `finished` came since the snapshot before, oldest first; `latest` is the newest
-    report of the first few running trials, by their number."""
+    """A study at one moment. `finished` are the trials that ended since the last snapshot, oldest first; `latest` has
+    the newest report of the first few running trials, by their number."""
 
     study: Study
     running: list[Trial]
@@ -38,14 +38,15 @@ class Snapshot:
 
     @property
     def ended(self) -> bool:
-        """Nothing more will happen. A stopped study may keep trials in its queue: nobody hands them out."""
+        """Whether nothing more will happen. Trials in the queue of a stopped study are never handed out."""
         running = self.study.counts.get("running", 0)
         return self.study.state in ("completed", "cancelled") or (self.study.state == "stopped" and not running)
 
 
 @dataclass
 class Follower:
-    """Polls a study every `every_s` seconds; `best` trials and the reports of `detailed` running ones."""
+    """Polls a study every `every_s` seconds, for its `best` best trials and the reports of its `detailed` first running
+    trials."""
 
     client: Client
     name: str
@@ -56,38 +57,37 @@ class Follower:
     known: set[Ending] = field(default_factory=set)
 
     def __iter__(self) -> Iterator[Snapshot]:
-        """Snapshots, the last when the study has ended. What finished before the first is not `finished`.
+        """Snapshots, the last one when the study has ended. Trials that ended before the first are not `finished`.
 
-        Raises:
-            NotFound: there is no such study, or it was deleted meanwhile.
+        Raises: NotFound (there is no such study, or it has been deleted).
         """
-        before = self.client.trials(self.name, sort="-finished_at", page_size=100)
-        self.known = {(trial.number, trial.finished_at) for trial in before.items if trial.finished_at}
+        newest = self.client.trials(self.name, sort="-finished_at", page_size=100)
+        self.known = {(trial.number, trial.finished_at) for trial in newest.items if trial.finished_at}
         while True:
-            snapshot = self._look()
+            snapshot = self._snapshot()
             yield snapshot
             if snapshot.ended:
                 return
             self.sleep(self.every_s)
 
-    def _look(self) -> Snapshot:
-        # The study first: what it counts as finished is then surely among the trials that are read after it.
+    def _snapshot(self) -> Snapshot:
+        # The study comes first: all trials that it counts as finished are then among those that are read after it.
         study = self.client.study(self.name)
         running = list(self.client.all_trials(self.name, state="running", sort="number"))
-        latest = {trial.number: last for trial in running[: self.detailed] if (last := self._last_report(trial))}
+        latest = {trial.number: report for trial in running[: self.detailed] if (report := self._last_report(trial))}
         return Snapshot(study, running, latest, self._newly_finished(), self.client.best(self.name, self.best).items)
 
     def _newly_finished(self) -> list[Trial]:
-        """Read back from the newest to those before the last that is known; several may have ended at once."""
+        """Read from the newest back to the last known one; several may have ended at the same time."""
         newest = max((at for _, at in self.known), default=None)
-        found: dict[Ending, Trial] = {}
+        finished: dict[Ending, Trial] = {}
         for trial in self.client.all_trials(self.name, sort="-finished_at", page_size=100):
             if trial.finished_at is None or (newest is not None and trial.finished_at < newest):
                 break
             if (ending := (trial.number, trial.finished_at)) not in self.known:
-                found[ending] = trial
-        self.known.update(found)
-        return list(found.values())[::-1]
+                finished[ending] = trial
+        self.known.update(finished)
+        return list(finished.values())[::-1]
 
     def _last_report(self, trial: Trial) -> ReportedMetrics | None:
         reports = every_item(partial(self.client.trial_metrics, self.name, trial.number))

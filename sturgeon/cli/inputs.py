@@ -1,4 +1,4 @@
-"""What people give on the command line, and the error that says what is wrong with it."""
+"""Checks of files named on the command line, and the error for wrong input."""
 
 from __future__ import annotations
 
@@ -8,20 +8,26 @@ import typer
 
 
 class WrongInput(typer.TyperException):
-    """An option, or a file that a command was given, cannot be used; one sentence."""
+    """An option or an input file cannot be used; one sentence says why."""
 
     exit_code = 2
 
 
 def file_or_dash(path: Path) -> Path:
-    """A typer callback: an existing file, or - for standard input."""
+    """A typer callback: an existing file, or - for standard input.
+
+    Raises: WrongInput.
+    """
     if str(path) != "-" and not path.is_file():
         raise WrongInput(f"There is no file {path}.")
     return path
 
 
 def existing_file(path: Path) -> Path:
-    """A typer callback: a file that is there."""
+    """A typer callback: an existing file.
+
+    Raises: WrongInput.
+    """
     if not path.is_file():
         raise WrongInput(f"There is no file {path}.")
     return path

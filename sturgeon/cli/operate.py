@@ -1,4 +1,4 @@
-"""`sturgeon serve | worker | migrate | backup`: what runs on a machine rather than asks a server."""
+"""`sturgeon serve | worker | migrate | backup`: commands that run on this machine rather than ask a server."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def settings_from(**options: object) -> Settings:
     try:
         return Settings(**chosen)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = str(first["loc"][0])
-        raise WrongInput(f"--{name.replace('_', '-')} (or STURGEON_{name.upper()}): {first['msg']}.") from None
+        problem = error.errors(include_url=False, include_input=False)[0]
+        name = str(problem["loc"][0])
+        raise WrongInput(f"--{name.replace('_', '-')} (or STURGEON_{name.upper()}): {problem['msg']}.") from None
 
 
 @commands.command()
@@ -50,7 +50,9 @@ def serve(
     context: typer.Context,
     host: Annotated[
         str | None,
-        typer.Option(help="Where to listen; beyond loopback it needs a token (env: STURGEON_HOST; default 127.0.0.1)."),
+        typer.Option(
+            help="Address to listen on; beyond loopback it needs a token (env: STURGEON_HOST; default 127.0.0.1)."
+        ),
     ] = None,
     port: Annotated[int | None, typer.Option(help="The port (env: STURGEON_PORT; default 8000).")] = None,
     database_url: DatabaseOption = None,
@@ -66,7 +68,7 @@ def serve(
         typer.Option(
             "--lease-s",
             metavar="SECONDS",
-            help="How long a worker's lease lasts (env: STURGEON_LEASE_S; default 30).",
+            help="How long a worker's lease of a trial lasts (env: STURGEON_LEASE_S; default 30).",
         ),
     ] = None,
 ) -> None:
@@ -87,7 +89,7 @@ def serve(
 @commands.command()
 @formatted
 def migrate(session: Session, database_url: DatabaseOption = None) -> None:
-    """Bring the database to this version's schema."""
+    """Upgrade the database to the schema of this version."""
     settings = settings_from(database_url=database_url)
     from server.store.schema import migrate as upgrade
 
@@ -105,7 +107,7 @@ def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="Where to write the copy.")],
     database_url: DatabaseOption = None,
 ) -> None:
-    """Copy the SQLite database, also while the server runs. Checkpoints are files: copy their folder too."""
+    """Copy the SQLite database; the server may be running. Checkpoints are files: copy their folder too."""
     settings = settings_from(database_url=database_url)
     from server.store.backup import backup as copy_database
 
@@ -121,10 +123,12 @@ def backup(
 @connected
 def worker(
     session: Session,
-    slots: Annotated[int, typer.Option(min=1, max=1000, help="Trials at a time; one core each serves best.")] = 1,
+    slots: Annotated[int, typer.Option(min=1, max=1000, help="Trials that run at a time; best one for each core.")] = 1,
     stack: Annotated[
         int,
-        typer.Option(min=1, max=32, help="Trials of one shape that a slot trains side by side; serves small networks."),
+        typer.Option(
+            min=1, max=32, help="Trials of one shape that a slot trains side by side; faster for small networks."
+        ),
     ] = 1,
     data: Annotated[
         list[Path] | None,
@@ -132,28 +136,28 @@ def worker(
             metavar="DIR",
             exists=True,
             file_okay=False,
-            help="A folder that npz:, csv: and stream: data may come from; give it again for more.",
+            help="A folder with npz:, csv: and stream: data; repeat the option for several.",
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The worker's name (default: made of the machine's).")] = None,
+    name: Annotated[str | None, typer.Option(help="The worker's name (default: derived from the host name).")] = None,
     drain_s: Annotated[
         float | None,
-        typer.Option("--drain-s", metavar="SECONDS", min=0, help="On SIGTERM, how long running trials may go on."),
+        typer.Option("--drain-s", metavar="SECONDS", min=0, help="How long running trials may go on after SIGTERM."),
     ] = None,
 ) -> None:
-    """Run a worker: it leases trials from the server, trains, and reports until it is told to end."""
+    """Run a worker, which leases trials from the server and trains them until it is stopped."""
     from sturgeon.messages import MOST_LEASES
     from worker.daemon import WorkerOptions, run
 
     if slots * stack > MOST_LEASES:
-        raise WrongInput(f"--slots times --stack must be at most {MOST_LEASES}, which one heartbeat can renew.")
-    given = {"name": name, "drain_s": drain_s}
+        raise WrongInput(f"--slots times --stack must be at most {MOST_LEASES}: one heartbeat renews no more leases.")
+    optional = {"name": name, "drain_s": drain_s}
     options = WorkerOptions(
         server=session.address,
         token=session.token(),
         slots=slots,
         stack=stack,
         data_dirs=tuple(data or ()),
-        **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
+        **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
     )
     raise typer.Exit(run(options))

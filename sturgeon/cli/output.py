@@ -1,4 +1,4 @@
-"""What a command prints: JSON for scripts, or a table that is never cut when nobody's window limits it."""
+"""What a command prints: JSON for scripts, or a table, which is cut only to the width of a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MISSING: Final = "-"
 
 
 def print_json(answer: BaseModel | Sequence[BaseModel] | Mapping[str, object]) -> None:
-    """An answer of the server as it came, or several as a JSON array."""
+    """Print an answer of the server unchanged, or several of them as a JSON array."""
     plain: object = answer
     if isinstance(answer, Sequence):
         plain = [item.model_dump(mode="json") for item in answer]
@@ -30,7 +30,7 @@ def print_json(answer: BaseModel | Sequence[BaseModel] | Mapping[str, object]) -
 
 
 def console() -> Console:
-    """Standard output; text of strangers (titles, errors) is printed as it is, never read as markup."""
+    """Standard output. Text from others (titles, errors) is never interpreted as markup."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else UNLIMITED
@@ -38,15 +38,15 @@ def console() -> Console:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> Table:
-    """A table without borders; `right` names the columns of numbers."""
+    """A table without borders; `right` names the columns that are aligned right."""
     from rich.table import Table
 
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    built = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        made.add_column(column, justify="right" if column in set(right) else "left", overflow="fold")
+        built.add_column(column, justify="right" if column in set(right) else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(cell(value) for value in row))
-    return made
+        built.add_row(*(cell(value) for value in row))
+    return built
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> None:
@@ -54,7 +54,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, rig
 
 
 def cell(value: object) -> str:
-    """A value for people: 4 digits of a fraction, local time, nothing that moves the cursor."""
+    """A value for people: 4 significant digits, local time, and no control characters."""
     if value is None:
         return MISSING
     if isinstance(value, bool):
@@ -71,14 +71,14 @@ def cell(value: object) -> str:
 
 
 def metric(study: Study, name: str, value: float | None) -> str:
-    """A metric for people. The train task's errors are shares: they read better as per cent."""
+    """A metric for people. The errors of a train task are shares, and are shown in per cent."""
     if value is not None and study.task is not None and name.endswith("_error"):
         return f"{100 * value:.2f} %"
     return cell(value)
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:
-    """How long ago, in the largest unit that says something."""
+    """How long ago, in the largest unit that fits."""
     seconds = max(0.0, ((now or datetime.now(UTC)) - moment).total_seconds())
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:

@@ -32,8 +32,8 @@ SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Sight:
-    """A trial at one moment."""
+class TrialSnapshot:
+    """A trial, its study and its timeline at one moment."""
 
     study: Study
     trial: Trial
@@ -52,92 +52,92 @@ def watch(
 ) -> None:
     """Watch one model train: its curve, its timeline, and what policies propose; until it ends."""
     with session.client(patience_s=0.0) as client:
-        client.trial(study, number)  # a wrong name or address is told at once; the patience is for later
+        client.trial(study, number)  # no patience yet: a wrong name or address fails at once
     with session.client(patience_s=PATIENCE_S) as client:
-        sights = look(client, study, number, every)
+        snapshots = look(client, study, number, every)
         if session.json:
-            _print_json_lines(sights)
+            _print_json_lines(snapshots)
         elif sys.stdout.isatty():
-            _show_live(sights)
+            _show_live(snapshots)
         else:
-            _print_lines(sights)
+            _print_lines(snapshots)
 
 
-def look(client: Client, study: str, number: int, every_s: float) -> Iterator[Sight]:
+def look(client: Client, study: str, number: int, every_s: float) -> Iterator[TrialSnapshot]:
     """The trial again and again, at last when it has ended."""
     while True:
         trial = client.trial(study, number)
         curve = list(every_item(partial(client.trial_metrics, study, number)))
         entries = client.timeline(study, number).items
-        yield Sight(client.study(study), trial, curve, entries, client.proposals(study, number))
+        yield TrialSnapshot(client.study(study), trial, curve, entries, client.proposals(study, number))
         if trial.state in TERMINAL:
             return
         time.sleep(every_s)
 
 
-def _print_json_lines(sights: Iterator[Sight]) -> None:
-    told: set[str] = set()
-    for sight in sights:
-        for one in (*sight.curve, *sight.entries, *sight.proposals):
+def _print_json_lines(snapshots: Iterator[TrialSnapshot]) -> None:
+    printed: set[str] = set()
+    for snapshot in snapshots:
+        for one in (*snapshot.curve, *snapshot.entries, *snapshot.proposals):
             line = one.model_dump_json()
-            if line not in told:
-                told.add(line)
+            if line not in printed:
+                printed.add(line)
                 typer.echo(line)
 
 
-def _print_lines(sights: Iterator[Sight]) -> None:
-    told: set[str] = set()
-    for sight in sights:
-        for line in lines(sight):
-            if line not in told:
-                told.add(line)
+def _print_lines(snapshots: Iterator[TrialSnapshot]) -> None:
+    printed: set[str] = set()
+    for snapshot in snapshots:
+        for line in lines(snapshot):
+            if line not in printed:
+                printed.add(line)
                 typer.echo(line)
 
 
-def lines(sight: Sight) -> Iterator[str]:
-    """What there is to tell of a trial, a line each; those that were told before are the same again."""
-    name = sight.study.metric
-    for report in sight.curve:
+def lines(snapshot: TrialSnapshot) -> Iterator[str]:
+    """All lines about a trial. A later snapshot repeats the lines of an earlier one unchanged."""
+    name = snapshot.study.metric
+    for report in snapshot.curve:
         leg = f", leg {report.leg}" if report.leg else ""
-        yield f"step {report.step}{leg}: {name} {metric(sight.study, name, report.metrics.get(name))}"
-    for entry in sight.entries:
+        yield f"step {report.step}{leg}: {name} {metric(snapshot.study, name, report.metrics.get(name))}"
+    for entry in snapshot.entries:
         at = "" if entry.from_step is None else f" from step {entry.from_step}"
         yield f"version {entry.version}: {what(entry)}, {entry.state}{at}, by {entry.actor} {entry.reason}".rstrip()
-    for one in sight.proposals:
+    for one in snapshot.proposals:
         yield f"proposal {one.id}, {one.state}: {one.reason}"
-    if sight.trial.state not in ("queued", "running"):
-        value = metric(sight.study, name, sight.trial.value)
-        yield f"trial {sight.trial.number} is {sight.trial.state}: {name} {value}"
+    if snapshot.trial.state not in ("queued", "running"):
+        value = metric(snapshot.study, name, snapshot.trial.value)
+        yield f"trial {snapshot.trial.number} is {snapshot.trial.state}: {name} {value}"
 
 
-def _show_live(sights: Iterator[Sight]) -> None:
+def _show_live(snapshots: Iterator[TrialSnapshot]) -> None:
     from rich.live import Live
 
     with Live(console=console(), refresh_per_second=4) as live:
-        for sight in sights:
-            live.update(picture(sight))
+        for snapshot in snapshots:
+            live.update(picture(snapshot))
 
 
-def picture(sight: Sight) -> RenderableType:
+def picture(snapshot: TrialSnapshot) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    trial, name = sight.trial, sight.study.metric
-    values = [one.metrics.get(name) for one in sight.curve]
-    last = sight.curve[-1] if sight.curve else None
-    at = f", step {last.step}, {name} {metric(sight.study, name, last.metrics.get(name))}" if last else ""
+    trial, name = snapshot.trial, snapshot.study.metric
+    values = [one.metrics.get(name) for one in snapshot.curve]
+    last = snapshot.curve[-1] if snapshot.curve else None
+    at = f", step {last.step}, {name} {metric(snapshot.study, name, last.metrics.get(name))}" if last else ""
     parts: list[RenderableType] = [
-        Text(f"{sight.study.name} {trial.number}: {trial.state}{at}", style="bold"),
+        Text(f"{snapshot.study.name} {trial.number}: {trial.state}{at}", style="bold"),
         Text(sparkline(values)),
         Text(cell(trial.params)),
     ]
-    if sight.entries:
+    if snapshot.entries:
         rows = [
             (str(one.version), what(one), one.from_step, one.state, one.actor, one.reason)
-            for one in sight.entries[-SHOWN:]
+            for one in snapshot.entries[-SHOWN:]
         ]
         parts.append(table(("version", "what", "from step", "state", "by", "why"), rows, right=("from step",)))
-    parts += [Text(f"proposal {one.id}: {one.reason}") for one in sight.proposals if one.state == "open"]
+    parts += [Text(f"proposal {one.id}: {one.reason}") for one in snapshot.proposals if one.state == "open"]
     return Group(*parts)
 
 

@@ -72,7 +72,10 @@ class Processes:
                         raise SturgeonError(f"The server did not start within {STARTS_WITHIN_S:.0f} s.") from None
 
     def check(self) -> None:
-        """Raises SturgeonError, with the last words of its log, when one of them has ended."""
+        """Check that all processes are running.
+
+        Raises: SturgeonError (one has ended; the sentence has the last line of its log).
+        """
         for name, process in self.running:
             if process.poll() is not None:
                 words = self._log(name).read_text(errors="replace").strip().splitlines() or ["nothing"]

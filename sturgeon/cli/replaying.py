@@ -70,8 +70,7 @@ def _sentence(found: list[Compared]) -> str:
 def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...] = ()) -> list[Compared]:
     """Each checkpoint of the trial beside the replay.
 
-    Raises:
-        NotFound: there is no such trial, or it has no checkpoint. WrongInput: its data are not here.
+    Raises: NotFound (there is no such trial, or it has no checkpoint), WrongInput (its data are not here).
     """
     from trainer.checkpoint import Checkpoint
     from trainer.data.datasets import DataError

@@ -46,9 +46,7 @@ class Client:
         patience_s: seconds during which a call is tried again while the server is away.
         sleep, clock, uniform: seconds to sleep, a monotonic clock in seconds, a number in [0, 1), for tests.
 
-    Raises:
-        ServerUnreachable: the address is none.
-        Unauthorized: the token cannot be sent.
+    Raises: ServerUnreachable (the address is not valid), Unauthorized (the token cannot be sent).
     """
 
     def __init__(
@@ -243,7 +241,7 @@ class Client:
         return self._wire.ask(m.TellManyAnswer, "POST", f"{_study(study)}/trials:tell", {"tells": rows})
 
     def release(self, study: str, number: int, fence: int, alone: bool = False) -> m.Trial:
-        """Give a leased trial back; it runs again elsewhere, and no attempt is spent. `alone`: without stack mates."""
+        """Give a leased trial back; it runs again elsewhere, and no attempt is spent. `alone`: without stack peers."""
         body = {"fence": fence} | ({"alone": True} if alone else {})
         return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:release", body)
 

@@ -52,9 +52,7 @@ class Patience:
 class Wire:
     """A connection pool to one server.
 
-    Raises:
-        ServerUnreachable: the address is none.
-        Unauthorized: the token cannot be sent.
+    Raises: ServerUnreachable (the address is not valid), Unauthorized (the token cannot be sent).
     """
 
     def __init__(
@@ -118,9 +116,7 @@ class Wire:
     ) -> httpx.Response:
         """Send until an answer comes, or patience ends; `longer_s` is the time that the call itself may wait.
 
-        Raises:
-            ServerUnreachable: patience ended.
-            Problem: the server refused.
+        Raises: ServerUnreachable (patience ended), Problem (the server refused).
         """
         content, sent = _content(body)
         sent |= headers or {}
@@ -139,7 +135,10 @@ class Wire:
 
     @contextmanager
     def stream(self, path: str, query: Query) -> Iterator[httpx.Response]:
-        """A GET whose body is read as it arrives. Raises as `send` does, and when the answer breaks off."""
+        """A GET whose body is read as it arrives.
+
+        Raises: ServerUnreachable (patience ended, or the answer broke off), Problem (the server refused).
+        """
         request = self._http.build_request("GET", self._base_url + path, params=query, timeout=self._timeout)
         answer = self._patiently(request, stream=True)
         try:
@@ -216,7 +215,10 @@ def _why(answer: httpx.Response | httpx.TransportError) -> str:
 
 
 def _host(base_url: str) -> str:
-    """The host of an address; raises ServerUnreachable when it is none."""
+    """The host of an address.
+
+    Raises: ServerUnreachable (the address is not valid).
+    """
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:

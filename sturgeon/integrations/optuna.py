@@ -35,7 +35,10 @@ class _Coordinate(NamedTuple):
     parameter: Float | Int | Choice
 
     def unit(self, value: Any) -> float:
-        """The u of `value`. Raises: ValueError (it lies outside)."""
+        """The u of `value`.
+
+        Raises: ValueError (it lies outside).
+        """
         own = self.distribution
         if isinstance(own, CategoricalDistribution):
             return self.parameter.encode(int(own.to_internal_repr(value)))

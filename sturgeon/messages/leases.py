@@ -180,4 +180,4 @@ class ReleaseRequest(Request):
     """`POST .../{n}:release`: give a leased trial back; it runs again elsewhere."""
 
     fence: Fence
-    alone: bool = Field(default=False, description="From now on the trial is handed out without stack mates.")
+    alone: bool = Field(default=False, description="From now on the trial is handed out without stack peers.")

@@ -39,7 +39,7 @@ def test_the_demo_ends_within_a_minute_with_a_best_model_of_at_most_4_per_cent_a
     assert sorted(log.name for log in folder.glob("*.log")) == ["demo-1.log", "demo-2.log", "server.log"]
     assert len(re.findall(r"^trial \d+: ", ran.stdout, re.MULTILINE)) == 30
     assert "by their error on 359 dev examples. The search never saw the 359 test examples." in ran.stdout
-    shown = ran.stdout.split("test examples.")[1].split("To go on:")[0].strip().splitlines()
+    shown = ran.stdout.split("test examples.")[1].split("Next steps:")[0].strip().splitlines()
     assert shown[0].split()[:3] == ["trial", "dev_error", "test_error"]
     assert len(shown) == 1 + 5
 
@@ -82,7 +82,7 @@ def test_with_json_the_demo_prints_its_result_alone_and_its_folder_is_gone(
 def test_a_folder_that_is_in_use_is_not_taken_for_keep(sturgeon: Command, tmp_path: Path) -> None:
     (tmp_path / "sturgeon.db").write_text("precious")
     ran = sturgeon("demo", "--keep", tmp_path)
-    assert (ran.code, ran.err) == (2, f"sturgeon: {tmp_path} is not empty; name a new folder for --keep.\n")
+    assert (ran.code, ran.err) == (2, f"sturgeon: {tmp_path} is not empty: --keep needs a new folder.\n")
 
 
 @pytest.fixture(params=["signals as they are", "signals ignored"])

@@ -32,10 +32,10 @@ def test_rounds_are_shown_with_the_boxes_of_the_one_that_draws(sturgeon: Command
 
     assert ran.code == 0
     lines = ran.out.splitlines()
-    assert lines[0].split() == ["round", "from", "drew", "found", "trial", "most", "important", "elites"]
+    assert lines[0].split() == ["round", "results", "trials", "best", "trial", "most", "important", "elites"]
     assert "even coverage" in lines[1]
-    assert lines[4].rstrip().endswith("now")
-    assert "Round 3 draws a fifth from the whole space, and the rest around its elites:" in lines
+    assert lines[4].rstrip().endswith("current")
+    assert "Round 3 draws a fifth of its trials from the whole space, the rest around its elites:" in lines
     assert " .. " in lines[-1] or lines[-1].startswith("! ")
 
 
@@ -61,19 +61,22 @@ def test_importance_is_shown_with_bars_and_what_it_rests_on(sturgeon: Command) -
     lines = ran.out.splitlines()
     assert lines[1].split()[0] == "x"
     assert lines[1].rstrip().endswith("█" * 24)
-    assert lines[-1] == "From 12 results; the spread is that over the last 3 rounds."
+    assert lines[-1] == "From 12 results; spread: standard deviation over the last 3 rounds."
 
 
 @pytest.mark.usefixtures("new_study")
 def test_importance_of_too_few_results_is_none(sturgeon: Command) -> None:
-    assert sturgeon("study", "importance", "bowl").err == "sturgeon: bowl has too few results to say what matters.\n"
+    assert (
+        sturgeon("study", "importance", "bowl").err
+        == "sturgeon: bowl has too few results to tell which parameters matter.\n"
+    )
 
 
 def test_a_replay_says_exact_or_exits_with_1(sturgeon: Command, fine: RunningServer) -> None:
     exact = sturgeon("study", "replay", "bowl")
     assert (exact.code, exact.out.splitlines()) == (
         0,
-        ["exact: all 11 samples come out again bit for bit.", "1 more were given by a person."],
+        ["exact: all 11 samples are reproduced bit for bit.", "Not drawn, but given by a person: 1."],
     )
 
     with fine.app.state.database.writing() as tx:
@@ -82,7 +85,7 @@ def test_a_replay_says_exact_or_exits_with_1(sturgeon: Command, fine: RunningSer
 
     ran = sturgeon("study", "replay", "bowl")
     assert ran.code == 1
-    assert ran.out.startswith("not exact: 1 of 11 samples come out otherwise, by up to ")
+    assert ran.out.startswith("not exact: 1 of 11 samples differ, by up to ")
     assert sturgeon("study", "replay", "bowl", "-o", "json").code == 1
 
 

@@ -73,18 +73,18 @@ def test_a_merge_key_takes_over_what_its_anchor_has(file: Path) -> None:
 
 
 WRONG = [
-    ("a: 1\nb: 2\na: 3\n", "line 3, column 1: the name 'a' stands twice in one mapping"),
-    ("space: {x: {low: 0, low: 1}}\n", "line 1, column 21: the name 'low' stands twice in one mapping"),
+    ("a: 1\nb: 2\na: 3\n", "line 3, column 1: the name 'a' is used twice in one mapping"),
+    ("space: {x: {low: 0, low: 1}}\n", "line 1, column 21: the name 'low' is used twice in one mapping"),
     ("a: [1, 2\nb: 3\n", "line 2, column 2: expected ',' or ']'"),
     ("a:\n\t- 1\n", "line 2, column 1: found character '\\t' that cannot start any token"),
-    ("1: a\n", 'line 1, column 1: a name is text: put it in quotes ("..")'),
+    ("1: a\n", 'line 1, column 1: a name must be text: put it in quotes ("..")'),
     ("a: .inf\n", "line 1, column 4: inf is not a finite number"),
     ("a: 1e999\n", "line 1, column 4: 1e999 is not a finite number"),
     ("a: !!python/object/apply:os.getcwd []\n", "line 1, column 4: write text, numbers, lists and mappings"),
     ("a: 1\n---\nb: 2\n", "line 2, column 1: but found another document"),
     ("a: &a [*a]\n", "cannot be read: Circular reference detected"),
-    ("- a\n", "holds no study: write names with their values, as in examples/digits.yaml"),
-    ("", "holds no study"),
+    ("- a\n", "is not a mapping: write names with values, as in examples/digits.yaml"),
+    ("", "is not a mapping"),
     ("a: " + "[" * 5000, "is nested too deeply"),
 ]
 
@@ -101,11 +101,11 @@ def test_a_mistake_is_one_sentence_with_line_and_column(file: Path, text: str, s
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('{"a": 1, "a": 2}', "the name 'a' stands twice in one object"),
+        ('{"a": 1, "a": 2}', "the name 'a' is used twice in one object"),
         ('{"a": NaN}', "NaN is not a finite number"),
         ('{"a": 1e999}', "1e999 is not a finite number"),
         ('{"a": 1,}', "is not JSON: "),
-        ("[1]", "holds no study"),
+        ("[1]", "is not a mapping"),
     ],
 )
 def test_json_is_read_as_strictly(sturgeon: Command, text: str, sentence: str) -> None:

@@ -59,7 +59,7 @@ def test_the_diagnosis_shows_errors_gaps_and_advice(sturgeon: Command) -> None:
 @pytest.mark.usefixtures("diagnosed")
 def test_the_errors_show_each_kind_with_its_cost_and_the_surest_mistakes(sturgeon: Command) -> None:
     out = sturgeon("study", "errors", "bowl", "3", "--limit", "1").out
-    assert out.startswith("2 of the 200 examples of dev are wrong.\n")
+    assert out.startswith("2 of the 200 dev examples are misclassified.\n")
     lines = [line.split() for line in out.splitlines()]
     assert ["4", "taken", "for", "9", "2", "0.01"] in lines
     assert lines[-1] == ["7", "4", "9", "0.98"]

@@ -98,8 +98,8 @@ def test_a_model_of_values_predicts_numbers_and_its_error_is_that_of_the_trainer
     ("rows", "sentence"),
     [
         ("1,2,3\n", "standard input does not fit the model: The model takes 4 features; X has 3."),
-        ("1,2,3,4\n1,2,x,4\n", "standard input: line 2, column 3 is no number: 'x'."),
-        ("1,2,3,4\n1,2,3\n", "standard input: line 2 has 3 numbers, those before it 4."),
+        ("1,2,3,4\n1,2,x,4\n", "standard input: line 2, column 3 is not a number: 'x'."),
+        ("1,2,3,4\n1,2,3\n", "standard input: line 2 has 3 numbers, the lines before it 4."),
         ("1,2,3,nan\n", "standard input: row 0 of X has a value that is not finite."),
         ("a,b,c,d\n", "standard input has no rows."),
     ],
@@ -121,13 +121,13 @@ def test_labels_that_the_model_does_not_know_are_refused(sturgeon: Command, mode
     np.savez(tmp_path / "rose.npz", X=[[5.1, 3.5, 1.4, 0.2]], y=["rose"])
     ran = sturgeon("predict", model, tmp_path / "rose.npz")
     assert ran.code == 2
-    assert "y has the label 'rose'; the model's are setosa, versicolor, virginica." in ran.err
+    assert "y has the label 'rose'; the model's labels are setosa, versicolor, virginica." in ran.err
 
 
 def test_an_npz_with_pickled_objects_is_refused_unread(sturgeon: Command, model: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "objects.npz", X=np.array([[{"a": 1}]], dtype=object))
     ran = sturgeon("predict", model, tmp_path / "objects.npz", "-o", "json")
     assert ran.code == 2
-    assert "is no npz file of arrays of numbers" in ran.err
+    assert "is not an npz file with arrays of numbers" in ran.err
     with pytest.raises(json.JSONDecodeError):
         json.loads(ran.out)

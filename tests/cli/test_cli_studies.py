@@ -119,9 +119,9 @@ def test_show_and_budget_tell_what_limits_a_study_and_what_it_has_used(
         ["trials", "9", "1"],
         ["epochs", "3", "3"],
         ["seconds", "-", "0"],
-        ["until", "below=0.1", "-"],
+        ["stop when", "below=0.1", "-"],
     ]
-    assert shown.splitlines()[-1].startswith("Spent: max_epochs.")
+    assert shown.splitlines()[-1].startswith("max_epochs is reached: ")
     assert raised["budget"] == limits | {
         "max_epochs": None,
         "max_seconds": 60.0,

@@ -48,9 +48,9 @@ def test_every_command_explains_itself(sturgeon: Command, command: str) -> None:
 
 
 def test_help_documents_the_exit_codes(sturgeon: Command) -> None:
-    told = " ".join(sturgeon("--help").out.split())
-    assert "0 done; 1 refused by the server, not found, or failed; 2 the command, an option or a file" in told
-    assert "3 the server cannot be reached; 130 interrupted" in told
+    page = " ".join(sturgeon("--help").out.split())
+    assert "0 success; 1 refused by the server, not found, or failed; 2 the command, an option or an input file" in page
+    assert "3 the server cannot be reached; 130 interrupted" in page
 
 
 @pytest.mark.parametrize("group", [(), ("study",)])
@@ -74,7 +74,7 @@ def test_a_command_without_its_subcommand_shows_help_and_is_a_usage_error(
             ("serve", "--port", "99999"),
             "--port (or STURGEON_PORT): Input should be less than or equal to 65535.",
         ),
-        (("study", "export", "bowl", "--model", "m.npz", "-O", "t.csv"), "--model writes a model only"),
+        (("study", "export", "bowl", "--model", "m.npz", "-O", "t.csv"), "--model writes only a model"),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence_and_exit_code_2(
@@ -108,7 +108,7 @@ def test_a_study_file_that_is_not_json_is_a_usage_error(sturgeon: Command, tmp_p
     ran = sturgeon("study", "create", file)
     assert ran.code == 2
     assert f"{file} is not JSON: Expecting value: line 1 column 10" in ran.err
-    assert "standard input holds no study" in sturgeon("study", "create", "-", stdin="[]").err
+    assert "standard input is not a mapping" in sturgeon("study", "create", "-", stdin="[]").err
 
 
 def test_a_token_file_that_cannot_be_read_or_is_empty_is_told(sturgeon: Command, tmp_path: Path) -> None:

@@ -54,13 +54,13 @@ def enqueue(server: RunningServer, *sizes: int) -> None:
         ("abc", 2, 1, [0, 1, None]),
     ],
 )
-def test_the_first_of_a_shape_begins_a_stack_and_its_mates_join(
+def test_the_first_of_a_shape_begins_a_stack_and_its_peers_join(
     shapes: str, slots: int, stack: int, placed: list[int | None]
 ) -> None:
     assert stacks_of(shapes, DispatchRequest(slots, "ada", 1, stack)) == placed
 
 
-def test_a_trial_without_a_shape_has_no_mates() -> None:
+def test_a_trial_without_a_shape_has_no_peers() -> None:
     assert stacks_of([None, None, "a", "a"], DispatchRequest(3, "ada", 1, 4)) == [0, 1, 2, 2]
 
 
@@ -81,7 +81,7 @@ def test_without_stacks_leases_have_no_stack(server: RunningServer) -> None:
     assert states(server) == {"running": 3}
 
 
-def test_of_new_trials_those_without_mates_wait_for_the_next_hand_out(server: RunningServer) -> None:
+def test_of_new_trials_those_without_peers_wait_for_the_next_hand_out(server: RunningServer) -> None:
     server.client.create_study(study(8, batch_size=SIZES))
 
     first = server.client.lease("ada", stack=8).leases
@@ -107,7 +107,7 @@ def test_trials_are_the_same_with_and_without_stacks(server: RunningServer) -> N
     assert drawn[0] == drawn[1]
 
 
-def test_a_queued_trial_goes_first_with_its_mates(server: RunningServer) -> None:
+def test_a_queued_trial_goes_first_with_its_peers(server: RunningServer) -> None:
     server.client.create_study(study(20, batch_size=SIZES))
     enqueue(server, 16, 32, 16, 32, 32)
 
@@ -125,7 +125,7 @@ def test_trials_of_two_studies_never_share_a_stack(server: RunningServer) -> Non
     assert [(lease.study, lease.stack) for lease in got] == [("digits", 0), ("other", 1)]
 
 
-def test_a_trial_released_alone_has_no_mates_any_more(server: RunningServer) -> None:
+def test_a_trial_released_alone_has_no_peers_any_more(server: RunningServer) -> None:
     server.client.create_study(study(3))
     lease = server.client.lease("ada", stack=3).leases[1]
     for one in server.client.all_trials("digits"):
@@ -137,7 +137,7 @@ def test_a_trial_released_alone_has_no_mates_any_more(server: RunningServer) -> 
     assert [(lease.fence, lease.attempt) for lease in got] == [(2, 0)] * 3
 
 
-def test_a_release_under_an_old_fence_leaves_the_trial_its_mates(server: RunningServer) -> None:
+def test_a_release_under_an_old_fence_leaves_the_trial_its_peers(server: RunningServer) -> None:
     server.client.create_study(study(2))
     for one in server.client.lease("ada", stack=2).leases:
         server.client.release("digits", one.number, one.fence)

@@ -35,8 +35,7 @@ def run(
 ) -> Iterator[ChildMessage]:
     """Follows the stream; yields what the trial has to say, at last its last word.
 
-    Raises:
-        DataError: there is no such folder, or a portion that the run has taken is gone. ConfigError: see `train`.
+    Raises: DataError (there is no such folder, or a portion that the run has used is gone), ConfigError.
     """
     stream = find_stream(config.dataset, job.data_dirs, config.loss)
     first = None if job.start is None else Checkpoint.from_bytes(job.start)
@@ -92,13 +91,13 @@ def _steered(
 ) -> Iterator[ChildMessage]:
     followed = partial(follow, stream=scratch.stream, pulse=PULSE_S, halt=halt, rest=_rest)
     going = followed(first, changes=trial.planned)
-    wish: Command | None = None
+    command: Command | None = None
     while True:
         try:
-            trained = going.send(wish)
+            trained = going.send(command)
         except StopIteration:
             return
-        wish = None
+        command = None
         yield from map(_event_message, trained.notices)
         if trained.ended is not None:
             yield from trial.last_words(trained)
@@ -115,7 +114,7 @@ def _steered(
             going = followed(start)
         else:
             yield from trial.saved(trained)
-            said, wish = trial.obey(trained, now)
+            said, command = trial.obey(trained, now)
             yield from said
 
 

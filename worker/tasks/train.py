@@ -28,8 +28,7 @@ PULSE_S: Final = 0.25
 def config_of(job: Job) -> TrainConfig:
     """The trainer's config of a trial: the task's fields, and over them the sampled parameters.
 
-    Raises:
-        ConfigError: an unknown field, or fields that do not fit together.
+    Raises: ConfigError (a field is unknown, or fields contradict each other).
     """
     fields = {name: value for name, value in job.task.items() if name not in NOT_OPTIONS}
     return config_from(fields | dict(job.params))
@@ -129,13 +128,13 @@ def _steered(
     news: Callable[[], bool],
 ) -> Iterator[PlacedMessage]:
     """`beginning` is that of the first trial: of the only one, if it goes back."""
-    wish: Command | None = None
+    command: Command | None = None
     while True:
         try:
-            trained = going.send(wish)
+            trained = going.send(command)
         except StopIteration:
             return
-        trial, wish = trials[trained.model], None
+        trial, command = trials[trained.model], None
         if trained.ended is not None:
             yield from ((trial.place, last) for last in trial.ended(trained, beginning.data))
             continue
@@ -143,7 +142,7 @@ def _steered(
             yield from ((trial.place, progress) for progress in trial.seen(trained))
         now = desired(trial.place)
         if trial.goes_back(now) and len(trials) > 1:
-            wish = trial.leave_stack()
+            command = trial.leave_stack()
         elif trial.goes_back(now):
             start = beginning.from_scratch() if now.content is None else Checkpoint.from_bytes(now.content)
             said, start = trial.back(now, start)
@@ -151,5 +150,5 @@ def _steered(
             going = resume([start], beginning.data, pulse=PULSE_S, halt=lambda _step: news())
         else:
             yield from ((trial.place, saved) for saved in trial.saved(trained))
-            said, wish = trial.obey(trained, now)
+            said, command = trial.obey(trained, now)
             yield from ((trial.place, message) for message in said)
