@@ -99,6 +99,8 @@ class Process:
         if self._child is None:
             return 0
         if self.alive:
+            if how == signal.SIGKILL:
+                WATCH.unwatch(self.log)  # what its orphans say of broken pipes is no error
             self._child.send_signal(how)
             if how == signal.SIGKILL:
                 self._child.send_signal(signal.SIGCONT)

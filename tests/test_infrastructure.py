@@ -83,6 +83,36 @@ def test_a_traceback_of_a_process_fails_its_test(tmp_path: Path) -> None:
     assert "broken.log: Traceback (most recent call last)" in ran.stdout
 
 
+@pytest.mark.parametrize(("said", "wrong"), [("Traceback (most recent call last)", True), ("all is well", False)])
+def test_what_a_process_logged_before_it_was_killed_counts_and_not_its_orphan(
+    tmp_path: Path, said: str, wrong: bool
+) -> None:
+    orphan = "import sys; sys.stdin.read(); print('Traceback (most recent call last)', file=sys.stderr)"
+    parent = f"""
+        import subprocess, sys
+        print({said!r}, flush=True)
+        child = subprocess.Popen([sys.executable, "-c", {orphan!r}], stdin=subprocess.PIPE)
+        print("ready", flush=True)
+        child.wait()
+        """
+    (tmp_path / "parent.py").write_text(textwrap.dedent(parent))
+    ran = run_tests(
+        tmp_path,
+        f"""
+        import sys
+        from tests.processes import Process, wait_until
+
+        def test_it(tmp_path):
+            process = Process([sys.executable, {str(tmp_path / "parent.py")!r}], tmp_path, {{}}, "killed")
+            process.start()
+            process.wait_until(lambda: "ready" in process.output, "it was ready")
+            process.kill()
+            wait_until(lambda: process.output.endswith("(most recent call last)\\n"), "the orphan complained")
+        """,
+    )
+    assert ran.returncode == wrong, ran.stdout + ran.stderr
+
+
 def test_a_deadlock_that_only_postgresql_tells_of_fails_its_test(tmp_path: Path) -> None:
     ran = run_tests(
         tmp_path,
