@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.tables import curve_marks
 from sturgeon.identifiers import Fence, Step, TrialId, Version
 
@@ -21,7 +21,7 @@ class MarkRow:
     rollback_generation: Version
     rollback: Version | None
     step: Step
-    points: dict[str, dict[str, Any] | None]
+    points: dict[str, Json | None]
 
 
 def find(tx: Transaction, trial_id: TrialId) -> MarkRow | None:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.tables import events
 from sturgeon.identifiers import StudyId, TrialNumber
 
@@ -22,12 +23,12 @@ class EventRow:
     study_id: StudyId
     number: TrialNumber | None
     kind: str
-    detail: dict[str, Any]
+    detail: Json
     at: int
 
 
 def insert(
-    tx: Transaction, study_id: StudyId, kind: str, now: int, number: TrialNumber | None = None, **detail: Any
+    tx: Transaction, study_id: StudyId, kind: str, now: int, number: TrialNumber | None = None, **detail: object
 ) -> None:
     tx.execute(events.insert().values(study_id=study_id, number=number, kind=kind, detail=detail, at=now))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.tables import proposals
 from sturgeon.identifiers import Step, TrialId, Version
 from sturgeon.messages.steering import ProposalState
@@ -20,7 +21,7 @@ class ProposalRow:
     id: int
     trial_id: TrialId
     policy: str
-    params: dict[str, Any]
+    params: Json
     restore: Step | None
     reason: str
     step: Step | None
@@ -29,7 +30,7 @@ class ProposalRow:
     at: int
 
 
-def insert(tx: Transaction, values: dict[str, Any]) -> ProposalRow:
+def insert(tx: Transaction, values: Json) -> ProposalRow:
     row = tx.execute(proposals.insert().values(values).returning(proposals)).one()
     return ProposalRow(**row._mapping)
 
@@ -69,7 +70,7 @@ def find(tx: Transaction, trial_id: TrialId, proposal: int) -> ProposalRow | Non
     return None if row is None else ProposalRow(**row._mapping)
 
 
-def update(tx: Transaction, proposal: int, **values: Any) -> ProposalRow:
+def update(tx: Transaction, proposal: int, **values: object) -> ProposalRow:
     statement = proposals.update().where(proposals.c.id == proposal).values(**values).returning(proposals)
     return ProposalRow(**tx.execute(statement).one()._mapping)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.tables import late_results, reports, timeline, trials
 from sturgeon.identifiers import Fence, Step, StudyId, TrialId, TrialNumber, Version
 
@@ -37,7 +38,7 @@ class LateRow:
     number: TrialNumber
     fence: Fence
     kind: Literal["report", "tell"]
-    body: dict[str, Any]
+    body: Json
     at: int
 
 
@@ -53,7 +54,7 @@ def of_steps(
     return {row.step: ReportRow(**row._mapping) for row in tx.execute(statement)}
 
 
-def insert(tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
+def insert(tx: Transaction, rows: Sequence[Json]) -> None:
     tx.execute(reports.insert(), list(rows))
 
 
@@ -209,7 +210,7 @@ def _is_abandoned() -> sa.ColumnElement[bool]:
     )
 
 
-def insert_late(tx: Transaction, values: dict[str, Any]) -> None:
+def insert_late(tx: Transaction, values: Json) -> None:
     tx.execute(late_results.insert().values(values))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.tables import timeline
 from sturgeon.identifiers import NO_VERSION, Step, TrialId, Version
 from sturgeon.messages.steering import EntryState, Verb
@@ -21,13 +22,13 @@ class EntryRow:
     trial_id: TrialId
     version: Version
     verb: Verb
-    params: dict[str, Any]
+    params: Json
     restore: Step | None
     base: int | None
     checkpoint: Step | None
     actor: str
     reason: str
-    guard: dict[str, Any] | None
+    guard: Json | None
     watching: bool
     state: EntryState
     from_step: Step | None
@@ -35,7 +36,7 @@ class EntryRow:
     applied_at: int | None
 
 
-def insert(tx: Transaction, values: dict[str, Any]) -> None:
+def insert(tx: Transaction, values: Json) -> None:
     tx.execute(timeline.insert().values(values))
 
 
@@ -45,13 +46,13 @@ def of_trial(tx: Transaction, trial_id: TrialId) -> list[EntryRow]:
     return [EntryRow(**row._mapping) for row in tx.execute(statement)]
 
 
-def settle(tx: Transaction, trial_id: TrialId, versions: Iterable[int], state: str, **values: Any) -> None:
+def settle(tx: Transaction, trial_id: TrialId, versions: Iterable[int], state: str, **values: object) -> None:
     """What became of these versions."""
     which = sa.and_(timeline.c.trial_id == trial_id, timeline.c.version.in_(list(versions)))
     tx.execute(timeline.update().where(which).values(state=state, **values))
 
 
-def note(tx: Transaction, trial_id: TrialId, version: Version, **values: Any) -> None:
+def note(tx: Transaction, trial_id: TrialId, version: Version, **values: object) -> None:
     """The checkpoint of an entry, or that its guard watches no more."""
     which = sa.and_(timeline.c.trial_id == trial_id, timeline.c.version == version)
     tx.execute(timeline.update().where(which).values(**values))

@@ -128,6 +128,7 @@ from sturgeon.messages.studies import (
     Study,
     StudyPatch,
     StudyRequest,
+    TaskKind,
     TrainStudyTask,
 )
 from sturgeon.messages.trials import (
@@ -248,6 +249,7 @@ __all__ = [
     "StudyRequest",
     "Tag",
     "TagsRequest",
+    "TaskKind",
     "TellManyAnswer",
     "TellManyRequest",
     "TellOne",

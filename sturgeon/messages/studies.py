@@ -95,10 +95,14 @@ class CheckpointRule(Request):
     every_epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
 
+TaskKind = Literal["train"]
+"""What workers can run: a kind is a module of its name in `worker/tasks`."""
+
+
 class TrainStudyTask(Request):
     """Train a network with the built-in trainer. `fixed` sets fields of TrainTask for all trials."""
 
-    kind: Literal["train"]
+    kind: TaskKind
     dataset: Annotated[PlainText, Field(min_length=1, max_length=500)]
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     fixed: Params = Field(default_factory=dict)

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
+from sturgeon.messages import TaskKind
 from sturgeon.threads import supervised
 from worker import logs
 from worker.child.protocol import Broken, DesiredRun, Finished, Job, Origins, PlacedMessage
 
 OURS: Final = Path(__file__).resolve().parents[2]
 """The folder of our packages."""
-TASKS: Final = {"train": "worker.tasks.train"}
-"""The module of each kind of task; its `run` trains. A new kind is a file in worker/tasks and a line here."""
+TASKS: Final[dict[str, str]] = {kind: f"worker.tasks.{kind}" for kind in get_args(TaskKind)}
+"""The module of each kind of task; its `run` trains. A new kind is a file of its name, and its name in `TaskKind`."""
 
 ORPHANED: Final = 70
 """The exit code of a child whose daemon is gone."""

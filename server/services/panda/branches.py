@@ -8,7 +8,6 @@ needs nothing of its parent, which may be rolled back to an earlier step later.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from server.policies import timelines
 from server.services import lookup, views
@@ -21,6 +20,7 @@ from server.services.trials.checkpoints import best_first
 from server.store import checkpoints, events, timeline, trials
 from server.store.checkpoints import CheckpointRow
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
@@ -57,7 +57,7 @@ def fork(
         return answer
 
 
-def _as_long_as(branches: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _as_long_as(branches: Sequence[Json]) -> Json:
     """The control differs in nothing, but it trains as long as branches that all train equally long."""
     lengths = [branch.get("epochs") for branch in branches]
     return {"epochs": lengths[0]} if lengths[0] is not None and len(set(lengths)) == 1 else {}
@@ -97,7 +97,7 @@ def make_branches(
     scope: Scope,
     parent: TrialRow,
     checkpoint: CheckpointRow,
-    wanted: Sequence[dict[str, Any]],
+    wanted: Sequence[Json],
     *,
     raise_budget: bool,
 ) -> list[TrialRow]:
@@ -142,7 +142,7 @@ def make_branches(
     return rows
 
 
-def _require_epochs_left(study: StudyRow, params: dict[str, Any], checkpoint: CheckpointRow, place: int) -> None:
+def _require_epochs_left(study: StudyRow, params: Json, checkpoint: CheckpointRow, place: int) -> None:
     if study.task is None or checkpoint.epoch is None:
         return
     epochs = live_params.task_fields(study, params)["epochs"]
@@ -167,7 +167,7 @@ def _require_numbers_left(scope: Scope, count: int, *, raise_budget: bool) -> No
         )
 
 
-def origin_of(parent: TrialRow, checkpoint: CheckpointRow, entries: Sequence[timeline.EntryRow]) -> dict[str, Any]:
+def origin_of(parent: TrialRow, checkpoint: CheckpointRow, entries: Sequence[timeline.EntryRow]) -> Json:
     """How a checkpoint was made, from the root of its lineage: what the root began with, and all changes since."""
     root = parent.origin or {"number": parent.number, "params": parent.params, "schedule": []}
     return root | {"schedule": [*root["schedule"], *own_schedule(parent, entries, checkpoint)]}
@@ -175,7 +175,7 @@ def origin_of(parent: TrialRow, checkpoint: CheckpointRow, entries: Sequence[tim
 
 def own_schedule(
     trial: TrialRow, entries: Sequence[timeline.EntryRow], checkpoint: CheckpointRow | None = None
-) -> list[tuple[int, dict[str, Any]]]:
+) -> list[tuple[int, Json]]:
     """(step, params) of the changes that the trial itself made; its first is what makes it differ from its parent."""
     first = [] if trial.parent_step is None else [(trial.parent_step, initial_live_params(trial))]
     return [*first, *timelines.schedule(timelines.in_force(entries, checkpoint))]

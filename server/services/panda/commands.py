@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
@@ -16,6 +15,7 @@ from server.services.transactions import Scope, Transactions
 from server.services.views import desired_of
 from server.store import events, proposals, trials
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.proposals import ProposalRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
@@ -67,7 +67,7 @@ def require_steerable(row: TrialRow, seen: int | None) -> None:
 
 
 def change(
-    transactions: Transactions, request: SteeringRequest, params: dict[str, Any], guard: messages.Guard | None
+    transactions: Transactions, request: SteeringRequest, params: Json, guard: messages.Guard | None
 ) -> messages.Steered:
     """Change live parameters. Raises: as `_steer`, and Invalid for what cannot change or is out of range."""
 
@@ -152,9 +152,7 @@ def checkpoint(transactions: Transactions, request: SteeringRequest) -> messages
     return _steer(transactions, request, decide)
 
 
-def rollback(
-    transactions: Transactions, request: SteeringRequest, step: Step | None, params: dict[str, Any]
-) -> messages.Steered:
+def rollback(transactions: Transactions, request: SteeringRequest, step: Step | None, params: Json) -> messages.Steered:
     """Back to a checkpoint, from there with other parameters. Raises: as `_steer`, NotFound (no such checkpoint), and
     Invalid as `change`."""
 
@@ -189,7 +187,7 @@ def accept(transactions: Transactions, request: SteeringRequest, proposal: int) 
         back = None if found.restore is None else going_back(scope.tx, row, Step(found.restore))
         run: desired_state.Run | None = "run" if row.state == "paused" else None
         reason = " ".join(filter(None, [found.reason, request.reason]))
-        told: dict[str, Any] = {"actor": f"policy:{found.policy}, accepted", "reason": reason}
+        told: Json = {"actor": f"policy:{found.policy}, accepted", "reason": reason}
         proposals.update(scope.tx, found.id, state="accepted", version=desired_of(row).version + 1)
         kept = policy_runner.keeps_checkpoints(scope.study, row)
         row = desired_state.request_change(

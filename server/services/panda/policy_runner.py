@@ -23,6 +23,7 @@ from server.services.studies.live_params import initial_params, params_in_force
 from server.services.transactions import Scope
 from server.services.views import desired_of
 from server.store import events, proposals, timeline
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.messages import DriftPolicy, GuardPolicy, Policy
@@ -179,7 +180,7 @@ def _write(scope: Scope, row: TrialRow, decision: PolicyDecision, step: int) -> 
     """Propose the change; accept it at once where the policy may."""
     tx, change = scope.tx, decision.change
     if decision.auto:
-        by: dict[str, Any] = {"actor": f"policy:{decision.policy}", "reason": change.reason}
+        by: Json = {"actor": f"policy:{decision.policy}", "reason": change.reason}
         keep = keeps_checkpoints(scope.study, row)
         row = desired_state.request_change(tx, row, "policy", params=change.params, back=decision.back, keep=keep, **by)
     state, version = ("accepted", desired_of(row).version) if decision.auto else ("open", None)
@@ -206,7 +207,7 @@ def at_divergence(scope: Scope, row: TrialRow, where: str | None) -> TrialRow | 
         return None
     back_to = pin_rollback_target(scope.tx, row, newest_checkpoint(scope.tx, row))
     if not policy.auto:
-        by: dict[str, Any] = {"actor": f"policy:{policy.policy}", "reason": change.reason}
+        by: Json = {"actor": f"policy:{policy.policy}", "reason": change.reason}
         row = desired_state.request_change(scope.tx, row, "policy", run="pause", **by)
     newest = StoredPoints(StoredCurve(scope.tx, scope.study, row)).newest
     decision = PolicyDecision(policy.policy, change, back_to, policy.auto)

@@ -6,7 +6,7 @@ of the panda say that it began, and what came of it.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from server.policies import retest
 from server.policies.curve import Point
@@ -17,6 +17,7 @@ from server.services.trial_rows import new_trial
 from server.store import events, trials
 from server.store import studies as study_rows
 from server.store.events import EventRow
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
@@ -76,7 +77,7 @@ def _request(study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int, 
     assert study.task is not None
     now = live_params.params_in_force(study, row)
     rate, replay = now["learning_rate"], now["replay_share"]
-    space: dict[str, Any] = {
+    space: Json = {
         "learning_rate": {"type": "float", "low": rate / AROUND, "high": min(100.0, rate * AROUND), "scale": "log"},
         # A panda that replays more than usual can be retested, too.
         "replay_share": {"type": "float", "low": max(0.0, replay - 0.3), "high": max(replay, min(0.95, replay + 0.3))},
@@ -117,7 +118,7 @@ def _conclude(scope: Scope, row: TrialRow, begun: EventRow) -> None:
     values: dict[int, float] = {
         trial.number: trial.value for trial in rows if trial.state == "complete" and trial.value is not None
     }
-    detail: dict[str, Any] = {"retest": begun.detail["retest"], "moved": None, "errors": {}}
+    detail: Json = {"retest": begun.detail["retest"], "moved": None, "errors": {}}
     if 0 not in values or len(values) < 2:
         detail["reason"] = "The retest has no results to compare: its trials did not complete, or it was deleted."
     else:

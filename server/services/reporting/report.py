@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from server.policies.curve import epoch_of
 from server.services import lookup
@@ -15,6 +14,7 @@ from server.services.studies import budgets
 from server.services.transactions import Scope, Transactions
 from server.services.views import desired_of
 from server.store import events, leases, reports
+from server.store.json_columns import Json
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import LeaseLost, ReportConflict
@@ -82,7 +82,7 @@ def _store(scope: Scope, row: TrialRow, request: messages.ReportRequest) -> list
     generation = rollback_generation_of(scope.tx, row, request.applied_version)
     steps = [report.step for report in request.reports]
     known = reports.of_steps(scope.tx, row.id, request.fence, generation, steps)
-    rows: dict[int, dict[str, Any]] = {}
+    rows: dict[int, Json] = {}
     for report in request.reports:
         before = known.get(report.step)
         earlier = rows.get(report.step) if before is None else {"metrics": before.metrics, "epoch": before.epoch}

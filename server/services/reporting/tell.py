@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from server.services import lookup, views
 from server.services.panda import guards, policy_runner
@@ -14,6 +13,7 @@ from server.services.runs.curve import present_run_reports
 from server.services.studies import budgets
 from server.services.transactions import Scope, Transactions
 from server.store import leases, trials
+from server.store.json_columns import Json
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import FieldProblem, Invalid, LeaseLost, Problem, TrialFinished
@@ -118,7 +118,7 @@ def _was_queued_by(trial: TrialRow, request: messages.TellRequest) -> bool:
     return (trial.metrics, trial.step, trial.location) == (request.metrics, request.step, request.where)
 
 
-def _columns(scope: Scope, trial: TrialRow, request: messages.TellRequest, value: float | None) -> dict[str, Any]:
+def _columns(scope: Scope, trial: TrialRow, request: messages.TellRequest, value: float | None) -> Json:
     return {
         "value": value,
         "metrics": request.metrics,
