@@ -84,7 +84,7 @@ def replay(
 def _end(
     settings: Settings, trial: Trained, epoch: int, *, heard: bool
 ) -> Literal["complete", "pruned", "diverged"] | None:
-    """How a trial ends with this epoch. A wish that is heard within an epoch is obeyed at its end."""
+    """How a trial ends with this epoch. A stop that is heard within an epoch is obeyed at its end."""
     if epoch > len(trial.curve):
         return "diverged"
     if epoch == settings.epochs:

@@ -160,7 +160,7 @@ def migrated_url(database_kind: str, request: pytest.FixtureRequest) -> str:
 def settings(migrated_url: str, tmp_path: Path) -> Settings:
     from server.settings import Settings
 
-    # The server expires no lease by itself: a test says when, with `server.reap()`.
+    # The server expires no lease by itself: a test says when, with `server.expire_leases()`.
     return Settings(database_url=migrated_url, checkpoints=tmp_path / "checkpoints", reap_every_s=600)
 
 

@@ -62,7 +62,7 @@ class RunningServer:
         """Let time pass for the server: leases run out, nobody waits."""
         self.clock.advance(seconds)
 
-    def reap(self) -> None:
+    def expire_leases(self) -> None:
         """What a server does every few seconds: now, and in this thread."""
         state = self.app.state
         expiry.expire_leases(state.transactions, self.settings.max_attempts)

@@ -107,7 +107,9 @@ def trial_metrics(
     database: InDatabase,
     page_size: PageSize = 1000,
     page_token: PageToken = None,
-    left: Annotated[bool, Query(description="Every report that came, also of runs and legs that were left.")] = False,
+    left: Annotated[
+        bool, Query(description="Every report that came, also of earlier runs and of what rollbacks abandoned.")
+    ] = False,
 ) -> messages.Page[messages.ReportedMetrics]:
     """The trial's curve."""
     return admin.metrics(database, study, number, page_size, page_token, left=left)

@@ -98,8 +98,8 @@ def lines(snapshot: TrialSnapshot) -> Iterator[str]:
     """All lines about a trial. A later snapshot repeats the lines of an earlier one unchanged."""
     name = snapshot.study.metric
     for report in snapshot.curve:
-        leg = f", leg {report.leg}" if report.leg else ""
-        yield f"step {report.step}{leg}: {name} {metric(snapshot.study, name, report.metrics.get(name))}"
+        generation = f", leg {report.leg}" if report.leg else ""
+        yield f"step {report.step}{generation}: {name} {metric(snapshot.study, name, report.metrics.get(name))}"
     for entry in snapshot.entries:
         at = "" if entry.from_step is None else f" from step {entry.from_step}"
         yield f"version {entry.version}: {what(entry)}, {entry.state}{at}, by {entry.actor} {entry.reason}".rstrip()

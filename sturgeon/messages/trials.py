@@ -18,7 +18,9 @@ class Desired(Answer):
     version: int = 0
     params: Json = Field(default_factory=dict, description="All live parameters that were changed.")
     run: Literal["run", "pause", "stop"] = "run"
-    restore: int | None = Field(default=None, description="The step that the present leg began at.")
+    restore: int | None = Field(
+        default=None, description="The step that the present rollback generation (`leg`) began at."
+    )
     leg: int = Field(default=0, description="A run of an earlier leg goes back to the checkpoint of step `restore`.")
     checkpoint: int = Field(default=0, description="The newest version before which a checkpoint is to be kept.")
     why: Literal["pruned", "person", "policy", "study"] | None = None
@@ -122,5 +124,7 @@ class ReportedMetrics(Answer):
     metrics: dict[str, float | None]
     fence: identifiers.Fence
     leg: int = Field(default=0, description="The version of the rollback after which it was reported; 0: before any.")
-    left: bool = Field(default=False, description="The run went back behind this step; it counts for nothing.")
+    left: bool = Field(
+        default=False, description="A rollback to an earlier step abandoned this report; it counts for nothing."
+    )
     at: AwareDatetime

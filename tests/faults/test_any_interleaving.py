@@ -205,7 +205,7 @@ class Chance:
                 Life(self, leases[0]).run()
             except Killed:
                 self.server.advance(seconds=31)
-                self.server.reap()
+                self.server.expire_leases()
                 self.ask(leases[0].number)
 
     def _resumed(self) -> list[Lease]:

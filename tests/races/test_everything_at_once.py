@@ -51,7 +51,7 @@ def act(server: RunningServer, client: Client, chance: random.Random, held: list
             client.renew("worker0", held[-50:])
         case 3:
             server.advance(seconds=20)
-            server.reap()
+            server.expire_leases()
         case 4:
             client.cancel("busy", chance.randrange(60))
         case 5:

@@ -1,4 +1,4 @@
-"""A trial ends once, whoever tells, cancels, renews or reaps at the same time."""
+"""A trial ends once, whoever tells, cancels, renews or expires it at the same time."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_two_servers_that_expire_a_lease_spend_one_attempt(two_servers: list[Run
     for server in two_servers:
         server.advance(seconds=61)
 
-    at_once([server.reap for server in two_servers] * 2)
+    at_once([server.expire_leases for server in two_servers] * 2)
 
     client = two_servers[0].client
     assert {(trial.state, trial.attempt) for trial in client.trials("raced").items} == {("queued", 1)}
@@ -96,7 +96,7 @@ def test_a_lease_is_either_revived_or_taken(two_servers: list[RunningServer]) ->
     renewing, taking = (server.client for server in two_servers)
     for server in two_servers:
         server.advance(seconds=61)
-    two_servers[0].reap()
+    two_servers[0].expire_leases()
     held = [{"study": "raced", "number": number, "fence": 1} for number in range(TRIALS)]
 
     renewed, taken = at_once([lambda: renewing.renew("ada", held), lambda: taking.ask("raced", count=TRIALS)])

@@ -53,7 +53,7 @@ def train(server: RunningServer, lease: Lease, seed: int) -> None:
     """A worker that obeys, reports what is good or bad by chance, and leaves checkpoints."""
     chance = random.Random(seed)
     with Client(server.url) as client:
-        step, version, at, leg = 0, 0, 0, 0
+        step, version, at, generation = 0, 0, 0, 0
         for _ in range(3 * ROUNDS):
             step += 10
             report = {"step": step, "epoch": step / 10, "metrics": {"dev_error": chance.random()}}
@@ -62,14 +62,14 @@ def train(server: RunningServer, lease: Lease, seed: int) -> None:
                 continue
             if desired.checkpoint > version:
                 put(client, lease.fence, step, version, desired.checkpoint)
-            step = desired.restore or 0 if desired.leg > leg else step
-            version, at, leg = desired.version, step, desired.leg
+            step = desired.restore or 0 if desired.generation > generation else step
+            version, at, generation = desired.version, step, desired.generation
             held = {"study": "bear", "number": 0, "fence": lease.fence}
             client.renew("ada", [held | {"applied_version": version, "applied_step": at}])
 
 
 def put(client: Client, fence: int, step: int, version: int, wanted: int) -> None:
-    with suppress(WrongState):  # it went back behind this step meanwhile
+    with suppress(WrongState):  # it went back to an earlier step meanwhile
         client.put_checkpoint("bear", 0, step, b"%d" % step, fence, value=0.5, version=version, wanted=wanted)
 
 

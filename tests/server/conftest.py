@@ -102,7 +102,7 @@ def leased_trial(server: RunningServer, bowl: Study) -> Lease:
 def expired_trial(server: RunningServer, leased_trial: Lease) -> Lease:
     """The lease of `ada`, which has run out; the trial is queued again, and nobody has taken it."""
     server.advance(seconds=LEASE_S + 1)
-    server.reap()
+    server.expire_leases()
     return leased_trial
 
 

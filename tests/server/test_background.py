@@ -75,7 +75,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 @FAILS
 @pytest.mark.usefixtures("poisoned_study")
 def test_a_study_whose_expiry_fails_does_not_hold_up_later_studies(server: RunningServer, http: httpx.Client) -> None:
-    server.reap()
+    server.expire_leases()
 
     assert [server.client.trial(name, 0).state for name in ("aaa", "zzz")] == ["running", "queued"]
     assert failures_of(http, "lease expiry") == 1
@@ -101,7 +101,7 @@ def test_a_database_that_is_away_for_one_study_is_no_failure(
     server.advance(seconds=11)
     poison(monkeypatch, Unavailable("The database is locked."))
 
-    server.reap()
+    server.expire_leases()
 
     assert server.client.trial("zzz", 0).state == "queued"
     assert failures_of(http, "lease expiry") == 0

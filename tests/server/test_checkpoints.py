@@ -132,11 +132,11 @@ def test_an_upload_renews_the_lease_and_counts_as_a_report(server: RunningServer
     server.advance(seconds=29)
     server.client.put_checkpoint("digits", 0, 1, b"state", 1)
     server.advance(seconds=29)
-    server.reap()
+    server.expire_leases()
     assert server.client.trial("digits", 0).state == "running"
 
     server.advance(seconds=2)
-    server.reap()
+    server.expire_leases()
 
     assert (server.client.trial("digits", 0).state, server.client.trial("digits", 0).attempt) == ("queued", 0)
 

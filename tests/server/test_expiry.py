@@ -21,7 +21,7 @@ def run_out(server: RunningServer, *, reporting: bool = False) -> Lease:
     if reporting:
         server.client.report("bowl", lease.number, lease.fence, [{"step": 1, "metrics": {"loss": 1.0}}])
     server.advance(seconds=10.001)
-    server.reap()
+    server.expire_leases()
     return lease
 
 
@@ -39,7 +39,7 @@ def test_a_trial_whose_lease_ran_out_waits_again_with_the_same_params_and_seed(s
 def test_a_lease_holds_to_its_last_moment(server: RunningServer) -> None:
     server.client.ask("bowl", lease_s=10)
     server.advance(seconds=10)
-    server.reap()
+    server.expire_leases()
 
     assert server.client.trial("bowl", 0).state == "running"
 

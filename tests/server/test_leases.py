@@ -70,7 +70,7 @@ def test_renewing_extends_a_lease(server: RunningServer, leased_trial: Lease) ->
     for _ in range(3):
         server.advance(seconds=59)
         [renewed] = server.client.renew("ada", [held(leased_trial)]).held
-        server.reap()
+        server.expire_leases()
 
     assert renewed.model_dump() == {
         "study": "bowl",
@@ -116,7 +116,7 @@ def test_a_lease_that_ran_out_for_the_last_time_is_lost_as_expired(server: Runni
     for _ in range(2):
         [lease] = server.client.ask("bowl", lease_s=10).leases
         server.advance(seconds=11)
-        server.reap()
+        server.expire_leases()
 
     assert server.client.trial("bowl", 0).state == "failed"
     assert lost(server, lease) == [("bowl", 0, "expired")]

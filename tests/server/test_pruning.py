@@ -30,7 +30,7 @@ def create(server: RunningServer, **changes: Any) -> None:
 
 
 def run(server: RunningServer, scores: Sequence[float | None]) -> int:
-    """A further trial that reports one score an epoch, each by itself, until it is wished to stop; its number."""
+    """A further trial that reports one score an epoch, each by itself, until it is to stop; its number."""
     [lease] = server.client.ask("bowl", worker="ada", lease_s=60).leases
     for epoch, score in enumerate(scores, 1):
         desired = report(server, lease.number, epoch, score)
@@ -96,7 +96,7 @@ def test_a_trial_whose_worker_died_before_it_obeyed_is_pruned_all_the_same(serve
     number = run(server, [0.9] * 16)
 
     server.advance(seconds=61)
-    server.reap()
+    server.expire_leases()
 
     trial = server.client.trial("bowl", number)
     assert (trial.state, trial.value, trial.guess) == ("pruned", 0.9, pytest.approx(0.9 / 4))
@@ -222,12 +222,12 @@ def test_the_length_of_a_trial_may_be_searched(server: RunningServer) -> None:
     server.client.ask("bowl", count=3)
     server.client.tell("bowl", best.number, 1, {"dev_error": 0.1})
 
-    wishes = [
+    answers = [
         server.client.report("bowl", trial.number, 1, [{"step": 40, "epoch": 4, "metrics": {"dev_error": 0.3}}])
         for trial in (short, long)
     ]
 
-    assert [wish.desired.run for wish in wishes] == ["stop", "run"]
+    assert [answer.desired.run for answer in answers] == ["stop", "run"]
 
 
 def test_a_trial_that_went_on_elsewhere_is_judged_by_its_whole_curve(server: RunningServer) -> None:
@@ -244,7 +244,7 @@ def test_a_trial_that_went_on_elsewhere_is_judged_by_its_whole_curve(server: Run
         says(lease, 1, scores)
         server.client.put_checkpoint("digits", lease.number, 20, b"npz", 1, 2, None)
         server.advance(seconds=61)
-        server.reap()
+        server.expire_leases()
         [lease] = server.client.ask("digits", worker="bob").leases
         says(lease, 3, more)
         told = server.client.tell("digits", lease.number, 2, {"dev_error": 0.1}, "complete" if more else "pruned")

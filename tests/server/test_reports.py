@@ -38,7 +38,7 @@ def test_a_report_renews_the_lease(server: RunningServer) -> None:
     for _ in range(3):
         server.advance(seconds=59)
         server.client.report("bowl", 0, 1, [])
-        server.reap()
+        server.expire_leases()
 
     assert server.client.trial("bowl", 0).state == "running"
 

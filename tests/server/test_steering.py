@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 REPORTED = {"step": 1, "metrics": {"loss": 0.5, "odd": 7.0}}
 
 
-def desire(server: RunningServer, why: Any = "person", **wishes: Any) -> None:
+def request_change(server: RunningServer, why: Any = "person", **changes: Any) -> None:
     """As a person, or a rule, does it."""
     with server.app.state.database.writing() as tx:
         study = lookup.lock_study(tx, "bowl")
-        desired_state.request_change(tx, lookup.lock_trial(tx, study, 0), why, **wishes)
+        desired_state.request_change(tx, lookup.lock_trial(tx, study, 0), why, **changes)
 
 
 def held(lease: Lease, **applied: int) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def test_a_trial_that_nobody_steers_is_to_run(server: RunningServer, leased_tria
 
 
 def test_reports_renewals_and_the_next_lease_carry_what_is_desired(server: RunningServer, leased_trial: Lease) -> None:
-    desire(server, params={"learning_rate": 0.01})
+    request_change(server, params={"learning_rate": 0.01})
 
     reported = server.client.report("bowl", 0, 1, [REPORTED]).desired
     [renewed] = server.client.renew("ada", [held(leased_trial)]).held
@@ -64,9 +64,9 @@ def test_reports_renewals_and_the_next_lease_carry_what_is_desired(server: Runni
 
 @pytest.mark.usefixtures("leased_trial")
 def test_each_wish_raises_the_version_and_what_it_leaves_out_stays(server: RunningServer) -> None:
-    desire(server, params={"learning_rate": 0.01})
-    desire(server, why="policy", back=desired_state.RollbackTarget(20, 0, {"learning_rate": 0.5}))
-    desire(server, run="pause")
+    request_change(server, params={"learning_rate": 0.01})
+    request_change(server, why="policy", back=desired_state.RollbackTarget(20, 0, {"learning_rate": 0.5}))
+    request_change(server, run="pause")
 
     desired = server.client.report("bowl", 0, 1, []).desired
 
@@ -76,7 +76,7 @@ def test_each_wish_raises_the_version_and_what_it_leaves_out_stays(server: Runni
 
 def test_what_was_applied_is_kept_and_never_goes_back(server: RunningServer, leased_trial: Lease) -> None:
     for rate in (0.3, 0.1, 0.03):
-        desire(server, params={"learning_rate": rate})
+        request_change(server, params={"learning_rate": rate})
     seen = []
 
     server.client.report("bowl", 0, 1, [REPORTED], applied_version=1, applied_step=40)
@@ -89,7 +89,7 @@ def test_what_was_applied_is_kept_and_never_goes_back(server: RunningServer, lea
 
 
 def test_a_version_that_nobody_desired_cannot_have_been_applied(server: RunningServer, leased_trial: Lease) -> None:
-    desire(server, params={"learning_rate": 0.3})
+    request_change(server, params={"learning_rate": 0.3})
 
     with pytest.raises(Invalid, match="nobody has requested version 2, the newest is 1") as refused:
         server.client.report("bowl", 0, 1, [REPORTED], applied_version=2, applied_step=40)
@@ -111,14 +111,14 @@ def test_a_trial_that_was_to_stop_has_ended_when_its_worker_is_gone(
     server: RunningServer, why: str, reports: list[Any], state: str, value: float | None, end: str
 ) -> None:
     server.client.report("bowl", 0, 1, reports)
-    desire(server, why, run="stop")
+    request_change(server, why, run="stop")
 
     if end == "released":
         server.client.release("bowl", 0, 1)
         server.client.release("bowl", 0, 1)
     else:
         server.advance(seconds=61)
-        server.reap()
+        server.expire_leases()
 
     trial = server.client.trial("bowl", 0)
     assert (trial.state, trial.value, trial.attempt) == (state, value, 0)
@@ -131,7 +131,7 @@ def test_a_trial_that_was_to_stop_has_ended_when_its_worker_is_gone(
 
 def test_a_study_is_completed_by_the_last_trial_that_was_to_stop(server: RunningServer, leased_trial: Lease) -> None:
     server.client.patch_study("bowl", {"budget": {"max_trials": 1}})
-    desire(server, "study", run="stop")
+    request_change(server, "study", run="stop")
 
     server.client.release("bowl", leased_trial.number, leased_trial.fence)
 
@@ -140,7 +140,7 @@ def test_a_study_is_completed_by_the_last_trial_that_was_to_stop(server: Running
 
 @pytest.mark.usefixtures("leased_trial")
 def test_a_trial_that_is_requeued_is_to_run_again(server: RunningServer) -> None:
-    desire(server, "study", run="stop", params={"learning_rate": 0.3})
+    request_change(server, "study", run="stop", params={"learning_rate": 0.3})
     server.client.release("bowl", 0, 1)
 
     server.client.requeue("bowl", 0)

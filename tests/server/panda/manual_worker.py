@@ -72,7 +72,7 @@ def curve(worker: ManualWorker, **more: Any) -> list[tuple[int, int]]:
 def lost(server: RunningServer, worker: ManualWorker) -> Any:
     """The worker dies; what the next one begins with."""
     server.advance(seconds=31)
-    server.reap()
+    server.expire_leases()
     return worker.take().resume
 
 

@@ -75,7 +75,7 @@ def test_a_rollback_that_nobody_applied_is_applied_by_the_next_worker(
     trained.client.rollback("bear", 0, step=40)
     trained.client.set_params("bear", 0, {"l2": 0.3})
     server.advance(seconds=31)
-    server.reap()
+    server.expire_leases()
 
     resume = trained.take().resume
     assert resume is not None
@@ -103,7 +103,7 @@ def test_a_run_that_goes_on_elsewhere_makes_the_changes_after_its_checkpoint_aga
     server: RunningServer, trained: ManualWorker
 ) -> None:
     server.advance(seconds=31)
-    server.reap()
+    server.expire_leases()
 
     resume = trained.take().resume
     assert resume is not None

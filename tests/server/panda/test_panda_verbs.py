@@ -38,7 +38,7 @@ def test_a_waiting_trial_is_paused_at_once_and_one_whose_worker_died_at_expiry(
 ) -> None:
     worker.client.pause("bear", 0)
     server.advance(seconds=31)
-    server.reap()
+    server.expire_leases()
     assert worker.client.trial("bear", 0).state == "paused"
 
     worker.client.resume("bear", 0)
@@ -79,7 +79,7 @@ def test_a_stopped_panda_whose_worker_died_has_what_it_reported_last(
     worker.report(1, 0.5)
     worker.client.stop("bear", 0)
     server.advance(seconds=31)
-    server.reap()
+    server.expire_leases()
 
     trial = worker.client.trial("bear", 0)
     assert (trial.state, trial.value, trial.step) == ("complete", 0.5, 10)
