@@ -41,7 +41,7 @@ GONE = {
     r"\bclass (Said|Happened|Found|Alone|End)\b|\b(Happened|Alone)\(": "ChildMessage, LeaveStack, ..",
     r"\bclass Kept\b|\bKept\(": "CheckpointKeeper, StudyCache",
     r"\bclass (Seen|Fresh|Judged)\b|\b(Seen|Judged)\(": "SamplerView, NewPortion, GuardVerdict",
-    r"\b(go|goes|went|gone|come|comes|came|lies?|back)\s+behind\b|\bbehind (a|its|the|this|that) step\b": "after a step",
+    r"\b(go|goes|went|gone|come|comes|came|lies?|back)\s+behind\b|\bbehind (a|its|the|this|that) step\b": "after",
     r"tests[/.]faults[/.](gate|cut)\b|server[/.]standing\b|panda[/.]hand\b": "breakpoint_worker, network_cut",
 }
 """What is gone, as a regular expression -> what is written instead."""
