@@ -30,7 +30,7 @@ PANDA: dict[str, Any] = {
         "checkpoints": {"best": 1, "last": 2, "every_s": 1},
     },
 }
-STEP_S = 0.02
+STEP_S = 0.1
 Verb = Callable[[Client], Any]
 
 
