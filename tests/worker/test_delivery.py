@@ -148,7 +148,6 @@ def test_a_refused_result_is_told_as_failed_with_the_reason(running: Running) ->
     assert told["error"] == "The server refused the result: The tell lacks its metric accuracy."
 
 
-@pytest.mark.expects_errors("(report|checkpoint) refused")
 @pytest.mark.parametrize("at", ["report", "checkpoints"])
 def test_a_refused_report_or_checkpoint_does_not_cost_the_result(running: Running, at: str) -> None:
     running.server.faults = {at: [errors.TooLarge()]}
@@ -178,7 +177,6 @@ def test_what_a_run_finds_out_on_its_way_is_kept_while_it_goes_on(running: Runni
     assert [name for name, _ in running.server.calls] == ["report", "diagnosis", "report", "tell"]
 
 
-@pytest.mark.expects_errors("finding refused")
 @pytest.mark.parametrize("refusal", [errors.TooLarge(), errors.Invalid("No.")])
 def test_a_refused_finding_does_not_cost_the_result(running: Running, refusal: errors.Problem) -> None:
     running.server.faults = {"diagnosis": [refusal]}
@@ -208,7 +206,6 @@ def test_a_trial_whose_stack_broke_is_released_to_run_alone(running: Running) ->
     assert not running.server.named("tell")
 
 
-@pytest.mark.expects_errors("server is ill")
 def test_a_server_that_is_ill_is_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "AFTER_A_FAULT_S", 0.01)
     running.server.faults = {"tell": [errors.InternalError(), errors.InternalError()]}

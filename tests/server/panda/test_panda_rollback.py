@@ -94,7 +94,7 @@ def test_a_checkpoint_that_arrives_after_its_run_went_back_behind_it_is_refused(
     trained.client.rollback("bear", 0, step=20)
     trained.apply(3, 20)
 
-    with pytest.raises(errors.WrongState, match="went back to step 20 since; step 60 was left"):
+    with pytest.raises(errors.WrongState, match="has gone back to step 20; its checkpoint of step 60"):
         trained.upload(60, 0.6, version=2)
     assert trained.upload(30, 0.3).version == 3
 

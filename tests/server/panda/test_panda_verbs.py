@@ -100,5 +100,5 @@ def test_a_checkpoint_that_was_asked_for_is_kept_whatever_the_rule(worker: Manua
 def test_a_checkpoint_with_a_change_in_it_that_nobody_acknowledged_is_refused(worker: ManualWorker) -> None:
     worker.client.set_params("bear", 0, {"l2": 0.1})
 
-    with pytest.raises(errors.Invalid, match="version 1 is not acknowledged"):
+    with pytest.raises(errors.Invalid, match="has not acknowledged version 1"):
         worker.upload(20, version=1)
