@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.services.studies import live_params
+from server.policies.registry import RULES
+from server.policies.rule import live_problem
+from server.services.studies.live_params import task_fields
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
@@ -24,9 +26,7 @@ def require_valid(request: StudyRequest) -> None:
     problems += budget_problems(request.budget, request.search.replicates)
     if not problems and request.task is not None:
         problems = _metric_problems(request.metric, request.task) + task_problems_of(request.task, request.space)
-    problems += live_params.panda_problems(request) + live_params.policy_problems(
-        request.policies, request.task, request.metric
-    )
+    problems += panda_problems(request) + policy_problems(request.policies, request.task, request.metric)
     problems += _pruning_problems(request) + _goal_problems(request.budget, request.metric, request.direction)
     require_none(problems, "The study is not valid")
 
@@ -34,12 +34,12 @@ def require_valid(request: StudyRequest) -> None:
 def require_policies(study: StudyRow, policies: Sequence[Policy]) -> None:
     """Raises: Invalid (metrics that nobody reports, and changes of parameters that are not live or out of range)."""
     task = None if study.task is None else TrainStudyTask.model_validate(study.task)
-    require_none(live_params.policy_problems(policies, task, study.metric), "The policies are not valid")
+    require_none(policy_problems(policies, task, study.metric), "The policies are not valid")
 
 
 def require_live(study: StudyRow, trial: TrialRow, params: Json, pointer: str = "/params") -> None:
     """Raises: Invalid (with a sentence for each parameter that is unknown, not live, or out of its physical range)."""
-    require_none(live_params.problems(study, trial, params, pointer), "The change is not possible")
+    require_none(live_problems(study, trial, params, pointer), "The change is not possible")
 
 
 def require_space(space: Space) -> None:
@@ -161,3 +161,47 @@ def _extremes(parameter: Float | Int | Choice | Fixed) -> Sequence[object]:
     if isinstance(parameter, Fixed):
         return [parameter.value]
     return list(parameter.values) if isinstance(parameter, Choice) else [parameter.low, parameter.high]
+
+
+def live_problems(study: StudyRow, trial: TrialRow, params: Json, pointer: str) -> list[FieldProblem]:
+    """What is wrong with changing these parameters of a trial.
+
+    A person may leave the ranges of the space: they say what is searched. Of own code only the names are checked:
+    nothing else is known of it.
+    """
+    if study.task is None:
+        known = ", ".join(study.space)
+        return [
+            FieldProblem(f"{pointer}/{name}", f"{name}: the study's space has no such parameter; write one of {known}")
+            for name in params
+            if name not in study.space
+        ]
+    not_live = [
+        FieldProblem(f"{pointer}/{name}", detail)
+        for name, value in params.items()
+        if (detail := live_problem(name, value))
+    ]
+    fields = task_fields(study, trial.params | (trial.live_overrides or {}) | params)
+    return not_live or [FieldProblem(f"{pointer}/{name}", detail) for name, detail in task_problems(fields)]
+
+
+def policy_problems(policies: Sequence[Policy], task: TrainStudyTask | None, metric: str) -> list[FieldProblem]:
+    """The problems of each policy in a study with this task and metric, as the rule of the policy finds them."""
+    return [
+        FieldProblem(f"/policies/{place}{pointer}", detail)
+        for place, policy in enumerate(policies)
+        for pointer, detail in RULES[policy.policy].problems(policy, task, metric)
+    ]
+
+
+def panda_problems(request: StudyRequest) -> list[FieldProblem]:
+    """The problems of the parameters that a panda is to begin with."""
+    if request.params is None:
+        return []
+    if request.mode != "panda":
+        detail = 'params: only a study of mode "panda" begins with given parameters; enqueue trials in a caviar study'
+        return [FieldProblem("/params", detail)]
+    if request.task is None:
+        return []
+    fields = {"dataset": request.task.dataset, "epochs": request.task.epochs, **request.task.fixed, **request.params}
+    return [FieldProblem(f"/params/{name}", detail) for name, detail in task_problems(fields)]
