@@ -62,8 +62,8 @@ def train(server: RunningServer, lease: Lease, seed: int) -> None:
                 continue
             if desired.checkpoint > version:
                 put(client, lease.fence, step, version, desired.checkpoint)
-            step = desired.restore or 0 if desired.generation > generation else step
-            version, at, generation = desired.version, step, desired.generation
+            step = desired.restore or 0 if desired.leg > generation else step
+            version, at, generation = desired.version, step, desired.leg
             held = {"study": "bear", "number": 0, "fence": lease.fence}
             client.renew("ada", [held | {"applied_version": version, "applied_step": at}])
 
