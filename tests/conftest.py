@@ -14,6 +14,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that a test
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,11 +100,19 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> Iterator[str]:
+def at_end() -> Iterator[ExitStack]:
+    """What the test's end stops and drops: the last that was begun first, so a database outlives its servers."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres, at_end: ExitStack) -> str:
     """A fresh, empty PostgreSQL database."""
     name = f"empty{next(_numbers)}"
-    yield postgres.create_database(name)
-    postgres.drop_database(name)
+    url = postgres.create_database(name)
+    at_end.callback(postgres.drop_database, name)
+    return url
 
 
 @pytest.fixture
@@ -136,10 +145,11 @@ def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def migrated_postgres_url(postgres: Postgres, migrated_postgres_template: str) -> Iterator[str]:
+def migrated_postgres_url(postgres: Postgres, migrated_postgres_template: str, at_end: ExitStack) -> str:
     name = f"migrated{next(_numbers)}"
-    yield postgres.create_database(name, template=migrated_postgres_template)
-    postgres.drop_database(name)
+    url = postgres.create_database(name, template=migrated_postgres_template)
+    at_end.callback(postgres.drop_database, name)
+    return url
 
 
 @pytest.fixture
@@ -165,21 +175,17 @@ def settings(migrated_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[Settings], RunningServer]]:
+def serve(at_end: ExitStack) -> Callable[[Settings], RunningServer]:
     """Start servers with settings of the test's own; several may share a database."""
     from tests.running import RunningServer
-
-    running: list[RunningServer] = []
 
     def start(settings: Settings) -> RunningServer:
         server = RunningServer(settings)
         server.start()
-        running.append(server)
+        at_end.callback(server.stop)
         return server
 
-    yield start
-    for server in running:
-        server.stop()
+    return start
 
 
 @pytest.fixture
@@ -189,40 +195,36 @@ def server(settings: Settings, serve: Callable[[Settings], RunningServer]) -> Ru
 
 
 @pytest.fixture
-def server_process(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+def server_process(tmp_path: Path, at_end: ExitStack) -> Callable[..., ServerProcess]:
     """Start `sturgeon serve` with these options and environment, and wait until it is ready.
 
     Its folder is the test's; without a STURGEON_DATABASE_URL it makes sturgeon.db there.
     """
     from tests.processes import ServerProcess
 
-    running: list[ServerProcess] = []
-
     def start(*options: str, **env: str) -> ServerProcess:
-        running.append(ServerProcess(tmp_path, options, env))
-        running[-1].start()
-        return running[-1]
+        process = ServerProcess(tmp_path, options, env)
+        at_end.callback(process.kill)
+        process.start()
+        return process
 
-    yield start
-    for process in running:
-        process.kill()
+    return start
 
 
 @pytest.fixture
-def worker_process(tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
+def worker_process(tmp_path: Path, at_end: ExitStack) -> Callable[..., WorkerProcess]:
     """Start `sturgeon worker`, or another program that is one, for the server at this address, with these options and
     environment."""
     from tests.processes import STURGEON, WorkerProcess
 
-    running: list[WorkerProcess] = []
+    numbers = itertools.count()
 
     def start(
         server: str, *options: str, name: str | None = None, program: Sequence[str | Path] = (STURGEON,), **env: str
     ) -> WorkerProcess:
-        running.append(WorkerProcess(server, name or f"worker{len(running)}", tmp_path, options, env, program))
-        running[-1].start()
-        return running[-1]
+        process = WorkerProcess(server, name or f"worker{next(numbers)}", tmp_path, options, env, program)
+        at_end.callback(process.kill)
+        process.start()
+        return process
 
-    yield start
-    for process in running:
-        process.kill()
+    return start
