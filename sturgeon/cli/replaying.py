@@ -48,23 +48,23 @@ def replay(
 ) -> None:
     """Train a trial again from the very start, with its whole schedule, and compare all its checkpoints bit for bit."""
     with session.client() as client:
-        found = replayed(client, study, number, tuple(data or ()))
-    exact = all(one.exact for one in found)
+        compared = replayed(client, study, number, tuple(data or ()))
+    exact = all(checkpoint.exact for checkpoint in compared)
     if session.json:
-        print_json({"exact": exact, "checkpoints": [one._asdict() for one in found]})
+        print_json({"exact": exact, "checkpoints": [checkpoint._asdict() for checkpoint in compared]})
     else:
-        steps = ", ".join(str(one.step) for one in found)
+        steps = ", ".join(str(checkpoint.step) for checkpoint in compared)
         if exact:
             typer.echo(f"exact: the weights at steps {steps} are the same, bit for bit.")
     if not exact:
-        raise SturgeonError(_sentence(found))
+        raise SturgeonError(_difference(compared))
 
 
-def _sentence(found: list[Compared]) -> str:
-    worst = max(found, key=lambda one: one.difference)
+def _difference(compared: list[Compared]) -> str:
+    worst = max(compared, key=lambda checkpoint: checkpoint.difference)
     why = "" if worst.same_numerics else " (numpy, BLAS or the processor differ from those that trained it)"
-    first = next(one.step for one in found if not one.exact)
-    return f"The replay differs from step {first} on; by up to {worst.difference:g} in a weight{why}."
+    first = next(checkpoint.step for checkpoint in compared if not checkpoint.exact)
+    return f"The replay differs from step {first} on, by up to {worst.difference:g} in a weight{why}."
 
 
 def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...] = ()) -> list[Compared]:
@@ -75,25 +75,25 @@ def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...
     from trainer.checkpoint import Checkpoint
     from trainer.data.datasets import DataError
 
-    told, timeline = client.study(study), client.timeline(study, number)
-    steps = [one.step for one in client.checkpoints(study, number).items]
-    if told.task is None or not steps:
+    record, timeline = client.study(study), client.timeline(study, number)
+    steps = [checkpoint.step for checkpoint in client.checkpoints(study, number).items]
+    if record.task is None or not steps:
         raise NotFound(f"Trial {number} of {study} has no checkpoint to compare a replay with.")
-    kept = {step: Checkpoint.from_bytes(client.checkpoint(study, number, step)) for step in steps}
+    stored = {step: Checkpoint.from_bytes(client.checkpoint(study, number, step)) for step in steps}
     try:
-        first, run = _run(client, told, timeline, kept, data_dirs)
+        first, run = _run(client, record, timeline, stored, data_dirs)
     except DataError as error:
         raise WrongInput(f"{error} Is a --data folder missing?") from None
-    found = {0: _compared(first, kept[0])} if 0 in kept else {}
-    while len(found) < len(kept) and (progress := next(run, None)) is not None:
-        if progress.step in kept and progress.step not in found:
-            found[progress.step] = _compared(progress.checkpoint(), kept[progress.step])
-    missing = [Compared(step, False, float("inf"), True) for step in steps if step not in found]
-    return [*found.values(), *missing]
+    compared = {0: _compared(first, stored[0])} if 0 in stored else {}
+    while len(compared) < len(stored) and (progress := next(run, None)) is not None:
+        if progress.step in stored and progress.step not in compared:
+            compared[progress.step] = _compared(progress.checkpoint(), stored[progress.step])
+    missing = [Compared(step, False, float("inf"), True) for step in steps if step not in compared]
+    return [*compared.values(), *missing]
 
 
 def _run(
-    client: Client, study: Study, timeline: Timeline, kept: Mapping[int, Checkpoint], data_dirs: tuple[Path, ...]
+    client: Client, study: Study, timeline: Timeline, stored: Mapping[int, Checkpoint], data_dirs: tuple[Path, ...]
 ) -> tuple[Checkpoint, Run]:
     """The model before its first step, and its training."""
     from trainer.checkpoint import Checkpoint
@@ -109,14 +109,14 @@ def _run(
     for change in timeline.schedule:
         changes[change.step + 1] = changes.get(change.step + 1, {}) | change.params
     config = config_of(Job(task, timeline.start.params, timeline.start.seed))
-    newest = kept[max(kept)].stream
+    newest = stored[max(stored)].stream
     if newest is not None:
-        return _followed(config, timeline.start.seed, newest, changes, kept, data_dirs)
+        return _followed(config, timeline.start.seed, newest, changes, stored, data_dirs)
     content = source_of(client, task, lambda _seconds: None)
     source = None if content is None else Checkpoint.from_bytes(content)
     data = prepare(config, data_dirs, None if source is None else source.normalization)
     first = begin(config, data, timeline.start.seed, source)
-    return first, resume([first], data, changes=[changes], halt=kept.__contains__)
+    return first, resume([first], data, changes=[changes], halt=stored.__contains__)
 
 
 def _followed(
@@ -124,10 +124,10 @@ def _followed(
     seed: int,
     newest: StreamState,
     changes: dict[int, Json],
-    kept: Mapping[int, Checkpoint],
+    stored: Mapping[int, Checkpoint],
     data_dirs: tuple[Path, ...],
 ) -> tuple[Checkpoint, Run]:
-    """Along the portions in the order in which that run took them, whatever has come since."""
+    """Follow the portions in the order in which the trial took them, whatever has been added since."""
     from trainer.following import begin_stream, follow
     from trainer.streams.stream import find_stream
 
@@ -135,20 +135,20 @@ def _followed(
     stream.replay(newest)
     first, _ = begin_stream(config, stream, seed)
     assert first is not None
-    return first, follow(first, stream, changes=changes, halt=kept.__contains__)
+    return first, follow(first, stream, changes=changes, halt=stored.__contains__)
 
 
-def _compared(again: Checkpoint, kept: Checkpoint) -> Compared:
-    """All that a step changes; times aside, and the parameters, which a checkpoint has as they were before a change
-    at its own step."""
+def _compared(again: Checkpoint, stored: Checkpoint) -> Compared:
+    """Compare all that a step changes. Times are left out, and so are the parameters: a checkpoint stores them as they
+    were before a change at its own step."""
     import numpy as np
 
-    exact = again.sums.keys() == kept.sums.keys()
-    pairs = [(again.theta, kept.theta), (again.mask_state, kept.mask_state)]
-    pairs += [(again.sums[name], kept.sums[name]) for name in kept.sums if exact]
-    exact = exact and all(np.array_equal(one, other) for one, other in pairs)
+    exact = again.sums.keys() == stored.sums.keys()
+    pairs = [(again.theta, stored.theta), (again.mask_state, stored.mask_state)]
+    pairs += [(again.sums[name], stored.sums[name]) for name in stored.sums if exact]
+    exact = exact and all(np.array_equal(left, right) for left, right in pairs)
     plain = ("betas", "products", "step", "epoch", "position", "plateau_best", "plateau_epochs")
-    exact = exact and all(getattr(again, name) == getattr(kept, name) for name in plain)
-    alike = again.theta.shape == kept.theta.shape
-    difference = float(np.max(np.abs(again.theta - kept.theta), initial=0.0)) if alike else float("inf")
-    return Compared(kept.step, exact, difference, again.numerics == kept.numerics)
+    exact = exact and all(getattr(again, name) == getattr(stored, name) for name in plain)
+    alike = again.theta.shape == stored.theta.shape
+    difference = float(np.max(np.abs(again.theta - stored.theta), initial=0.0)) if alike else float("inf")
+    return Compared(stored.step, exact, difference, again.numerics == stored.numerics)

@@ -29,25 +29,25 @@ def best(
 ) -> None:
     """Show the best trials, with their metrics and parameters."""
     with session.client() as client:
-        found = client.best(study, count)
+        best = client.best(study, count)
         if session.json:
-            return print_json(found.items)
-        if not found.items:
+            return print_json(best.items)
+        if not best.items:
             raise NotFound(f"No trial of {study} has a result yet.")
-        print_best(client.study(study), found.items)
-    if found.verdict is not None:
-        typer.echo(found.verdict)
-    if found.recommended is not None:
-        typer.echo(f"Recommended: trial {found.recommended.number}. {found.recommended.why}")
+        print_best(client.study(study), best.items)
+    if best.verdict is not None:
+        typer.echo(best.verdict)
+    if best.recommended is not None:
+        typer.echo(f"Recommended: trial {best.recommended.number}. {best.recommended.why}")
     return None
 
 
 def print_best(study: Study, items: Sequence[BestTrial], also: Sequence[str] | None = None) -> None:
     """One row a trial: the study's metric, the metrics `also` (else all errors; of own code all), the parameters."""
-    told = [name for name in metric_names(items) if name != study.metric]
+    names = [name for name in metric_names(items) if name != study.metric]
     if study.task is not None:
-        told = [name for name in told if name.endswith("_error")]
-    metrics = told if also is None else also
+        names = [name for name in names if name.endswith("_error")]
+    metrics = names if also is None else also
     params = param_names(items)
     noise = ("±", "of") if any(item.replicates for item in items) else ()
     rows = [
@@ -97,8 +97,8 @@ def trials(
 ) -> None:
     """List trials."""
     with session.client() as client:
-        found = client.all_trials(study, state=state, sort=sort, page_size=min(limit, 1000))
-        items = list(itertools.islice(found, limit))
+        trials = client.all_trials(study, state=state, sort=sort, page_size=min(limit, 1000))
+        items = list(itertools.islice(trials, limit))
         if session.json:
             return print_json(items)
         _print_trials(client.study(study), items)

@@ -137,7 +137,7 @@ def test_a_replay_trains_again_and_says_where_the_weights_differ(bear: RunningSe
     bear.client.report("bear", 0, 1, [], 2, 7)  # which never happened
     other = sturgeon("panda", "replay", "bear", "0")
     assert other.code == 1
-    assert "The replay differs from step 12 on; by up to" in other.err
+    assert "The replay differs from step 12 on, by up to" in other.err
 
 
 def test_a_curve_is_drawn_in_one_line() -> None:
