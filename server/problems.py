@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from sturgeon.errors import (
@@ -35,6 +36,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _disconnected)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -75,6 +77,11 @@ async def _http(_request: Request, error: Exception) -> Response:
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response
+
+
+async def _disconnected(_request: Request, _error: Exception) -> Response:
+    """Nobody reads this answer: the connection ended amid the body, which is no fault of the server."""
+    return problem_response(BadRequest("The connection ended before the whole body had come."))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
