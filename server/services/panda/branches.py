@@ -84,13 +84,13 @@ def promote(
 
 def _checkpoint(tx: Transaction, study: StudyRow, parent: TrialRow, step: Step | None, *, best: bool) -> CheckpointRow:
     """Raises: NotFound."""
-    checkpoint = checkpoints.of_trial(tx, parent.id)
+    choices = checkpoints.of_trial(tx, parent.id)
     if step is not None:
-        checkpoint = [one for one in checkpoint if one.step == step]
-    if not checkpoint:
+        choices = [choice for choice in choices if choice.step == step]
+    if not choices:
         which = "no checkpoint" if step is None else f"no checkpoint at step {step}"
         raise NotFound(f"Trial {parent.number} of {study.name} has {which} to go on from.")
-    return best_first(checkpoint, study.direction)[0] if best and step is None else checkpoint[-1]
+    return best_first(choices, study.direction)[0] if best and step is None else choices[-1]
 
 
 def make_branches(
@@ -127,19 +127,18 @@ def make_branches(
         ],
     )
     for row in rows:
-        values = {
-            "trial_id": row.id,
-            "step": checkpoint.step,
-            "epoch": checkpoint.epoch,
-            "value": checkpoint.value,
-            "created_at": now,
-        }
-        checkpoints.replace(
-            tx, values | {"sha256": checkpoint.sha256, "size": checkpoint.size, "version": 0, "pinned": True}
-        )
+        _give_checkpoint(scope, row, checkpoint)
     scope.update_study(next_number=study.next_number + len(wanted))
     budgets.settle(scope)
     return rows
+
+
+def _give_checkpoint(scope: Scope, child: TrialRow, checkpoint: CheckpointRow) -> None:
+    """The child's first checkpoint is its parent's; it shares the blob."""
+    values = {name: getattr(checkpoint, name) for name in ("step", "epoch", "value", "sha256", "size")}
+    checkpoints.replace(
+        scope.tx, values | {"trial_id": child.id, "created_at": scope.now, "version": 0, "pinned": True}
+    )
 
 
 def _require_epochs_left(study: StudyRow, params: Json, checkpoint: CheckpointRow, place: int) -> None:
