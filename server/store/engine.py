@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, ParamSpec
 
@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, CursorResult, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from server.store.write_queue import Turn, WriteQueue
 from sturgeon.errors import SturgeonError, Unavailable
 from sturgeon.identifiers import StudyId
 
@@ -132,6 +133,8 @@ class Database:
     def __init__(self, url: str, *, connections: int = 40, clock: Clock = database_clock) -> None:
         self.engine = _engine(url, connections)
         self.clock = clock
+        file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
+        self._write_queue = WriteQueue(f"{file}-queue") if file else None
         self.on_change: Callable[[set[StudyId]], None] = lambda studies: None  # noqa: ARG005 - until somebody listens
         self.name = self.engine.url.render_as_string(hide_password=True)
 
@@ -164,11 +167,11 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, write: bool, foreign_keys: bool = True) -> Iterator[Transaction]:
-        options: dict[str, Any] = {"write": write, "foreign_keys": foreign_keys}
+        options: dict[str, Any] = {"foreign_keys": foreign_keys}
         if self.engine.dialect.name == "postgresql" and not write:
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with _database_errors(), self.engine.connect() as connection:
-            connection = connection.execution_options(**options)
+        with _database_errors(), self._turn_to_write(write) as turn, self.engine.connect() as connection:
+            connection = connection.execution_options(**options, turn=turn)
             with connection.begin() as begun:
                 tx = Transaction(connection, self.clock)
                 yield tx
@@ -177,9 +180,15 @@ class Database:
             if not foreign_keys:  # no other transaction may get this connection
                 connection.invalidate()
 
+    def _turn_to_write(self, write: bool) -> AbstractContextManager[Turn | None]:
+        """Only SQLite's writers stand in line, and before they take one of the connections."""
+        return self._write_queue.turn() if write and self._write_queue else nullcontext()
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        if self._write_queue:
+            self._write_queue.close()
 
 
 @contextmanager
@@ -189,6 +198,8 @@ def _database_errors() -> Iterator[None]:
         yield
     except sa.exc.TimeoutError:
         raise Unavailable("All database connections are busy; try again in a moment.") from None
+    except sqlite3.OperationalError as error:  # of BEGIN, which does not go through SQLAlchemy
+        raise Unavailable(f"The database cannot do this just now ({error}); try again in a moment.") from error
     except DBAPIError as error:
         if error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
             reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no connection"
@@ -246,9 +257,30 @@ def _retry_while_locked(step: Callable[[], object]) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # IMMEDIATE takes the write lock at once: a transaction that read first and wrote later would fail as busy.
-    write = connection.get_execution_options().get("write", True)
-    if not connection.get_execution_options().get("foreign_keys", True):
+    options = connection.get_execution_options()
+    if not options.get("foreign_keys", True):
         connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-    connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    turn: Turn | None = options.get("turn")
+    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if turn is None else 'OFF'}")
+    if turn is None:
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    turn.begin(partial(_begin_immediate, driver))
+
+
+def _begin_immediate(connection: sqlite3.Connection) -> bool:
+    """Take the write lock at once: a transaction that read first and wrote later would fail as busy.
+
+    False where another process has the lock: SQLite's own wait, which grows to 100 ms, is left out."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return False
+        raise
+    finally:
+        connection.execute("PRAGMA busy_timeout = 5000")
+    return True
