@@ -36,8 +36,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     Raises: SturgeonError (settings that contradict each other, or cannot be read).
     """
     warm()
-    # After every BLAS is imported. `serving.py` sets the environment before that, for those that read it then.
-    threadpool_limits(limits=1, user_api="blas")  # the same sums in every process: replay is bit for bit
+    threadpool_limits(limits=1, user_api="blas")  # in a program that is not `sturgeon serve`, too
     app = FastAPIOffline(
         title="Sturgeon",
         version=version("sturgeon"),

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import sys
 from types import FrameType
 
 import structlog
 import uvicorn
-
-# Before NumPy is imported: sums of one thread come out the same in every process, so that replay is bit for bit.
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
-os.environ["MKL_NUM_THREADS"] = "1"
-os.environ["OMP_NUM_THREADS"] = "1"
 
 from server.app import create_app
 from server.services.leases.long_poll import LongPollQueue

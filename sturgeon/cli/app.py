@@ -27,6 +27,7 @@ from sturgeon.cli import (
 )
 from sturgeon.cli.session import OutputOption, ServerOption, Session, TokenFileOption
 from sturgeon.errors import Problem, ServerUnreachable, SturgeonError
+from sturgeon.one_thread import limit_programs
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -97,6 +98,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The console script."""
+    limit_programs()
     sys.exit(run())
 
 

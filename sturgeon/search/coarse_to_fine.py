@@ -20,6 +20,7 @@ from sturgeon.search.boxes import WHOLE_SPACE, Candidates, draw, draw_one, elite
 from sturgeon.search.costs import CostModel, fit_costs
 from sturgeon.search.cube import Array, Cube, point_array
 from sturgeon.search.memo import Memo
+from sturgeon.search.one_thread import with_one_thread
 from sturgeon.search.posterior import FantasyPosterior, Posterior, conditioned, with_running
 from sturgeon.search.samplers import Finished, History, RegisteredSampler, Sample, Sampler
 from sturgeon.search.scores import first_round_size, round_starts, standard_scores
@@ -53,6 +54,7 @@ class Options(NamedTuple):
 DEFAULT: Final = Options()
 
 
+@with_one_thread
 def suggest(
     space: Space,
     seed: int,
@@ -89,6 +91,7 @@ def suggest(
     return _modelled(posterior, costs, number, history, random)._replace(round=round_number, model="gp")
 
 
+@with_one_thread
 def prepare(space: Space, seed: int, finished: tuple[Finished, ...], memo: Memo, options: Options = DEFAULT) -> None:
     """Fit now, when a result comes in, what the next `suggest` with `memo` would fit first: it takes up to 20 ms."""
     cube = cube_of(space, memo)
@@ -136,6 +139,7 @@ def models_noise(space: Space, finished: tuple[Finished, ...]) -> bool:
     return len(finished) >= first_round_size(cube.dimensions) and not boxes_alone(cube, finished, DEFAULT)
 
 
+@with_one_thread
 def posterior_of(cube: Cube, seed: int, finished: tuple[Finished, ...], memo: Memo) -> Posterior:
     """What `finished` says about the space, by the kernel that the current round fitted to its first trials."""
     starts = round_starts(cube.dimensions, len(finished))
@@ -150,6 +154,7 @@ def posterior_of(cube: Cube, seed: int, finished: tuple[Finished, ...], memo: Me
     )
 
 
+@with_one_thread
 def kernel_params_of(cube: Cube, seed: int, first: tuple[Finished, ...]) -> KernelParams:
     """The kernel that a round fits to the `first` trials, its start; of many to the best 50 and 50 others."""
     if not first:

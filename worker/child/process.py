@@ -19,12 +19,12 @@ from types import ModuleType
 from typing import Any, Final
 
 from sturgeon.errors import SturgeonError
+from sturgeon.one_thread import limit_programs
 from sturgeon.threads import reason_of
 from worker.child import main
 from worker.child.protocol import Broken, DesiredRun, Finished, Job, LastWord, LeaveStack, Origins, PlacedMessage
 
 LONGEST_TMPDIR: Final = 107 - len("/pymp-12345678/listener-12345678")
-ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 _context = multiprocessing.get_context("forkserver")
 _bookkeeping = threading.Lock()  # multiprocessing's own, when processes start and end in several threads
@@ -39,7 +39,7 @@ def start_fork_server() -> None:
 
     Raises: SturgeonError (another package of the name `trainer` is in the way, or no process can be started).
     """
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    limit_programs()
     # A user's own trainer.py in the current folder must not be taken for ours.
     os.environ["PYTHONSAFEPATH"] = "1"
     if Path(sysconfig.get_path("purelib")) != main.OURS:
