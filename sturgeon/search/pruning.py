@@ -133,7 +133,7 @@ def predicted_final(own: Curve, complete: Sequence[Curve]) -> float | None:
     """The predicted final score of a pruned trial: its last one times the median of final / then of `complete` trials.
 
     None when it has no finite score: then it diverged. The last score itself when no complete trial has that epoch, or
-    when scores are not all positive, so that a ratio means nothing.
+    when scores are not all positive, so that a ratio means nothing, or the product is no finite number.
     """
     known = {epoch: score for epoch, score in own.items() if score is not None and math.isfinite(score)}
     if not known:
@@ -147,4 +147,5 @@ def predicted_final(own: Curve, complete: Sequence[Curve]) -> float | None:
     finite = [ratio for ratio in ratios if math.isfinite(ratio)]
     if not finite or len(ratios) < len(pairs) or last <= 0:
         return last
-    return last * median(finite)
+    predicted = last * median(finite)
+    return predicted if math.isfinite(predicted) else last

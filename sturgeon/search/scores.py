@@ -14,25 +14,78 @@ from sturgeon.search.samplers import Finished
 FEWEST: Final = 4
 GROWTH: Final = 0.15
 
+FAR: Final = 5.0
+"""A lead of so many typical ones is far; a larger one counts for less than twice as much."""
+
+LEAST_GAP: Final = 1e3
+BY_CHANCE: Final = 1e-8
+ROUNDING: Final = 1e-13
+"""Scores whose deviation is less than this share of the largest of them are equal but for rounding."""
+
 
 def standard_scores(finished: Sequence[Finished]) -> Array:
     """Scores [n] with mean 0 and variance 1, less is better, all 0 where they are equal.
 
-    A score is worse than the median by twice the best score's lead at most: so outliers do not flatten the rest. A
-    trial that diverged, or has a score that is not finite, gets the worst finite one.
+    No single score flattens the others, however large it is: outliers are drawn in first, at either end, and only then
+    is the scale taken. A score is worse than the median by twice the best score's lead at most. A trial that diverged,
+    or has a score that is not finite, gets the worst finite one.
     """
     raw = np.array([math.nan if trial.score is None else trial.score for trial in finished])
     finite = raw[np.isfinite(raw)]
     if not finite.size or finite.min() == finite.max():
         return np.zeros(len(raw))
-    largest = np.abs(finite).max()
-    y = np.where(np.isfinite(raw), raw, finite.max()) / largest  # no sum of them overflows
-    median = float(np.median(y))
+    # An eighth of the largest float at most, so that no difference overflows; a power of two keeps all bits.
+    factor = 0.125 if np.abs(finite).max() > 1e300 else 1.0
+    y = np.where(np.isfinite(raw), raw, finite.max()) * factor
+    median = _median(_comparable(np.sort(y)))
+    y = median - _drawn_in(median - y)
     y = np.minimum(y, median + 2.0 * (median - y.min()))
+    largest = float(np.abs(y).max())
+    y -= y.min()
+    width = float(y.max())
+    if width == 0.0:
+        return np.zeros(len(raw))
+    y /= width
     y -= y.mean()
     deviation = float(y.std())
-    # Scores whose differences are mere rounding are equal.
-    return y / deviation if deviation > 1e-13 else np.zeros(len(raw))
+    return y / deviation if deviation > ROUNDING * (largest / width) else np.zeros(len(raw))
+
+
+def _median(ordered: Array) -> float:
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    return float(low + (high - low) / 2.0)
+
+
+def _comparable(ordered: Array) -> Array:
+    """The scores of `ordered` [n] below the gap that sets most of them apart, as when most parameters get a penalty.
+
+    A gap is a lead over the best that is 1/r of the next one, r >= 1000. That the leads of m scores all lie below it by
+    chance has the probability r^-m; it counts below 1e-8. Only a gap below the median is of interest.
+    """
+    leads = ordered - ordered[0]
+    real = leads > ROUNDING * np.abs(ordered)
+    for place in range(len(ordered) // 2, 1, -1):
+        if not real[place - 1]:
+            break
+        steps = np.log10(leads[place]) - np.log10(leads[place - 1])
+        if steps >= math.log10(LEAST_GAP) and steps * np.count_nonzero(real[:place]) >= -math.log10(BY_CHANCE):
+            return _comparable(ordered[:place])
+    return ordered
+
+
+def _drawn_in(leads: Array) -> Array:
+    """`leads` [n] over the median, where those over 5 times the typical one grow to less than 10 times it.
+
+    The typical lead is the median of those over 0. The order stays: far leads grow by a function of their logarithms.
+    """
+    ahead = leads > 0
+    if not ahead.any():
+        return leads
+    limit = FAR * _median(np.sort(leads[ahead]))
+    far = leads > limit
+    drawn_in = leads.copy()
+    drawn_in[far] = limit * (2.0 - 1.0 / (1.0 + np.log(leads[far]) - math.log(limit)))
+    return drawn_in
 
 
 def first_round_size(dimensions: int) -> int:

@@ -123,6 +123,13 @@ def test_a_ratio_of_scores_that_are_not_positive_is_not_taken() -> None:
     assert predicted_final(curve(0.9), [curve(1.0, -2.0), curve(1.0, 0.5)]) == 0.9
 
 
+@pytest.mark.fault("W4")
+def test_a_prediction_beyond_the_largest_float_is_the_last_score() -> None:
+    rising: list[Curve] = [curve(1.0, 1e308), curve(1.0, 1.7e308)]
+    assert predicted_final(curve(1e3), rising) == 1e3
+    assert predicted_final(curve(1.7e308), [curve(1.0, 2.0)]) == 1.7e308
+
+
 def test_a_budget_says_which_limit_is_reached() -> None:
     limits = Limits(max_epochs=100, max_seconds=60.0, below=0.02)
     assert enough(limits, Spent(99, 59.0, 0.02)) is None

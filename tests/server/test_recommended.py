@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,33 @@ def test_a_lucky_trial_is_the_best_but_not_the_recommended(server: RunningServer
     assert best.recommended.params == server.client.trial("bowl", best.recommended.number).params
     assert best.recommended.why.startswith("Trial 20 has the best loss (")
     assert f"trial {best.recommended.number} (" in best.recommended.why
+
+
+@pytest.mark.fault("W4")
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+@pytest.mark.parametrize("penalty", [1e13, 1e30, sys.float_info.max])
+def test_a_huge_penalty_changes_neither_the_recommended_nor_what_matters(
+    server: RunningServer, direction: Direction, penalty: float
+) -> None:
+    sign = sign_of(direction)
+    space = {"x": {"type": "float", "low": -1, "high": 1}, "idle": {"type": "float", "low": 0, "high": 1}}
+    server.client.create_study(LINE | {"direction": direction, "space": space, "search": {"seed": 3}})
+    losses = {}
+    for lease in server.client.ask("bowl", count=24).leases:
+        x = lease.params["x"]
+        losses[lease.number] = penalty if x > 0.6 else x * x
+        server.client.tell("bowl", lease.number, lease.fence, {"loss": sign * losses[lease.number]})
+
+    best = server.client.best("bowl")
+    matters = server.client.importance("bowl").items
+    last = server.client.rounds("bowl").items[-1]
+
+    assert best.recommended is not None
+    assert losses[best.recommended.number] < 0.01
+    assert (matters[0].name, matters[0].share > 0.7) == ("x", True)
+    assert last.bars["x"] > 0.7
+    assert last.best is not None
+    assert losses[last.best] < 0.01
 
 
 def test_where_the_results_agree_the_best_is_recommended(server: RunningServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from server.store.tables import numerics, trials
 from sturgeon.search import numerics as own
 from sturgeon.search.numerics import Numerics
-from sturgeon.search.samplers import History, Sample, Sampler
+from sturgeon.search.samplers import History, Sample
 from tests.server.studies import BOWL
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def test_draws_that_were_uniform_since_there_was_no_thought_come_out_as_such(ser
 
     server.client.create_study(STUDY | {"search": {"seed": 7}})
     build = server.app.state.asks.sampler_pool.samplers["coarse_to_fine"]
-    server.app.state.asks.sampler_pool.samplers["coarse_to_fine"] = lambda *_: Sampler("coarse_to_fine", 1, fails)
+    server.app.state.asks.sampler_pool.samplers["coarse_to_fine"] = lambda *built: replace(build(*built), draw=fails)
     work(server, 6)
     server.app.state.asks.sampler_pool.samplers["coarse_to_fine"] = build
     work(server, 6)
@@ -100,7 +101,7 @@ def test_a_sample_of_another_version_of_the_sampler_is_never_passed_silently(ser
 
     [mismatch] = told.mismatches
     assert (told.exact, mismatch.number, mismatch.difference) == (False, 1, None)
-    assert mismatch.reason == "drawn by coarse_to_fine version 0; this server has coarse_to_fine version 1"
+    assert mismatch.reason == "drawn by coarse_to_fine version 0; this server has coarse_to_fine version 2"
 
 
 def test_a_replay_comes_in_pages(server: RunningServer) -> None:
