@@ -1,5 +1,39 @@
-"""`python -m sturgeon.cli`: the command where its script is not on the PATH."""
+"""The console script, and `python -m sturgeon.cli`.
 
-from sturgeon.cli.app import main
+It imports next to nothing, so that Ctrl-C ends the command without a traceback while the rest is being imported.
+"""
 
-main()
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+from typing import Final, NoReturn
+
+INTERRUPTED: Final = 130
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its exit code."""
+    # One that is ignored, as under `nohup` and in a script's `&`, stays so.
+    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if interruptible:
+        signal.signal(signal.SIGINT, _end)
+    from sturgeon.cli.app import main as run_and_exit
+
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        run_and_exit()
+    finally:
+        if interruptible:
+            signal.signal(signal.SIGINT, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a handler's shape
+    # No exception: an import may catch it, or wrap it in another. There is nothing to clean up then.
+    os._exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -20,11 +21,13 @@ from sturgeon.cli import (
     predict,
     replaying,
     spaces,
+    streams,
     studies,
     trials,
     watch,
     workers,
 )
+from sturgeon.cli.output import say
 from sturgeon.cli.session import OutputOption, ServerOption, Session, TokenFileOption
 from sturgeon.errors import Problem, ServerUnreachable, SturgeonError
 from sturgeon.one_thread import limit_programs
@@ -62,7 +65,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"sturgeon {version('sturgeon')}")
+        say(f"sturgeon {version('sturgeon')}")
         raise typer.Exit
 
 
@@ -81,8 +84,11 @@ def root(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; an error is one sentence on standard error."""
+    streams.make_usable()
     try:
-        return app(args=arguments, prog_name="sturgeon", standalone_mode=False) or 0
+        code = app(args=arguments, prog_name="sturgeon", standalone_mode=False) or 0
+        sys.stdout.flush()  # a full disk is noticed here, not when Python ends
+        return code
     except typer.TyperException as error:
         return _complain(error.format_message(), error.exit_code)
     except ServerUnreachable as error:
@@ -91,13 +97,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _complain(_with_fields(error), FAILED)
     except typer.Abort:
         return INTERRUPTED
+    except BrokenPipeError:  # `| head` has read enough
+        streams.discard_output()
+        return FAILED
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            streams.discard_output()
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}", FAILED)
 
 
-def main() -> None:
-    """The console script."""
+def main() -> NoReturn:
+    """Run the command line and exit with its exit code."""
     limit_programs()
     sys.exit(run())
 
@@ -112,5 +123,5 @@ def _with_fields(error: SturgeonError) -> str:
 def _complain(text: str, code: int) -> int:
     sentence = text.strip().replace("Value error, ", "")  # pydantic's prefix, which typer passes on
     if sentence:  # empty when a command without its subcommand has printed its help
-        typer.echo(f"sturgeon: {sentence}", err=True)
+        say(f"sturgeon: {sentence}", sys.stderr)
     return code

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sturgeon.cli.inputs import WrongInput
-from sturgeon.cli.output import cell, print_json, print_table
+from sturgeon.cli.output import cell, print_json, print_table, say
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 
@@ -42,7 +42,7 @@ def budget(
         return print_json(answer)
     print_table(("", "limit", "used"), _rows(answer), right=("limit", "used"))
     if answer.spent.limit is not None:
-        typer.echo(f"{answer.spent.limit} is reached: running trials finish, and no more are handed out.")
+        say(f"{answer.spent.limit} is reached: running trials finish, and no more are handed out.")
     return None
 
 

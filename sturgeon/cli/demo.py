@@ -17,7 +17,7 @@ import typer
 
 from sturgeon.cli.following import Follower, Snapshot
 from sturgeon.cli.inputs import WrongInput
-from sturgeon.cli.output import print_json
+from sturgeon.cli.output import print_json, say
 from sturgeon.cli.processes import Processes
 from sturgeon.cli.session import Session, formatted
 
@@ -71,7 +71,7 @@ def demo(
             _search(session, client, address, processes)
             _print_result(session, client, time.monotonic() - started)
         if not session.json:
-            typer.echo(_how_to_go_on(keep))
+            say(_how_to_go_on(keep))
 
 
 @contextlib.contextmanager
@@ -103,7 +103,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 def _search(session: Session, client: Client, address: str, processes: Processes) -> None:
     client.create_study(STUDY)
     if not session.json:
-        typer.echo(f"A server at {address} and {WORKERS} workers search 30 networks on digits.")
+        say(f"A server at {address} and {WORKERS} workers search 30 networks on digits.")
     for number in range(1, WORKERS + 1):
         name = f"demo-{number}"
         processes.start(name, "worker", "--server", address, "--name", name, "--drain-s", "1")
@@ -141,7 +141,7 @@ def _print_result(session: Session, client: Client, seconds: float) -> None:
     if session.json:
         answer = {"best": [trial.model_dump(mode="json") for trial in best], "examples": sizes}
         return print_json({**answer, "seconds": round(seconds, 1)})
-    typer.echo(
+    say(
         f"\nThe best {BEST} of {sum(study.counts.values())} networks after {seconds:.0f} s, by their error on "
         f"{sizes['dev']} dev examples. The search never saw the {sizes['test']} test examples.\n"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import sys
+import io
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sturgeon.cli.inputs import WrongInput
+from sturgeon.cli.streams import read_input
 from trainer.layers.parameters import Array
 
 
@@ -70,7 +71,7 @@ def read_examples(file: Path) -> Examples:
     Raises: WrongInput (the file cannot be read; the sentence says where).
     """
     if str(file) == "-":
-        return _from_csv("standard input", sys.stdin)
+        return _from_csv("standard input", io.StringIO(read_input("replace"), newline=""))
     with file.open("rb") as content:
         if content.read(4).startswith(b"PK"):
             return _from_npz(file)

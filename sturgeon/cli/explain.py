@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sturgeon.cli.output import MISSING, cell, metric, print_json, print_table
+from sturgeon.cli.output import MISSING, cell, metric, print_json, print_table, say
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.errors import NotFound
@@ -48,7 +48,7 @@ def rounds(
         if round_.boxes and (round_.current or every):
             _print_boxes(round_)
     for alarm in next((round_.alarms for round_ in answer.items if round_.current), []):
-        typer.echo(f"\n! {alarm}")
+        say(f"\n! {alarm}")
     return None
 
 
@@ -66,9 +66,7 @@ def _row(study: Study, round_: Round) -> tuple[object, ...]:
 
 def _print_boxes(round_: Round) -> None:
     names = list(round_.boxes[0].ranges)
-    typer.echo(
-        f"\nRound {round_.number} draws a fifth of its trials from the whole space, the rest around its elites:\n"
-    )
+    say(f"\nRound {round_.number} draws a fifth of its trials from the whole space, the rest around its elites:\n")
     rows = [(str(box.elite), str(box.level), *_ranges(box, names)) for box in round_.boxes]
     print_table(("elite", "level", *names), rows, right=("elite", "level"))
 
@@ -92,7 +90,7 @@ def importance(session: Session, study: StudyArgument) -> None:
     most = max(item.share for item in answer.items)
     rows = [(item.name, f"{item.share:.1%}", f"{item.spread:.1%}", _bar(item.share / most)) for item in answer.items]
     print_table(("parameter", "importance", "spread", ""), rows, right=("importance", "spread"))
-    typer.echo(f"\nFrom {answer.trials} results; spread: standard deviation over the last {answer.rounds} rounds.")
+    say(f"\nFrom {answer.trials} results; spread: standard deviation over the last {answer.rounds} rounds.")
     return None
 
 
@@ -129,18 +127,16 @@ def _print_replay(pages: list[Replay], exact: bool) -> None:
     drawn, enqueued = sum(page.trials for page in pages), sum(page.given for page in pages)
     mismatches = [mismatch for page in pages for mismatch in page.mismatches]
     if exact:
-        typer.echo(f"exact: all {drawn} samples are reproduced bit for bit.")
+        say(f"exact: all {drawn} samples are reproduced bit for bit.")
     else:
         largest = max(page.largest_difference for page in pages)
-        typer.echo(
-            f"not exact: {len(mismatches)} of {drawn} samples differ, by up to {largest:.3g} of a parameter's range.\n"
-        )
+        say(f"not exact: {len(mismatches)} of {drawn} samples differ, by up to {largest:.3g} of a parameter's range.\n")
         rows = [(str(m.number), _difference(m.difference), m.numerics, m.reason) for m in mismatches]
         print_table(("trial", "difference", "numerics", "reason"), rows, right=("trial", "difference"))
     if enqueued:
-        typer.echo(f"Not drawn, but given by a person: {enqueued}.")
+        say(f"Not drawn, but given by a person: {enqueued}.")
     for reason, count in _summed(pages).items():
-        typer.echo(f"Drawn uniformly instead of by the sampler ({reason}): {count}.")
+        say(f"Drawn uniformly instead of by the sampler ({reason}): {count}.")
 
 
 def _difference(value: float | None) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from sturgeon.cli.inputs import WrongInput
-from sturgeon.cli.output import print_json
+from sturgeon.cli.output import print_json, say, say_json
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.direction import sign_of
@@ -53,9 +52,10 @@ def export(
     with session.client() as client:
         if model is not None:
             return _export_model(session, client, study, model)
-        lines = _lines(client, study, format_ or ("json" if session.json else "csv"))
+        chosen = format_ or ("json" if session.json else "csv")
+        lines = _lines(client, study, chosen)
         first = next(lines, "")  # a refusal of the server comes before the file is opened
-        _write_lines(itertools.chain([first], lines), out)
+        _write_lines(itertools.chain([first], lines), out, say if chosen == "csv" else say_json)
     return None
 
 
@@ -73,10 +73,10 @@ def _as_array(lines: Iterable[str]) -> Iterator[str]:
     yield "]" if opening == "," else "[]"
 
 
-def _write_lines(lines: Iterable[str], out: Path | None) -> None:
+def _write_lines(lines: Iterable[str], out: Path | None, print_line: Callable[[str], None]) -> None:
     if out is None:
         for line in lines:
-            sys.stdout.write(line + "\n")
+            print_line(line)
         return
     with out.open("w", encoding="utf-8", newline="") as file:
         file.writelines(line + "\n" for line in lines)
@@ -88,7 +88,7 @@ def _export_model(session: Session, client: Client, study: str, file: Path) -> N
     if session.json:
         facts = {"study": study, "number": trial.number, "value": trial.value, "step": checkpoint.step}
         return print_json({**facts, "file": str(file), "size": checkpoint.size, "sha256": checkpoint.sha256})
-    typer.echo(f"{file}: trial {trial.number} of {study} at step {checkpoint.step}, {checkpoint.size / 1000:.0f} kB.")
+    say(f"{file}: trial {trial.number} of {study} at step {checkpoint.step}, {checkpoint.size / 1000:.0f} kB.")
     return None
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from pathlib import Path
 from typing import Any, ClassVar, Final, NoReturn
 
 import yaml
 
 from sturgeon.cli.inputs import WrongInput
+from sturgeon.cli.streams import read_input
 from sturgeon.values import Json
 
 _TAG: Final = "tag:yaml.org,2002:"
@@ -28,7 +28,7 @@ def read_mapping(file: Path) -> Json:
     """
     source = "standard input" if str(file) == "-" else str(file)
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+        text = read_input() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise WrongInput(f"{source} is not text in UTF-8.") from None
     is_yaml = file.suffix in (".yaml", ".yml") or (file.suffix != ".json" and not text.lstrip().startswith(("{", "[")))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sturgeon.cli.output import cell, print_json, print_table
+from sturgeon.cli.output import cell, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import NumberArgument, StudyArgument
@@ -29,10 +29,10 @@ def diagnosis(session: Session, study: StudyArgument, number: NumberArgument) ->
         (gap["name"], " to ".join(gap["between"]), gap["size"], gap["uncertainty"], gap["clear"])
         for gap in body["gaps"]
     ]
-    typer.echo("")
+    say("")
     print_table(("gap", "between", "size", "±", "clear"), gaps, right=("size", "±"))
     for line in (*body["advice"], *body["warnings"], *body["alarms"]):
-        typer.echo(f"- {cell(line)}")
+        say(f"- {cell(line)}")
     return None
 
 
@@ -49,10 +49,10 @@ def errors(
         body = client.errors(study, number)
     if session.json or "mistakes" not in body:
         return print_json(body)
-    typer.echo(f"{body['wrong']} of the {body['examples']} {cell(body['part'])} examples are misclassified.")
+    say(f"{body['wrong']} of the {body['examples']} {cell(body['part'])} examples are misclassified.")
     tags = [(row["tag"], row["count"], row["ceiling"]) for row in body["categories"][:limit]]
     print_table(("kind", "count", "ceiling"), tags, right=("count", "ceiling"))
-    typer.echo("")
+    say("")
     mistakes = body["mistakes"][:limit]
     rows = [
         (str(example["row"]), example["label"], example["predicted"], example["probability"]) for example in mistakes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sturgeon.cli.inputs import WrongInput
-from sturgeon.cli.output import print_json
+from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected, formatted
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def migrate(session: Session, database_url: DatabaseOption = None) -> None:
     revision = upgrade(settings.database_address())
     if session.json:
         return print_json({"revision": revision})
-    typer.echo(f"The database is at revision {revision}.")
+    say(f"The database is at revision {revision}.")
     return None
 
 
@@ -115,7 +115,7 @@ def backup(
     size = file.stat().st_size
     if session.json:
         return print_json({"file": str(file), "size": size})
-    typer.echo(f"{file}: {size / 1000:.0f} kB.")
+    say(f"{file}: {size / 1000:.0f} kB.")
     return None
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
+
+from sturgeon.cli.streams import takes_any_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -19,6 +22,18 @@ UNLIMITED: Final = 10_000
 MISSING: Final = "-"
 
 
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print a line, at once; to standard output unless another stream is given."""
+    stream = stream or sys.stdout
+    stream.write(text + "\n")
+    stream.flush()
+
+
+def say_json(text: str) -> None:
+    """Print a line of JSON; where standard output is not UTF-8, with escapes that mean the same."""
+    say(text if takes_any_text() else re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text))
+
+
 def print_json(answer: BaseModel | Sequence[BaseModel] | Mapping[str, object]) -> None:
     """Print an answer of the server unchanged, or several of them as a JSON array."""
     plain: object = answer
@@ -26,7 +41,7 @@ def print_json(answer: BaseModel | Sequence[BaseModel] | Mapping[str, object]) -
         plain = [item.model_dump(mode="json") for item in answer]
     elif not isinstance(answer, Mapping):
         plain = answer.model_dump(mode="json")
-    sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+    say_json(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
 def console() -> Console:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sturgeon.cli.inputs import WrongInput, file_or_dash
-from sturgeon.cli.output import cell, print_json, print_table
+from sturgeon.cli.output import cell, print_json, print_table, say
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import NumberArgument, StudyArgument
 from sturgeon.errors import NotFound
@@ -50,8 +50,8 @@ def start(
         trial = client.trial(study.name, 0)
     if session.json:
         return print_json(trial)
-    typer.echo(f"Panda {study.name}, trial 0, is {trial.state}: {cell(trial.params)}.")
-    typer.echo(f"`sturgeon panda watch {study.name} 0` shows it; a worker trains it.")
+    say(f"Panda {study.name}, trial 0, is {trial.state}: {cell(trial.params)}.")
+    say(f"`sturgeon panda watch {study.name} 0` shows it; a worker trains it.")
     return None
 
 
@@ -143,7 +143,7 @@ def fork(
     if session.json:
         return print_json(trials)
     origin = trials[0].parent
-    typer.echo(f"From step {origin.step if origin else 0} of trial {number} of {study}:")
+    say(f"From step {origin.step if origin else 0} of trial {number} of {study}:")
     changed = [*wanted, {}] if control else wanted
     rows = [
         (str(trial.number), trial.state, change or "unchanged: the control")
@@ -169,7 +169,7 @@ def promote(
     if session.json:
         return print_json(trial)
     origin = trial.parent.step if trial.parent else 0
-    typer.echo(f"Trial {trial.number} of {study} is a panda from step {origin} of trial {number}; it is {trial.state}.")
+    say(f"Trial {trial.number} of {study} is a panda from step {origin} of trial {number}; it is {trial.state}.")
     return None
 
 
@@ -199,7 +199,7 @@ def accept(
         answer = client.dismiss(study, number, proposal)
     if session.json:
         return print_json(answer)
-    typer.echo(f"Proposal {answer.id} is dismissed.")
+    say(f"Proposal {answer.id} is dismissed.")
     return None
 
 
@@ -215,14 +215,14 @@ def timeline(session: Session, study: StudyArgument, number: NumberArgument) -> 
     print_timeline(told)
     for one in proposals:
         if one.state == "open":
-            typer.echo(f"Proposal {one.id}: {one.reason} `sturgeon panda accept {study} {number}`")
+            say(f"Proposal {one.id}: {one.reason} `sturgeon panda accept {study} {number}`")
     return None
 
 
 def print_timeline(told: Timeline) -> None:
     if told.lineage:
-        typer.echo("From " + ", ".join(f"step {one.step} of trial {one.number}" for one in told.lineage) + ".")
-    typer.echo(f"Began with {cell(told.start.params)}, seed {told.start.seed}.")
+        say("From " + ", ".join(f"step {one.step} of trial {one.number}" for one in told.lineage) + ".")
+    say(f"Began with {cell(told.start.params)}, seed {told.start.seed}.")
     columns = ("version", "what", "from step", "state", "by", "why")
     rows = [(str(one.version), what(one), one.from_step, one.state, one.actor, one.reason) for one in told.items]
     print_table(columns, rows, right=("version", "from step"))
@@ -265,5 +265,5 @@ def _print_steered(session: Session, steered: Steered, number: int) -> None:
         return print_json(steered)
     desired = steered.desired
     waits = "" if desired.version == steered.applied_version else "; the run applies it between two steps"
-    typer.echo(f"Trial {number} is {steered.state}, version {desired.version} is desired{waits}.")
+    say(f"Trial {number} is {steered.state}, version {desired.version} is desired{waits}.")
     return None

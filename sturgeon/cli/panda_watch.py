@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sturgeon.cli.output import cell, console, metric, table
+from sturgeon.cli.output import cell, console, metric, say, say_json, table
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.panda import what
 from sturgeon.cli.session import Session, connected
@@ -82,7 +82,7 @@ def _print_json_lines(snapshots: Iterator[TrialSnapshot]) -> None:
             line = one.model_dump_json()
             if line not in printed:
                 printed.add(line)
-                typer.echo(line)
+                say_json(line)
 
 
 def _print_lines(snapshots: Iterator[TrialSnapshot]) -> None:
@@ -91,7 +91,7 @@ def _print_lines(snapshots: Iterator[TrialSnapshot]) -> None:
         for line in lines(snapshot):
             if line not in printed:
                 printed.add(line)
-                typer.echo(line)
+                say(line)
 
 
 def lines(snapshot: TrialSnapshot) -> Iterator[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sturgeon.cli.inputs import WrongInput, existing_file, file_or_dash
-from sturgeon.cli.output import print_json
+from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, formatted
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def predict(
     wrong = None if examples.y is None else examples.error(checkpoint.kind, checkpoint.class_names, outputs)
     if session.json:
         return print_json(_answer(checkpoint, labels, outputs, wrong))
-    typer.echo("\n".join(labels))
+    say("\n".join(labels))
     if wrong is not None:
-        typer.echo(f"error: {100 * wrong:.2f} % of {len(labels)} examples", err=True)
+        say(f"error: {100 * wrong:.2f} % of {len(labels)} examples", sys.stderr)
     return None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from sturgeon.cli.inputs import WrongInput
-from sturgeon.cli.output import print_json
+from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import NumberArgument, StudyArgument
 from sturgeon.errors import NotFound, SturgeonError
@@ -55,7 +55,7 @@ def replay(
     else:
         steps = ", ".join(str(checkpoint.step) for checkpoint in compared)
         if exact:
-            typer.echo(f"exact: the weights at steps {steps} are the same, bit for bit.")
+            say(f"exact: the weights at steps {steps} are the same, bit for bit.")
     if not exact:
         raise SturgeonError(_difference(compared))
 

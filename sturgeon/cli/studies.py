@@ -9,7 +9,7 @@ import typer
 
 from sturgeon.cli.completion import study_names
 from sturgeon.cli.inputs import file_or_dash
-from sturgeon.cli.output import cell, metric, print_json, print_table
+from sturgeon.cli.output import cell, metric, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
 
@@ -171,7 +171,7 @@ def _move(session: Session, name: str, state: Literal["active", "paused", "stopp
         study = client.patch_study(name, StudyPatch(state=state))
     if session.json:
         return print_json(study)
-    typer.echo(f"{study.name} is {study.state}; {study.counts.get('running', 0)} trials are running.")
+    say(f"{study.name} is {study.state}; {study.counts.get('running', 0)} trials are running.")
     return None
 
 
@@ -187,5 +187,5 @@ def delete(
         client.delete_study(study, force=force)
     if session.json:
         return print_json({"deleted": study})
-    typer.echo(f"{study} is deleted.")
+    say(f"{study} is deleted.")
     return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sturgeon.cli.output import cell, metric, print_json, print_table
+from sturgeon.cli.output import cell, metric, print_json, print_table, say
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.errors import NotFound
@@ -36,9 +36,9 @@ def best(
             raise NotFound(f"No trial of {study} has a result yet.")
         print_best(client.study(study), best.items)
     if best.verdict is not None:
-        typer.echo(best.verdict)
+        say(best.verdict)
     if best.recommended is not None:
-        typer.echo(f"Recommended: trial {best.recommended.number}. {best.recommended.why}")
+        say(f"Recommended: trial {best.recommended.number}. {best.recommended.why}")
     return None
 
 
@@ -154,7 +154,7 @@ def requeue(session: Session, study: StudyArgument, number: NumberArgument) -> N
         trial = client.requeue(study, number)
     if session.json:
         return print_json(trial)
-    typer.echo(f"Trial {trial.number} of {trial.study} is {trial.state}.")
+    say(f"Trial {trial.number} of {trial.study} is {trial.state}.")
     return None
 
 
@@ -171,5 +171,5 @@ def invalidate(
         trial = client.invalidate(study, number, reason)
     if session.json:
         return print_json(trial)
-    typer.echo(f"Trial {trial.number} of {trial.study} is invalid: it counts for nothing.")
+    say(f"Trial {trial.number} of {trial.study} is invalid: it counts for nothing.")
     return None

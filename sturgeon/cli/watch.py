@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sturgeon.cli.following import Follower, Snapshot
-from sturgeon.cli.output import cell, console, metric, table
+from sturgeon.cli.output import cell, console, metric, say, say_json, table
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 
@@ -53,21 +53,21 @@ def show_progress(snapshots: Iterable[Snapshot]) -> Snapshot | None:
 def _print_json_lines(snapshots: Iterable[Snapshot]) -> None:
     for snapshot in snapshots:
         for trial in snapshot.finished:
-            typer.echo(trial.model_dump_json())
+            say_json(trial.model_dump_json())
 
 
 def _print_lines(snapshots: Iterable[Snapshot]) -> Snapshot | None:
     last = None
     for snapshot in snapshots:
         if last is None:
-            typer.echo(headline(snapshot))
+            say(headline(snapshot))
         for trial in snapshot.finished:
-            typer.echo(f"trial {trial.number}: {_ended_with(snapshot.study, trial)}")
+            say(f"trial {trial.number}: {_ended_with(snapshot.study, trial)}")
         if last is not None and snapshot.finished and not snapshot.ended:
-            typer.echo(_so_far(snapshot))
+            say(_so_far(snapshot))
         last = snapshot
     if last is not None:
-        typer.echo(headline(last))
+        say(headline(last))
     return last
 
 
