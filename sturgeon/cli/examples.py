@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +9,12 @@ import numpy as np
 
 from sturgeon.cli.inputs import WrongInput
 from sturgeon.cli.streams import read_input
+from trainer.data.arrays import read_npz
+from trainer.data.cells import LARGEST, numbers
+from trainer.data.datasets import decoded, exact_floats, is_one_hot, one_column_as_vector
+from trainer.data.errors import DataError
+from trainer.data.loading import class_names
+from trainer.data.tables import Table, parse_table, read_table
 from trainer.layers.parameters import Array
 
 
@@ -36,11 +38,15 @@ class Examples:
         if kind == "labels":
             labelled = ~np.isnan(y)
             return float(((outputs >= 0.5) != (y > 0.5))[labelled].mean()) if labelled.any() else 0.0
-        return float(np.square(outputs - y).sum() / np.square(y - y.mean(axis=0)).sum())
+        if (spread := np.square(y - y.mean(axis=0)).sum()) == 0:
+            raise WrongInput(f"{self.source}: all targets y are the same, so the error is not defined; leave y out.")
+        return float(np.square(outputs - y).sum() / spread)
 
     def _class_indices(self, names: tuple[str, ...]) -> Array:
         """y as indices of the model's class names. y holds these names or their indices."""
         y = self._integral()
+        if is_one_hot(y) and y.shape[1] == len(names):
+            y = y.argmax(axis=1)
         if y.ndim != 1:
             raise WrongInput(f"{self.source}: y must be one label a row; it has shape {y.shape}.")
         class_names = self.class_names
@@ -70,74 +76,48 @@ def read_examples(file: Path) -> Examples:
 
     Raises: WrongInput (the file cannot be read; the sentence says where).
     """
-    if str(file) == "-":
-        return _from_csv("standard input", io.StringIO(read_input("replace"), newline=""))
-    with file.open("rb") as content:
-        if content.read(4).startswith(b"PK"):
-            return _from_npz(file)
-    with file.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
-        return _from_csv(str(file), lines)
+    try:
+        if str(file) == "-":
+            return _from_table(parse_table("standard input", read_input("replace")))
+        with file.open("rb") as content:
+            is_archive = content.read(2) == b"PK"
+        return _from_npz(file) if is_archive else _from_table(read_table(file))
+    except DataError as error:
+        raise WrongInput(f"{error}".rstrip(".") + ".") from None
 
 
 def _from_npz(file: Path) -> Examples:
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            content = {name: arrays[name] for name in ("X", "y", "class_names") if name in arrays.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile):
-        raise WrongInput(f"{file} is not an npz file with arrays of numbers.") from None
-    if "X" not in content:
+    arrays = read_npz(file)
+    if "X" not in arrays:
         raise WrongInput(f"{file} has no array X.")
-    X, y, names = _checked(str(file), content["X"]), content.get("y"), content.get("class_names")
-    if y is not None and (y.ndim == 0 or len(y) != len(X)):
-        raise WrongInput(f"{file}: y must have a row for each of the {len(X)} rows of X; it has shape {y.shape}.")
-    if names is not None and y is not None and not _are_indices(y, len(names)):
+    X, y, names = _checked(str(file), arrays["X"]), arrays.get("y"), class_names(str(file), arrays)
+    if y is not None:
+        y = one_column_as_vector(decoded(str(file), "y", y))
+        if y.ndim == 0 or len(y) != len(X):
+            raise WrongInput(f"{file}: y must have a row for each of the {len(X)} rows of X; it has shape {y.shape}.")
+    if names is not None and y is not None and not (y.dtype.kind == "U" or _are_indices(y, len(names))):
         raise WrongInput(f"{file}: y must hold indices of class_names, 0 to {len(names) - 1}.")
-    return Examples(str(file), X, y, None if names is None else tuple(map(str, names)))
+    if y is not None and y.dtype.kind == "U":
+        names = None  # y names the classes itself
+    return Examples(str(file), X, y, names)
 
 
 def _checked(source: str, X: Array) -> Array:
     if X.dtype.kind not in "biuf" or X.ndim < 2 or X.size == 0:
         raise WrongInput(f"{source}: X must hold numbers, a row for each example; it has shape {X.shape}.")
-    flat = X.reshape(len(X), -1).astype(np.float64)
-    if not np.isfinite(flat).all():
-        row = int(np.argwhere(~np.isfinite(flat))[0][0])
-        raise WrongInput(f"{source}: row {row} of X has a value that is not finite.")
+    flat = exact_floats(source, "X", X.reshape(len(X), -1))
+    if not (np.abs(flat) <= LARGEST).all():
+        row = int(np.argwhere(~(np.abs(flat) <= LARGEST))[0][0])
+        raise WrongInput(f"{source}: row {row} of X has a value that is not finite, or larger than {LARGEST:.2g}.")
     return flat
 
 
 def _are_indices(y: Array, count: int) -> bool:
-    return y.dtype.kind in "iu" and bool((y >= 0).all() and (y < count).all())
+    whole = y.dtype.kind in "iu" or (y.dtype.kind == "f" and np.array_equal(y, np.round(y)))
+    return whole and bool((y >= 0).all() and (y < count).all())
 
 
-def _from_csv(source: str, lines: Iterable[str]) -> Examples:
-    """Numbers, a row for each example. A first line without numbers is a header."""
-    rows: list[list[float]] = []
-    try:
-        reader = csv.reader(lines)
-        for fields in reader:
-            if not fields or (not rows and reader.line_num == 1 and not any(map(_is_number, fields))):
-                continue
-            rows.append(_numbers(source, reader.line_num, fields))
-            if len(rows[-1]) != len(rows[0]):
-                lengths = f"line {reader.line_num} has {len(rows[-1])} numbers, the lines before it {len(rows[0])}"
-                raise WrongInput(f"{source}: {lengths}.")
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise WrongInput(f"{source} cannot be read as CSV: {error}.") from None
-    if not rows:
-        raise WrongInput(f"{source} has no rows.")
-    return Examples(source, _checked(source, np.array(rows)))
-
-
-def _numbers(source: str, line: int, fields: list[str]) -> list[float]:
-    for column, text in enumerate(fields, start=1):
-        if not _is_number(text):
-            raise WrongInput(f"{source}: line {line}, column {column} is not a number: {text[:40]!r}.")
-    return [float(text) for text in fields]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _from_table(table: Table) -> Examples:
+    """Numbers, a row for each example."""
+    columns = [numbers(table.cells(place), table.where(place), table.source) for place in range(table.width)]
+    return Examples(table.source, np.column_stack(columns))

@@ -73,7 +73,7 @@ def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...
     Raises: NotFound (there is no such trial, or it has no checkpoint), WrongInput (its data are not here).
     """
     from trainer.checkpoint import Checkpoint
-    from trainer.data.datasets import DataError
+    from trainer.data.errors import DataError
 
     record, timeline = client.study(study), client.timeline(study, number)
     steps = [checkpoint.step for checkpoint in client.checkpoints(study, number).items]

@@ -98,10 +98,10 @@ def test_a_model_of_values_predicts_numbers_and_its_error_is_that_of_the_trainer
     ("rows", "sentence"),
     [
         ("1,2,3\n", "standard input does not fit the model: The model takes 4 features; X has 3."),
-        ("1,2,3,4\n1,2,x,4\n", "standard input: line 2, column 3 is not a number: 'x'."),
-        ("1,2,3,4\n1,2,3\n", "standard input: line 2 has 3 numbers, the lines before it 4."),
-        ("1,2,3,nan\n", "standard input: row 0 of X has a value that is not finite."),
-        ("a,b,c,d\n", "standard input has no rows."),
+        ("1,2,3,4\n1,2,x,4\n", "standard input, line 2, column 3: 'x' is not a number."),
+        ("1,2,3,4\n1,2,3\n", "standard input: line 2 has 3 cells, line 1 has 4."),
+        ("1,2,3,nan\n", "standard input, line 1, column 4: 'nan' stands for a missing value."),
+        ("a,b,c,d\n", "standard input has no rows below its header."),
     ],
 )
 def test_rows_that_do_not_fit_are_refused_in_a_sentence_that_says_where(
@@ -128,6 +128,32 @@ def test_an_npz_with_pickled_objects_is_refused_unread(sturgeon: Command, model:
     np.savez(tmp_path / "objects.npz", X=np.array([[{"a": 1}]], dtype=object))
     ran = sturgeon("predict", model, tmp_path / "objects.npz", "-o", "json")
     assert ran.code == 2
-    assert "is not an npz file with arrays of numbers" in ran.err
+    assert "X holds Python objects, which are not read" in ran.err
     with pytest.raises(json.JSONDecodeError):
         json.loads(ran.out)
+
+
+@pytest.mark.fault("W5")
+@pytest.mark.parametrize("shape", ["column", "bytes", "one hot"])
+def test_labels_may_be_a_column_bytes_or_one_hot_rows(
+    sturgeon: Command, model: Path, tmp_path: Path, shape: str
+) -> None:
+    iris = load("iris")
+    y = {"column": iris.y[:, None], "bytes": np.array(SPECIES)[iris.y].astype("S"), "one hot": np.eye(3)[iris.y]}
+    errors = []
+    for written in (iris.y, y[shape]):
+        np.savez(tmp_path / "iris.npz", X=iris.X, y=written)
+        errors.append(sturgeon("predict", model, tmp_path / "iris.npz", "-o", "json").json["error"])
+    assert errors[0] == errors[1] < 0.1
+
+
+@pytest.mark.fault("W5")
+def test_data_that_would_be_read_in_part_are_refused(sturgeon: Command, model: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "more.npz", X=np.ones((2, 4)), labels=[0, 1])
+    ran = sturgeon("predict", model, tmp_path / "more.npz")
+    assert (ran.code, ran.out) == (2, "")
+    assert "more.npz has an array 'labels', which is not read" in ran.err
+    for text, says in {"1;2;3;4\n": "separated by semicolons", "1,2,3,1_0\n": "line 1, column 4: '1_0'"}.items():
+        ran = sturgeon("predict", model, "-", stdin=text)
+        assert (ran.code, ran.out) == (2, "")
+        assert says in ran.err

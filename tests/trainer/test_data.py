@@ -13,7 +13,8 @@ import sklearn.datasets
 from trainer.config import TrainConfig
 from trainer.data.batches import Batches, example_order
 from trainer.data.bundled import load_bundled
-from trainer.data.datasets import DataError, checked
+from trainer.data.datasets import checked
+from trainer.data.errors import DataError
 from trainer.data.loading import BUNDLED, load
 from trainer.data.normalization import fit
 from trainer.data.preparation import prepare, split_up

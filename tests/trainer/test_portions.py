@@ -46,7 +46,7 @@ def written(folder: Path, **arrays: Any) -> Path:
         (THREE, {"y": np.array([0, 1, 1e30, 2])}, "whole numbers or strings"),
         (THREE, {"y": np.array([0, 1, 0.5, 2])}, "whole numbers or strings"),
         (THREE, {"y": Y[:3]}, "a target for each of X's 4 rows; its shape is (3,)"),
-        (THREE, {"y": Y.reshape(4, 1)}, "one class for each example"),
+        (THREE, {"y": np.stack([Y, Y], axis=1)}, "one class for each example"),
         (THREE, {"y": np.empty((4, 0))}, "its shape is (4, 0)"),
         (THREE, {"y": np.empty((0, 5))}, "its shape is (0, 5)"),
         (THREE, {"y": np.array(1)}, "its shape is ()"),
@@ -60,8 +60,12 @@ def written(folder: Path, **arrays: Any) -> Path:
         (NUMBERS, {"y": np.array(["a", "b", "c", "d"])}, "targets y must be numbers"),
         (LABELS, {"y": np.array([[0, 1], [1, 1], [0, 2], [1, 0]])}, "labels must be 0 and 1"),
         (LABELS, {"y": np.ones((4, 3))}, "y has 3 columns, the portions before it 2"),
-        (None, {"y": np.array(["cat", "dog", "cow", "cat"]), "class_names": np.array(["cat", "dog"])}, "class 'cow'"),
-        (None, {"y": np.random.default_rng(0).random((4, 2)), "class_names": np.array(["a"])}, "each of the 2 columns"),
+        (None, {"y": np.array(["cat", "dog", "cow", "cat"]), "class_names": np.array(["cat", "dog"])}, "y[2] is 'cow'"),
+        (
+            None,
+            {"y": np.random.default_rng(0).random((4, 2)), "class_names": np.array(["a"])},
+            "has 1 names; y has 2 columns",
+        ),
     ],
 )
 def test_arrays_that_are_no_portion_are_refused_with_a_sentence(
@@ -83,10 +87,9 @@ def test_the_first_portion_may_name_classes_that_only_come_later_also_by_strings
     assert read_at(later, form).Y.argmax(axis=1).tolist() == [1, 2, 1, 0]
 
 
-def test_the_same_examples_are_known_again_in_another_dtype_and_beside_other_arrays(tmp_path: Path) -> None:
+def test_the_same_examples_are_known_again_in_another_dtype_and_shape(tmp_path: Path) -> None:
     first = read_at(written(tmp_path))
-    objects = np.array([{"sensor": 3}], dtype=object)
-    again = written(tmp_path, X=X.astype(np.float32).reshape(4, 3, 1), y=Y.astype(np.uint8), about=objects)
+    again = written(tmp_path, X=X.astype(np.float32).reshape(4, 3, 1), y=Y.astype(np.uint8).reshape(4, 1))
     assert read_at(again).sha256 == first.sha256
     assert read_at(written(tmp_path, y=Y[::-1])).sha256 != first.sha256
 

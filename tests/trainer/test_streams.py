@@ -13,7 +13,7 @@ import pytest
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.data import normalization
-from trainer.data.datasets import DataError
+from trainer.data.errors import DataError
 from trainer.following import begin_stream, follow
 from trainer.streams import stream as streams
 from trainer.streams.mixing import mixed_data

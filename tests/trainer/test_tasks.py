@@ -9,7 +9,8 @@ import pytest
 
 from trainer.analysis.evaluation import predicted_outputs
 from trainer.config import ConfigError, TrainConfig
-from trainer.data.datasets import DataError, checked
+from trainer.data.datasets import checked
+from trainer.data.errors import DataError
 from trainer.data.label_noise import suspected, with_noise
 from trainer.data.loading import load
 from trainer.data.preparation import prepare, split_up
@@ -62,7 +63,7 @@ def test_missing_labels_are_masked_out_and_the_given_ones_teach_all_tasks(multi_
 def test_a_csv_file_gives_classes_values_or_labels_by_its_target_columns(tmp_path):
     (tmp_path / "t.csv").write_text("a,size,sunny,windy,kind\n1,2.5,0,1,cat\n2,3.5,1,,dog\n\n3,1.2,1,0,cat\n")
     (tmp_path / "numbers.csv").write_text("a,size,sunny,windy\n1,2.5,0,1\n2,3.5,1,\n3,1.2,1,0\n")
-    with pytest.raises(DataError, match="'cat' is not a number"):
+    with pytest.raises(DataError, match="line 3, column 'windy': the cell is empty"):
         load("csv:t.csv", [tmp_path], target="size")
     (tmp_path / "kinds.csv").write_text("a,kind\n1,cat\n2,dog\n3,cat\n")
     kinds = load("csv:kinds.csv", [tmp_path])
@@ -87,10 +88,10 @@ def test_a_csv_file_gives_classes_values_or_labels_by_its_target_columns(tmp_pat
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a,b\n1,2\n3\n", "line 3 has 1 cells, the header 2"),
-        ("a,b\n1,x\n?,y\n", "line 3: '\\?' is not a number"),
-        ("", "not a csv file"),
-        ("a,b\n", "examples and features"),
+        ("a,b\n1,2\n3\n", "line 3 has 1 cells, line 1 has 2"),
+        ("a,b\n1,x\n?,y\n", "line 3, column 'a': '\\?' stands for a missing value"),
+        ("", "has no rows"),
+        ("a,b\n", "no rows below its header"),
     ],
 )
 def test_a_csv_file_with_ragged_rows_or_words_is_refused(text, says, tmp_path):

@@ -6,16 +6,17 @@ To add one that comes with the trainer: its loader and its name in BUNDLED; then
 
 from __future__ import annotations
 
-import csv
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from trainer.data.arrays import read_npz
 from trainer.data.bundled import RawData, load_bundled
-from trainer.data.datasets import DataError, Dataset, checked
+from trainer.data.csv_files import load_csv
+from trainer.data.datasets import Dataset, checked, decoded, one_column_as_vector
+from trainer.data.errors import DataError
 from trainer.layers.parameters import Array
 
 
@@ -28,6 +29,9 @@ def _mnist_5k() -> RawData:
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float32)
     return table[:, :-1], table[:, -1].astype(np.int64), None
 
+
+PARTS = ("dev", "test")
+"""The parts that an npz file may bring: its arrays X_dev, y_dev, X_test and y_test."""
 
 SKLEARN = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 
@@ -44,21 +48,22 @@ def load(
 ) -> Dataset:
     """The data set of this name: a bundled one, or `npz:FILE` or `csv:FILE` below one of data_dirs.
 
-    npz: arrays X `[m, n]` and y. y `[m]` holds classes (whole numbers or strings; positions in an array class_names, if
-        there is one) or values; y `[m, C]` holds labels if all are 0, 1 or NaN, else values. X_dev, y_dev, X_test,
-        y_test are parts that the data bring; synthetic `[m]` (true or false) marks rows that are made up.
-    csv: a header line, then numbers in all columns but `target` (by default the last column). Several targets are
-        labels or values; an empty cell in one of them is a missing label.
+    npz: arrays X `[m, n]` and y. y `[m]` holds classes (whole numbers or strings; positions in an array class_names, or
+        names of it, if there is one) or values; y `[m, C]` holds labels if all are 0, 1 or NaN, else values; one-hot
+        rows are classes. X_dev, y_dev, X_test, y_test are parts that the data bring; synthetic `[m]` (true or false)
+        marks rows that are made up. Other arrays are refused.
+    csv: a header line, which may be missing, then numbers in all columns but `target` (by default the last column). A
+        single target holds numbers or labels. Several targets are labels or values; an empty cell in one of them is a
+        missing label. Everywhere else, cells without a number are refused with their line.
     loss: decides whether whole numbers are classes, labels or values; "auto" guesses.
 
     Raises: DataError (an unknown name, a file that is not below data_dirs, or data that fail the checks).
     """
     kind, _, file = name.partition(":")
     if kind == "npz" and file:
-        return _from_npz(name, _read_npz(find_file(file, data_dirs)), loss)
+        return _from_npz(name, read_npz(find_file(file, data_dirs)), loss)
     if kind == "csv" and file:
-        X, y, names = _read_csv(find_file(file, data_dirs), target)
-        return checked(name, X, y, names, loss=loss)
+        return load_csv(name, find_file(file, data_dirs), target, loss)
     if name not in BUNDLED:
         raise DataError(f"There is no data set {name!r}; there are {', '.join(BUNDLED)}, npz:FILE and csv:FILE.")
     X, y, names = BUNDLED[name]()
@@ -79,74 +84,65 @@ def find_file(file: str, data_dirs: Sequence[Path]) -> Path:
     raise DataError(f"{file!r} is not below the --data folders of this worker.")
 
 
-def _read_npz(path: Path) -> dict[str, Array]:
-    if not zipfile.is_zipfile(path):
-        raise DataError(f"{path.name} is not an npz file; save it with numpy.savez.")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        reason = "holds Python objects" if "pickle" in str(error) else "cannot be read"
-        raise DataError(f"{path.name} {reason}; save arrays of numbers with numpy.savez.") from error
-
-
 def _from_npz(name: str, arrays: dict[str, Array], loss: str) -> Dataset:
-    for needed in ("X", "y"):
-        if needed not in arrays:
-            raise DataError(f"{name} has no array {needed}; it has: {', '.join(arrays) or 'none'}.")
-    X, y, given = [arrays["X"]], [arrays["y"]], {}
-    for part in ("dev", "test"):
-        if f"X_{part}" in arrays and f"y_{part}" in arrays:
+    _check_are_whole(name, arrays)
+    X, y, given = [arrays["X"]], [_targets(name, "y", arrays)], {}
+    for part in PARTS:
+        if f"X_{part}" in arrays:
             start = sum(len(rows) for rows in X)
             given[part] = np.arange(start, start + len(arrays[f"X_{part}"]))
             X.append(arrays[f"X_{part}"])
-            y.append(arrays[f"y_{part}"])
+            y.append(_targets(name, f"y_{part}", arrays))
+    if len({targets.dtype.kind in "US" for targets in y}) > 1:
+        raise DataError(f"{name}: some of y, y_dev and y_test hold strings, others numbers; write all in one way.")
     try:
         together = np.concatenate(X), np.concatenate(y)
     except ValueError as error:
         raise DataError(f"{name}: the arrays of train, dev and test differ in shape: {error}.") from error
+    marked = np.flatnonzero(_synthetic(name, arrays))
+    names = class_names(name, arrays)
+    return checked(name, *together, names, loss=loss, given=given, synthetic=marked)
+
+
+def _check_are_whole(name: str, arrays: dict[str, Array]) -> None:
+    """Raises: DataError (X or y is missing, of one of the parts, or they differ in length)."""
+    for needed in ("X", "y"):
+        if needed not in arrays:
+            raise DataError(f"{name} has no array {needed}; it has: {', '.join(arrays) or 'none'}.")
+    for end in ("", *(f"_{part}" for part in PARTS)):
+        X, y = arrays.get(f"X{end}"), arrays.get(f"y{end}")
+        if X is None and y is None:
+            continue
+        if X is None or y is None:
+            has, lacks = ("X", "y") if y is None else ("y", "X")
+            raise DataError(f"{name} has an array {has}{end} and no {lacks}{end}; write both or none.")
+        if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):
+            raise DataError(
+                f"{name}: y{end} must have a target for each row of X{end}; their shapes are {y.shape} and {X.shape}."
+            )
+
+
+def _targets(name: str, array: str, arrays: dict[str, Array]) -> Array:
+    """Strings are given as text, and one column as a vector."""
+    return one_column_as_vector(decoded(name, array, arrays[array]))
+
+
+def _synthetic(name: str, arrays: dict[str, Array]) -> Array:
+    """Which rows of X are made up, true or false."""
+    marks = arrays.get("synthetic", np.zeros(len(arrays["X"]), bool))
+    if marks.shape != (len(arrays["X"]),) or not np.isin(marks, (0, 1)).all():
+        raise DataError(f"{name}: synthetic must be true or false for each of the {len(arrays['X'])} rows of X.")
+    return marks
+
+
+def class_names(name: str, arrays: Mapping[str, Array]) -> tuple[str, ...] | None:
+    """The names in an array class_names, None if there is none.
+
+    Raises: DataError (it is no list of names).
+    """
     names = arrays.get("class_names")
-    marked = np.flatnonzero(arrays.get("synthetic", np.empty(0, bool)))
-    if len(marked) and marked[-1] >= len(X[0]):
-        raise DataError(f"{name}: synthetic marks more rows than X has.")
-    class_names = None if names is None else tuple(str(label) for label in names)
-    return checked(name, *together, class_names, loss=loss, given=given, synthetic=marked)
-
-
-def _csv_cells(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The header, and the rows below it, each as long as the header; blank lines are left out."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = [row for row in csv.reader(file) if row]
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{path.name} is not a csv file with a header line and rows.") from error
-    for line, row in enumerate(rows, 2):
-        if len(row) != len(header):
-            raise DataError(f"{path.name}: line {line} has {len(row)} cells, the header {len(header)}.")
-    return header, rows
-
-
-def _read_csv(path: Path, target: str | Sequence[str] | None) -> RawData:
-    header, rows = _csv_cells(path)
-    wanted = (header[-1],) if target is None else (target,) if isinstance(target, str) else tuple(target)
-    for column in wanted:
-        if column not in header:
-            raise DataError(f"{path.name} has no column {column!r}; it has: {', '.join(header)[:200]}.")
-    places = [header.index(column) for column in wanted]
-    features = [place for place in range(len(header)) if place not in places]
-    X = np.array([[_number(path, line, row[i]) for i in features] for line, row in enumerate(rows, 2)])
-    cells = [[row[place].strip() for place in places] for row in rows]
-    if len(wanted) > 1:
-        y = np.array([[_number(path, line, cell or "nan") for cell in row] for line, row in enumerate(cells, 2)])
-        return X, y, wanted
-    try:
-        return X, np.array([float(row[0]) for row in cells]), None
-    except ValueError:
-        return X, np.array([row[0] for row in cells]), None
-
-
-def _number(path: Path, line: int, cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        raise DataError(f"{path.name}, line {line}: {cell[:20]!r} is not a number.") from None
+    if names is None:
+        return None
+    if names.ndim != 1 or names.dtype.kind not in "biuUS":
+        raise DataError(f"{name}: class_names must be a list of names; its shape is {names.shape}.")
+    return tuple(str(label) for label in decoded(name, "class_names", names).tolist())

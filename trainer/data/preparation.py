@@ -10,7 +10,8 @@ import numpy as np
 
 from trainer.config import TrainConfig
 from trainer.data import normalization
-from trainer.data.datasets import DataError, Dataset
+from trainer.data.datasets import Dataset
+from trainer.data.errors import DataError
 from trainer.data.label_noise import with_noise
 from trainer.data.loading import load
 from trainer.data.normalization import Normalization

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trainer.data.datasets import DataError
+from trainer.data.errors import DataError
 from trainer.layers.parameters import Array
 
 LARGEST_PART = 10_000

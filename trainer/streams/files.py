@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 import os
 import stat
 import zipfile
 from pathlib import Path
 from typing import Final
 
-from numpy.lib import format as npy
-
-from trainer.data.datasets import DataError
+from trainer.data.arrays import ArrayError
+from trainer.data.arrays import read_arrays as read_members
+from trainer.data.errors import DataError
 from trainer.layers.parameters import Array
 
 ARRAYS: Final = ("X", "y", "class_names")
-"""The arrays of a portion; class_names may be missing. Other arrays in its file are not read."""
+"""The arrays of a portion; class_names may be missing. A file with other arrays is refused."""
 
 MOST_BYTES: Final = 1 << 30
 """The largest size of a file, and of each of its arrays in memory, with 8 bytes for a number."""
@@ -54,28 +53,14 @@ def read_arrays(path: Path, status: os.stat_result, root: Path) -> tuple[dict[st
         raise UnreadableFile("empty", f"{name} is empty; {WHOLE}.")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = set(archive.namelist())
-            arrays = {array: _array(archive, name, array) for array in ARRAYS if f"{array}.npy" in members}
-    except UnreadableFile:
-        raise
+            arrays = read_members(archive, name, ARRAYS, MOST_BYTES)
+    except ArrayError as error:
+        raise UnreadableFile(error.key, _too_large(str(error)) if error.key == "too large" else str(error)) from None
+    except DataError as error:
+        raise UnreadableFile(hashlib.sha256(content).hexdigest(), str(error)) from None
     except Exception as error:  # rubbish makes the readers of zip and npy fail in many ways
         raise UnreadableFile("torn", f"{name} is torn, or not an npz file ({str(error)[:100]}); {WHOLE}.") from None
     return arrays, hashlib.sha256(content).hexdigest()
-
-
-def _array(archive: zipfile.ZipFile, name: str, array: str) -> Array:
-    """Checks the header before it reads the array: a small file may unpack to more than the memory holds."""
-    with archive.open(f"{array}.npy") as member:
-        version = npy.read_magic(member)
-        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = header(member)
-    if dtype.hasobject:
-        raise UnreadableFile("objects", f"{name}: {array} holds Python objects, which are not read; write numbers.")
-    if math.prod(shape) * max(8, dtype.itemsize) > MOST_BYTES:
-        raise UnreadableFile("too large", _too_large(f"{name}: {array} has shape {shape}"))
-    with archive.open(f"{array}.npy") as member:
-        values: Array = npy.read_array(member, allow_pickle=False)
-    return values
 
 
 def _too_large(what: str) -> str:

@@ -6,15 +6,15 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
-from trainer.data.datasets import DataError, checked
+from trainer.data.cells import LARGEST, label_problem
+from trainer.data.datasets import checked, decoded, exact_floats, is_one_hot, one_column_as_vector
+from trainer.data.errors import DataError
+from trainer.data.loading import class_names
 from trainer.layers.parameters import Array
 from trainer.streams.files import MOST_BYTES, UnreadableFile, read_arrays
-
-LARGEST: Final = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ def read_portion(path: Path, status: os.stat_result, form: Form | None, loss: st
         if missing := [array for array in ("X", "y") if array not in arrays]:
             raise DataError(f"{name} has no array {' and no array '.join(missing)}.")
         flat = _inputs(name, arrays["X"])
-        y, names = arrays["y"], _names(name, arrays.get("class_names"))
+        y, names = one_column_as_vector(decoded(name, "y", arrays["y"])), _names(name, arrays)
         if y.ndim not in (1, 2) or y.size == 0 or len(y) != len(flat):
             raise DataError(f"{name}: y must have a target for each of X's {len(flat)} rows; its shape is {y.shape}.")
         if y.dtype.kind == "f":
-            y = _floats(y).reshape(y.shape)
+            y = exact_floats(name, "y", y)
             if (np.abs(y) > LARGEST).any():
                 raise DataError(f"{name}: targets y must be numbers that a float32 can hold; some are larger.")
         if form is None:
@@ -91,19 +91,11 @@ def _hash(X: Array, Y: Array) -> str:
     return digest.hexdigest()
 
 
-def _names(name: str, class_names: Array | None) -> tuple[str, ...] | None:
-    if class_names is None:
-        return None
-    if class_names.ndim != 1 or class_names.dtype.kind not in "biuUS":
-        raise DataError(f"{name}: class_names must be a list of names; its shape is {class_names.shape}.")
-    names = tuple(_text(label) for label in class_names)
-    if len(set(names)) < len(names):
+def _names(name: str, arrays: dict[str, Array]) -> tuple[str, ...] | None:
+    names = class_names(name, arrays)
+    if names is not None and len(set(names)) < len(names):
         raise DataError(f"{name}: class_names must differ from each other.")
     return names
-
-
-def _text(label: object) -> str:
-    return label.decode(errors="replace") if isinstance(label, bytes) else str(label)
 
 
 def _inputs(name: str, X: Array) -> Array:
@@ -113,7 +105,7 @@ def _inputs(name: str, X: Array) -> Array:
         raise DataError(f"{name} has no examples: X has shape {X.shape}.")
     if X.dtype.kind not in "biuf":
         raise DataError(f"{name}: X must hold numbers; it has dtype {X.dtype}.")
-    flat = _floats(X)
+    flat = exact_floats(name, "X", X.reshape(len(X), -1))
     if (np.abs(flat) > LARGEST).any():  # not so of NaN
         raise DataError(
             f"{name}: X must be numbers that a float32 can hold, or NaN where one is missing; it has infinite ones, or "
@@ -122,21 +114,9 @@ def _inputs(name: str, X: Array) -> Array:
     return flat
 
 
-def _floats(array: Array) -> Array:
-    """`[m, ...]` as float64 `[m, n]`; numbers of a wider type that do not fit become infinite."""
-    with np.errstate(over="ignore"):
-        flat: Array = array.reshape(len(array), -1).astype(np.float64)
-    return flat
-
-
 def _form(name: str, X: Array, y: Array, names: tuple[str, ...] | None, loss: str) -> Form:
-    numbers = y
-    if names is not None and y.dtype.kind in "US" and y.ndim == 1:
-        numbers = _numbers(name, y, names)
-    dataset = checked(name, np.nan_to_num(X), numbers, names, loss=loss)
-    if dataset.kind != "classes" and names is not None and names != dataset.names:
-        raise DataError(f"{name}: class_names must have one name for each of the {len(dataset.names)} columns of y.")
-    return Form(X.shape[1], dataset.kind, dataset.names, indexed=names is not None and y.dtype.kind not in "US")
+    dataset = checked(name, np.nan_to_num(X), y, names, loss=loss, several_each=False)
+    return Form(X.shape[1], dataset.kind, dataset.names, indexed=names is not None and y.dtype.kind != "U")
 
 
 def _targets(name: str, y: Array, names: tuple[str, ...] | None, form: Form) -> Array:
@@ -149,7 +129,7 @@ def _targets(name: str, y: Array, names: tuple[str, ...] | None, form: Form) -> 
         return np.eye(len(form.names))[_classes(name, y, form)]
     if y.dtype.kind not in "biuf":
         raise DataError(f"{name}: targets y must be numbers; they have dtype {y.dtype}.")
-    Y = _floats(y)
+    Y = exact_floats(name, "y", y).reshape(len(y), -1)
     if Y.shape[1] != len(form.names):
         raise DataError(f"{name}: y has {Y.shape[1]} columns, the portions before it {len(form.names)}.")
     if form.kind == "labels" and not np.all(np.isnan(Y) | (Y == 0) | (Y == 1)):
@@ -161,13 +141,22 @@ def _targets(name: str, y: Array, names: tuple[str, ...] | None, form: Form) -> 
 
 def _classes(name: str, y: Array, form: Form) -> Array:
     """Class numbers `[m]`."""
-    if y.ndim != 1 or y.dtype.kind not in "biufUS":
-        raise DataError(f"{name}: y must have one class for each example; its shape is {y.shape}.")
+    if is_one_hot(y) and y.shape[1] == len(form.names):
+        places: Array = y.argmax(axis=1)
+        return places
+    if y.ndim != 1 or y.dtype.kind not in "biufU":
+        hint = ' If they are labels, write "loss": "logistic".' if y.ndim == 2 else ""
+        raise DataError(f"{name}: y must have one class for each example; its shape is {y.shape}.{hint}")
     if y.dtype.kind == "f":
         if not (np.isfinite(y).all() and np.abs(y).max(initial=0) < 2**53 and np.array_equal(y, np.round(y))):
             raise DataError(f"{name}: classes y must be whole numbers or strings.")
         y = y.astype(np.int64)
-    if form.indexed and y.dtype.kind not in "US":
+    if y.dtype.kind == "U":
+        y = np.char.strip(y)
+        problem = label_problem(y.tolist(), lambda row: f"y[{row}]", several_each=False)
+        if problem:
+            raise DataError(f"{name}: {problem.rstrip('.')}.")
+    if form.indexed and y.dtype.kind != "U":
         if len(y) and not 0 <= y.min() <= y.max() < len(form.names):
             raise DataError(f"{name}: labels y must be numbers 0 to {len(form.names) - 1}, one for each class name.")
         return y.astype(np.intp)
@@ -178,7 +167,7 @@ def _numbers(name: str, y: Array, names: tuple[str, ...]) -> Array:
     """The position of each class of y `[m]` in the names, `[m]`."""
     number_of = {label: number for number, label in enumerate(names)}
     distinct, places = np.unique(y, return_inverse=True)
-    labels = [_text(label) for label in distinct]
+    labels = [str(label) for label in distinct.tolist()]
     if unknown := [label for label in labels if label not in number_of]:
         hint = "give the first portion an array class_names with all of them"
         raise DataError(f"{name}: the first portion had no class {unknown[0][:40]!r}; {hint}.")

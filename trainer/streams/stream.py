@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from trainer.data.datasets import DataError
+from trainer.data.errors import DataError
 from trainer.streams.files import UnreadableFile
 from trainer.streams.portions import Form, Portion, read_portion
 from trainer.streams.records import PortionRecord, short_digest, short_refusal

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from sturgeon.states import ToldState
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
-from trainer.data.datasets import DataError
+from trainer.data.errors import DataError
 from trainer.following import begin_stream, follow, refusal_notice
 from trainer.streams.stream import Stream, find_stream
 from trainer.training import Command, Notice

@@ -7,7 +7,7 @@ from typing import Final
 
 from trainer.checkpoint import Checkpoint, CheckpointError
 from trainer.config import ConfigError, TrainConfig, config_from
-from trainer.data.datasets import DataError
+from trainer.data.errors import DataError
 from trainer.data.normalization import Normalization
 from trainer.data.preparation import Data, prepare
 from trainer.stack import useful_models

@@ -1,0 +1,7 @@
+"""The error of data that cannot be trained on."""
+
+from __future__ import annotations
+
+
+class DataError(ValueError):
+    """Data that cannot be found, or cannot be trained on; the sentence says what is wrong and where."""
