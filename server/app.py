@@ -18,6 +18,7 @@ from server import problems
 from server.background import LOOK_EVERY_S, Background, Duties, look_for_work
 from server.gate import RequestLog, SizeGate, TokenGate
 from server.routes import checkpoints, explaining, findings, health, leases, observing, panda, preview, studies, trials
+from server.routes.lanes import Lanes
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
@@ -110,6 +111,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     database: Database = app.state.database
     # As many threads as connections: a request that runs never waits for a connection.
     anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
+    app.state.lanes = Lanes()
     loop = asyncio.get_running_loop()
     background = Background()
     duties = Duties(app.state.transactions, app.state.blobs, settings.lease_s, settings.max_attempts)

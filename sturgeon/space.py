@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, FiniteFloat, RootModel
 
 from sturgeon.errors import FieldProblem, Invalid
 from sturgeon.scales import SCALES, ScaleName
-from sturgeon.strictness import Strict
+from sturgeon.strictness import Sized, Strict
 from sturgeon.values import LARGEST_INT, Name, PlainValue, is_number, same_value, short_text, value_key
 
 MAX_PARAMETERS: Final = 100
@@ -22,7 +22,7 @@ MAX_CHOICES: Final = 1000
 MOST_STEPS: Final = 2**45  # of an int's range: beyond it a point of the cube cannot tell two neighbours apart
 
 BoundedInt = Annotated[int, Field(ge=-LARGEST_INT, le=LARGEST_INT)]
-When = dict[Name, Annotated[list[PlainValue], Field(min_length=1, max_length=MAX_CHOICES)]]
+When = Annotated[dict[Name, Annotated[list[PlainValue], Sized(MAX_CHOICES, least=1)]], Sized(MAX_PARAMETERS)]
 
 
 class _Parameter(Strict):
@@ -114,7 +114,7 @@ class Choice(_Parameter):
     """One of the values, each equally likely; `ordered` says that neighbours are alike."""
 
     type: Literal["choice"]
-    values: Annotated[list[PlainValue], Field(min_length=1, max_length=MAX_CHOICES)]
+    values: Annotated[list[PlainValue], Sized(MAX_CHOICES, least=1)]
     ordered: bool = False
 
     @cached_property
@@ -157,7 +157,7 @@ class Fixed(_Parameter):
 Parameter = Annotated[Float | Int | Choice | Fixed, Field(discriminator="type")]
 
 
-class Space(RootModel[Annotated[dict[Name, Parameter], Field(min_length=1, max_length=MAX_PARAMETERS)]]):
+class Space(RootModel[Annotated[dict[Name, Parameter], Sized(MAX_PARAMETERS, least=1, every_problem=True)]]):
     """Parameters by name. The order of the names is the order of the unit cube's coordinates."""
 
     def __iter__(self) -> Iterator[str]:  # type: ignore[override]  # a mapping's iteration, not a model's

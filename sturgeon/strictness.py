@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
 class Strict(BaseModel):
@@ -17,10 +19,38 @@ class Strict(BaseModel):
     @classmethod
     def _refuse_unknown_fields(cls, data: object) -> object:
         if isinstance(data, dict):
-            unknown = [key for key in data if key not in cls.model_fields]
-            if unknown:
-                raise unknown_name("field", str(unknown[0]), list(cls.model_fields))
+            unknown = next((key for key in data if key not in cls.model_fields), None)
+            if unknown is not None:
+                raise unknown_name("field", str(unknown), list(cls.model_fields))
         return data
+
+
+@dataclass(frozen=True)
+class Sized:
+    """Of a list or an object: it has `least` to `most` entries, and one of another size is refused before its entries
+    are looked at. Of bad entries the first is told, with `every_problem` all of them: choose it for few and small ones.
+
+    So the problems of a message are few, however much was sent: pydantic itself collects those of all entries.
+    """
+
+    most: int
+    least: int = 0
+    every_problem: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema: Any = handler(source)
+        assert schema["type"] in ("list", "dict"), f"{source} has no entries"
+        bounds = {"min_length": self.least} if self.least else {}
+        bounds |= {"max_length": self.most, "fail_fast": not self.every_problem}
+        return core_schema.no_info_before_validator_function(self._sized, schema | bounds)
+
+    def _sized(self, value: object) -> object:
+        if isinstance(value, list | dict) and not self.least <= len(value) <= self.most:
+            wanted = f"{self.least} to {self.most}" if self.least else f"at most {self.most}"
+            raise PydanticCustomError(
+                "wrong_size", "write {wanted} entries, not {count}", {"wanted": wanted, "count": len(value)}
+            )
+        return value
 
 
 def unknown_name(kind: str, name: str, known: list[str]) -> PydanticCustomError:

@@ -45,9 +45,17 @@ def plain_value(value: object) -> object:
 
 def plain_text(text: str) -> str:
     """`text`, if both databases can store it. Raises: ValueError."""
-    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+    if "\0" in text or not _is_utf8(text):
         raise ValueError("write text without NUL characters and lone surrogates")
     return text
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 PlainText = Annotated[str, AfterValidator(plain_text)]

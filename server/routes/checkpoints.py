@@ -8,13 +8,14 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import FiniteFloat
 
+from server.routes.bodies import BodyRoute
 from server.routes.dependencies import InBlobs, InDatabase, NumberPath, StepPath, StudyPath
 from server.services.trials import checkpoints
 from server.services.trials.checkpoints import Upload
 from sturgeon import messages
 from sturgeon.identifiers import NO_VERSION, Fence, Version
 
-router = APIRouter(prefix="/studies/{study}/trials/{number}/checkpoints", tags=["checkpoints"])
+router = APIRouter(route_class=BodyRoute, prefix="/studies/{study}/trials/{number}/checkpoints", tags=["checkpoints"])
 BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 }

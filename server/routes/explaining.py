@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from server.routes.bodies import BodyRoute
 from server.routes.dependencies import InAsks, InDatabase, PageSize, PageToken, StudyPath
 from server.services.sampling import replay, rounds
 from sturgeon import messages
 
-router = APIRouter(tags=["studies"])
+router = APIRouter(route_class=BodyRoute, tags=["studies"])
 
 
 @router.get("/studies/{study}/rounds")

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator
 
+from server.routes.bodies import BodyRoute
 from server.routes.dependencies import InDatabase, NumberPath, StudyPath
 from server.services.trials import findings
 from sturgeon import messages
 from sturgeon.identifiers import Fence
 
-router = APIRouter(prefix="/studies/{study}/trials/{number}", tags=["findings"])
+router = APIRouter(route_class=BodyRoute, prefix="/studies/{study}/trials/{number}", tags=["findings"])
 FenceQuery = Annotated[Fence, Query(ge=1, le=messages.LARGEST_FENCE)]
-Finding = Annotated[dict[str, Any], AfterValidator(messages.plain_json)]
 
 
 @router.get("/diagnosis")
@@ -31,16 +30,18 @@ def read_errors(study: StudyPath, number: NumberPath, database: InDatabase) -> d
 
 @router.put("/diagnosis", status_code=204)
 def keep_diagnosis(
-    study: StudyPath, number: NumberPath, body: Finding, fence: FenceQuery, database: InDatabase
+    study: StudyPath, number: NumberPath, body: messages.DiagnosisFinding, fence: FenceQuery, database: InDatabase
 ) -> None:
     """Upload the diagnosis, as the lease's holder."""
-    findings.store_finding(database, study, number, "diagnosis", fence, body)
+    findings.store_finding(database, study, number, "diagnosis", fence, body.model_dump(mode="json"))
 
 
 @router.put("/errors", status_code=204)
-def keep_errors(study: StudyPath, number: NumberPath, body: Finding, fence: FenceQuery, database: InDatabase) -> None:
+def keep_errors(
+    study: StudyPath, number: NumberPath, body: messages.ErrorsFinding, fence: FenceQuery, database: InDatabase
+) -> None:
     """Upload the error analysis, as the lease's holder."""
-    findings.store_finding(database, study, number, "errors", fence, body)
+    findings.store_finding(database, study, number, "errors", fence, body.model_dump(mode="json"))
 
 
 @router.put("/errors/tags")

@@ -7,12 +7,13 @@ import time
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 
+from server.routes.bodies import BodyRoute
 from server.routes.dependencies import IdempotencyHeader, InAsks, InDatabase, InLongPolls, InSettings
 from server.services.idempotency import IdempotencyKey
 from server.services.leases import worker_leases
 from sturgeon import messages
 
-router = APIRouter(tags=["leases"])
+router = APIRouter(route_class=BodyRoute, tags=["leases"])
 
 
 @router.post("/leases")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from server.routes.bodies import BodyRoute
 from server.routes.dependencies import InDatabase, PageSize, PageToken, StudyPath, WorkerPath
 from server.services.studies import observability
 from sturgeon import messages
 
-router = APIRouter(tags=["observing"])
+router = APIRouter(route_class=BodyRoute, tags=["observing"])
 
 
 @router.get("/workers")

@@ -7,13 +7,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Response
 
+from server.routes.bodies import BodyRoute
 from server.routes.dependencies import IdempotencyHeader, InDatabase, InTransactions, NumberPath, StudyPath
 from server.services.idempotency import IdempotencyKey
 from server.services.panda import branches, commands, timeline
 from server.services.panda.commands import SteeringRequest
 from sturgeon import messages
 
-router = APIRouter(prefix="/studies/{study}/trials/{number}", tags=["panda"])
+router = APIRouter(route_class=BodyRoute, prefix="/studies/{study}/trials/{number}", tags=["panda"])
 
 ProposalPath = Annotated[int, Path(ge=1, le=messages.LARGEST_FENCE)]
 IfMatch = Annotated[

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from server.routes.bodies import BodyRoute
 from server.services.studies.validation import require_space
 from sturgeon import messages
 from sturgeon.search.preview import preview
 
-router = APIRouter(tags=["studies"])
+router = APIRouter(route_class=BodyRoute, tags=["studies"])
 
 
 @router.post("/space:preview")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from server.routes.bodies import BodyRoute
 from server.routes.dependencies import (
     IdempotencyHeader,
     InAsks,
@@ -20,7 +21,7 @@ from server.services.idempotency import IdempotencyKey
 from server.services.studies import lifecycle
 from sturgeon import messages
 
-router = APIRouter(tags=["studies"])
+router = APIRouter(route_class=BodyRoute, tags=["studies"])
 
 
 @router.post("/studies", status_code=201)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
+from server.routes.bodies import BodyRoute
 from server.routes.dependencies import (
     IdempotencyHeader,
     InAsks,
@@ -26,7 +27,7 @@ from server.store.trials import Listing
 from sturgeon import messages
 from sturgeon.states import TrialState
 
-router = APIRouter(prefix="/studies/{study}", tags=["trials"])
+router = APIRouter(route_class=BodyRoute, prefix="/studies/{study}", tags=["trials"])
 Form = Literal["json", "csv", "ndjson"]
 Sort = Literal["number", "value", "finished_at", "-number", "-value", "-finished_at"]
 MEDIA_TYPES: dict[Form, str] = {

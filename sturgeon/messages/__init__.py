@@ -6,6 +6,7 @@ Answers ignore fields that they do not know, so that an older client works with 
 
 from __future__ import annotations
 
+from sturgeon.messages.findings import DiagnosisFinding, ErrorAnalysis, ErrorsFinding, FindingKind
 from sturgeon.messages.forms import (
     LARGEST_FENCE,
     LARGEST_GRID,
@@ -71,7 +72,6 @@ from sturgeon.messages.policies import (
 from sturgeon.messages.records import (
     Checkpoint,
     Event,
-    FindingKind,
     Health,
     LateResult,
     ProblemAnswer,
@@ -79,7 +79,6 @@ from sturgeon.messages.records import (
     Tag,
     TagsRequest,
     Worker,
-    plain_json,
 )
 from sturgeon.messages.searches import (
     FoundIn,
@@ -165,12 +164,15 @@ __all__ = [
     "CheckpointRule",
     "Count",
     "Desired",
+    "DiagnosisFinding",
     "Direction",
     "DivergencePolicy",
     "Drawn",
     "DriftPolicy",
     "EnqueueRequest",
     "EntryState",
+    "ErrorAnalysis",
+    "ErrorsFinding",
     "Event",
     "Fallback",
     "Fence",
@@ -265,5 +267,4 @@ __all__ = [
     "WhyNothing",
     "Worker",
     "WorkerName",
-    "plain_json",
 ]

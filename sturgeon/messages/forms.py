@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from sturgeon import identifiers
 from sturgeon.direction import Direction as Direction
-from sturgeon.strictness import Strict
+from sturgeon.strictness import Sized, Strict
 from sturgeon.values import Name, PlainText, PlainValue
 
 LARGEST_STEP: Final = 2**53
@@ -29,8 +29,8 @@ Fence = Annotated[identifiers.Fence, Field(ge=1, le=LARGEST_FENCE)]
 Number = Annotated[identifiers.TrialNumber, Field(ge=0, le=LARGEST_FENCE)]
 Version = Annotated[identifiers.Version, Field(ge=0, le=LARGEST_FENCE)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
-Metrics = Annotated[dict[Name, FiniteFloat | None], Field(max_length=300)]
-Params = Annotated[dict[Name, PlainValue], Field(max_length=100)]
+Metrics = Annotated[dict[Name, FiniteFloat | None], Sized(300)]
+Params = Annotated[dict[Name, PlainValue], Sized(100, every_problem=True)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fallback = Literal["contention", "error", "slow"]
 

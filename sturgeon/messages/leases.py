@@ -23,6 +23,7 @@ from sturgeon.messages.forms import (
 )
 from sturgeon.messages.trials import Desired, Resume, Trial
 from sturgeon.states import ToldState
+from sturgeon.strictness import Sized
 from sturgeon.values import Json, PlainText
 
 
@@ -81,7 +82,7 @@ class RenewRequest(Request):
     """`POST /leases:renew`: all leases that a worker holds, in one call."""
 
     worker: WorkerName
-    held: Annotated[list[Held], Field(max_length=MOST_LEASES)]
+    held: Annotated[list[Held], Sized(MOST_LEASES)]
 
 
 class Renewed(Answer):
@@ -125,15 +126,15 @@ class RunEvent(Request):
     portion: Annotated[PlainText, Field(max_length=300)] | None = None
     sha256: Annotated[PlainText, Field(max_length=64)] | None = None
     portion_number: Annotated[int, Field(ge=0, le=2**53)] | None = None
-    tests: Annotated[list[Literal["inputs", "labels", "error"]], Field(max_length=3)] = Field(default_factory=list)
+    tests: Annotated[list[Literal["inputs", "labels", "error"]], Sized(3)] = Field(default_factory=list)
 
 
 class ReportRequest(Request):
     """`POST .../{n}:report`: intermediate metrics; renews the lease."""
 
     fence: Fence
-    reports: Annotated[list[Report], Field(max_length=1000)]
-    events: Annotated[list[RunEvent], Field(max_length=100)] = Field(default_factory=list)
+    reports: Annotated[list[Report], Sized(1000)]
+    events: Annotated[list[RunEvent], Sized(100)] = Field(default_factory=list)
     applied_version: Version | None = None
     applied_step: Step | None = None
 
@@ -160,7 +161,7 @@ class TellOne(TellRequest):
 
 
 class TellManyRequest(Request):
-    tells: Annotated[list[TellOne], Field(min_length=1, max_length=1000)]
+    tells: Annotated[list[TellOne], Sized(1000, least=1)]
 
 
 class ToldOne(Answer):

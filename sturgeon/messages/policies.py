@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat
 
 from sturgeon.messages.forms import Params, Request
+from sturgeon.strictness import Sized
 from sturgeon.values import Name
 
 
@@ -41,7 +42,7 @@ class SchedulePolicy(Request):
     """At these epochs: change these live parameters."""
 
     policy: Literal["schedule"]
-    at: Annotated[list[Planned], Field(min_length=1, max_length=1000)]
+    at: Annotated[list[Planned], Sized(1000, least=1)]
     auto: bool = False
 
 
@@ -82,7 +83,7 @@ class DriftPolicy(Request):
     l2: Annotated[FiniteFloat, Field(ge=0, le=100)] = 0.03
     calm_portions: Annotated[int, Field(ge=1, le=100_000)] = 5
     roll_back: bool = False
-    challengers: Annotated[list[Params], Field(max_length=8)] = Field(default_factory=list)
+    challengers: Annotated[list[Params], Sized(8)] = Field(default_factory=list)
     after_portions: Annotated[int, Field(ge=1, le=1000)] = 3
     retest_after: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         default=None,
@@ -99,4 +100,4 @@ class DriftPolicy(Request):
 Policy = Annotated[
     PlateauPolicy | DivergencePolicy | SchedulePolicy | GuardPolicy | DriftPolicy, Field(discriminator="policy")
 ]
-Policies = Annotated[list[Policy], Field(max_length=20)]
+Policies = Annotated[list[Policy], Sized(20, every_problem=True)]

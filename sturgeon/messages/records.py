@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
 from sturgeon import identifiers
 from sturgeon.messages.forms import Answer, Request
-from sturgeon.values import Json, PlainText, plain_text
+from sturgeon.strictness import Sized
+from sturgeon.values import Json, PlainText
 
 
 class Worker(Answer):
@@ -32,7 +32,6 @@ class Checkpoint(Answer):
     created_at: AwareDatetime
 
 
-FindingKind = Literal["diagnosis", "errors"]
 Tag = Annotated[PlainText, Field(min_length=1, max_length=100)]
 Row = Annotated[str, Field(pattern=r"^[0-9]{1,12}$")]
 
@@ -40,17 +39,7 @@ Row = Annotated[str, Field(pattern=r"^[0-9]{1,12}$")]
 class TagsRequest(Request):
     """`PUT .../{n}/errors/tags`: tags by row of the data set; an empty list takes a row's tags back."""
 
-    tags: Annotated[dict[Row, Annotated[list[Tag], Field(max_length=50)]], Field(max_length=10_000)]
-
-
-def plain_json(body: Json) -> Json:
-    """Refuse what one of the two databases could not store: numbers that are not finite, NUL, lone surrogates."""
-    try:
-        plain_text(json.dumps(body, ensure_ascii=False, allow_nan=False).replace("\\u0000", "\0"))
-    except ValueError as error:
-        reason = str(error) if "write" in str(error) else "write finite numbers, and null for one that is not"
-        raise ValueError(reason) from None
-    return body
+    tags: Annotated[dict[Row, Annotated[list[Tag], Sized(50)]], Sized(10_000)]
 
 
 class Event(Answer):

@@ -11,7 +11,8 @@ from sturgeon.messages.forms import Answer, Params, Reason, Request, Step
 from sturgeon.messages.policies import Guard
 from sturgeon.messages.trials import Change, Desired, Parent
 from sturgeon.states import TrialState
-from sturgeon.values import Json
+from sturgeon.strictness import Sized
+from sturgeon.values import Json, Name, PlainValue
 
 
 class SteerRequest(Request):
@@ -23,7 +24,7 @@ class SteerRequest(Request):
 class ParamsPatch(Request):
     """`PATCH .../{n}/params`: live parameters to change while the model trains; the others stay."""
 
-    params: Annotated[Params, Field(min_length=1)]
+    params: Annotated[dict[Name, PlainValue], Sized(100, least=1, every_problem=True)]
     reason: Reason = ""
     guard: Guard | None = None
 
@@ -44,7 +45,7 @@ class ForkRequest(Request):
     """`POST .../{n}:fork`: trials that go on from one checkpoint, each with other live parameters."""
 
     step: Step | None = Field(default=None, description="Of a checkpoint of the trial; the newest if left out.")
-    branches: Annotated[list[Branch], Field(min_length=1, max_length=100)]
+    branches: Annotated[list[Branch], Sized(100, least=1)]
     control: bool = Field(default=True, description="One more branch beside them, unchanged, with the same seed.")
     raise_budget: bool = Field(default=False, description="Raise max_trials where the branches do not fit in.")
     reason: Reason = ""

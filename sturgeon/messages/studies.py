@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field, FiniteFloat, model_validator
 from sturgeon.messages.forms import LARGEST_STEP, Answer, Direction, Params, Request, StudyName
 from sturgeon.messages.policies import Policies, Policy
 from sturgeon.messages.searches import Search
-from sturgeon.space import Space
+from sturgeon.space import MAX_PARAMETERS, Space
 from sturgeon.states import Mode, StudyState, TrialState
 from sturgeon.values import Json, Name, PlainText
 
@@ -142,7 +142,7 @@ class StudyRequest(Request):
         if not isinstance(given, dict) or given.get("mode") != "panda" or "space" in given:
             return given
         params = given.get("params")
-        if not isinstance(params, dict):
+        if not isinstance(params, dict) or len(params) > MAX_PARAMETERS:
             return given
         return given | {"space": {name: {"type": "fixed", "value": value} for name, value in params.items()}}
 

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from trainer.analysis.diagnosis import diagnose
-from trainer.analysis.error_analysis import Mistake, Predictions, analysis, categories, confusion_matrix, mistakes
+from trainer.analysis.error_analysis import (
+    Mistake,
+    Predictions,
+    analysis,
+    categories,
+    confusion_matrix,
+    mistakes,
+    mistakes_report,
+)
 from trainer.config import TrainConfig
 from trainer.data.preparation import prepare
 from trainer.training import train
@@ -84,3 +92,14 @@ def test_the_analysis_of_a_run_is_plain_json_and_agrees_with_its_metrics():
     assert len(report["mistakes"]) == 5
     assert set(report["suspected"]) == {"train", "dev", "test"}
     assert sum(category["count"] for category in report["categories"]) == report["wrong"]
+
+
+@pytest.mark.fault("L1")
+@pytest.mark.parametrize(("classes", "has_one"), [(300, True), (301, False)])
+def test_a_matrix_that_no_server_would_take_is_left_out(classes: int, has_one: bool):
+    one_each = np.arange(classes)
+    predictions = Predictions(one_each, one_each, one_each, np.ones(classes), suspected=np.arange(0))
+
+    report = mistakes_report("dev", predictions, tuple(map(str, range(classes))))
+
+    assert (report["confusion"] is not None) == has_one

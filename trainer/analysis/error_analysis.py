@@ -16,6 +16,9 @@ from trainer.data.label_noise import suspected
 from trainer.data.preparation import Data
 from trainer.layers.parameters import Array
 
+MOST_CONFUSED = 300
+"""Classes of a confusion matrix: the matrix of more would be too large for a server."""
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -123,8 +126,8 @@ def analysis(checkpoint: Checkpoint, data: Data, part: str = "dev", limit: int =
 def mistakes_report(
     part: str, predictions: Predictions, class_names: tuple[str, ...], limit: int = 500
 ) -> dict[str, object]:
-    """Mistakes (at most `limit`, those with the highest confidence first), their categories, and the confusion matrix,
-    as plain JSON values.
+    """Mistakes (at most `limit`, those with the highest confidence first), their categories, and the confusion matrix
+    (None of more than MOST_CONFUSED classes), as plain JSON values.
     """
     wrong = mistakes(predictions, class_names)
     return {
@@ -132,7 +135,9 @@ def mistakes_report(
         "examples": len(predictions.labels),
         "wrong": len(wrong),
         "class_names": list(class_names),
-        "confusion": confusion_matrix(predictions.labels, predictions.predicted, len(class_names)).tolist(),
+        "confusion": confusion_matrix(predictions.labels, predictions.predicted, len(class_names)).tolist()
+        if len(class_names) <= MOST_CONFUSED
+        else None,
         "mistakes": [vars(mistake) | {"tags": list(mistake.tags)} for mistake in wrong[:limit]],
         "categories": [vars(category) for category in categories(wrong, len(predictions.labels))],
     }

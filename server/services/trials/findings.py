@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from pydantic import ValidationError
+
 from server.services import lookup
 from server.store import findings, leases
 from server.store.engine import Database
@@ -15,7 +17,7 @@ from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from sturgeon.errors import LeaseLost, NotFound
 from sturgeon.identifiers import Fence, TrialNumber
-from sturgeon.messages import FindingKind, TagsRequest
+from sturgeon.messages import ErrorAnalysis, FindingKind, TagsRequest
 from sturgeon.training import STREAM
 
 
@@ -68,7 +70,7 @@ def with_tags(body: Json, tags_of_rows: Mapping[str, Sequence[str]]) -> Json:
     tags_of_rows: the tags by hand of each row. The table says of each tag how many mistakes have it, which share of
     all mistakes they are, and the ceiling: how far the error would fall if all of them were put right.
     """
-    if "mistakes" not in body:
+    if not _is_error_analysis(body):
         return body
     mistakes = [
         mistake | {"tags": list(dict.fromkeys([*mistake["tags"], *tags_of_rows.get(str(mistake["row"]), ())]))}
@@ -80,6 +82,15 @@ def with_tags(body: Json, tags_of_rows: Mapping[str, Sequence[str]]) -> Json:
     table = own + [_category(tag, counts[tag], body["wrong"], body["examples"]) for tag in by_hand if counts[tag]]
     table.sort(key=lambda row: (-row["count"], row["tag"]))
     return body | {"mistakes": mistakes, "categories": table}
+
+
+def _is_error_analysis(body: Json) -> bool:
+    """Not so of own code's objects of another form, nor of what was stored before uploads were validated."""
+    try:
+        ErrorAnalysis.model_validate(body)
+    except ValidationError:
+        return False
+    return True
 
 
 def _category(tag: str, count: int, wrong: int, examples: int) -> Json:

@@ -1,0 +1,94 @@
+"""Reading request bodies. Nothing that grows with a body is done in the event loop, and what one may hold is bounded.
+
+The size of a body is limited by `SizeGate`. A small body can still be dear: an empty list of three bytes takes 60 bytes
+of memory, and its problems may take much more. So the values of a large body are counted before it is parsed, and it
+is parsed and validated in a thread, while the event loop answers others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from email.message import Message
+from typing import Any, Final
+
+from anyio.to_thread import run_sync
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from sturgeon.errors import BadRequest, TooLarge
+
+SMALL: Final = 16_384
+"""Bytes of a body that is parsed and validated at once: to hand it to a thread would take longer."""
+
+MOST_VALUES: Final = 200_000
+"""Values that a body may hold, each entry of a list or an object being one."""
+
+
+class BodyRoute(APIRoute):
+    """A route whose large JSON bodies are validated in a thread before the route sees them."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """As FastAPI's own, behind the reading of the body."""
+        answer = super().get_route_handler()
+        if self.body_field is None:
+            return answer
+
+        async def read_and_answer(request: Request) -> Response:
+            body = await request.body()
+            if len(body) <= SMALL or not _is_json(request):
+                return await answer(request)
+            limiter = request.app.state.lanes.bodies
+            validated = await run_sync(self._validated, body, limiter=limiter)
+            return await answer(_Read(request, body, validated))
+
+        return read_and_answer
+
+    def _validated(self, body: bytes) -> object:
+        """The message in the body. Raises: TooLarge, BadRequest (it is not JSON), RequestValidationError."""
+        if more_values(body, MOST_VALUES):
+            raise TooLarge(f"The body holds more than {MOST_VALUES} values; send them in several requests.")
+        try:
+            sent = json.loads(body)
+        except (ValueError, RecursionError):
+            raise BadRequest("The body is not valid JSON.") from None
+        assert self.body_field is not None
+        message, problems = self.body_field.validate(sent, {}, loc=("body",))
+        if problems:
+            raise RequestValidationError(problems, body=sent)
+        return message
+
+
+class _Read(Request):
+    """A request whose body has been read. FastAPI takes the message for the parsed body, and accepts it as it is."""
+
+    def __init__(self, request: Request, body: bytes, message: object) -> None:
+        super().__init__(request.scope, request.receive)
+        self._body = body
+        self._message = message
+
+    async def json(self) -> Any:
+        return self._message
+
+
+def more_values(body: bytes, most: int) -> bool:
+    """Whether a JSON text holds more than `most` values, by its commas and brackets; those in strings do not count."""
+    if _separators(body) <= most:
+        return False
+    unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    if unescaped.count(b'"') > 4 * most:  # a key and a text for each value
+        return True
+    return _separators(b"".join(unescaped.split(b'"')[::2])) > most
+
+
+def _separators(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
+
+
+def _is_json(request: Request) -> bool:
+    """As FastAPI decides it."""
+    header = Message()
+    header["content-type"] = request.headers.get("content-type", "")
+    subtype = header.get_content_subtype()
+    return header.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))

@@ -1,0 +1,126 @@
+"""What a run uploads of what it has found out about its model. Own code may upload objects of another form."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, RootModel, Tag, model_validator
+
+from sturgeon.messages.forms import LARGEST_STEP
+from sturgeon.strictness import Sized
+from sturgeon.values import Json, PlainText, plain_text
+
+FindingKind = Literal["diagnosis", "errors"]
+Size = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
+Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
+Texts = Annotated[list[PlainText], Sized(1000)]
+Parts = Sized(100)
+MOST_MISTAKES = 10_000
+
+
+class _Known(BaseModel):
+    """Fields that readers rely on; others stay as they are."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class GapFound(_Known):
+    name: PlainText
+    between: Annotated[list[PlainText], Sized(2, least=2)]
+    size: FiniteFloat
+    uncertainty: FiniteFloat
+    clear: bool
+
+
+class Diagnosis(_Known):
+    """Errors by part, and the gaps between them."""
+
+    errors: Annotated[dict[PlainText, FiniteFloat], Parts]
+    sizes: Annotated[dict[PlainText, Size], Parts]
+    known_error: FiniteFloat | None = None
+    gaps: Annotated[list[GapFound], Sized(100)]
+    widest: PlainText | None = None
+    advice: Texts
+    warnings: Texts
+    alarms: Texts
+
+
+class MistakeFound(_Known):
+    row: Size
+    label: PlainText
+    predicted: PlainText
+    probability: Share
+    tags: Annotated[list[PlainText], Sized(50)]
+
+
+class CategoryFound(_Known):
+    tag: PlainText
+    count: Size
+    share: FiniteFloat
+    ceiling: FiniteFloat
+    error_after: FiniteFloat
+
+
+class ErrorAnalysis(_Known):
+    """The misclassified examples among `examples`, the surest first, and their table of categories."""
+
+    part: PlainText
+    examples: Annotated[int, Field(ge=1, le=LARGEST_STEP)]
+    wrong: Size
+    mistakes: Annotated[list[MistakeFound], Sized(MOST_MISTAKES)]
+    categories: Annotated[list[CategoryFound], Sized(MOST_MISTAKES)]
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> Self:
+        if self.wrong > self.examples:
+            raise ValueError("wrong: write at most as many as examples")
+        if len(self.mistakes) > self.wrong:
+            raise ValueError("mistakes: write at most as many as wrong")
+        return self
+
+
+def _of_kind(kind: str, key: str, model: type[_Known]) -> Discriminator:
+    def tag(body: object) -> str:
+        return kind if isinstance(body, model) or (isinstance(body, dict) and key in body) else "other"
+
+    return Discriminator(tag)
+
+
+class _Finding(BaseModel):
+    @model_validator(mode="before")
+    @classmethod
+    def _is_plain(cls, body: object) -> object:
+        return plain_json(body) if isinstance(body, dict) else body
+
+
+Other = Annotated[dict[str, Any], Tag("other")]
+
+
+class DiagnosisFinding(
+    _Finding,
+    RootModel[Annotated[Annotated[Diagnosis, Tag("gaps")] | Other, _of_kind("gaps", "gaps", Diagnosis)]],
+):
+    """`PUT .../{n}/diagnosis`: with `gaps` it is a whole diagnosis, else an object of your own form."""
+
+
+class ErrorsFinding(
+    _Finding,
+    RootModel[
+        Annotated[Annotated[ErrorAnalysis, Tag("mistakes")] | Other, _of_kind("mistakes", "mistakes", ErrorAnalysis)]
+    ],
+):
+    """`PUT .../{n}/errors`: with `mistakes` it is a whole error analysis, else an object of your own form."""
+
+
+def plain_json(body: Json) -> Json:
+    """Refuse what one of the two databases could not store: numbers that are not finite, NUL, lone surrogates.
+
+    Raises: ValueError.
+    """
+    try:
+        plain_text(json.dumps(body, ensure_ascii=False, allow_nan=False).replace("\\u0000", "\0"))
+    except ValueError as error:
+        reason = str(error) if "write" in str(error) else "write finite numbers, and null for one that is not"
+        raise ValueError(reason) from None
+    return body
