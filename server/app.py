@@ -26,7 +26,7 @@ from server.services.sampling.refit import Refitter
 from server.services.transactions import Transactions
 from server.settings import Settings
 from server.store.blobs import BlobFolder
-from server.store.engine import Clock, Database, database_clock
+from server.store.engine import Clock, Database
 from sturgeon.messages import ProblemAnswer
 from sturgeon.search.registry import warm
 
@@ -48,9 +48,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         responses={code: _problem_schema(why) for code, why in DOCUMENTED.items()},
     )
     app.state.settings = settings
-    app.state.database = Database(
-        settings.database_address(), connections=settings.threads, clock=clock or database_clock
-    )
+    app.state.database = Database(settings.database_address(), connections=settings.threads, clock=clock)
     app.state.counters = Counters()
     app.state.transactions = Transactions(app.state.database, app.state.counters)
     app.state.blobs = BlobFolder(settings.checkpoints)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from server.services.isolation import isolated
-from server.services.leases import expiry, housekeeping, worker_leases
+from server.services.leases import clock_steps, expiry, housekeeping, worker_leases
 from server.services.leases.long_poll import LongPollQueue
 from server.services.studies import budgets
 from server.services.transactions import Transactions
@@ -48,7 +48,8 @@ def _begin_again(_error: Exception) -> bool:
 
 
 class Duties:
-    """One round of what a server does by itself: expire leases, watch budgets, and clean up each hour.
+    """One round of what a server does by itself: allow for a clock that was set, expire leases, watch budgets, and
+    clean up each hour.
 
     Nothing is done for one lease length after the start: workers could not renew while no server listened.
     """
@@ -62,8 +63,10 @@ class Duties:
         self._cleaned_up_at = 0
 
     def __call__(self) -> None:
+        with isolated(clock_steps.DUTY):
+            clock_steps.allow_for_step(self._transactions)
         with self._transactions.database.reading() as tx:
-            now = tx.now()
+            now = tx.steady_now()
         if self._started_at is None:
             self._started_at = now
         if now < self._started_at + self._lease_us:

@@ -51,9 +51,10 @@ def lock_unfinished(tx: Transaction, study: StudyRow) -> list[TrialRow]:
     return sorted(locks.unfinished(tx, study.id), key=lambda row: row.number)
 
 
-def lock_expired(tx: Transaction, study: StudyRow, now: int) -> list[TrialRow]:
-    """The study's running trials whose lease has run out, by number; their rows locked by ascending id."""
-    return sorted(locks.expired(tx, study.id, now), key=lambda row: row.number)
+def lock_expired(tx: Transaction, study: StudyRow) -> list[TrialRow]:
+    """The study's running trials whose lease has run out, or would end too late, by number; their rows locked by
+    ascending id."""
+    return sorted(locks.expired(tx, study.id), key=lambda row: row.number)
 
 
 def lock_leased(tx: Transaction, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], TrialRow]:

@@ -24,6 +24,12 @@ class Counters:
             ["sampler", "fallback"],
             registry=self.registry,
         )
+        self.clock_steps = Counter(
+            "sturgeon_clock_steps",
+            "How often the database's clock was put forward or back",
+            ["direction"],
+            registry=self.registry,
+        )
         self.expired_leases = Counter(
             "sturgeon_expired_leases", "Leases that ran out", ["outcome"], registry=self.registry
         )

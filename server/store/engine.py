@@ -18,6 +18,8 @@ from sqlalchemy.engine import Connection, CursorResult, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from server.store import steady_clock
+from server.store.steady_clock import Reading, SteadyClock
 from server.store.write_queue import Turn, WriteQueue
 from sturgeon.errors import SturgeonError, Unavailable
 from sturgeon.identifiers import StudyId
@@ -56,10 +58,11 @@ class LockOrder:
 class Transaction:
     """One transaction. The store's functions take it; only `reading()` and `writing()` begin and end one."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, clock: Clock, steady: SteadyClock) -> None:
         self.connection = connection
         self._clock = clock
-        self._now: int | None = None
+        self._steady_clock = steady
+        self._reading: Reading | None = None
         self.lock_order = LockOrder()
         self.commits = True
         self.changed_studies: set[StudyId] = set()  # what a sampler sees of them has changed
@@ -109,11 +112,21 @@ class Transaction:
         return make(table).on_conflict_do_nothing(index_elements=list(key))
 
     def now(self) -> int:
-        """Microseconds since 1970 UTC, read once in a transaction. Call it after the first lock is held, so
-        that the time for which the transaction waited has passed."""
-        if self._now is None:
-            self._now = self._clock(self)
-        return self._now
+        """Microseconds since 1970 UTC, read once in a transaction; after its first lock, for which it may wait."""
+        return self._read().wall
+
+    def steady_now(self) -> int:
+        """The same moment in steady time, which is for leases and all else that is measured: see `steady_clock.py`."""
+        return self._steady_clock.steady(self._read(), steady_clock.offset(self.connection))
+
+    def clock_step(self) -> int:
+        """By how many microseconds the clock was put forward, or back if negative; 0 once that is allowed for."""
+        return self._steady_clock.step(self._read(), steady_clock.offset(self.connection))
+
+    def _read(self) -> Reading:
+        if self._reading is None:
+            self._reading = self._steady_clock.read(partial(self._clock, self))
+        return self._reading
 
 
 Clock = Callable[[Transaction], int]
@@ -130,9 +143,10 @@ def database_clock(tx: Transaction) -> int:
 class Database:
     """A database and its clock. `name` is the address without its password, for messages."""
 
-    def __init__(self, url: str, *, connections: int = 40, clock: Clock = database_clock) -> None:
+    def __init__(self, url: str, *, connections: int = 40, clock: Clock | None = None) -> None:
         self.engine = _engine(url, connections)
-        self.clock = clock
+        self.clock = clock or database_clock
+        self.steady_clock = SteadyClock(time.monotonic if clock is None else None)
         file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
         self._write_queue = WriteQueue(f"{file}-queue") if file else None
         self.on_change: Callable[[set[StudyId]], None] = lambda studies: None  # noqa: ARG005 - until somebody listens
@@ -173,7 +187,7 @@ class Database:
         with _database_errors(), self._turn_to_write(write) as turn, self.engine.connect() as connection:
             connection = connection.execution_options(**options, turn=turn)
             with connection.begin() as begun:
-                tx = Transaction(connection, self.clock)
+                tx = Transaction(connection, self.clock, self.steady_clock)
                 yield tx
                 if not tx.commits:
                     begun.rollback()

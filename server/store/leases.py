@@ -1,6 +1,7 @@
 """SQL on leases: handing queued trials out, renewing, finding expired ones.
 
 Each hand-out raises the trial's fence by one. Whoever writes for a lease's holder has the fence in the WHERE.
+`lease_until` is steady time, so that a lease has its length whatever becomes of the clock.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from sturgeon.states import UNFINISHED
 
 
 def hand_out_queued(
-    tx: Transaction, study_id: StudyId | None, count: int, worker: str, lease_us: int, now: int
+    tx: Transaction, study_id: StudyId | None, count: int, worker: str, lease_us: int
 ) -> list[TrialRow]:
     """Lease up to `count` queued trials of active studies, the oldest first; of one study, or of all with a task."""
-    return _hand_out(tx, _waiting(study_id).with_only_columns(trials.c.id).limit(count), worker, lease_us, now)
+    return _hand_out(tx, _waiting(study_id).with_only_columns(trials.c.id).limit(count), worker, lease_us)
 
 
-def hand_out_chosen(tx: Transaction, ids: Sequence[int], worker: str, lease_us: int, now: int) -> list[TrialRow]:
+def hand_out_chosen(tx: Transaction, ids: Sequence[int], worker: str, lease_us: int) -> list[TrialRow]:
     """Lease those of these trials that are still queued."""
     wanted = _waiting(None).with_only_columns(trials.c.id).where(trials.c.id.in_(ids))
-    return _hand_out(tx, wanted, worker, lease_us, now)
+    return _hand_out(tx, wanted, worker, lease_us)
 
 
 def waiting(tx: Transaction, study_id: StudyId | None, most: int) -> list[TrialRow]:
@@ -46,7 +47,7 @@ def _waiting(study_id: StudyId | None) -> sa.Select[Any]:
     return statement.where(trials.c.study_id == study_id if study_id else _for_workers())
 
 
-def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: int, now: int) -> list[TrialRow]:
+def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: int) -> list[TrialRow]:
     # Two hand-outs at once take different rows and do not wait for each other. (SQLite has no such clause: its write
     # lock lets one transaction in at a time.)
     locked = wanted.with_for_update(of=trials, skip_locked=True)
@@ -60,9 +61,9 @@ def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: in
             fence=trials.c.fence + 1,
             worker=worker,
             lease_us=lease_us,
-            lease_until=now + lease_us,
+            lease_until=tx.steady_now() + lease_us,
             reported=False,
-            started_at=sa.func.coalesce(trials.c.started_at, now),
+            started_at=sa.func.coalesce(trials.c.started_at, tx.now()),
         )
         .returning(trials)
     )
@@ -95,7 +96,8 @@ def held(fence: Fence) -> sa.ColumnElement[bool]:
 
 def _held_for(now: int) -> sa.ColumnElement[int]:
     """The time for which the trial was held, in microseconds, to `now`: a message of its holder has come."""
-    return trials.c.spent_us + now - (trials.c.lease_until - trials.c.lease_us)
+    begun = trials.c.lease_until - trials.c.lease_us
+    return trials.c.spent_us + sa.case((begun < now, now - begun), else_=0)
 
 
 def is_held(row: TrialRow, fence: Fence) -> bool:
@@ -103,11 +105,11 @@ def is_held(row: TrialRow, fence: Fence) -> bool:
     return row.fence == fence and row.state in UNFINISHED and row.lease_until is not None
 
 
-def spent_us(row: TrialRow, now: int) -> int:
+def spent_us(tx: Transaction, row: TrialRow) -> int:
     """As `_held_for`, of a row that is locked and held."""
     assert row.lease_until is not None
     assert row.lease_us is not None
-    return row.spent_us + now - (row.lease_until - row.lease_us)
+    return row.spent_us + max(0, tx.steady_now() - (row.lease_until - row.lease_us))
 
 
 def _reached(epoch: float) -> dict[str, sa.ColumnElement[float]]:
@@ -122,7 +124,6 @@ def renew(
     tx: Transaction,
     trial_id: TrialId,
     fence: Fence,
-    now: int,
     epoch: float | None = None,
     score: float | None = None,
     **values: object,
@@ -136,6 +137,7 @@ def renew(
     if score is not None:
         best = trials.c.best_score
         values["best_score"] = sa.case((sa.or_(best.is_(None), best > score), score), else_=best)
+    now = tx.steady_now()
     values |= {"lease_until": now + trials.c.lease_us, "spent_us": _held_for(now)}
     return trial_rows.move(tx, trial_id, "running", held(fence), **values)
 
@@ -146,13 +148,25 @@ def any_running(tx: Transaction, study_id: StudyId) -> bool:
     return tx.execute(statement).first() is not None
 
 
-def studies_with_expired(tx: Transaction, now: int) -> list[str]:
-    """Names of the studies that have trials whose lease has run out."""
+def has_wrong_end(tx: Transaction) -> sa.ColumnElement[bool]:
+    """The trial runs, and its lease has run out, or would end later than one that is given now."""
+    now = tx.steady_now()
+    ends = sa.or_(trials.c.lease_until < now, trials.c.lease_until > now + trials.c.lease_us)
+    return sa.and_(trials.c.state == "running", ends)
+
+
+def shortened(tx: Transaction, row: TrialRow) -> bool:
+    """Let the lease of a locked row end no later than one that is given now; whether it would have. Its end was too far
+    away: the clock was put back while no server ran, or a backup is from another clock."""
+    latest = tx.steady_now() + trials.c.lease_us
+    too_late = sa.and_(trials.c.id == row.id, trials.c.lease_until > latest)
+    return tx.execute(trials.update().where(too_late).values(lease_until=latest)).rowcount > 0
+
+
+def studies_with_expired(tx: Transaction) -> list[str]:
+    """Names of the studies that have trials whose lease has run out, or would end too late."""
     statement = (
-        sa.select(studies.c.name)
-        .join(trials, studies.c.id == trials.c.study_id)
-        .where(trials.c.state == "running", trials.c.lease_until < now)
-        .distinct()
+        sa.select(studies.c.name).join(trials, studies.c.id == trials.c.study_id).where(has_wrong_end(tx)).distinct()
     )
     return sorted(tx.execute(statement).scalars())
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from server.store import leases
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.tables import studies
@@ -42,10 +43,9 @@ def unfinished(tx: Transaction, study_id: StudyId) -> list[TrialRow]:
     return _locked(tx, trial_table.c.study_id == study_id, trial_table.c.state.in_(UNFINISHED))
 
 
-def expired(tx: Transaction, study_id: StudyId, now: int) -> list[TrialRow]:
-    """The running trials of the study whose lease ran out before `now`, by id."""
-    ran_out = sa.and_(trial_table.c.state == "running", trial_table.c.lease_until < now)
-    return _locked(tx, trial_table.c.study_id == study_id, ran_out)
+def expired(tx: Transaction, study_id: StudyId) -> list[TrialRow]:
+    """The running trials of the study whose lease has run out, or would end too late, by id."""
+    return _locked(tx, trial_table.c.study_id == study_id, leases.has_wrong_end(tx))
 
 
 def _locked(tx: Transaction, *where: sa.ColumnElement[bool]) -> list[TrialRow]:

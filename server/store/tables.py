@@ -59,6 +59,16 @@ studies: Final = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
 )
 
+# How steady time differs from the database's clock; no row until that was put forward or back.
+steady_clock: Final = sa.Table(
+    "steady_clock",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("steps", sa.BigInteger, nullable=False),
+    sa.Column("offset_us", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("id = 1", "one_row"),
+)
+
 # Every space that a study had. `added` is what older trials count as having of the parameters new in this one.
 space_revisions: Final = sa.Table(
     "space_revisions",

@@ -58,10 +58,10 @@ def poisoned_study(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> No
 def poison(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     lock_expired, settle = lookup.lock_expired, budgets.settle
 
-    def lock_expired_but_aaa(tx: Transaction, study: StudyRow, now: int) -> list[TrialRow]:
+    def lock_expired_but_aaa(tx: Transaction, study: StudyRow) -> list[TrialRow]:
         if study.name == "aaa":
             raise error
-        return lock_expired(tx, study, now)
+        return lock_expired(tx, study)
 
     def settle_but_aaa(scope: Scope) -> StudyRow:
         if scope.study.name == "aaa":

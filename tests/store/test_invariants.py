@@ -143,8 +143,8 @@ def test_a_renewal_and_a_hand_out_move_no_trial_that_has_ended(database: Databas
     with database.writing() as tx:
         row = in_state(tx, "complete")
         tx.execute(sa.text("UPDATE trials SET lease_until = 30, lease_us = 30 WHERE number = 0"))
-        assert leases.renew(tx, row.id, row.fence, NOW) is None
-        assert leases.hand_out_chosen(tx, [row.id], "ada", 30, NOW) == []
+        assert leases.renew(tx, row.id, row.fence) is None
+        assert leases.hand_out_chosen(tx, [row.id], "ada", 30) == []
 
 
 # --- the fence, the clock

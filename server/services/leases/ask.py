@@ -23,7 +23,7 @@ from server.services.trial_rows import new_trial, replicate_group
 from server.store import numerics as numerics_rows
 from server.store import studies as study_rows
 from server.store import trials
-from server.store.engine import Database
+from server.store.engine import Database, Transaction
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from sturgeon import messages
@@ -62,7 +62,7 @@ def dispatch(asks: AskContext, name: str, wanted: DispatchRequest, key: Idempote
         if (answered := claim_or_replay(tx, key, messages.Leases)) is not None:
             return answered
         scope = Scope(tx, study, tx.now(), asks.counters)
-        if queued := take_queued(tx, study.id, wanted, scope.now):
+        if queued := take_queued(tx, study.id, wanted):
             return _leased(scope, queued, key)
         if (reason := _why_nothing(study)) is not None:
             tx.rollback_at_end()
@@ -193,7 +193,7 @@ def _insert(
         number = TrialNumber(study.next_number + place)
         row = new_trial(study, number, decoded, sample.point, scope.now)
         row |= _origin(request, sample, fallback) | replicate_group(study, number, study.next_number)
-        rows.append(row if stack is None else row | _first_lease(wanted, scope.now))
+        rows.append(row if stack is None else row | _first_lease(scope.tx, wanted))
     inserted = zip(trials.insert(scope.tx, rows), stacks, strict=True)
     dispatched = [Dispatched(row, stack if wanted.stack > 1 else None) for row, stack in inserted if stack is not None]
     return _leased(scope, dispatched, key)
@@ -209,14 +209,14 @@ def _origin(request: DrawRequest, sample: Sample, fallback: messages.Fallback | 
     }
 
 
-def _first_lease(wanted: DispatchRequest, now: int) -> Json:
+def _first_lease(tx: Transaction, wanted: DispatchRequest) -> Json:
     return {
         "state": "running",
         "fence": 1,
         "lease_us": wanted.lease_us,
-        "lease_until": now + wanted.lease_us,
+        "lease_until": tx.steady_now() + wanted.lease_us,
         "worker": wanted.worker,
-        "started_at": now,
+        "started_at": tx.now(),
     }
 
 

@@ -34,7 +34,7 @@ def expire_leases(transactions: Transactions, max_attempts: int) -> int:
     A study whose trials cannot be dealt with is logged, and the others are not held up.
     """
     with transactions.database.reading() as tx:
-        names = leases.studies_with_expired(tx, tx.now())
+        names = leases.studies_with_expired(tx)
     expired = 0
     for name in names:
         # NotFound: the study was deleted meanwhile.
@@ -45,11 +45,12 @@ def expire_leases(transactions: Transactions, max_attempts: int) -> int:
 
 def _expire_in_study(transactions: Transactions, name: str, max_attempts: int) -> int:
     with transactions.on_study(name) as scope:
-        rows = lookup.lock_expired(scope.tx, scope.study, scope.now)
-        for row in rows:
+        locked = lookup.lock_expired(scope.tx, scope.study)
+        expired = [row for row in locked if not leases.shortened(scope.tx, row)]
+        for row in expired:
             _expire(scope, row, max_attempts)
         budgets.settle(scope)
-    return len(rows)
+    return len(expired)
 
 
 def _expire(scope: Scope, trial: TrialRow, max_attempts: int) -> None:

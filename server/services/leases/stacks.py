@@ -74,10 +74,10 @@ def new_stacks(params: Sequence[Json], wanted: DispatchRequest) -> list[int | No
     return stacks_of([shape_of(of_trial) for of_trial in params], wanted)
 
 
-def take_queued(tx: Transaction, study_id: StudyId | None, wanted: DispatchRequest, now: int) -> list[Dispatched]:
+def take_queued(tx: Transaction, study_id: StudyId | None, wanted: DispatchRequest) -> list[Dispatched]:
     """Lease queued trials of one study, or of all with a task; the oldest first, and with them their stack peers."""
     if wanted.stack == 1:
-        rows = leases.hand_out_queued(tx, study_id, wanted.count, wanted.worker, wanted.lease_us, now)
+        rows = leases.hand_out_queued(tx, study_id, wanted.count, wanted.worker, wanted.lease_us)
         return [Dispatched(row, None) for row in rows]
     for _ in range(TRIES):
         waiting = leases.waiting(tx, study_id, LOOK_AHEAD)
@@ -86,6 +86,6 @@ def take_queued(tx: Transaction, study_id: StudyId | None, wanted: DispatchReque
         if not stacks:
             return []
         # They were not locked while we chose: trials that others have taken meanwhile are missing from their stacks.
-        if taken := leases.hand_out_chosen(tx, list(stacks), wanted.worker, wanted.lease_us, now):
+        if taken := leases.hand_out_chosen(tx, list(stacks), wanted.worker, wanted.lease_us):
             return [Dispatched(row, stacks[row.id]) for row in taken]
     return []

@@ -31,7 +31,7 @@ def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key:
         now = tx.now()
         if workers.seen(tx, request.worker, now, request.slots).drain:
             return _nothing(tx, key)
-        if queued := take_queued(tx, None, wanted, now):
+        if queued := take_queued(tx, None, wanted):
             answer = messages.Leases(leases=_answers(tx, queued))
             store_answer(tx, key, answer, now)
             return answer
@@ -78,7 +78,7 @@ def renew(database: Database, request: messages.RenewRequest) -> messages.RenewA
         answer = messages.RenewAnswer(held=[], lost=[], drain=drain)
         for held in request.held:
             before = locked.get((held.study, held.number))
-            row = None if before is None else leases.renew(tx, before.id, held.fence, now)
+            row = None if before is None else leases.renew(tx, before.id, held.fence)
             if row is None:
                 reason = _why_lost(before, held.fence)
                 answer.lost.append(messages.Lost(study=held.study, number=held.number, reason=reason))
@@ -127,7 +127,7 @@ def release(
             return views.trial(name, row)
         if not leases.is_held(row, fence):
             raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
-        spent = {"spent_us": leases.spent_us(row, scope.now)}
+        spent = {"spent_us": leases.spent_us(scope.tx, row)}
         stopped = completion.outcome_of_stopped(scope.tx, scope.study, row)
         if stopped is not None:
             row = completion.finish(scope, row, stopped._replace(columns=stopped.columns | spent))

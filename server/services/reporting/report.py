@@ -55,7 +55,7 @@ def _report(
     tx, study = scope.tx, scope.study
     reached = max(map(epoch_of, request.reports), default=None)
     best = pruning.best_of(study, request.reports)
-    row = leases.renew(tx, before.id, request.fence, scope.now, reached, best, reported=True)
+    row = leases.renew(tx, before.id, request.fence, reached, best, reported=True)
     if row is None:
         return store_late_result(scope, before.number, "report", request)
     row = desired_state.acknowledge(tx, row, request.applied_version, request.applied_step)

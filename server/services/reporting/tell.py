@@ -88,7 +88,7 @@ def _keep_going(scope: Scope, trial: TrialRow, request: messages.TellRequest) ->
     """The trial, where its run has ended and the trial has not: it goes back to a checkpoint, or trains longer."""
     if request.state not in ("complete", "diverged") or (trial.desired is None and trial.mode != "panda"):
         return None
-    leased = leases.renew(scope.tx, trial.id, request.fence, scope.now, None, reported=True)
+    leased = leases.renew(scope.tx, trial.id, request.fence, reported=True)
     assert leased is not None
     if desired_state.has_more_to_do(scope.tx, leased):
         return leased
@@ -125,7 +125,7 @@ def _columns(scope: Scope, trial: TrialRow, request: messages.TellRequest, value
         "step": request.step,
         "location": request.where,
         "error": request.error,
-        "spent_us": leases.spent_us(trial, scope.now),
+        "spent_us": leases.spent_us(scope.tx, trial),
     }
 
 

@@ -59,7 +59,7 @@ def store_checkpoint(
         study = lookup.get_study(tx, name)
         trial = lookup.get_trial(tx, study, number)
         now = tx.now()
-        leased = leases.renew(tx, trial.id, upload.fence, now, reported=True)
+        leased = leases.renew(tx, trial.id, upload.fence, reported=True)
         if leased is None:
             raise _lost(number)
         _require_present_generation(tx, leased, upload)

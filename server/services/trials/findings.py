@@ -28,7 +28,7 @@ def store_finding(
     with database.writing() as tx:
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
         now = tx.now()
-        if leases.renew(tx, trial.id, fence, now, reported=True) is None:
+        if leases.renew(tx, trial.id, fence, reported=True) is None:
             raise LeaseLost(f"The lease of trial {number} is not yours any more; its {kind} was not stored.")
         findings.replace(tx, trial.id, kind, body, now)
 
