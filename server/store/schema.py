@@ -1,19 +1,21 @@
-"""Migrating a database to this version's schema, and refusing one that has another."""
+"""Migrating a database to this version's schema, and refusing one that has another.
+
+Alembic is imported only when there is something to migrate: it would be a fifth of a server's start.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 import migrations
 from server.store.engine import Database, Transaction
 from sturgeon.errors import SturgeonError
 
+_FOLDER = Path(migrations.__file__).parent
+_VERSION = sa.table("alembic_version", sa.column("version_num", sa.String()))
 _MIGRATION_LOCK = 7_381_116_302  # any fixed number: PostgreSQL's advisory lock for `sturgeon migrate`
 
 
@@ -28,8 +30,10 @@ def migrate(database_url: str) -> str:
         with database.migrating() as tx:
             if not tx.is_sqlite:
                 tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-            _refuse_newer(database, current(tx))
-            upgrade(tx, "head")
+            present = current(tx)
+            _refuse_newer(database, present)
+            if present != newest():
+                upgrade(tx, newest())
         return newest()
     finally:
         database.dispose()
@@ -37,19 +41,33 @@ def migrate(database_url: str) -> str:
 
 def upgrade(tx: Transaction, revision: str) -> None:
     """Bring the tables to `revision`."""
-    config = _config()
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
     config.attributes["connection"] = tx.connection
     command.upgrade(config, revision)
 
 
+@cache
+def revisions() -> tuple[str, ...]:
+    """All revisions, the newest last: the names of the migrations' files begin with them, in their order."""
+    return tuple(sorted(file.name[:13] for file in (_FOLDER / "versions").glob("*.py")))
+
+
 def newest() -> str:
     """The revision that this version of Sturgeon needs."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return revisions()[-1]
 
 
 def current(tx: Transaction) -> str | None:
     """The database's revision; None for a database without our tables."""
-    return MigrationContext.configure(tx.connection).get_current_revision()
+    if not sa.inspect(tx.connection).has_table(_VERSION.name):
+        return None
+    revision: str | None = tx.execute(sa.select(_VERSION.c.version_num)).scalar()
+    return revision
 
 
 def require_newest(database: Database) -> None:
@@ -63,15 +81,7 @@ def require_newest(database: Database) -> None:
 
 
 def _refuse_newer(database: Database, present: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if present is not None and present not in known:
+    if present is not None and present not in revisions():
         raise SturgeonError(
             f"The database {database.name} has a newer schema ({present}) than this Sturgeon; upgrade Sturgeon."
         )
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
+import migrations
 from server.serving import serve
 from server.settings import Settings
 from server.store import schema, space_revisions, studies
 from server.store.engine import Database
 from server.store.tables import metadata
 from sturgeon.errors import SturgeonError
+from tests.processes import DEADLINE_S
 
 
 def tables(database_url: str) -> set[str]:
@@ -111,3 +118,22 @@ def test_studies_of_the_first_schema_survive_the_upgrade(database_url: str) -> N
     assert (study.replicates, study.seq) == (1, 2)
     assert (revision.revision, revision.space, revision.added, revision.seq) == (0, study.space, {}, 0)
     assert revision.created_at == 77
+
+
+def test_the_names_of_the_migrations_tell_their_order() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    scripts = list(ScriptDirectory.from_config(config).walk_revisions())
+
+    assert [script.revision for script in reversed(scripts)] == list(schema.revisions())
+
+
+def test_a_server_with_nothing_to_migrate_does_not_import_alembic(migrated_url: str) -> None:
+    script = (
+        "import sys\nfrom server.store import schema\n"
+        f"schema.migrate({migrated_url!r})\nprint('alembic' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=DEADLINE_S
+    )
+    assert told.stdout == "False\n"
