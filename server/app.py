@@ -19,9 +19,11 @@ from server.background import LOOK_EVERY_S, Background, Duties, look_for_work
 from server.gate import RequestLog, SizeGate, TokenGate
 from server.routes import checkpoints, explaining, findings, health, leases, observing, panda, preview, studies, trials
 from server.routes.lanes import Lanes
+from server.services.leases import housekeeping
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
+from server.services.quotas import Quotas
 from server.services.sampling.refit import Refitter
 from server.services.transactions import Transactions
 from server.settings import Settings
@@ -50,7 +52,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = Database(settings.database_address(), connections=settings.threads, clock=clock)
     app.state.counters = Counters()
-    app.state.transactions = Transactions(app.state.database, app.state.counters)
+    app.state.transactions = Transactions(app.state.database, app.state.counters, _quotas(settings))
     app.state.blobs = BlobFolder(settings.checkpoints)
     app.state.long_polls = LongPollQueue()
     app.state.asks = AskContext(app.state.database, app.state.counters)
@@ -80,6 +82,10 @@ DOCUMENTED = {
     422: "The request is not valid.",
     503: "The database is away; try again.",
 }
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(settings.max_late_results, round(settings.max_late_results_mb * 1_000_000))
 
 
 def _problem_schema(why: str) -> dict[str, object]:
@@ -116,6 +122,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     background.every(settings.reap_every_s, "duties", duties)
     background.every(LOOK_EVERY_S, "look for work", lambda: look_for_work(database, app.state.long_polls, loop))
     refitter: Refitter = app.state.refitter
+    await anyio.to_thread.run_sync(housekeeping.begin, database)
     refitter.start()
     try:
         yield

@@ -37,6 +37,12 @@ class Settings(BaseSettings):
     max_checkpoint_mb: Annotated[float, Field(gt=0, le=100_000)] = Field(
         512.0, description="The largest checkpoint, in MB."
     )
+    max_late_results: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1000, description="How many late results a study keeps; of more, the oldest are deleted."
+    )
+    max_late_results_mb: Annotated[float, Field(ge=0, le=10_000)] = Field(
+        16.0, description="How much a study's late results may take, in MB; of more, the oldest are deleted."
+    )
 
     def shared_token(self) -> str | None:
         """The token from the setting or its file; None when there is none.

@@ -106,7 +106,7 @@ class Conflict(Problem):
 
 
 class LeaseLost(Conflict):
-    """The lease is not yours any more; what you sent was kept as a late result and changed nothing."""
+    """The lease is not yours any more; what you sent changed nothing."""
 
     code = "lease_lost"
 

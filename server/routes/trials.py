@@ -96,9 +96,11 @@ def tell_trials(
 
 
 @router.get("/trials/{number}")
-def read_trial(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Trial:
-    """A trial."""
-    return admin.read(database, study, number)
+def read_trial(study: StudyPath, number: NumberPath, response: Response, database: InDatabase) -> messages.Trial:
+    """A trial. Its ETag is for `If-Match`: it changes whenever somebody steers the trial."""
+    trial, version = admin.read(database, study, number)
+    response.headers["ETag"] = f'"{version}"'
+    return trial
 
 
 @router.get("/trials/{number}/metrics")

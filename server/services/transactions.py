@@ -10,6 +10,7 @@ import structlog
 
 from server.services import lookup
 from server.services.metrics import Counters
+from server.services.quotas import DEFAULT, Quotas
 from server.store import events, studies
 from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
@@ -31,6 +32,7 @@ class Scope:
     study: StudyRow
     now: int
     counters: Counters
+    quotas: Quotas = DEFAULT
 
     def update_study(self, **values: object) -> StudyRow:
         """Write columns of the study; its row is locked."""
@@ -58,10 +60,15 @@ class Transactions:
 
     database: Database
     counters: Counters
+    quotas: Quotas = DEFAULT
+
+    def scope(self, tx: Transaction, study: StudyRow) -> Scope:
+        """A scope of a transaction that has begun; every lock that it waits for is held."""
+        return Scope(tx, study, tx.now(), self.counters, self.quotas)
 
     @contextmanager
     def on_study(self, name: str) -> Iterator[Scope]:
         """Lock the study's row, and commit at the end of the block. Raises: NotFound."""
         with self.database.writing() as tx:
             study = lookup.lock_study(tx, name)
-            yield Scope(tx, study, tx.now(), self.counters)
+            yield self.scope(tx, study)

@@ -7,14 +7,16 @@ from datetime import UTC, datetime, timedelta
 from server.store.checkpoints import CheckpointRow
 from server.store.events import EventRow
 from server.store.json_columns import Json
+from server.store.late_results import LateRow
 from server.store.proposals import ProposalRow
-from server.store.reports import LateRow, ReportRow
+from server.store.reports import ReportRow
 from server.store.space_revisions import RevisionRow
 from server.store.studies import Amounts, StudyRow
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
 from server.store.workers import WorkerRow
 from sturgeon import messages
+from sturgeon.identifiers import Version
 from sturgeon.search.separation import mean, spread
 from sturgeon.space import Space
 from sturgeon.states import TRIAL_STATES
@@ -81,6 +83,12 @@ def best_trial(rows: list[TrialRow], replicates: int) -> messages.BestTrial:
 def desired_of(row: TrialRow) -> messages.Desired:
     """The trial's desired state; version 0 while nobody has requested a change."""
     return messages.Desired() if row.desired is None else messages.Desired.model_validate(row.desired)
+
+
+def version_of(of: StudyRow, row: TrialRow) -> Version:
+    """The version that `If-Match` is compared with. A trial that nobody has steered has the floor of its study, so that
+    an earlier study of this name had another one."""
+    return Version(desired_of(row).version or of.version_floor)
 
 
 def budget_of(row: StudyRow) -> messages.Budget:

@@ -1,4 +1,7 @@
-"""SQL on idempotency keys. Key, request hash and answer are written in the transaction of the effect."""
+"""SQL on idempotency keys. Key, request hash and answer are written in the transaction of the effect.
+
+The database deletes the keys of a study with it: a later study of its name has nothing to do with them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sqlalchemy as sa
 from server.store.engine import Transaction
 from server.store.json_columns import Json
 from server.store.tables import idempotency_keys
+from sturgeon.identifiers import StudyId
 
 
 @dataclass(frozen=True)
@@ -17,13 +21,14 @@ class KeyRow:
 
     key: str
     request_sha256: str
+    study_id: StudyId | None
     answer: Json | None
     at: int
 
 
-def claim(tx: Transaction, key: str, request_sha256: str) -> KeyRow | None:
+def claim(tx: Transaction, key: str, request_sha256: str, study_id: StudyId | None) -> KeyRow | None:
     """Claim the key: None, or the row of the request that claimed it first. Waits for a transaction that holds it."""
-    values = {"key": key, "request_sha256": request_sha256, "answer": None, "at": 0}
+    values = {"key": key, "request_sha256": request_sha256, "study_id": study_id, "answer": None, "at": 0}
     inserted = tx.insert_new(idempotency_keys, "key").values(values).returning(idempotency_keys.c.key)
     if tx.execute(inserted).one_or_none() is not None:
         return None
@@ -31,9 +36,10 @@ def claim(tx: Transaction, key: str, request_sha256: str) -> KeyRow | None:
     return KeyRow(**row._mapping)
 
 
-def answer(tx: Transaction, key: str, body: Json, now: int) -> None:
-    """Store the answer for a claimed key."""
-    tx.execute(idempotency_keys.update().where(idempotency_keys.c.key == key).values(answer=body, at=now))
+def answer(tx: Transaction, key: str, body: Json, now: int, study_id: StudyId | None = None) -> None:
+    """Store the answer for a claimed key. study_id: the study that the request has created."""
+    created = {} if study_id is None else {"study_id": study_id}
+    tx.execute(idempotency_keys.update().where(idempotency_keys.c.key == key).values(answer=body, at=now, **created))
 
 
 def release(tx: Transaction, key: str) -> None:

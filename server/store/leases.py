@@ -1,7 +1,7 @@
 """SQL on leases: handing queued trials out, renewing, finding expired ones.
 
-Each hand-out raises the trial's fence by one. Whoever writes for a lease's holder has the fence in the WHERE.
-`lease_until` is steady time, so that a lease has its length whatever becomes of the clock.
+Each hand-out raises the trial's fence, above the floor of fences, too. Whoever writes for a lease's holder has the
+fence in the WHERE. `lease_until` is steady time, so that a lease has its length whatever becomes of the clock.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from server.store import floors
 from server.store import trials as trial_rows
 from server.store.engine import Transaction
 from server.store.tables import studies, trials
@@ -58,7 +59,7 @@ def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: in
         .where(trials.c.id.in_(sa.select(chosen.c.id)), trial_rows.may_move_to("running"))
         .values(
             state="running",
-            fence=trials.c.fence + 1,
+            fence=floors.fence_after(trials.c.fence),
             worker=worker,
             lease_us=lease_us,
             lease_until=tx.steady_now() + lease_us,

@@ -1,17 +1,17 @@
-"""SQL on reports: intermediate metrics, one row a step of a run; and on results that came too late."""
+"""SQL on reports: intermediate metrics, one row a step of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.json_columns import Json
-from server.store.tables import late_results, reports, timeline, trials
-from sturgeon.identifiers import Fence, Step, StudyId, TrialId, TrialNumber, Version
+from server.store.tables import reports, timeline, trials
+from sturgeon.identifiers import Fence, Step, StudyId, TrialId, Version
 
 LARGEST = 2**63 - 1
 
@@ -26,19 +26,6 @@ class ReportRow:
     step: Step
     epoch: float | None
     metrics: dict[str, float | None]
-    at: int
-
-
-@dataclass(frozen=True)
-class LateRow:
-    """A row of `late_results`."""
-
-    id: int
-    study_id: StudyId
-    number: TrialNumber
-    fence: Fence
-    kind: Literal["report", "tell"]
-    body: Json
     at: int
 
 
@@ -208,17 +195,3 @@ def _is_abandoned() -> sa.ColumnElement[bool]:
         )
         .correlate(reports)
     )
-
-
-def insert_late(tx: Transaction, values: Json) -> None:
-    tx.execute(late_results.insert().values(values))
-
-
-def late(tx: Transaction, study_id: StudyId, after: int, size: int) -> list[LateRow]:
-    statement = (
-        sa.select(late_results)
-        .where(late_results.c.study_id == study_id, late_results.c.id > after)
-        .order_by(late_results.c.id)
-        .limit(size)
-    )
-    return [LateRow(**row._mapping) for row in tx.execute(statement)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
+from server.store import floors
 from server.store.engine import Transaction
 from server.store.json_columns import Json
 from server.store.tables import studies, trials
@@ -43,6 +44,8 @@ class StudyRow:
     policies: list[Json]
     seq: int
     next_number: TrialNumber
+    fence_floor: int
+    version_floor: int
     created_at: int
 
 
@@ -51,9 +54,14 @@ def _row(row: sa.Row[Any] | None) -> StudyRow | None:
 
 
 def insert(tx: Transaction, values: Json) -> StudyRow | None:
-    """The new study; None where the name exists."""
-    statement = tx.insert_new(studies, "name").values(values).returning(studies)
-    return _row(tx.execute(statement).one_or_none())
+    """The new study; None where the name exists. Its numbers begin above those of earlier studies of this name."""
+    statement = tx.insert_new(studies, "name").values(values).returning(studies.c.id)
+    study_id = tx.execute(statement).scalar_one_or_none()
+    if study_id is None:
+        return None
+    # Read after the name is taken: the insertion has waited for a transaction that deleted a study of this name.
+    floor = floors.read(tx)
+    return update(tx, study_id, fence_floor=floor.fence, version_floor=floor.version)
 
 
 def find(tx: Transaction, name: str) -> StudyRow | None:
@@ -65,6 +73,12 @@ def by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, StudyRow]:
     """Id -> study, of those that exist."""
     rows = tx.execute(sa.select(studies).where(studies.c.id.in_(list(ids))))
     return {row.id: StudyRow(**row._mapping) for row in rows}
+
+
+def fence_floors(tx: Transaction, names: Collection[str]) -> dict[str, int]:
+    """Name -> the floor of fences, of the studies that exist."""
+    statement = sa.select(studies.c.name, studies.c.fence_floor).where(studies.c.name.in_(sorted(names)))
+    return dict(tx.execute(statement).all())
 
 
 def page(tx: Transaction, after: int, size: int) -> list[StudyRow]:
@@ -79,12 +93,19 @@ def update(tx: Transaction, study_id: StudyId, **values: object) -> StudyRow:
     return StudyRow(**tx.execute(statement).one()._mapping)
 
 
-def delete(tx: Transaction, study_id: StudyId) -> None:
-    """Delete the study and all that refers to it. Its trials are locked first: a transaction that has locked one may be
-    about to lock the study's key."""
+def version_floor(tx: Transaction, study_id: StudyId) -> int:
+    """Versions up to this one were given by earlier studies."""
+    statement = sa.select(studies.c.version_floor).where(studies.c.id == study_id)
+    return int(tx.execute(statement).scalar_one())
+
+
+def delete(tx: Transaction, study_id: StudyId, now: int) -> None:
+    """Delete the study and all that refers to it; its fences and versions are not given again. Its trials are locked
+    first: a transaction that has locked one may be about to lock the study's key."""
     tx.changed_studies.add(study_id)
     own = sa.select(trials.c.id).where(trials.c.study_id == study_id).order_by(trials.c.id)
     tx.lock_order.trials(tx.execute(own.with_for_update()).scalars())
+    floors.raise_above_study(tx, study_id, now)
     tx.execute(studies.delete().where(studies.c.id == study_id))
 
 

@@ -18,7 +18,8 @@ metadata: Final = sa.MetaData(
     }
 )
 
-# SQLite numbers rows by itself in an INTEGER key only.
+# SQLite numbers rows by itself in an INTEGER key only. Where clients or caches keep an id, AUTOINCREMENT keeps SQLite
+# from giving that of a deleted row to the next one, as PostgreSQL never does.
 _Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -56,7 +57,21 @@ studies: Final = sa.Table(
     # The study's sequence: raised, and so locked, first in each transaction that changes what a sampler may see.
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("next_number", sa.Integer, nullable=False),
+    # Fences and versions up to these were given before the study was created (store/floors.py).
+    sa.Column("fence_floor", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("version_floor", sa.Integer, nullable=False, server_default="0"),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# One row: fences and versions that are not higher may have been given already.
+floors: Final = sa.Table(
+    "floors",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("since", sa.BigInteger, nullable=False),  # when the database was first used
 )
 
 # How steady time differs from the database's clock; no row until that was put forward or back.
@@ -234,6 +249,7 @@ proposals: Final = sa.Table(
     sa.Column("version", sa.Integer),  # of the timeline, when it was accepted
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Index(None, "trial_id"),
+    sqlite_autoincrement=True,
 )
 
 late_results: Final = sa.Table(
@@ -245,8 +261,10 @@ late_results: Final = sa.Table(
     sa.Column("fence", sa.Integer, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),  # of the body, in bytes
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Index(None, "study_id", "id"),
+    sqlite_autoincrement=True,
 )
 
 checkpoints: Final = sa.Table(
@@ -311,6 +329,7 @@ events: Final = sa.Table(
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Index(None, "study_id", "id"),
     sa.Index(None, "study_id", "kind", "id"),
+    sqlite_autoincrement=True,
 )
 
 workers: Final = sa.Table(
@@ -328,6 +347,8 @@ idempotency_keys: Final = sa.Table(
     metadata,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("request_sha256", sa.Text, nullable=False),
+    # The study that the request was for, or that it has created: a key is forgotten with its study.
+    sa.Column("study_id", _Key, sa.ForeignKey("studies.id", ondelete="CASCADE"), index=True),
     sa.Column("answer", sa.JSON, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Index(None, "at"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sturgeon.errors import LeaseLost
 from sturgeon.messages import Lease
+from tests.server.studies import BOWL
 
 if TYPE_CHECKING:
+    from server.settings import Settings
     from tests.running import RunningServer
 
 
@@ -87,3 +90,41 @@ def test_a_cancelled_trials_holder_is_fenced_off(server: RunningServer) -> None:
 
     assert server.client.trial("bowl", 0) == cancelled
     assert len(server.client.late_results("bowl").items) == 3
+
+
+@pytest.mark.fault("L7")
+def test_the_same_late_result_is_kept_once(server: RunningServer, taken_trial: Lease) -> None:
+    for loss in (0.5, 0.5, 0.25, 0.5):
+        with pytest.raises(LeaseLost):
+            server.client.tell("bowl", 0, taken_trial.fence, {"loss": loss})
+
+    assert [late.body["metrics"]["loss"] for late in server.client.late_results("bowl").items] == [0.5, 0.25]
+
+
+@pytest.mark.fault("L7")
+def test_what_comes_under_a_fence_that_was_never_given_is_not_kept(server: RunningServer, leased_trial: Lease) -> None:
+    fence = leased_trial.fence + 76
+    with pytest.raises(LeaseLost, match=f"never leased under fence {fence}; your tell was not kept"):
+        server.client.tell("bowl", 0, fence, {"loss": 0.5})
+    with pytest.raises(LeaseLost, match="your report was not kept"):
+        server.client.report("bowl", 0, fence, [{"step": 1, "metrics": {"loss": 0.5}}])
+
+    assert server.client.late_results("bowl").items == []
+
+
+@pytest.mark.fault("L7")
+@pytest.mark.parametrize(("limit", "kept"), [({"max_late_results": 3}, 3), ({"max_late_results_mb": 0.000_45}, 4)])
+def test_of_too_many_late_results_the_oldest_are_deleted(
+    settings: Settings, serve: Callable[[Settings], RunningServer], limit: dict[str, float], kept: int
+) -> None:
+    server = serve(settings.model_copy(update=limit))
+    server.client.create_study(BOWL)
+    [lease] = server.client.ask("bowl").leases
+    server.client.cancel("bowl", 0)
+    for step in range(6):  # each takes about 110 bytes
+        with pytest.raises(LeaseLost):
+            server.client.tell("bowl", 0, lease.fence, {"loss": 0.5}, step=step)
+
+    steps = [late.body["step"] for late in server.client.late_results("bowl").items]
+
+    assert steps == list(range(6 - kept, 6))

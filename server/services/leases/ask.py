@@ -20,9 +20,9 @@ from server.services.sampling.history import SamplerView
 from server.services.sampling.sampler_pool import DrawRequest, SamplerPool, sample_number
 from server.services.transactions import Scope
 from server.services.trial_rows import new_trial, replicate_group
+from server.store import floors, trials
 from server.store import numerics as numerics_rows
 from server.store import studies as study_rows
-from server.store import trials
 from server.store.engine import Database, Transaction
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
@@ -59,7 +59,7 @@ def dispatch(asks: AskContext, name: str, wanted: DispatchRequest, key: Idempote
     """
     with asks.database.writing() as tx:
         study = lookup.lock_study(tx, name)
-        if (answered := claim_or_replay(tx, key, messages.Leases)) is not None:
+        if (answered := claim_or_replay(tx, key, messages.Leases, study)) is not None:
             return answered
         scope = Scope(tx, study, tx.now(), asks.counters)
         if queued := take_queued(tx, study.id, wanted):
@@ -98,7 +98,7 @@ def _dispatch_new(asks: AskContext, study: StudyRow, wanted: DispatchRequest, ke
         time.sleep(random.uniform(0.001, 0.005))
     with asks.database.writing() as tx:
         study = lookup.lock_study(tx, study.name)
-        if (answered := claim_or_replay(tx, key, messages.Leases)) is not None:
+        if (answered := claim_or_replay(tx, key, messages.Leases, study)) is not None:
             return answered
         if (reason := _why_nothing(study)) is not None:
             tx.rollback_at_end()
@@ -140,7 +140,7 @@ def _write(
         if not study_rows.take_numbers(tx, request.study, len(samples) * request.study.replicates):
             tx.rollback_at_end()
             return None
-        if (answered := claim_or_replay(tx, key, messages.Leases)) is not None:
+        if (answered := claim_or_replay(tx, key, messages.Leases, request.study)) is not None:
             tx.rollback_at_end()
             return answered
         scope = Scope(tx, request.study, tx.now(), asks.counters)
@@ -188,15 +188,16 @@ def _insert(
     replicated = [sample for sample in samples for _ in range(study.replicates)]
     params = [request.view.space.decode(sample.point) for sample in replicated]
     stacks = new_stacks(params, wanted)
+    lease = _first_lease(scope.tx, wanted)
     rows = []
     for place, (sample, decoded, stack) in enumerate(zip(replicated, params, stacks, strict=True)):
         number = TrialNumber(study.next_number + place)
         row = new_trial(study, number, decoded, sample.point, scope.now)
         row |= _origin(request, sample, fallback) | replicate_group(study, number, study.next_number)
-        rows.append(row if stack is None else row | _first_lease(scope.tx, wanted))
+        rows.append(row if stack is None else row | lease)
     inserted = zip(trials.insert(scope.tx, rows), stacks, strict=True)
     dispatched = [Dispatched(row, stack if wanted.stack > 1 else None) for row, stack in inserted if stack is not None]
-    return _leased(scope, dispatched, key)
+    return _leased(scope, dispatched, key, are_new=True)
 
 
 def _origin(request: DrawRequest, sample: Sample, fallback: messages.Fallback | None) -> Json:
@@ -212,7 +213,7 @@ def _origin(request: DrawRequest, sample: Sample, fallback: messages.Fallback | 
 def _first_lease(tx: Transaction, wanted: DispatchRequest) -> Json:
     return {
         "state": "running",
-        "fence": 1,
+        "fence": floors.read(tx).fence + 1,
         "lease_us": wanted.lease_us,
         "lease_until": tx.steady_now() + wanted.lease_us,
         "worker": wanted.worker,
@@ -220,9 +221,14 @@ def _first_lease(tx: Transaction, wanted: DispatchRequest) -> Json:
     }
 
 
-def _leased(scope: Scope, dispatched: list[Dispatched], key: IdempotencyKey) -> messages.Leases:
+def _leased(
+    scope: Scope, dispatched: list[Dispatched], key: IdempotencyKey, *, are_new: bool = False
+) -> messages.Leases:
+    """are_new: the trials were drawn just now, so they have no run to go on from."""
+    resumes = [None if are_new else resume_of(scope.tx, scope.study, row) for row, _ in dispatched]
     leases = [
-        views.lease(scope.study, row, stack, resume=resume_of(scope.tx, scope.study, row)) for row, stack in dispatched
+        views.lease(scope.study, row, stack, resume=resume)
+        for (row, stack), resume in zip(dispatched, resumes, strict=True)
     ]
     answer = messages.Leases(leases=leases)
     store_answer(scope.tx, key, answer, scope.now)

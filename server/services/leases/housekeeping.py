@@ -6,12 +6,18 @@ from typing import Final
 
 from server.services import blob_sweep
 from server.services.isolation import isolated
-from server.store import idempotency, workers
+from server.store import floors, idempotency, workers
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
 
 DUTY: Final = "clean-up"
 DAY_US: Final = 86_400_000_000
+
+
+def begin(database: Database) -> None:
+    """What a server does once, before it serves: no fence that was forgotten with a restored backup is given again."""
+    with database.writing() as tx:
+        floors.raise_at_start(tx, tx.now())
 
 
 def clean_up(database: Database, blobs: BlobFolder) -> None:

@@ -26,8 +26,9 @@ def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key:
     running. Raises: IdempotencyMismatch."""
     wanted = DispatchRequest(request.slots, request.worker, round(lease_s * 1_000_000), request.stack)
     with asks.database.writing() as tx:
-        if (answered := claim_or_replay(tx, key, messages.Leases)) is not None:
-            return answered
+        answered = claim_or_replay(tx, key, messages.Leases, None)
+        if answered is not None and (still_given := _of_present_studies(tx, answered)).leases:
+            return still_given
         now = tx.now()
         if workers.seen(tx, request.worker, now, request.slots).drain:
             return _nothing(tx, key)
@@ -45,6 +46,13 @@ def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key:
         if answer.leases:
             return answer
     return messages.Leases(leases=[], reason="waiting")
+
+
+def _of_present_studies(tx: Transaction, answered: messages.Leases) -> messages.Leases:
+    """Without the leases of studies that were deleted since; another study may have the name by now."""
+    floors = study_rows.fence_floors(tx, {lease.study for lease in answered.leases})
+    present = [lease for lease in answered.leases if lease.fence > floors.get(lease.study, lease.fence)]
+    return messages.Leases(leases=present)
 
 
 def _nothing(tx: Transaction, key: IdempotencyKey) -> messages.Leases:

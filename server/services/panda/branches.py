@@ -38,7 +38,7 @@ def fork(
     """
     with transactions.on_study(name) as scope:
         tx, study = scope.tx, scope.study
-        if (answered := claim_or_replay(tx, key, messages.Page[messages.Trial])) is not None:
+        if (answered := claim_or_replay(tx, key, messages.Page[messages.Trial], study)) is not None:
             return answered
         parent = lookup.lock_trial(tx, study, number)
         checkpoint = _checkpoint(tx, study, parent, request.step, best=False)
@@ -69,7 +69,7 @@ def promote(
     """A queued panda that goes on from the trial's best checkpoint, or from the one of a step. Raises as `fork`."""
     with transactions.on_study(name) as scope:
         tx, study = scope.tx, scope.study
-        if (answered := claim_or_replay(tx, key, messages.Trial)) is not None:
+        if (answered := claim_or_replay(tx, key, messages.Trial, study)) is not None:
             return answered
         parent = lookup.lock_trial(tx, study, number)
         checkpoint = _checkpoint(tx, study, parent, request.step, best=True)

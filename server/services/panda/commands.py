@@ -43,22 +43,22 @@ Decide = Callable[[Scope, TrialRow], TrialRow]
 def _steer(transactions: Transactions, request: SteeringRequest, decide: Decide) -> messages.Steered:
     """Raises: NotFound, TrialFinished, PreconditionFailed, IdempotencyMismatch, and what `decide` raises."""
     with transactions.on_study(request.study) as scope:
-        if (answered := claim_or_replay(scope.tx, request.key, messages.Steered)) is not None:
+        if (answered := claim_or_replay(scope.tx, request.key, messages.Steered, scope.study)) is not None:
             return answered
         row = lookup.lock_trial(scope.tx, scope.study, request.number)
-        require_steerable(row, request.seen)
+        require_steerable(scope.study, row, request.seen)
         answer = views.steered(decide(scope, row))
         store_answer(scope.tx, request.key, answer, scope.now)
         return answer
 
 
-def require_steerable(row: TrialRow, seen: int | None) -> None:
+def require_steerable(study: StudyRow, row: TrialRow, seen: int | None) -> None:
     """Raises: TrialFinished; PreconditionFailed when somebody steered since `seen`."""
     if row.state in TERMINAL:
         raise TrialFinished(
             f"Trial {row.number} is {row.state}; promote or fork it to go on from one of its checkpoints."
         )
-    version = desired_of(row).version
+    version = views.version_of(study, row)
     if seen is not None and seen != version:
         raise PreconditionFailed(
             f"Trial {row.number} is at version {version} of its desired state, not {seen}: somebody steered it "

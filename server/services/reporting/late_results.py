@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import json
 
 from server.services.transactions import Scope
-from server.store import reports
+from server.store import late_results
+from server.store.late_results import Kind
+from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import LeaseLost
-from sturgeon.identifiers import TrialNumber
 
 
 def store_late_result(
-    scope: Scope,
-    number: TrialNumber,
-    kind: Literal["report", "tell"],
-    request: messages.ReportRequest | messages.TellRequest,
+    scope: Scope, trial: TrialRow, kind: Kind, request: messages.ReportRequest | messages.TellRequest
 ) -> LeaseLost:
-    """Store what came too late. The answer is to be raised after the commit."""
-    reports.insert_late(
-        scope.tx,
-        {
-            "study_id": scope.study.id,
-            "number": number,
-            "fence": request.fence,
-            "kind": kind,
-            "body": request.model_dump(mode="json", exclude={"number"}),
-            "at": scope.now,
-        },
-    )
+    """Store what came too late, once. The answer is to be raised after the commit.
+
+    What comes under a fence that the trial never had is not stored: it says nothing of this trial. So a study that was
+    deleted leaves nothing in the next one of its name, and nobody fills the disk with invented fences.
+    """
     scope.tx.after_commit(scope.counters.fenced_writes.labels(kind).inc)
+    fence = request.fence
+    if not scope.study.fence_floor < fence <= trial.fence:
+        return LeaseLost(f"Trial {trial.number} was never leased under fence {fence}; your {kind} was not kept.")
+    body = request.model_dump(mode="json", exclude={"number"})
+    late = {"study_id": scope.study.id, "number": trial.number, "fence": fence, "kind": kind, "body": body}
+    late_results.insert(scope.tx, late | {"size": len(json.dumps(body)), "at": scope.now})
+    quotas = scope.quotas
+    late_results.keep_newest(scope.tx, scope.study.id, quotas.late_results, quotas.late_results_size)
     return LeaseLost(
-        f"The lease of trial {number} under fence {request.fence} is lost; your {kind} was kept as a late result "
-        "and changed nothing."
+        f"The lease of trial {trial.number} under fence {fence} is lost; your {kind} was kept as a late result and "
+        "changed nothing."
     )

@@ -41,7 +41,7 @@ def report(
             study = lookup.lock_study(tx, name)
         if challengers.is_watched(study):  # a decision steers all that take part
             lookup.lock_trials(tx, study, {number, *challengers.members_of_open(tx, study)})
-        scope = Scope(tx, study, tx.now(), transactions.counters)
+        scope = transactions.scope(tx, study)
         outcome = _report(scope, trial, request, is_looked_at=is_looked_at)
     if isinstance(outcome, LeaseLost):  # after the commit: the late result is kept
         raise outcome
@@ -57,7 +57,7 @@ def _report(
     best = pruning.best_of(study, request.reports)
     row = leases.renew(tx, before.id, request.fence, reached, best, reported=True)
     if row is None:
-        return store_late_result(scope, before.number, "report", request)
+        return store_late_result(scope, before, "report", request)
     row = desired_state.acknowledge(tx, row, request.applied_version, request.applied_step)
     new_steps = _store(scope, row, request)
     _store_events(scope, row, request.events)

@@ -67,7 +67,7 @@ def _tell(
         return views.trial(scope.study.name, trial)
     value = _value(scope, trial, request)
     if not leases.is_held(trial, request.fence):
-        return store_late_result(scope, trial.number, "tell", request)
+        return store_late_result(scope, trial, "tell", request)
     columns = _columns(scope, trial, request, value)
     if (going_on := _keep_going(scope, trial, request)) is not None:
         # What was told stays to be seen, and the worker, so that the same tell gets the same answer.

@@ -29,7 +29,7 @@ from typing import Literal
 
 from server.policies import timelines
 from server.services.views import desired_of
-from server.store import checkpoints, proposals, timeline, trials
+from server.store import checkpoints, proposals, studies, timeline, trials
 from server.store.engine import Transaction
 from server.store.json_columns import Json
 from server.store.timeline import EntryRow
@@ -74,7 +74,7 @@ def request_change(
     applied; a guard has one in any case, to go back to. actor: who requests it, where `why` does not say so.
     """
     now = desired_of(row)
-    version = now.version + 1
+    version = Version((now.version or studies.version_floor(tx, row.study_id)) + 1)
     wanted = Desired(
         version=version,
         params=(now.params if back is None else back.params) | (params or {}),

@@ -33,8 +33,6 @@ def resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
 
     A rollback that no worker has applied yet needs no worker: the run begins where the rollback goes.
     """
-    if row.fence == 1 and row.parent_number is None and row.desired is None:
-        return None
     desired, applied = desired_of(row), row.applied_version or NO_VERSION
     if desired.leg > applied:
         checkpoint = checkpoint_at(tx, row, Step(desired.restore or START))

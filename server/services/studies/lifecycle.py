@@ -32,7 +32,7 @@ def create(database: Database, request: messages.StudyRequest, key: IdempotencyK
     validation.require_valid(request)
     seed = secrets.randbits(63) if request.search.seed is None else request.search.seed
     with database.writing() as tx:
-        if (answered := claim_or_replay(tx, key, messages.Study)) is not None:
+        if (answered := claim_or_replay(tx, key, messages.Study, None)) is not None:
             return answered
         now = tx.now()
         row = insert_study(tx, request, seed, now)
@@ -41,7 +41,7 @@ def create(database: Database, request: messages.StudyRequest, key: IdempotencyK
         if request.mode == "panda":
             row = _begin_panda(tx, row, request, now)
         answer = _answer(tx, row)
-        store_answer(tx, key, answer, now)
+        store_answer(tx, key, answer, now, created=row)
         return answer
 
 
@@ -182,6 +182,6 @@ def delete(database: Database, blobs: BlobFolder, name: str, *, force: bool) -> 
         if running and not force:
             raise StudyBusy(f"{running} trials of {name} are running; wait for them, or add ?force=true.")
         hashes = checkpoints.of_study(tx, study.id)
-        studies.delete(tx, study.id)
+        studies.delete(tx, study.id, tx.now())
     # After the commit: the sweep finds a blob without a row later; a row without its blob could not be mended.
     blob_sweep.delete_unnamed(database, blobs, hashes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.services import lookup, views
 from server.services.pagination import after_of, page_of
-from server.store import events, leases, reports, schema, space_revisions, trials, workers
+from server.store import events, late_results, leases, schema, space_revisions, trials, workers
 from server.store import studies as study_rows
 from server.store.engine import Database
 from sturgeon import messages
@@ -56,7 +56,7 @@ def list_late_results(
     """
     after = after_of(token)
     with database.reading() as tx:
-        rows = reports.late(tx, lookup.get_study(tx, name).id, after, size + 1)
+        rows = late_results.page(tx, lookup.get_study(tx, name).id, after, size + 1)
     return page_of([views.late_result(row) for row in rows], size, [row.id for row in rows])
 
 

@@ -21,16 +21,17 @@ from server.store.studies import StudyRow
 from server.store.trials import After, Listing, TrialRow
 from sturgeon import messages
 from sturgeon.errors import BudgetSpent, Invalid, TrialFinished, WrongState
-from sturgeon.identifiers import TrialNumber
+from sturgeon.identifiers import TrialNumber, Version
 from sturgeon.space import Space
 from sturgeon.states import REQUEUEABLE, TERMINAL
 
 
-def read(database: Database, name: str, number: TrialNumber) -> messages.Trial:
-    """A trial. Raises: NotFound."""
+def read(database: Database, name: str, number: TrialNumber) -> tuple[messages.Trial, Version]:
+    """A trial, and the version that `If-Match` is compared with. Raises: NotFound."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
-        return views.trial(name, lookup.get_trial(tx, study, number))
+        row = lookup.get_trial(tx, study, number)
+        return views.trial(name, row), views.version_of(study, row)
 
 
 def listing(
@@ -64,7 +65,7 @@ def enqueue(transactions: Transactions, name: str, params: Json, key: Idempotenc
     Raises: NotFound, Invalid, BudgetSpent, WrongState, IdempotencyMismatch.
     """
     with transactions.on_study(name) as scope:
-        if (answered := claim_or_replay(scope.tx, key, messages.Trial)) is not None:
+        if (answered := claim_or_replay(scope.tx, key, messages.Trial, scope.study)) is not None:
             return answered
         study = scope.study
         space = Space.model_validate(study.space)

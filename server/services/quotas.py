@@ -1,0 +1,20 @@
+"""How much a study may keep of what comes without being asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """The limits of each study. Sizes are in bytes.
+
+    late_results, late_results_size: of more, the oldest are deleted.
+    """
+
+    late_results: int = 1000
+    late_results_size: int = 16_000_000
+
+
+DEFAULT: Final = Quotas()
