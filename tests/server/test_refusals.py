@@ -137,6 +137,49 @@ def test_a_study_that_cannot_be_is_refused_by_name(
         assert http.get("/v1/studies/digits").status_code == 404
 
 
+UNDEFINED: list[tuple[dict[str, Any], str, str]] = [
+    (fixed(dev_share=0) | {"metric": "dev_error"}, "/metric", "dev_error needs a dev part: write a dev_share above 0"),
+    (fixed(dev_share=0.0) | {"metric": "dev_loss"}, "/metric", "dev_loss needs a dev part"),
+    (
+        task(dataset="csv:t.csv", fixed={"dev_share": 0}) | {"metric": "dev_loss"},
+        "/metric",
+        "dev_loss needs a dev part",
+    ),
+    ({"metric": "train_dev_error"}, "/metric", "train_dev_error needs a train-dev part: write train_dev_share"),
+    (task(dataset="stream:s") | {"metric": "train_dev_error"}, "/metric", "a stream has no train-dev part"),
+    (
+        space(learning_rate=RATE, dev_share={"type": "fixed", "value": 0}) | {"metric": "dev_error"},
+        "/metric",
+        "dev_error needs a dev part",
+    ),
+    (
+        {"budget": {"max_trials": 4, "stop_when": {"metric": "train_dev_error", "below": 0.1}}},
+        "/budget/stop_when/metric",
+        "train_dev_error needs a train-dev part",
+    ),
+]
+
+
+@pytest.mark.fault("W6")
+@pytest.mark.parametrize(("changes", "pointer", "sentence"), UNDEFINED, ids=[said for _, _, said in UNDEFINED])
+def test_a_metric_that_its_task_leaves_undefined_is_refused(
+    both_kinds: Both, changes: dict[str, Any], pointer: str, sentence: str
+) -> None:
+    for http in both_kinds:
+        answer = http.post("/v1/studies", json=DIGITS | changes)
+        assert refusal(answer) == (422, "invalid")
+        error = answer.json()["errors"][0]
+        assert (error["pointer"], sentence in error["detail"]) == (pointer, True), error
+
+
+@pytest.mark.fault("W6")
+@pytest.mark.parametrize("dataset", ["npz:t.npz", "stream:s"])
+def test_data_that_may_bring_a_dev_part_need_no_dev_share(both_kinds: Both, dataset: str) -> None:
+    study = DIGITS | task(dataset=dataset, fixed={"dev_share": 0}) | {"metric": "dev_error"}
+    for http in both_kinds:
+        assert http.post("/v1/studies", json=study | {"name": f"own-{dataset[:3]}"}).status_code == 201
+
+
 @pytest.mark.parametrize(
     ("changes", "choices"),
     [

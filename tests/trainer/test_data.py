@@ -19,6 +19,7 @@ from trainer.data.loading import BUNDLED, load
 from trainer.data.normalization import fit
 from trainer.data.preparation import prepare, split_up
 from trainer.data.splits import stratified
+from trainer.streams.statistics import InputStatistics
 
 ROOT = Path(__file__).parents[2]
 X4 = np.arange(8.0).reshape(4, 2)
@@ -131,6 +132,27 @@ def test_normalisation_uses_the_training_part_alone_and_zeroes_constant_features
 
 def test_normalisation_is_safe_for_features_that_are_constant_but_for_rounding():
     assert fit(np.full((3, 1), 0.1 + 1e9)).deviation.tolist() == [1.0]
+
+
+@pytest.mark.fault("W6")
+@pytest.mark.parametrize("unit", [1e-300, 1e-150, 1e-30, 1e-15, 1e-12, 1e-6, 1e9, 1e30])
+def test_the_unit_of_a_feature_or_target_makes_no_difference(unit):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(3, 1, (60, 2)), rng.normal(3, 1, 60)
+    usual, other = (split_up(checked("made", X * u, y * u), TrainConfig("made")) for u in (1, unit))
+    for part in ("train", "dev", "test"):
+        np.testing.assert_allclose(other.parts[part].X, usual.parts[part].X, rtol=1e-5)
+        np.testing.assert_allclose(other.parts[part].Y, usual.parts[part].Y, rtol=1e-5)
+    streamed = InputStatistics.empty(2).including(X * unit).normalization() if unit > 1e-150 else fit(X * unit)
+    np.testing.assert_allclose(streamed.apply(X * unit), fit(X).apply(X), rtol=1e-5)
+
+
+@pytest.mark.fault("W6")
+@pytest.mark.parametrize("constant", [0.0, 0.1, 1e9 + 0.1, 1e-30, -7e20])
+def test_a_constant_feature_is_one_whatever_its_mean_is_rounded_to(constant):
+    X = np.full((100_000, 1), constant)
+    assert np.abs(fit(X).apply(X)).max() < 1e-3
+    assert fit(X).deviation.tolist() == InputStatistics.empty(1).including(X).normalization().deviation.tolist() == [1]
 
 
 def test_inputs_stay_as_they_are_when_normalisation_is_off():

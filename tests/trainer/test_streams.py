@@ -302,3 +302,18 @@ def test_an_alarm_tells_whether_the_model_knows_anything_of_the_new_data(tmp_pat
     assert alarm.metrics["drift_inputs"] == 1
     assert alarm.metrics["adapted_error"] < min(0.6 * alarm.metrics["guess_error"], alarm.metrics["fresh_error"])
     assert not any("adapted_error" in one.metrics for one in quiet)
+
+
+@pytest.mark.fault("W6")
+def test_a_portion_whose_targets_do_not_differ_has_an_error_in_the_streams_units(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number, m in enumerate((40, 1, 40)):
+        X = rng.normal(size=(m, 3))
+        y = X[:, 0] + 0.5 if number < 2 else np.full(m, 1.25)
+        np.savez(tmp_path / f"p{number}.npz", X=X, y=y)
+    (tmp_path / END).touch()
+    seen = measured(list(run_of(tmp_path)))
+    assert [one.metrics["portion_examples"] for one in seen] == [40, 1, 40]
+    for one in seen[1:]:  # the mean square in units of the first portion's variance
+        assert one.metrics["fresh_error"] == pytest.approx(2 * one.metrics["fresh_loss"], rel=1e-5)
+        assert one.metrics["fresh_error"] < 20

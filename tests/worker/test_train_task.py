@@ -152,6 +152,41 @@ def test_what_cannot_be_trained_fails_with_one_sentence(fields: dict[str, str], 
     assert "\n" not in (end.error or "")
 
 
+REGRESSION = np.random.default_rng(0).normal(size=(60, 4))
+
+
+@pytest.mark.fault("W6")
+@pytest.mark.parametrize(
+    ("fields", "arrays", "sentence"),
+    [
+        ({"metric": "dev_error"}, {"y_dev": np.ones(20)}, "The targets of the dev part (20 examples) do not differ"),
+        ({"metric": "dev_error"}, {"y_dev": 7 + 1e-9 * np.arange(20)}, "The targets of the dev part (20 examples)"),
+        ({"metric": "dev_error"}, {"y": np.append(np.arange(59) / 7, 1e12)}, "The targets of the dev part"),
+        ({"metric": "dev_loss"}, {"y": np.ones(60), "y_dev": np.arange(20) / 7}, "targets of the training part"),
+        ({"metric": "train_dev_error"}, {}, "The train_dev part has no examples, so train_dev_error is not defined."),
+        ({"metric": "dev_error"}, {"y": np.append(np.arange(59) / 7, 1e307)}, "row 59 is not, or larger than 3.4e+38"),
+        ({"metric": "dev_error"}, {"X": REGRESSION * 1e307}, "X must be finite; row 0, feature 0 is"),
+        ({"metric": "dev_error"}, {"X_dev": REGRESSION[:20] * 1e30}, "feature 0 of row 60 is"),
+        ({"metric": "dev_error", "normalize_inputs": False}, {"X": REGRESSION * 1e30}, "normalise the inputs"),
+    ],
+)
+def test_a_metric_that_the_data_leave_undefined_fails_at_once(
+    tmp_path: Path, fields: dict[str, Any], arrays: dict[str, Any], sentence: str
+) -> None:
+    whole = {"X": REGRESSION, "y": np.arange(60) / 7, "X_dev": REGRESSION[:20], "y_dev": np.arange(20) / 7}
+    np.savez(tmp_path / "t.npz", **(whole | arrays))
+    progress, end = ran(Job(TASK | {"dataset": "npz:t.npz"} | fields, {}, seed=3, data_dirs=(tmp_path,)))
+    assert (progress, end.state) == ([], "failed")
+    assert sentence in (end.error or "")
+
+
+@pytest.mark.fault("W6")
+def test_an_error_that_is_not_defined_is_left_out_of_the_metrics(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", X=REGRESSION, y=np.arange(60) / 7, X_test=REGRESSION[:20], y_test=np.ones(20))
+    _, end = ran(Job(TASK | {"dataset": "npz:t.npz"}, {}, seed=3, data_dirs=(tmp_path,)))
+    assert (end.state, "test_error" in end.metrics, "dev_error" in end.metrics) == ("complete", False, True)
+
+
 def test_npz_data_come_from_the_data_folders(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "cats.npz", X=rng.normal(size=(60, 4)), y=np.arange(60) % 2)

@@ -57,13 +57,14 @@ class Metrics:
             if len(part):
                 score = self.evaluator.score(part.X, part.Y)
                 not_finite |= score.not_finite
-                _add_scores(measured, name, score)
+                _add_scores(measured, name, score, defined=name not in self.data.undefined)
         return measured, not_finite
 
 
-def _add_scores(measured: list[dict[str, float]], name: str, score: Score) -> None:
+def _add_scores(measured: list[dict[str, float]], name: str, score: Score, *, defined: bool) -> None:
     for row, metrics in enumerate(measured):
-        metrics[f"{name}_error"] = float(score.error[row])
+        if defined:
+            metrics[f"{name}_error"] = float(score.error[row])
         if name in LOSSES_OF:
             metrics[f"{name}_loss"] = float(score.loss[row])
 

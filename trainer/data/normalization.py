@@ -5,10 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from trainer.layers.parameters import Array
+
+ROUNDING: Final = 1e-14
+"""Deviations up to so small a part of the mean are rounding errors of numbers of 53 bits."""
+
+SMALLEST: Final = 1e-140
+"""Differences below this are scaled before they are squared: the squares would vanish."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +46,17 @@ class Normalization:
 
 def fit(X: Array) -> Normalization:
     """mu and sigma of the training examples X `[m, n]`. A constant feature keeps sigma 1, so it becomes 0."""
-    return from_statistics(X.mean(axis=0), X.std(axis=0))
+    mean, deviation, low, high = X.mean(axis=0), X.std(axis=0), X.min(axis=0), X.max(axis=0)
+    spread = high - low
+    tiny = (spread > 0) & (spread < SMALLEST)
+    deviation[tiny] = spread[tiny] * (X[:, tiny] / spread[tiny]).std(axis=0)
+    return from_statistics(mean, deviation, low, high)
 
 
-def from_statistics(mean: Array, deviation: Array) -> Normalization:
-    """From means and standard deviations `[n]`. A constant feature gets sigma 1."""
-    # The deviation of a constant column may be a rounding error of its mean instead of 0.
-    constant = deviation <= 1e-12 * np.maximum(1, np.abs(mean))
+def from_statistics(mean: Array, deviation: Array, low: Array, high: Array) -> Normalization:
+    """From means, standard deviations and ranges `[n]`. A constant feature gets sigma 1."""
+    # Which unit a feature is measured in does not matter: only what its mean is rounded by counts as no deviation.
+    constant = (low >= high) | (deviation <= ROUNDING * np.abs(mean))
     return Normalization(mean, np.where(constant, 1.0, deviation))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -17,8 +18,11 @@ from trainer.data.loading import load
 from trainer.data.normalization import Normalization
 from trainer.data.similarity import largest_difference
 from trainer.data.splits import shares, stratified
-from trainer.layers.losses import LOSS_OF
+from trainer.layers.losses import LOSS_OF, has_spread
 from trainer.layers.parameters import Array
+
+MOST_DEVIATIONS: Final = 1e15
+"""Larger numbers overflow when they are squared and summed in float32, whatever the parameters are."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Data:
 
     parts: train, dev, test, train_dev (of train's distribution, not trained on) and synthetic (the made-up examples of
     train, by themselves); all but train may be empty. warnings: sentences about data that will mislead. passes: how
-    often an epoch goes through train; more than once only with a stream's portions.
+    often an epoch goes through train; more than once only with a stream's portions. undefined: why a part has no error,
+        by its name.
     """
 
     kind: str
@@ -56,6 +61,7 @@ class Data:
     class_names: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     passes: int = 1
+    undefined: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def loss(self) -> str:
@@ -101,13 +107,60 @@ def split_up(dataset: Dataset, config: TrainConfig, inputs: Normalization | None
     targets = normalization.identity(Y.shape[1])
     if dataset.kind == "values":
         targets = normalization.fit(Y[train])
+        if (np.ptp(Y[train], axis=0) == 0).all():
+            raise DataError(
+                f"{dataset.name}: all targets of the training part are the same; there is nothing to learn."
+            )
     if inputs is None:
         fitted = normalization.fit(X[train]) if config.normalize_inputs else None
         inputs = fitted or normalization.identity(X.shape[1])
     elif len(inputs.mean) != X.shape[1]:
         raise DataError(f"{dataset.name} has {X.shape[1]} features, the first model {len(inputs.mean)}.")
-    parts = {name: Part(inputs.apply(X[r]), targets.apply(Y[r]), r) for name, r in rows.items()}
-    return Data(dataset.kind, parts, inputs, targets, dataset.names, _warnings(parts))
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+        parts = {name: Part(inputs.apply(X[r]), targets.apply(Y[r]), r) for name, r in rows.items()}
+    for part in parts.values():
+        _require_moderate(dataset.name, "feature", X, part.X, part.rows)
+        _require_moderate(dataset.name, "target", Y, part.Y, part.rows)
+    return Data(
+        dataset.kind, parts, inputs, targets, dataset.names, _warnings(parts), undefined=_undefined(dataset.kind, parts)
+    )
+
+
+def require_metric(data: Data, metric: str | None) -> None:
+    """Raises: DataError (the metric of a study is not defined on these data)."""
+    part, _, measure = (metric or "").rpartition("_")
+    if part not in data.parts:
+        return
+    if not len(data.parts[part]):
+        raise DataError(f"The {part} part has no examples, so {metric} is not defined.")
+    if measure == "error" and part in data.undefined:
+        raise DataError(f"{data.undefined[part]}, so {metric} is not defined.")
+
+
+def _require_moderate(name: str, what: str, values: Array, normal: Array, rows: Array) -> None:
+    """Raises: DataError (a normalised value whose square float32 can hardly hold)."""
+    largest = max(np.fmax.reduce(normal, axis=None, initial=0), -np.fmin.reduce(normal, axis=None, initial=0))
+    if largest > MOST_DEVIATIONS:
+        row, column = np.argwhere(np.abs(normal) > MOST_DEVIATIONS)[0]
+        raise DataError(
+            f"{name}: {what} {column} of row {rows[row]} is {values[rows[row], column]:g}, which is "
+            f"{normal[row, column]:.0e} as the network gets it. Such numbers cannot be trained on: correct it, or "
+            "normalise the inputs."
+        )
+
+
+def _undefined(kind: str, parts: Mapping[str, Part]) -> dict[str, str]:
+    """Why parts with examples have no error."""
+    reasons = {}
+    for name, part in parts.items():
+        if len(part) and kind == "values" and not has_spread(part.Y):
+            reasons[name] = (
+                f"The targets of the {name} part ({len(part)} examples) do not differ, or by less than a millionth of "
+                "the training part's deviation"
+            )
+        if len(part) and kind == "labels" and np.isnan(part.Y).all():
+            reasons[name] = f"All labels of the {name} part are missing"
+    return reasons
 
 
 def _rows(dataset: Dataset, config: TrainConfig) -> dict[str, Array]:

@@ -13,6 +13,9 @@ from trainer.layers.parameters import Array, aligned_like
 FLUSH = 1e-9
 LOWEST = -60.0
 
+ROUNDING = 1e-6
+"""Normalised targets that differ by less are equal: float32 has 24 bits."""
+
 
 class Loss:
     """A loss with its buffers for Z of this shape."""
@@ -103,7 +106,11 @@ class Logistic(Loss):
 
 
 class Squared(Loss):
-    """Half the sum of (A - Y)^2, with A = Z. Error: the share of the variance of Y left unexplained, 1 - R^2."""
+    """Half the sum of (A - Y)^2, with A = Z. Error: the share of the variance of Y left unexplained, 1 - R^2.
+
+    Where the targets Y of a part do not differ, the variance that they were normalised with, 1, takes the place of
+    theirs.
+    """
 
     def forward(self, Z: Array) -> Array:
         np.copyto(self.A, Z)
@@ -115,8 +122,15 @@ class Squared(Loss):
 
     def error(self, Z: Array, Y: Array) -> Array:
         spread = np.square(Y - Y.mean(axis=-2, keepdims=True)).sum(axis=(-1, -2))
-        share: Array = np.square(Z - Y).sum(axis=(-1, -2)) / np.maximum(spread, np.finfo(Z.dtype).tiny)
+        own = spread if has_spread(Y) else Y.shape[-2] * Y.shape[-1]
+        share: Array = np.square(Z - Y).sum(axis=(-1, -2)) / own
         return share
+
+
+def has_spread(Y: Array) -> bool:
+    """Whether normalised targets Y `[*lead, m, C]` differ by more than float32 rounds them by."""
+    exact = Y.astype(np.float64)
+    return bool((exact.std(axis=-2) > ROUNDING * np.maximum(1, np.abs(exact.mean(axis=-2)))).any())
 
 
 LOSSES: dict[str, type[Loss]] = {"softmax": SoftmaxCrossEntropy, "logistic": Logistic, "squared": Squared}

@@ -134,6 +134,8 @@ def _targets(name: str, y: Array, names: tuple[str, ...] | None, form: Form) -> 
         raise DataError(f"{name}: y has {Y.shape[1]} columns, the portions before it {len(form.names)}.")
     if form.kind == "labels" and not np.all(np.isnan(Y) | (Y == 0) | (Y == 1)):
         raise DataError(f"{name}: labels must be 0 and 1 (NaN where one is missing).")
+    if form.kind == "labels" and np.isnan(Y).all():
+        raise DataError(f"{name}: all labels are missing.")
     if form.kind == "values" and np.isnan(Y).any():
         raise DataError(f"{name}: targets must be finite.")
     return Y

@@ -49,7 +49,7 @@ class InputStatistics:
     def normalization(self) -> Normalization:
         """Mean 0 and variance 1 over all these examples; a constant feature keeps sigma 1."""
         deviation = np.sqrt(self.squares / np.maximum(self.count, 1))
-        return normalization.from_statistics(self.mean, deviation)
+        return normalization.from_statistics(self.mean, deviation, self.low, self.high)
 
     def as_json(self) -> dict[str, Any]:
         return {name: array.tolist() for name, array in vars(self).items()}

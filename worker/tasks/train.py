@@ -9,7 +9,7 @@ from trainer.checkpoint import Checkpoint, CheckpointError
 from trainer.config import ConfigError, TrainConfig, config_from
 from trainer.data.errors import DataError
 from trainer.data.normalization import Normalization
-from trainer.data.preparation import Data, prepare
+from trainer.data.preparation import Data, prepare, require_metric
 from trainer.stack import useful_models
 from trainer.streams.stream import PREFIX
 from trainer.training import Command, Run, begin, resume
@@ -49,6 +49,7 @@ def run(
             yield from _follow(jobs, configs, desired, news)
             return
         data = prepare(configs[0], jobs[0].data_dirs, _inputs(jobs[0]))
+        require_metric(data, jobs[0].task.get("metric"))
         beginnings = [_Beginning(place, *each, data) for place, each in enumerate(zip(jobs, configs, strict=True))]
         # More models than the cache holds would slow each other down: the others wait for their turn.
         size = useful_models(configs[0], data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from server.policies.registry import RULES
 from server.policies.rule import live_problem
@@ -25,7 +25,7 @@ def require_valid(request: StudyRequest) -> None:
         problems = [problem for problem in problems if problem.pointer != "/space"]
     problems += budget_problems(request.budget, request.search.replicates)
     if not problems and request.task is not None:
-        problems = _metric_problems(request.metric, request.task) + task_problems_of(request.task, request.space)
+        problems = _metric_problems(request, request.task) + task_problems_of(request.task, request.space)
     problems += panda_problems(request) + policy_problems(request.policies, request.task, request.metric)
     problems += _pruning_problems(request) + _goal_problems(request.budget, request.metric, request.direction)
     require_none(problems, "The study is not valid")
@@ -119,13 +119,34 @@ def budget_problems(budget: Budget, replicates: int) -> list[FieldProblem]:
     return [FieldProblem("/budget/max_trials", detail)]
 
 
-def _metric_problems(metric: str, task: TrainStudyTask) -> list[FieldProblem]:
+def _metric_problems(request: StudyRequest, task: TrainStudyTask) -> list[FieldProblem]:
+    """A metric that the task does not report, or that its data leave undefined."""
+    metric = request.metric
     known = [name for name in TRAIN_METRICS if name != "recent_error" or task.dataset.startswith(STREAM)]
-    if metric in known:
-        return []
-    test = "; the search never reads the test part" if metric.startswith("test") else ""
-    detail = f"metric: write one of {', '.join(known)}{test}"
-    return [FieldProblem("/metric", detail)]
+    if metric not in known:
+        test = "; the search never reads the test part" if metric.startswith("test") else ""
+        return [FieldProblem("/metric", f"metric: write one of {', '.join(known)}{test}")]
+    given = {name: parameter.value for name, parameter in request.space.root.items() if isinstance(parameter, Fixed)}
+    fields = {**task.fixed, **given, **(request.params or {})}
+    goal = request.budget.stop_when
+    wanted = {"/metric": metric, "/budget/stop_when/metric": goal.metric if goal else None}
+    return [
+        FieldProblem(pointer, f"metric: {problem}")
+        for pointer, name in wanted.items()
+        if (problem := _undefined_metric(name, task.dataset, fields))
+    ]
+
+
+def _undefined_metric(metric: str | None, dataset: str, fields: Mapping[str, object]) -> str | None:
+    """What leaves a metric undefined, and what to write; None if nothing does that can be known without the data."""
+    if metric == "train_dev_error":
+        if dataset.startswith(STREAM):
+            return "a stream has no train-dev part; write dev_error"
+        return None if fields.get("train_dev_share") else f"{metric} needs a train-dev part: write train_dev_share"
+    brings_parts = dataset.startswith((STREAM, "npz:"))  # whatever dev_share says
+    if metric in ("dev_error", "dev_loss") and fields.get("dev_share") == 0 and not brings_parts:
+        return f"{metric} needs a dev part: write a dev_share above 0, or the metric {metric.replace('dev', 'train')}"
+    return None
 
 
 def task_problems_of(task: TrainStudyTask, space: Space) -> list[FieldProblem]:
