@@ -38,5 +38,5 @@ with Client(os.environ.get("STURGEON_SERVER", "http://127.0.0.1:8000"), os.envir
             if step % 25 == 0:
                 client.report(study, lease.number, lease.fence, [{"step": step, "metrics": {"loss": loss}}])
         client.tell(study, lease.number, lease.fence, {"loss": loss}, step=step)
-    best = client.best(study).items[0]
+    best = client.best(study).winner
     print(f"The best of {study} is trial {best.number}: loss {best.value:.3g} with {best.params}.")

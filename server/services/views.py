@@ -163,13 +163,13 @@ def lease(
 
 
 def _task(of: StudyRow) -> Json | None:
-    """All that a worker needs beside the sampled parameters: the study's task with `fixed` merged in, and the metric by
-    which the best checkpoint is chosen."""
+    """All that a worker needs beside the sampled parameters: the study's task with `fixed` merged in, and by what
+    the best epoch is chosen, and whether its score is told or the last one's."""
     if of.task is None:
         return None
     task = {name: value for name, value in of.task.items() if name != "fixed"}
     fixed: Json = of.task["fixed"]
-    return task | fixed | {"metric": of.metric, "direction": of.direction}
+    return task | fixed | {"metric": of.metric, "direction": of.direction, "reduce": of.reduce}
 
 
 def reported_metrics(row: ReportRow, *, left: bool = False) -> messages.ReportedMetrics:

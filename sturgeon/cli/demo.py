@@ -137,10 +137,11 @@ def _examples() -> dict[str, int]:
 def _print_result(session: Session, client: Client, seconds: float) -> None:
     from sturgeon.cli.trials import print_best
 
-    study, best, sizes = client.study("digits"), client.best("digits", BEST).items, _examples()
+    study, best, sizes = client.study("digits"), client.best("digits", BEST), _examples()
     if session.json:
-        answer = {"best": [trial.model_dump(mode="json") for trial in best], "examples": sizes}
-        return print_json({**answer, "seconds": round(seconds, 1)})
+        answer = best.model_dump(mode="json")
+        facts = {"best": answer["items"], "recommended": answer["recommended"], "examples": sizes}
+        return print_json({**facts, "seconds": round(seconds, 1)})
     say(
         f"\nThe best {BEST} of {sum(study.counts.values())} networks after {seconds:.0f} s, by their error on "
         f"{sizes['dev']} dev examples. The search never saw the {sizes['test']} test examples.\n"
@@ -159,7 +160,7 @@ def _how_to_go_on(keep: Path | None) -> str:
         (f"{sturgeon} study rounds digits", "where it searched, and why"),
         (f"{sturgeon} study importance digits", "which parameters matter"),
         (f"{sturgeon} study export digits -O trials.csv", "all trials"),
-        (f"{sturgeon} study export digits --model best.npz", "the best network, for sturgeon predict"),
+        (f"{sturgeon} study export digits --model best.npz", "the recommended network, for sturgeon predict"),
     ]
     if keep is None:
         commands.insert(0, (f"{sturgeon} demo --keep my-demo", "this demo's results are deleted; keep the next"))

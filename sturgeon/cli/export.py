@@ -1,8 +1,9 @@
-"""`sturgeon study export`: all trials as text, or the best trial's model."""
+"""`sturgeon study export`: all trials as text, or a trial's model."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from sturgeon.errors import NotFound
 
 if TYPE_CHECKING:
     from sturgeon.client import Client
-    from sturgeon.messages import BestTrial, Checkpoint
+    from sturgeon.messages import Best, BestTrial, Checkpoint, Study, Trial
 
 commands = typer.Typer()
 
@@ -42,16 +43,21 @@ def export(
         typer.Option(
             metavar="FILE",
             dir_okay=False,
-            help="Write the best trial's best checkpoint here, for `sturgeon predict`.",
+            help="Write the recommended trial's model here, for `sturgeon predict`.",
         ),
     ] = None,
+    trial: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="With --model: the model of this trial instead.")
+    ] = None,
 ) -> None:
-    """Write all trials as text, or the best model to a file."""
+    """Write all trials as text, or the recommended model to a file."""
     if model is not None and (format_ or out):
         raise WrongInput("--model writes only a model: leave out --format and --out.")
+    if model is None and trial is not None:
+        raise WrongInput("--trial says whose model --model writes: write --model FILE, too.")
     with session.client() as client:
         if model is not None:
-            return _export_model(session, client, study, model)
+            return _export_model(session, client, study, model, trial)
         chosen = format_ or ("json" if session.json else "csv")
         lines = _lines(client, study, chosen)
         first = next(lines, "")  # a refusal of the server comes before the file is opened
@@ -82,37 +88,59 @@ def _write_lines(lines: Iterable[str], out: Path | None, print_line: Callable[[s
         file.writelines(line + "\n" for line in lines)
 
 
-def _export_model(session: Session, client: Client, study: str, file: Path) -> None:
-    trial, checkpoint = best_checkpoint(client, study)
+def _export_model(session: Session, client: Client, study: str, file: Path, number: int | None) -> None:
+    best = client.best(study, 1)
+    trial = client.trial(study, _winning_number(client.study(study), best) if number is None else number)
+    checkpoint = told_checkpoint(client, trial)
     _write_whole(file, client.checkpoint(study, trial.number, checkpoint.step))
     if session.json:
         facts = {"study": study, "number": trial.number, "value": trial.value, "step": checkpoint.step}
-        return print_json({**facts, "file": str(file), "size": checkpoint.size, "sha256": checkpoint.sha256})
+        facts |= {"file": str(file), "size": checkpoint.size, "sha256": checkpoint.sha256}
+        return print_json({**facts, **{name: _number(one) for name, one in _winners(best).items()}})
     say(f"{file}: trial {trial.number} of {study} at step {checkpoint.step}, {checkpoint.size / 1000:.0f} kB.")
+    if best.recommended is not None and number is None:
+        say(best.recommended.why)
     return None
 
 
-def best_checkpoint(client: Client, study: str) -> tuple[BestTrial, Checkpoint]:
-    """The best trial and its best checkpoint by the study's metric, or its last one if none has a value.
+def _winners(best: Best) -> dict[str, BestTrial | None]:
+    return {"recommended": best.recommended, "best": next(iter(best.items), None)}
 
-    Of a point with replicates, it is the best single trial.
 
-    Raises: NotFound (no trial has a result, or the best one has no checkpoint).
+def _number(trial: BestTrial | None) -> int | None:
+    return None if trial is None else trial.number
+
+
+def _winning_number(study: Study, best: Best) -> int:
+    """The recommended trial; of a group of replicates the best single one of it, for they differ by luck alone.
+
+    Raises: NotFound (no trial has a result).
     """
-    best = client.best(study, 1).items
-    if not best:
-        raise NotFound(f"No trial of {study} has a result yet.")
-    trial, sign = best[0], sign_of(client.study(study).direction)
-    if (replicates := trial.replicates) is not None:
-        pairs = zip(replicates.values, replicates.numbers, strict=True)
-        _, number = min((sign * value, number) for value, number in pairs)
-        trial = trial.model_copy(update={"number": number})
-    checkpoints = client.checkpoints(study, trial.number).items
+    winner = best.winner
+    if winner is None:
+        raise NotFound(f"No trial of {study.name} has a result yet.")
+    if winner.replicates is None:
+        return winner.number
+    sign = sign_of(study.direction)
+    pairs = zip(winner.replicates.values, winner.replicates.numbers, strict=True)
+    return min((sign * value, number) for value, number in pairs)[1]
+
+
+def told_checkpoint(client: Client, trial: Trial) -> Checkpoint:
+    """The checkpoint of which the trial told its result; else the best by the study's metric, or the last.
+
+    Raises: NotFound (the trial has no checkpoint).
+    """
+    checkpoints = client.checkpoints(trial.study, trial.number).items
     if not checkpoints:
-        raise NotFound(f"Trial {trial.number}, the best of {study}, has no checkpoint.")
-    scored = [(sign * checkpoint.value, -checkpoint.step) for checkpoint in checkpoints if checkpoint.value is not None]
-    step = -min(scored)[1] if scored else max(checkpoint.step for checkpoint in checkpoints)
-    return trial, next(checkpoint for checkpoint in checkpoints if checkpoint.step == step)
+        raise NotFound(f"Trial {trial.number} of {trial.study} has no checkpoint; --trial takes that of another trial.")
+    sign = sign_of(client.study(trial.study).direction)
+
+    def badness(checkpoint: Checkpoint) -> tuple[bool, bool, float, int]:
+        score = math.inf if checkpoint.value is None else sign * checkpoint.value
+        return checkpoint.step != trial.step, checkpoint.value is None, score, -checkpoint.step
+
+    return min(checkpoints, key=badness)
 
 
 def _write_whole(file: Path, data: bytes) -> None:

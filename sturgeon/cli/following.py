@@ -15,7 +15,7 @@ from sturgeon.states import TERMINAL
 
 if TYPE_CHECKING:
     from sturgeon.client import Client
-    from sturgeon.messages import BestTrial, ReportedMetrics, Study, Trial
+    from sturgeon.messages import Best, ReportedMetrics, Study, Trial
 
 Ending = tuple[int, datetime]
 """A trial's number and when it ended; a requeued trial ends again."""
@@ -30,7 +30,7 @@ class Snapshot:
     running: list[Trial]
     latest: dict[TrialNumber, ReportedMetrics]
     finished: list[Trial]
-    best: list[BestTrial]
+    best: Best
 
     @property
     def done(self) -> int:
@@ -75,7 +75,7 @@ class Follower:
         study = self.client.study(self.name)
         running = list(self.client.all_trials(self.name, state="running", sort="number"))
         latest = {trial.number: report for trial in running[: self.detailed] if (report := self._last_report(trial))}
-        return Snapshot(study, running, latest, self._newly_finished(), self.client.best(self.name, self.best).items)
+        return Snapshot(study, running, latest, self._newly_finished(), self.client.best(self.name, self.best))
 
     def _newly_finished(self) -> list[Trial]:
         """Read from the newest back to the last known one; several may have ended at the same time."""

@@ -14,7 +14,7 @@ from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
 
 if TYPE_CHECKING:
-    from sturgeon.messages import Search, Study
+    from sturgeon.messages import BestTrial, Recommended, Search, Study
     from sturgeon.values import Json
 
 commands = typer.Typer()
@@ -71,17 +71,41 @@ def _row(study: Study) -> tuple[object, ...]:
 @commands.command()
 @connected
 def show(session: Session, study: StudyArgument) -> None:
-    """Show a study: its state, counts, search space and best trial."""
+    """Show a study: its state, counts, search space, and its best and recommended trial."""
     with session.client() as client:
-        print_study(session, client.study(study))
+        found = client.study(study)
+        recommended = client.best(study).recommended if found.best else None
+    if session.json:
+        plain = None if recommended is None else recommended.model_dump(mode="json")
+        return print_json(found.model_dump(mode="json") | {"recommended": plain})
+    _print_facts(_facts(found) | _winners(found, recommended))
+    return None
 
 
 def print_study(session: Session, study: Study) -> None:
-    """All facts of a study."""
+    """All facts of a study that a change of it answers."""
     if session.json:
         return print_json(study)
-    print_table(("", ""), [(name, cell(value)) for name, value in _facts(study).items()])
+    _print_facts(_facts(study) | _winners(study, None))
     return None
+
+
+def _print_facts(facts: Json) -> None:
+    print_table(("", ""), [(name, cell(value)) for name, value in facts.items()])
+
+
+def _winners(study: Study, recommended: Recommended | None) -> Json:
+    best, facts = study.best, {}
+    if best is not None:
+        same = ", recommended" if recommended is not None and recommended.number == best.number else ""
+        facts = {"best": f"{_scored(study, best)}{same}", "with": best.params}
+    if recommended is not None and (best is None or recommended.number != best.number):
+        facts |= {"recommended": _scored(study, recommended), " with": recommended.params}
+    return facts
+
+
+def _scored(study: Study, trial: BestTrial) -> str:
+    return f"{metric(study, study.metric, trial.value)} (trial {trial.number})"
 
 
 def _facts(study: Study) -> Json:
@@ -97,6 +121,7 @@ def _facts(study: Study) -> Json:
         "budget": _limits(study),
         "pruning": _rule(study),
         "task": f"{task.kind} {task.dataset}, {task.epochs} epochs" if task else "your own code (ask, report, tell)",
+        "a trial's value": _value_of(study),
         "fixed": (task.fixed if task else None) or None,
         "search": _search(study.search),
         "replicates": study.search.replicates if study.search.replicates > 1 else None,
@@ -105,10 +130,13 @@ def _facts(study: Study) -> Json:
     }
     for name in study.space:
         facts[f"  {name}"] = study.space[name].model_dump(exclude_none=True, exclude_defaults=True)
-    if study.best:
-        facts["best"] = f"{metric(study, study.metric, study.best.value)} (trial {study.best.number})"
-        facts["with"] = study.best.params
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _value_of(study: Study) -> str:
+    if study.reduce == "best":
+        return f"the best {study.metric} of its {'epochs' if study.task else 'reports'}"
+    return f"the {study.metric} of its last {'epoch' if study.task else 'report'}"
 
 
 def _limits(study: Study) -> str | None:

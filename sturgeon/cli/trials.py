@@ -15,7 +15,7 @@ from sturgeon.errors import NotFound
 from sturgeon.states import TrialState
 
 if TYPE_CHECKING:
-    from sturgeon.messages import BestTrial, Drawn, Study, Trial
+    from sturgeon.messages import Best, BestTrial, Drawn, Study, Trial
 
 commands = typer.Typer()
 
@@ -27,23 +27,42 @@ def best(
     study: StudyArgument,
     count: Annotated[int, typer.Option("--count", "-k", min=1, max=1000, help="How many, best first.")] = 1,
 ) -> None:
-    """Show the best trials, with their metrics and parameters."""
+    """Show the best trials, with their metrics and parameters, and which one to take."""
     with session.client() as client:
         best = client.best(study, count)
         if session.json:
-            return print_json(best.items)
+            return print_json(best)
         if not best.items:
             raise NotFound(f"No trial of {study} has a result yet.")
-        print_best(client.study(study), best.items)
+        print_best(client.study(study), best)
+    return None
+
+
+def print_best(study: Study, best: Best, also: Sequence[str] | None = None) -> None:
+    """One row a trial: the study's metric, the metrics `also` (else all errors; of own code all), the parameters.
+
+    The recommended trial is among them, and marked; below stands why it is recommended.
+    """
+    _print_rows(study, with_recommended(best), best.recommended, also)
     if best.verdict is not None:
         say(best.verdict)
     if best.recommended is not None:
         say(f"Recommended: trial {best.recommended.number}. {best.recommended.why}")
-    return None
 
 
-def print_best(study: Study, items: Sequence[BestTrial], also: Sequence[str] | None = None) -> None:
-    """One row a trial: the study's metric, the metrics `also` (else all errors; of own code all), the parameters."""
+def with_recommended(best: Best) -> list[BestTrial]:
+    """The best by their scores, and behind them the recommended trial where it is none of them."""
+    own = best.recommended
+    return best.items if own is None or any(item.number == own.number for item in best.items) else [*best.items, own]
+
+
+def mark(item: BestTrial, recommended: BestTrial | None) -> str:
+    return "recommended" if recommended is not None and item.number == recommended.number else ""
+
+
+def _print_rows(
+    study: Study, items: Sequence[BestTrial], recommended: BestTrial | None, also: Sequence[str] | None
+) -> None:
     names = [name for name in metric_names(items) if name != study.metric]
     if study.task is not None:
         names = [name for name in names if name.endswith("_error")]
@@ -57,11 +76,12 @@ def print_best(study: Study, items: Sequence[BestTrial], also: Sequence[str] | N
             *(_noise(study, item) if noise else ()),
             *(metric(study, name, item.metrics.get(name)) for name in metrics),
             *(item.params.get(name) for name in params),
+            mark(item, recommended),
         )
         for item in items
     ]
-    columns = ("trial", study.metric, *noise, *metrics, *params)
-    print_table(columns, rows, right=columns)
+    numbers = ("trial", study.metric, *noise, *metrics, *params)
+    print_table((*numbers, ""), rows, right=numbers)
 
 
 def _noise(study: Study, item: BestTrial) -> tuple[str | None, str]:

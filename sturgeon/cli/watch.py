@@ -12,11 +12,12 @@ from sturgeon.cli.following import Follower, Snapshot
 from sturgeon.cli.output import cell, console, metric, say, say_json, table
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
+from sturgeon.cli.trials import mark, with_recommended
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sturgeon.messages import Study, Trial
+    from sturgeon.messages import Best, BestTrial, Study, Trial
 
 commands = typer.Typer()
 
@@ -89,10 +90,17 @@ def _so_far(snapshot: Snapshot) -> str:
         if study.counts.get(state)
     ]
     parts = [f"{snapshot.done} of {study.budget.max_trials} trials done", *counts]
-    if snapshot.best:
-        best = snapshot.best[0]
-        parts.append(f"best {study.metric} {metric(study, study.metric, best.value)} (trial {best.number})")
+    for name, trial in {"best": snapshot.best.items[:1], "recommended": _other_winner(snapshot.best)}.items():
+        parts += [
+            f"{name} {study.metric} {metric(study, study.metric, one.value)} (trial {one.number})" for one in trial
+        ]
     return ", ".join(parts)
+
+
+def _other_winner(best: Best) -> list[BestTrial]:
+    """The recommended trial, unless it is the one with the best score."""
+    own = best.recommended
+    return [own] if own is not None and own.number != best.items[0].number else []
 
 
 def _show_live(snapshots: Iterable[Snapshot]) -> Snapshot | None:
@@ -121,9 +129,12 @@ def picture(snapshot: Snapshot) -> RenderableType:
                 right=("running", "epoch", study.metric),
             )
         )
-    if snapshot.best:
-        rows = [(str(b.number), metric(study, study.metric, b.value), cell(b.params)) for b in snapshot.best]
-        parts.append(table(("best", study.metric, "with"), rows, right=("best", study.metric)))
+    if snapshot.best.items:
+        rows = [
+            (str(b.number), metric(study, study.metric, b.value), cell(b.params), mark(b, snapshot.best.recommended))
+            for b in with_recommended(snapshot.best)
+        ]
+        parts.append(table(("best", study.metric, "with", ""), rows, right=("best", study.metric)))
     return Group(*parts)
 
 

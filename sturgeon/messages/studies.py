@@ -119,8 +119,11 @@ class StudyRequest(Request):
     title: Annotated[PlainText, Field(max_length=1000)] = ""
     metric: Name = Field(description="The metric of the tell that is compared, for example dev_error.")
     direction: Direction = "minimize"
-    reduce: Reduce = Field(
-        default="last", description="`best`: a trial's value is the best over its reports and its tell."
+    reduce: Reduce | None = Field(
+        default=None,
+        description="A trial's value is the `last` score, that of its tell, or the `best` of its reports and its tell. "
+        "A train task tells the metrics and the model of that epoch. When left out: `best` for a train task, `last` "
+        "for your own code and for a stream.",
     )
     space: Space
     search: Search = Field(default_factory=Search)
@@ -212,7 +215,7 @@ class Study(Answer):
     revision: int
     counts: dict[TrialState, int]
     spent: Spent = Field(default_factory=Spent)
-    best: BestTrial | None
+    best: BestTrial | None = Field(description="The trial with the best score; `/best` says which to take.")
     created_at: AwareDatetime
 
 
@@ -223,9 +226,18 @@ class Recommended(BestTrial):
 
 
 class Best(Answer):
-    """`separable`: whether the best's lead over the second is more than seeds explain; null without replicates."""
+    """The trials with the best scores (`items`), and the one to take (`recommended`): the winner, wherever one is
+    named. Of a study whose results all lie outside of its present space none is recommended.
+
+    `separable`: whether the best's lead over the second is more than seeds explain; null without replicates.
+    """
 
     items: list[BestTrial]
     recommended: Recommended | None = None
     separable: bool | None = None
     verdict: str | None = None
+
+    @property
+    def winner(self) -> BestTrial | None:
+        """The recommended trial; where none is, the one with the best score; None without any result."""
+        return self.recommended or next(iter(self.items), None)

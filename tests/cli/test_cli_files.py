@@ -155,4 +155,4 @@ def test_a_trial_is_marked_invalid(sturgeon: Command, half_searched: RunningServ
     assert (ran.code, ran.out) == (0, "Trial 1 of bowl is invalid: it counts for nothing.\n")
     assert half_searched.client.trial("bowl", 1).invalid is not None
     assert "invalid: a wrong label" in sturgeon("study", "trials", "bowl").out
-    assert sturgeon("study", "best", "bowl", "-o", "json").json[0]["number"] == 0
+    assert sturgeon("study", "best", "bowl", "-o", "json").json["items"][0]["number"] == 0

@@ -98,7 +98,7 @@ def test_show_tells_state_space_and_best(sturgeon: Command) -> None:
     assert facts["goal"] == ["minimize loss"]
     assert facts["trials"] == ["4 of at most 4"]
     assert facts["x"] == ["type=float, low=-1, high=1"]
-    assert facts["best"] == ["0.25 (trial 1)"]
+    assert facts["best"] == ["0.25 (trial 1), recommended"]
 
 
 def test_show_and_budget_tell_what_limits_a_study_and_what_it_has_used(

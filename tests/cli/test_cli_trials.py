@@ -23,15 +23,15 @@ def test_best_shows_value_and_params_best_first(sturgeon: Command, half_searched
     assert header.split() == ["trial", "loss", "x", "y"]
     assert first.split()[:2] == ["1", "0.25"]
     assert second.split()[:2] == ["0", "0.5"]
-    items = sturgeon("study", "best", "bowl", "-k", "5", "-o", "json").json
-    assert items == [t.model_dump(mode="json") for t in half_searched.client.best("bowl", 5).items]
+    told = sturgeon("study", "best", "bowl", "-k", "5", "-o", "json").json
+    assert told == half_searched.client.best("bowl", 5).model_dump(mode="json")
 
 
 @pytest.mark.usefixtures("new_study")
 def test_best_of_a_study_without_results_says_so(sturgeon: Command) -> None:
     ran = sturgeon("study", "best", "bowl")
     assert (ran.code, ran.err) == (1, "sturgeon: No trial of bowl has a result yet.\n")
-    assert sturgeon("study", "best", "bowl", "-o", "json").json == []
+    assert sturgeon("study", "best", "bowl", "-o", "json").json["items"] == []
 
 
 @pytest.mark.usefixtures("half_searched")
@@ -136,6 +136,8 @@ def test_export_model_writes_the_best_checkpoint_of_the_best_trial(sturgeon: Com
         "number": 1,
         "value": 0.05,
         "step": 10,
+        "recommended": 1,
+        "best": 1,
         "file": str(file),
         "size": 16,
         "sha256": hashlib.sha256(b"model of step 10").hexdigest(),
@@ -153,5 +155,6 @@ def test_errors_of_the_train_task_are_shown_as_per_cent(sturgeon: Command) -> No
 @pytest.mark.usefixtures("half_searched")
 def test_export_model_without_checkpoints_says_so(sturgeon: Command, tmp_path: Path) -> None:
     ran = sturgeon("study", "export", "bowl", "--model", tmp_path / "best.npz")
-    assert (ran.code, ran.err) == (1, "sturgeon: Trial 1, the best of bowl, has no checkpoint.\n")
+    why = "Trial 1 of bowl has no checkpoint; --trial takes that of another trial."
+    assert (ran.code, ran.err) == (1, f"sturgeon: {why}\n")
     assert not (tmp_path / "best.npz").exists()

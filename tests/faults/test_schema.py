@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -137,3 +138,31 @@ def test_a_server_with_nothing_to_migrate_does_not_import_alembic(migrated_url: 
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=DEADLINE_S
     )
     assert told.stdout == "False\n"
+
+
+@pytest.mark.fault("W10")
+def test_studies_from_before_say_what_their_tasks_tell(database_url: str) -> None:
+    tasks = {
+        "own-code": None,
+        "best": {"dataset": "digits", "checkpoints": {"best": 1, "last": 1}},
+        "no-best": {"dataset": "digits", "checkpoints": {"best": 0, "last": 1}},
+        "none": {"dataset": "digits", "checkpoints": None},
+        "stream": {"dataset": "stream:clicks", "checkpoints": {"best": 1, "last": 1}},
+    }
+    columns = ("title", "state", "mode", "metric", "direction", "reduce", "space", "revision", "sampler", "seed")
+    database = Database(database_url, connections=1)
+    with database.writing() as tx:
+        schema.upgrade(tx, "20261127_0003")
+        for name, task in tasks.items():
+            statement = sa.text(
+                f"INSERT INTO studies (name, task, {', '.join(columns)}, sampler_options, pruning, max_trials, seq, "
+                "next_number, created_at, replicates, policies) VALUES (:name, :task, '', 'active', 'caviar', "
+                "'dev_error', 'minimize', 'last', '{}', 0, 'random', 1, '{}', '{}', 3, 0, 0, 7, 1, '[]')"
+            )
+            tx.execute(statement, {"name": name, "task": None if task is None else json.dumps(task)})
+    schema.migrate(database_url)
+
+    with database.reading() as tx:
+        reduce = {name: study.reduce for name in tasks if (study := studies.find(tx, name)) is not None}
+    database.dispose()
+    assert reduce == {"own-code": "last", "best": "best", "no-best": "last", "none": "last", "stream": "last"}

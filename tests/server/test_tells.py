@@ -9,7 +9,8 @@ import pytest
 from sturgeon.errors import Invalid, LeaseLost, NotFound, TrialFinished
 from sturgeon.messages import Lease
 from sturgeon.search.numerics import numerics
-from tests.server.studies import BOWL
+from sturgeon.values import Json
+from tests.server.studies import BOWL, DIGITS
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -129,6 +130,39 @@ def test_best_of_a_study_that_reduces_is_over_the_reports_and_the_tell(server: R
         ]
 
         assert [trial.value for trial in told] == [values[0], values[1], values[0]]
+
+
+@pytest.mark.fault("W10")
+@pytest.mark.parametrize("checkpoints", [None, {"best": 0, "last": 1}, {"best": 1, "last": 1}])
+@pytest.mark.parametrize(
+    ("given", "chosen"), [({}, "best"), ({"reduce": "best"}, "best"), ({"reduce": "last"}, "last")]
+)
+def test_what_a_train_task_tells_is_a_field_that_checkpoints_do_not_change(
+    server: RunningServer, checkpoints: Json | None, given: Json, chosen: str
+) -> None:
+    server.client.create_study(DIGITS | {"task": DIGITS["task"] | {"checkpoints": checkpoints}} | given)
+    [lease] = server.client.lease("rig").leases
+    reports = [{"step": e, "epoch": e, "metrics": {"dev_error": v}} for e, v in ((1, 0.5), (2, 0.25), (3, 0.375))]
+    server.client.report("digits", lease.number, lease.fence, reports)
+    metrics = {"best": 0.25, "last": 0.375}
+
+    told = server.client.tell("digits", lease.number, lease.fence, {"dev_error": metrics[chosen]}, step=3)
+
+    assert server.client.study("digits").reduce == chosen
+    assert lease.task is not None
+    assert lease.task["reduce"] == chosen
+    assert told.value == metrics[chosen]
+
+
+@pytest.mark.fault("W10")
+def test_own_code_and_a_stream_tell_their_last_score_unless_said_otherwise(server: RunningServer) -> None:
+    stream = DIGITS | {"task": {"kind": "train", "dataset": "stream:clicks", "epochs": 5}}
+
+    assert server.client.create_study(BOWL).reduce == "last"
+    assert server.client.create_study(BOWL | {"name": "own", "reduce": "best"}).reduce == "best"
+    assert server.client.create_study(stream).reduce == "last"
+    with pytest.raises(Invalid, match="of the errors on different portions of a stream none is the best"):
+        server.client.create_study(stream | {"name": "best", "reduce": "best"})
 
 
 @pytest.mark.usefixtures("leased_trial")

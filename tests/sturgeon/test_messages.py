@@ -47,7 +47,7 @@ def test_defaults_of_a_study_are_those_of_the_design() -> None:
         "title": "",
         "metric": "loss",
         "direction": "minimize",
-        "reduce": "last",
+        "reduce": None,
         "search": {
             "sampler": "coarse_to_fine",
             "model": None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,12 +89,40 @@ def test_as_many_checkpoints_are_kept_as_the_rule_says() -> None:
     assert {c.epoch for c in end.checkpoints} == {ranked[0].epoch, ranked[1].epoch, 10, 11, 12}
 
 
-def test_without_checkpoints_the_last_epoch_is_told() -> None:
-    progress, end = ran(Job(TASK | {"checkpoints": None}, {}, seed=3))
+RULES: list[dict[str, int] | None] = [None, {"best": 0, "last": 0}, {"best": 0, "last": 1}, {"best": 2, "last": 0}]
 
-    assert end.checkpoints == ()
-    assert (end.step, end.metrics["dev_error"]) == (progress[-1].step, progress[-1].metrics["dev_error"])
-    assert "test_error" in end.metrics
+
+def told(task: dict[str, Any]) -> tuple[Any, ...]:
+    """What a run tells, but for the time that it took."""
+    _, end = ran(Job(TASK | task, {"learning_rate": 0.05}, seed=3))
+    return end.state, end.step, end.metrics | {"seconds": None}, end.findings
+
+
+@pytest.mark.fault("W10")
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("reduce", ["best", "last"])
+def test_what_is_told_does_not_depend_on_which_checkpoints_are_kept(rule: dict[str, int] | None, reduce: str) -> None:
+    assert told({"checkpoints": rule, "reduce": reduce}) == told({"reduce": reduce})
+
+
+@pytest.mark.fault("W10")
+@pytest.mark.parametrize(
+    ("metric", "direction", "choose"), [("dev_error", "minimize", min), ("dev_loss", "maximize", max)]
+)
+@pytest.mark.parametrize("rule", [None, {"best": 1, "last": 1}])
+def test_the_best_epoch_is_told_or_the_last_as_the_study_says(
+    metric: str, direction: str, choose: Callable[[Iterable[float]], float], rule: dict[str, int] | None
+) -> None:
+    task = TASK | {"metric": metric, "direction": direction, "checkpoints": rule}
+    progress, best = ran(Job(task | {"reduce": "best"}, {"learning_rate": 0.05}, seed=3))
+    _, last = ran(Job(task | {"reduce": "last"}, {"learning_rate": 0.05}, seed=3))
+
+    assert best.metrics[metric] == choose(one.metrics[metric] for one in progress)
+    assert best.metrics[metric] != progress[-1].metrics[metric]
+    assert (last.step, last.metrics["epoch"]) == (progress[-1].step, 12)
+    assert last.metrics[metric] == progress[-1].metrics[metric]
+    assert "test_error" in best.metrics
+    assert "test_error" in last.metrics
 
 
 def test_without_a_dev_part_the_last_epoch_is_the_best() -> None:
@@ -312,7 +340,7 @@ def test_a_run_finds_out_why_its_model_errs() -> None:
 
 def test_the_findings_are_those_of_the_model_that_is_told() -> None:
     _, end = ran(Job(TASK | {"epochs": 30}, {"learning_rate": 0.05}, seed=3))
-    *_, last = ran(Job(TASK | {"epochs": 30, "checkpoints": None}, {"learning_rate": 0.05}, seed=3))
+    *_, last = ran(Job(TASK | {"epochs": 30, "reduce": "last"}, {"learning_rate": 0.05}, seed=3))
 
     assert end.step != last.step
     for one in (end, last):

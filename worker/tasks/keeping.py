@@ -1,4 +1,4 @@
-"""Which checkpoints of a run are kept, and when they are handed to the daemon while the run goes on."""
+"""Which checkpoints of a run are kept, which is told, and when they are handed to the daemon while it goes on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ NOTHING: Final = CheckpointRule(best=0, last=0)
 class CheckpointKeeper:
     """What the study's rule keeps: the `best` checkpoints by its metric, best first, and the `last`.
 
-    Those of an earlier run, which this one goes on from, count among them. `clock` gives seconds.
+    Those of an earlier run, which this one goes on from, count among them. The best one is remembered whatever the rule
+    keeps, where the study's `reduce` is best: it is what the trial tells. `clock` gives seconds.
     """
 
     def __init__(
@@ -36,8 +37,9 @@ class CheckpointKeeper:
         self._rule = NOTHING if rule is None else CheckpointRule.model_validate(rule)
         self._metric: str = task.get("metric", "dev_error")
         self._sign = sign_of(task.get("direction", "minimize"))
+        self._tells_best = task.get("reduce", "best") == "best"
         self._clock, self._handed_at, self._cost_s = clock, clock(), 0.0
-        self.best: list[Checkpoint] = []
+        self._ranked: list[Checkpoint] = []
         self.last: deque[Checkpoint] = deque(maxlen=self._rule.last)
         self._handed: set[int] = set()
         for checkpoint in sorted(earlier, key=lambda c: c.step):
@@ -45,15 +47,25 @@ class CheckpointKeeper:
             if checkpoint.position == 0:  # between two epochs: it was measured
                 self._consider(checkpoint)
 
+    @property
+    def best(self) -> list[Checkpoint]:
+        return self._ranked[: self._rule.best]
+
+    @property
+    def told(self) -> Checkpoint | None:
+        """The best so far where the trial tells its best epoch; None where it tells its last."""
+        return self._ranked[0] if self._tells_best and self._ranked else None
+
     def consider(self, trained: Trained) -> None:
         """Take note of an epoch's end."""
-        if self._rule.best or self._rule.last:
+        if self._rule.best or self._rule.last or self._tells_best:
             self._consider(trained.checkpoint())
 
     def _consider(self, checkpoint: Checkpoint) -> None:
         self.last.append(checkpoint)
         # Of equals the later one: so the last checkpoint is never as good as the best and yet another.
-        self.best = sorted([checkpoint, *self.best], key=self._badness)[: self._rule.best]
+        most = max(self._rule.best, int(self._tells_best))
+        self._ranked = sorted([checkpoint, *self._ranked], key=self._badness)[:most]
 
     def due(self, trained: Trained, version: int) -> list[SavedCheckpoint]:
         """What is to be handed over now: the best that were not, and then the newest, from which a run can go on."""
@@ -80,7 +92,7 @@ class CheckpointKeeper:
 
     def back_to(self, step: int) -> None:
         """Forget what came after this step: the run went back to it."""
-        self.best = [c for c in self.best if c.step <= step]
+        self._ranked = [c for c in self._ranked if c.step <= step]
         self.last = deque((c for c in self.last if c.step <= step), maxlen=self.last.maxlen)
         self._handed = {handed for handed in self._handed if handed <= step}
 

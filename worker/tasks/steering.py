@@ -143,8 +143,8 @@ class Trial:
             yield Finished("diverged", trained.step, trained.metrics, where=trained.where, checkpoints=rest)
             return
         state: ToldState = "pruned" if trained.ended == "stopped" and self._obeyed.pruned else "complete"
-        # The metrics are those of the model that is kept, its test_error too, so that both agree.
-        model, metrics = self._keeper.best[0] if self._keeper.best else trained.checkpoint(), trained.metrics
+        # The metrics are those of one epoch's model, its test_error too, so that all of them agree.
+        model, metrics = self._keeper.told or trained.checkpoint(), trained.metrics
         if model.step != trained.step:
             metrics = final_metrics(model, data) | {"seconds": trained.metrics["seconds"]}
         yield Finished(

@@ -44,7 +44,7 @@ def run(
         if first is None:
             return
     # Of errors on different portions none is the best; the newest model is the one that counts.
-    task = dict(job.task) | {"metric": None}
+    task = dict(job.task) | {"metric": None, "reduce": "last"}
     if task.get("checkpoints") is not None:
         task["checkpoints"] = dict(task["checkpoints"]) | {"best": 0}
     trial = _Follower(job, first, CheckpointKeeper(task, map(Checkpoint.from_bytes, job.stored)))

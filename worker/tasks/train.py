@@ -18,7 +18,7 @@ from worker.tasks import stream
 from worker.tasks.keeping import CheckpointKeeper
 from worker.tasks.steering import LEFT, Trial
 
-NOT_OPTIONS = frozenset({"kind", "checkpoints", "metric", "direction"})
+NOT_OPTIONS = frozenset({"kind", "checkpoints", "metric", "direction", "reduce"})
 """What a task says beside the fields of TrainConfig."""
 
 PULSE_S: Final = 0.25

@@ -70,7 +70,7 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> Json:
         "mode": request.mode,
         "metric": request.metric,
         "direction": request.direction,
-        "reduce": request.reduce,
+        "reduce": validation.chosen_reduce(request),
         "space": space_edits.stored_space(request.space),
         "revision": 0,
         "sampler": _sampler(request),

@@ -12,7 +12,7 @@ from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.direction import less_is_better
 from sturgeon.errors import FieldProblem, Invalid
-from sturgeon.messages import Budget, Direction, Policy, Pruning, StudyRequest, TrainStudyTask
+from sturgeon.messages import Budget, Direction, Policy, Pruning, Reduce, StudyRequest, TrainStudyTask
 from sturgeon.search.registry import search_problems
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 from sturgeon.training import STREAM, TRAIN_METRICS, field_problem, flagged, task_problems
@@ -27,6 +27,7 @@ def require_valid(request: StudyRequest) -> None:
     if not problems and request.task is not None:
         problems = _metric_problems(request, request.task) + task_problems_of(request.task, request.space)
     problems += panda_problems(request) + policy_problems(request.policies, request.task, request.metric)
+    problems += _reduce_problems(request)
     problems += _pruning_problems(request) + _goal_problems(request.budget, request.metric, request.direction)
     require_none(problems, "The study is not valid")
 
@@ -76,6 +77,21 @@ def chosen_pruning(request: StudyRequest) -> Pruning:
     length_is_known = request.task is not None or pruning.epochs is not None
     forecasts = length_is_known and less_is_better(request.direction) and request.search.replicates == 1
     return pruning.model_copy(update={"rule": "curve" if forecasts else "none"})
+
+
+def chosen_reduce(request: StudyRequest) -> Reduce:
+    """Which score is a trial's value. A network is as good as its best epoch; own code says in its tell what counts; of
+    the errors on different portions of a stream none is the best."""
+    if request.reduce is not None:
+        return request.reduce
+    return "last" if request.task is None or request.task.dataset.startswith(STREAM) else "best"
+
+
+def _reduce_problems(request: StudyRequest) -> list[FieldProblem]:
+    if request.task is None or not request.task.dataset.startswith(STREAM) or request.reduce != "best":
+        return []
+    detail = "reduce: of the errors on different portions of a stream none is the best; write last, or leave it out"
+    return [FieldProblem("/reduce", detail)]
 
 
 def _pruning_problems(request: StudyRequest) -> list[FieldProblem]:
