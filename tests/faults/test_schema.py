@@ -152,7 +152,7 @@ def test_studies_from_before_say_what_their_tasks_tell(database_url: str) -> Non
     columns = ("title", "state", "mode", "metric", "direction", "reduce", "space", "revision", "sampler", "seed")
     database = Database(database_url, connections=1)
     with database.writing() as tx:
-        schema.upgrade(tx, "20261127_0003")
+        schema.upgrade(tx, "20261127_0004")
         for name, task in tasks.items():
             statement = sa.text(
                 f"INSERT INTO studies (name, task, {', '.join(columns)}, sampler_options, pruning, max_trials, seq, "

@@ -1,13 +1,13 @@
 """what a train task tells is stored as it was done: its best epoch, where checkpoints of the best are kept
 
-Revision: 20261127_0004, after 20261127_0003. Date: 2026-11-27.
+Revision: 20261127_0005, after 20261127_0004. Date: 2026-11-27.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261127_0004"
-down_revision = "20261127_0003"
+revision = "20261127_0005"
+down_revision = "20261127_0004"
 branch_labels = None
 depends_on = None
 
