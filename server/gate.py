@@ -39,9 +39,18 @@ class TokenGate:
                 return
             # Constant time, so that an answer's delay tells nothing about the token.
             if not hmac.compare_digest((sent or "").encode("utf-8", "replace"), self._wanted):
-                await problem_response(Unauthorized())(scope, receive, send)
+                await problem_response(_unauthorized(sent))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _unauthorized(sent: str | None) -> Unauthorized:
+    """Says whether the token is missing, in another form, or wrong; never repeats what was sent."""
+    if sent is None:
+        return Unauthorized()
+    if not sent.startswith("Bearer "):
+        return Unauthorized("The Authorization header has another form than `Authorization: Bearer TOKEN`.")
+    return Unauthorized("The token in the Authorization header is not that of this server.")
 
 
 class SizeGate:

@@ -16,9 +16,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Settings(BaseSettings):
-    """Every setting has a default that suits one person on one machine."""
+    """Every setting has a default that suits one person on one machine. An empty variable counts as not set: as a path
+    it would be the folder `.`."""
 
-    model_config = SettingsConfigDict(env_prefix="STURGEON_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="STURGEON_", env_ignore_empty=True, extra="ignore")
 
     database_url: str = Field("sqlite:///sturgeon.db", description="sqlite:///FILE or postgresql://USER@HOST/NAME")
     database_password_file: Path | None = Field(None, description="A file with the database user's password.")

@@ -29,7 +29,7 @@ from sturgeon.cli import (
 )
 from sturgeon.cli.output import say
 from sturgeon.cli.session import OutputOption, ServerOption, Session, TokenFileOption
-from sturgeon.errors import Problem, ServerUnreachable, SturgeonError
+from sturgeon.errors import Problem, ServerUnreachable, SturgeonError, Unauthorized
 from sturgeon.one_thread import limit_programs
 
 FAILED: Final = 1
@@ -37,7 +37,8 @@ USAGE: Final = 2
 UNREACHABLE: Final = 3
 INTERRUPTED: Final = 130
 
-EPILOG = (
+TOKEN_HINT: Final = "Name its file with --token-file or STURGEON_TOKEN_FILE, or set STURGEON_TOKEN."
+EPILOG: Final = (
     "Exit codes: 0 success; 1 refused by the server, not found, or failed; 2 the command, an option or an input file "
     "is wrong; 3 the server cannot be reached; 130 interrupted."
 )
@@ -93,6 +94,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _complain(error.format_message(), error.exit_code)
     except ServerUnreachable as error:
         return _complain(error.message, UNREACHABLE)
+    except Unauthorized as error:
+        return _complain(f"{error.message} {TOKEN_HINT}", FAILED)
     except SturgeonError as error:
         return _complain(_with_fields(error), FAILED)
     except typer.Abort:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import typer
 
 from sturgeon.cli.following import Follower, Snapshot
-from sturgeon.cli.inputs import WrongInput
+from sturgeon.cli.inputs import WrongInput, any_path
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.processes import Processes
 from sturgeon.cli.session import Session, formatted
@@ -56,7 +56,7 @@ def demo(
         Path | None,
         typer.Option(
             metavar="DIR",
-            file_okay=False,
+            parser=any_path,
             help="Create this folder and keep the results there; `sturgeon serve` in it continues.",
         ),
     ] = None,
@@ -94,6 +94,8 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="sturgeon-demo-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
         return
+    if keep.exists() and not keep.is_dir():
+        raise WrongInput(f"{keep} is a file: --keep needs a new folder.")
     if keep.exists() and any(keep.iterdir()):
         raise WrongInput(f"{keep} is not empty: --keep needs a new folder.")
     keep.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sturgeon.cli.inputs import WrongInput
+from sturgeon.cli.inputs import WrongInput, output_file
 from sturgeon.cli.output import print_json, say, say_json
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
@@ -36,13 +36,15 @@ def export(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-O", metavar="FILE", dir_okay=False, help="Write to this file, not to standard output."),
+        typer.Option(
+            "--out", "-O", metavar="FILE", parser=output_file, help="Write to this file, not to standard output."
+        ),
     ] = None,
     model: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            dir_okay=False,
+            parser=output_file,
             help="Write the recommended trial's model here, for `sturgeon predict`.",
         ),
     ] = None,

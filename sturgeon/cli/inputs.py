@@ -1,4 +1,7 @@
-"""Checks of files named on the command line, and the error for wrong input."""
+"""What options and arguments take that name a file, a folder or a server, and the error for wrong input.
+
+An empty value is refused: it comes from a variable that is not set, and as a path it would be the folder `.`.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,44 @@ class WrongInput(typer.TyperException):
     exit_code = 2
 
 
-def file_or_dash(path: Path) -> Path:
-    """A typer callback: an existing file, or - for standard input.
+def not_empty(text: str) -> str:
+    """Any text but the empty one. Raises: typer.BadParameter."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty; is a variable not set?")
+    return text
 
-    Raises: WrongInput.
-    """
-    if str(path) != "-" and not path.is_file():
+
+def any_path(text: str) -> Path:
+    """A path, whatever is there. Raises: typer.BadParameter (it is empty)."""
+    return Path(not_empty(text))
+
+
+def output_file(text: str) -> Path:
+    """A file that is written. Raises: typer.BadParameter (it is empty), WrongInput (it is a folder)."""
+    path = any_path(text)
+    if path.is_dir():
+        raise WrongInput(f"{path} is a folder; write the name of a file.")
+    return path
+
+
+def existing_folder(text: str) -> Path:
+    """A folder that is read. Raises: typer.BadParameter (it is empty), WrongInput (there is no such folder)."""
+    path = any_path(text)
+    if not path.is_dir():
+        raise WrongInput(f"{path} is a file, not a folder." if path.exists() else f"There is no folder {path}.")
+    return path
+
+
+def existing_file(text: str) -> Path:
+    """A file that is read. Raises: typer.BadParameter (it is empty), WrongInput (there is no such file)."""
+    path = any_path(text)
+    if path.is_dir():
+        raise WrongInput(f"{path} is a folder; write the name of a file in it.")
+    if not path.exists():
         raise WrongInput(f"There is no file {path}.")
     return path
 
 
-def existing_file(path: Path) -> Path:
-    """A typer callback: an existing file.
-
-    Raises: WrongInput.
-    """
-    if not path.is_file():
-        raise WrongInput(f"There is no file {path}.")
-    return path
+def file_or_dash(text: str) -> Path:
+    """An existing file, or - for standard input. Raises: typer.BadParameter (it is empty), WrongInput."""
+    return Path(text) if text == "-" else existing_file(text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sturgeon.cli.inputs import WrongInput
+from sturgeon.cli.inputs import WrongInput, any_path, existing_folder, not_empty, output_file
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected, formatted
 
@@ -22,6 +22,7 @@ DatabaseOption = Annotated[
     typer.Option(
         "--database-url",
         metavar="URL",
+        parser=not_empty,
         help="sqlite:///FILE or postgresql://USER@HOST/NAME (env: STURGEON_DATABASE_URL; default sqlite:///sturgeon.db).",
     ),
 ]
@@ -51,7 +52,9 @@ def serve(
     host: Annotated[
         str | None,
         typer.Option(
-            help="Address to listen on; beyond loopback it needs a token (env: STURGEON_HOST; default 127.0.0.1)."
+            metavar="ADDRESS",
+            parser=not_empty,
+            help="Address to listen on; beyond loopback it needs a token (env: STURGEON_HOST; default 127.0.0.1).",
         ),
     ] = None,
     port: Annotated[int | None, typer.Option(help="The port (env: STURGEON_PORT; default 8000).")] = None,
@@ -60,6 +63,7 @@ def serve(
         Path | None,
         typer.Option(
             metavar="DIR",
+            parser=any_path,
             help="The folder for checkpoints (env: STURGEON_CHECKPOINTS; default sturgeon-checkpoints).",
         ),
     ] = None,
@@ -104,7 +108,7 @@ def migrate(session: Session, database_url: DatabaseOption = None) -> None:
 @formatted
 def backup(
     session: Session,
-    file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="Where to write the copy.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", parser=output_file, help="Where to write the copy.")],
     database_url: DatabaseOption = None,
 ) -> None:
     """Copy the SQLite database; the server may be running. Checkpoints are files: copy their folder too."""
@@ -134,12 +138,14 @@ def worker(
         list[Path] | None,
         typer.Option(
             metavar="DIR",
-            exists=True,
-            file_okay=False,
+            parser=existing_folder,
             help="A folder with npz:, csv: and stream: data; repeat the option for several.",
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The worker's name (default: derived from the host name).")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", parser=not_empty, help="The worker's name (default: derived from the host name)."),
+    ] = None,
     drain_s: Annotated[
         float | None,
         typer.Option("--drain-s", metavar="SECONDS", min=0, help="How long running trials may go on after SIGTERM."),

@@ -38,7 +38,7 @@ def start(
     session: Session,
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", callback=file_or_dash, help="YAML or JSON; - reads it from standard input."),
+        typer.Argument(metavar="FILE", parser=file_or_dash, help="YAML or JSON; - reads it from standard input."),
     ],
 ) -> None:
     """Create a panda, a study of one trial that is steered, from a YAML or JSON file."""

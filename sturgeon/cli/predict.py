@@ -27,13 +27,13 @@ def predict(
     session: Session,
     model: Annotated[
         Path,
-        typer.Argument(metavar="FILE", callback=existing_file, help="A model, from `study export --model`."),
+        typer.Argument(metavar="FILE", parser=existing_file, help="A model, from `study export --model`."),
     ],
     data: Annotated[
         Path,
         typer.Argument(
             metavar="DATA",
-            callback=file_or_dash,
+            parser=file_or_dash,
             help="An npz file with X (and y, to learn the error), or rows of numbers as CSV; - reads CSV.",
         ),
     ],

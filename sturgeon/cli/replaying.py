@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from sturgeon.cli.inputs import WrongInput
+from sturgeon.cli.inputs import WrongInput, existing_folder
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import NumberArgument, StudyArgument
@@ -43,7 +43,7 @@ def replay(
     number: NumberArgument,
     data: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", file_okay=False, exists=True, help="A folder of npz:, csv: and stream: data."),
+        typer.Option(metavar="DIR", parser=existing_folder, help="A folder of npz:, csv: and stream: data."),
     ] = None,
 ) -> None:
     """Train a trial again from the very start, with its whole schedule, and compare all its checkpoints bit for bit."""

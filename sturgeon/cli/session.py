@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from sturgeon.cli.inputs import any_path, not_empty
 from sturgeon.errors import SturgeonError
 
 if TYPE_CHECKING:
@@ -21,13 +22,19 @@ Format = Literal["table", "json"]
 
 ServerOption = Annotated[
     str | None,
-    typer.Option("--server", metavar="URL", help="The server (env: STURGEON_SERVER; default http://127.0.0.1:8000)."),
+    typer.Option(
+        "--server",
+        metavar="URL",
+        parser=not_empty,
+        help="The server (env: STURGEON_SERVER; default http://127.0.0.1:8000).",
+    ),
 ]
 TokenFileOption = Annotated[
     Path | None,
     typer.Option(
         "--token-file",
         metavar="FILE",
+        parser=any_path,
         help="A file with the server's token (env: STURGEON_TOKEN or STURGEON_TOKEN_FILE).",
     ),
 ]

@@ -25,7 +25,7 @@ def space(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", callback=file_or_dash, help="The new space, or a study file that has it; YAML or JSON."
+            metavar="FILE", parser=file_or_dash, help="The new space, or a study file that has it; YAML or JSON."
         ),
     ],
     added: Annotated[

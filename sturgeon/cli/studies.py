@@ -29,7 +29,7 @@ def create(
     session: Session,
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", callback=file_or_dash, help="YAML or JSON; - reads it from standard input."),
+        typer.Argument(metavar="FILE", parser=file_or_dash, help="YAML or JSON; - reads it from standard input."),
     ],
 ) -> None:
     """Create a study from a YAML or JSON file."""

@@ -39,7 +39,7 @@ class Client:
     """A server's routes as methods; use it from any number of threads, and close it (or use `with`).
 
     Args:
-        base_url: for example `http://127.0.0.1:8000`; a path behind it is kept.
+        base_url: for example `http://127.0.0.1:8000`, with or without `/v1`; another path behind it is kept.
         token: the server's shared token, if it has one.
         transport: an httpx transport instead of the network, for tests.
         timeout: seconds to wait for one answer, beyond the wait that a call asks for.

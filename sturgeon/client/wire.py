@@ -23,6 +23,8 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
 TOKEN: Final = re.compile(r"[!-~]*")
+COPIED: Final = re.compile(r"(?<=[^/])(/v1|/docs)?/*$")
+"""The end of an address that was copied from an example with curl or from a browser; the routes begin with /v1."""
 AWAY: Final = frozenset({502, 503, 504})  # 502 and 504 are a proxy's words for a server that restarts
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -65,13 +67,14 @@ class Wire:
     ) -> None:
         if token is not None and not TOKEN.fullmatch(token):
             raise Unauthorized("The token must be one word of ASCII characters; is there a line end in its file?")
-        self._base_url, self._timeout, self._patience = base_url.rstrip("/"), timeout, patience
         local = _host(base_url) in LOOPBACK
+        self._base_url = COPIED.sub("", base_url.strip())
+        self._timeout, self._patience = timeout, patience
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {token}"} if token else {},
             transport=transport,
             # To read the certificates takes 20 ms, for nothing where nobody else is on the way.
-            verify=not (local and base_url.startswith("http://")),
+            verify=not (local and self._base_url.startswith("http://")),
             trust_env=not local,  # a network's proxy cannot reach our own loopback
         )
 
@@ -220,7 +223,7 @@ def _host(base_url: str) -> str:
     Raises: ServerUnreachable (the address is not valid).
     """
     try:
-        url = httpx.URL(base_url)
+        url = httpx.URL(base_url.strip())
     except httpx.InvalidURL:
         url = httpx.URL("")
     if url.scheme not in ("http", "https") or not url.host:

@@ -1,0 +1,104 @@
+"""Empty variables and options, copied addresses and wrong tokens are told in a sentence, or understood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.settings import Settings
+from sturgeon.cli.operate import settings_from
+from tests.cli.command import Command
+from tests.running import RunningServer
+
+pytestmark = pytest.mark.fault("N")
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_an_empty_variable_counts_as_not_set(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"STURGEON_{name.upper()}", "")
+    assert getattr(settings_from(), name) == Settings.model_fields[name].default
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("name", ["STURGEON_TOKEN", "STURGEON_TOKEN_FILE"])
+def test_a_client_with_an_empty_token_variable_sends_none(
+    sturgeon: Command, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "")
+    assert sturgeon("study", "list").code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("study", "list", "--server", ""),
+        ("study", "list", "--token-file", ""),
+        ("study", "list", "--token-file="),
+        ("--token-file", "", "study", "list"),
+        ("serve", "--checkpoints", ""),
+        ("serve", "--host", ""),
+        ("serve", "--database-url", ""),
+        ("migrate", "--database-url", " "),
+        ("backup", ""),
+        ("worker", "--data", ""),
+        ("worker", "--name", ""),
+        ("demo", "--keep", ""),
+        ("panda", "start", ""),
+        ("panda", "replay", "s", "0", "--data", ""),
+        ("predict", "", "rows.csv"),
+        ("study", "create", ""),
+        ("study", "space", "s", ""),
+        ("study", "export", "s", "--out", ""),
+        ("study", "export", "s", "--model", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_value_is_refused_rather_than_read_as_this_folder(
+    sturgeon: Command, arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = sturgeon(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.endswith(": it is empty; is a variable not set?\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("study", "create", "FOLDER"), "FOLDER is a folder; write the name of a file in it."),
+        (("predict", "FOLDER", "FILE"), "FOLDER is a folder; write the name of a file in it."),
+        (("study", "export", "s", "--out", "FOLDER"), "FOLDER is a folder; write the name of a file."),
+        (("study", "export", "s", "--model", "FOLDER"), "FOLDER is a folder; write the name of a file."),
+        (("worker", "--data", "FILE"), "FILE is a file, not a folder."),
+        (("worker", "--data", "FOLDER/none"), "There is no folder FOLDER/none."),
+        (("demo", "--keep", "FILE"), "FILE is a file: --keep needs a new folder."),
+    ],
+)
+def test_a_folder_where_a_file_is_wanted_is_told_and_the_other_way_round(
+    sturgeon: Command, arguments: tuple[str, ...], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("FOLDER").mkdir()
+    Path("FILE").touch()
+    ran = sturgeon(*arguments)
+    assert (ran.code, ran.err) == (2, f"sturgeon: {sentence}\n")
+
+
+@pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/", "/docs", "/v1//", " "])
+def test_an_address_may_be_copied_from_curl_or_a_browser(sturgeon: Command, server: RunningServer, end: str) -> None:
+    assert sturgeon("study", "list", "--server", server.url + end, "-o", "json").json == []
+
+
+@pytest.mark.usefixtures("secured")
+def test_a_wrong_token_is_told_apart_from_a_missing_one_and_how_to_give_it(
+    sturgeon: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hint = "Name its file with --token-file or STURGEON_TOKEN_FILE, or set STURGEON_TOKEN."
+    missing = sturgeon("study", "list")
+    assert missing.err == f"sturgeon: This server needs its token: send `Authorization: Bearer TOKEN`. {hint}\n"
+    monkeypatch.setenv("STURGEON_TOKEN", "simsim")
+    wrong = sturgeon("study", "list")
+    assert wrong.err == f"sturgeon: The token in the Authorization header is not that of this server. {hint}\n"
+    assert "simsim" not in wrong.err
