@@ -54,7 +54,7 @@ async def keep_checkpoint(
     blobs: InBlobs,
     fence: Annotated[Fence, Query(ge=1, le=messages.LARGEST_FENCE)],
     sha256: Annotated[str, Query(pattern=r"^[0-9a-f]{64}$", description="Of the body.")],
-    epoch: Annotated[FiniteFloat | None, Query(ge=0)] = None,
+    epoch: Annotated[messages.Epoch | None, Query()] = None,
     value: Annotated[FiniteFloat | None, Query(description="The study's metric at this step.")] = None,
     version: Annotated[
         Version, Query(ge=0, le=messages.LARGEST_FENCE, description="The version then in force.")

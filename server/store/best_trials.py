@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -12,6 +12,7 @@ from server.store.studies import StudyRow
 from server.store.tables import studies, trials
 from server.store.trials import TrialRow
 
+TINY: Final = 1e-300
 _KEY = sa.func.coalesce(trials.c.group_number, trials.c.number)
 _VALID = trials.c.invalid_reason.is_(None)
 _COMPLETE = sa.and_(_VALID, trials.c.state == "complete", trials.c.value.is_not(None))
@@ -48,8 +49,11 @@ def _ranked(study_ids: Sequence[int]) -> sa.Select[Any]:
     replicates = sa.cast(studies.c.replicates, sa.Double)
     # Divided before they are added, and to half the mean at most: PostgreSQL refuses a sum of large values that
     # overflows.
+    # What is less than TINY counts as 0 then: PostgreSQL refuses a quotient that underflows, too.
     parts = sa.case((studies.c.replicates == 1, 1.0), else_=2.0 * replicates)
-    total = sa.func.sum(sa.case((_COMPLETE, trials.c.value / parts)))
+    underflows = sa.and_(studies.c.replicates > 1, sa.func.abs(trials.c.value) < TINY)
+    part = sa.case((underflows, 0.0), else_=trials.c.value / parts)
+    total = sa.func.sum(sa.case((_COMPLETE, part)))
     mean = total * (replicates / count)
     signed = sa.case((studies.c.direction == "minimize", mean), else_=-mean)
     place = sa.func.row_number().over(partition_by=trials.c.study_id, order_by=(signed, _KEY))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -135,6 +135,11 @@ def take_numbers(tx: Transaction, study: StudyRow, count: int) -> bool:
     return tx.execute(statement).rowcount == 1
 
 
+MOST_EPOCHS: Final = 1e30
+"""A trial counts with so many epochs at most. None that reports what it may comes near it; but rows from before epochs
+were limited may hold more, and PostgreSQL refuses a sum that overflows."""
+
+
 @dataclass
 class Amounts:
     """How many trials of a study are in each state, and what all its trials have used."""
@@ -151,7 +156,7 @@ def amounts(tx: Transaction, study_ids: Sequence[int]) -> dict[int, Amounts]:
             trials.c.study_id,
             trials.c.state,
             sa.func.count(),
-            sa.func.sum(trials.c.spent_epochs),
+            sa.func.sum(_at_most(trials.c.spent_epochs, MOST_EPOCHS)),
             sa.func.sum(trials.c.spent_us),
         )
         .where(trials.c.study_id.in_(study_ids))
@@ -163,6 +168,10 @@ def amounts(tx: Transaction, study_ids: Sequence[int]) -> dict[int, Amounts]:
         used[study_id].epochs += epochs
         used[study_id].seconds += int(microseconds) / 1e6
     return used
+
+
+def _at_most(column: sa.Column[float], most: float) -> sa.ColumnElement[float]:
+    return sa.case((column > most, most), else_=column)
 
 
 def limited(tx: Transaction) -> list[StudyRow]:

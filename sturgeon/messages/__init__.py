@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sturgeon.messages.findings import DiagnosisFinding, ErrorAnalysis, ErrorsFinding, FindingKind
 from sturgeon.messages.forms import (
+    LARGEST_EPOCH,
     LARGEST_FENCE,
     LARGEST_GRID,
     LARGEST_SEED,
@@ -19,6 +20,7 @@ from sturgeon.messages.forms import (
     Answer,
     Count,
     Direction,
+    Epoch,
     Fallback,
     Fence,
     Item,
@@ -144,6 +146,7 @@ from sturgeon.messages.trials import (
 )
 
 __all__ = [
+    "LARGEST_EPOCH",
     "LARGEST_FENCE",
     "LARGEST_GRID",
     "LARGEST_SEED",
@@ -171,6 +174,7 @@ __all__ = [
     "DriftPolicy",
     "EnqueueRequest",
     "EntryState",
+    "Epoch",
     "ErrorAnalysis",
     "ErrorsFinding",
     "Event",

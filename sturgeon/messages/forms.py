@@ -12,6 +12,7 @@ from sturgeon.strictness import Sized, Strict
 from sturgeon.values import Name, PlainText, PlainValue
 
 LARGEST_STEP: Final = 2**53
+LARGEST_EPOCH: Final = 1_000_000_000
 LARGEST_SEED: Final = 2**63 - 1
 LARGEST_FENCE: Final = 2**31 - 1
 LARGEST_STACK: Final = 32
@@ -25,6 +26,7 @@ StudyName = Annotated[str, Field(pattern=STUDY_NAME)]
 WorkerName = Annotated[str, Field(pattern=WORKER_NAME)]
 Count = Annotated[int, Field(ge=1, le=MOST_LEASES)]
 Step = Annotated[identifiers.Step, Field(ge=0, le=LARGEST_STEP)]
+Epoch = Annotated[FiniteFloat, Field(ge=0, le=LARGEST_EPOCH)]
 Fence = Annotated[identifiers.Fence, Field(ge=1, le=LARGEST_FENCE)]
 Number = Annotated[identifiers.TrialNumber, Field(ge=0, le=LARGEST_FENCE)]
 Version = Annotated[identifiers.Version, Field(ge=0, le=LARGEST_FENCE)]

@@ -12,6 +12,7 @@ from sturgeon.messages.forms import (
     MOST_LEASES,
     Answer,
     Count,
+    Epoch,
     Fence,
     Metrics,
     Number,
@@ -110,7 +111,7 @@ class RenewAnswer(Answer):
 
 class Report(Request):
     step: Step
-    epoch: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    epoch: Epoch | None = None
     metrics: Metrics
 
 
