@@ -21,7 +21,7 @@ def propose(policy: PlateauPolicy, view: PolicyView) -> Decision | None:
     metric = policy.metric or view.metric
     sign = view.sign(metric)
     rate = view.params.get("learning_rate")
-    if not isinstance(rate, float | int) or rate <= policy.lowest:
+    if not isinstance(rate, float | int) or not exceeds(rate, policy.lowest, 0.0):
         return None
     best: Point | None = None
     level = 0.0

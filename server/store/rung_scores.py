@@ -15,6 +15,11 @@ def insert(tx: Transaction, study_id: StudyId, epoch: int, trial_id: TrialId, sc
     tx.execute(tx.insert_new(rung_scores, "study_id", "epoch", "trial_id").values(values))
 
 
+def delete_after(tx: Transaction, trial_id: TrialId, epoch: float) -> None:
+    """Delete the trial's scores at later epochs: the run that had them counts no more."""
+    tx.execute(rung_scores.delete().where(rung_scores.c.trial_id == trial_id, rung_scores.c.epoch > epoch))
+
+
 def others(tx: Transaction, study_id: StudyId, epoch: int, trial_id: TrialId) -> list[float | None]:
     """The scores at this epoch of all other trials of the study that are not invalid."""
     statement = (

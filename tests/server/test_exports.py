@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from server.services.trials import export
-from server.store.trials import Listing
+from server.store import trials
+from server.store.trials import Listing, TrialRow
 from tests.server.studies import BOWL
 
 if TYPE_CHECKING:
@@ -121,18 +123,46 @@ def test_an_export_streams_all_pages_filtered_and_sorted(
         assert [json.loads(line)["number"] for line in text.splitlines()] == [5, 4, 3, 2]
 
 
+@pytest.mark.fault("W9")
 @pytest.mark.usefixtures("net")
-def test_an_export_skips_no_trial_while_others_leave_its_filter(
-    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("sort", ["number", "-number", "value"])
+def test_an_export_is_of_one_moment_while_trials_leave_and_enter_its_filter(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, sort: str
 ) -> None:
+    pages = 0
+
+    def page(*args: Any) -> list[TrialRow]:
+        nonlocal pages
+        pages += 1
+        if pages == 2:
+            server.client.ask("net", count=3)
+            server.client.requeue("net", 1)
+        return trials.page(*args)
+
     monkeypatch.setattr(export, "EXPORT_PAGE", 2)
-    pages = export.export(server.app.state.database, "net", Listing(state="queued"), "ndjson")
+    monkeypatch.setattr(export, "trials", SimpleNamespace(**vars(trials) | {"page": page}))
+    which = Listing(state="queued", sort=sort.removeprefix("-"), descending=sort.startswith("-"))
 
-    text = next(pages)
-    server.client.ask("net", count=2)
-    text += "".join(pages)
+    text = "".join(export.export(server.app.state.database, "net", which, "ndjson"))
 
-    assert [json.loads(line)["number"] for line in text.splitlines()] == [2, 3, 4, 5]
+    exported = [json.loads(line) for line in text.splitlines()]
+    assert sorted(trial["number"] for trial in exported) == [2, 3, 4, 5]
+    assert {trial["state"] for trial in exported} == {"queued"}
+    assert pages == 3
+
+
+@pytest.mark.usefixtures("net")
+@pytest.mark.parametrize("in_memory", [10, 1_000_000])
+def test_an_export_is_the_same_whether_it_fits_into_memory(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    monkeypatch.setattr(export, "IN_MEMORY", in_memory)
+    monkeypatch.setattr(export, "CHUNK", 7)
+
+    text = http.get(PATH, params={"format": "csv"}).content.decode()
+
+    assert [row["number"] for row in rows(text)] == ["0", "1", "2", "3", "4", "5"]
+    assert rows(text)[4]["params.layers"] == 'a,"b"\nc'
 
 
 def test_an_export_of_a_study_without_trials_is_a_header(server: RunningServer, http: httpx.Client) -> None:

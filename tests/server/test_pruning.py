@@ -33,15 +33,15 @@ def run(server: RunningServer, scores: Sequence[float | None]) -> int:
     """A further trial that reports one score an epoch, each by itself, until it is to stop; its number."""
     [lease] = server.client.ask("bowl", worker="ada", lease_s=60).leases
     for epoch, score in enumerate(scores, 1):
-        desired = report(server, lease.number, epoch, score)
+        desired = report(server, lease.number, epoch, score, lease.fence)
         if desired.run == "stop":
             break
     return lease.number
 
 
-def report(server: RunningServer, number: int, epoch: int, score: float | None) -> Desired:
+def report(server: RunningServer, number: int, epoch: int, score: float | None, fence: int = 1) -> Desired:
     reported = [{"step": 10 * epoch, "epoch": epoch, "metrics": {"loss": score}}]
-    return server.client.report("bowl", number, 1, reported).desired
+    return server.client.report("bowl", number, fence, reported).desired
 
 
 def complete(server: RunningServer, scores: Sequence[float]) -> int:

@@ -51,6 +51,7 @@ def stop_at(*steps: int) -> Callable[[Progress], Command | None]:
     return lambda p: Command(stop=True) if p.model and p.step == steps[p.model - 1] and not p.ended else None
 
 
+@pytest.mark.fault("W9")
 @pytest.mark.parametrize("config", [CONFIG, VANISHING], ids=["plain", "alarms"])
 @pytest.mark.parametrize("steps", [(2, 9), (6, 12), (7, 7)], ids=["amid", "between", "together"])
 def test_a_neighbour_that_stops_shows_in_nothing_of_those_that_stay(

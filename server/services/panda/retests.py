@@ -109,6 +109,8 @@ def _conclude(scope: Scope, row: TrialRow, begun: EventRow) -> None:
     """Whether the optimum has moved, as an event."""
     tx, study = scope.tx, scope.study
     study_row = study_rows.find(tx, begun.detail["retest"])
+    if study_row is not None and study_row.created_at != begun.at:  # a later study has the name of a deleted retest
+        study_row = None
     if study_row is not None and study_row.state in ("active", "paused"):
         return
     numbers = range(0 if study_row is None else study_row.next_number)

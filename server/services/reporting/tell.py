@@ -10,8 +10,10 @@ from server.services.reporting.late_results import store_late_result
 from server.services.runs import completion, desired_state
 from server.services.runs.completion import Outcome
 from server.services.runs.curve import present_run_reports
+from server.services.runs.resume import forget_scores
 from server.services.studies import budgets
 from server.services.transactions import Scope, Transactions
+from server.services.views import desired_of
 from server.store import leases, trials
 from server.store.json_columns import Json
 from server.store.trials import TrialRow
@@ -76,8 +78,13 @@ def _tell(
         return views.trial(scope.study.name, row)
     if request.state == "failed":
         columns["attempt"] = trial.attempt + 1
-    if request.state == "failed" and trial.attempt + 1 < max_attempts:
-        row = trials.transition(scope.tx, trial, "queued", **columns | {"lease_until": None})
+    # A trial that was to stop is not begun again, whatever its run came to.
+    begins_again = trial.attempt + 1 < max_attempts and desired_of(trial).run != "stop"
+    if request.state == "failed" and begins_again:
+        trial = forget_scores(scope.tx, scope.study, trial)
+        row = trials.transition(
+            scope.tx, trial, completion.state_after_return(trial), **columns | {"lease_until": None}
+        )
     else:
         row = completion.finish(scope, trial, Outcome(request.state, columns))
     budgets.settle(scope)

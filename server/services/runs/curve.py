@@ -16,6 +16,7 @@ from server.store.engine import Transaction
 from server.store.reports import ReportRow, Segment
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
+from sturgeon.direction import sign_of
 
 FIRST_PAGE, LARGEST_PAGE = 8, 512
 
@@ -35,6 +36,13 @@ def present_run_reports(tx: Transaction, study: StudyRow, row: TrialRow) -> list
     if study.task is not None or row.desired is not None:
         return counted_reports(tx, study, row)
     return reports.of_run(tx, row.id, row.fence)
+
+
+def best_score_up_to(tx: Transaction, study: StudyRow, row: TrialRow, step: int) -> float | None:
+    """The best score, less is better, of the reports that count up to a step; None where there is none."""
+    sign = sign_of(study.direction)
+    scores = (report.metrics.get(study.metric) for report in counted_reports(tx, study, row) if report.step <= step)
+    return min((sign * score for score in scores if score is not None), default=None)
 
 
 class StoredCurve:

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from server.policies import timelines
+from server.services.runs.curve import best_score_up_to
 from server.services.views import desired_of
 from server.store import checkpoints, proposals, studies, timeline, trials
 from server.store.engine import Transaction
@@ -133,10 +134,12 @@ def close_timeline(tx: Transaction, row: TrialRow) -> None:
 
 
 def _roll_back(tx: Transaction, row: TrialRow, step: Step) -> TrialRow:
-    """Delete the checkpoints after the step that the run went back to, and count its epochs from there."""
+    """Delete the checkpoints after the step that the run went back to, and count its epochs and its best score from
+    there."""
     checkpoints.delete_after(tx, row.id, step)
     epoch = next((kept.epoch for kept in checkpoints.of_trial(tx, row.id) if kept.step == step), None)
-    return trials.update(tx, row.id, run_epoch=epoch)
+    study = studies.by_id(tx, [row.study_id])[row.study_id]
+    return trials.update(tx, row.id, run_epoch=epoch, best_score=best_score_up_to(tx, study, row, step))
 
 
 def _settle(tx: Transaction, row: TrialRow, version: Version, step: Step) -> tuple[timelines.Settled, list[EntryRow]]:

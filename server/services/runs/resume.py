@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from server.policies import timelines
+from server.services.runs.curve import best_score_up_to
 from server.services.runs.desired_state import RollbackTarget
 from server.services.views import desired_of
-from server.store import checkpoints, timeline, trials
+from server.store import checkpoints, rung_scores, timeline, trials
 from server.store.checkpoints import CheckpointRow
 from server.store.engine import Transaction
 from server.store.json_columns import Json
@@ -29,7 +30,7 @@ def resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
 
     It also sets the epoch that the run starts to count from. A train task repeats the epochs after its checkpoint, so
     epochs that an earlier run has counted are not counted again. Own code, and a run that a rollback sent back, count
-    from the checkpoint.
+    from the checkpoint. The reports of own code's earlier runs count no more, so its best score is forgotten, too.
 
     A rollback that no worker has applied yet needs no worker: the run begins where the rollback goes.
     """
@@ -41,11 +42,27 @@ def resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
     entries = timeline.of_trial(tx, row.id)
     checkpoint = newest_checkpoint(tx, row)
     counted = [row.run_epoch if study.task else None, None if checkpoint is None else checkpoint.epoch]
-    trials.update(tx, row.id, run_epoch=max((epoch for epoch in counted if epoch is not None), default=None))
+    begun = {"run_epoch": max((epoch for epoch in counted if epoch is not None), default=None)}
+    if study.task is None and checkpoint is None:
+        begun["best_score"] = None
+    trials.update(tx, row.id, **begun)
     rollbacks = [entry.version for entry in entries if entry.verb == "rollback" and entry.version <= applied]
     if checkpoint is None and not applied:
         return None
     return _resume(row, checkpoint, entries, applied, generation=max(rollbacks, default=0))
+
+
+def forget_scores(tx: Transaction, study: StudyRow, row: TrialRow) -> TrialRow:
+    """Forget how good a failed or cancelled run was, before the trial runs again: another trial may not be stopped for
+    it. What the next run begins with stays: the scores up to its checkpoint, if there is one.
+
+    The rows of the study and the trial are locked.
+    """
+    checkpoint = newest_checkpoint(tx, row)
+    epoch = None if checkpoint is None else checkpoint.epoch
+    best = None if checkpoint is None else best_score_up_to(tx, study, row, checkpoint.step)
+    rung_scores.delete_after(tx, row.id, epoch or 0.0)
+    return trials.update(tx, row.id, best_score=best, run_epoch=epoch)
 
 
 def _resume(

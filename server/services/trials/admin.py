@@ -9,6 +9,7 @@ from server.services.idempotency import IdempotencyKey, claim_or_replay, store_a
 from server.services.pagination import after_of, page_of, sorted_place_of, three_places_of, token_of
 from server.services.runs import completion, desired_state
 from server.services.runs.curve import applied_rollbacks, counted_reports, is_abandoned
+from server.services.runs.resume import forget_scores
 from server.services.studies import budgets
 from server.services.transactions import Transactions
 from server.services.trial_rows import new_trial, replicate_group
@@ -117,6 +118,7 @@ def requeue(transactions: Transactions, name: str, number: TrialNumber) -> messa
         events.insert(scope.tx, scope.study.id, "requeued", scope.now, number, was=trial.state)
         if desired_of(trial).run != "run":
             trial = desired_state.request_change(scope.tx, trial, "person", run="run")
+        trial = forget_scores(scope.tx, scope.study, trial)
         row = trials.transition(scope.tx, trial, "queued", raise_fence=True, **AS_NEW)
         budgets.settle(scope)
         return views.trial(name, row)

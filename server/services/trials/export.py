@@ -5,56 +5,80 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tempfile
 from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
+from typing import Final
 
 from server.services import lookup, views
 from server.store import space_revisions, trials
-from server.store.engine import Database
+from server.store.engine import Database, Transaction
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import After, Listing
 
 EXPORT_PAGE = 1000
+IN_MEMORY: Final = 1_000_000
+"""An export of more characters is kept on disk while it is sent."""
+CHUNK: Final = 65_536
+PLAIN: Final = (
+    "number",
+    "state",
+    "value",
+    "seed",
+    "attempt",
+    "worker",
+    "step",
+    "created_at",
+    "started_at",
+    "finished_at",
+)
+"""The columns of every csv file, before the parameters and metrics."""
 
 
 def export(database: Database, name: str, which: Listing, form: str) -> Iterator[str]:
-    """All trials as csv or ndjson, a page of rows a transaction, so that a slow reader holds no snapshot."""
-    with database.reading() as tx:
-        study = lookup.get_study(tx, name)
-        # Parameters that an edit has left out, too: earlier trials have them.
-        spaces = [row.space for row in space_revisions.until(tx, study.id, study.seq)]
-        names = dict.fromkeys(name for space in reversed(spaces) for name in space)
-        columns = [f"params.{p}" for p in names] + [f"metrics.{m}" for m in trials.metric_names(tx, study.id)]
-    return _export(database, study, which, form, columns)
+    """All trials as csv or ndjson, as they are at one moment. Raises: NotFound.
 
-
-def _export(database: Database, study: StudyRow, which: Listing, form: str, columns: list[str]) -> Iterator[str]:
-    plain = [
-        "number",
-        "state",
-        "value",
-        "seed",
-        "attempt",
-        "worker",
-        "step",
-        "created_at",
-        "started_at",
-        "finished_at",
-    ]
-    if form == "csv":
-        yield _csv([*plain, *columns])
-    after: After | None = None
-    while True:
+    They are read in one snapshot and written to a file, from which the answer is streamed: so a slow reader holds
+    neither the snapshot nor memory.
+    """
+    file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY, mode="w+", encoding="utf-8", newline="")  # noqa: SIM115
+    try:
         with database.reading() as tx:
-            rows = trials.page(tx, study.id, which, after, EXPORT_PAGE)
+            study = lookup.get_study(tx, name)
+            for text in _texts(tx, study, which, form):
+                file.write(text)
+    except BaseException:
+        file.close()
+        raise
+    return _streamed(file)
+
+
+def _streamed(file: SpooledTemporaryFile[str]) -> Iterator[str]:
+    with file:
+        file.seek(0)
+        yield from iter(lambda: file.read(CHUNK), "")
+
+
+def _texts(tx: Transaction, study: StudyRow, which: Listing, form: str) -> Iterator[str]:
+    columns = _columns(tx, study)
+    if form == "csv":
+        yield _csv([*PLAIN, *columns])
+    after: After | None = None
+    while rows := trials.page(tx, study.id, which, after, EXPORT_PAGE):
         items = [views.trial(study.name, row).model_dump(mode="json") for row in rows]
         if form == "csv":
-            yield "".join(_csv([*(item[name] for name in plain), *(_cell(item, c) for c in columns)]) for item in items)
+            yield "".join(_csv([*(item[name] for name in PLAIN), *(_cell(item, c) for c in columns)]) for item in items)
         else:
             yield "".join(json.dumps(item, allow_nan=False) + "\n" for item in items)
-        if len(rows) < EXPORT_PAGE:
-            return
         after = trials.place_of(rows[-1], which)
+
+
+def _columns(tx: Transaction, study: StudyRow) -> list[str]:
+    """The parameters, also those that an edit has left out (earlier trials have them), and the metrics."""
+    spaces = [row.space for row in space_revisions.until(tx, study.id, study.seq)]
+    names = dict.fromkeys(name for space in reversed(spaces) for name in space)
+    return [f"params.{p}" for p in names] + [f"metrics.{m}" for m in trials.metric_names(tx, study.id)]
 
 
 def _cell(item: Json, column: str) -> object:
