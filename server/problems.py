@@ -120,6 +120,8 @@ def _sentence(error: dict[str, Any]) -> str:
         return "it is missing"
     if error["type"] == "union_tag_invalid":
         return f"it should be one of {error['ctx']['expected_tags']}"
+    if error["type"] == "finite_number" and "metrics" in error["loc"]:
+        return 'write a finite number, or null; the end of a run that diverged is told by {"state": "diverged"}'
     sentence = str(error["msg"]).removeprefix("Value error, ").replace("Input should be a valid", "write a valid", 1)
     return re.sub(r"^\w+ should ", "it should ", sentence)
 

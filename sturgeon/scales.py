@@ -17,7 +17,10 @@ ScaleName = Literal["linear", "log", "one_minus_log", "logit"]
 
 
 class Scale(Protocol):
-    """A monotone map of [0, 1] onto [low, high] and back; both ends are exact."""
+    """A monotone map of [0, 1] onto [low, high] and back; both ends are exact.
+
+    It covers each range that `range_problem` does not refuse, also one between two neighbouring numbers.
+    """
 
     def value(self, u: float, low: float, high: float) -> float:
         """The value at `u`, clamped to [low, high]."""
@@ -89,6 +92,8 @@ class OneMinusLog:
     def range_problem(self, low: float, high: float) -> str | None:
         if low < 0 or high >= 1:
             return "one_minus_log is for averages: write 0 <= low and high < 1 (for example 0.9 and 0.999)"
+        if math.log1p(-low) == math.log1p(-high):
+            return "low and high are the same number on this scale: write a wider range, or scale linear"
         return None
 
 

@@ -44,7 +44,7 @@ class Float(_Parameter):
 
     def problem(self) -> str | None:
         if not self.low < self.high:
-            return f"low must be less than high; got low {self.low!r} and high {self.high!r}"
+            return _no_range(self.low, self.high)
         return SCALES[self.scale].range_problem(self.low, self.high)
 
     def decode(self, u: float) -> float:
@@ -81,11 +81,13 @@ class Int(_Parameter):
 
     def problem(self) -> str | None:
         if not self.low < self.high:
-            return f"low must be less than high; got low {self.low} and high {self.high}"
+            return _no_range(self.low, self.high)
         above = (self.high - self.low) % self.step
         if above:
-            nearest = f"{self.high - above} or {self.high - above + self.step}"
-            return f"high cannot be reached from low {self.low} in steps of {self.step}: write high {nearest}"
+            nearest = (self.high - above, self.high - above + self.step)
+            allowed = " or ".join(str(high) for high in nearest if self.low < high <= LARGEST_INT)
+            wanted = f"write high {allowed}" if allowed else "write a smaller step"
+            return f"high cannot be reached from low {self.low} in steps of {self.step}: {wanted}"
         if self._place(self.high) > MOST_STEPS:
             return "a range may have 2^45 steps at most: write a smaller range or a larger step"
         if self.scale == "log" and self._ends[0] <= 0:
@@ -152,6 +154,12 @@ class Fixed(_Parameter):
         if not same_value(value, self.value):
             raise ValueError(f"it is fixed at {short_text(self.value)}; leave it out")
         return 0.5
+
+
+def _no_range(low: float, high: float) -> str:
+    """Why low and high are no range, and what to write if only one value is meant."""
+    sentence = f"low must be less than high; got low {low!r} and high {high!r}"
+    return f'{sentence}; for this value alone, write {{"type": "fixed", "value": {low!r}}}' if low == high else sentence
 
 
 Parameter = Annotated[Float | Int | Choice | Fixed, Field(discriminator="type")]

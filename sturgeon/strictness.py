@@ -57,7 +57,7 @@ def unknown_name(kind: str, name: str, known: list[str]) -> PydanticCustomError:
     """A validation error whose `ctx` says where (`field`) and whose sentence names the choices."""
     shown = name if len(name) <= 64 else name[:61] + "..."
     shown = shown.encode(errors="replace").decode()  # pydantic cannot tell of lone surrogates
-    near = difflib.get_close_matches(shown, known, n=1)
+    near = difflib.get_close_matches(shown, known, n=1, cutoff=0.65)  # a typo, not another word
     hint = f"did you mean {near[0]}? " if near else ""
     return PydanticCustomError(
         "unknown_field",

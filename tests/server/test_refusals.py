@@ -63,7 +63,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (
         space(learning_rate=RATE | {"low": 1}),
         "/space/learning_rate",
-        "learning_rate: low must be less than high; got low 1.0 and high 1.0",
+        "learning_rate: low must be less than high; got low 1.0 and high 1.0; for this value alone, write "
+        '{"type": "fixed", "value": 1.0}',
     ),
     (
         space(learning_rate=RATE | {"low": 0}),

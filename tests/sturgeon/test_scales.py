@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
@@ -180,6 +180,20 @@ def test_the_ends_are_exact_both_ways(pair: tuple[float, float], scale: ScaleNam
     assert (of.unit(low, low, high), of.unit(high, low, high)) == (0.0, 1.0)
 
 
+@pytest.mark.fault("N")
+@given(low=st.floats(0, 0.999_999), apart=st.integers(1, 3), scale=st.sampled_from(sorted(SCALES)))
+@example(low=0.230_901_703_994_512_6, apart=1, scale="one_minus_log")
+def test_a_range_of_neighbouring_numbers_is_covered_or_refused(low: float, apart: int, scale: ScaleName) -> None:
+    high = low
+    for _ in range(apart):
+        high = math.nextafter(high, 1.0)
+    of = SCALES[scale]
+
+    if of.range_problem(low, high) is None:
+        assert (of.unit(low, low, high), of.unit(high, low, high)) == (0.0, 1.0)
+        assert all(low <= of.value(u, low, high) <= high for u in (0.0, 0.1, 0.5, 0.9, 1.0))
+
+
 @given(pair=ends(1e-6, 0.999_999), scale=st.sampled_from(sorted(SCALES)), us=ends(0, 1))
 def test_a_larger_u_never_gives_a_smaller_value(
     pair: tuple[float, float], scale: ScaleName, us: tuple[float, float]
@@ -208,6 +222,12 @@ def test_a_larger_u_never_gives_a_smaller_value(
             -0.1,
             0.9,
             "one_minus_log is for averages: write 0 <= low and high < 1 (for example 0.9 and 0.999)",
+        ),
+        (
+            "one_minus_log",
+            0.230_901_703_994_512_6,
+            0.230_901_703_994_512_62,
+            "low and high are the same number on this scale: write a wider range, or scale linear",
         ),
         ("logit", 0.0, 0.9, "logit is for shares: write 0 < low and high < 1 (for example 0.01 and 0.99)"),
         ("logit", 0.1, 1.0, "logit is for shares: write 0 < low and high < 1 (for example 0.01 and 0.99)"),

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from sturgeon.space import Space
 from sturgeon.values import LARGEST_INT
 
+ALONE = "for this value alone, write"
+
 
 def choice(*values: Any, **more: Any) -> dict[str, Any]:
     return {"type": "choice", "values": list(values), **more}
@@ -30,7 +32,15 @@ def problems(**parameters: Any) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("parameter", "sentence"),
     [
-        (real(1.0, 1.0), "low must be less than high; got low 1.0 and high 1.0"),
+        (
+            real(1.0, 1.0),
+            f'low must be less than high; got low 1.0 and high 1.0; {ALONE} {{"type": "fixed", "value": 1.0}}',
+        ),
+        (
+            integer(5, 5),
+            f'low must be less than high; got low 5 and high 5; {ALONE} {{"type": "fixed", "value": 5}}',
+        ),
+        (real(2.0, 1.0), "low must be less than high; got low 2.0 and high 1.0"),
         (integer(5, 4), "low must be less than high; got low 5 and high 4"),
         (real(0, 1, scale="log"), "a log scale starts above 0: write a low greater than 0, or scale linear"),
         (integer(0, 9, scale="log"), "a log scale starts above 0: write a low greater than 0.5, or scale linear"),
@@ -46,6 +56,7 @@ def problems(**parameters: Any) -> list[tuple[str, str]]:
             integer(16, 100, step=16),
             "high cannot be reached from low 16 in steps of 16: write high 96 or 112",
         ),
+        (integer(1, 3, step=5), "high cannot be reached from low 1 in steps of 5: write high 6"),
         (
             integer(0, LARGEST_INT),
             "a range may have 2^45 steps at most: write a smaller range or a larger step",
