@@ -240,6 +240,7 @@ def checkpoint(row: CheckpointRow) -> messages.Checkpoint:
         size=row.size,
         version=row.version,
         pinned=row.pinned,
+        lost=not row.is_whole,
         created_at=moment(row.created_at),
     )
 

@@ -31,12 +31,22 @@ class BlobFolder:
         return sha256
 
     def ensure(self, sha256: str, content: bytes) -> None:
-        """Store the bytes of this hash; where they are stored already, they count as written now.
+        """Store the bytes of this hash; where they are stored already and whole, they count as written now.
 
         Raises: Unavailable (the disk does not take them).
         """
+        self._store(sha256, content, anew=self.read(sha256) is None)
+
+    def keep(self, sha256: str, content: bytes) -> None:
+        """As `ensure`, and called after it: a file that is there is not read again.
+
+        Raises: Unavailable (the disk does not take them).
+        """
+        self._store(sha256, content, anew=False)
+
+    def _store(self, sha256: str, content: bytes, *, anew: bool) -> None:
         try:
-            if not self._touch(sha256):
+            if anew or not self._touch(sha256):
                 self._write_beside(self._path(sha256), content)
         except OSError as error:
             raise Unavailable(f"The checkpoint could not be stored ({error.strerror}); try again later.") from error

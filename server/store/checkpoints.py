@@ -30,6 +30,12 @@ class CheckpointRow:
     version: Version
     pinned: bool
     created_at: int
+    lost_at: int | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its file is there, as far as is known."""
+        return self.lost_at is None
 
 
 def of_trial(tx: Transaction, trial_id: TrialId) -> list[CheckpointRow]:
@@ -55,6 +61,11 @@ def pin(tx: Transaction, trial_id: TrialId, step: Step) -> None:
     """Pin the checkpoint of a step: no rule drops it from now on."""
     here = sa.and_(checkpoints.c.trial_id == trial_id, checkpoints.c.step == step)
     tx.execute(checkpoints.update().where(here).values(pinned=True))
+
+
+def mark_lost(tx: Transaction, checkpoint_id: int, at: int | None) -> None:
+    """Note when it was noticed that the file is gone or damaged; None when it is there again."""
+    tx.execute(checkpoints.update().where(checkpoints.c.id == checkpoint_id).values(lost_at=at))
 
 
 def delete(tx: Transaction, ids: Iterable[int]) -> None:

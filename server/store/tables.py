@@ -280,6 +280,7 @@ checkpoints: Final = sa.Table(
     sa.Column("version", sa.Integer, nullable=False, server_default="0"),  # the version in force in it
     sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()),  # no rule drops it
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("lost_at", sa.BigInteger),  # when it was noticed that its file is gone or damaged
     sa.UniqueConstraint("trial_id", "step"),
     sa.Index(None, "sha256"),
 )

@@ -223,6 +223,9 @@ def print_timeline(told: Timeline) -> None:
     if told.lineage:
         say("From " + ", ".join(f"step {one.step} of trial {one.number}" for one in told.lineage) + ".")
     say(f"Began with {cell(told.start.params)}, seed {told.start.seed}.")
+    for one in told.lost:
+        then = "no run can go on" if one.before is None else f"a run goes on from step {one.before}"
+        say(f"The checkpoint of step {one.step} is gone or damaged, so without a newer one {then}.")
     columns = ("version", "what", "from step", "state", "by", "why")
     rows = [(str(one.version), what(one), one.from_step, one.state, one.actor, one.reason) for one in told.items]
     print_table(columns, rows, right=("version", "from step"))

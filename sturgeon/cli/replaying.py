@@ -27,11 +27,12 @@ commands = typer.Typer()
 
 
 class Compared(NamedTuple):
-    """A checkpoint of the trial beside the replay's state at its step: the largest difference of a weight."""
+    """A checkpoint of the trial beside the replay's state at its step: the largest difference of a weight; None for a
+    checkpoint that is lost, which nothing can be compared with."""
 
     step: int
     exact: bool
-    difference: float
+    difference: float | None
     same_numerics: bool
 
 
@@ -61,7 +62,15 @@ def replay(
 
 
 def _difference(compared: list[Compared]) -> str:
-    worst = max(compared, key=lambda checkpoint: checkpoint.difference)
+    present = [checkpoint for checkpoint in compared if checkpoint.difference is not None]
+    if all(checkpoint.exact for checkpoint in present):
+        steps = ", ".join(str(checkpoint.step) for checkpoint in compared if checkpoint.difference is None)
+        same = ", ".join(str(checkpoint.step) for checkpoint in present) or "none"
+        return (
+            f"Not compared, since their files are gone or damaged: steps {steps}. The same, bit for bit: steps {same}."
+        )
+    compared = present
+    worst = max(compared, key=lambda checkpoint: checkpoint.difference or 0.0)
     why = "" if worst.same_numerics else " (numpy, BLAS or the processor differ from those that trained it)"
     first = next(checkpoint.step for checkpoint in compared if not checkpoint.exact)
     return f"The replay differs from step {first} on, by up to {worst.difference:g} in a weight{why}."
@@ -76,10 +85,10 @@ def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...
     from trainer.data.errors import DataError
 
     record, timeline = client.study(study), client.timeline(study, number)
-    steps = [checkpoint.step for checkpoint in client.checkpoints(study, number).items]
-    if record.task is None or not steps:
+    contents = {one.step: _content(client, study, number, one.step) for one in client.checkpoints(study, number).items}
+    stored = {step: Checkpoint.from_bytes(content) for step, content in contents.items() if content is not None}
+    if record.task is None or not stored:
         raise NotFound(f"Trial {number} of {study} has no checkpoint to compare a replay with.")
-    stored = {step: Checkpoint.from_bytes(client.checkpoint(study, number, step)) for step in steps}
     try:
         first, run = _run(client, record, timeline, stored, data_dirs)
     except DataError as error:
@@ -88,8 +97,17 @@ def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...
     while len(compared) < len(stored) and (progress := next(run, None)) is not None:
         if progress.step in stored and progress.step not in compared:
             compared[progress.step] = _compared(progress.checkpoint(), stored[progress.step])
-    missing = [Compared(step, False, float("inf"), True) for step in steps if step not in compared]
-    return [*compared.values(), *missing]
+    missing = {step: Compared(step, False, float("inf"), True) for step in stored if step not in compared}
+    lost = {step: Compared(step, False, None, True) for step in contents if step not in stored}
+    return [one for _, one in sorted((compared | missing | lost).items())]
+
+
+def _content(client: Client, study: str, number: int, step: int) -> bytes | None:
+    """None where the checkpoint is lost."""
+    try:
+        return client.checkpoint(study, number, step)
+    except NotFound:
+        return None
 
 
 def _run(

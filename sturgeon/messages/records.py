@@ -29,6 +29,7 @@ class Checkpoint(Answer):
     size: int
     version: int = Field(default=0, description="The newest version of the timeline that it has in it.")
     pinned: bool = Field(default=False, description="No rule drops it.")
+    lost: bool = Field(default=False, description="Its file was gone or damaged when it was read last.")
     created_at: AwareDatetime
 
 

@@ -99,6 +99,15 @@ class Start(Answer):
     seed: int
 
 
+class LostCheckpoint(Answer):
+    """A checkpoint whose file was found gone or damaged. `before`: the step of the newest whole one before it, from
+    which runs go on then; null where there is none, and the trial could not go on."""
+
+    step: int
+    before: int | None
+    at: AwareDatetime
+
+
 class Timeline(Answer):
     """What happened to a trial, by version. `lineage`: whose checkpoint it began with, and so on to the root. A
     training that begins as `start` says and makes the changes of `schedule` comes to the same weights, bit for bit."""
@@ -107,6 +116,7 @@ class Timeline(Answer):
     lineage: list[Parent]
     start: Start
     schedule: list[Change]
+    lost: list[LostCheckpoint]
 
 
 ProposalState = Literal["open", "accepted", "dismissed", "outdated"]

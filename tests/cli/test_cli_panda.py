@@ -140,6 +140,28 @@ def test_a_replay_trains_again_and_says_where_the_weights_differ(bear: RunningSe
     assert "The replay differs from step 12 on, by up to" in other.err
 
 
+@pytest.mark.fault("L3")
+def test_a_replay_is_not_called_exact_where_a_checkpoint_is_lost(bear: RunningServer, sturgeon: Command) -> None:
+    from worker.child.protocol import DesiredRun, Job, SavedCheckpoint
+    from worker.tasks import train
+
+    trial = bear.client.trial("bear", 0)
+    task = BEAR["task"] | BEAR["task"]["fixed"] | {"checkpoints": {"best": 9, "last": 9, "every_epochs": 1}}
+    del task["fixed"]
+    said = train.run([Job(task, trial.params, trial.seed)], lambda _place: DesiredRun())
+    steps = []
+    for saved in (one for _, one in said if isinstance(one, SavedCheckpoint)):
+        kept = bear.client.put_checkpoint("bear", 0, saved.step, saved.content, 1, saved.epoch, saved.value)
+        steps.append(saved.step)
+    (Path(bear.settings.checkpoints) / kept.sha256[:2] / kept.sha256).unlink()
+
+    told = sturgeon("panda", "replay", "bear", "0")
+
+    assert told.code == 1
+    assert f"gone or damaged: steps {steps[-1]}. The same, bit for bit: steps {steps[-2]}." in told.err
+    assert f"The checkpoint of step {steps[-1]} is gone or damaged" in sturgeon("panda", "timeline", "bear", "0").out
+
+
 def test_a_curve_is_drawn_in_one_line() -> None:
     assert sparkline([1.0, None, 0.0, 0.5]) == "█·▁▅"
     assert sparkline([]) == ""

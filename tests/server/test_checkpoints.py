@@ -61,6 +61,7 @@ def test_a_checkpoint_is_read_as_it_was_uploaded(server: RunningServer, training
         "size": 256_000,
         "version": 0,
         "pinned": False,
+        "lost": False,
         "created_at": "2026-01-01T12:00:00Z",
     }
     assert server.client.checkpoints("digits", 0).items == [kept]

@@ -321,12 +321,12 @@ def test_an_answer_that_a_newer_one_overtook_steers_nothing(running: Running) ->
     running.until_ended()
 
 
-def test_a_checkpoint_that_is_gone_fails_the_trial_that_shall_go_back_to_it(running: Running) -> None:
+@pytest.mark.fault("L3")
+def test_a_trial_that_shall_go_back_to_a_lost_checkpoint_is_given_back(running: Running) -> None:
     running.server.faults = {"checkpoints": [errors.NotFound("It is damaged.")]}
     running.server.desired = {"version": 1, "leg": 1, "restore": 20}
 
     running.say(epoch(3))
 
     assert running.until_ended() is None
-    [told] = running.server.named("tell")
-    assert (told["state"], "It is damaged." in told["error"]) == ("failed", True)
+    assert (running.server.named("tell"), len(running.server.named("release"))) == ([], 1)

@@ -12,10 +12,11 @@ import pytest
 from structlog.testing import CapturingLogger
 
 from sturgeon import errors
+from sturgeon.messages import Resume
 from tests.worker.scripted import ScriptedServer, epoch
 from worker import patience
 from worker.child.process import CannotStart
-from worker.child.protocol import ChildMessage, DesiredRun, Finished, Job, NotStarted
+from worker.child.protocol import BeginningLost, ChildMessage, DesiredRun, Finished, Job, NotStarted
 from worker.child.shared import SharedChild
 
 DONE = Finished("complete", step=30)
@@ -63,8 +64,15 @@ def process() -> Iterator[ScriptedProcess]:
 class Shared:
     """A child with `places` trials, and what each of them hears."""
 
-    def __init__(self, process: ScriptedProcess, server: ScriptedServer, places: int = 2, task: Any = None) -> None:
-        jobs = [Job(task or {}, {}, seed) for seed in range(places)]
+    def __init__(
+        self,
+        process: ScriptedProcess,
+        server: ScriptedServer,
+        places: int = 2,
+        task: Any = None,
+        resume: Resume | None = None,
+    ) -> None:
+        jobs = [Job(task or {}, {}, seed, resume=resume) for seed in range(places)]
         self.child = SharedChild(jobs, server.client(), CapturingLogger(), process.start)
         self._heard: list[queue.SimpleQueue[ChildMessage]] = [queue.SimpleQueue() for _ in jobs]
 
@@ -193,3 +201,17 @@ def test_an_unexpected_error_in_the_childs_thread_fails_its_trials(process: Scri
     assert [shared.next_of(place) for place in (0, 1)] == [Finished("failed", error=sentence)] * 2
     if at == "message":
         assert process.killed.wait(timeout=60)
+
+
+@pytest.mark.fault("L3")
+def test_trials_whose_own_checkpoint_is_lost_are_no_failures(process: ScriptedProcess) -> None:
+    server = ScriptedServer(faults={"checkpoints": [errors.NotFound("Its file is gone or damaged.")]})
+    resumed = Resume(number=0, step=40, sha256="0" * 64, version=0, leg=0, timeline=[])
+    shared = Shared(process, server, task={}, resume=resumed)
+
+    shared.start()
+
+    for place in (0, 1):
+        end = shared.next_of(place)
+        assert end == BeginningLost("The checkpoint of trial 0 at step 40 is lost: Its file is gone or damaged.")
+    assert process.jobs.empty()

@@ -176,7 +176,14 @@ class NotStarted:
     reason: str
 
 
-LastWord = Finished | Paused | LeaveStack | NotStarted
+@dataclass(frozen=True)
+class BeginningLost:
+    """The last word on a trial whose checkpoint to begin with is gone: the server knows a whole one."""
+
+    reason: str
+
+
+LastWord = Finished | Paused | LeaveStack | NotStarted | BeginningLost
 ChildMessage = Progress | Applied | RunEventMessage | FindingsMessage | SavedCheckpoint | LastWord
 PlacedMessage = tuple[int, ChildMessage]
 """What a child says of one of its trials, by its place in the child's jobs."""

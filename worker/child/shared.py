@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from sturgeon.client import Client
 from sturgeon.threads import reason_of, supervised
 from worker.child.process import CannotStart, Child
-from worker.child.protocol import ChildMessage, DesiredRun, Finished, Job, LastWord, NotStarted
-from worker.child.sources import NoSource, prepared
+from worker.child.protocol import BeginningLost, ChildMessage, DesiredRun, Finished, Job, LastWord, NotStarted
+from worker.child.sources import CheckpointLost, NoSource, prepared
 from worker.logs import Log
 
 
@@ -50,6 +50,8 @@ class SharedChild:
             child = self._begun(prepared(self._client, self._jobs, self._sleep))
         except NoSource as error:
             self._end_all(Finished("failed", error=str(error)))
+        except CheckpointLost as error:
+            self._end_all(BeginningLost(str(error)))
         except CannotStart as error:
             self._end_all(NotStarted(str(error)))
         except Gone:

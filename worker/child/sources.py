@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from sturgeon.client import Client
@@ -14,6 +15,10 @@ from worker.patience import insist
 
 class NoSource(Exception):
     """The trial cannot start; one sentence says why."""
+
+
+class CheckpointLost(Exception):
+    """A trial's own checkpoint, which the server has named, is gone; one sentence says which."""
 
 
 def source_of(client: Client, task: Mapping[str, object], sleep: Callable[[float], None]) -> bytes | None:
@@ -41,7 +46,7 @@ def source_of(client: Client, task: Mapping[str, object], sleep: Callable[[float
 def prepared(client: Client, jobs: Sequence[Job], sleep: Callable[[float], None]) -> list[Job]:
     """The jobs of a child, with the checkpoints that they start from. Waits as `source_of` does.
 
-    Raises: NoSource.
+    Raises: NoSource, CheckpointLost.
     """
     source = source_of(client, jobs[0].task, sleep)
     return [_resumed(client, replace(job, source=source), sleep) for job in jobs]
@@ -55,17 +60,22 @@ def _resumed(client: Client, job: Job, sleep: Callable[[float], None]) -> Job:
     patient = client.with_patience(math.inf, sleep)
     start = stored_checkpoint(patient, job.study, resume.number, resume.step, sleep)
     listed = insist(lambda: patient.checkpoints(job.study, job.number), sleep).items
-    steps = [checkpoint.step for checkpoint in listed if checkpoint.step < resume.step]
-    earlier = [stored_checkpoint(patient, job.study, job.number, step, sleep) for step in steps]
+    steps = [checkpoint.step for checkpoint in listed if checkpoint.step < resume.step and not checkpoint.lost]
+    earlier = []
+    for step in steps:  # these tell which is the best so far; a run can go on without
+        with suppress(CheckpointLost):
+            earlier.append(stored_checkpoint(patient, job.study, job.number, step, sleep))
     return replace(job, start=start, stored=(*earlier, start))
 
 
 def stored_checkpoint(patient: Client, study: str, number: int, step: int, sleep: Callable[[float], None]) -> bytes:
     """The checkpoint of a trial at a step. Waits for a server that is away, in `sleep`.
 
-    Raises: NoSource.
+    Raises: NoSource, CheckpointLost.
     """
     try:
         return insist(lambda: patient.checkpoint(study, number, step), sleep)
+    except NotFound as error:
+        raise CheckpointLost(f"The checkpoint of trial {number} at step {step} is lost: {error.message}") from None
     except Problem as error:
         raise NoSource(f"The checkpoint of trial {number} at step {step} could not be read: {error.message}") from None

@@ -130,7 +130,7 @@ class Delivery:
     def checkpoint(self, step: int) -> bytes:
         """The trial's checkpoint of this step.
 
-        Raises: NoSource.
+        Raises: NoSource, CheckpointLost.
         """
         study, number, _ = self._where
         return stored_checkpoint(self._patient, study, number, step, self._sleep)

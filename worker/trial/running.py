@@ -24,6 +24,7 @@ from sturgeon.threads import supervised
 from sturgeon.training import STREAM
 from worker.child.protocol import (
     Applied,
+    BeginningLost,
     ChildMessage,
     DesiredRun,
     FindingsMessage,
@@ -36,7 +37,7 @@ from worker.child.protocol import (
     SavedCheckpoint,
 )
 from worker.child.shared import SharedChild, fault
-from worker.child.sources import NoSource
+from worker.child.sources import CheckpointLost, NoSource
 from worker.logs import Log
 from worker.trial.delivery import LOST, Delivery
 from worker.trial.mailbox import Mailbox
@@ -81,10 +82,11 @@ class RunningTrial:
         self._log, self._ended = log, ended
         task = lease.task or {}
         rule, expected = rule_of(task), (Interrupted, SturgeonError)
+        unreadable = (*expected, NoSource, CheckpointLost)
         self._mailbox = Mailbox(rule)
         self._delivery = Delivery(lease, client, self._sleep, log)
         self._uploads = Uploads(self._delivery.upload, self._fail, rule, expected, log)
-        self._link = SteeringLink(lease, self._delivery.checkpoint, self._send, self._fail, (*expected, NoSource), log)
+        self._link = SteeringLink(lease, self._delivery.checkpoint, self._send, self._fail, unreadable, log)
         self._interrupted = threading.Event()
         self._early: Outcome = "told"
         self._telling = False
@@ -141,7 +143,7 @@ class RunningTrial:
         """A thread that works for this trial cannot go on, and so the trial cannot."""
         if isinstance(error, NoSource):
             error = TrialFailed(str(error))
-        elif not isinstance(error, Interrupted | SturgeonError):
+        elif not isinstance(error, Interrupted | SturgeonError | CheckpointLost):
             error = TrialFailed(fault(error))
         self._mailbox.fail(error)
 
@@ -171,6 +173,8 @@ class RunningTrial:
             return self._early, None
         except TrialFailed as error:
             return self._outcome(partial(self._tell_failed, str(error)))
+        except CheckpointLost as error:
+            return self._outcome(partial(self._give_back, str(error)))
         except Unauthorized as error:
             return "lost", error
         except LOST as error:
@@ -213,6 +217,8 @@ class RunningTrial:
                 return self._pause(message)
             case LeaveStack():
                 return self._leave_stack(message)
+            case BeginningLost():
+                return self._give_back(message.reason)
             case NotStarted():
                 raise CannotRun(message.reason)
         return None
@@ -273,6 +279,12 @@ class RunningTrial:
         self._finish_uploads()
         self._delivery.release()
         self._log.info("trial paused", step=paused.step)
+        return "told"
+
+    def _give_back(self, reason: str) -> Outcome:
+        """The server knows from which checkpoint the trial can go on, and hands it out again."""
+        self._log.warning("trial given back", reason=reason)
+        self._delivery.release()
         return "told"
 
     def _leave_stack(self, message: LeaveStack) -> Outcome:

@@ -7,9 +7,10 @@ from server.services.idempotency import IdempotencyKey, claim_or_replay, store_a
 from server.services.leases.ask import AskContext, dispatch
 from server.services.leases.stacks import Dispatched, DispatchRequest, take_queued
 from server.services.runs import completion, desired_state
-from server.services.runs.resume import resume_of
+from server.services.runs.completion import Outcome
+from server.services.runs.resume import has_lost_its_beginning, resume_of
 from server.services.studies import budgets
-from server.services.transactions import Transactions
+from server.services.transactions import Scope, Transactions
 from server.services.views import desired_of
 from server.store import idempotency, leases, trials, workers
 from server.store import studies as study_rows
@@ -136,7 +137,7 @@ def release(
         if not leases.is_held(row, fence):
             raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
         spent = {"spent_us": leases.spent_us(scope.tx, row)}
-        stopped = completion.outcome_of_stopped(scope.tx, scope.study, row)
+        stopped = completion.outcome_of_stopped(scope.tx, scope.study, row) or _outcome_without_beginning(scope, row)
         if stopped is not None:
             row = completion.finish(scope, row, stopped._replace(columns=stopped.columns | spent))
             budgets.settle(scope)
@@ -149,3 +150,11 @@ def release(
         }
         row = trials.transition(scope.tx, row, completion.state_after_return(row), **released | spent)
         return views.trial(name, row)
+
+
+def _outcome_without_beginning(scope: Scope, row: TrialRow) -> Outcome | None:
+    """How a branch ends whose first checkpoint is lost: nobody could go on with it."""
+    if not has_lost_its_beginning(scope.tx, row):
+        return None
+    error = f"The checkpoint of step {row.parent_step}, with which this branch begins, is gone or damaged."
+    return Outcome("failed", {"error": error})

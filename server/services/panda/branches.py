@@ -84,7 +84,7 @@ def promote(
 
 def _checkpoint(tx: Transaction, study: StudyRow, parent: TrialRow, step: Step | None, *, best: bool) -> CheckpointRow:
     """Raises: NotFound."""
-    choices = checkpoints.of_trial(tx, parent.id)
+    choices = [choice for choice in checkpoints.of_trial(tx, parent.id) if choice.is_whole]
     if step is not None:
         choices = [choice for choice in choices if choice.step == step]
     if not choices:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from server.services import lookup, views
 from server.services.panda import branches
-from server.store import proposals, timeline, trials
+from server.services.runs.resume import CHECKPOINT_LOST
+from server.store import events, proposals, timeline, trials
 from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
@@ -19,6 +20,7 @@ def read(database: Database, name: str, number: TrialNumber) -> messages.Timelin
         trial = lookup.get_trial(tx, study, number)
         entries = timeline.of_trial(tx, trial.id)
         lineage = _lineage(tx, study, trial)
+        lost = events.of_kind(tx, study.id, CHECKPOINT_LOST, number)
     root = trial.origin or {"number": trial.number, "params": trial.params, "schedule": []}
     changes = [*root["schedule"], *branches.own_schedule(trial, entries)]
     return messages.Timeline(
@@ -26,6 +28,7 @@ def read(database: Database, name: str, number: TrialNumber) -> messages.Timelin
         lineage=lineage,
         start=messages.Start(number=root["number"], params=root["params"], seed=trial.seed),
         schedule=[messages.Change(step=step, params=params) for step, params in changes],
+        lost=[messages.LostCheckpoint.model_validate(one.detail | {"at": views.moment(one.at)}) for one in lost],
     )
 
 

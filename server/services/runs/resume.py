@@ -22,6 +22,8 @@ from sturgeon.messages import Change, Resume
 from sturgeon.training import flagged
 
 START: Final = Step(0)
+CHECKPOINT_LOST: Final = "checkpoint_lost"
+"""The kind of event that says that a checkpoint's file is gone or damaged."""
 
 
 def resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
@@ -40,7 +42,7 @@ def resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
         trials.update(tx, row.id, run_epoch=None if checkpoint is None else checkpoint.epoch)
         return _resume(row, checkpoint, [], applied, generation=desired.leg)
     entries = timeline.of_trial(tx, row.id)
-    checkpoint = newest_checkpoint(tx, row)
+    checkpoint = newest_checkpoint(tx, row) or _lost_beginning(tx, row)
     counted = [row.run_epoch if study.task else None, None if checkpoint is None else checkpoint.epoch]
     begun = {"run_epoch": max((epoch for epoch in counted if epoch is not None), default=None)}
     if study.task is None and checkpoint is None:
@@ -89,12 +91,12 @@ def initial_live_params(row: TrialRow) -> Json:
 
 
 def reachable_checkpoints(tx: Transaction, row: TrialRow) -> list[CheckpointRow]:
-    """The checkpoints that a run can go on from, by step.
+    """The checkpoints that a run can go on from, by step: those whose files are whole.
 
     A rollback deletes the checkpoints after its target once a worker has applied it; until then they are left out
     here, since the run will not hear of anything else before it goes back.
     """
-    stored, desired = checkpoints.of_trial(tx, row.id), desired_of(row)
+    stored, desired = [one for one in checkpoints.of_trial(tx, row.id) if one.is_whole], desired_of(row)
     is_about_to_go_back = desired.leg > (row.applied_version or 0)
     return (
         [checkpoint for checkpoint in stored if checkpoint.step <= (desired.restore or 0)]
@@ -107,6 +109,17 @@ def newest_checkpoint(tx: Transaction, row: TrialRow) -> CheckpointRow | None:
     """The last of the checkpoints that a run can go on from."""
     reachable = reachable_checkpoints(tx, row)
     return reachable[-1] if reachable else None
+
+
+def has_lost_its_beginning(tx: Transaction, row: TrialRow) -> bool:
+    """Whether no run can go on with a trial: it is a branch, its first checkpoint is lost, and it has no later one."""
+    return newest_checkpoint(tx, row) is None and _lost_beginning(tx, row) is not None
+
+
+def _lost_beginning(tx: Transaction, row: TrialRow) -> CheckpointRow | None:
+    """The lost checkpoint that a branch began with: without it, it would be another training."""
+    stored = checkpoints.of_trial(tx, row.id)
+    return next((one for one in stored if one.step == row.parent_step and not one.is_whole), None)
 
 
 def checkpoint_at(tx: Transaction, row: TrialRow, step: Step) -> CheckpointRow | None:

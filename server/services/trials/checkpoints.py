@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from server.policies import timelines
 from server.services import blob_sweep, lookup, views
 from server.services.runs.curve import applied_rollbacks
+from server.services.trials import lost_checkpoints
 from server.store import checkpoints, leases, timeline
 from server.store.blobs import BlobFolder
 from server.store.checkpoints import CheckpointRow
@@ -64,7 +65,7 @@ def store_checkpoint(
             raise _lost(number)
         _require_present_generation(tx, leased, upload)
         checkpoints.hold_blobs(tx)
-        blobs.ensure(upload.sha256, content)  # the sweep may have deleted it since: no row named it yet
+        blobs.keep(upload.sha256, content)  # the sweep may have deleted it since: no row named it yet
         row = _insert(tx, leased, upload, len(content), now)
         dropped = _drop_by_rule(tx, study, leased)
     blob_sweep.delete_unnamed(database, blobs, dropped)
@@ -130,11 +131,13 @@ def dropped_by_rule(
     rows: list[CheckpointRow], rule: messages.CheckpointRule, direction: messages.Direction
 ) -> list[CheckpointRow]:
     """The checkpoints (in the order of their steps) that are neither among the best nor among the last, nor pinned. The
-    newest stays whatever the rule is: a run goes on from it."""
-    unpinned = [row for row in rows if not row.pinned]
-    best = best_first((row for row in rows if row.value is not None), direction)[: rule.best]
+    newest stays whatever the rule is: a run goes on from it. One whose file is lost takes no other's place, and stays,
+    so that everybody sees what is missing."""
+    whole = [row for row in rows if row.is_whole]
+    unpinned = [row for row in whole if not row.pinned]
+    best = best_first((row for row in whole if row.value is not None), direction)[: rule.best]
     kept = {row.id for row in [*best, *unpinned[len(unpinned) - rule.last :]]}
-    return [row for row in unpinned if row.id not in kept and row is not rows[-1]]
+    return [row for row in unpinned if row.id not in kept and row is not whole[-1]]
 
 
 def listing(database: Database, name: str, number: TrialNumber) -> messages.Page[messages.Checkpoint]:
@@ -153,7 +156,10 @@ def content(database: Database, blobs: BlobFolder, name: str, number: TrialNumbe
         raise NotFound(f"Trial {number} of {name} has no checkpoint at step {step}.")
     stored = blobs.read(rows[0].sha256)
     if stored is None:
+        lost_checkpoints.mark(database, blobs, name, number, rows[0])
         raise NotFound(f"The file of the checkpoint at step {step} is gone or damaged.")
+    if not rows[0].is_whole:
+        lost_checkpoints.mark_found(database, rows[0])
     return stored
 
 
@@ -164,7 +170,12 @@ def best_content(database: Database, blobs: BlobFolder, name: str, number: Trial
         rows = checkpoints.of_trial(tx, lookup.get_trial(tx, study, number).id)
     if not rows:
         raise NotFound(f"Trial {number} of {name} has no checkpoint.")
-    return content(database, blobs, name, number, best_first(rows, study.direction)[0].step)
+    ranked = best_first(rows, study.direction)
+    try:
+        return content(database, blobs, name, number, ranked[0].step)
+    except NotFound as error:
+        left = next((f"; the best of the others is that of step {row.step}" for row in ranked[1:] if row.is_whole), "")
+        raise NotFound(f"{error.message.rstrip('.')}, and it is the best{left}.") from None
 
 
 def best_first(rows: Iterable[CheckpointRow], direction: messages.Direction) -> list[CheckpointRow]:
