@@ -30,7 +30,6 @@ from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Clock, Database
 from sturgeon.messages import ProblemAnswer
-from sturgeon.search.registry import warm
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -38,7 +37,6 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
     Raises: SturgeonError (settings that contradict each other, or cannot be read).
     """
-    warm()
     threadpool_limits(limits=1, user_api="blas")  # in a program that is not `sturgeon serve`, too
     app = FastAPIOffline(
         title="Sturgeon",

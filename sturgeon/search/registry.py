@@ -42,9 +42,3 @@ def search_problems(search: Search, space: Space) -> list[FieldProblem]:
 
 def _owners(option: str) -> list[str]:
     return [name for name, sampler in REGISTERED.items() if option in sampler.options]
-
-
-def warm() -> None:
-    """Import now what the samplers import when they first use it: half a second that no ask shall wait for."""
-    import scipy.optimize
-    import scipy.stats.qmc  # noqa: F401

@@ -3,26 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sturgeon.search.cube import Cube
 from sturgeon.search.memo import Memo
 from sturgeon.search.samplers import History, Point, RegisteredSampler, Sample, Sampler
 from sturgeon.space import Space
 
-LONGEST: Final = 2**20
-"""After so many points the sequence starts again: going forward takes time in proportion, 10 ms to here."""
+BITS: Final = 30
+"""A point's coordinates are multiples of 2^-30, and the sequence has 2^30 points; then it starts again."""
+
+Words = NDArray[np.uint32]
 
 
 def sobol_point(seed: int, number: int, dimensions: int) -> Point:
-    """Point `number` of the Sobol sequence scrambled by `seed` (Owen 1998): even in the cube from the first on."""
-    from scipy.stats import qmc  # takes half a second, and only the first rounds of a study need it
+    """Point `number` of the Sobol sequence scrambled by `seed`: even in the cube from the first on.
 
-    sequence = qmc.Sobol(dimensions, scramble=True, rng=seed)
-    if number % LONGEST:  # SciPy cannot go forward by 0
-        sequence.fast_forward(number % LONGEST)
-    # One point a call: SciPy warns of more at once unless their number is a power of two.
-    return tuple(sequence.random(1)[0].tolist())
+    It is, bit for bit, the point of `scipy.stats.qmc.Sobol(dimensions, rng=seed)`, which takes half a second to import
+    and passes all points before this one.
+    """
+    shift, directions = _scrambled(seed, dimensions)
+    position = number % 2**BITS
+    gray = position ^ (position >> 1)  # neighbours in the sequence differ by one direction number
+    chosen = [bit for bit in range(BITS) if gray >> bit & 1]
+    words = shift ^ np.bitwise_xor.reduce(directions[:, chosen], axis=1)
+    return tuple((words * 2.0**-BITS).tolist())
+
+
+@lru_cache(maxsize=64)
+def _scrambled(seed: int, dimensions: int) -> tuple[Words, Words]:
+    """A digital shift [d], and direction numbers [d, 30] times random lower triangular matrices (Matousek 1998)."""
+    rng = np.random.default_rng(seed).spawn(1)[0]  # as SciPy does with a seed
+    powers = 2 ** np.arange(BITS, dtype=np.uint32)
+    shift = rng.integers(0, 2, size=(dimensions, BITS), dtype=np.uint32) @ powers
+    matrices = np.tril(rng.integers(0, 2, size=(dimensions, BITS, BITS), dtype=np.uint32))
+    matrices[:, np.arange(BITS), np.arange(BITS)] = 1
+    plain = np.array([_direction_numbers(dimension) for dimension in range(dimensions)], np.uint32)
+    digits = plain[:, :, None] >> np.arange(BITS - 1, -1, -1, dtype=np.uint32) & 1
+    scrambled = (digits @ matrices.transpose(0, 2, 1)) & 1  # [d, 30, 30], the highest digit first
+    return shift, (scrambled @ powers[::-1]).astype(np.uint32)
+
+
+@lru_cache(maxsize=1024)
+def _direction_numbers(dimension: int) -> tuple[int, ...]:
+    """The 30 of one dimension, counted from 0, by the recurrence of Joe and Kuo (2008)."""
+    polynomials, first = _table()
+    polynomial = int(polynomials[dimension])
+    degree = polynomial.bit_length() - 1
+    numbers = [int(number) for number in first[dimension, :degree]] or [1] * BITS
+    for place in range(len(numbers), BITS):
+        number = numbers[place - degree]
+        for step in range(1, degree + 1):
+            if polynomial >> (degree - step) & 1:
+                number ^= numbers[place - step] << step
+        numbers.append(number)
+    return tuple(number << (BITS - 1 - place) for place, number in enumerate(numbers))
+
+
+@cache
+def _table() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The polynomials [21201] and the first direction numbers [21201, 18] of Joe and Kuo, from SciPy's file."""
+    scipy = find_spec("scipy")
+    assert scipy is not None
+    assert scipy.submodule_search_locations is not None
+    with np.load(Path(scipy.submodule_search_locations[0], "stats", "_sobol_direction_numbers.npz")) as table:
+        return table["poly"], table["vinit"]
 
 
 def sobol_search(space: Space, seed: int, number: int, history: History) -> Sample:  # noqa: ARG001

@@ -67,13 +67,6 @@ def test_the_first_trials_are_sobol_points_and_say_round_0() -> None:
     assert {sample.round for sample in samples} == {0}
 
 
-def test_sobol_points_one_a_call_are_the_sequence() -> None:
-    from scipy.stats import qmc
-
-    whole = qmc.Sobol(4, scramble=True, rng=11).random(16)
-    assert np.array_equal(whole, [sobol_point(11, number, 4) for number in range(16)])
-
-
 def test_a_grid_visits_each_of_its_points_once() -> None:
     space = Space.model_validate(
         {

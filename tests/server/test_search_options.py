@@ -9,6 +9,8 @@ import pytest
 
 from sturgeon.search.coarse_to_fine import suggest
 from sturgeon.search.grid import grid_search
+from sturgeon.search.memo import Memo
+from sturgeon.search.registry import SAMPLERS
 from sturgeon.search.samplers import NOTHING
 from sturgeon.search.sobol import sobol_search
 from sturgeon.space import Space
@@ -81,5 +83,5 @@ def test_a_study_is_searched_in_the_way_that_it_says(server: RunningServer, samp
     assert [lease.params for lease in leases] == [SPACE.decode(sample.point) for sample in samples]
     drawn = [server.client.trial("bowl", number).drawn for number in range(4)]
     assert [(one.sampler, one.version, one.round, one.fallback) for one in drawn] == [
-        (sampler, 1, sample.round, None) for sample in samples
+        (sampler, SAMPLERS[sampler]({}, Memo()).version, sample.round, None) for sample in samples
     ]
