@@ -1,4 +1,4 @@
-"""/v1/studies/{study}/trials/{number}/diagnosis and /errors."""
+"""/v1/studies/{study}/trials/{number}/diagnosis, /errors and /dataset."""
 
 from __future__ import annotations
 
@@ -42,6 +42,14 @@ def keep_errors(
 ) -> None:
     """Upload the error analysis, as the lease's holder."""
     findings.store_finding(database, study, number, "errors", fence, body.model_dump(mode="json"))
+
+
+@router.put("/dataset", status_code=204)
+def keep_dataset(
+    study: StudyPath, number: NumberPath, body: messages.DatasetSummary, fence: FenceQuery, database: InDatabase
+) -> None:
+    """Upload what the trial's data were read as, as the lease's holder."""
+    findings.store_finding(database, study, number, "dataset", fence, body.model_dump(mode="json"))
 
 
 @router.put("/errors/tags")

@@ -96,7 +96,7 @@ def budget_of(row: StudyRow) -> messages.Budget:
     return messages.Budget.model_validate({"max_trials": row.max_trials} | (row.limits or {}))
 
 
-def trial(study_name: str, row: TrialRow) -> messages.Trial:
+def trial(study_name: str, row: TrialRow, dataset: Json | None = None) -> messages.Trial:
     return messages.Trial(
         study=study_name,
         number=row.number,
@@ -119,6 +119,7 @@ def trial(study_name: str, row: TrialRow) -> messages.Trial:
         desired=None if row.desired is None else desired_of(row),
         applied_version=row.applied_version,
         applied_step=row.applied_step,
+        dataset=None if dataset is None else messages.DatasetSummary.model_validate(dataset),
         created_at=moment(row.created_at),
         started_at=None if row.started_at is None else moment(row.started_at),
         finished_at=None if row.finished_at is None else moment(row.finished_at),

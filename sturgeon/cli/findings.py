@@ -1,7 +1,8 @@
-"""`sturgeon study diagnosis | errors | events`."""
+"""`sturgeon study dataset | diagnosis | errors | events`."""
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from typing import Annotated
 
@@ -11,8 +12,34 @@ from sturgeon.cli.output import cell, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import NumberArgument, StudyArgument
+from sturgeon.errors import NotFound
 
 commands = typer.Typer()
+
+
+@commands.command()
+@connected
+def dataset(session: Session, study: StudyArgument, number: NumberArgument) -> None:
+    """Show what a trial's data were read as: rows, columns, classes, parts, constant and dropped columns."""
+    with session.client() as client:
+        found = client.trial(study, number).dataset
+    if found is None:
+        raise NotFound(f"Trial {number} has no summary of its data; a train task uploads it when it begins.")
+    if session.json:
+        return print_json(found)
+    rows = "portions" if found.rows is None else f"{found.rows} rows"
+    say(f"{cell(found.dataset)}: {rows}, {found.columns} columns, {found.target_count} {found.kind}.")
+    counted = itertools.zip_longest(found.targets, found.examples)
+    print_table((found.kind, "examples"), list(counted), right=("examples",))
+    for what, value in {
+        "parts": ", ".join(f"{name} {size}" for name, size in found.parts.items()),
+        "missing labels": found.missing,
+        "dropped columns": ", ".join(found.dropped),
+        f"constant columns ({found.constant_count})": ", ".join(found.constant),
+    }.items():
+        if value:
+            say(f"{what}: {cell(value)}")
+    return None
 
 
 @commands.command()

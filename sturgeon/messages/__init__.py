@@ -6,7 +6,7 @@ Answers ignore fields that they do not know, so that an older client works with 
 
 from __future__ import annotations
 
-from sturgeon.messages.findings import DiagnosisFinding, ErrorAnalysis, ErrorsFinding, FindingKind
+from sturgeon.messages.findings import DatasetSummary, DiagnosisFinding, ErrorAnalysis, ErrorsFinding, FindingKind
 from sturgeon.messages.forms import (
     LARGEST_EPOCH,
     LARGEST_FENCE,
@@ -167,6 +167,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointRule",
     "Count",
+    "DatasetSummary",
     "Desired",
     "DiagnosisFinding",
     "Direction",

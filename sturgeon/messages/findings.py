@@ -11,11 +11,12 @@ from sturgeon.messages.forms import LARGEST_STEP
 from sturgeon.strictness import Sized
 from sturgeon.values import Json, PlainText, plain_text
 
-FindingKind = Literal["diagnosis", "errors"]
+FindingKind = Literal["diagnosis", "errors", "dataset"]
 Size = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Texts = Annotated[list[PlainText], Sized(1000)]
 Parts = Sized(100)
+Names = Annotated[list[Annotated[PlainText, Field(max_length=100)]], Sized(100)]
 MOST_MISTAKES = 10_000
 
 
@@ -111,6 +112,30 @@ class ErrorsFinding(
     ],
 ):
     """`PUT .../{n}/errors`: with `mistakes` it is a whole error analysis, else an object of your own form."""
+
+
+class DatasetSummary(_Finding):
+    """What a trial's data were read as; `PUT .../{n}/dataset` uploads it.
+
+    At most 100 columns and targets are named, all are counted.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    dataset: Annotated[PlainText, Field(max_length=300)]
+    kind: Literal["classes", "labels", "values"] = Field(
+        description="classes: one of several. labels: several of 0 or 1. values: numbers."
+    )
+    rows: Size | None = Field(description="Examples; null for a stream.")
+    columns: Size = Field(description="Inputs that are read.")
+    parts: Annotated[dict[PlainText, Size], Sized(20)] = Field(description="Examples of each part.")
+    targets: Names = Field(description="Names of the classes, labels or values,")
+    target_count: Size = Field(description="how many there are,")
+    examples: Annotated[list[Size], Sized(100)] = Field(description="and how many examples each class or label has.")
+    missing: Size = Field(description="Labels that are missing.")
+    dropped: Names = Field(description="Columns that are not read.")
+    constant: Names = Field(description="Columns whose values do not differ in the training part.")
+    constant_count: Size
 
 
 def plain_json(body: Json) -> Json:

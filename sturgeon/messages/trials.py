@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from sturgeon import identifiers
+from sturgeon.messages.findings import DatasetSummary
 from sturgeon.messages.forms import Answer, Fallback, Params, Request
 from sturgeon.states import Mode, TrialState
 from sturgeon.values import Json, PlainText
@@ -104,6 +105,9 @@ class Trial(Answer):
     desired: Desired | None = Field(default=None, description="Null until somebody, or a rule, steers the trial.")
     applied_version: int | None = Field(default=None, description="The newest version of it that the run obeys,")
     applied_step: int | None = Field(default=None, description="and how many steps were done when it began to.")
+    dataset: DatasetSummary | None = Field(
+        default=None, description="What its data were read as, when one trial is read; null in lists."
+    )
 
 
 class EnqueueRequest(Request):

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from worker.child.protocol import (
     Applied,
     ChildMessage,
     DesiredRun,
+    FindingsMessage,
     Finished,
     Job,
     Paused,
@@ -121,6 +123,9 @@ class Life:
                 self._uploads.extend(one.checkpoints)
                 self._all_uploaded()
                 self._twice(lambda: self._client.tell(*where, one.metrics, one.state, one.step, one.where, one.error))
+            case FindingsMessage():
+                for kind, body in one.findings.items():
+                    self._twice(partial(self._client.put_finding, lease.study, lease.number, kind, lease.fence, body))
             case _:
                 raise AssertionError(one)
 

@@ -9,7 +9,7 @@ import pytest
 
 from server.services import lookup
 from server.store import findings
-from sturgeon.errors import Invalid
+from sturgeon.errors import Invalid, LeaseLost
 from sturgeon.messages import Lease
 
 if TYPE_CHECKING:
@@ -119,3 +119,45 @@ def test_what_was_stored_before_uploads_were_validated_is_readable(
 
     assert http.get("/v1/studies/bowl/trials/0/errors").json() == stored
     assert http.put("/v1/studies/bowl/trials/0/errors/tags", json={"tags": {"7": ["a"]}}).json() == stored
+
+
+DATASET: dict[str, Any] = {
+    "dataset": "csv:t.csv",
+    "kind": "classes",
+    "rows": 60,
+    "columns": 2,
+    "parts": {"train": 48, "dev": 12},
+    "targets": ["cat", "dog"],
+    "target_count": 2,
+    "examples": [40, 20],
+    "missing": 0,
+    "dropped": ["column 1"],
+    "constant": [],
+    "constant_count": 0,
+}
+
+
+@pytest.mark.fault("W5")
+def test_what_the_data_were_read_as_is_shown_with_the_trial(server: RunningServer, leased_trial: Lease) -> None:
+    client = server.client
+    assert client.trial("bowl", 0).dataset is None
+    client.put_finding("bowl", 0, "dataset", leased_trial.fence, DATASET)
+    shown = client.trial("bowl", 0).dataset
+    assert shown is not None
+    assert shown.model_dump() == DATASET
+    assert next(iter(client.all_trials("bowl"))).dataset is None
+    with pytest.raises(Invalid):
+        client.put_finding("bowl", 0, "dataset", leased_trial.fence, DATASET | {"rows": -1})
+    with pytest.raises(LeaseLost):
+        client.put_finding("bowl", 0, "dataset", leased_trial.fence + 7, DATASET)
+
+
+@pytest.mark.fault("W5")
+def test_a_run_that_only_read_its_data_before_its_lease_ran_out_spends_an_attempt(
+    server: RunningServer, leased_trial: Lease
+) -> None:
+    server.client.put_finding("bowl", 0, "dataset", leased_trial.fence, DATASET)
+    server.advance(seconds=100)
+    server.expire_leases()
+    trial = server.client.trial("bowl", 0)
+    assert (trial.state, trial.attempt) == ("queued", 1)

@@ -40,6 +40,7 @@ def test_given_parameters_make_a_queued_trial(http: httpx.Client) -> None:
         "desired": None,
         "applied_version": None,
         "applied_step": None,
+        "dataset": None,
         "invalid": None,
         "drawn": {
             "sampler": None,

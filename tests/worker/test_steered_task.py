@@ -14,6 +14,7 @@ from worker.child.protocol import (
     Applied,
     ChildMessage,
     DesiredRun,
+    FindingsMessage,
     Finished,
     Job,
     LeaveStack,
@@ -44,7 +45,8 @@ def ran(job: Job, desired_runs: dict[int, DesiredRun] | None = None) -> list[Chi
 
     said: list[ChildMessage] = []
     for _, one in train.run([job], desired):
-        said.append(one)
+        if not isinstance(one, FindingsMessage):
+            said.append(one)
         told += isinstance(one, Progress)
     return said
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sturgeon.messages import Report
+from sturgeon.messages import DatasetSummary, Report
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError
 from trainer.data.preparation import prepare
 from trainer.predict import predict
-from worker.child.protocol import Applied, DesiredRun, Finished, Job, Progress
+from worker.child.protocol import Applied, DesiredRun, FindingsMessage, Finished, Job, Progress
 from worker.tasks import train
 
 TASK: dict[str, Any] = {
@@ -38,7 +38,8 @@ def ran(job: Job, *later: DesiredRun) -> tuple[list[Progress], Finished]:
         now = next(desired_runs, now)
         return now
 
-    *progress, end = (said for _, said in train.run([job], lambda _place: desired()))
+    everything = (said for _, said in train.run([job], lambda _place: desired()))
+    *progress, end = (said for said in everything if not isinstance(said, FindingsMessage))
     assert all(isinstance(one, Progress | Applied) for one in progress)
     assert isinstance(end, Finished)
     return [one for one in progress if isinstance(one, Progress)], end
@@ -180,6 +181,31 @@ def test_what_cannot_be_trained_fails_with_one_sentence(fields: dict[str, str], 
     assert "\n" not in (end.error or "")
 
 
+@pytest.mark.fault("W5")
+def test_a_run_says_first_what_its_data_were_read_as(tmp_path: Path) -> None:
+    rows = [f"{row},{(row * 7) % 11},5,{'cat' if row % 3 else 'dog'}" for row in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join([",a,flat,kind", *rows]))
+    jobs = [Job(TASK | {"dataset": "csv:t.csv", "epochs": 1}, {}, seed=seed, data_dirs=(tmp_path,)) for seed in (3, 4)]
+    (place, first), (other, second), *_ = train.run(jobs, lambda _place: DesiredRun())
+    assert isinstance(first, FindingsMessage)
+    assert (place, other, first) == (0, 1, second)
+    assert first.findings["dataset"] == {
+        "dataset": "csv:t.csv",
+        "kind": "classes",
+        "rows": 60,
+        "columns": 2,
+        "parts": {"dev": 12, "test": 12, "train": 36},
+        "targets": ["cat", "dog"],
+        "target_count": 2,
+        "examples": [40, 20],
+        "missing": 0,
+        "dropped": ["column 1"],
+        "constant": ["column 'flat'"],
+        "constant_count": 1,
+    }
+    DatasetSummary.model_validate(first.findings["dataset"])
+
+
 REGRESSION = np.random.default_rng(0).normal(size=(60, 4))
 
 
@@ -232,7 +258,8 @@ def stacked(jobs: list[Job], desired: dict[int, DesiredRun] | None = None) -> di
     desired_runs = desired or {}
     said: dict[int, list[Progress | Finished]] = {place: [] for place in range(len(jobs))}
     for place, message in train.run(jobs, lambda place: desired_runs.get(place, DesiredRun())):
-        said[place].append(message)
+        if not isinstance(message, FindingsMessage):
+            said[place].append(message)
     return said
 
 

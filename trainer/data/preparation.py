@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from trainer.data.loading import load
 from trainer.data.normalization import Normalization
 from trainer.data.similarity import largest_difference
 from trainer.data.splits import shares, stratified
+from trainer.data.summary import summary
 from trainer.layers.losses import LOSS_OF, has_spread
 from trainer.layers.parameters import Array
 
@@ -51,7 +52,7 @@ class Data:
     parts: train, dev, test, train_dev (of train's distribution, not trained on) and synthetic (the made-up examples of
     train, by themselves); all but train may be empty. warnings: sentences about data that will mislead. passes: how
     often an epoch goes through train; more than once only with a stream's portions. undefined: why a part has no error,
-        by its name.
+        by its name. summary: what the data set was read as, see `summary.summary`; empty for a stream.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Data:
     warnings: tuple[str, ...] = ()
     passes: int = 1
     undefined: Mapping[str, str] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def loss(self) -> str:
@@ -122,7 +124,14 @@ def split_up(dataset: Dataset, config: TrainConfig, inputs: Normalization | None
         _require_moderate(dataset.name, "feature", X, part.X, part.rows)
         _require_moderate(dataset.name, "target", Y, part.Y, part.rows)
     return Data(
-        dataset.kind, parts, inputs, targets, dataset.names, _warnings(parts), undefined=_undefined(dataset.kind, parts)
+        dataset.kind,
+        parts,
+        inputs,
+        targets,
+        dataset.names,
+        _warnings(parts),
+        undefined=_undefined(dataset.kind, parts),
+        summary=summary(dataset, rows),
     )
 
 

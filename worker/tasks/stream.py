@@ -11,6 +11,7 @@ from sturgeon.states import ToldState
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.data.errors import DataError
+from trainer.data.summary import stream_summary
 from trainer.following import begin_stream, follow, refusal_notice
 from trainer.streams.stream import Stream, find_stream
 from trainer.training import Command, Notice
@@ -43,6 +44,9 @@ def run(
         first = yield from _first(config, stream, job, desired)
         if first is None:
             return
+    form = first.stream.form if first.stream is not None else None
+    if form is not None:
+        yield FindingsMessage({"dataset": stream_summary(config.dataset, form.kind, form.inputs, form.names)})
     # Of errors on different portions none is the best; the newest model is the one that counts.
     task = dict(job.task) | {"metric": None, "reduce": "last"}
     if task.get("checkpoints") is not None:

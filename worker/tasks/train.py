@@ -13,7 +13,7 @@ from trainer.data.preparation import Data, prepare, require_metric
 from trainer.stack import useful_models
 from trainer.streams.stream import PREFIX
 from trainer.training import Command, Run, begin, resume
-from worker.child.protocol import DesiredRun, Finished, Job, PlacedMessage
+from worker.child.protocol import DesiredRun, FindingsMessage, Finished, Job, PlacedMessage
 from worker.tasks import stream
 from worker.tasks.keeping import CheckpointKeeper
 from worker.tasks.steering import LEFT, Trial
@@ -110,6 +110,7 @@ def _train_together(
     beginnings = [beginning for beginning in beginnings if beginning.place not in left]
     if not beginnings:
         return
+    yield from ((beginning.place, FindingsMessage({"dataset": data.summary})) for beginning in beginnings)
     trials, firsts = [], []
     for beginning in beginnings:
         trial, first = beginning.trial()

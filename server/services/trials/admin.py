@@ -14,7 +14,7 @@ from server.services.studies import budgets
 from server.services.transactions import Transactions
 from server.services.trial_rows import new_trial, replicate_group
 from server.services.views import desired_of
-from server.store import events, reports, trials
+from server.store import events, findings, reports, trials
 from server.store import studies as study_rows
 from server.store.engine import Database
 from server.store.json_columns import Json
@@ -32,7 +32,8 @@ def read(database: Database, name: str, number: TrialNumber) -> tuple[messages.T
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         row = lookup.get_trial(tx, study, number)
-        return views.trial(name, row), views.version_of(study, row)
+        trial = views.trial(name, row, dataset=findings.find(tx, row.id, "dataset"))
+        return trial, views.version_of(study, row)
 
 
 def listing(

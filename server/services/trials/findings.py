@@ -1,6 +1,7 @@
 """What a run has found out: the diagnosis of its model, and its errors, which people may tag by hand.
 
-Most runs upload them at their end; a run on a stream uploads them while it goes on.
+Most runs upload them at their end; a run on a stream uploads them while it goes on. What its data were read as a run
+uploads at its beginning.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def store_finding(
     with database.writing() as tx:
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
         now = tx.now()
-        if leases.renew(tx, trial.id, fence, reported=True) is None:
+        # To have read its data is no work that a crash would lose: another crash costs an attempt all the same.
+        work = {} if kind == "dataset" else {"reported": True}
+        if leases.renew(tx, trial.id, fence, **work) is None:
             raise LeaseLost(f"The lease of trial {number} is not yours any more; its {kind} was not stored.")
         findings.replace(tx, trial.id, kind, body, now)
 
