@@ -2,6 +2,7 @@
 
     SturgeonError
     ├── ServerUnreachable            (client only: no answer came)
+    │   └── ClientClosed
     └── Problem                      (an answer of the server: RFC 9457)
         ├── BadRequest          400
         ├── Unauthorized        401
@@ -50,6 +51,10 @@ class SturgeonError(Exception):
 
 class ServerUnreachable(SturgeonError):
     """The server did not answer. Is it running, and is the address right?"""
+
+
+class ClientClosed(ServerUnreachable):
+    """The client was closed, by a thread that ends the program."""
 
 
 class Problem(SturgeonError):

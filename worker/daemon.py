@@ -99,6 +99,7 @@ class Daemon:
         self._poll = Poll(
             client,
             name,
+            options.slots,
             options.stack,
             options.poll_s,
             self._draining,

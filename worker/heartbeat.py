@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sturgeon.client import Client
-from sturgeon.errors import SturgeonError, Unauthorized
+from sturgeon.errors import ClientClosed, SturgeonError, Unauthorized
 from sturgeon.threads import supervised
 from worker.logs import Log
 from worker.trial.running import RunningTrial
@@ -77,6 +77,8 @@ class Heartbeat:
             answer = self._client.renew(self._worker, [trial.renewal() for trial in trials.values()])
         except Unauthorized as error:
             self._on_refusal(error)
+            return
+        except ClientClosed:  # the worker has ended
             return
         except SturgeonError as error:
             self._note(away=True, reason=error.message)

@@ -1,11 +1,11 @@
-"""Waiting for a server that answers, but is ill."""
+"""Waiting for a server that answers, but fails."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from sturgeon.errors import InternalError, ServerUnreachable
+from sturgeon.errors import ClientClosed, InternalError, ServerUnreachable
 from worker.logs import Log
 
 T = TypeVar("T")
@@ -13,7 +13,7 @@ AFTER_A_FAULT_S: Final = 5.0
 
 
 def insist(call: Callable[[], T], sleep: Callable[[float], None], log: Log | None = None) -> T:
-    """The answer of `call`, made again for as long as the server, or a proxy before it, is ill.
+    """The answer of `call`, made again for as long as the server, or a proxy before it, fails.
 
     The client itself waits for a server that is away. `sleep` may raise to end the waiting.
     """
@@ -21,6 +21,6 @@ def insist(call: Callable[[], T], sleep: Callable[[float], None], log: Log | Non
         try:
             return call()
         except (InternalError, ServerUnreachable) as error:
-            if log is not None:
-                log.error("server is ill", reason=error.message)
+            if log is not None and not isinstance(error, ClientClosed):  # closed: the worker has ended
+                log.error("the server fails", reason=error.message)
             sleep(AFTER_A_FAULT_S)

@@ -12,7 +12,7 @@ from typing import Final
 
 from sturgeon import messages as m
 from sturgeon.client import Client
-from sturgeon.errors import InternalError, Problem, ServerUnreachable, SturgeonError
+from sturgeon.errors import ClientClosed, InternalError, Problem, ServerUnreachable, SturgeonError
 from sturgeon.threads import supervised
 from sturgeon.training import STREAM
 from worker import patience
@@ -29,15 +29,16 @@ class Draining(Exception):
 class Poll:
     """Asks for `stack` trials a slot whenever slots are wanted, until `draining` is set.
 
-    wait_s: how long the server may keep a request open. `on_leases` is called with each answer, an empty one too,
-    `on_refusal` when the server refuses to work with this worker, `on_failure` when the poll has ended by a fault; all
-    from its thread.
+    total_slots: how many there are, busy ones included. wait_s: how long the server may keep a request open.
+    `on_leases` is called with each answer, an empty one too, `on_refusal` when the server refuses to work with this
+    worker, `on_failure` when the poll has ended by a fault; all from its thread.
     """
 
     def __init__(
         self,
         client: Client,
         worker: str,
+        total_slots: int,
         stack: int,
         wait_s: float,
         draining: threading.Event,
@@ -46,7 +47,8 @@ class Poll:
         on_refusal: Callable[[SturgeonError], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
-        self._client, self._worker, self._stack, self._wait_s = client, worker, stack, wait_s
+        self._client, self._worker, self._wait_s = client, worker, wait_s
+        self._total_slots, self._stack = total_slots, stack
         self._draining, self._log = draining, log
         self._on_leases, self._on_refusal, self._on_failure = on_leases, on_refusal, on_failure
         self._wanted: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -64,11 +66,13 @@ class Poll:
             slots, asked = self._wanted.get(), time.monotonic()
             leases: list[m.Lease] = []
             try:
-                leases = patient.lease(self._worker, slots, self._wait_s, self._stack).leases
+                leases = patient.lease(self._worker, slots, self._wait_s, self._stack, self._total_slots).leases
             except Draining:
                 return None
             except (InternalError, ServerUnreachable) as error:
-                self._log.error("server is ill", reason=error.message)
+                if isinstance(error, ClientClosed):  # the worker has ended
+                    return None
+                self._log.error("the server fails", reason=error.message)
                 self._draining.wait(patience.AFTER_A_FAULT_S)
             except Problem as error:
                 return self._on_refusal(error)

@@ -246,8 +246,8 @@ def checkpoint(row: CheckpointRow) -> messages.Checkpoint:
     )
 
 
-def worker(row: WorkerRow, running: int) -> messages.Worker:
-    """running: how many trials it holds."""
+def worker(row: WorkerRow, running: int, gone: bool) -> messages.Worker:
+    """running: how many trials it holds. gone: it has not called for a while."""
     return messages.Worker(
         name=row.name,
         first_seen_at=moment(row.first_seen_at),
@@ -255,6 +255,7 @@ def worker(row: WorkerRow, running: int) -> messages.Worker:
         slots=row.slots,
         running=running,
         drain=row.drain,
+        gone=gone,
     )
 
 

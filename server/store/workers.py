@@ -1,4 +1,4 @@
-"""SQL on workers: their free slots, when they last called, and which ones are to drain."""
+"""SQL on workers: their slots, when they last called, and which ones are to drain."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from server.store.engine import Transaction
 from server.store.tables import workers
 
-FORGOTTEN_US: Final = 60_000_000
-"""A worker that comes back after a minute without a call counts as a new one: it is not told to drain again."""
+GONE_US: Final = 60_000_000
+"""A worker calls far more often than once a minute. One that has not is gone; if it comes back, it counts as a new one
+and is not told to drain again."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,13 @@ class WorkerRow:
 
 
 def seen(tx: Transaction, name: str, now: int, slots: int | None = None) -> WorkerRow:
-    """Note that the worker has called. slots: how many are free, where it says so."""
+    """Note that the worker has called. slots: how many it has, where it says so."""
     tx.execute(
         tx.insert_new(workers, "name").values(
             name=name, slots=slots or 0, drain=False, first_seen_at=now, last_seen_at=now
         )
     )
-    back = workers.c.last_seen_at < now - FORGOTTEN_US
+    back = workers.c.last_seen_at < now - GONE_US
     statement = (
         workers.update()
         .where(workers.c.name == name)
@@ -44,6 +45,10 @@ def seen(tx: Transaction, name: str, now: int, slots: int | None = None) -> Work
         .returning(workers)
     )
     return WorkerRow(**tx.execute(statement).one()._mapping)
+
+
+def is_gone(row: WorkerRow, now: int) -> bool:
+    return row.last_seen_at < now - GONE_US
 
 
 def drain(tx: Transaction, name: str) -> WorkerRow | None:

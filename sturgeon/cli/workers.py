@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from sturgeon.cli.output import ago, print_json, print_table
+from sturgeon.cli.output import ago, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
+
+if TYPE_CHECKING:
+    from sturgeon.messages import Worker
 
 commands = typer.Typer()
 
 
 @commands.command()
 @connected
-def workers(session: Session) -> None:
-    """List the workers that this server has seen."""
+def workers(
+    session: Session,
+    every: Annotated[bool, typer.Option("--all", help="Also those that have not called for a minute.")] = False,
+) -> None:
+    """List the workers of this server."""
     with session.client() as client:
-        items = list(every_item(client.workers))
+        known = list(every_item(client.workers))
+    listed = known if every else [worker for worker in known if not worker.gone]
     if session.json:
-        return print_json(items)
-    rows = [(w.name, f"{w.running}/{w.slots}", ago(w.last_seen_at), "draining" if w.drain else "") for w in items]
-    print_table(("worker", "running", "seen", ""), rows, right=("running",))
+        return print_json(listed)
+    rows = [(w.name, str(w.running), str(w.slots), ago(w.last_seen_at), _state(w)) for w in listed]
+    print_table(("worker", "running", "slots", "seen", ""), rows, right=("running", "slots"))
+    if hidden := len(known) - len(listed):
+        say(f"\nNot shown: {hidden} that have not called for a minute (--all shows them).")
     return None
+
+
+def _state(worker: Worker) -> str:
+    return "gone" if worker.gone else "draining" if worker.drain else ""

@@ -407,10 +407,13 @@ class Client:
 
     # --- workers, and around them
 
-    def lease(self, worker: str, slots: int = 1, wait: float = 0.0, stack: int = 1) -> m.Leases:
+    def lease(
+        self, worker: str, slots: int = 1, wait: float = 0.0, stack: int = 1, total_slots: int | None = None
+    ) -> m.Leases:
         """At most `slots` trials of any active study, waiting up to `wait` seconds (0 .. 30); or so many stacks of
-        up to `stack` (1 .. 32) trials of one shape."""
+        up to `stack` (1 .. 32) trials of one shape. total_slots: with the busy ones, for the list of workers."""
         body = {"worker": worker, "slots": slots, "wait": wait} | ({"stack": stack} if stack > 1 else {})
+        body |= {} if total_slots is None else {"total_slots": total_slots}
         return self._wire.ask(m.Leases, "POST", "/v1/leases", body, once=True, longer_s=wait)
 
     def renew(self, worker: str, held: Iterable[m.Held | Mapping[str, object]]) -> m.RenewAnswer:

@@ -16,7 +16,7 @@ from typing import Final, NoReturn, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from sturgeon.errors import FieldProblem, Problem, ServerUnreachable, Unauthorized, problem_classes
+from sturgeon.errors import ClientClosed, FieldProblem, Problem, ServerUnreachable, Unauthorized, problem_classes
 from sturgeon.messages import ProblemAnswer
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -176,7 +176,7 @@ class Wire:
         except httpx.TransportError as error:
             return error
         except RuntimeError as error:  # httpx: the client was closed, by another thread that wants us to end
-            raise ServerUnreachable(f"The client of {self._base_url} is closed.") from error
+            raise ClientClosed(f"The client of {self._base_url} is closed.") from error
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
         if answer.is_success:

@@ -40,7 +40,10 @@ class LeaseRequest(Request):
     """`POST /leases`: for workers; the lease is short and is renewed."""
 
     worker: WorkerName
-    slots: Count = 1
+    slots: Count = Field(default=1, description="How many slots are free: so many trials, or stacks, are wanted.")
+    total_slots: Count | None = Field(
+        default=None, description="How many slots the worker has, busy ones included; shown in the list of workers."
+    )
     wait: Annotated[FiniteFloat, Field(ge=0, le=30)] = 0.0
     stack: Annotated[int, Field(ge=1, le=LARGEST_STACK)] = Field(
         default=1, description="Each slot may take so many trials of one shape, which train side by side."

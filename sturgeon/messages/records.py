@@ -16,9 +16,10 @@ class Worker(Answer):
     name: str
     first_seen_at: AwareDatetime
     last_seen_at: AwareDatetime
-    slots: int
-    running: int
+    slots: int = Field(description="All slots of the worker, busy ones included.")
+    running: int = Field(description="Trials that it runs; a slot may run a stack of several.")
     drain: bool
+    gone: bool = Field(default=False, description="It has not called for a minute: it has ended, or is cut off.")
 
 
 class Checkpoint(Answer):

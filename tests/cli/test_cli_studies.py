@@ -171,6 +171,30 @@ def test_workers_are_listed_with_what_they_run(sturgeon: Command, new_study: Run
     assert (header[0], row[0]) == ("worker", "rig-1")
 
 
+@pytest.mark.fault("N")
+def test_workers_are_listed_with_all_their_slots_and_without_those_that_are_gone(
+    sturgeon: Command, server: RunningServer
+) -> None:
+    task = {"kind": "train", "dataset": "iris", "epochs": 1}
+    space = {"learning_rate": {"type": "float", "low": 0.01, "high": 0.1}}
+    server.client.create_study({**BOWL, "name": "iris", "metric": "dev_error", "space": space, "task": task})
+    server.client.lease("dead", slots=1, total_slots=1)
+    server.advance(seconds=61)
+    server.client.lease("rig-1", slots=3, total_slots=4)
+    server.client.lease("rig-1", slots=1, total_slots=4)
+
+    header, row, note = [line for line in sturgeon("workers").out.splitlines() if line]
+
+    assert header.split() == ["worker", "running", "slots", "seen"]
+    assert row.split()[:3] == ["rig-1", "3", "4"]
+    assert note == "Not shown: 1 that have not called for a minute (--all shows them)."
+    assert [worker["name"] for worker in sturgeon("workers", "-o", "json").json] == ["rig-1"]
+    assert [line.split()[0] for line in sturgeon("workers", "--all").out.splitlines()] == ["worker", "dead", "rig-1"]
+    assert "gone" in sturgeon("workers", "--all").out.splitlines()[1]
+    server.client.lease("dead", slots=1, total_slots=1)
+    assert "Not shown" not in sturgeon("workers").out
+
+
 @pytest.mark.usefixtures("secured")
 def test_a_wrong_token_is_told_and_the_right_one_is_taken_from_its_file(
     sturgeon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

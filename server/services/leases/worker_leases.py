@@ -31,7 +31,7 @@ def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key:
         if answered is not None and (still_given := _of_present_studies(tx, answered)).leases:
             return still_given
         now = tx.now()
-        if workers.seen(tx, request.worker, now, request.slots).drain:
+        if workers.seen(tx, request.worker, now, request.total_slots or request.slots).drain:
             return _nothing(tx, key)
         if queued := take_queued(tx, None, wanted):
             answer = messages.Leases(leases=_answers(tx, queued))

@@ -14,9 +14,9 @@ from sturgeon.errors import NotFound, Unavailable
 def list_workers(database: Database, page_size: int, page_token: str | None) -> messages.Page[messages.Worker]:
     """A page of workers by name; the token is the last name of the page before."""
     with database.reading() as tx:
-        rows = workers.page(tx, page_token or "", page_size + 1)
+        rows, now = workers.page(tx, page_token or "", page_size + 1), tx.now()
         running = leases.running_by_worker(tx, [row.name for row in rows])
-    items = [views.worker(row, running.get(row.name, 0)) for row in rows[:page_size]]
+    items = [views.worker(row, running.get(row.name, 0), workers.is_gone(row, now)) for row in rows[:page_size]]
     return messages.Page(items=items, next_page_token=items[-1].name if len(rows) > page_size else None)
 
 
@@ -26,7 +26,8 @@ def drain(database: Database, name: str) -> messages.Worker:
         row = workers.drain(tx, name)
         if row is None:
             raise NotFound(f"There is no worker named {name}; GET /v1/workers lists them.")
-        return views.worker(row, leases.running_by_worker(tx, [name]).get(name, 0))
+        running = leases.running_by_worker(tx, [name]).get(name, 0)
+        return views.worker(row, running, workers.is_gone(row, tx.now()))
 
 
 def list_events(database: Database, name: str, size: int, token: str | None) -> messages.Page[messages.Event]:
