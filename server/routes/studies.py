@@ -54,9 +54,12 @@ def change_study(study: StudyPath, patch: messages.StudyPatch, transactions: InT
 
 
 @router.delete("/studies/{study}", status_code=204)
-def delete_study(study: StudyPath, database: InDatabase, blobs: InBlobs, force: bool = False) -> None:
+def delete_study(
+    study: StudyPath, database: InDatabase, blobs: InBlobs, force: bool = False, key: IdempotencyHeader = None
+) -> None:
     """Delete it with its trials, reports and checkpoints; 409 while trials run, unless `force`."""
-    lifecycle.delete(database, blobs, study, force=force)
+    idempotency_key = IdempotencyKey.of(key, f"DELETE /studies/{study}?force={force}", None)
+    lifecycle.delete(database, blobs, study, idempotency_key, force=force)
 
 
 @router.get("/studies/{study}/best")

@@ -153,20 +153,36 @@ def release_trial(
 
 
 @router.post("/trials/{number}:requeue")
-def requeue_trial(study: StudyPath, number: NumberPath, transactions: InTransactions) -> messages.Trial:
+def requeue_trial(
+    study: StudyPath, number: NumberPath, transactions: InTransactions, key: IdempotencyHeader = None
+) -> messages.Trial:
     """Run a failed or cancelled trial again, with the same parameters and seed."""
-    return admin.requeue(transactions, study, number)
+    return admin.requeue(transactions, study, number, _key(key, study, number, "requeue"))
 
 
 @router.post("/trials/{number}:invalidate")
 def invalidate_trial(
-    study: StudyPath, number: NumberPath, request: messages.InvalidateRequest, transactions: InTransactions
+    study: StudyPath,
+    number: NumberPath,
+    request: messages.InvalidateRequest,
+    transactions: InTransactions,
+    key: IdempotencyHeader = None,
 ) -> messages.Trial:
     """Say that a trial's result is not to be trusted: it counts for nothing from here on, and stays to be seen."""
-    return admin.invalidate(transactions, study, number, request.reason)
+    return admin.invalidate(
+        transactions, study, number, request.reason, _key(key, study, number, "invalidate", request)
+    )
 
 
 @router.post("/trials/{number}:cancel")
-def cancel_trial(study: StudyPath, number: NumberPath, transactions: InTransactions) -> messages.Trial:
+def cancel_trial(
+    study: StudyPath, number: NumberPath, transactions: InTransactions, key: IdempotencyHeader = None
+) -> messages.Trial:
     """Cancel a queued or running trial at once."""
-    return admin.cancel(transactions, study, number)
+    return admin.cancel(transactions, study, number, _key(key, study, number, "cancel"))
+
+
+def _key(
+    key: str | None, study: str, number: int, verb: str, request: messages.Request | None = None
+) -> IdempotencyKey:
+    return IdempotencyKey.of(key, f"POST /studies/{study}/trials/{number}:{verb}", request)

@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from server.store import idempotency
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
+from server.store.trials import TrialRow
 from sturgeon.errors import IdempotencyMismatch
+from sturgeon.identifiers import Fence
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
@@ -24,9 +26,22 @@ class IdempotencyKey:
     request_sha256: str
 
     @staticmethod
-    def of(key: str | None, route: str, request: BaseModel) -> IdempotencyKey:
-        text = f"{route}\n{request.model_dump_json()}"
+    def of(key: str | None, route: str, request: BaseModel | None) -> IdempotencyKey:
+        text = f"{route}\n{'' if request is None else request.model_dump_json()}"
         return IdempotencyKey(key, hashlib.sha256(text.encode()).hexdigest())
+
+    @staticmethod
+    def of_run_end(trial: TrialRow, fence: Fence, verb: str, request: BaseModel) -> IdempotencyKey:
+        """The key of the request that ends a run: a run ends once, so its fence is the key.
+
+        With its spaces it is none that a client could send.
+        """
+        text = request.model_dump_json(exclude={"number"})
+        return IdempotencyKey(f"{verb} of {trial.id} under {fence}", hashlib.sha256(text.encode()).hexdigest())
+
+
+class Nothing(BaseModel):
+    """The answer to a request that has no content."""
 
 
 def claim_or_replay(
@@ -46,6 +61,19 @@ def claim_or_replay(
     if stored.request_sha256 != key.request_sha256:
         raise IdempotencyMismatch
     return answer.model_validate(stored.answer)
+
+
+def replay(tx: Transaction, key: IdempotencyKey, answer: type[AnswerT]) -> AnswerT | None:
+    """The answer that was stored for this very request; None where there is none."""
+    stored = None if key.value is None else idempotency.find(tx, key.value)
+    same = stored is not None and stored.request_sha256 == key.request_sha256
+    return answer.model_validate(stored.answer) if stored is not None and same else None
+
+
+def record(tx: Transaction, key: IdempotencyKey, answer: BaseModel, study: StudyRow, now: int) -> None:
+    """Claim the key of a request that has had its effect, and store its answer."""
+    if claim_or_replay(tx, key, type(answer), study) is None:
+        store_answer(tx, key, answer, now)
 
 
 def store_answer(

@@ -32,8 +32,13 @@ def claim(tx: Transaction, key: str, request_sha256: str, study_id: StudyId | No
     inserted = tx.insert_new(idempotency_keys, "key").values(values).returning(idempotency_keys.c.key)
     if tx.execute(inserted).one_or_none() is not None:
         return None
-    row = tx.execute(sa.select(idempotency_keys).where(idempotency_keys.c.key == key)).one()
-    return KeyRow(**row._mapping)
+    return find(tx, key)
+
+
+def find(tx: Transaction, key: str) -> KeyRow | None:
+    """The key's row, if it was claimed."""
+    row = tx.execute(sa.select(idempotency_keys).where(idempotency_keys.c.key == key)).one_or_none()
+    return None if row is None else KeyRow(**row._mapping)
 
 
 def answer(tx: Transaction, key: str, body: Json, now: int, study_id: StudyId | None = None) -> None:

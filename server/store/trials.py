@@ -288,6 +288,12 @@ def record_requeue_gap(tx: Transaction, trial_id: TrialId, left_seq: int, back_s
     tx.execute(requeue_gaps.insert().values(trial_id=trial_id, left_seq=left_seq, back_seq=back_seq))
 
 
+def was_requeued(tx: Transaction, trial_id: TrialId) -> bool:
+    """Whether a person has requeued the trial."""
+    statement = sa.select(requeue_gaps.c.id).where(requeue_gaps.c.trial_id == trial_id).limit(1)
+    return tx.execute(statement).first() is not None
+
+
 def metric_names(tx: Transaction, study_id: StudyId) -> list[str]:
     """The names of all metrics in the results of the study's trials, sorted."""
     names: set[str] = set()

@@ -6,8 +6,8 @@
 
 Methods answer the models of `sturgeon.messages` and raise the classes of `sturgeon.errors`:
 `ServerUnreachable` if no answer came, and the `Problem` that the server raised if it refused. All calls are
-safe to repeat: those that create or hand out carry an Idempotency-Key, the others have the same effect once
-or twice.
+safe to repeat: those whose second effect would be another carry an Idempotency-Key, the others have the same effect
+once or twice.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Client:
         return self._wire.ask(m.Study, "PATCH", _study(study), _as_dict(patch))
 
     def delete_study(self, study: str, force: bool = False) -> None:
-        self._wire.send("DELETE", _study(study), query={"force": "true"} if force else {})
+        self._wire.send("DELETE", _study(study), query={"force": "true"} if force else {}, once=True)
 
     def best(self, study: str, k: int = 1) -> m.Best:
         """The `k` best trials, best first."""
@@ -247,14 +247,14 @@ class Client:
 
     def requeue(self, study: str, number: int) -> m.Trial:
         """Run a failed or cancelled trial again."""
-        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:requeue")
+        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:requeue", once=True)
 
     def invalidate(self, study: str, number: int, reason: str) -> m.Trial:
         """The trial's result counts for nothing from here on; it stays to be seen."""
-        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:invalidate", {"reason": reason})
+        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:invalidate", {"reason": reason}, once=True)
 
     def cancel(self, study: str, number: int) -> m.Trial:
-        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:cancel")
+        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:cancel", once=True)
 
     def put_checkpoint(
         self,

@@ -136,7 +136,17 @@ ROUTES: list[tuple[Call, str, Any, Any]] = [
     (lambda c: c.ready(), "GET /readyz", None, OK),
 ]
 
-KEYED = ("POST /v1/studies", "POST /v1/studies/s/trials", "POST /v1/studies/s/trials:ask", "POST /v1/leases")
+KEYED = (
+    "POST /v1/studies",
+    "DELETE /v1/studies/s",
+    "DELETE /v1/studies/s?force=true",
+    "POST /v1/studies/s/trials",
+    "POST /v1/studies/s/trials:ask",
+    "POST /v1/studies/s/trials/3:requeue",
+    "POST /v1/studies/s/trials/3:cancel",
+    "POST /v1/studies/s/trials/3:invalidate",
+    "POST /v1/leases",
+)
 REFUSALS = [cls for cls in errors.problem_classes().values() if cls.status != 503]  # 503 is waited for
 
 
@@ -167,7 +177,7 @@ def test_each_method_sends_its_route_and_reads_its_answer(call: Call, line: str,
 
 
 @pytest.mark.parametrize(("call", "line", "answer"), [(call, line, answer) for call, line, _, answer in ROUTES])
-def test_what_creates_or_hands_out_carries_an_idempotency_key(call: Call, line: str, answer: Any) -> None:
+def test_what_would_have_a_second_effect_carries_an_idempotency_key(call: Call, line: str, answer: Any) -> None:
     seen: list[httpx.Request] = []
 
     call(client_that_sees(seen, httpx.Response(200, json=answer) if answer else httpx.Response(204)))

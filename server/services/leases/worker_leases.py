@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.services import lookup, views
-from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
+from server.services.idempotency import IdempotencyKey, claim_or_replay, record, replay, store_answer
 from server.services.leases.ask import AskContext, dispatch
 from server.services.leases.stacks import Dispatched, DispatchRequest, take_queued
 from server.services.runs import completion, desired_state
@@ -124,32 +124,32 @@ def release(
     transactions: Transactions, name: str, number: TrialNumber, request: messages.ReleaseRequest
 ) -> messages.Trial:
     """Give a trial back: it is queued again, and no attempt is spent. Where a pause was requested it is paused, where a
-    stop was requested it ends. The same release again gets the same answer.
+    stop was requested it ends. The same release again gets the same answer, whatever has become of the trial.
 
     Raises: NotFound, LeaseLost.
     """
-    fence = request.fence
     with transactions.on_study(name) as scope:
         row = lookup.lock_trial(scope.tx, scope.study, number)
-        may_be_released = row.state in ("queued", "paused") or desired_of(row).run == "stop"
-        if may_be_released and row.fence == fence and row.lease_until is None:
-            return views.trial(name, row)
-        if not leases.is_held(row, fence):
+        key = IdempotencyKey.of_run_end(row, request.fence, "release", request)
+        if not leases.is_held(row, request.fence):
+            if (answered := replay(scope.tx, key, messages.Trial)) is not None:
+                return answered
             raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
-        spent = {"spent_us": leases.spent_us(scope.tx, row)}
-        stopped = completion.outcome_of_stopped(scope.tx, scope.study, row) or _outcome_without_beginning(scope, row)
-        if stopped is not None:
-            row = completion.finish(scope, row, stopped._replace(columns=stopped.columns | spent))
-            budgets.settle(scope)
-            return views.trial(name, row)
-        # Without `lease_until` the released run cannot come back; a run whose lease ran out can.
-        released: Json = {
-            "lease_until": None,
-            "worker": None,
-            "unstackable": row.unstackable or request.alone,
-        }
-        row = trials.transition(scope.tx, row, completion.state_after_return(row), **released | spent)
-        return views.trial(name, row)
+        answer = views.trial(name, _release(scope, row, alone=request.alone))
+        record(scope.tx, key, answer, scope.study, scope.now)
+        return answer
+
+
+def _release(scope: Scope, row: TrialRow, *, alone: bool) -> TrialRow:
+    spent = {"spent_us": leases.spent_us(scope.tx, row)}
+    stopped = completion.outcome_of_stopped(scope.tx, scope.study, row) or _outcome_without_beginning(scope, row)
+    if stopped is not None:
+        row = completion.finish(scope, row, stopped._replace(columns=stopped.columns | spent))
+        budgets.settle(scope)
+        return row
+    # Without `lease_until` the released run cannot come back; a run whose lease ran out can.
+    released: Json = {"lease_until": None, "worker": None, "unstackable": row.unstackable or alone}
+    return trials.transition(scope.tx, row, completion.state_after_return(row), **released | spent)
 
 
 def _outcome_without_beginning(scope: Scope, row: TrialRow) -> Outcome | None:

@@ -57,6 +57,8 @@ def _report(
     best = pruning.best_of(study, request.reports)
     row = leases.renew(tx, before.id, request.fence, reached, best, reported=True)
     if row is None:
+        if _is_known(scope, before, request):
+            return before
         return store_late_result(scope, before, "report", request)
     row = desired_state.acknowledge(tx, row, request.applied_version, request.applied_step)
     new_steps = _store(scope, row, request)
@@ -73,6 +75,19 @@ def _report(
     if budgets.is_watched(study):
         budgets.settle(scope)
     return row
+
+
+def _is_known(scope: Scope, row: TrialRow, request: messages.ReportRequest) -> bool:
+    """Whether this very report came before under its fence. Then it was obeyed, and its answer may have been lost."""
+    if not request.reports:
+        return False
+    generation = rollback_generation_of(scope.tx, row, request.applied_version)
+    steps = [report.step for report in request.reports]
+    known = reports.of_steps(scope.tx, row.id, request.fence, generation, steps)
+    stored = {step: (one.metrics, one.epoch) for step, one in known.items()}
+    kinds, keys = ({event.kind for event in request.events}, {event.key for event in request.events})
+    has_events = keys <= events.known_keys(scope.tx, scope.study.id, row.number, kinds, keys)
+    return has_events and all(stored.get(one.step) == (one.metrics, one.epoch) for one in request.reports)
 
 
 def _store(scope: Scope, row: TrialRow, request: messages.ReportRequest) -> list[int]:

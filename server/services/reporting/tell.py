@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from server.services import lookup, views
+from server.services.idempotency import IdempotencyKey, record, replay
 from server.services.panda import guards, policy_runner
 from server.services.reporting.late_results import store_late_result
 from server.services.runs import completion, desired_state
@@ -20,7 +21,7 @@ from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import FieldProblem, Invalid, LeaseLost, Problem, TrialFinished
 from sturgeon.identifiers import TrialNumber
-from sturgeon.states import TERMINAL
+from sturgeon.states import REQUEUEABLE, TERMINAL
 
 
 def tell(
@@ -65,17 +66,19 @@ def _tell(
     """The trial after the tell, or why the tell came too late. The rows of the study and the trial are locked."""
     if trial.fence == request.fence and trial.state in TERMINAL and trial.lease_until is not None:
         return _answer_again(scope, trial, request)
-    if _was_queued_by(trial, request):
-        return views.trial(scope.study.name, trial)
+    key = IdempotencyKey.of_run_end(trial, request.fence, "tell", request)
+    is_held = leases.is_held(trial, request.fence)
+    if not is_held and (answered := replay(scope.tx, key, messages.Trial)) is not None:
+        return answered
     value = _value(scope, trial, request)
-    if not leases.is_held(trial, request.fence):
+    if not is_held:
         return store_late_result(scope, trial, "tell", request)
     columns = _columns(scope, trial, request, value)
     if (going_on := _keep_going(scope, trial, request)) is not None:
-        # What was told stays to be seen, and the worker, so that the same tell gets the same answer.
+        # What was told stays to be seen.
         columns |= {"value": None, "lease_until": None, "spent_us": going_on.spent_us}
         row = trials.transition(scope.tx, going_on, completion.state_after_return(going_on), **columns)
-        return views.trial(scope.study.name, row)
+        return _recorded(scope, key, row)
     if request.state == "failed":
         columns["attempt"] = trial.attempt + 1
     # A trial that was to stop is not begun again, whatever its run came to.
@@ -88,7 +91,15 @@ def _tell(
     else:
         row = completion.finish(scope, trial, Outcome(request.state, columns))
     budgets.settle(scope)
-    return views.trial(scope.study.name, row)
+    return _recorded(scope, key, row)
+
+
+def _recorded(scope: Scope, key: IdempotencyKey, row: TrialRow) -> messages.Trial:
+    """The answer. Where the trial may run again, it is stored: the same tell gets it whatever becomes of the trial."""
+    answer = views.trial(scope.study.name, row)
+    if row.state in REQUEUEABLE or row.state not in TERMINAL:
+        record(scope.tx, key, answer, scope.study, scope.now)
+    return answer
 
 
 def _keep_going(scope: Scope, trial: TrialRow, request: messages.TellRequest) -> TrialRow | None:
@@ -109,20 +120,6 @@ def _answer_again(scope: Scope, trial: TrialRow, request: messages.TellRequest) 
     if (trial.state, trial.metrics, trial.step) != (request.state, request.metrics, request.step):
         raise TrialFinished(f"Trial {trial.number} is {trial.state} already; its result does not change any more.")
     return views.trial(scope.study.name, trial)
-
-
-def _was_queued_by(trial: TrialRow, request: messages.TellRequest) -> bool:
-    """The same tell came before: it failed an attempt, and there are more, or the trial goes on.
-
-    A trial that was released has no worker, and one whose lease ran out still has its `lease_until`: those were not
-    told.
-    """
-    waits = trial.state in ("queued", "paused") and trial.lease_until is None and trial.worker is not None
-    if not waits or trial.fence != request.fence:
-        return False
-    if request.state == "failed":
-        return trial.error == request.error
-    return (trial.metrics, trial.step, trial.location) == (request.metrics, request.step, request.where)
 
 
 def _columns(scope: Scope, trial: TrialRow, request: messages.TellRequest, value: float | None) -> Json:

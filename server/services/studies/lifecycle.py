@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from server.services import blob_sweep, lookup, views
-from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
+from server.services.idempotency import IdempotencyKey, Nothing, claim_or_replay, store_answer
 from server.services.pagination import after_of, page_of
 from server.services.runs import completion
 from server.services.sampling.best import best_of, best_of_each, best_trials
@@ -171,17 +171,21 @@ def _set_state(scope: Scope, state: StudyState) -> None:
     scope.update_study(state=state)
 
 
-def delete(database: Database, blobs: BlobFolder, name: str, *, force: bool) -> None:
-    """Delete a study with its trials, reports and checkpoints.
+def delete(database: Database, blobs: BlobFolder, name: str, key: IdempotencyKey, *, force: bool) -> None:
+    """Delete a study with its trials, reports and checkpoints. The same request again deletes no other study that has
+    its name by then.
 
-    Raises: NotFound, StudyBusy (trials run and `force` is not given).
+    Raises: NotFound, StudyBusy (trials run and `force` is not given), IdempotencyMismatch.
     """
     with database.writing() as tx:
+        if claim_or_replay(tx, key, Nothing, None) is not None:
+            return
         study = lookup.lock_study(tx, name)
         running = studies.amounts(tx, [study.id])[study.id].counts.get("running", 0)
         if running and not force:
             raise StudyBusy(f"{running} trials of {name} are running; wait for them, or add ?force=true.")
         hashes = checkpoints.of_study(tx, study.id)
         studies.delete(tx, study.id, tx.now())
+        store_answer(tx, key, Nothing(), tx.now())
     # After the commit: the sweep finds a blob without a row later; a row without its blob could not be mended.
     blob_sweep.delete_unnamed(database, blobs, hashes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from server.services import lookup, views
@@ -11,7 +12,7 @@ from server.services.runs import completion, desired_state
 from server.services.runs.curve import applied_rollbacks, counted_reports, is_abandoned
 from server.services.runs.resume import forget_scores
 from server.services.studies import budgets
-from server.services.transactions import Transactions
+from server.services.transactions import Scope, Transactions
 from server.services.trial_rows import new_trial, replicate_group
 from server.services.views import desired_of
 from server.store import events, findings, reports, trials
@@ -108,21 +109,45 @@ def _require_number_left(study: StudyRow) -> None:
         raise BudgetSpent(f"All {study.max_trials} trials of {study.name} were given out; raise max_trials to go on.")
 
 
-def requeue(transactions: Transactions, name: str, number: TrialNumber) -> messages.Trial:
-    """Queue a failed or cancelled trial again; its attempts count from 0. Raises: NotFound, WrongState, BudgetSpent."""
+Decide = Callable[[Scope, TrialRow], TrialRow]
+
+
+def _change(
+    transactions: Transactions, name: str, number: TrialNumber, key: IdempotencyKey, decide: Decide
+) -> messages.Trial:
+    """Raises: NotFound, IdempotencyMismatch, and what `decide` raises."""
     with transactions.on_study(name) as scope:
-        trial = lookup.lock_trial(scope.tx, scope.study, number)
-        _require_requeueable(scope.study, trial)
-        assert trial.left_seq is not None
+        if (answered := claim_or_replay(scope.tx, key, messages.Trial, scope.study)) is not None:
+            return answered
+        row = decide(scope, lookup.lock_trial(scope.tx, scope.study, number))
+        answer = views.trial(name, row)
+        store_answer(scope.tx, key, answer, scope.now)
+        return answer
+
+
+def requeue(transactions: Transactions, name: str, number: TrialNumber, key: IdempotencyKey) -> messages.Trial:
+    """Queue a failed or cancelled trial again; its attempts count from 0. A second requeue while it waits changes
+    nothing.
+
+    Raises: NotFound, WrongState, BudgetSpent, IdempotencyMismatch.
+    """
+
+    def decide(scope: Scope, row: TrialRow) -> TrialRow:
+        if row.state == "queued" and trials.was_requeued(scope.tx, row.id):
+            return row
+        _require_requeueable(scope.study, row)
+        assert row.left_seq is not None
         seq = study_rows.next_seq(scope.tx, scope.study.id)
-        trials.record_requeue_gap(scope.tx, trial.id, trial.left_seq, seq)
-        events.insert(scope.tx, scope.study.id, "requeued", scope.now, number, was=trial.state)
-        if desired_of(trial).run != "run":
-            trial = desired_state.request_change(scope.tx, trial, "person", run="run")
-        trial = forget_scores(scope.tx, scope.study, trial)
-        row = trials.transition(scope.tx, trial, "queued", raise_fence=True, **AS_NEW)
+        trials.record_requeue_gap(scope.tx, row.id, row.left_seq, seq)
+        events.insert(scope.tx, scope.study.id, "requeued", scope.now, number, was=row.state)
+        if desired_of(row).run != "run":
+            row = desired_state.request_change(scope.tx, row, "person", run="run")
+        row = forget_scores(scope.tx, scope.study, row)
+        row = trials.transition(scope.tx, row, "queued", raise_fence=True, **AS_NEW)
         budgets.settle(scope)
-        return views.trial(name, row)
+        return row
+
+    return _change(transactions, name, number, key, decide)
 
 
 AS_NEW: Final[Json] = {
@@ -154,42 +179,48 @@ def _require_requeueable(study: StudyRow, trial: TrialRow) -> None:
     budgets.require_left(study)
 
 
-def cancel(transactions: Transactions, name: str, number: TrialNumber) -> messages.Trial:
+def cancel(transactions: Transactions, name: str, number: TrialNumber, key: IdempotencyKey) -> messages.Trial:
     """Cancel a trial at once: whatever its lease's holder still sends is refused. A second cancel changes nothing.
 
-    Raises: NotFound, TrialFinished.
+    Raises: NotFound, TrialFinished, IdempotencyMismatch.
     """
-    with transactions.on_study(name) as scope:
-        trial = lookup.lock_trial(scope.tx, scope.study, number)
-        if trial.state == "cancelled":
-            return views.trial(name, trial)
-        if trial.state in TERMINAL:
-            raise TrialFinished(f"Trial {number} is {trial.state} already; it cannot be cancelled.")
-        row = completion.cancel(scope, trial)
-        events.insert(scope.tx, scope.study.id, "cancelled", scope.now, number, was=trial.state)
+
+    def decide(scope: Scope, row: TrialRow) -> TrialRow:
+        if row.state == "cancelled":
+            return row
+        if row.state in TERMINAL:
+            raise TrialFinished(f"Trial {number} is {row.state} already; it cannot be cancelled.")
+        cancelled = completion.cancel(scope, row)
+        events.insert(scope.tx, scope.study.id, "cancelled", scope.now, number, was=row.state)
         budgets.settle(scope)
-        return views.trial(name, row)
+        return cancelled
+
+    return _change(transactions, name, number, key, decide)
 
 
-def invalidate(transactions: Transactions, name: str, number: TrialNumber, reason: str) -> messages.Trial:
+def invalidate(
+    transactions: Transactions, name: str, number: TrialNumber, reason: str, key: IdempotencyKey
+) -> messages.Trial:
     """Mark a trial as invalid: no sampler, no pruning rule and no list of the best sees it from now on.
 
     A running trial goes on, but its result will not count. The same reason again changes nothing.
-    Raises: NotFound, WrongState (the trial has not begun yet, or is invalid for another reason).
+    Raises: NotFound, WrongState (the trial has not begun yet, or is invalid for another reason), IdempotencyMismatch.
     """
-    with transactions.on_study(name) as scope:
-        trial = lookup.lock_trial(scope.tx, scope.study, number)
-        if trial.invalid_reason == reason:
-            return views.trial(name, trial)
-        if trial.invalid_reason is not None:
-            raise WrongState(f"Trial {number} is invalid already: {trial.invalid_reason}")
-        if trial.state not in (*TERMINAL, "running"):
-            raise WrongState(f"Trial {number} is {trial.state} and has no result yet; cancel it instead.")
+
+    def decide(scope: Scope, row: TrialRow) -> TrialRow:
+        if row.invalid_reason == reason:
+            return row
+        if row.invalid_reason is not None:
+            raise WrongState(f"Trial {number} is invalid already: {row.invalid_reason}")
+        if row.state not in (*TERMINAL, "running"):
+            raise WrongState(f"Trial {number} is {row.state} and has no result yet; cancel it instead.")
         seq = study_rows.next_seq(scope.tx, scope.study.id)
         events.insert(scope.tx, scope.study.id, "invalidated", scope.now, number, reason=reason)
-        row = trials.update(scope.tx, trial.id, invalid_reason=reason, invalid_at=scope.now, invalid_seq=seq)
+        row = trials.update(scope.tx, row.id, invalid_reason=reason, invalid_at=scope.now, invalid_seq=seq)
         budgets.settle(scope)
-        return views.trial(name, row)
+        return row
+
+    return _change(transactions, name, number, key, decide)
 
 
 def metrics(
