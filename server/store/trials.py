@@ -75,18 +75,6 @@ class TrialRow:
         return self.predicted_value if self.state == "pruned" else self.value
 
 
-@dataclass(frozen=True)
-class DrawnRow:
-    """How a trial was drawn, and its result. counts: it is complete, and not invalid."""
-
-    number: TrialNumber
-    revision: int
-    basis_seq: int
-    drawn: Json
-    value: float | None
-    counts: bool
-
-
 SORTS: Final = {"number": trials.c.number, "value": trials.c.value, "finished_at": trials.c.finished_at}
 
 
@@ -270,17 +258,6 @@ def any_invalid_since(tx: Transaction, study_id: StudyId, seq: int) -> bool:
 
 def _valid_at(basis: int) -> sa.ColumnElement[bool]:
     return sa.or_(trials.c.invalid_seq.is_(None), trials.c.invalid_seq > basis)
-
-
-def drawn(tx: Transaction, study_id: StudyId) -> list[DrawnRow]:
-    """All trials that a sampler drew, by number."""
-    counts = sa.and_(trials.c.state == "complete", trials.c.invalid_seq.is_(None))
-    origin = (trials.c.number, trials.c.revision, trials.c.basis_seq, trials.c.drawn)
-    statement = sa.select(*origin, trials.c.value, counts.label("counts"))
-    rows = tx.execute(
-        statement.where(trials.c.study_id == study_id, trials.c.sampler.is_not(None)).order_by(trials.c.number)
-    )
-    return [DrawnRow(**row._mapping) for row in rows]
 
 
 def record_requeue_gap(tx: Transaction, trial_id: TrialId, left_seq: int, back_seq: int) -> None:

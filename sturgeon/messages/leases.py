@@ -64,7 +64,7 @@ class Lease(Answer):
     stack: int | None = Field(default=None, description="Leases of one answer with the same number are of one shape.")
 
 
-WhyNothing = Literal["paused", "budget", "waiting", "finished"]
+WhyNothing = Literal["paused", "budget", "exhausted", "waiting", "finished"]
 
 
 class Leases(Answer):

@@ -19,12 +19,13 @@ from sturgeon.search.acquisition import improvement, lower_bound, neighbours_vot
 from sturgeon.search.boxes import WHOLE_SPACE, Candidates, draw, draw_one, elite_rows, near
 from sturgeon.search.costs import CostModel, fit_costs
 from sturgeon.search.cube import Array, Cube, point_array
+from sturgeon.search.distinct import Unseen, unseen_of
 from sturgeon.search.memo import Memo
 from sturgeon.search.one_thread import with_one_thread
 from sturgeon.search.posterior import FantasyPosterior, Posterior, conditioned, with_running
-from sturgeon.search.samplers import Finished, History, RegisteredSampler, Sample, Sampler
+from sturgeon.search.samplers import Finished, History, Point, RegisteredSampler, Sample, Sampler
 from sturgeon.search.scores import first_round_size, round_starts, standard_scores
-from sturgeon.search.sobol import sobol_point
+from sturgeon.search.sobol import even_point
 from sturgeon.search.surrogate import MOST_POINTS, KernelParams, fit_kernel_params, prior_kernel_params
 from sturgeon.space import Space
 
@@ -72,23 +73,24 @@ def suggest(
     memo = Memo() if memo is None else memo
     cube = cube_of(space, memo)
     finished = history.finished
+    unseen = unseen_of(cube, history, memo)
     first = first_round_size(cube.dimensions)
     if number < first or len(finished) < first / 2:
-        return Sample(cube.settled(sobol_point(seed, number, cube.dimensions)), round=0)
+        return Sample(even_point(unseen, seed, number), round=0)
     random = np.random.Generator(np.random.Philox(key=seed | number << 64 | _STREAM))
     starts = round_starts(cube.dimensions, len(finished))
     round_number = max(1, len(starts))
     if boxes_alone(cube, finished, options):
         elites = memo.recall("elites", (cube.identity, finished), lambda: best_rows(cube, finished))
         centres = _points(cube, tuple(finished[row] for row in elites))
-        boxed = _sample(finished, draw_one(cube, centres, random), elites)
+        boxed = _sample(finished, _drawn_from_boxes(unseen, centres, random, seed, number), elites)
         return boxed._replace(round=round_number, model="boxes")
     posterior = posterior_of(cube, seed, finished, memo)
     costs = None
     if options.cost_aware:
         start = finished[: starts[-1] if starts else 0]
         costs = memo.recall("costs", (cube.identity, start), lambda: fit_costs(cube, start))
-    return _modelled(posterior, costs, number, history, random)._replace(round=round_number, model="gp")
+    return _modelled(posterior, costs, seed, number, history, unseen, random)._replace(round=round_number, model="gp")
 
 
 @with_one_thread
@@ -169,8 +171,30 @@ def kernel_params_of(cube: Cube, seed: int, first: tuple[Finished, ...]) -> Kern
     return fit_kernel_params(cube, points, z)
 
 
+def _drawn_from_boxes(
+    unseen: Unseen, centres: Array, random: np.random.Generator, seed: int, number: int
+) -> Candidates:
+    """A candidate that was not seen: of the boxes, or after many that were, of the whole space."""
+    for _ in range(CANDIDATES):
+        drawn = draw_one(unseen.cube, centres, random)
+        if unseen.mask(drawn.points)[0]:
+            return drawn
+    return _whole_space(unseen.instead(tuple(drawn.points[0].tolist()), seed, number))
+
+
+def _whole_space(point: Point) -> Candidates:
+    outside = np.full(1, WHOLE_SPACE)
+    return Candidates(np.array([point]), outside, outside)
+
+
 def _modelled(
-    posterior: Posterior, costs: CostModel | None, number: int, history: History, random: np.random.Generator
+    posterior: Posterior,
+    costs: CostModel | None,
+    seed: int,
+    number: int,
+    history: History,
+    unseen: Unseen,
+    random: np.random.Generator,
 ) -> Sample:
     cube, stretch, elites = posterior.cube, posterior.stretch, posterior.elites
     running = cube.snap(point_array([trial.point for trial in history.running], cube.dimensions))
@@ -178,11 +202,22 @@ def _modelled(
     acquisition = _acquisition(fantasy, costs, number, KAPPA * random.random())
     count = CANDIDATES if len(running) <= MANY_RUNNING else CANDIDATES_OF_MANY
     candidates = draw(cube, posterior.points[elites], stretch, count, random)
+    candidates = candidates.only(unseen.mask(candidates.points)) or _left(unseen, candidates, seed, number)
     best = int(np.argmin(acquisition(candidates.points)))
     around = near(cube, candidates.points[best], stretch, REFINED, random)
+    around = around[unseen.mask(around)]  # not empty: the centre is the first of them
     point = around[int(np.argmin(acquisition(around)))]
     chosen = Candidates(point[None], candidates.elite[[best]], candidates.level[[best]])
     return _sample(history.finished, chosen, posterior.rows[elites].tolist())
+
+
+def _left(unseen: Unseen, candidates: Candidates, seed: int, number: int) -> Candidates:
+    """What is left of the whole space, when none of the candidates is; one by chance where it cannot be counted."""
+    if unseen.cells is None:
+        return _whole_space(unseen.instead(tuple(candidates.points[0].tolist()), seed, number))
+    left = unseen.cells[unseen.mask(unseen.cells)]
+    outside = np.full(len(left), WHOLE_SPACE)
+    return Candidates(left, outside, outside)
 
 
 def _acquisition(
@@ -230,7 +265,7 @@ def build(options: Mapping[str, Any], memo: Memo) -> Sampler:
     def prepare_next(space: Space, seed: int, history: History) -> None:
         prepare(space, seed, history.finished, memo, own)
 
-    return Sampler("coarse_to_fine", 2, partial(suggest, options=own, memo=memo), prepare=prepare_next)
+    return Sampler("coarse_to_fine", 3, partial(suggest, options=own, memo=memo), prepare=prepare_next)
 
 
 def recorded(search: Search, space: Space, samples: int) -> dict[str, Any]:  # noqa: ARG001

@@ -92,6 +92,31 @@ class Cube:
         """One point, snapped."""
         return tuple(self.snap(np.array([point]))[0].tolist())
 
+    def all_cells(self, most: int) -> Array | None:
+        """All points that `snap` can give [n, d]; None where there are more than `most`, as with a float."""
+        points = np.full((1, self.dimensions), INACTIVE)
+        for j in self._parents_first():
+            active = self.active(points)[:, j]
+            varied = int(active.sum())
+            if not varied:
+                continue
+            if len(points) - varied + varied * self.cells[j] > most:
+                return None
+            expanded = np.repeat(points[active], int(self.cells[j]), axis=0)
+            expanded[:, j] = np.tile(self.centres(j), varied)
+            points = np.concatenate([points[~active], expanded])
+        return self.snap(points)
+
+    def _parents_first(self) -> list[int]:
+        conditional = [rule.coordinate for rule in self._rules if rule.coordinate is not None]
+        return [*(j for j in range(self.dimensions) if j not in conditional), *conditional]
+
+    def centres(self, coordinate: int) -> Array:
+        """The u of each value that a coordinate can take."""
+        cells = np.arange(self.cells[coordinate])
+        log = next((steps for steps in self._logs if steps.coordinate == coordinate), None)
+        return log.centre(cells) if log else (cells + 0.5) / self.cells[coordinate]
+
     def active(self, points: Array) -> Mask:
         """Which coordinates are active [m, d] at `points` [m, d]: their `when` holds, and that of all their parents."""
         active = np.ones(points.shape, dtype=bool)

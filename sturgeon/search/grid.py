@@ -4,30 +4,58 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 
 from sturgeon.messages import LARGEST_GRID, Search
-from sturgeon.search.cube import Cube
+from sturgeon.search.cube import Array, Cube
+from sturgeon.search.distinct import taken
 from sturgeon.search.memo import Memo
-from sturgeon.search.samplers import History, RegisteredSampler, Sample, Sampler
+from sturgeon.search.samplers import NOTHING, History, RegisteredSampler, Sample, Sampler
 from sturgeon.space import Space
 
 
-def grid_search(space: Space, seed: int, number: int, size: int, *, memo: Memo | None = None) -> Sample:
-    """Point `number` of the largest grid of at most `size` points, in an order shuffled by `seed`.
+def grid_search(space: Space, seed: int, number: int, size: int, history: History = NOTHING) -> Sample:
+    """Point `number` of the largest grid of at most `size` points, in an order shuffled by `seed`; if it was handed out
+    before, the next one that was not.
 
-    A number beyond the grid starts it again. `memo` only saves work.
+    A number beyond the grid starts it again.
     """
-    cube = Cube(space)
+    points = grid_points(space, seed, size)
+    start = number % len(points)
+    gone = taken(Cube(space), history)
+    order = (*range(start, len(points)), *range(start))
+    place = next((place for place in order if points[place].tobytes() not in gone), start)
+    return Sample(tuple(points[place].tolist()))
+
+
+def grid_left(space: Space, seed: int, size: int, history: History) -> int:
+    """How many points of the grid no trial has had yet."""
+    gone = taken(Cube(space), history)
+    return sum(point.tobytes() not in gone for point in grid_points(space, seed, size))
+
+
+def grid_points(space: Space, seed: int, size: int) -> Array:
+    """The largest grid of at most `size` points [n, d], in an order shuffled by `seed`, each set of parameters once."""
+    return _points_of(space.identity(), seed, size)
+
+
+@lru_cache(maxsize=4)  # of at most 100,000 points each
+def _points_of(identity: str, seed: int, size: int) -> Array:
+    cube = Cube(Space.model_validate_json(identity))
     counts = _counts(cube, size)
-    total = math.prod(counts)
-    order = (memo or Memo()).recall(
-        "grid", (seed, total), lambda: np.random.Generator(np.random.Philox(key=seed)).permutation(total)
-    )
-    cell = np.unravel_index(order[number % total], counts)
-    return Sample(cube.settled(tuple((int(i) + 0.5) / k for i, k in zip(cell, counts, strict=True))))
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(math.prod(counts))
+    cells = np.unravel_index(order, counts)
+    points = cube.snap(np.column_stack([_axis(cube, j, k)[cells[j]] for j, k in enumerate(counts)]))
+    # Under a condition that does not hold, several of them are the same parameters.
+    return points[list({point.tobytes(): row for row, point in reversed(list(enumerate(points)))}.values())[::-1]]
+
+
+def _axis(cube: Cube, coordinate: int, count: int) -> Array:
+    """So many points along a coordinate, even on its scale; all of its values where there are no more."""
+    return cube.centres(coordinate) if count == cube.cells[coordinate] else (np.arange(count) + 0.5) / count
 
 
 def _counts(cube: Cube, size: int) -> tuple[int, ...]:
@@ -43,11 +71,11 @@ def _counts(cube: Cube, size: int) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def build(options: Mapping[str, Any], memo: Memo) -> Sampler:
-    def draw(space: Space, seed: int, number: int, history: History) -> Sample:  # noqa: ARG001
-        return grid_search(space, seed, number, options.get("points", 1), memo=memo)
+def build(options: Mapping[str, Any], memo: Memo) -> Sampler:  # noqa: ARG001
+    def draw(space: Space, seed: int, number: int, history: History) -> Sample:
+        return grid_search(space, seed, number, options.get("points", 1), history)
 
-    return Sampler("grid", 1, draw, needs_history=False)
+    return Sampler("grid", 2, draw, needs_history=False)
 
 
 def recorded(search: Search, space: Space, samples: int) -> dict[str, Any]:  # noqa: ARG001
@@ -55,4 +83,8 @@ def recorded(search: Search, space: Space, samples: int) -> dict[str, Any]:  # n
     return {"points": search.points or min(samples, LARGEST_GRID)}
 
 
-SAMPLER: Final = RegisteredSampler(build, options=("points",), recorded=recorded)
+def left(options: Mapping[str, Any], space: Space, seed: int, history: History) -> int:
+    return grid_left(space, seed, options.get("points", 1), history)
+
+
+SAMPLER: Final = RegisteredSampler(build, options=("points",), recorded=recorded, left=left)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from sturgeon.messages import ParameterPreview, Preview
-from sturgeon.search.samplers import uniform_point
+from sturgeon.search.random import random_search
+from sturgeon.search.samplers import History, Point
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 
 QUANTILES: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -19,7 +20,10 @@ def preview(space: Space, seed: int, examples: int) -> Preview:
 
     The examples are what random search draws for the first trials of a study with this seed.
     """
-    drawn = [space.decode(uniform_point(seed, number, len(space.searched))) for number in range(examples)]
+    points: list[Point] = []
+    for number in range(examples):
+        points.append(random_search(space, seed, number, History((), (), tuple(points))).point)
+    drawn = [space.decode(point) for point in points]
     return Preview(parameters={name: _parameter(space[name]) for name in space}, examples=drawn)
 
 

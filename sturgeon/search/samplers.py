@@ -37,10 +37,14 @@ class Running(NamedTuple):
 
 
 class History(NamedTuple):
-    """What a sampler may see: `finished` in the order in which they finished, `running` by number."""
+    """What a sampler may see: `finished` in the order in which they finished, `running` by number.
+
+    `handed_out`: the points of all earlier trials, whatever became of them, where a space can repeat itself.
+    """
 
     finished: tuple[Finished, ...]
     running: tuple[Running, ...]
+    handed_out: tuple[Point, ...] = ()
 
 
 class Sample(NamedTuple):
@@ -65,7 +69,8 @@ def nothing_to_prepare(space: Space, seed: int, history: History) -> None:
 class Sampler:
     """A way to draw: `draw(space, seed, number, history)`.
 
-    `needs_history`: without it a point depends on (seed, number) alone, and is drawn inside the write transaction.
+    `needs_history`: without it a point depends on no result, and is drawn inside the write transaction. Of the history
+    it then looks only at which points are taken, and only where `looks_back(space)`.
     `version` is raised whenever the same arguments would give another point. `prepare(space, seed, history)` does, when
     a result comes in, what the next draw would do first.
     """
@@ -74,6 +79,7 @@ class Sampler:
     version: int
     draw: Callable[[Space, int, int, History], Sample]
     needs_history: bool = True
+    looks_back: Callable[[Space], bool] = lambda _space: True
     prepare: Callable[[Space, int, History], None] = nothing_to_prepare
 
 
@@ -97,13 +103,20 @@ class RegisteredSampler:
 
     `options`: the fields of `messages.Search` that are its own. `recorded(search, space, samples)`: the values of all
     of them, stored with a study of so many samples, so that a later default changes no study. `problems(search,
-    space)`: why it cannot search this space with these options.
+    space)`: why it cannot search this space with these options. `left(options, space, seed, history)`: how many samples
+    there are still to draw, for a sampler that comes to an end.
     """
 
     build: Build
     options: tuple[str, ...] = ()
     recorded: Callable[[Search, Space, int], dict[str, Any]] = nothing_recorded
     problems: Callable[[Search, Space], list[FieldProblem]] = no_problems
+    left: Callable[[Mapping[str, Any], Space, int, History], int] | None = None
+
+    @property
+    def ends(self) -> bool:
+        """Whether it comes to an end."""
+        return self.left is not None
 
 
 NOTHING: Final = History((), ())

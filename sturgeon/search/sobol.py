@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sturgeon.search.cube import Cube
+from sturgeon.search.cube import Array, Cube
+from sturgeon.search.distinct import BATCH, Unseen, can_repeat, unseen_of
 from sturgeon.search.memo import Memo
 from sturgeon.search.samplers import History, Point, RegisteredSampler, Sample, Sampler
 from sturgeon.space import Space
@@ -76,13 +77,29 @@ def _table() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         return table["poly"], table["vinit"]
 
 
-def sobol_search(space: Space, seed: int, number: int, history: History) -> Sample:  # noqa: ARG001
-    """Even coverage of the space, without looking at results."""
-    return Sample(Cube(space).settled(sobol_point(seed, number, len(space.searched))))
+def even_point(unseen: Unseen, seed: int, number: int) -> Point:
+    """Point `number` of the sequence, snapped; where it was drawn before, the next one that was not."""
+    cube = unseen.cube
+    point = cube.settled(sobol_point(seed, number, cube.dimensions))
+    return unseen.instead(point, seed, number, _further(seed, number, cube.dimensions))
+
+
+def _further(seed: int, number: int, dimensions: int) -> Iterator[Array]:
+    """The next points of the sequence, one a batch."""
+    for ahead in range(1, BATCH + 1):
+        yield np.array([sobol_point(seed, number + ahead, dimensions)])
+
+
+def sobol_search(space: Space, seed: int, number: int, history: History, *, memo: Memo | None = None) -> Sample:
+    """Even coverage of the space, without looking at results. `memo` only saves work."""
+    return Sample(even_point(unseen_of(Cube(space), history, memo or Memo()), seed, number))
 
 
 def build(options: Mapping[str, Any], memo: Memo) -> Sampler:  # noqa: ARG001
-    return Sampler("sobol", 1, sobol_search, needs_history=False)
+    def draw(space: Space, seed: int, number: int, history: History) -> Sample:
+        return sobol_search(space, seed, number, history, memo=memo)
+
+    return Sampler("sobol", 2, draw, needs_history=False, looks_back=can_repeat)
 
 
 SAMPLER: Final = RegisteredSampler(build)

@@ -45,6 +45,7 @@ def test_a_lease_tells_all_that_a_worker_needs(server: RunningServer) -> None:
             "checkpoints": {"best": 1, "last": 1, "every_s": 30.0, "every_epochs": None},
             "metric": "dev_error",
             "direction": "minimize",
+            "reduce": "best",
         },
         "lease_s": 30.0,
         "desired": Desired().model_dump(),

@@ -101,7 +101,7 @@ def test_a_sample_of_another_version_of_the_sampler_is_never_passed_silently(ser
 
     [mismatch] = told.mismatches
     assert (told.exact, mismatch.number, mismatch.difference) == (False, 1, None)
-    assert mismatch.reason == "drawn by coarse_to_fine version 0; this server has coarse_to_fine version 2"
+    assert mismatch.reason == "drawn by coarse_to_fine version 0; this server has coarse_to_fine version 3"
 
 
 def test_a_replay_comes_in_pages(server: RunningServer) -> None:

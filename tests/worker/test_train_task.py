@@ -103,7 +103,10 @@ def told(task: dict[str, Any]) -> tuple[Any, ...]:
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("reduce", ["best", "last"])
 def test_what_is_told_does_not_depend_on_which_checkpoints_are_kept(rule: dict[str, int] | None, reduce: str) -> None:
-    assert told({"checkpoints": rule, "reduce": reduce}) == told({"reduce": reduce})
+    with_both = told({"reduce": reduce})
+
+    assert with_both[0] == "complete"
+    assert told({"checkpoints": rule, "reduce": reduce}) == with_both
 
 
 @pytest.mark.fault("W10")

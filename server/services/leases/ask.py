@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from server.services import lookup, views
@@ -16,8 +16,9 @@ from server.services.idempotency import IdempotencyKey, claim_or_replay, store_a
 from server.services.leases.stacks import Dispatched, DispatchRequest, new_stacks, take_queued
 from server.services.metrics import Counters
 from server.services.runs.resume import resume_of
+from server.services.sampling.exhaustion import samples_left
 from server.services.sampling.history import SamplerView
-from server.services.sampling.sampler_pool import DrawRequest, SamplerPool, sample_number
+from server.services.sampling.sampler_pool import DrawRequest, SamplerPool, draws
 from server.services.transactions import Scope
 from server.services.trial_rows import new_trial, replicate_group
 from server.store import floors, trials
@@ -28,9 +29,13 @@ from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.identifiers import TrialNumber
+from sturgeon.search.memo import Memo
 from sturgeon.search.numerics import numerics
-from sturgeon.search.samplers import NOTHING, Sample, uniform_point
+from sturgeon.search.registry import REGISTERED, SAMPLERS
+from sturgeon.search.samplers import NOTHING, Sample, Sampler
 from sturgeon.space import Space
+
+UNIFORM: Final = SAMPLERS["random"]({}, Memo())
 
 RACES: Final = 8
 """After so many lost races the point is drawn uniformly inside the write transaction."""
@@ -154,22 +159,32 @@ def _draw_in_transaction(
     key: IdempotencyKey,
     fallback: messages.Fallback | None,
 ) -> messages.Leases:
-    """Draw points that need no history inside the write transaction, which holds the study's lock."""
-    study = scope.study
-    view = SamplerView(Space.model_validate(study.space), NOTHING)
-    sampler = asks.sampler_pool.sampler_of(study)
-    request = DrawRequest(study, sampler, _most_samples(study, wanted.most), view)
+    """Draw points that need no results inside the write transaction, which holds the study's lock: what is taken by
+    earlier trials cannot change meanwhile."""
+    study, pool = scope.study, asks.sampler_pool
+    sampler = pool.sampler_of(study)
+    view = _taken_view(pool, scope, sampler if fallback is None else UNIFORM)
+    count, left = _most_samples(study, wanted.most), samples_left(study, view)
+    if left == 0:
+        scope.tx.rollback_at_end()
+        return messages.Leases(leases=[], reason="exhausted")
+    request = DrawRequest(study, sampler, count if left is None else min(count, left), view)
     samples: list[Sample] = []
     if fallback is None:
-        samples, fallback = asks.sampler_pool.draw(request)
+        samples, fallback = pool.draw(request)
     if fallback is not None:
-        dimensions = len(view.space.searched)
-        samples = [
-            Sample(uniform_point(study.seed, sample_number(study, number), dimensions)) for number in request.numbers
-        ]
+        samples = list(draws(replace(request, sampler=UNIFORM)))
     if not study_rows.take_numbers(scope.tx, study, len(samples) * study.replicates):
         raise AssertionError("the locked study changed")
     return _insert(scope, request, samples, fallback, wanted, key)
+
+
+def _taken_view(pool: SamplerPool, scope: Scope, sampler: Sampler) -> SamplerView:
+    """What a sampler sees that needs no results: which points are taken, where draws might repeat them."""
+    space = Space.model_validate(scope.study.space)
+    if sampler.looks_back(space) or REGISTERED[scope.study.sampler].ends:
+        return pool.history_now(scope.tx, scope.study)
+    return SamplerView(space, NOTHING)
 
 
 def _insert(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from server.store import space_revisions, trials
+from server.store import draws, space_revisions, trials
+from server.store.draws import HandedOutRow
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.direction import sign_of
 from sturgeon.identifiers import TrialNumber
+from sturgeon.search.distinct import can_repeat
+from sturgeon.search.registry import REGISTERED
 from sturgeon.search.revisions import Revision, point_under
 from sturgeon.search.samplers import Finished, History, Point, Running
 from sturgeon.search.separation import mean
@@ -30,12 +33,20 @@ class PlacedResult(NamedTuple):
     point: Point | None
 
 
+class HandedOut(NamedTuple):
+    """The points of all trials before number `below` that lie in the space, whatever became of them."""
+
+    below: int = 0
+    points: tuple[Point, ...] = ()
+
+
 class Snapshot(NamedTuple):
     """What was read at a study's sequence number `seq`: the next read needs only what has come since."""
 
     seq: int
     revisions: list[Revision]
     ended: list[PlacedResult]
+    handed_out: HandedOut = HandedOut()
 
 
 def history_at(tx: Transaction, study: StudyRow, basis: int, below: int) -> SamplerView:
@@ -45,12 +56,12 @@ def history_at(tx: Transaction, study: StudyRow, basis: int, below: int) -> Samp
     that was in force at `basis`; the sampler does not see it where it lies outside. Replicates count as one, under the
     number of the first; `below` is such a number, too.
     """
-    return _view(tx, study, _whole(tx, study, basis), below)
+    return _view(tx, study, _with_handed_out(tx, study, _whole(tx, study, basis), below), below)
 
 
 def history_now(tx: Transaction, study: StudyRow, before: Snapshot | None) -> tuple[SamplerView, Snapshot]:
     """As `history_at`, at the study's present sequence number; and the next call's `before`."""
-    snapshot = _since(tx, study, before)
+    snapshot = _with_handed_out(tx, study, _since(tx, study, before), study.next_number)
     return _view(tx, study, snapshot, study.next_number), snapshot
 
 
@@ -70,7 +81,19 @@ def _since(tx: Transaction, study: StudyRow, before: Snapshot | None) -> Snapsho
     if trials.any_invalid_since(tx, study.id, before.seq):
         return _whole(tx, study, study.seq)
     new = trials.finished(tx, study.id, study.seq, after=before.seq)
-    return Snapshot(study.seq, before.revisions, [*before.ended, *_ended(before.revisions, new)])
+    ended = [*before.ended, *_ended(before.revisions, new)]
+    return Snapshot(study.seq, before.revisions, ended, before.handed_out)
+
+
+def _with_handed_out(tx: Transaction, study: StudyRow, snapshot: Snapshot, below: int) -> Snapshot:
+    """Read which points are taken, where draws might repeat them. All trials before `below` were there when it was
+    drawn, so that its replay sees the same."""
+    if not REGISTERED[study.sampler].ends and not can_repeat(snapshot.revisions[-1].space):
+        return snapshot
+    before = snapshot.handed_out if snapshot.handed_out.below <= below else HandedOut()
+    rows = draws.handed_out(tx, study.id, before.below, below)
+    points = [point for row in rows if (point := _point(snapshot.revisions, row)) is not None]
+    return snapshot._replace(handed_out=HandedOut(below, before.points + tuple(points)))
 
 
 def _ended(revisions: list[Revision], finished: list[TrialRow]) -> list[PlacedResult]:
@@ -92,7 +115,7 @@ def _view(tx: Transaction, study: StudyRow, snapshot: Snapshot, below: int) -> S
         for group, trial in sorted(waiting.items())
         if (point := _point(revisions, trial)) is not None
     ]
-    return SamplerView(revisions[-1].space, History(tuple(finished), tuple(running)))
+    return SamplerView(revisions[-1].space, History(tuple(finished), tuple(running), snapshot.handed_out.points))
 
 
 def group_of(trial: TrialRow) -> TrialNumber:
@@ -117,7 +140,7 @@ def _finished(group: int, point: Point, members: list[TrialRow], sign: float) ->
     return Finished(group, point, None if value is None else sign * value, seconds)
 
 
-def _point(revisions: list[Revision], trial: TrialRow) -> Point | None:
+def _point(revisions: list[Revision], trial: TrialRow | HandedOutRow) -> Point | None:
     """The trial's stored point; a trial of another revision is encoded again, and None outside of the space."""
     if trial.revision == revisions[-1].number:
         return tuple(trial.point)

@@ -15,14 +15,14 @@ from server.services import lookup
 from server.services.isolation import isolated
 from server.services.sampling.history import SamplerView, history_at
 from server.services.sampling.sampler_pool import SamplerPool
+from server.store import draws
 from server.store import numerics as numerics_rows
 from server.store import rounds as round_rows
 from server.store import studies as study_rows
-from server.store import trials
+from server.store.draws import DrawnRow
 from server.store.engine import Database
 from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
-from server.store.trials import DrawnRow
 from sturgeon.errors import NotFound
 from sturgeon.identifiers import StudyId
 from sturgeon.search.coarse_to_fine import Options
@@ -122,7 +122,7 @@ def recover_rounds(database: Database, study: StudyRow) -> None:
     with database.reading() as tx:
         known = {(row.revision, row.number) for row in round_rows.of_study(tx, study.id)}
         last_of: dict[tuple[int, int], DrawnRow] = {}
-        for trial in trials.drawn(tx, study.id):
+        for trial in draws.drawn(tx, study.id):
             last_of[trial.revision, trial.drawn.get("round") or 0] = trial
         rows = []
         for (revision, number), trial in last_of.items():

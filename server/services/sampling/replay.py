@@ -18,7 +18,8 @@ from sturgeon import messages
 from sturgeon.identifiers import TrialNumber
 from sturgeon.search.memo import Memo
 from sturgeon.search.numerics import numerics
-from sturgeon.search.samplers import Point, Sampler, uniform_point
+from sturgeon.search.random import random_search
+from sturgeon.search.samplers import Point, Sampler
 
 
 class Compared(NamedTuple):
@@ -58,7 +59,7 @@ def _compare(database: Database, study: StudyRow, sampler: Sampler, trial: Trial
         space, history = history_at(tx, study, trial.basis_seq, group_of(trial))
     place = sample_number(study, group_of(trial))
     if "fallback" in trial.drawn:
-        again: Point = uniform_point(study.seed, place, len(space.searched))
+        again: Point = random_search(space, study.seed, place, history).point
     else:
         again = sampler.draw(space, study.seed, place, history).point
     if len(again) != len(trial.point):

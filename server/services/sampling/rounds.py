@@ -7,12 +7,12 @@ from typing import Final
 from server.services import lookup, views
 from server.services.sampling.refit import recover_rounds, refit
 from server.services.sampling.sampler_pool import SamplerPool
+from server.store import draws
 from server.store import rounds as round_rows
-from server.store import trials
+from server.store.draws import DrawnRow
 from server.store.engine import Database
 from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
-from server.store.trials import DrawnRow
 from sturgeon import messages
 from sturgeon.direction import sign_of
 from sturgeon.search.rounds import importance as importance_of
@@ -31,7 +31,7 @@ def list_rounds(database: Database, sampler_pool: SamplerPool, name: str) -> mes
     recover_rounds(database, study)
     with database.reading() as tx:
         rows = round_rows.of_study(tx, study.id)
-        drawn = trials.drawn(tx, study.id)
+        drawn = draws.drawn(tx, study.id)
     now = (study.revision, fitted.round, fitted.learnt_from)
     items = [_coverage(study, drawn, current=fitted.round == 0)]
     items += [_round(study, row, drawn, current=(row.revision, row.number, row.learnt_from) == now) for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass, field
@@ -140,7 +141,16 @@ class SamplerPool:
 
 
 def _draw(request: DrawRequest, drawn: list[Sample], over: Future[None]) -> None:
-    """Draw the samples of the request, each of which sees those before it as running."""
+    for sample in draws(request):
+        drawn.append(sample)  # noqa: PERF402 - one by one: when the time is up, those that are there are taken
+    over.set_result(None)
+
+
+def draws(request: DrawRequest) -> Iterator[Sample]:
+    """The samples of the request, each of which sees those before it as running.
+
+    Raises: ValueError (a point lies outside of the cube).
+    """
     space, history = request.view
     running = history.running
     for number in request.numbers:
@@ -149,6 +159,5 @@ def _draw(request: DrawRequest, drawn: list[Sample], over: Future[None]) -> None
         sample = request.sampler.draw(space, request.study.seed, own_number, view)
         if len(sample.point) != len(space.searched) or not all(0.0 <= u <= 1.0 for u in sample.point):
             raise ValueError(f"the sampler {request.sampler.name} left the unit cube: {sample.point}")
-        drawn.append(sample)
+        yield sample
         running = (*running, Running(number, sample.point))
-    over.set_result(None)

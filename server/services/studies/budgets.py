@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from server.services.isolation import isolated
 from server.services.sampling.best import best_trials
+from server.services.sampling.exhaustion import is_exhausted
 from server.services.transactions import Scope, Transactions
 from server.services.views import budget_of
 from server.store import events, leases, studies, trials
@@ -51,7 +52,9 @@ def settle(scope: Scope) -> StudyRow:
         if spent is not None:
             events.insert(scope.tx, scope.study.id, "budget_spent", scope.now, limit=spent)
     if scope.study.state == "active" and _is_done(scope.tx, scope.study):
-        return _move(scope, "completed", why=spent or "max_trials")
+        return _move(
+            scope, "completed", why=spent or ("max_trials" if _all_numbers_given(scope.study) else "exhausted")
+        )
     if scope.study.state == "completed" and not _is_done(scope.tx, scope.study):
         return _move(scope, "active")
     return scope.study
@@ -66,8 +69,13 @@ def _is_done(tx: Transaction, study: StudyRow) -> bool:
     """Whether nothing runs and nothing may begin. When the budget is spent, queued trials wait for more of it."""
     if study.spent is not None:
         return not leases.any_running(tx, study.id)
-    all_given_out = study.mode == "panda" or study.next_number + study.replicates > study.max_trials
-    return all_given_out and not trials.any_unfinished(tx, study.id)
+    if trials.any_unfinished(tx, study.id):
+        return False
+    return study.mode == "panda" or _all_numbers_given(study) or is_exhausted(tx, study)
+
+
+def _all_numbers_given(study: StudyRow) -> bool:
+    return study.next_number + study.replicates > study.max_trials
 
 
 def _limit_reached(tx: Transaction, study: StudyRow) -> str | None:

@@ -1,0 +1,26 @@
+"""The end of a sampler that has one: a grid of which every point was handed out."""
+
+from __future__ import annotations
+
+from server.services.sampling.history import SamplerView, history_at
+from server.store.engine import Transaction
+from server.store.studies import StudyRow
+from sturgeon.search.registry import REGISTERED
+from sturgeon.search.samplers import NOTHING
+from sturgeon.space import Space
+
+
+def samples_left(study: StudyRow, view: SamplerView) -> int | None:
+    """How many samples the study's sampler can still draw; None where there is no end."""
+    left = REGISTERED[study.sampler].left
+    return None if left is None else left(study.sampler_options, view.space, study.seed, view.history)
+
+
+def is_exhausted(tx: Transaction, study: StudyRow) -> bool:
+    """Whether there is nothing more to draw."""
+    if study.mode == "panda" or not REGISTERED[study.sampler].ends:
+        return False
+    whole = samples_left(study, SamplerView(Space.model_validate(study.space), NOTHING))
+    if whole is None or study.next_number // study.replicates < whole:
+        return False
+    return samples_left(study, history_at(tx, study, study.seq, study.next_number)) == 0

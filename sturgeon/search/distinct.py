@@ -1,0 +1,96 @@
+"""No set of parameters is drawn again while another one is left: to measure noise there are replicates.
+
+Two points of the cube have the same parameters when `Cube.snap` makes them equal. That matters where no float is always
+active: in spaces of choices and integers, and where a condition leaves nothing else to vary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from sturgeon.search.cube import Array, Cube, Mask, point_array
+from sturgeon.search.memo import Memo
+from sturgeon.search.samplers import History, Point
+from sturgeon.space import Float, Space
+
+MOST_CELLS: Final = 2**16
+"""In a space of more sets of parameters, one that is left is looked for by chance alone."""
+
+BATCH: Final = 1024
+BATCHES: Final = 64
+_STREAM: Final = 1 << 124
+
+
+def can_repeat(space: Space) -> bool:
+    """Whether two draws may give the same parameters: not where a float is active in all of them."""
+    return not any(isinstance(space[name], Float) and not space[name].when for name in space)
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What may be drawn of a cube: all but `seen`, the bytes of snapped points. `cells` [n, d]: all that there is, more
+    than is seen; None where there is too much to count, or nothing is to be avoided."""
+
+    cube: Cube
+    seen: frozenset[bytes] = frozenset()
+    cells: Array | None = None
+
+    def mask(self, points: Array) -> Mask:
+        """Which of the snapped `points` [m, d] may be drawn."""
+        if not self.seen:
+            return np.ones(len(points), dtype=bool)
+        return np.array([point.tobytes() not in self.seen for point in points], dtype=bool)
+
+    def first(self, points: Iterable[Array]) -> Point | None:
+        """The first that may be drawn of batches of points [m, d], snapped; None without one."""
+        for batch in points:
+            snapped = self.cube.snap(batch)
+            if len(rows := np.flatnonzero(self.mask(snapped))):
+                return tuple(snapped[rows[0]].tolist())
+        return None
+
+    def instead(self, point: Point, seed: int, number: int, others: Iterable[Array] = ()) -> Point:
+        """`point` if it may be drawn, else the first of `others` that may, else one by chance, by (seed, number)."""
+        if not self.seen or self.mask(self.cube.snap(np.array([point])))[0]:
+            return point
+        if (found := self.first(others)) is not None:
+            return found
+        random = np.random.Generator(np.random.Philox(key=seed | number << 64 | _STREAM))
+        if self.cells is not None:
+            left = self.cells[self.mask(self.cells)]
+            return tuple(left[random.integers(len(left))].tolist())
+        return self.first(_uniform(random, self.cube.dimensions)) or point
+
+
+def unseen_of(cube: Cube, history: History, memo: Memo) -> Unseen:
+    """What no earlier trial had; when all was handed out, what has neither a result nor a running trial: it failed, or
+    was cancelled; and when there is none of that, all."""
+    if not can_repeat(cube.space):
+        return Unseen(cube)
+    cells = memo.recall("cells", (cube.identity,), lambda: cube.all_cells(MOST_CELLS))
+    with_result = _keys(cube, _with_result(history))
+    for seen in (taken(cube, history), with_result):
+        if cells is None or len(seen) < len(cells):
+            return Unseen(cube, seen, cells)
+    return Unseen(cube)
+
+
+def taken(cube: Cube, history: History) -> frozenset[bytes]:
+    """The bytes of the snapped points of all earlier trials."""
+    return _keys(cube, [*_with_result(history), *history.handed_out])
+
+
+def _with_result(history: History) -> list[Point]:
+    return [trial.point for trial in history.finished] + [trial.point for trial in history.running]
+
+
+def _keys(cube: Cube, points: list[Point]) -> frozenset[bytes]:
+    return frozenset(point.tobytes() for point in cube.snap(point_array(points, cube.dimensions)))
+
+
+def _uniform(random: np.random.Generator, dimensions: int) -> Iterator[Array]:
+    return (random.random((BATCH, dimensions)) for _ in range(BATCHES))
