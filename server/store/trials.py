@@ -260,6 +260,13 @@ def _valid_at(basis: int) -> sa.ColumnElement[bool]:
     return sa.or_(trials.c.invalid_seq.is_(None), trials.c.invalid_seq > basis)
 
 
+def count_drawn(tx: Transaction, study_id: StudyId) -> int:
+    """How many trials of the study a sampler drew."""
+    statement = sa.select(sa.func.count()).select_from(trials)
+    drawn_here = statement.where(trials.c.study_id == study_id, trials.c.sampler.is_not(None))
+    return int(tx.execute(drawn_here).scalar_one())
+
+
 def record_requeue_gap(tx: Transaction, trial_id: TrialId, left_seq: int, back_seq: int) -> None:
     """Store that samplers do not see the trial between these two sequence numbers."""
     tx.execute(requeue_gaps.insert().values(trial_id=trial_id, left_seq=left_seq, back_seq=back_seq))

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 
 from sturgeon import messages as m
 from sturgeon.client.wire import Patience, Wire
+from sturgeon.search.replays import joined
 from sturgeon.space import Space
 from sturgeon.states import ToldState, TrialState
 from sturgeon.values import Json
@@ -115,8 +116,18 @@ class Client:
         return self._wire.ask(m.Importance, "GET", f"{_study(study)}/importance")
 
     def replay(self, study: str, page_size: int | None = None, page_token: str | None = None) -> m.Replay:
-        """Derive the samples of a page of trials again from the record; 100 of them unless said otherwise."""
-        return self._wire.ask(m.Replay, "GET", f"{_study(study)}/replay", query=_page(page_size, page_token))
+        """Derive all samples of the study again from the record. With a size or a token, those of one page of trials,
+        100 unless said otherwise."""
+
+        def page(size: int | None, token: str | None) -> m.Replay:
+            return self._wire.ask(m.Replay, "GET", f"{_study(study)}/replay", query=_page(size, token))
+
+        pages = [page(page_size, page_token)]
+        if page_size is not None or page_token is not None:
+            return pages[0]
+        while (token := pages[-1].next_page_token) is not None:
+            pages.append(page(None, token))
+        return joined(pages)
 
     def revisions(
         self, study: str, page_size: int | None = None, page_token: str | None = None

@@ -129,13 +129,15 @@ class NumericsUsed(Answer):
 
 
 class Replay(Answer):
-    """Every sample of these trials, derived again from the record. `given`: parameters that a person gave are not
-    drawn. `fallbacks`: draws that were uniform since there was no thought, by reason; derived again as such."""
+    """The samples of a page of trials, derived again from the record: `trials` of the `total` of the study. `exact`
+    and `verdict` are of these. `given`: parameters that a person gave are not drawn. `fallbacks`: draws that were
+    uniform, by reason; derived again as such."""
 
     study: str
     exact: bool
     verdict: str
     trials: int
+    total: int = 0
     given: int
     fallbacks: dict[str, int]
     largest_difference: float

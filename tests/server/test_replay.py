@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -104,6 +105,7 @@ def test_a_sample_of_another_version_of_the_sampler_is_never_passed_silently(ser
     assert mismatch.reason == "drawn by coarse_to_fine version 0; this server has coarse_to_fine version 3"
 
 
+@pytest.mark.fault("W11")
 def test_a_replay_comes_in_pages(server: RunningServer) -> None:
     server.client.create_study(STUDY | {"search": {"seed": 7}})
     work(server, 10)
@@ -112,8 +114,31 @@ def test_a_replay_comes_in_pages(server: RunningServer) -> None:
     second = server.client.replay("bowl", page_size=6, page_token=first.next_page_token)
 
     assert (first.trials, second.trials, second.next_page_token) == (6, 4, None)
+    assert first.verdict == "exact so far: the 6 samples of the study's 10 come out again bit for bit"
+    assert second.verdict == "exact so far: the 4 samples of the study's 10 come out again bit for bit"
     assert first.exact
     assert second.exact
+
+
+@pytest.mark.fault("W11")
+def test_a_page_that_is_exact_says_nothing_of_the_rest(server: RunningServer, http: httpx.Client) -> None:
+    server.client.create_study(BOWL | {"budget": {"max_trials": 150}})
+    server.client.enqueue("bowl", {"x": 0.5, "n": 2})
+    for count in (1, 100, 49):
+        server.client.ask("bowl", count=count)
+    with server.app.state.database.writing() as tx:
+        tx.execute(trials.update().where(trials.c.number == 140).values(point=[0.5, 0.5]))
+
+    page = http.get("/v1/studies/bowl/replay").json()
+    whole = server.client.replay("bowl")
+
+    assert (page["trials"], page["given"], page["total"], page["exact"]) == (99, 1, 149, True)
+    assert page["verdict"] == "exact so far: the 99 samples of the study's 149 come out again bit for bit"
+    assert (whole.trials, whole.given, whole.total, whole.exact) == (149, 1, 149, False)
+    assert whole.verdict.startswith("not exact: 1 of 149 samples come out otherwise, by up to ")
+    assert [mismatch.number for mismatch in whole.mismatches] == [140]
+    assert [used.trials for used in whole.numerics] == [149]
+    assert whole.next_page_token is None
 
 
 def test_numerics_are_named_by_what_they_are() -> None:

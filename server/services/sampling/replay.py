@@ -19,6 +19,7 @@ from sturgeon.identifiers import TrialNumber
 from sturgeon.search.memo import Memo
 from sturgeon.search.numerics import numerics
 from sturgeon.search.random import random_search
+from sturgeon.search.replays import verdict
 from sturgeon.search.samplers import Point, Sampler
 
 
@@ -33,11 +34,15 @@ class Compared(NamedTuple):
 def replay(
     database: Database, sampler_pool: SamplerPool, name: str, page_size: int, page_token: str | None
 ) -> messages.Replay:
-    """Draw the trials of a page again. Raises: NotFound, Invalid (an unknown page token)."""
+    """Draw the trials of a page again, and say of how many in the study they are.
+
+    Raises: NotFound, Invalid (an unknown page token).
+    """
     after = None if page_token is None else trials.After(TrialNumber(after_of(page_token)))
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         rows = trials.page(tx, study.id, trials.Listing(), after, page_size + 1)
+        total = trials.count_drawn(tx, study.id)
     page = page_of(rows, page_size, [row.number for row in rows])
     drawn = [row for row in page.items if row.sampler is not None]
     # A fresh memo for each revision: a result that was stored when the trials were drawn, or for another space,
@@ -46,8 +51,9 @@ def replay(
     compared = [_compare(database, study, samplers[row.revision], row) for row in drawn]
     with database.reading() as tx:
         facts = numerics_rows.facts_of(tx, {row.numerics for row in rows if row.numerics is not None})
-    answer = _answer(study, compared, len(page.items), facts)
-    return answer.model_copy(update={"next_page_token": page.next_page_token})
+    answer = _answer(study, compared, total, facts)
+    given = len(page.items) - len(compared)
+    return answer.model_copy(update={"given": given, "next_page_token": page.next_page_token})
 
 
 def _compare(database: Database, study: StudyRow, sampler: Sampler, trial: TrialRow) -> Compared:
@@ -68,7 +74,7 @@ def _compare(database: Database, study: StudyRow, sampler: Sampler, trial: Trial
 
 
 def _answer(
-    study: StudyRow, compared: list[Compared], page: int, facts: dict[str, dict[str, object]]
+    study: StudyRow, compared: list[Compared], total: int, facts: dict[str, dict[str, object]]
 ) -> messages.Replay:
     here = numerics().fingerprint
     largest = max((result.difference or 0.0 for result in compared), default=0.0)
@@ -77,9 +83,10 @@ def _answer(
     return messages.Replay(
         study=study.name,
         exact=not off,
-        verdict=_verdict(len(compared), off, largest, here),
+        verdict=verdict(len(compared), total, len(off), largest, sum(one.trial.numerics != here for one in off)),
         trials=len(compared),
-        given=page - len(compared),
+        total=total,
+        given=0,
         fallbacks=Counter(result.trial.drawn["fallback"] for result in compared if "fallback" in result.trial.drawn),
         largest_difference=largest,
         mismatches=[_mismatch(result, here) for result in off],
@@ -88,14 +95,6 @@ def _answer(
             for name, count in used.items()
         ],
     )
-
-
-def _verdict(count: int, off: list[Compared], largest: float, here: str) -> str:
-    if not off:
-        return f"exact: all {count} samples come out again bit for bit"
-    elsewhere = sum(result.trial.numerics != here for result in off)
-    under = f", {elsewhere} of them drawn under other numerics than this server has" if elsewhere else ""
-    return f"not exact: {len(off)} of {count} samples come out otherwise, by up to {largest:.3g} of the cube{under}"
 
 
 def _mismatch(result: Compared, here: str) -> messages.ReplayMismatch:
