@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from server import problems
 from server.background import LOOK_EVERY_S, Background, Duties, look_for_work
+from server.browsers import BrowserGate, SecurityHeaders
 from server.gate import RequestLog, SizeGate, TokenGate
 from server.routes import checkpoints, explaining, findings, health, leases, observing, panda, preview, studies, trials
 from server.routes.lanes import Lanes
@@ -65,7 +66,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         most=round(settings.max_body_mb * 1_000_000),
         most_checkpoint=round(settings.max_checkpoint_mb * 1_000_000),
     )
-    app.add_middleware(TokenGate, token=settings.shared_token())
+    if (token := settings.shared_token()) is None:
+        app.add_middleware(BrowserGate, names=settings.names())
+    else:
+        app.add_middleware(TokenGate, token=token)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestLog, counters=app.state.counters)  # added last, so that it sees each request first
     return app
 
@@ -73,6 +78,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
 DOCUMENTED = {
     400: "The body is not JSON.",
     401: "The token is missing or wrong.",
+    403: "It comes from a page, or by a name, that is not this server's own.",
     404: "There is no such thing.",
     409: "It does not fit the present state.",
     413: "The body is too large.",

@@ -27,12 +27,12 @@ log = structlog.get_logger()
 class TokenGate:
     """Refuses a wrong token on all paths, and a missing token on all but OPEN and the files of /docs."""
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
-        self._wanted = None if token is None else f"Bearer {token}".encode()
+        self._wanted = f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._wanted is not None:
+        if scope["type"] == "http":
             sent = Headers(scope=scope).get("authorization")
             if sent is None and (scope["path"] in OPEN or scope["path"].startswith("/static-offline-docs/")):
                 await self._app(scope, receive, send)

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="The port to listen on.")
     token: SecretStr | None = Field(None, description="The shared bearer token.")
     token_file: Path | None = Field(None, description="A file with the shared bearer token.")
+    allowed_hosts: str = Field("", description="Further names of a server without a token, such as a proxy's: A,B.")
     lease_s: Annotated[float, Field(ge=0.5, le=3600)] = Field(30.0, description="A worker's lease, in seconds.")
     reap_every_s: Annotated[float, Field(gt=0, le=600)] = Field(
         5.0, description="Seconds between two searches for expired leases."
@@ -57,6 +58,11 @@ class Settings(BaseSettings):
         if token and not re.fullmatch(r"[\x21-\x7e]+", token):
             raise SturgeonError("The token must be one word of ASCII characters.")
         return token or None
+
+    def names(self) -> frozenset[str]:
+        """Names by which a server without a token may be asked, besides those of the loopback."""
+        given = (name.strip().rstrip(".").lower() for name in self.allowed_hosts.split(","))
+        return frozenset(name for name in given if name)
 
     def database_address(self) -> str:
         """The database's URL, with the password from its file where there is one.

@@ -83,7 +83,7 @@ class Unauthorized(Problem):
 
 
 class Forbidden(Problem):
-    """This token may not do that."""
+    """This may not be done from there."""
 
     code = "forbidden"
     status = 403

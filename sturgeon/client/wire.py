@@ -25,6 +25,8 @@ LONGEST_WAIT_S: Final = 5.0
 TOKEN: Final = re.compile(r"[!-~]*")
 COPIED: Final = re.compile(r"(?<=[^/])(/v1|/docs)?/*$")
 """The end of an address that was copied from an example with curl or from a browser; the routes begin with /v1."""
+FROM_NO_PAGE: Final = {"X-Requested-With": "sturgeon"}
+"""No web page can send this header to a server of another: without a token, a server wants to see that."""
 AWAY: Final = frozenset({502, 503, 504})  # 502 and 504 are a proxy's words for a server that restarts
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -71,7 +73,7 @@ class Wire:
         self._base_url = COPIED.sub("", base_url.strip())
         self._timeout, self._patience = timeout, patience
         self._http = httpx.Client(
-            headers={"Authorization": f"Bearer {token}"} if token else {},
+            headers=FROM_NO_PAGE | ({"Authorization": f"Bearer {token}"} if token else {}),
             transport=transport,
             # To read the certificates takes 20 ms, for nothing where nobody else is on the way.
             verify=not (local and self._base_url.startswith("http://")),

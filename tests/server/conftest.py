@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from sturgeon.client.wire import FROM_NO_PAGE
 from sturgeon.messages import Lease, Study, Trial
 from tests.processes import DEADLINE_S
 from tests.server.shared_servers import SharedServers, forget_all
@@ -75,7 +76,9 @@ def fresh_server(settings: Settings, serve: Callable[[Settings], RunningServer])
 @pytest.fixture
 def http(server: RunningServer) -> Iterator[httpx.Client]:
     """The server as curl sees it."""
-    with httpx.Client(base_url=server.url, trust_env=False, verify=False, timeout=DEADLINE_S) as client:
+    with httpx.Client(
+        base_url=server.url, headers=FROM_NO_PAGE, trust_env=False, verify=False, timeout=DEADLINE_S
+    ) as client:
         yield client
 
 
@@ -131,7 +134,8 @@ def both_kinds(
         server.client.create_study(BOWL | {"budget": {"max_trials": 1000}})
         server.client.ask("bowl")
     on_sqlite, on_postgres = (
-        httpx.Client(base_url=server.url, trust_env=False, verify=False, timeout=DEADLINE_S) for server in servers
+        httpx.Client(base_url=server.url, headers=FROM_NO_PAGE, trust_env=False, verify=False, timeout=DEADLINE_S)
+        for server in servers
     )
     yield on_sqlite, on_postgres
     on_sqlite.close()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.running import RunningServer
 
 JSON = {"Content-Type": "application/json"}
+HEAD = "POST /v1/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 ENOUGH = b'{"params": {"x": 0.5, "n": 2}}'
 CHECKPOINT = "/v1/studies/digits/trials/0/checkpoints/1?fence=1&sha256=" + "0" * 64
 
@@ -82,9 +83,7 @@ def test_the_limit_of_checkpoints_is_theirs_alone(small: httpx.Client) -> None:
 def test_a_body_without_an_end_is_refused_when_it_is_too_large(small: httpx.Client) -> None:
     """The sender has not said how long it is, and never says that it has ended."""
     address = urlsplit(str(small.base_url))
-    head = (
-        b"POST /v1/studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
+    head = f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode()
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=DEADLINE_S) as connection:
         connection.sendall(head)
         for _ in range(11):
@@ -96,7 +95,7 @@ def test_a_body_without_an_end_is_refused_when_it_is_too_large(small: httpx.Clie
 @pytest.mark.parametrize("length", ["99999999999999999999999999", "1001", "100000000"])
 def test_a_declared_length_over_the_limit_is_refused_before_anything_comes(small: httpx.Client, length: str) -> None:
     address = urlsplit(str(small.base_url))
-    head = f"POST /v1/studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    head = f"{HEAD}Content-Length: {length}\r\n\r\n"
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=DEADLINE_S) as connection:
         connection.sendall(head.encode())
 

@@ -27,6 +27,7 @@ schema = schemathesis.openapi.from_dict(create_app(Settings(database_url="sqlite
 def session() -> Iterator[requests.Session]:
     with requests.Session() as session:
         session.trust_env = False
+        session.headers["X-Requested-With"] = "schemathesis"
         yield session
 
 

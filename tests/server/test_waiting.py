@@ -92,9 +92,8 @@ def test_more_may_wait_than_the_server_has_threads(server: RunningServer) -> Non
 def test_who_has_gone_is_given_nothing(server: RunningServer) -> None:
     address = urlsplit(server.url)
     body = b'{"worker": "gone", "wait": 30}'
-    head = (
-        f"POST /v1/leases HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
+    kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}"
+    head = f"POST /v1/leases HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\n\r\n"
     with socket.create_connection((address.hostname or "", address.port or 0)) as connection:
         connection.sendall(head.encode() + body)
         until_they_wait(server)
