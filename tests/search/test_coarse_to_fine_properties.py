@@ -219,6 +219,7 @@ def test_one_memo_serves_a_space_that_changes() -> None:
         assert suggest(space, seed, 45, seen, memo=memo) == suggest(space, seed, 45, seen)
 
 
+@pytest.mark.fault("W1")
 @hypothesis.settings(max_examples=40, deadline=None)
 @hypothesis.given(data=st.data(), model=st.sampled_from(["gp", "boxes"]))
 def test_one_memo_serves_a_space_whose_parameters_change_places(data: st.DataObject, model: Any) -> None:
