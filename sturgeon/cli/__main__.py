@@ -19,6 +19,7 @@ def main() -> NoReturn:
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _end)
+    import sturgeon.ours_first  # noqa: F401 - before all that it is for
     from sturgeon.cli.app import main as run_and_exit
 
     if interruptible:

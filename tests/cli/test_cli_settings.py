@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from server.settings import Settings
 from sturgeon.cli.operate import settings_from
 from tests.cli.command import Command
+from tests.processes import DEADLINE_S, STURGEON, clean_environment
 from tests.running import RunningServer
 
 pytestmark = pytest.mark.fault("N")
@@ -102,3 +104,34 @@ def test_a_wrong_token_is_told_apart_from_a_missing_one_and_how_to_give_it(
     wrong = sturgeon("study", "list")
     assert wrong.err == f"sturgeon: The token in the Authorization header is not that of this server. {hint}\n"
     assert "simsim" not in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "end"),
+    [
+        (("migrate",), (0, "")),
+        (("worker", "--slots", "1000", "--stack", "2"), (2, "sturgeon: --slots times --stack must be at most 1000")),
+        (("predict", "rows.csv", "rows.csv"), (2, "sturgeon: rows.csv is no model")),
+    ],
+    ids=["server", "worker", "trainer"],
+)
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_users_own_file_of_the_name_of_our_package_is_not_taken_for_it(
+    tmp_path: Path, arguments: tuple[str, ...], end: tuple[int, str], kind: str
+) -> None:
+    """As with PYTHONPATH=. in a folder that has a server.py."""
+    for name in ("server", "worker", "trainer", "migrations"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        file = tmp_path / f"{name}.py" if kind == "file" else tmp_path / name / "__init__.py"
+        file.write_text("raise SystemExit('not ours')")
+    (tmp_path / "rows.csv").write_text("1,2\n")
+    ran = subprocess.run(
+        [str(STURGEON), *arguments],
+        cwd=tmp_path,
+        env=clean_environment() | {"PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr[: len(end[1])]) == end

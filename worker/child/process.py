@@ -44,7 +44,7 @@ def start_fork_server() -> None:
     os.environ["PYTHONSAFEPATH"] = "1"
     if Path(sysconfig.get_path("purelib")) != main.OURS:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(main.OURS), os.environ.get("PYTHONPATH")]))
-    _context.set_forkserver_preload(["worker.child.preloaded"])
+    _context.set_forkserver_preload(["sturgeon.ours_first", "worker.child.preloaded"])
     with _stop_signals_ignored(), _short_socket_path():
         forkserver.ensure_running()
     _check_origins()
