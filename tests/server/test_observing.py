@@ -72,7 +72,9 @@ def no_commits(server: RunningServer) -> Iterator[None]:
     """Every transaction that writes is rolled back at its end, as when the database goes away just then."""
 
     def refuse(connection: sa.Connection) -> None:
-        if connection.get_execution_options().get("write"):
+        options = connection.get_execution_options()
+        reads = options.get("postgresql_readonly") or (connection.dialect.name == "sqlite" and options["turn"] is None)
+        if not reads:
             raise Unavailable("The database is away.")
 
     engine = server.app.state.database.engine
