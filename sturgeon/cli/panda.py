@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,6 +14,7 @@ from sturgeon.cli.output import cell, print_json, print_table, say
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import NumberArgument, StudyArgument
 from sturgeon.errors import NotFound
+from sturgeon.states import TERMINAL, TrialState
 
 if TYPE_CHECKING:
     from sturgeon.messages import Steered, Timeline, TimelineEntry
@@ -266,7 +267,16 @@ def parsed_guard(text: str) -> Json:
 def _print_steered(session: Session, steered: Steered, number: int) -> None:
     if session.json:
         return print_json(steered)
-    desired = steered.desired
-    waits = "" if desired.version == steered.applied_version else "; the run applies it between two steps"
-    say(f"Trial {number} is {steered.state}, version {desired.version} is desired{waits}.")
-    return None
+    desired, waits = steered.desired, ""
+    if steered.state in TERMINAL:
+        return say(f"Trial {number} is {steered.state}.")
+    if desired.version != steered.applied_version:
+        waits = _WHEN_APPLIED[steered.state]
+    return say(f"Trial {number} is {steered.state}, version {desired.version} is desired{waits}.")
+
+
+_WHEN_APPLIED: Final[dict[TrialState, str]] = {
+    "queued": "; the worker that takes the trial applies it",
+    "running": "; the run applies it between two steps",
+    "paused": "; it applies when the trial is resumed",
+}

@@ -48,6 +48,30 @@ def test_a_change_with_a_guard_is_set_and_stands_in_the_timeline(bear: RunningSe
     assert (entry["from_step"], entry["guard"]["within_epochs"]) == (5, 3.0)
 
 
+@pytest.mark.fault("N")
+def test_what_nobody_runs_is_not_said_to_be_applied_between_two_steps(
+    server: RunningServer, sturgeon: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "bear.json"
+    file.write_text(json.dumps(BEAR))
+    sturgeon("panda", "start", file)
+
+    said = [
+        sturgeon("panda", *arguments).out
+        for arguments in (("set", "bear", "0", "l2=0.1"), ("pause", "bear", "0"), ("resume", "bear", "0"))
+    ]
+    assert said == [
+        "Trial 0 is queued, version 1 is desired; the worker that takes the trial applies it.\n",
+        "Trial 0 is paused, version 2 is desired; it applies when the trial is resumed.\n",
+        "Trial 0 is queued, version 3 is desired; the worker that takes the trial applies it.\n",
+    ]
+    assert sturgeon("panda", "stop", "bear", "0").out == "Trial 0 is cancelled.\n"
+    assert "requeue it to train it again" in sturgeon("panda", "stop", "bear", "0").err
+    assert server.client.study("bear").state == "completed"
+    [completed] = [event for event in server.client.events("bear").items if event.kind == "state"]
+    assert completed.detail["why"] == "trials_ended"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

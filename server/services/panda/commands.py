@@ -55,8 +55,9 @@ def _steer(transactions: Transactions, request: SteeringRequest, decide: Decide)
 def require_steerable(study: StudyRow, row: TrialRow, seen: int | None) -> None:
     """Raises: TrialFinished; PreconditionFailed when somebody steered since `seen`."""
     if row.state in TERMINAL:
+        again = "requeue it to train it again, or " if row.state in ("failed", "cancelled") else ""
         raise TrialFinished(
-            f"Trial {row.number} is {row.state}; promote or fork it to go on from one of its checkpoints."
+            f"Trial {row.number} is {row.state}; {again}promote or fork it to go on from one of its checkpoints."
         )
     version = views.version_of(study, row)
     if seen is not None and seen != version:

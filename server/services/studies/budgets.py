@@ -52,9 +52,7 @@ def settle(scope: Scope) -> StudyRow:
         if spent is not None:
             events.insert(scope.tx, scope.study.id, "budget_spent", scope.now, limit=spent)
     if scope.study.state == "active" and _is_done(scope.tx, scope.study):
-        return _move(
-            scope, "completed", why=spent or ("max_trials" if _all_numbers_given(scope.study) else "exhausted")
-        )
+        return _move(scope, "completed", why=spent or _why_nothing_is_left(scope.study))
     if scope.study.state == "completed" and not _is_done(scope.tx, scope.study):
         return _move(scope, "active")
     return scope.study
@@ -72,6 +70,13 @@ def _is_done(tx: Transaction, study: StudyRow) -> bool:
     if trials.any_unfinished(tx, study.id):
         return False
     return study.mode == "panda" or _all_numbers_given(study) or is_exhausted(tx, study)
+
+
+def _why_nothing_is_left(study: StudyRow) -> str:
+    """Why a study within its budget is done: of a panda, its trials have ended; else no more trials are drawn."""
+    if _all_numbers_given(study):
+        return "max_trials"
+    return "trials_ended" if study.mode == "panda" else "exhausted"
 
 
 def _all_numbers_given(study: StudyRow) -> bool:
