@@ -89,7 +89,12 @@ DOCUMENTED = {
 
 
 def _quotas(settings: Settings) -> Quotas:
-    return Quotas(settings.max_late_results, round(settings.max_late_results_mb * 1_000_000))
+    return Quotas(
+        late_results=settings.max_late_results,
+        late_results_size=round(settings.max_late_results_mb * 1_000_000),
+        events=settings.max_events,
+        checkpoints_size=round(settings.max_study_mb * 1_000_000),
+    )
 
 
 def _problem_schema(why: str) -> dict[str, object]:

@@ -77,7 +77,7 @@ class Duties:
             budgets.watch(self._transactions)
         if now > self._cleaned_up_at + CLEAN_UP_EVERY_US:
             self._cleaned_up_at = now
-            housekeeping.clean_up(self._transactions.database, self._blobs)
+            housekeeping.clean_up(self._transactions.database, self._blobs, self._transactions.quotas)
 
 
 def look_for_work(database: Database, long_polls: LongPollQueue, loop: asyncio.AbstractEventLoop) -> None:

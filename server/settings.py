@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     max_late_results_mb: Annotated[float, Field(ge=0, le=10_000)] = Field(
         16.0, description="How much a study's late results may take, in MB; of more, the oldest are deleted."
     )
+    max_events: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
+        100_000, description="How many events a study keeps; of more, the oldest are deleted."
+    )
+    max_study_mb: Annotated[float, Field(gt=0, le=1_000_000_000)] = Field(
+        100_000.0, description="How much a study's checkpoints may take, in MB; what would exceed it is refused."
+    )
 
     def shared_token(self) -> str | None:
         """The token from the setting or its file; None when there is none.

@@ -19,6 +19,7 @@
         │   └── BudgetSpent
         ├── PreconditionFailed  412
         ├── TooLarge            413
+        │   └── QuotaExceeded
         ├── UnsupportedMediaType 415
         ├── Invalid             422
         │   └── IdempotencyMismatch
@@ -164,6 +165,12 @@ class TooLarge(Problem):
 
     code = "too_large"
     status = 413
+
+
+class QuotaExceeded(TooLarge):
+    """The study has no room left for it."""
+
+    code = "quota_exceeded"
 
 
 class UnsupportedMediaType(Problem):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import FiniteFloat
 
 from server.routes.bodies import BodyRoute
-from server.routes.dependencies import InBlobs, InDatabase, NumberPath, StepPath, StudyPath
-from server.services.trials import checkpoints
-from server.services.trials.checkpoints import Upload
+from server.routes.dependencies import InBlobs, InDatabase, InTransactions, NumberPath, StepPath, StudyPath
+from server.services.trials import checkpoints, uploads
+from server.services.trials.uploads import Upload
+from server.store.blobs import Incoming
 from sturgeon import messages
 from sturgeon.identifiers import NO_VERSION, Fence, Version
 
@@ -19,6 +20,8 @@ router = APIRouter(route_class=BodyRoute, prefix="/studies/{study}/trials/{numbe
 BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 }
+PART: Final = 1_000_000
+"""Bytes of a body that are in memory at once."""
 BODY = {"requestBody": {"required": True, "content": BYTES[200]["content"]}}
 
 
@@ -52,6 +55,7 @@ async def keep_checkpoint(
     http: Request,
     database: InDatabase,
     blobs: InBlobs,
+    transactions: InTransactions,
     fence: Annotated[Fence, Query(ge=1, le=messages.LARGEST_FENCE)],
     sha256: Annotated[str, Query(pattern=r"^[0-9a-f]{64}$", description="Of the body.")],
     epoch: Annotated[messages.Epoch | None, Query()] = None,
@@ -62,6 +66,21 @@ async def keep_checkpoint(
     wanted: Annotated[int, Query(ge=0, le=messages.LARGEST_FENCE, description="The version that asked for it.")] = 0,
 ) -> messages.Checkpoint:
     """Upload a checkpoint; the study's rule says which ones of a trial are kept."""
-    content = await http.body()
     upload = Upload(fence, step, sha256, epoch, value, version, wanted)
-    return await run_sync(checkpoints.store_checkpoint, database, blobs, study, number, upload, content)
+    if (stored := await run_sync(uploads.admit, database, study, number, upload)) is not None:
+        return stored
+    with blobs.receive() as incoming:
+        await _received(http, incoming)
+        quotas = transactions.quotas
+        return await run_sync(uploads.store, database, blobs, quotas, study, number, upload, incoming)
+
+
+async def _received(http: Request, incoming: Incoming) -> None:
+    """Write the body to the disk as it comes, a part at a time: it may be larger than the memory."""
+    part = bytearray()
+    async for chunk in http.stream():
+        part += chunk
+        if len(part) >= PART:
+            await run_sync(incoming.write, bytes(part))
+            part.clear()
+    await run_sync(incoming.write, bytes(part))

@@ -36,6 +36,15 @@ def metrics(database: InDatabase, counters: InCounters) -> Response:
         gauge = Gauge(name, text, ["state"], registry=registry)
         for state, amount in amounts.items():
             gauge.labels(state).set(amount)
+    size, count = observability.stored(database)
+    kept = {
+        "sturgeon_stored_bytes": ("Bytes that checkpoints and late results take", size),
+        "sturgeon_stored_rows": ("Events and late results that are kept", count),
+    }
+    for name, (text, amounts) in kept.items():
+        gauge = Gauge(name, text, ["what"], registry=registry)
+        for what, amount in amounts.items():
+            gauge.labels(what).set(amount)
     page = generate_latest(counters.registry) + generate_latest(registry)
     return Response(page, media_type=CONTENT_TYPE_LATEST)
 

@@ -6,9 +6,9 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from sturgeon.errors import Unavailable
 
@@ -26,30 +26,45 @@ class BlobFolder:
 
     def write(self, content: bytes) -> str:
         """Store the bytes; return their hash. Raises: Unavailable (the disk does not take them)."""
-        sha256 = hashlib.sha256(content).hexdigest()
-        self.ensure(sha256, content)
-        return sha256
+        with self.receive() as incoming:
+            incoming.write(content)
+            self.ensure(incoming.sha256, incoming)
+            self.keep(incoming.sha256, incoming)
+            return incoming.sha256
 
-    def ensure(self, sha256: str, content: bytes) -> None:
-        """Store the bytes of this hash; where they are stored already and whole, they count as written now.
+    @contextmanager
+    def receive(self) -> Iterator[Incoming]:
+        """A blob that comes in parts: it is on the disk, and not stored before `keep`.
 
-        Raises: Unavailable (the disk does not take them).
+        Raises: Unavailable (the disk does not take it).
         """
-        self._store(sha256, content, anew=self.read(sha256) is None)
-
-    def keep(self, sha256: str, content: bytes) -> None:
-        """As `ensure`, and called after it: a file that is there is not read again.
-
-        Raises: Unavailable (the disk does not take them).
-        """
-        self._store(sha256, content, anew=False)
-
-    def _store(self, sha256: str, content: bytes, *, anew: bool) -> None:
+        with _disk_errors():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._folder, prefix=TORN)
+        incoming = Incoming(os.fdopen(handle, "wb"), Path(name))
         try:
-            if anew or not self._touch(sha256):
-                self._write_beside(self._path(sha256), content)
-        except OSError as error:
-            raise Unavailable(f"The checkpoint could not be stored ({error.strerror}); try again later.") from error
+            yield incoming
+        finally:
+            incoming.close()
+
+    def ensure(self, sha256: str, incoming: Incoming) -> None:
+        """Bring a blob that has come to the disk, and see whether it is stored already and whole: then it counts as
+        written now. Raises: Unavailable (the disk does not take it).
+        """
+        with _disk_errors():
+            incoming.sync()
+            incoming.is_stored = self.is_whole(sha256) and self._touch(sha256)
+
+    def keep(self, sha256: str, incoming: Incoming) -> None:
+        """Store a blob after `ensure`, unless a whole file is there; that one is not read again.
+
+        Raises: Unavailable (the disk does not take it).
+        """
+        with _disk_errors():
+            if not (incoming.is_stored and self._touch(sha256)):
+                path = self._path(sha256)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                incoming.path.replace(path)
 
     def _touch(self, sha256: str) -> bool:
         """Set the blob's time of writing to now, by the clock of the file system; False where there is no such blob."""
@@ -59,18 +74,13 @@ class BlobFolder:
             return False
         return True
 
-    def _write_beside(self, path: Path, content: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TORN)
-        beside = Path(name)
+    def is_whole(self, sha256: str) -> bool:
+        """Whether the blob is there, and its bytes have this hash."""
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+            with self._path(sha256).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        except FileNotFoundError:
+            return False
 
     def read(self, sha256: str) -> bytes | None:
         """The bytes; None where they are missing, or damaged so that their hash is another."""
@@ -100,9 +110,50 @@ class BlobFolder:
 
     def delete_torn(self, cutoff: float) -> None:
         """Delete the torn files of uploads that were interrupted before `cutoff`."""
-        for path in self._folder.glob(f"??/{TORN}*"):
-            if _is_older(path, cutoff):
-                path.unlink(missing_ok=True)
+        for pattern in (f"{TORN}*", f"??/{TORN}*"):
+            for path in self._folder.glob(pattern):
+                if _is_older(path, cutoff):
+                    path.unlink(missing_ok=True)
+
+
+class Incoming:
+    """A blob while it comes: its hash and size so far, in a file that is deleted unless it was stored."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self.is_stored = False  # set by `ensure`
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def write(self, part: bytes) -> None:
+        """Add the next bytes. Raises: Unavailable (the disk does not take them)."""
+        with _disk_errors():
+            self._file.write(part)
+        self._digest.update(part)
+        self.size += len(part)
+
+    def sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Delete the file, if it was not stored."""
+        with suppress(OSError):  # a full disk: what is left to write is not wanted any more
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"The checkpoint could not be stored ({error.strerror}); try again later.") from error
 
 
 def _is_torn(path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -77,6 +77,22 @@ def of_study(tx: Transaction, study_id: StudyId) -> list[str]:
     """The hashes of all checkpoints of the study."""
     statement = sa.select(checkpoints.c.sha256).join(trials, trials.c.id == checkpoints.c.trial_id)
     return list(tx.execute(statement.where(trials.c.study_id == study_id).distinct()).scalars())
+
+
+def size_of_study(tx: Transaction, study_id: StudyId) -> int:
+    """The bytes of all checkpoints of the study; what several trials share counts once."""
+    own = sa.select(checkpoints.c.sha256, checkpoints.c.size).join(trials, trials.c.id == checkpoints.c.trial_id)
+    return _total(tx, own.where(trials.c.study_id == study_id))
+
+
+def total_size(tx: Transaction) -> int:
+    """The bytes of all checkpoints; what several share counts once."""
+    return _total(tx, sa.select(checkpoints.c.sha256, checkpoints.c.size))
+
+
+def _total(tx: Transaction, rows: sa.Select[Any]) -> int:
+    blobs = rows.distinct().subquery()
+    return int(tx.execute(sa.select(sa.func.coalesce(sa.func.sum(blobs.c.size), 0))).scalar_one())
 
 
 def referenced(tx: Transaction, hashes: Sequence[str]) -> set[str]:

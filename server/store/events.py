@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -13,6 +13,17 @@ from server.store.engine import Transaction
 from server.store.json_columns import Json
 from server.store.tables import events
 from sturgeon.identifiers import StudyId, TrialNumber
+
+READ_AGAIN: Final = (
+    "challenge",
+    "challenge_decided",
+    "challenge_skipped",
+    "checkpoint_lost",
+    "retest",
+    "retest_decided",
+    "retest_skipped",
+)
+"""Kinds whose events say what is going on: services read them again. They are few, and kept with their study."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,27 @@ def insert(
     tx: Transaction, study_id: StudyId, kind: str, now: int, number: TrialNumber | None = None, **detail: object
 ) -> None:
     tx.execute(events.insert().values(study_id=study_id, number=number, kind=kind, detail=detail, at=now))
+
+
+def keep_newest(tx: Transaction, count: int) -> int:
+    """Delete the oldest events of each study that has more than `count`, but for those of READ_AGAIN; how many."""
+    of_many = sa.select(events.c.study_id).where(_may_go()).group_by(events.c.study_id)
+    deleted = 0
+    for study_id in tx.execute(of_many.having(sa.func.count() > count)).scalars().all():
+        of_study = sa.and_(events.c.study_id == study_id, _may_go())
+        too_old = sa.select(events.c.id).where(of_study).order_by(events.c.id.desc()).offset(count).limit(1)
+        oldest_to_go = tx.execute(too_old).scalar_one()
+        deleted += tx.execute(events.delete().where(of_study, events.c.id <= oldest_to_go)).rowcount
+    return deleted
+
+
+def _may_go() -> sa.ColumnElement[bool]:
+    return events.c.kind.not_in(READ_AGAIN)
+
+
+def count_all(tx: Transaction) -> int:
+    """How many events all studies have."""
+    return int(tx.execute(sa.select(sa.func.count()).select_from(events)).scalar_one())
 
 
 def page(tx: Transaction, study_id: StudyId, after: int, size: int) -> list[EventRow]:

@@ -54,6 +54,11 @@ def keep_newest(tx: Transaction, study_id: StudyId, count: int, size: int) -> No
             return
 
 
+def count_all(tx: Transaction) -> int:
+    """How many late results all studies have."""
+    return int(tx.execute(sa.select(sa.func.count()).select_from(late_results)).scalar_one())
+
+
 def total_size(tx: Transaction) -> int:
     """The bytes of all late results of all studies."""
     return int(tx.execute(sa.select(sa.func.coalesce(sa.func.sum(late_results.c.size), 0))).scalar_one())

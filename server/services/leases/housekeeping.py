@@ -6,7 +6,8 @@ from typing import Final
 
 from server.services import blob_sweep
 from server.services.isolation import isolated
-from server.store import floors, idempotency, workers
+from server.services.quotas import DEFAULT, Quotas
+from server.store import events, floors, idempotency, workers
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
 
@@ -20,11 +21,14 @@ def begin(database: Database) -> None:
         floors.raise_at_start(tx, tx.now())
 
 
-def clean_up(database: Database, blobs: BlobFolder) -> None:
-    """Delete idempotency keys after a day, workers after a week, and the blobs that no checkpoint names."""
+def clean_up(database: Database, blobs: BlobFolder, quotas: Quotas = DEFAULT) -> None:
+    """Delete idempotency keys after a day, workers after a week, the events beyond the quota, and the blobs that no
+    checkpoint names."""
     with isolated(DUTY, part="idempotency keys and workers"), database.writing() as tx:
         now = tx.now()
         idempotency.forget(tx, now - DAY_US)
         workers.forget(tx, now - 7 * DAY_US)
+    with isolated(DUTY, part="events"), database.writing() as tx:
+        events.keep_newest(tx, quotas.events)
     with isolated(DUTY, part="blobs"):
         blob_sweep.sweep(database, blobs)

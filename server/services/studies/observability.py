@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.services import lookup, views
 from server.services.pagination import after_of, page_of
-from server.store import events, late_results, leases, schema, space_revisions, trials, workers
+from server.store import checkpoints, events, late_results, leases, schema, space_revisions, trials, workers
 from server.store import studies as study_rows
 from server.store.engine import Database
 from sturgeon import messages
@@ -66,6 +66,20 @@ def require_ready(database: Database) -> None:
     with database.reading() as tx:
         if schema.current(tx) != schema.newest():
             raise Unavailable("The database is not at this version's schema; run `sturgeon migrate`.")
+
+
+def stored(database: Database) -> tuple[dict[str, int], dict[str, int]]:
+    """What grows with use: how many bytes checkpoints and late results take, and how many late results and events there
+    are."""
+    with database.reading() as tx:
+        size = {"checkpoints": checkpoints.total_size(tx), "late_results": late_results.total_size(tx)}
+        count = {"events": events.count_all(tx), "late_results": late_results.count_all(tx)}
+    return _present(size), _present(count)
+
+
+def _present(amounts: dict[str, int]) -> dict[str, int]:
+    """As of states: what there is nothing of is left out."""
+    return {what: amount for what, amount in amounts.items() if amount}
 
 
 def amounts(database: Database) -> tuple[dict[str, int], dict[str, int]]:

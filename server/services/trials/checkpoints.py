@@ -2,140 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from server.policies import timelines
-from server.services import blob_sweep, lookup, views
-from server.services.runs.curve import applied_rollbacks
+from server.services import lookup, views
 from server.services.trials import lost_checkpoints
-from server.store import checkpoints, leases, timeline
+from server.store import checkpoints
 from server.store.blobs import BlobFolder
 from server.store.checkpoints import CheckpointRow
-from server.store.engine import Database, Transaction
-from server.store.studies import StudyRow
-from server.store.trials import TrialRow
+from server.store.engine import Database
 from sturgeon import messages
 from sturgeon.direction import sign_of
-from sturgeon.errors import FieldProblem, Invalid, LeaseLost, NotFound, WrongState
-from sturgeon.identifiers import NO_VERSION, Fence, Step, TrialNumber, Version
-
-
-@dataclass(frozen=True)
-class Upload:
-    """What comes with the bytes.
-
-    value: the study's metric at this step. version: the desired state that was in force. wanted: the newest version
-    that asked for a checkpoint, 0 where none did.
-    """
-
-    fence: Fence
-    step: Step
-    sha256: str
-    epoch: float | None
-    value: float | None
-    version: Version = NO_VERSION
-    wanted: int = 0
-
-
-def store_checkpoint(
-    database: Database, blobs: BlobFolder, name: str, number: TrialNumber, upload: Upload, content: bytes
-) -> messages.Checkpoint:
-    """Store the checkpoint, and drop those that the study's rule does not keep.
-
-    Raises: NotFound, LeaseLost, Unavailable (the disk does not take it), Invalid (the bytes are torn, or have a change
-    in them that the worker has not acknowledged), WrongState (the run has gone back to an earlier step since).
-    """
-    if hashlib.sha256(content).hexdigest() != upload.sha256:
-        detail = "the body's SHA-256 is not the query's; send all bytes again"
-        raise Invalid(f"The checkpoint arrived torn: {detail}.", (FieldProblem("query:sha256", detail),))
-    with database.reading() as tx:  # nothing is written to the disk for an upload that will be refused
-        study = lookup.get_study(tx, name)
-        trial = lookup.get_trial(tx, study, number)
-        if not leases.is_held(trial, upload.fence):
-            if (stored := _same(tx, study, trial, upload)) is not None:
-                return views.checkpoint(stored)
-            raise _lost(number)
-        _require_present_generation(tx, trial, upload)
-    blobs.ensure(upload.sha256, content)
-    with database.writing() as tx:
-        study = lookup.get_study(tx, name)
-        trial = lookup.get_trial(tx, study, number)
-        now = tx.now()
-        leased = leases.renew(tx, trial.id, upload.fence, reported=True)
-        if leased is None:
-            raise _lost(number)
-        _require_present_generation(tx, leased, upload)
-        checkpoints.hold_blobs(tx)
-        blobs.keep(upload.sha256, content)  # the sweep may have deleted it since: no row named it yet
-        row = _insert(tx, leased, upload, len(content), now)
-        dropped = _drop_by_rule(tx, study, leased)
-    blob_sweep.delete_unnamed(database, blobs, dropped)
-    return views.checkpoint(row)
-
-
-def _same(tx: Transaction, study: StudyRow, trial: TrialRow, upload: Upload) -> CheckpointRow | None:
-    """The checkpoint that this very upload has stored: it is sent again, since its answer was lost."""
-    if not study.fence_floor < upload.fence <= trial.fence:
-        return None
-    rows = checkpoints.of_trial(tx, trial.id)
-    return next((row for row in rows if (row.step, row.sha256) == (upload.step, upload.sha256)), None)
-
-
-def _lost(number: TrialNumber) -> LeaseLost:
-    return LeaseLost(f"The lease of trial {number} is not yours any more; its checkpoint was not stored.")
-
-
-def _require_present_generation(tx: Transaction, trial: TrialRow, upload: Upload) -> None:
-    """Refuse a checkpoint that does not belong to the trial's present rollback generation.
-
-    Raises: Invalid (it has a change in it that the worker has not acknowledged), WrongState (it is from after a step
-    that the run has gone back to).
-    """
-    if upload.version > (trial.applied_version or 0):
-        detail = f"the worker has not acknowledged version {upload.version}; report it as applied_version first"
-        raise Invalid(f"version: {detail}.", (FieldProblem("query:version", detail),))
-    for version, step in applied_rollbacks(tx, trial):
-        if upload.version < version and upload.step > step:
-            void = f"its checkpoint of step {upload.step} does not count any more"
-            raise WrongState(f"Trial {trial.number} has gone back to step {step}; {void}.")
-
-
-def _insert(tx: Transaction, trial: TrialRow, upload: Upload, size: int, now: int) -> CheckpointRow:
-    """Write the checkpoint's row, and name the checkpoint in the timeline entries that asked for it.
-
-    All uploads of one step are the same state. Where an earlier one is stored, its value stays if this one has none,
-    and the newer of the two versions counts.
-    """
-    entries = timeline.of_trial(tx, trial.id) if trial.desired else []
-    waiting = [
-        entry for entry in entries if upload.version < entry.version <= upload.wanted and entry.checkpoint is None
-    ]
-    for entry in waiting:
-        if entry.guard is not None or entry.verb == "checkpoint":
-            timeline.note(tx, trial.id, entry.version, checkpoint=upload.step)
-    before = next((row for row in checkpoints.of_trial(tx, trial.id) if row.step == upload.step), None)
-    version, value = timelines.version_in(entries, upload.step, upload.version), upload.value
-    pinned = any(entry.verb == "checkpoint" for entry in waiting)
-    if before is not None:
-        version, pinned = max(version, before.version), pinned or before.pinned
-        value = before.value if value is None else value
-    values = {"trial_id": trial.id, "step": upload.step, "epoch": upload.epoch, "value": value}
-    blob = {"sha256": upload.sha256, "size": size, "version": version, "created_at": now, "pinned": pinned}
-    return checkpoints.replace(tx, values | blob)
-
-
-def _drop_by_rule(tx: Transaction, study: StudyRow, trial: TrialRow) -> set[str]:
-    """Delete the rows of the checkpoints that nothing keeps. The hashes of their blobs that no row names any more."""
-    rule = messages.CheckpointRule.model_validate((study.task or {}).get("checkpoints") or {})
-    rows = checkpoints.of_trial(tx, trial.id)
-    # A guard that has not decided yet may send the run back to its checkpoint.
-    needed = {entry.checkpoint for entry in timeline.watched(tx, trial.id)} if trial.desired else set()
-    dropped = [row for row in dropped_by_rule(rows, rule, study.direction) if row.step not in needed]
-    checkpoints.delete(tx, [row.id for row in dropped])
-    hashes = {row.sha256 for row in dropped}
-    return hashes - checkpoints.referenced(tx, sorted(hashes))
+from sturgeon.errors import NotFound
+from sturgeon.identifiers import Step, TrialNumber
 
 
 def dropped_by_rule(
