@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from server import problems
 from server.background import LOOK_EVERY_S, Background, Duties, look_for_work
 from server.browsers import BrowserGate, SecurityHeaders
+from server.description import narrowed
 from server.gate import RequestLog, SizeGate, TokenGate
 from server.routes import checkpoints, explaining, findings, health, leases, observing, panda, preview, studies, trials
 from server.routes.lanes import Lanes
@@ -30,7 +31,6 @@ from server.services.transactions import Transactions
 from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Clock, Database
-from sturgeon.messages import ProblemAnswer
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -60,7 +60,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     for module in (studies, explaining, trials, panda, leases, checkpoints, findings, observing, preview):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
-    _describe_problems(app)
+    _describe(app)
     app.add_middleware(
         SizeGate,
         most=round(settings.max_body_mb * 1_000_000),
@@ -102,14 +102,12 @@ def _problem_schema(why: str) -> dict[str, object]:
     return {"description": why, "content": {"application/problem+json": {"schema": schema}}}
 
 
-def _describe_problems(app: FastAPI) -> None:
-    """Add the schema that all problems refer to. (As a response's `model` it would be offered as plain JSON, too.)"""
-    without_problems = app.openapi
+def _describe(app: FastAPI) -> None:
+    """Let the app describe itself as narrowly as it is. FastAPI keeps the description that it has made."""
+    plain = app.openapi
 
     def openapi() -> dict[str, Any]:
-        schema = without_problems()
-        schema["components"]["schemas"]["ProblemAnswer"] = ProblemAnswer.model_json_schema()
-        return schema
+        return plain() if app.openapi_schema else narrowed(plain())
 
     app.openapi = openapi  # type: ignore[method-assign]
 

@@ -3,14 +3,57 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, Literal, NewType, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
-class Strict(BaseModel):
+class WholeNumbers(BaseModel):
+    """A model that takes 7.0 for an integer, as JSON does not tell it from 7; 7.5, "7" and true are refused."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_whole_numbers(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        return {name: _as_integers(value) if name in _integer_fields(cls) else value for name, value in data.items()}
+
+
+@cache
+def _integer_fields(model: type[BaseModel]) -> frozenset[str]:
+    """The fields that hold integers, or lists or objects of them, and no other numbers."""
+    leaves = {name: set(_leaves(info.annotation)) for name, info in model.model_fields.items()}
+    return frozenset(name for name, types in leaves.items() if int in types and not types & {float, Any})
+
+
+def _leaves(annotation: object) -> Iterator[object]:
+    """The types that a type is made of."""
+    if isinstance(annotation, NewType):
+        yield from _leaves(annotation.__supertype__)
+    elif get_origin(annotation) is Literal:
+        yield from map(type, get_args(annotation))
+    elif parts := get_args(annotation):
+        for part in parts:
+            yield from _leaves(part)
+    else:
+        yield annotation
+
+
+def _as_integers(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [int(one) if isinstance(one, float) and one.is_integer() else one for one in value]
+    if isinstance(value, dict):
+        return {key: int(one) if isinstance(one, float) and one.is_integer() else one for key, one in value.items()}
+    return value
+
+
+class Strict(WholeNumbers):
     """A model that takes its own fields only, and says which those are."""
 
     model_config = ConfigDict(extra="forbid", strict=True)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeGuard
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
+NO_NUL: Final = r"^[^\u0000]*$"
 LARGEST_INT: Final = 2**53  # beyond it a float, and so JSON in many languages, cannot tell two integers apart
 
 Json = dict[str, Any]
@@ -58,8 +61,26 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-PlainText = Annotated[str, AfterValidator(plain_text)]
-PlainValue = Annotated[Any, BeforeValidator(plain_value)]
+@dataclass(frozen=True, eq=False)
+class _Described:
+    """What the server's description says of a type that a function validates."""
+
+    schema: Json
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
+        return handler(core) | self.schema
+
+
+_TEXT: Final[Json] = {"type": "string", "maxLength": 1000, "pattern": NO_NUL}
+_LISTS: Final[list[Json]] = [
+    {"type": "array", "minItems": 1, "maxItems": 100, "items": {"anyOf": [_TEXT, {"type": "number"}]}}
+]
+PlainText = Annotated[str, AfterValidator(plain_text), _Described({"pattern": NO_NUL})]
+PlainValue = Annotated[
+    Any,
+    BeforeValidator(plain_value),
+    _Described({"anyOf": [_TEXT, {"type": "number"}, {"type": "boolean"}, {"type": "null"}, *_LISTS]}),
+]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$")]
 
 

@@ -38,7 +38,7 @@ def read_best_checkpoint(study: StudyPath, number: NumberPath, database: InDatab
     return Response(content, media_type="application/octet-stream")
 
 
-@router.get("/{step}", response_class=Response, responses=BYTES)
+@router.get("/{step:step}", response_class=Response, responses=BYTES)
 def read_checkpoint(
     study: StudyPath, number: NumberPath, step: StepPath, database: InDatabase, blobs: InBlobs
 ) -> Response:
@@ -47,7 +47,7 @@ def read_checkpoint(
     return Response(content, media_type="application/octet-stream")
 
 
-@router.put("/{step}", openapi_extra=BODY)
+@router.put("/{step:step}", openapi_extra=BODY)
 async def keep_checkpoint(
     study: StudyPath,
     number: NumberPath,

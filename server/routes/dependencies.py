@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request
+from starlette.convertors import StringConvertor, register_url_convertor
 
+from server.services import pagination
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
@@ -15,6 +17,23 @@ from server.store.blobs import BlobFolder
 from server.store.engine import Database
 from sturgeon.identifiers import Step, TrialNumber
 from sturgeon.messages import LARGEST_FENCE, LARGEST_STEP, STUDY_NAME, WORKER_NAME
+
+
+class _Segment(StringConvertor):
+    """What stands between two slashes, without a verb: so that `GET .../trials/0:stop` is no trial, but a verb that
+    takes another method (405)."""
+
+    regex = "[^/:]+"
+
+
+class _Step(StringConvertor):
+    """A step, and not `best`, which takes other methods."""
+
+    regex = "(?!best$)[^/:]+"
+
+
+register_url_convertor("segment", _Segment())
+register_url_convertor("step", _Step())
 
 
 def _database(request: Request) -> Database:
@@ -65,7 +84,10 @@ WorkerPath = Annotated[str, Path(pattern=WORKER_NAME)]
 NumberPath = Annotated[TrialNumber, Path(ge=0, le=LARGEST_FENCE)]
 StepPath = Annotated[Step, Path(ge=0, le=LARGEST_STEP)]
 PageSize = Annotated[int, Query(ge=1, le=1000)]
-PageToken = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._:@+\-]{1,200}$")]  # a number, or a worker's name
+PageToken = Annotated[str | None, Query(pattern=pagination.NUMBER)]
+TrialsPageToken = Annotated[str | None, Query(pattern=f"{pagination.NUMBER}|{pagination.SORTED_PLACE}")]
+ReportsPageToken = Annotated[str | None, Query(pattern=f"{pagination.NUMBER}|{pagination.THREE_NUMBERS}")]
+WorkersPageToken = Annotated[str | None, Query(pattern=WORKER_NAME)]
 IdempotencyHeader = Annotated[
     str | None,
     Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,200}$", description="The same key has one effect."),

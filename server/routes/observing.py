@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from server.routes.bodies import BodyRoute
-from server.routes.dependencies import InDatabase, PageSize, PageToken, StudyPath, WorkerPath
+from server.routes.dependencies import InDatabase, PageSize, PageToken, StudyPath, WorkerPath, WorkersPageToken
 from server.services.studies import observability
 from sturgeon import messages
 
@@ -14,7 +14,7 @@ router = APIRouter(route_class=BodyRoute, tags=["observing"])
 
 @router.get("/workers")
 def list_workers(
-    database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None
+    database: InDatabase, page_size: PageSize = 100, page_token: WorkersPageToken = None
 ) -> messages.Page[messages.Worker]:
     """Who asked for work within the last week."""
     return observability.list_workers(database, page_size, page_token)

@@ -16,8 +16,9 @@ from server.routes.dependencies import (
     InTransactions,
     NumberPath,
     PageSize,
-    PageToken,
+    ReportsPageToken,
     StudyPath,
+    TrialsPageToken,
 )
 from server.services.idempotency import IdempotencyKey
 from server.services.leases import ask, worker_leases
@@ -48,7 +49,7 @@ def list_trials(
     invalid: bool | None = None,
     sort: Sort = "number",
     page_size: PageSize = 100,
-    page_token: PageToken = None,
+    page_token: TrialsPageToken = None,
     format: Annotated[Form | None, Query(description="csv and ndjson stream all trials.")] = None,
     accept: Annotated[str, Header()] = "application/json",
 ) -> messages.Page[messages.Trial] | Response:
@@ -95,7 +96,7 @@ def tell_trials(
     return tell.tell_many(transactions, settings.max_attempts, study, request.tells)
 
 
-@router.get("/trials/{number}")
+@router.get("/trials/{number:segment}")
 def read_trial(study: StudyPath, number: NumberPath, response: Response, database: InDatabase) -> messages.Trial:
     """A trial. Its ETag is for `If-Match`: it changes whenever somebody steers the trial."""
     trial, version = admin.read(database, study, number)
@@ -109,7 +110,7 @@ def trial_metrics(
     number: NumberPath,
     database: InDatabase,
     page_size: PageSize = 1000,
-    page_token: PageToken = None,
+    page_token: ReportsPageToken = None,
     left: Annotated[
         bool, Query(description="Every report that came, also of earlier runs and of what rollbacks abandoned.")
     ] = False,

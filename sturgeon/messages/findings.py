@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, RootModel, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, FiniteFloat, RootModel, Tag, model_validator
 
 from sturgeon.messages.forms import LARGEST_STEP
-from sturgeon.strictness import Sized
+from sturgeon.strictness import Sized, WholeNumbers
 from sturgeon.values import Json, PlainText, plain_text
 
 FindingKind = Literal["diagnosis", "errors", "dataset"]
@@ -20,7 +20,7 @@ Names = Annotated[list[Annotated[PlainText, Field(max_length=100)]], Sized(100)]
 MOST_MISTAKES = 10_000
 
 
-class _Known(BaseModel):
+class _Known(WholeNumbers):
     """Fields that readers rely on; others stay as they are."""
 
     model_config = ConfigDict(extra="allow", strict=True)
@@ -88,7 +88,7 @@ def _of_kind(kind: str, key: str, model: type[_Known]) -> Discriminator:
     return Discriminator(tag)
 
 
-class _Finding(BaseModel):
+class _Finding(WholeNumbers):
     @model_validator(mode="before")
     @classmethod
     def _is_plain(cls, body: object) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, FiniteFloat, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat, JsonValue, model_validator
 
 from sturgeon.messages.forms import LARGEST_STEP, Answer, Direction, Params, Request, StudyName
 from sturgeon.messages.policies import Policies, Policy
@@ -37,8 +37,16 @@ class Pruning(Request):
     )
 
 
+def _only(one: str, other: str) -> dict[str, JsonValue]:
+    """The schema of an object that has a number in one of two fields."""
+    bounds: dict[str, JsonValue] = {one: {"type": "number"}, other: {"type": "null"}}
+    return {"required": [one], "properties": bounds}
+
+
 class StopWhen(Request):
     """A complete trial that is so good ends the study. `metric` is the study's unless you name another."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_only("below", "above"), _only("above", "below")]})
 
     metric: Name | None = None
     below: FiniteFloat | None = None

@@ -165,25 +165,42 @@ def test_a_report_that_comes_late_repeats_none_on_the_next_page(server: RunningS
     assert [one["step"] for one in first["items"] + second["items"]] == [10, 20, 30]
 
 
+@pytest.mark.fault("L10")
+@pytest.mark.parametrize("token", ["nan:7", "inf:7", "one:7", f"{10**19}:7", "none:", "1:2:3:4", "7\n", "a", "\u0667"])
+def test_a_token_that_no_list_has_given_is_refused(server: RunningServer, http: httpx.Client, token: str) -> None:
+    path = seven_trials(server)
+    for where in (path, f"{path}/0/metrics", "/v1/studies", "/v1/studies/bowl/events", "/v1/studies/bowl/revisions"):
+        assert refusal(http.get(where, params={"page_token": token})) == (422, "invalid")
+
+
+@pytest.mark.fault("L10")
 @pytest.mark.parametrize(
-    ("query", "token"),
+    ("query", "token", "curve"),
     [
-        ({}, "1:2"),
-        ({"sort": "value"}, "7"),
-        ({"sort": "value"}, "nan:7"),
-        ({"sort": "value"}, "inf:7"),
-        ({"sort": "value"}, "one:7"),
-        ({"sort": "-finished_at"}, f"{10**19}:7"),
-        ({"sort": "finished_at"}, "none:"),
+        ({}, "1:2", {}),
+        ({"sort": "value"}, "7", {"left": True}),
+        ({"sort": "-finished_at"}, "7", {"left": True}),
     ],
 )
 def test_a_token_of_another_list_is_refused(
-    server: RunningServer, http: httpx.Client, query: dict[str, str], token: str
+    server: RunningServer, http: httpx.Client, query: dict[str, str], token: str, curve: dict[str, Any]
 ) -> None:
     path = seven_trials(server)
+    assert refusal(http.get(path, params=query | {"page_token": token})) == (409, "wrong_state")
+    token = "7" if curve else "7:8:9"
+    assert refusal(http.get(f"{path}/0/metrics", params=curve | {"page_token": token})) == (409, "wrong_state")
 
-    assert refusal(http.get(path, params=query | {"page_token": token})) == (422, "invalid")
-    assert refusal(http.get(f"{path}/0/metrics", params={"left": True, "page_token": token})) == (422, "invalid")
+
+@pytest.mark.fault("L10")
+@pytest.mark.parametrize("token", ["1.5e308:7", "-9e999:7", "1e-300:7", "none:7", f"{10**17}:7", "0.1:0"])
+def test_each_token_of_the_described_form_is_taken(server: RunningServer, http: httpx.Client, token: str) -> None:
+    path = seven_trials(server)
+    for sort in ("value", "-value", "finished_at", "-finished_at"):
+        assert http.get(path, params={"sort": sort, "page_token": token}).status_code == 200
+    huge = "9" * 18
+    assert http.get(path, params={"page_token": huge}).json()["items"] == []
+    for token in (f"{huge}:{huge}:{huge}", f"0:{huge}:{huge}"):
+        assert http.get(f"{path}/0/metrics", params={"left": True, "page_token": token}).json()["items"] == []
 
 
 def test_studies_are_listed_from_the_oldest_as_they_are_read(server: RunningServer, http: httpx.Client) -> None:

@@ -38,7 +38,7 @@ def replay(
 
     Raises: NotFound, Invalid (an unknown page token).
     """
-    after = None if page_token is None else trials.After(TrialNumber(after_of(page_token)))
+    after = None if page_token is None else trials.After(TrialNumber(min(after_of(page_token), messages.LARGEST_FENCE)))
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         rows = trials.page(tx, study.id, trials.Listing(), after, page_size + 1)

@@ -52,7 +52,7 @@ def _after(which: Listing, token: str | None) -> After | None:
     if token is None:
         return None
     if which.sort == "number":
-        return After(TrialNumber(after_of(token)))
+        return After(TrialNumber(min(after_of(token), messages.LARGEST_FENCE)))
     key, number = sorted_place_of(token)
     return After(TrialNumber(number), key)
 
