@@ -25,7 +25,7 @@ from sturgeon.search.samplers import Finished, History, Point, Running
 from sturgeon.space import Choice, Float, Int, Space
 from sturgeon.values import Json
 
-_SEEN: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+_SEEN: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
 
 
 class _Coordinate(NamedTuple):
@@ -61,8 +61,9 @@ class CoarseToFineSampler(BaseSampler):
 
     The sampler of Sturgeon's service as an Optuna sampler, for one objective. The parameters that all trials so far
     have in common are searched together; others, and those of the first trial, are drawn at random. Trials that
-    run count, so that parallel ones spread; pruned ones count at their predicted final value. The same seed and the
-    same trials give the same parameters. `model="boxes"` leaves the Gaussian process out.
+    run count, so that parallel ones spread; no parameters are drawn again while others are left; pruned ones count at
+    their predicted final value. The same seed and the same trials give the same parameters. `model="boxes"` leaves the
+    Gaussian process out.
     """
 
     def __init__(self, *, seed: int | None = None, model: str = "gp") -> None:
@@ -135,17 +136,20 @@ def _history(study: Study, asking: FrozenTrial, coordinates: Mapping[str, _Coord
     curves = [_curve(t, sign) for t in trials if t.state == TrialState.COMPLETE and t.intermediate_values]
     finished: list[tuple[datetime, Finished]] = []
     running: list[Running] = []
+    handed_out: list[Point] = []
     for trial in trials:
         point = _point(trial, coordinates)
         if point is None:
             continue
-        if trial.state == TrialState.RUNNING:
+        if trial.state == TrialState.FAIL:
+            handed_out.append(point)
+        elif trial.state == TrialState.RUNNING:
             running.append(Running(trial.number, point))
         else:
             ended = trial.datetime_complete or datetime.min
             finished.append((ended, Finished(trial.number, point, _score(trial, sign, curves))))
     finished.sort(key=lambda pair: (pair[0], pair[1].number))
-    return History(tuple(trial for _, trial in finished), tuple(running))
+    return History(tuple(trial for _, trial in finished), tuple(running), tuple(handed_out))
 
 
 def _point(trial: FrozenTrial, coordinates: Mapping[str, _Coordinate]) -> Point | None:

@@ -67,6 +67,22 @@ def test_trials_asked_at_once_differ() -> None:
     assert len({trial.params["rate"] for trial in asked}) == 8
 
 
+@pytest.mark.fault("W7")
+def test_parameters_are_not_drawn_again_while_others_are_left() -> None:
+    """The first trial's parameters are drawn at random; some trials fail."""
+    study = optuna.create_study(sampler=CoarseToFineSampler(seed=1))
+
+    def small(trial: optuna.Trial) -> float:
+        kind, n = trial.suggest_categorical("kind", ["a", "b", "c"]), trial.suggest_int("n", 1, 8)
+        if trial.number % 4 == 2:
+            raise ArithmeticError
+        return n + (kind == "a")
+
+    study.optimize(small, n_trials=24, catch=ArithmeticError)
+
+    assert len({tuple(trial.params.items()) for trial in study.trials}) == 24
+
+
 def test_pruned_trials_count_at_their_predicted_final_value() -> None:
     """Trials above x = 0.5 are pruned after a bad first step: the search stays away from there."""
     study = optuna.create_study(sampler=CoarseToFineSampler(seed=3))
