@@ -27,7 +27,7 @@ FEWEST_CURVES: Final = 5
 class Settings(NamedTuple):
     """A rule for trials of at most `epochs` epochs, which looks at none before epoch `grace`.
 
-    `eta` is ASHA's: one trial of so many goes on. `power` is the curve's: how fast errors fall at best.
+    `eta` is ASHA's: one trial of so many goes on. `power` is the curve's: how fast its forecast falls.
     """
 
     rule: Rule
@@ -86,11 +86,12 @@ def judge(settings: Settings, epoch: int, mine: float, others: Sequence[float], 
 
 
 def power_law(mine: float, epoch: int, epochs: float, incumbent: float, power: float = POWER) -> Verdict:
-    """Stop when even the hopeful forecast is worse than the best score of another trial (`incumbent`).
+    """Stop when the forecast is worse than the best score of another trial (`incumbent`).
 
-    The forecast: errors fall no faster than epoch^-power, so at its last epoch the trial has at least mine times
-    (e / E)^power. The trial that leads is never stopped. It needs a score that shrinks towards 0, such as an error or
-    a loss; with a negative one there is no forecast. The power is measured: docs/pruning.md.
+    The forecast: errors fall on like epoch^-power, so at its last epoch the trial has mine times (e / E)^power. That is
+    no bound: docs/pruning.md says how many errors fall faster, and what that costs. The trial that leads is never
+    stopped. It needs a score that shrinks towards 0, such as an error or a loss; with a negative
+    one there is no forecast.
     """
     if math.isinf(mine):
         return Verdict(True, f"at epoch {epoch} it has had no finite score yet")
