@@ -20,7 +20,7 @@ from server.browsers import BrowserGate, SecurityHeaders
 from server.description import narrowed
 from server.gate import RequestLog, SizeGate, TokenGate
 from server.routes import checkpoints, explaining, findings, health, leases, observing, panda, preview, studies, trials
-from server.routes.lanes import Lanes
+from server.routes.lanes import KEPT, SENDING, Lanes
 from server.services.leases import housekeeping
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
@@ -49,7 +49,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         responses={code: _problem_schema(why) for code, why in DOCUMENTED.items()},
     )
     app.state.settings = settings
-    app.state.database = Database(settings.database_address(), connections=settings.threads, clock=clock)
+    app.state.database = Database(settings.database_address(), connections=settings.threads + KEPT, clock=clock)
     app.state.counters = Counters()
     app.state.transactions = Transactions(app.state.database, app.state.counters, _quotas(settings))
     app.state.blobs = BlobFolder(settings.checkpoints)
@@ -120,9 +120,9 @@ def _operation_id(route: APIRoute) -> str:
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
     database: Database = app.state.database
-    # As many threads as connections: a request that runs never waits for a connection.
-    anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
-    app.state.lanes = Lanes()
+    # What is being sent holds no place, but takes a thread now and then.
+    anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads + SENDING
+    app.state.lanes = Lanes(settings.threads)
     loop = asyncio.get_running_loop()
     background = Background()
     duties = Duties(app.state.transactions, app.state.blobs, settings.lease_s, settings.max_attempts)

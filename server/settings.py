@@ -34,7 +34,9 @@ class Settings(BaseSettings):
         5.0, description="Seconds between two searches for expired leases."
     )
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Attempts before a trial is failed.")
-    threads: Annotated[int, Field(ge=1, le=1000)] = Field(40, description="Request threads, and database connections.")
+    threads: Annotated[int, Field(ge=1, le=1000)] = Field(
+        40, description="Requests that are worked on at once; the database gets 14 connections more."
+    )
     max_body_mb: Annotated[float, Field(gt=0, le=10_000)] = Field(8.0, description="The largest JSON body, in MB.")
     max_checkpoint_mb: Annotated[float, Field(gt=0, le=100_000)] = Field(
         512.0, description="The largest checkpoint, in MB."

@@ -25,6 +25,7 @@
         │   └── IdempotencyMismatch
         ├── InternalError       500
         └── Unavailable         503
+            └── Overloaded
 
 A class's docstring is its default message. ``code`` is the stable name on the wire: the client
 raises the class that the server raised.
@@ -206,6 +207,12 @@ class Unavailable(Problem):
     code = "unavailable"
     status = 503
     retry_after_s: ClassVar[int] = 1
+
+
+class Overloaded(Unavailable):
+    """More requests wait than the server can answer soon; try again in a moment."""
+
+    code = "overloaded"
 
 
 def problem_classes() -> dict[str, type[Problem]]:

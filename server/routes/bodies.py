@@ -1,5 +1,7 @@
 """Reading request bodies. Nothing that grows with a body is done in the event loop, and what one may hold is bounded.
 
+When a request has come whole, it waits for a place to work in (`lanes.py`).
+
 The size of a body is limited by `SizeGate`. A small body can still be dear: an empty list of three bytes takes 60 bytes
 of memory, and its problems may take much more. So the values of a large body are counted before it is parsed, and it
 is parsed and validated in a thread, while the event loop answers others.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
+from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from anyio.to_thread import run_sync
@@ -16,6 +19,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
+from server.routes.lanes import Lanes, client_of
 from sturgeon.errors import BadRequest, TooLarge, UnsupportedMediaType
 
 SMALL: Final = 16_384
@@ -26,25 +30,34 @@ MOST_VALUES: Final = 200_000
 
 
 class BodyRoute(APIRoute):
-    """A route whose large JSON bodies are validated in a thread before the route sees them."""
+    """A route whose large JSON bodies are validated in a thread before the route sees them, and which works in a place.
+
+    A route that is `async` waits for something else, too, so it takes its places by itself.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """As FastAPI's own, behind the reading of the body."""
         answer = super().get_route_handler()
-        if self.body_field is None:
-            return answer
+        takes_own_places = iscoroutinefunction(self.endpoint)
 
         async def read_and_answer(request: Request) -> Response:
-            body = await request.body()
-            if body and not _is_json(request):
-                raise UnsupportedMediaType
-            if len(body) <= SMALL:
+            lanes: Lanes = request.app.state.lanes
+            if self.body_field is not None:
+                request = await self._read(request, lanes)
+            if takes_own_places:
                 return await answer(request)
-            limiter = request.app.state.lanes.bodies
-            validated = await run_sync(self._validated, body, limiter=limiter)
-            return await answer(_Read(request, body, validated))
+            async with lanes.work.place(client_of(request)):
+                return await answer(request)
 
         return read_and_answer
+
+    async def _read(self, request: Request, lanes: Lanes) -> Request:
+        body = await request.body()
+        if body and not _is_json(request):
+            raise UnsupportedMediaType
+        if len(body) <= SMALL:
+            return request
+        return _Read(request, body, await run_sync(self._validated, body, limiter=lanes.bodies))
 
     def _validated(self, body: bytes) -> object:
         """The message in the body. Raises: TooLarge, BadRequest (it is not JSON), RequestValidationError."""

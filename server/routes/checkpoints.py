@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import FiniteFloat
 
 from server.routes.bodies import BodyRoute
-from server.routes.dependencies import InBlobs, InDatabase, InTransactions, NumberPath, StepPath, StudyPath
+from server.routes.dependencies import InBlobs, InDatabase, InLanes, InTransactions, NumberPath, StepPath, StudyPath
+from server.routes.lanes import client_of
 from server.services.trials import checkpoints, uploads
 from server.services.trials.uploads import Upload
 from server.store.blobs import Incoming
@@ -56,6 +57,7 @@ async def keep_checkpoint(
     database: InDatabase,
     blobs: InBlobs,
     transactions: InTransactions,
+    lanes: InLanes,
     fence: Annotated[Fence, Query(ge=1, le=messages.LARGEST_FENCE)],
     sha256: Annotated[str, Query(pattern=r"^[0-9a-f]{64}$", description="Of the body.")],
     epoch: Annotated[messages.Epoch | None, Query()] = None,
@@ -67,12 +69,15 @@ async def keep_checkpoint(
 ) -> messages.Checkpoint:
     """Upload a checkpoint; the study's rule says which ones of a trial are kept."""
     upload = Upload(fence, step, sha256, epoch, value, version, wanted)
-    if (stored := await run_sync(uploads.admit, database, study, number, upload)) is not None:
+    client = client_of(http)
+    async with lanes.work.place(client):
+        stored = await run_sync(uploads.admit, database, study, number, upload)
+    if stored is not None:
         return stored
     with blobs.receive() as incoming:
         await _received(http, incoming)
-        quotas = transactions.quotas
-        return await run_sync(uploads.store, database, blobs, quotas, study, number, upload, incoming)
+        async with lanes.work.place(client):
+            return await run_sync(uploads.store, database, blobs, transactions.quotas, study, number, upload, incoming)
 
 
 async def _received(http: Request, incoming: Incoming) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Query, Request
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from server.routes.lanes import Lanes
 from server.services import pagination
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
@@ -71,6 +72,12 @@ def _long_polls(request: Request) -> LongPollQueue:
     return long_polls
 
 
+def _lanes(request: Request) -> Lanes:
+    lanes: Lanes = request.app.state.lanes
+    return lanes
+
+
+InLanes = Annotated[Lanes, Depends(_lanes)]
 InDatabase = Annotated[Database, Depends(_database)]
 InAsks = Annotated[AskContext, Depends(_asks)]
 InCounters = Annotated[Counters, Depends(_counters)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from server.routes.dependencies import InCounters, InDatabase
+from server.routes.dependencies import InBlobs, InCounters, InDatabase, InLanes
 from server.services.studies import observability
 from sturgeon.messages import Health
 
@@ -14,15 +15,16 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz")
-def healthz() -> Health:
-    """The process answers."""
+async def healthz() -> Health:
+    """The process answers; this takes no thread."""
     return Health(status="ok")
 
 
 @router.get("/readyz")
-def readyz(database: InDatabase) -> Health:
-    """The database answers and is at this version's schema; else 503."""
-    observability.require_ready(database)
+async def readyz(database: InDatabase, blobs: InBlobs, lanes: InLanes) -> Health:
+    """The database answers, is at this version's schema, and takes what is written, as the checkpoints' disk does; else
+    503."""
+    await run_sync(observability.require_ready, database, blobs, limiter=lanes.health)
     return Health(status="ok")
 
 

@@ -8,7 +8,8 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 
 from server.routes.bodies import BodyRoute
-from server.routes.dependencies import IdempotencyHeader, InAsks, InDatabase, InLongPolls, InSettings
+from server.routes.dependencies import IdempotencyHeader, InAsks, InDatabase, InLanes, InLongPolls, InSettings
+from server.routes.lanes import client_of
 from server.services.idempotency import IdempotencyKey
 from server.services.leases import worker_leases
 from sturgeon import messages
@@ -23,16 +24,18 @@ async def lease_trials(
     asks: InAsks,
     settings: InSettings,
     long_polls: InLongPolls,
+    lanes: InLanes,
     key: IdempotencyHeader = None,
 ) -> messages.Leases:
     """Hand out trials of any active study with a task. With `wait`, the answer waits until there is work.
 
-    The one async route: a waiting worker costs no thread.
+    A waiting worker costs no thread and no place.
     """
     idempotency_key = IdempotencyKey.of(key, "POST /leases", request)
     until = time.monotonic() + request.wait
     while True:
-        answer = await run_sync(worker_leases.lease, asks, request, settings.lease_s, idempotency_key)
+        async with lanes.work.place(client_of(http)):
+            answer = await run_sync(worker_leases.lease, asks, request, settings.lease_s, idempotency_key)
         remaining = until - time.monotonic()
         if answer.leases or remaining <= 0 or long_polls.ended:
             return answer
@@ -43,6 +46,7 @@ async def lease_trials(
 
 
 @router.post("/leases:renew")
-def renew_leases(request: messages.RenewRequest, database: InDatabase) -> messages.RenewAnswer:
+async def renew_leases(request: messages.RenewRequest, database: InDatabase, lanes: InLanes) -> messages.RenewAnswer:
     """Renew all leases of a worker in one call; what is lost is named with its reason."""
-    return worker_leases.renew(database, request)
+    # In threads of its own: behind slow requests, the leases of workers that are well would run out.
+    return await run_sync(worker_leases.renew, database, request, limiter=lanes.renewals)

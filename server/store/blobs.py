@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from server.store import room
 from sturgeon.errors import Unavailable
 
 TORN: Final = "torn-"
@@ -93,6 +94,10 @@ class BlobFolder:
     def delete(self, sha256: str) -> None:
         """Delete the blob, if there is one."""
         self._path(sha256).unlink(missing_ok=True)
+
+    def require_room(self) -> None:
+        """Raises: Unavailable (the disk is full or read-only)."""
+        room.require_room(self._folder, "the checkpoints")
 
     def now(self) -> float:
         """The clock of the folder's file system, in seconds: it may be another machine's."""

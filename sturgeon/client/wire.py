@@ -25,8 +25,6 @@ LONGEST_WAIT_S: Final = 5.0
 TOKEN: Final = re.compile(r"[!-~]*")
 COPIED: Final = re.compile(r"(?<=[^/])(/v1|/docs)?/*$")
 """The end of an address that was copied from an example with curl or from a browser; the routes begin with /v1."""
-FROM_NO_PAGE: Final = {"X-Requested-With": "sturgeon"}
-"""No web page can send this header to a server of another: without a token, a server wants to see that."""
 AWAY: Final = frozenset({502, 503, 504})  # 502 and 504 are a proxy's words for a server that restarts
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -73,7 +71,7 @@ class Wire:
         self._base_url = COPIED.sub("", base_url.strip())
         self._timeout, self._patience = timeout, patience
         self._http = httpx.Client(
-            headers=FROM_NO_PAGE | ({"Authorization": f"Bearer {token}"} if token else {}),
+            headers=_who_asks() | ({"Authorization": f"Bearer {token}"} if token else {}),
             transport=transport,
             # To read the certificates takes 20 ms, for nothing where nobody else is on the way.
             verify=not (local and self._base_url.startswith("http://")),
@@ -197,6 +195,12 @@ class Wire:
             f"{self._base_url} answered {answer.status_code}, but not as this version of Sturgeon does: "
             "is the address right?"
         )
+
+
+def _who_asks() -> dict[str, str]:
+    """No web page can send this header to a server of another: without a token, a server wants to see that. By what it
+    says, a busy server tells clients of one machine apart, and serves them in turns."""
+    return {"X-Requested-With": f"sturgeon {uuid.uuid4().hex[:12]}"}
 
 
 def _content(body: Mapping[str, object] | bytes | None) -> tuple[bytes | None, dict[str, str]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
+from server.routes.lanes import KEPT
 from server.settings import Settings
 from server.store import schema
 from sturgeon.client import Client
@@ -115,10 +117,10 @@ def test_a_full_pool_is_a_503_and_not_an_error(
     """Only when more connections are taken than there are threads, which the server itself never does."""
     server = serve(Settings(database_url=migrated_url, checkpoints=tmp_path, reap_every_s=600, threads=1))
     server.app.state.database.engine.pool._timeout = 0.05
-    with (
-        server.app.state.database.reading(),
-        httpx.Client(base_url=server.url, trust_env=False) as http,
-    ):
+    with ExitStack() as stack:
+        http = stack.enter_context(httpx.Client(base_url=server.url, trust_env=False))
+        for _ in range(1 + KEPT):
+            stack.enter_context(server.app.state.database.reading())
         answer = http.get("/v1/studies")
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from sturgeon.client.wire import FROM_NO_PAGE
 from sturgeon.messages import Lease, Study, Trial
 from tests.processes import DEADLINE_S
 from tests.server.shared_servers import SharedServers, forget_all
-from tests.server.studies import BOWL
+from tests.server.studies import BOWL, FROM_NO_PAGE
 
 if TYPE_CHECKING:
     from server.settings import Settings

@@ -17,6 +17,9 @@ BOWL: Final[Json] = {
 }
 """A study of one's own code, which asks and tells."""
 
+FROM_NO_PAGE: Final = {"X-Requested-With": "tests"}
+"""What a server without a token wants to see of whoever changes something."""
+
 DIGITS: Final[Json] = {
     "name": "digits",
     "metric": "dev_error",

@@ -15,8 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from server.settings import Settings
-from sturgeon.client.wire import FROM_NO_PAGE
-from tests.server.studies import BOWL, DIGITS, refusal
+from tests.server.studies import BOWL, DIGITS, FROM_NO_PAGE, refusal
 
 if TYPE_CHECKING:
     from tests.running import RunningServer

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from server.services import lookup, views
 from server.services.pagination import after_of, page_of
-from server.store import checkpoints, events, late_results, leases, schema, space_revisions, trials, workers
+from server.store import checkpoints, events, late_results, leases, room, schema, space_revisions, trials, workers
 from server.store import studies as study_rows
+from server.store.blobs import BlobFolder
 from server.store.engine import Database
 from sturgeon import messages
 from sturgeon.errors import NotFound, Unavailable
@@ -61,11 +62,14 @@ def list_late_results(
     return page_of([views.late_result(row) for row in rows], size, [row.id for row in rows])
 
 
-def require_ready(database: Database) -> None:
-    """Raises: Unavailable (the database is away, or not at this version's schema)."""
+def require_ready(database: Database, blobs: BlobFolder) -> None:
+    """Raises: Unavailable (the database is away or not at this version's schema; its disk or that of the checkpoints is
+    full or read-only)."""
     with database.reading() as tx:
         if schema.current(tx) != schema.newest():
             raise Unavailable("The database is not at this version's schema; run `sturgeon migrate`.")
+    room.require_writable(database)
+    blobs.require_room()
 
 
 def stored(database: Database) -> tuple[dict[str, int], dict[str, int]]:

@@ -1,0 +1,52 @@
+"""Whether a disk takes what is to be stored. That is tried out: it tells of quotas and of read-only disks, too."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from server.store import numerics
+from server.store.engine import Database
+from sturgeon.errors import Unavailable
+
+PROBE: Final = bytes(65_536)
+
+
+def require_room(folder: Path, what: str) -> None:
+    """Write a file to the folder, sync it, and delete it. Raises: Unavailable (the disk is full or read-only)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder, prefix="probe-") as file:
+            file.write(PROBE)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise Unavailable(f"The disk of {what} takes nothing ({error.strerror}); {folder} needs room.") from error
+
+
+def require_writable(database: Database) -> None:
+    """Raises: Unavailable (the database's disk is full or read-only, or it is a standby)."""
+    url = database.engine.url
+    if url.get_backend_name() != "sqlite":
+        _require_row(database)
+        return
+    file = Path(url.database or "")
+    require_room(file.parent, "the database")
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        raise Unavailable(f"The database {file} cannot be written to ({error.strerror}).") from error
+
+
+def _require_row(database: Database) -> None:
+    """Insert a row, and take it back."""
+    with database.writing() as tx:
+        if tx.execute(sa.text("SELECT current_setting('transaction_read_only')")).scalar_one() == "on":
+            raise Unavailable("The database is read-only.")
+        tx.rollback_at_end()
+        numerics.record(tx, f"probe {uuid.uuid4()}", {"probe": PROBE[:8192].hex()})
