@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from trainer.config import TrainConfig, config_from
+from trainer.data.arrays import unpacked_size
 from trainer.data.normalization import Normalization
 from trainer.layers.losses import LOSS_OF
 from trainer.layers.network import Architecture
 from trainer.layers.parameters import Array, Parameters
+from trainer.memory import memory_problem
 from trainer.numerics import numerics
 from trainer.optim.averages import Average
 from trainer.streams.state import StreamState
@@ -119,6 +121,10 @@ class Checkpoint:
         Raises: CheckpointError.
         """
         try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                size = unpacked_size(archive, "a checkpoint")
+            if problem := memory_problem("A checkpoint, unpacked,", size):
+                raise CheckpointError(problem)
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls._from_arrays({name: arrays[name] for name in arrays.files})
         except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:

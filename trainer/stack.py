@@ -21,7 +21,7 @@ from trainer.data.batches import Batches, batch_size_for, batches_per_epoch
 from trainer.data.preparation import Data
 from trainer.layers.network import Network
 from trainer.layers.parameters import aligned_like
-from trainer.model import Changes, model_from_checkpoint
+from trainer.model import Changes, model_from_checkpoint, working_numbers
 from trainer.optim.averages import Average, flush
 from trainer.optim.gradients import clip, layer_norms
 from trainer.optim.optimizers import OPTIMIZERS
@@ -274,12 +274,10 @@ class Stack:
 def useful_models(config: TrainConfig, data: Data) -> int:
     """How many models of this shape to train as one stack: as many as the cache holds, from 1 to 32.
 
-    The working set of a model is theta, its gradient and moments, and Z, A and their gradients for a batch.
+    The working set of a model is theta, its gradient, moments and average, and Z, A and their gradients for a batch.
     """
     shape = config.architecture(data.train.X.shape[1], data.train.Y.shape[1], data.loss)
-    batch = batch_size_for(config.batch_size, len(data.train))
-    numbers = 5 * shape.layout().size + 4 * batch * sum(shape.sizes)
-    return max(1, min(LARGEST_STACK, CACHE // (4 * numbers)))
+    return max(1, min(LARGEST_STACK, CACHE // (4 * working_numbers(shape, config, data, copies=5))))
 
 
 def _check_alike(checkpoints: Sequence[Checkpoint]) -> None:

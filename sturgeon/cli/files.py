@@ -18,6 +18,9 @@ from sturgeon.cli.inputs import WrongInput
 from sturgeon.cli.streams import read_input
 from sturgeon.values import Json
 
+MOST_VALUES: Final = 100_000
+"""Values that a YAML file with aliases may have, those of each alias counted."""
+
 _TAG: Final = "tag:yaml.org,2002:"
 
 
@@ -34,7 +37,6 @@ def read_mapping(file: Path) -> Json:
     is_yaml = file.suffix in (".yaml", ".yml") or (file.suffix != ".json" and not text.lstrip().startswith(("{", "[")))
     try:
         content = _from_yaml(text) if is_yaml else _from_json(text)
-        json.dumps(content)  # a YAML alias may refer to the mapping that contains it
     except json.JSONDecodeError as error:
         raise WrongInput(f"{source} is not JSON: {error}.") from None
     except yaml.YAMLError as error:
@@ -86,6 +88,29 @@ class _Loader(yaml.SafeLoader):
     # PyYAML's way: filled below.
     yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - an instance attribute for its stubs
     yaml_constructors: ClassVar[dict[Any, Any]] = {}
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._values = 0
+        self._values_of: dict[int, int] = {}
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
+        """Counts the values: a few aliases that refer to each other stand for any number of them."""
+        alias = self.peek_event() if self.check_event(yaml.AliasEvent) else None  # type: ignore[no-untyped-call]
+        before = self._values
+        node: yaml.Node | None = super().compose_node(parent, index)
+        if alias is None:
+            self._values += 1
+            self._values_of[id(node)] = self._values - before
+            return node
+        if id(node) not in self._values_of:
+            problem = f"the alias *{alias.anchor} stands for what contains it"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=alias.start_mark)
+        self._values += self._values_of[id(node)]
+        if self._values > MOST_VALUES:
+            problem = f"with the alias *{alias.anchor} there are more than {MOST_VALUES} values"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=alias.start_mark)
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)

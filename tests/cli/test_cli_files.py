@@ -82,7 +82,6 @@ WRONG = [
     ("a: 1e999\n", "line 1, column 4: 1e999 is not a finite number"),
     ("a: !!python/object/apply:os.getcwd []\n", "line 1, column 4: write text, numbers, lists and mappings"),
     ("a: 1\n---\nb: 2\n", "line 2, column 1: but found another document"),
-    ("a: &a [*a]\n", "cannot be read: Circular reference detected"),
     ("- a\n", "is not a mapping: write names with values, as in examples/digits.yaml"),
     ("", "is not a mapping"),
     ("a: " + "[" * 5000, "is nested too deeply"),
@@ -156,3 +155,23 @@ def test_a_trial_is_marked_invalid(sturgeon: Command, half_searched: RunningServ
     assert half_searched.client.trial("bowl", 1).invalid is not None
     assert "invalid: a wrong label" in sturgeon("study", "trials", "bowl").out
     assert sturgeon("study", "best", "bowl", "-o", "json").json["items"][0]["number"] == 0
+
+
+BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{name}: &{name} [{', '.join(9 * [f'*{before}'])}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.fault("L10")
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (BOMB, "line 6, column 8: with the alias *e there are more than 100000 values."),
+        ("a: &a\n  b: *a\n", "line 2, column 6: the alias *a stands for what contains it."),
+        ("a: &a [*a]\n", "line 1, column 8: the alias *a stands for what contains it."),
+    ],
+)
+def test_aliases_which_a_few_bytes_unfold_to_gigabytes_are_refused(sturgeon: Command, text: str, sentence: str) -> None:
+    ran = sturgeon("study", "create", "-", stdin=text)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == f"sturgeon: standard input is not valid YAML: {sentence}\n"

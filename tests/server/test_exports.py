@@ -73,7 +73,7 @@ def test_csv_has_a_column_a_parameter_and_a_metric(http: httpx.Client) -> None:
         "metrics.loss": "0.1",
         "metrics.odd": "",
     }
-    assert [row["params.layers"] for row in table] == ["[16, 16]", "[32]", "true", "", 'a,"b"\nc', "=1+1"]
+    assert [row["params.layers"] for row in table] == ["[16, 16]", "[32]", "true", "", 'a,"b"\nc', "'=1+1"]
     assert [row["params.beta"] for row in table] == ["", "0.1", "", "", "", ""]
 
 
@@ -171,3 +171,18 @@ def test_an_export_of_a_study_without_trials_is_a_header(server: RunningServer, 
     assert rows(http.get(PATH, params={"format": "csv"}).text) == []
     assert http.get(PATH, params={"format": "ndjson"}).text == ""
     assert http.get(PATH, params={"format": "json"}).json() == {"items": [], "next_page_token": None}
+
+
+@pytest.mark.fault("L10")
+def test_no_cell_is_a_formula_to_a_spreadsheet(server: RunningServer, http: httpx.Client) -> None:
+    texts = ["=cmd|' /C calc'!A0", "@SUM(1)", "-1+1", "+1", "\t=1", "\r=1", " =1", "\uff1d1", "a=1", "'=1", "1-1"]
+    space = {"text": {"type": "choice", "values": texts}, "x": {"type": "float", "low": -1, "high": 1}}
+    server.client.create_study(NET | {"space": space, "budget": {"max_trials": len(texts)}})
+    for text in texts:
+        server.client.enqueue("net", {"text": text, "x": -0.5})
+    server.client.ask("net", worker="ada")
+    server.client.tell("net", 0, 1, {}, state="failed", error="=HYPERLINK(1)")
+    table = rows(http.get(PATH, params={"format": "csv"}).text)
+    assert [row["params.text"] for row in table] == [*(f"'{text}" for text in texts[:8]), *texts[8:]]
+    assert {row["params.x"] for row in table} == {"-0.5"}
+    assert json.loads(http.get(PATH, params={"format": "ndjson"}).text.splitlines()[0])["params"]["text"] == texts[0]

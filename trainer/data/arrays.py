@@ -57,17 +57,26 @@ def read_arrays(
     """
     members = [member.removesuffix(".npy") for member in archive.namelist()]
     require_known(name, members, known)
-    sizes = {}
-    for array in members:
-        with archive.open(f"{array}.npy") as member:
-            sizes[array] = _size(member, name, array, most_bytes)
-    if most_bytes is None and (problem := memory_problem(f"{name}, unpacked,", COPIES * sum(sizes.values()))):
+    size = unpacked_size(archive, name, most_bytes)
+    if most_bytes is None and (problem := memory_problem(f"{name}, unpacked,", COPIES * size)):
         raise ArrayError("too large", problem)
     arrays = {}
     for array in members:
         with archive.open(f"{array}.npy") as member:
             arrays[array] = npy.read_array(member, allow_pickle=False)
     return arrays
+
+
+def unpacked_size(archive: zipfile.ZipFile, name: str, most_bytes: int | None = None) -> int:
+    """Bytes that the arrays of an archive take, with 8 bytes for a number; only their headers are read.
+
+    Raises: ArrayError (of Python objects, or one is larger than most_bytes), and what zipfile and numpy raise.
+    """
+    size = 0
+    for file in archive.namelist():
+        with archive.open(file) as member:
+            size += _size(member, name, file.removesuffix(".npy"), most_bytes)
+    return size
 
 
 def require_known(name: str, arrays: Collection[str], known: Collection[str]) -> None:

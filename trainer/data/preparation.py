@@ -21,6 +21,7 @@ from trainer.data.splits import shares, stratified
 from trainer.data.summary import summary
 from trainer.layers.losses import LOSS_OF, has_spread
 from trainer.layers.parameters import Array
+from trainer.memory import memory_problem
 
 MOST_DEVIATIONS: Final = 1e15
 """Larger numbers overflow when they are squared and summed in float32, whatever the parameters are."""
@@ -103,7 +104,7 @@ def split_up(dataset: Dataset, config: TrainConfig, inputs: Normalization | None
             raise DataError(f"{dataset.name}: the training part has one class only; give it more examples.")
         y = y.copy()
         y[train] = with_noise(y[train], len(dataset.names), config.label_noise, config.split_seed)
-        Y = np.eye(len(dataset.names))[y]
+        Y = _one_hot(dataset.name, y, len(dataset.names))
     else:
         Y = y
     targets = normalization.identity(Y.shape[1])
@@ -133,6 +134,15 @@ def split_up(dataset: Dataset, config: TrainConfig, inputs: Normalization | None
         undefined=_undefined(dataset.kind, parts),
         summary=summary(dataset, rows),
     )
+
+
+def _one_hot(name: str, y: Array, classes: int) -> Array:
+    """`[m, C]`. Raises: DataError (it does not fit into memory)."""
+    if problem := memory_problem(f"{name}: {len(y)} examples of {classes} classes", 12 * len(y) * classes):
+        raise DataError(problem)
+    Y = np.zeros((len(y), classes))
+    Y[np.arange(len(y)), y] = 1
+    return Y
 
 
 def require_metric(data: Data, metric: str | None) -> None:

@@ -12,8 +12,12 @@ from typing import Final
 
 from trainer.data.cells import Where, is_number
 from trainer.data.errors import DataError
+from trainer.memory import memory_problem
 
 SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+CELLS: Final = 15
+"""Bytes of memory for each byte of a table of short cells: each is an object, and a number."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ def read_table(path: Path) -> Table:
 
     Raises: DataError (no text in UTF-8, or as `parse_table` does).
     """
+    if problem := memory_problem(f"{path.name}, read as cells,", CELLS * path.stat().st_size):
+        raise DataError(problem)
     content = path.read_bytes()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path.name} is text in UTF-16; save it as csv in UTF-8.")

@@ -35,6 +35,9 @@ PLAIN: Final = (
 )
 """The columns of every csv file, before the parameters and metrics."""
 
+# Also the wide forms of the four signs, which East Asian spreadsheets take for them.
+FORMULA_STARTS: Final = (*"=+-@\t\r", *"\uff1d\uff0b\uff0d\uff20")
+
 
 def export(database: Database, name: str, which: Listing, form: str) -> Iterator[str]:
     """All trials as csv or ndjson, as they are at one moment. Raises: NotFound.
@@ -89,5 +92,11 @@ def _cell(item: Json, column: str) -> object:
 
 def _csv(cells: list[object]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(["" if cell is None else cell for cell in cells])
+    csv.writer(text, lineterminator="\r\n").writerow(["" if cell is None else _inert(cell) for cell in cells])
     return text.getvalue()
+
+
+def _inert(cell: object) -> object:
+    """A text that a spreadsheet would run as a formula gets an apostrophe in front, which spreadsheets take for "this
+    is text"; numbers stay as they are."""
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" \n").startswith(FORMULA_STARTS) else cell
