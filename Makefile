@@ -1,6 +1,8 @@
 # What one does with Sturgeon; `make help` lists it.
 
-PYTHON ?= python3.11
+# The first of these that is there and new enough; the pinned requirements are tested with 3.11.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $$python && break; done)
 # More than cores: many tests wait, for a lease to run out or a server to come back.
 TEST_JOBS ?= 4
 ARGS ?=
@@ -14,7 +16,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 .PHONY: help install demo serve worker test test-faults test-long check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-report-cost bench-trainer secrets clean
 
 help: ## Show this list.
-	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.11]"
+	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.12]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/development ## Make .venv with Sturgeon and all that its tests need; the other targets do so by themselves.
@@ -87,6 +89,7 @@ secrets/token secrets/database-password:
 
 # The stamps say that pip has finished: an interrupted run is taken up again, a finished one is not redone.
 $(VENV)/runtime: requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Sturgeon needs Python 3.11 or newer. If one is not on the PATH, name it: make PYTHON=/path/to/python3"; exit 1; }
 	@echo "Making $(VENV): this takes a minute, once."
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) -r requirements.txt

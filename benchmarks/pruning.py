@@ -14,7 +14,6 @@ import os
 os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -23,10 +22,10 @@ from typing import Any, Final
 
 from benchmarks.pruning_curves import EPOCHS, SPACES, curves, retrained
 from benchmarks.pruning_replay import HEARD_AFTER_S, Replayed, replay
+from benchmarks.results_file import add_write_option, write_results
 from sturgeon.search.pruning import Settings
 from trainer.numerics import numerics
 
-RESULTS: Final = Path(__file__).parent / "results" / "pruning.json"
 RULES: Final = {
     "none": Settings("none", EPOCHS),
     "curve": Settings("curve", EPOCHS),
@@ -46,14 +45,16 @@ def main() -> int:
     parser.add_argument("--studies", type=int, default=10)
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--slots", type=int, default=8)
+    add_write_option(parser, "pruning")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     found = {space: _compared(arguments, space) for space in SPACES}
     holds = all(_holds(compared["rules"][1]) for compared in found.values())
     print(f"\ncurve loses at most {MOST_LOST} points for at most {MOST_EPOCHS:.0%} of the epochs: {holds}")
-    settings = {name: value for name, value in vars(arguments).items() if name != "folder"}
+    settings = {name: value for name, value in vars(arguments).items() if name not in ("folder", "write")}
     about = {"epochs": EPOCHS, "heard_after_s": HEARD_AFTER_S, "numerics": numerics(), "holds": holds}
-    RESULTS.write_text(json.dumps(settings | about | found, indent=1) + "\n")
+    if arguments.write:
+        write_results("pruning", settings | about | found)
     return 0 if holds else 1
 
 

@@ -1,7 +1,8 @@
 """What a grid loses where few parameters matter: `python -m benchmarks.random_beats_grid`.
 
 Prints, for each sampler, the share of the gap between the median random point and the optimum that is left after 64
-trials, a mean over seeds; and writes benchmarks/results/random_beats_grid.json. Branin depends on two parameters; idle
+trials, a mean over seeds.
+With --write it keeps them in benchmarks/results/random_beats_grid.json. Branin depends on two parameters; idle
 ones are added to it, as a search space has them. The trainings are real ones, replayed from tables. Each seed moves the
 ends of all ranges inwards by up to a quarter, as another person would have chosen them: on ranges as they are a grid
 has one result, which may be luck.
@@ -10,15 +11,14 @@ has one result, which may be luck.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-from pathlib import Path
 from typing import Any, Final
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
+from benchmarks.results_file import add_write_option, write_results
 from benchmarks.search_problems import REFERENCE_OF_TABLES, Problem, branin, reals, space_of, tables
 from benchmarks.search_samplers import Arm, Ours, coarse_to_fine
 from sturgeon.search.coarse_to_fine import Options
@@ -28,7 +28,6 @@ from sturgeon.search.random import random_search
 from sturgeon.search.sobol import sobol_search
 from sturgeon.space import Space
 
-RESULTS: Final = Path(__file__).parent / "results" / "random_beats_grid.json"
 TRIALS: Final = 64
 SAMPLERS: Final = ("grid", "random", "sobol", "coarse_to_fine")
 LEAST_OF_BRANIN: Final = 0.397887
@@ -74,7 +73,9 @@ def problems() -> list[Problem]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
-    seeds = range(parser.parse_args().seeds)
+    add_write_option(parser, "random_beats_grid")
+    arguments = parser.parse_args()
+    seeds = range(arguments.seeds)
     print(f"{'problem':<20} {'parameters':>10}  " + " ".join(f"{name:>14}" for name in SAMPLERS))
     rows: list[dict[str, Any]] = []
     for problem in problems():
@@ -85,7 +86,8 @@ def main() -> None:
         shown = " ".join(f"{value:>14.1%}" for value in means.values())
         print(f"{problem.name:<20} {dimensions:>10}  {shown}", flush=True)
     told = {"command": "python -m benchmarks.random_beats_grid", "trials": TRIALS, "seeds": len(seeds), "rows": rows}
-    RESULTS.write_text(json.dumps(told, indent=1) + "\n")
+    if arguments.write:
+        write_results("random_beats_grid", told)
 
 
 if __name__ == "__main__":

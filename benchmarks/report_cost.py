@@ -16,10 +16,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from benchmarks.results_file import add_write_option, write_results
 from server.services.idempotency import IdempotencyKey
 from server.services.leases.ask import AskContext, dispatch
 from server.services.leases.stacks import DispatchRequest
@@ -35,7 +35,6 @@ from sturgeon.messages import Desired, ReportRequest, StudyRequest
 from sturgeon.space import Space
 from tests.postgres import Postgres
 
-RESULTS: Final = Path(__file__).parent / "results" / "report_cost.json"
 PORTIONS: Final = (100, 10_000)
 STUDIES: Final = (10, 1_000)
 TRIALS: Final = 500
@@ -232,11 +231,13 @@ def measured(database: Database, repeats: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=30, help="of each measurement; the median counts")
-    repeats = parser.parse_args().repeats
+    add_write_option(parser, "report_cost")
+    arguments = parser.parse_args()
     with databases() as found:
-        results = {kind: measured(database, repeats) for kind, database in found.items()}
+        results = {kind: measured(database, arguments.repeats) for kind, database in found.items()}
     print(json.dumps(results, indent=1))
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    if arguments.write:
+        write_results("report_cost", results)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import argparse
 import heapq
-import json
 import os
 import platform
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any, NamedTuple
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -25,10 +23,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+from benchmarks.results_file import add_write_option, write_results
 from benchmarks.search_problems import Problem, suite
 from benchmarks.search_samplers import ARMS, SLOW, Arm
 
-RESULTS = Path(__file__).parent / "results" / "search.json"
 CHECKPOINTS = (20, 30, 45, 60, 100)
 FEW = ("branin", "hartmann6+2 idle", "bbob8-5d", "svm wine")
 PROBLEMS: dict[str, Problem] = {}
@@ -168,7 +166,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--flights", nargs="*", type=int, default=[1, 16])
     parser.add_argument("--problems", default="", help="only those whose name has this in it")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    add_write_option(parser, "search")
     return parser.parse_args()
 
 
@@ -192,17 +190,18 @@ def main() -> None:
         print_problems(runs, flight, max(runs[0].nq))
     print()
     print_table(rows)
-    write(asked.output, rows, runs, asked)
+    if asked.write:
+        write_results("search", figures(rows, runs, asked), sort_keys=True)
 
 
-def write(output: Path, rows: list[dict[str, Any]], runs: Sequence[Run], asked: argparse.Namespace) -> None:
+def figures(rows: list[dict[str, Any]], runs: Sequence[Run], asked: argparse.Namespace) -> dict[str, Any]:
     problems: dict[str, dict[str, dict[int, float]]] = defaultdict(dict)
     for arm, flight in {(r.task.arm, r.task.flight) for r in runs}:
         own = [r for r in runs if r.task.arm == arm and r.task.flight == flight]
         for n in own[0].nq:
             for name, value in by_problem(own, n, "nq").items():
                 problems[name].setdefault(f"{arm}/{flight}", {})[n] = round(value, 4)
-    results = {
+    return {
         "command": "python -m benchmarks.search",
         "seeds": asked.seeds,
         "first_seed": asked.first_seed,
@@ -210,8 +209,6 @@ def write(output: Path, rows: list[dict[str, Any]], runs: Sequence[Run], asked: 
         "table": rows,
         "nq_by_problem": problems,
     }
-    output.parent.mkdir(exist_ok=True)
-    output.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results_file import add_write_option, write_results
 from sturgeon.cli.processes import Processes
 from sturgeon.client import Client
 from trainer.config import config_from
@@ -105,6 +105,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=60)
+    add_write_option(parser, "service_search")
     arguments = parser.parse_args()
     begin = time.perf_counter()
     rows = searches(arguments.seeds, arguments.trials)
@@ -114,7 +115,8 @@ def main() -> int:
             winner["test_error"] = error
     results = judged(rows, arguments.trials) | {"trials": arguments.trials, "in_flight": IN_FLIGHT, "rows": rows}
     results |= {"seconds": time.perf_counter() - begin, "numerics": numerics()}
-    (Path(__file__).parent / "results" / "service_search.json").write_text(json.dumps(results, indent=2) + "\n")
+    if arguments.write:
+        write_results("service_search", results, indent=2)
     return 0 if results["holds"] else 1
 
 

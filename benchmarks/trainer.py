@@ -4,14 +4,13 @@
 
 Makes an environment of its own (--venv, kept for the next time), runs itself there pinned to one core with
 one BLAS thread, and lets the contenders take turns, so that a busy neighbour slows all alike. Prints steps
-per CPU second (models times steps for a stack; the median over the rounds), and writes
-benchmarks/results/trainer.json.
+per CPU second (models times steps for a stack; the median over the rounds), and with
+--write keeps the figures in benchmarks/results/trainer.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -22,6 +21,8 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from benchmarks.results_file import add_write_option, write_results
 
 HERE = Path(__file__).parent
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -45,9 +46,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--turn", type=float, default=0.3, help="CPU seconds of one contender's turn")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    add_write_option(parser, "trainer")
     arguments = parser.parse_args()
     if arguments.inside:
-        compare(arguments.rounds, arguments.turn)
+        compare(arguments.rounds, arguments.turn, arguments.write)
         return
     python = environment(arguments.venv)
     command = [str(python), "-m", "benchmarks.trainer", *sys.argv[1:], "--inside"]
@@ -66,8 +68,8 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def compare(rounds: int, turn: float) -> None:
-    """Runs everything on one core, prints the tables and writes the results."""
+def compare(rounds: int, turn: float, write: bool) -> None:
+    """Runs everything on one core, prints the tables, and keeps the figures if it is to write them."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from benchmarks.trainer_peers import WORKS
     from benchmarks.trainer_sweep import sweep
@@ -91,7 +93,8 @@ def compare(rounds: int, turn: float) -> None:
         "numerics": numerics(),
         "load": os.getloadavg(),
     }
-    (HERE / "results" / "trainer.json").write_text(json.dumps(told, indent=2) + "\n")
+    if write:
+        write_results("trainer", told, indent=2)
 
 
 def speeds_of(name: str, rounds: int, turn: float) -> dict[str, float]:

@@ -9,15 +9,15 @@ above 5 %.
 
 from __future__ import annotations
 
+import argparse
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import json
 import sys
-from pathlib import Path
 from typing import Any
 
+from benchmarks.results_file import add_write_option, write_results
 from trainer.config import TrainConfig
 from trainer.data.preparation import prepare
 from trainer.numerics import numerics
@@ -67,6 +67,9 @@ def mnist_of_split(seed: int) -> float:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_write_option(parser, "trainer_accuracy")
+    arguments = parser.parse_args()
     rows = []
     print("split  candidate  dev error  test error")
     for seed in range(SPLITS):
@@ -82,7 +85,8 @@ def main() -> int:
     told = {"digits": rows, "digits_mean_test_error": mean}
     told |= {"mnist_5k": mnist_errors, "mnist_5k_mean_test_error": mnist}
     told |= {"numerics": numerics()}
-    (Path(__file__).parent / "results" / "trainer_accuracy.json").write_text(json.dumps(told, indent=2) + "\n")
+    if arguments.write:
+        write_results("trainer_accuracy", told, indent=2)
     return int(mean > DIGITS_LIMIT or mnist > MNIST_LIMIT)
 
 

@@ -3,7 +3,8 @@
 # Start a server with `sturgeon serve`, then run examples/own_code.sh.
 set -euo pipefail
 
-server=${STURGEON_SERVER:-http://127.0.0.1:8000}/v1
+server=${STURGEON_SERVER:-http://127.0.0.1:8000}
+server=${server%/v1}/v1
 study=parabola-$(date +%s)-$$
 calls=0
 

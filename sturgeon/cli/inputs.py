@@ -5,6 +5,8 @@ An empty value is refused: it comes from a variable that is not set, and as a pa
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -42,6 +44,12 @@ def existing_folder(text: str) -> Path:
     if not path.is_dir():
         raise WrongInput(f"{path} is a file, not a folder." if path.exists() else f"There is no folder {path}.")
     return path
+
+
+def data_folders(given: Sequence[Path] | None) -> tuple[Path, ...]:
+    """The folders of --data, or else those of STURGEON_DATA, which need not be there yet."""
+    named = os.environ.get("STURGEON_DATA", "").split(os.pathsep)
+    return tuple(given or [Path(name) for name in named if name])
 
 
 def existing_file(text: str) -> Path:

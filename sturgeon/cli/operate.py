@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sturgeon.cli.inputs import WrongInput, any_path, existing_folder, not_empty, output_file
+from sturgeon.cli.inputs import WrongInput, any_path, data_folders, existing_folder, not_empty, output_file
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected, formatted
 
@@ -139,7 +139,8 @@ def worker(
         typer.Option(
             metavar="DIR",
             parser=existing_folder,
-            help="A folder with npz:, csv: and stream: data; repeat the option for several.",
+            help="A folder with npz:, csv: and stream: data; repeat the option for several "
+            "(env: STURGEON_DATA, with colons between them).",
         ),
     ] = None,
     name: Annotated[
@@ -163,7 +164,7 @@ def worker(
         token=session.token(),
         slots=slots,
         stack=stack,
-        data_dirs=tuple(data or ()),
+        data_dirs=data_folders(data),
         **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
     )
     raise typer.Exit(run(options))

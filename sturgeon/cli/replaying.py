@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from sturgeon.cli.inputs import WrongInput, existing_folder
+from sturgeon.cli.inputs import WrongInput, data_folders, existing_folder
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import NumberArgument, StudyArgument
@@ -49,7 +49,7 @@ def replay(
 ) -> None:
     """Train a trial again from the very start, with its whole schedule, and compare all its checkpoints bit for bit."""
     with session.client() as client:
-        compared = replayed(client, study, number, tuple(data or ()))
+        compared = replayed(client, study, number, data_folders(data))
     exact = all(checkpoint.exact for checkpoint in compared)
     if session.json:
         print_json({"exact": exact, "checkpoints": [checkpoint._asdict() for checkpoint in compared]})

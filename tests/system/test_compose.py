@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,30 @@ def test_services_come_up_in_order_and_two_workers_complete_a_study(
         wait_until(lambda: client.study("digits").state == "completed", "the study completed")
         assert client.study("digits").counts == {"complete": 4}, compose.output
         assert len(client.workers().items) == 2
+
+
+@pytest.mark.fault("N")
+def test_workers_have_data_folders_and_a_health_check() -> None:
+    worker = compose_file()["services"]["worker"]
+    folders = {volume.split(":")[1] for volume in worker["volumes"]}
+    assert worker["environment"]["STURGEON_DATA"] in folders
+    assert worker["healthcheck"]["test"][0] == "CMD"
+
+
+@pytest.mark.fault("N")
+def test_all_services_of_ours_have_one_image_which_is_built_once() -> None:
+    services = compose_file()["services"]
+    ours = {name: service for name, service in services.items() if name != "database"}
+    assert len({service["image"] for service in ours.values()}) == 1
+    assert [name for name, service in services.items() if "build" in service] == ["migrate"]
+    assert all(service["pull_policy"] == "never" for name, service in ours.items() if name != "migrate")
+
+
+@pytest.mark.fault("N")
+def test_images_are_pinned_to_a_release() -> None:
+    images = [service["image"] for service in compose_file()["services"].values()]
+    images += [arguments for step, arguments in dockerfile() if step == "FROM"]
+    assert [image for image in images if not re.search(r":\d+\.\d+", image)] == []
 
 
 def test_workers_can_be_scaled() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,8 +66,7 @@ def test_a_study_of_digits_is_created_watched_and_its_best_model_predicts(
     worker_process: Callable[..., WorkerProcess],
 ) -> None:
     images = load_digits()
-    with (tmp_path / "images.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(images.data[:200].tolist())
+    run(block_with("> images.csv").replace(".venv/bin/python", sys.executable), tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     server = server_process()
     worker_process(server.url, "--slots", "2")
@@ -83,8 +82,8 @@ def test_a_study_of_digits_is_created_watched_and_its_best_model_predicts(
     assert study.best.value <= 0.04
     assert (tmp_path / "best.npz").exists()
     labels = re.findall(r"\b\d\b", printed)
-    agree = sum(label == str(truth) for label, truth in zip(labels[-200:], images.target[:200], strict=False))
-    assert agree > 150
+    agree = sum(label == str(truth) for label, truth in zip(labels[-10:], images.target[:10], strict=True))
+    assert agree >= 8
 
 
 def test_every_setting_of_the_server_is_named_in_the_readme() -> None:

@@ -1,0 +1,20 @@
+"""The figures in benchmarks/results, which git tracks: a benchmark replaces them only if it is told to --write."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, Final
+
+RESULTS: Final = Path(__file__).parent / "results"
+
+
+def add_write_option(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument("--write", action="store_true", help=f"keep the figures in benchmarks/results/{name}.json")
+
+
+def write_results(name: str, figures: dict[str, Any], indent: int = 1, sort_keys: bool = False) -> None:
+    """Replace the stored figures of the benchmark."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=indent, sort_keys=sort_keys) + "\n")
