@@ -36,6 +36,9 @@ DATASETS: tuple[str, ...] = ("digits", "breast_cancer", "wine", "iris", "diabete
 """Data sets that come with the trainer (mnist_5k with the extra of that name). `npz:NAME` and `csv:NAME` are
 files below one of the worker's `--data` folders."""
 
+START_FROM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,99}/[0-9]{1,9}")
+"""How `start_from` names a trial."""
+
 TRAIN_METRICS: tuple[str, ...] = (
     "dev_error",
     "dev_loss",
@@ -244,6 +247,8 @@ def field_problem(name: str, value: object) -> str | None:
         near = difflib.get_close_matches(name[:64], field_names(), n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
         return f"unknown trainer option {_short(name)}{hint} The options are: {', '.join(field_names())}."
+    if name == "start_from" and isinstance(value, str) and not START_FROM.fullmatch(value):
+        return f"start_from names a trial as STUDY/NUMBER, for example digits/3; got {_short(value)}."
     if name == "dataset":
         return None if _is_dataset(value) else f"dataset must be {_wanted(name)}; got {_short(value)}."
     try:

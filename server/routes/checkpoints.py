@@ -15,12 +15,13 @@ from server.services.trials import checkpoints, uploads
 from server.services.trials.uploads import Upload
 from server.store.blobs import Incoming
 from sturgeon import messages
-from sturgeon.identifiers import NO_VERSION, Fence, Version
+from sturgeon.identifiers import NO_VERSION, Fence, StudyId, Version
 
 router = APIRouter(route_class=BodyRoute, prefix="/studies/{study}/trials/{number}/checkpoints", tags=["checkpoints"])
 BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 }
+LARGEST_ID: Final = 2**53
 PART: Final = 1_000_000
 """Bytes of a body that are in memory at once."""
 BODY = {"requestBody": {"required": True, "content": BYTES[200]["content"]}}
@@ -33,9 +34,22 @@ def list_checkpoints(study: StudyPath, number: NumberPath, database: InDatabase)
 
 
 @router.get("/best", response_class=Response, responses=BYTES)
-def read_best_checkpoint(study: StudyPath, number: NumberPath, database: InDatabase, blobs: InBlobs) -> Response:
+def read_best_checkpoint(
+    study: StudyPath,
+    number: NumberPath,
+    database: InDatabase,
+    blobs: InBlobs,
+    study_id: Annotated[
+        StudyId | None,
+        Query(
+            ge=1,
+            le=LARGEST_ID,
+            description="The `start_from_study` of a lease's task; 404 if the name is another's now.",
+        ),
+    ] = None,
+) -> Response:
     """The bytes of the trial's best checkpoint by the study's metric."""
-    content = checkpoints.best_content(database, blobs, study, number)
+    content = checkpoints.best_content(database, blobs, study, number, study_id)
     return Response(content, media_type="application/octet-stream")
 
 

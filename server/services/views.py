@@ -170,7 +170,8 @@ def _task(of: StudyRow) -> Json | None:
         return None
     task = {name: value for name, value in of.task.items() if name != "fixed"}
     fixed: Json = of.task["fixed"]
-    return task | fixed | {"metric": of.metric, "direction": of.direction, "reduce": of.reduce}
+    source = {} if of.source_study_id is None else {"start_from_study": of.source_study_id}
+    return task | fixed | {"metric": of.metric, "direction": of.direction, "reduce": of.reduce} | source
 
 
 def reported_metrics(row: ReportRow, *, left: bool = False) -> messages.ReportedMetrics:

@@ -46,6 +46,7 @@ class StudyRow:
     next_number: TrialNumber
     fence_floor: int
     version_floor: int
+    source_study_id: StudyId | None
     created_at: int
 
 

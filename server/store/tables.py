@@ -60,6 +60,8 @@ studies: Final = sa.Table(
     # Fences and versions up to these were given before the study was created (store/floors.py).
     sa.Column("fence_floor", sa.Integer, nullable=False, server_default="0"),
     sa.Column("version_floor", sa.Integer, nullable=False, server_default="0"),
+    # The study that `start_from` named when this one was created; it may have been deleted since.
+    sa.Column("source_study_id", sa.BigInteger),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )

@@ -290,8 +290,10 @@ class Client:
     def checkpoints(self, study: str, number: int) -> m.Page[m.Checkpoint]:
         return self._wire.ask(m.Page[m.Checkpoint], "GET", f"{_trial(study, number)}/checkpoints")
 
-    def checkpoint(self, study: str, number: int, step: int | Literal["best"]) -> bytes:
-        return self._wire.send("GET", f"{_trial(study, number)}/checkpoints/{step}").content
+    def checkpoint(self, study: str, number: int, step: int | Literal["best"], study_id: int | None = None) -> bytes:
+        """The bytes of a checkpoint. `study_id`: the `start_from_study` of a lease's task, with "best" only."""
+        query = _given(study_id=study_id)
+        return self._wire.send("GET", f"{_trial(study, number)}/checkpoints/{step}", query=query).content
 
     # --- steering
 

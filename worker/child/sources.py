@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from sturgeon.client import Client
 from sturgeon.errors import NotFound, Problem
@@ -21,7 +22,7 @@ class CheckpointLost(Exception):
     """A trial's own checkpoint, which the server has named, is gone; one sentence says which."""
 
 
-def source_of(client: Client, task: Mapping[str, object], sleep: Callable[[float], None]) -> bytes | None:
+def source_of(client: Client, task: Mapping[str, Any], sleep: Callable[[float], None]) -> bytes | None:
     """The best checkpoint of the trial that `start_from` names as STUDY/NUMBER; None where the task names none.
 
     Waits for a server that is away, in `sleep`, which may raise to end that.
@@ -36,7 +37,7 @@ def source_of(client: Client, task: Mapping[str, object], sleep: Callable[[float
         raise NoSource(f"start_from names a trial as STUDY/NUMBER, for example digits/3; {named!r} is none.")
     patient = client.with_patience(math.inf, sleep)
     try:
-        return insist(lambda: patient.checkpoint(study, int(number), "best"), sleep)
+        return insist(lambda: patient.checkpoint(study, int(number), "best", task.get("start_from_study")), sleep)
     except NotFound as error:
         raise NoSource(f"There is no checkpoint of {named} to start from: {error.message}") from None
     except Problem as error:
@@ -48,7 +49,7 @@ def prepared(client: Client, jobs: Sequence[Job], sleep: Callable[[float], None]
 
     Raises: NoSource, CheckpointLost.
     """
-    source = source_of(client, jobs[0].task, sleep)
+    source = source_of(client, {**jobs[0].task, **jobs[0].params}, sleep)
     return [_resumed(client, replace(job, source=source), sleep) for job in jobs]
 
 

@@ -18,7 +18,7 @@ from worker.tasks import stream
 from worker.tasks.keeping import CheckpointKeeper
 from worker.tasks.steering import LEFT, Trial
 
-NOT_OPTIONS = frozenset({"kind", "checkpoints", "metric", "direction", "reduce"})
+NOT_OPTIONS = frozenset({"kind", "checkpoints", "metric", "direction", "reduce", "start_from_study"})
 """What a task says beside the fields of TrainConfig."""
 
 PULSE_S: Final = 0.25
@@ -78,7 +78,7 @@ def _inputs(job: Job) -> Normalization | None:
     """Transfer goes on with the normalisation of its source, also after a restart."""
     if job.source is not None:
         return Checkpoint.from_bytes(job.source).normalization
-    if job.task.get("start_from") is not None and job.start is not None:
+    if {**job.task, **job.params}.get("start_from") is not None and job.start is not None:
         return Checkpoint.from_bytes(job.start).normalization
     return None
 

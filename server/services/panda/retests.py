@@ -59,7 +59,7 @@ def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int) -> No
     assert study.task is not None
     name = f"{study.name[:80]}-{row.number}-retest-{portion}"
     request = _request(study, row, policy, portion, name)
-    made = lifecycle.insert_study(tx, request, study.seed, now)
+    made = lifecycle.insert_study(tx, request, study.seed, now, study.source_study_id)
     if made is None:
         raise StudyExists(f"A study {name} exists already.")
     incumbent = {parameter: live_params.params_in_force(study, row)[parameter] for parameter in request.space}

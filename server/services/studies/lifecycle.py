@@ -10,7 +10,7 @@ from server.services.pagination import after_of, page_of
 from server.services.runs import completion
 from server.services.sampling.best import best_of, best_of_each, best_trials
 from server.services.sampling.sampler_pool import SamplerPool
-from server.services.studies import budgets, space_edits, validation
+from server.services.studies import budgets, sources, space_edits, validation
 from server.services.transactions import Scope, Transactions
 from server.services.trial_rows import new_trial
 from server.store import checkpoints, events, space_revisions, studies, trials
@@ -21,7 +21,7 @@ from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.errors import StudyBusy, StudyExists, WrongState
-from sturgeon.identifiers import TrialNumber
+from sturgeon.identifiers import StudyId, TrialNumber
 from sturgeon.search.registry import REGISTERED
 from sturgeon.search.samplers import uniform_point
 from sturgeon.states import STUDY_MOVES, StudyState
@@ -35,7 +35,13 @@ def create(database: Database, request: messages.StudyRequest, key: IdempotencyK
         if (answered := claim_or_replay(tx, key, messages.Study, None)) is not None:
             return answered
         now = tx.now()
-        row = insert_study(tx, request, seed, now)
+        source = None
+        if request.task is not None:
+            given = sources.given(request.space, request.params or {})
+            unfit = sources.problems(tx, request.task, request.space, given)
+            validation.require_none(unfit, "The study is not valid")
+            source = sources.source_of(tx, request.task, given)
+        row = insert_study(tx, request, seed, now, None if source is None else source[0].id)
         if row is None:
             raise StudyExists(f"A study named {request.name} exists already; choose another name.")
         if request.mode == "panda":
@@ -45,9 +51,11 @@ def create(database: Database, request: messages.StudyRequest, key: IdempotencyK
         return answer
 
 
-def insert_study(tx: Transaction, request: messages.StudyRequest, seed: int, now: int) -> StudyRow | None:
-    """A new study without trials; None if its name is taken."""
-    row = studies.insert(tx, _values(request, seed, now))
+def insert_study(
+    tx: Transaction, request: messages.StudyRequest, seed: int, now: int, source: StudyId | None
+) -> StudyRow | None:
+    """A new study without trials; None if its name is taken. source: the study that its trials start from."""
+    row = studies.insert(tx, _values(request, seed, now) | {"source_study_id": source})
     if row is not None:
         space_revisions.insert(tx, RevisionRow(row.id, row.revision, row.space, {}, row.seq, now))
     return row

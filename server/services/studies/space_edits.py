@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from server.services.studies import validation
+from server.services.studies import sources, validation
 from server.services.transactions import Scope
 from server.store import events, space_revisions
 from server.store import studies as study_rows
@@ -14,6 +14,7 @@ from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.errors import FieldProblem, WrongState
+from sturgeon.messages import TrainStudyTask
 from sturgeon.search.registry import search_problems
 from sturgeon.search.revisions import edit_problems
 from sturgeon.space import Space
@@ -42,6 +43,10 @@ def edit_space(scope: Scope, space: Space, added: Json) -> None:
     if json.dumps(stored_space(space)) == json.dumps(study.space) and _were_added(tx, study, added):
         return
     _require_possible(study, space, added)
+    if study.task is not None:
+        task = TrainStudyTask.model_validate(study.task)
+        unfit = sources.problems(tx, task, space, sources.given(space, {}))
+        validation.require_none(unfit, "The space is not valid")
     seq = study_rows.next_seq(tx, study.id)
     revision = study.revision + 1
     space_revisions.insert(tx, RevisionRow(study.id, revision, stored_space(space), added, seq, now))

@@ -13,7 +13,7 @@ from server.store.engine import Database
 from sturgeon import messages
 from sturgeon.direction import sign_of
 from sturgeon.errors import NotFound
-from sturgeon.identifiers import Step, TrialNumber
+from sturgeon.identifiers import Step, StudyId, TrialNumber
 
 
 def dropped_by_rule(
@@ -52,10 +52,17 @@ def content(database: Database, blobs: BlobFolder, name: str, number: TrialNumbe
     return stored
 
 
-def best_content(database: Database, blobs: BlobFolder, name: str, number: TrialNumber) -> bytes:
-    """The bytes of the best checkpoint by the study's metric; of the last where none has a value. Raises: NotFound."""
+def best_content(
+    database: Database, blobs: BlobFolder, name: str, number: TrialNumber, study_id: StudyId | None = None
+) -> bytes:
+    """The bytes of the best checkpoint by the study's metric; of the last where none has a value.
+
+    study_id: the study that is meant. Raises: NotFound (also where another study has the name by now).
+    """
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
+        if study_id not in (None, study.id):
+            raise NotFound(f"The study {name} that was meant was deleted, and another one has its name.")
         rows = checkpoints.of_trial(tx, lookup.get_trial(tx, study, number).id)
     if not rows:
         raise NotFound(f"Trial {number} of {name} has no checkpoint.")

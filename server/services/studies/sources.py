@@ -1,0 +1,101 @@
+"""The trial whose checkpoint a study's trials start from (`start_from`): it has to fit when the study is created."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from server.services.studies.live_params import initial_params
+from server.store import studies, trials
+from server.store.engine import Transaction
+from server.store.studies import StudyRow
+from server.store.trials import TrialRow
+from sturgeon.errors import FieldProblem
+from sturgeon.identifiers import TrialNumber
+from sturgeon.messages import TrainStudyTask
+from sturgeon.space import Choice, Fixed, Float, Int, Space
+from sturgeon.training import DATASETS, TrainTask
+
+LAYERS = ("hidden_units", "hidden_layers", "activation", "batch_norm")
+"""The fields that make the hidden layers, which a trial takes over from its source."""
+
+
+class Hidden(NamedTuple):
+    """The hidden layers of a network."""
+
+    units: tuple[int, ...]
+    activations: tuple[str, ...]
+    batch_norm: bool
+
+    def __str__(self) -> str:
+        norm = " and batch_norm" if self.batch_norm else ""
+        return f"the hidden layers {list(self.units)} with {', '.join(dict.fromkeys(self.activations)) or 'none'}{norm}"
+
+
+def given(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that all trials of a study have beside those that its task fixes; of a panda, `params`."""
+    fixed = {name: parameter.value for name, parameter in space.root.items() if isinstance(parameter, Fixed)}
+    return fixed | dict(params)
+
+
+def source_of(tx: Transaction, task: TrainStudyTask, given: Mapping[str, Any]) -> tuple[StudyRow, TrialRow] | None:
+    """The trial that `start_from` names; None where it names none, or one that is not there yet.
+
+    given: as the function of this name makes it.
+    """
+    named = (task.fixed | dict(given)).get("start_from")
+    if not isinstance(named, str):
+        return None
+    name, _, number = named.rpartition("/")
+    study = studies.find(tx, name)
+    trial = None if study is None else trials.find(tx, study.id, TrialNumber(int(number)))
+    return None if study is None or trial is None else (study, trial)
+
+
+def problems(tx: Transaction, task: TrainStudyTask, space: Space, given: Mapping[str, Any]) -> list[FieldProblem]:
+    """What keeps trials of this task and space from starting from the trial that they name.
+
+    given: as the function of this name makes it. Nothing is known of the layers of own code, and of files no inputs.
+    """
+    found = source_of(tx, task, given)
+    if found is None or found[0].task is None:
+        return []
+    fields = initial_params(*found)
+    named = f"{found[0].name}/{found[1].number}"
+    dataset = fields["dataset"]
+    if task.dataset != dataset and {task.dataset, dataset} <= {*DATASETS}:
+        detail = f"dataset: {named} was trained on {dataset}, whose inputs are others than those of {task.dataset}"
+        return [FieldProblem("/task/dataset", detail)]
+    mine = {name: info.default for name, info in TrainTask.model_fields.items()} | task.fixed | dict(given)
+    searched = {name: _values(space[name]) for name in LAYERS if name in space and name not in given}
+    wanted = hidden(fields)
+    for values in itertools.product(*searched.values()):
+        if (other := hidden(mine | dict(zip(searched, values, strict=True)))) != wanted:
+            detail = f"start_from: {named} has {wanted}, but trials of this study may have {other}: take the same"
+            return [FieldProblem(_pointer(task, space, given), detail)]
+    return []
+
+
+def hidden(fields: Mapping[str, Any]) -> Hidden:
+    """The hidden layers that these fields of a TrainTask ask for."""
+    units, layers = fields["hidden_units"], fields["hidden_layers"]
+    widths = tuple(units) if isinstance(units, list) else (units,) * (1 if layers is None else layers)
+    activation = fields["activation"]
+    activations = tuple(activation) if isinstance(activation, list) else (activation,) * len(widths)
+    return Hidden(widths, activations, fields["batch_norm"])
+
+
+def _values(parameter: Float | Int | Choice | Fixed) -> Sequence[Any]:
+    """All values of a choice, and the ends of a range: trials between them differ from the source, too."""
+    if isinstance(parameter, Fixed):
+        return [parameter.value]
+    return list(parameter.values) if isinstance(parameter, Choice) else [parameter.low, parameter.high]
+
+
+def _pointer(task: TrainStudyTask, space: Space, given: Mapping[str, Any]) -> str:
+    """Where the layers are written, or what asks for others."""
+    places = {"/space": space.root, "/task/fixed": task.fixed, "/params": given}
+    written = [f"{place}/{name}" for place, fields in places.items() for name in LAYERS if name in fields]
+    named = [f"{place}/start_from" for place, fields in places.items() if "start_from" in fields]
+    return [*written, *named][0]
