@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -94,18 +94,47 @@ class Cube:
 
     def all_cells(self, most: int) -> Array | None:
         """All points that `snap` can give [n, d]; None where there are more than `most`, as with a float."""
+        if self.combinations(self.cells, most) > most:
+            return None
+        cells = self.expanded({j: self.centres(j) for j in range(self.dimensions) if np.isfinite(self.cells[j])}, most)
+        return None if cells is None else self.snap(cells)
+
+    def combinations(self, counts: Sequence[float] | Array, most: int) -> float:
+        """How many sets of parameters so many values of each coordinate make, where conditions hold; infinite beyond
+        `most` of those that conditions depend on."""
+        parents = sorted({j for rule in self._rules for _, j, _ in rule.parents if j is not None})
+        if any(counts[j] > most for j in parents):
+            return math.inf
+        rows = self.expanded({j: self.values(j, int(counts[j])) for j in parents}, most)
+        if rows is None:
+            return math.inf
+        others = [j for j in range(self.dimensions) if j not in parents]
+        varied = np.where(self.active(rows)[:, others], np.array(counts, float)[others], 1.0)
+        with np.errstate(over="ignore"):
+            return float(varied.prod(axis=1).sum())
+
+    def expanded(self, values: Mapping[int, Array], most: int) -> Array | None:
+        """All combinations of these values (u) of some coordinates, varied only where they are active [n, d]; the other
+        coordinates are at 0.5. None where there are more than `most`."""
         points = np.full((1, self.dimensions), INACTIVE)
         for j in self._parents_first():
+            if j not in values:
+                continue
+            if len(values[j]) == 1:
+                points[:, j] = values[j]
+                continue
             active = self.active(points)[:, j]
             varied = int(active.sum())
-            if not varied:
-                continue
-            if len(points) - varied + varied * self.cells[j] > most:
+            if len(points) + varied * (len(values[j]) - 1) > most:
                 return None
-            expanded = np.repeat(points[active], int(self.cells[j]), axis=0)
-            expanded[:, j] = np.tile(self.centres(j), varied)
-            points = np.concatenate([points[~active], expanded])
-        return self.snap(points)
+            varying = np.repeat(points[active], len(values[j]), axis=0)
+            varying[:, j] = np.tile(values[j], varied)
+            points = np.concatenate([points[~active], varying])
+        return points
+
+    def values(self, coordinate: int, count: int) -> Array:
+        """So many u along a coordinate, even on its scale; all that it can take where there are no more."""
+        return self.centres(coordinate) if count == self.cells[coordinate] else (np.arange(count) + 0.5) / count
 
     def _parents_first(self) -> list[int]:
         conditional = [rule.coordinate for rule in self._rules if rule.coordinate is not None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -46,29 +45,37 @@ def grid_points(space: Space, seed: int, size: int) -> Array:
 def _points_of(identity: str, seed: int, size: int) -> Array:
     cube = Cube(Space.model_validate_json(identity))
     counts = _counts(cube, size)
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(math.prod(counts))
-    cells = np.unravel_index(order, counts)
-    points = cube.snap(np.column_stack([_axis(cube, j, k)[cells[j]] for j, k in enumerate(counts)]))
-    # Under a condition that does not hold, several of them are the same parameters.
+    points = cube.expanded({j: cube.values(j, count) for j, count in enumerate(counts)}, size)
+    assert points is not None  # the counts are chosen so
+    points = cube.snap(points)[np.random.Generator(np.random.Philox(key=seed)).permutation(len(points))]
+    # On a log scale neighbouring points may be one integer.
     return points[list({point.tobytes(): row for row, point in reversed(list(enumerate(points)))}.values())[::-1]]
 
 
-def _axis(cube: Cube, coordinate: int, count: int) -> Array:
-    """So many points along a coordinate, even on its scale; all of its values where there are no more."""
-    return cube.centres(coordinate) if count == cube.cells[coordinate] else (np.arange(count) + 0.5) / count
-
-
-def _counts(cube: Cube, size: int) -> tuple[int, ...]:
-    """Points along each coordinate, as even as may be: every coordinate in turn gets one more while all fit."""
-    counts = [1] * cube.dimensions
-    grown = True
+def _counts(cube: Cube, size: int) -> list[int]:
+    """Points along each coordinate, as even as may be: all get as many as fit, and then in turn one more while that
+    fits. What depends on a condition varies only where it holds."""
+    fitting, most = 1, size
+    while fitting < most:
+        middle = (fitting + most + 1) // 2
+        if cube.combinations(_level(cube, middle), size) <= size:
+            fitting = middle
+        else:
+            most = middle - 1
+    counts, grown = _level(cube, fitting), True
+    made = cube.combinations(counts, size)
     while grown:
         grown = False
         for j, cells in enumerate(cube.cells):
-            if counts[j] < cells and math.prod(counts) // counts[j] * (counts[j] + 1) <= size:
-                counts[j] += 1
-                grown = True
-    return tuple(counts)
+            more = [*counts[:j], counts[j] + 1, *counts[j + 1 :]]
+            # More values of what is active nowhere would make no more points.
+            if counts[j] < cells and made < (making := cube.combinations(more, size)) <= size:
+                counts, made, grown = more, making, True
+    return counts
+
+
+def _level(cube: Cube, count: int) -> list[int]:
+    return [int(min(cells, count)) for cells in cube.cells]
 
 
 def build(options: Mapping[str, Any], memo: Memo) -> Sampler:  # noqa: ARG001

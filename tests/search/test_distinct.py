@@ -132,6 +132,23 @@ def test_a_grid_has_each_set_of_parameters_once() -> None:
         assert len(points) == len({repr(space.decode(point)) for point in points.tolist()}) == size
 
 
+@pytest.mark.parametrize("size", [1, 2, 5, 7, 20, 100])
+def test_a_grid_is_as_large_as_its_conditions_allow(size: int) -> None:
+    """`rare` is a float that one value of ten brings into play; what is active nowhere takes no points."""
+    space = Space.model_validate(
+        {
+            "rare": {"type": "float", "low": 0, "high": 1, "when": {"kind": [7]}},
+            "kind": {"type": "choice", "values": list(range(10))},
+            "n": {"type": "int", "low": 1, "high": 3, "when": {"kind": [0, 5]}},
+        }
+    )
+
+    points = grid_points(space, 1, size)
+
+    assert len({repr(space.decode(point)) for point in points.tolist()}) == len(points) <= size
+    assert len(points) > 0.5 * size
+
+
 @st.composite
 def small_spaces(draw: st.DrawFn) -> Space:
     chosen: dict[str, Any] = {}
