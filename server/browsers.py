@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.problems import problem_response
 from sturgeon.errors import Forbidden, Problem, UnsupportedMediaType
 
-SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 OWN_HEADERS: Final = ("x-requested-with", "idempotency-key", "if-match", "authorization")
 """No page can send one of these, or another content type than SIMPLE, to a server that does not allow it."""
 SIMPLE: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})

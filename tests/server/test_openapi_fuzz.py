@@ -38,7 +38,7 @@ def session() -> Iterator[requests.Session]:
 @pytest.mark.fault("L10")
 @schema.parametrize()
 @hypothesis.seed(20_260_101)
-@hypothesis.settings(max_examples=15, database=None, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.settings(max_examples=8, database=None, suppress_health_check=list(hypothesis.HealthCheck))
 def test_made_up_requests_are_answered_or_refused(both_kinds: Both, session: requests.Session, case: Case) -> None:
     wait_for_nothing(case)
     on_sqlite, on_postgres = both_kinds
