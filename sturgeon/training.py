@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -256,6 +256,17 @@ def field_problem(name: str, value: object) -> str | None:
     except ValidationError:
         return f"{name} must be {_wanted(name)}; got {_short(value)}."
     return None
+
+
+def with_whole_numbers(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters, a float such as 63.0 as an integer where the trainer wants one: an answer that says epoch 63.0
+    may be sent back as `epochs`."""
+    return {name: int(value) if _is_whole(name, value) else value for name, value in params.items()}
+
+
+def _is_whole(name: str, value: object) -> bool:
+    is_field = name in TrainTask.model_fields and isinstance(value, float) and value.is_integer()
+    return is_field and field_problem(name, value) is not None and field_problem(name, int(cast(float, value))) is None
 
 
 def task_problems(fields: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
 from sturgeon import identifiers
 from sturgeon.direction import Direction as Direction
 from sturgeon.strictness import Sized, Strict
+from sturgeon.training import with_whole_numbers
 from sturgeon.values import Name, PlainText, PlainValue
 
 LARGEST_STEP: Final = 2**53
@@ -32,7 +33,9 @@ Number = Annotated[identifiers.TrialNumber, Field(ge=0, le=LARGEST_FENCE)]
 Version = Annotated[identifiers.Version, Field(ge=0, le=LARGEST_FENCE)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Metrics = Annotated[dict[Name, FiniteFloat | None], Sized(300)]
-Params = Annotated[dict[Name, PlainValue], Sized(100, every_problem=True)]
+_WholeNumbers: Final = AfterValidator(with_whole_numbers)
+Params = Annotated[dict[Name, PlainValue], Sized(100, every_problem=True), _WholeNumbers]
+SomeParams = Annotated[dict[Name, PlainValue], Sized(100, least=1, every_problem=True), _WholeNumbers]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fallback = Literal["contention", "error", "slow"]
 

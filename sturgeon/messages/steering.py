@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from sturgeon import identifiers
-from sturgeon.messages.forms import Answer, Params, Reason, Request, Step
+from sturgeon.messages.forms import Answer, Params, Reason, Request, SomeParams, Step
 from sturgeon.messages.policies import Guard
 from sturgeon.messages.trials import Change, Desired, Parent
 from sturgeon.states import TrialState
 from sturgeon.strictness import Sized
-from sturgeon.values import Json, Name, PlainValue
+from sturgeon.values import Json
 
 
 class SteerRequest(Request):
@@ -24,7 +24,7 @@ class SteerRequest(Request):
 class ParamsPatch(Request):
     """`PATCH .../{n}/params`: live parameters to change while the model trains; the others stay."""
 
-    params: Annotated[dict[Name, PlainValue], Sized(100, least=1, every_problem=True)]
+    params: SomeParams
     reason: Reason = ""
     guard: Guard | None = None
 

@@ -149,3 +149,25 @@ def test_samplers_see_neither_pandas_nor_what_was_steered(server: RunningServer)
         seen = history_at(tx, row, row.seq, row.next_number).history
     assert [one.number for one in seen.finished] == [0, 2]
     assert seen.running == ()
+
+
+@pytest.mark.fault("L11")
+def test_the_epoch_that_a_checkpoint_says_may_be_sent_back_as_epochs(worker: ManualWorker, http: httpx.Client) -> None:
+    worker.upload(63, 0.4)
+    epoch = http.get("/v1/studies/bear/trials/0/checkpoints").json()["items"][0]["epoch"]
+    body = {"branches": [{"params": {"epochs": 10 * epoch}}]}
+
+    answer = http.post("/v1/studies/bear/trials/0:fork", json=body)
+
+    assert (type(epoch), 10 * epoch) == (float, 63.0)
+    assert answer.status_code == 201
+    assert [trial["params"]["epochs"] for trial in answer.json()["items"]] == [63, 63]
+    refused = http.post("/v1/studies/bear/trials/0:fork", json={"branches": [{"params": {"epochs": 63.5}}]})
+    assert refused.status_code == 422
+    for path, sent in (("params", {"epochs": 70.0}), (":promote", {"epochs": 80.0})):
+        method = "PATCH" if path == "params" else "POST"
+        url = f"/v1/studies/bear/trials/0{'/' if path == 'params' else ''}{path}"
+        assert http.request(method, url, json={"params": sent}).is_success
+    desired = worker.client.trial("bear", 0).desired
+    assert desired is not None
+    assert desired.params == {"epochs": 70}
