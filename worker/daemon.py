@@ -33,7 +33,9 @@ from worker.child.shared import SharedChild
 from worker.heartbeat import Heartbeat
 from worker.logs import Log
 from worker.polling import Poll, give_back, stacks_of
+from worker.trial import left_behind
 from worker.trial.running import RunningTrial
+from worker.trial.spool import Spool
 
 RELEASE_WITHIN_S: Final = 15.0
 
@@ -45,7 +47,8 @@ class WorkerOptions:
     server: its address; token: its shared token, if it has one. slots: trials at a time, or stacks of up to `stack`
     trials of one shape. data_dirs: folders that npz:, csv: and stream: data come from. name: by default host, process
     and a random part. poll_s: how long one request for work waits at the server (0 .. 30). drain_s: how long running
-    trials may go on after SIGTERM.
+    trials may go on after SIGTERM. spool: the folder for what waits for the server; None keeps it in memory. spool_mb:
+    what its checkpoints may take, in megabytes.
     """
 
     server: str
@@ -56,6 +59,8 @@ class WorkerOptions:
     name: str | None = None
     poll_s: float = 30.0
     drain_s: float = 20.0
+    spool: Path | None = None
+    spool_mb: float = 4000.0
     log_level: str = "info"
 
 
@@ -96,6 +101,8 @@ class Daemon:
             on_refusal=lambda error: self._inbox.put(partial(self._refused, error)),
             on_failure=self._on_failure("heartbeat", within_s=0.0),  # nobody renews the leases any more
         )
+        share = options.spool_mb * 1e6 / (options.slots * options.stack)
+        self._spool = Spool(options.spool, options.server, log, share)
         self._poll = Poll(
             client,
             name,
@@ -104,6 +111,7 @@ class Daemon:
             options.poll_s,
             self._draining,
             log,
+            before=lambda: left_behind.deliver(self._spool, client, log, self._draining),
             on_leases=lambda leases: self._inbox.put(partial(self._begin, leases)),
             on_refusal=lambda error: self._inbox.put(partial(self._refused, error)),
             on_failure=self._on_failure("poll for work", within_s=math.inf),
@@ -129,6 +137,7 @@ class Daemon:
 
     def run(self) -> int:
         self._log.info("worker started", server=self._options.server, slots=self._options.slots)
+        self._spool.open()
         self._heartbeat.start()
         self._poll.start()
         try:
@@ -137,6 +146,7 @@ class Daemon:
         finally:
             self._heartbeat.stop()
             self._abandon()
+            self._spool.close()
         self._log.info("worker ended", **({"thread_failures": failures()} if failures() else {}))
         if self._fatal is not None:
             raise self._fatal
@@ -167,7 +177,8 @@ class Daemon:
         trials = []
         for place, lease in enumerate(stack):
             log = self._log.bind(study=lease.study, trial=lease.number)
-            trials.append(RunningTrial(lease, child, place, self._client, log, self._on_ended))
+            spool = self._spool.of_trial(lease)
+            trials.append(RunningTrial(lease, child, place, self._client, log, self._on_ended, spool))
             peers = {"stack": len(stack)} if len(stack) > 1 else {}
             log.info("trial started", attempt=lease.attempt, fence=lease.fence, **peers)
         self._trials += trials

@@ -29,9 +29,9 @@ class Draining(Exception):
 class Poll:
     """Asks for `stack` trials a slot whenever slots are wanted, until `draining` is set.
 
-    total_slots: how many there are, busy ones included. wait_s: how long the server may keep a request open.
-    `on_leases` is called with each answer, an empty one too, `on_refusal` when the server refuses to work with this
-    worker, `on_failure` when the poll has ended by a fault; all from its thread.
+    total_slots: how many there are, busy ones included. wait_s: how long the server may keep a request open. `before`
+    is called once, before the first request; `on_leases` with each answer, an empty one too; `on_refusal` when the
+    server refuses to work with this worker; `on_failure` when the poll has ended by a fault; all from its thread.
     """
 
     def __init__(
@@ -43,13 +43,14 @@ class Poll:
         wait_s: float,
         draining: threading.Event,
         log: Log,
+        before: Callable[[], None],
         on_leases: Callable[[list[m.Lease]], None],
         on_refusal: Callable[[SturgeonError], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._client, self._worker, self._wait_s = client, worker, wait_s
         self._total_slots, self._stack = total_slots, stack
-        self._draining, self._log = draining, log
+        self._draining, self._log, self._before = draining, log, before
         self._on_leases, self._on_refusal, self._on_failure = on_leases, on_refusal, on_failure
         self._wanted: queue.SimpleQueue[int] = queue.SimpleQueue()
 
@@ -61,6 +62,7 @@ class Poll:
         self._wanted.put(slots)
 
     def _run(self) -> None:
+        self._before()
         patient = self._client.with_patience(math.inf, self._sleep)
         while not self._draining.is_set():
             slots, asked = self._wanted.get(), time.monotonic()

@@ -151,6 +151,20 @@ def worker(
         float | None,
         typer.Option("--drain-s", metavar="SECONDS", min=0, help="How long running trials may go on after SIGTERM."),
     ] = None,
+    spool: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            envvar="STURGEON_SPOOL",
+            show_envvar=False,
+            show_default=False,
+            help="The folder for what waits while the server is away (env: STURGEON_SPOOL; default sturgeon-spool).",
+        ),
+    ] = Path("sturgeon-spool"),
+    spool_mb: Annotated[
+        float, typer.Option("--spool-mb", metavar="MB", min=1, help="What checkpoints may take there.")
+    ] = 4000.0,
 ) -> None:
     """Run a worker, which leases trials from the server and trains them until it is stopped."""
     from sturgeon.messages import MOST_LEASES
@@ -165,6 +179,8 @@ def worker(
         slots=slots,
         stack=stack,
         data_dirs=data_folders(data),
+        spool=spool,
+        spool_mb=spool_mb,
         **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
     )
     raise typer.Exit(run(options))

@@ -99,8 +99,16 @@ def test_worker_hands_its_options_to_the_daemon_and_ends_with_its_exit_code(
     assert sturgeon("worker", *given).code == 7
     assert sturgeon("worker").code == 7
     assert options == [
-        WorkerOptions("http://there:1", "sesame", slots=3, data_dirs=(tmp_path,), name="rig", drain_s=2.5),
-        WorkerOptions("http://127.0.0.1:8000", "sesame"),
+        WorkerOptions(
+            "http://there:1",
+            "sesame",
+            slots=3,
+            data_dirs=(tmp_path,),
+            name="rig",
+            drain_s=2.5,
+            spool=Path("sturgeon-spool"),
+        ),
+        WorkerOptions("http://127.0.0.1:8000", "sesame", spool=Path("sturgeon-spool")),
     ]
 
 

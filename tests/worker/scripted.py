@@ -55,8 +55,8 @@ class ScriptedChild:
 class ScriptedServer:
     """Keeps the calls that arrive; a `fault` for a call is raised or answered once instead of the usual answer.
 
-    A call is named by its last word: leases, report, tell, release, renew, checkpoints, diagnosis, errors, and best
-    (the checkpoint of another trial).
+    A call is named by its last word: leases, report, tell, release, renew, checkpoints, diagnosis, errors, dataset, and
+    best (the checkpoint of another trial).
     """
 
     desired: dict[str, Any] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class ScriptedServer:
         is_json = request.headers.get("Content-Type") == "application/json"
         body = json.loads(request.content) if is_json else request.content
         self.calls.append((name, body))
-        if name in ("diagnosis", "errors"):
+        if name in ("diagnosis", "errors", "dataset"):
             return httpx.Response(204)
         if name == "best" or (name == "checkpoints" and request.method == "GET"):
             return httpx.Response(200, content=b"npz")

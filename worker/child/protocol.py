@@ -121,7 +121,8 @@ class FindingsMessage:
 @dataclass(frozen=True)
 class SavedCheckpoint:
     """One npz file, to be uploaded while the run goes on. `value` is the study's metric at that step, None where it was
-    not measured. `version` was in force; `wanted` is the version that asked for this checkpoint, or 0."""
+    not measured. `version` was in force; `wanted` is the version that asked for this checkpoint, or 0. The daemon keeps
+    the content, of `size` bytes, in a `file` while it waits for the server."""
 
     step: int
     epoch: int
@@ -129,6 +130,17 @@ class SavedCheckpoint:
     content: bytes = field(repr=False)
     version: int = 0
     wanted: int = 0
+    file: Path | None = None
+    size: int = 0
+
+    def read(self) -> bytes:
+        """The npz. Raises: OSError."""
+        return self.content if self.file is None else self.file.read_bytes()
+
+    @property
+    def bytes(self) -> int:
+        """The size of the npz."""
+        return self.size or len(self.content)
 
 
 @dataclass(frozen=True)
@@ -183,7 +195,12 @@ class BeginningLost:
     reason: str
 
 
-LastWord = Finished | Paused | LeaveStack | NotStarted | BeginningLost
+@dataclass(frozen=True)
+class WorkerEnded:
+    """The last word on a trial whose worker ended before it had one."""
+
+
+LastWord = Finished | Paused | LeaveStack | NotStarted | BeginningLost | WorkerEnded
 ChildMessage = Progress | Applied | RunEventMessage | FindingsMessage | SavedCheckpoint | LastWord
 PlacedMessage = tuple[int, ChildMessage]
 """What a child says of one of its trials, by its place in the child's jobs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from sturgeon.client import Client
 from sturgeon.threads import reason_of, supervised
@@ -20,6 +21,13 @@ def fault(error: Exception) -> str:
 
 class Gone(Exception):
     """No trial waits for the child any more."""
+
+
+class ChildOfTrials(Protocol):
+    """A child, as far as one of its trials knows it."""
+
+    def steer(self, place: int, desired: DesiredRun) -> None: ...
+    def leave(self, place: int) -> None: ...
 
 
 class SharedChild:

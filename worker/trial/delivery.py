@@ -87,7 +87,8 @@ class Delivery:
     def _put_checkpoint(self, saved: SavedCheckpoint) -> None:
         study, number, fence = self._where
         about = saved.epoch, saved.value, saved.version, saved.wanted
-        self._insist(lambda: self._patient.put_checkpoint(study, number, saved.step, saved.content, fence, *about))
+        content = saved.read()
+        self._insist(lambda: self._patient.put_checkpoint(study, number, saved.step, content, fence, *about))
 
     def findings(self, findings: Mapping[m.FindingKind, Mapping[str, object]]) -> None:
         """Store what the run has found out, by kind."""
@@ -119,13 +120,15 @@ class Delivery:
         """Give the trial back; `unstackable`: to be run by itself."""
         self._insist(lambda: self._patient.release(*self._where, alone=unstackable))
 
-    def release_soon(self) -> None:
-        """Give the trial back, unless that takes long: then its lease runs out."""
+    def release_soon(self) -> bool:
+        """Give the trial back, unless that takes long: then its lease runs out. Whether it was given back."""
         try:
             self._client.with_patience(RELEASE_PATIENCE_S).release(*self._where)
-            self._log.info("trial released")
         except SturgeonError as error:
             self._log.warning("trial not released, its lease will run out", reason=error.message)
+            return False
+        self._log.info("trial released")
+        return True
 
     def checkpoint(self, step: int) -> bytes:
         """The trial's checkpoint of this step.

@@ -61,6 +61,11 @@ class Mailbox:
             self._reports -= isinstance(message, Progress)
             return message
 
+    def waiting(self) -> list[ChildMessage]:
+        """All that nobody has taken yet, in order."""
+        with self._changed:
+            return list(self._waiting)
+
     def check(self) -> None:
         """Raise the error that `fail` was given."""
         with self._changed:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 from sturgeon import messages as m
 from sturgeon.client import Client
@@ -26,7 +26,6 @@ from worker.child.protocol import (
     Applied,
     BeginningLost,
     ChildMessage,
-    DesiredRun,
     FindingsMessage,
     Finished,
     LeaveStack,
@@ -35,32 +34,21 @@ from worker.child.protocol import (
     Progress,
     RunEventMessage,
     SavedCheckpoint,
+    WorkerEnded,
 )
-from worker.child.shared import SharedChild, fault
+from worker.child.shared import ChildOfTrials, fault
 from worker.child.sources import CheckpointLost, NoSource
 from worker.logs import Log
 from worker.trial.delivery import LOST, Delivery
+from worker.trial.endings import CannotRun, Interrupted, Outcome, TrialFailed
 from worker.trial.mailbox import Mailbox
+from worker.trial.spool import TrialSpool
 from worker.trial.steering_link import SteeringLink
 from worker.trial.thinning import rule_of
 from worker.trial.uploads import Uploads
 
-Outcome = Literal["told", "lost", "released"]
-
 LINGER_S: Final = 0.02
 MOST_REPORTS: Final = 1000
-
-
-class Interrupted(Exception):
-    """The run shall end before its time."""
-
-
-class TrialFailed(Exception):
-    """The trial cannot go on; one sentence says why."""
-
-
-class CannotRun(SturgeonError):
-    """This worker cannot run trials any more."""
 
 
 class RunningTrial:
@@ -72,24 +60,28 @@ class RunningTrial:
     def __init__(
         self,
         lease: m.Lease,
-        child: SharedChild,
+        child: ChildOfTrials,
         place: int,
         client: Client,
         log: Log,
         ended: Callable[[RunningTrial, SturgeonError | None], None],
+        spool: TrialSpool | None = None,
     ) -> None:
         self.lease, self.child, self._place = lease, child, place
-        self._log, self._ended = log, ended
+        self._log, self._ended, self._spool = log, ended, spool or TrialSpool(None, log)
         task = lease.task or {}
-        rule, expected = rule_of(task), (Interrupted, SturgeonError)
+        rule = rule_of(task)._replace(most_bytes=self._spool.most_bytes)
+        expected = (Interrupted, SturgeonError)
         unreadable = (*expected, NoSource, CheckpointLost)
         self._mailbox = Mailbox(rule)
         self._delivery = Delivery(lease, client, self._sleep, log)
         self._uploads = Uploads(self._delivery.upload, self._fail, rule, expected, log)
-        self._link = SteeringLink(lease, self._delivery.checkpoint, self._send, self._fail, unreadable, log)
+        send = partial(child.steer, place)
+        self._link = SteeringLink(lease, self._delivery.checkpoint, send, self._fail, unreadable, log)
         self._interrupted = threading.Event()
         self._early: Outcome = "told"
-        self._telling = False
+        self._telling = self._is_left = False
+        self._reporting: list[Progress] = []
         self._is_asked_for = False
         # A run that follows a stream waits to hear what becomes of a portion; the others train on meanwhile.
         self._is_awaited = str(task.get("dataset")).startswith(STREAM)
@@ -103,7 +95,10 @@ class RunningTrial:
 
     def hear(self, message: ChildMessage) -> None:
         """What the child says of this trial."""
-        self._mailbox.put(message)
+        self._spool.take(message, self._mailbox.put, self._waiting)
+
+    def _waiting(self) -> list[ChildMessage]:
+        return [*self._uploads.waiting(), *self._reporting, *self._mailbox.waiting()]
 
     def renewal(self) -> m.Held:
         """What the heartbeat renews."""
@@ -126,15 +121,18 @@ class RunningTrial:
         """Give the trial back unfinished."""
         self._interrupt("released")
 
+    def leave_to_the_next(self) -> None:
+        """Deliver nothing more; what waits stays in the spool."""
+        self._is_left = True
+        self._interrupt("lost")
+
     def leave_child(self) -> None:
         """Nobody waits for this trial any more."""
         self.child.leave(self._place)
 
-    def _send(self, desired: DesiredRun) -> None:
-        self.child.steer(self._place, desired)
-
     def _interrupt(self, outcome: Outcome) -> None:
         self._early = outcome
+        self._spool.leave()
         self._interrupted.set()
         self._mailbox.fail(Interrupted())
         self._uploads.end()
@@ -187,8 +185,9 @@ class RunningTrial:
     def _conclude(self, outcome: Outcome, fatal: SturgeonError | None) -> None:
         self._uploads.end()
         self.leave_child()
-        if outcome == "released":
-            self._delivery.release_soon()
+        self._spool.leave()
+        if not self._is_left and (self._delivery.release_soon() if outcome == "released" else fatal is None):
+            self._spool.remove()
         self._ended(self, fatal)
 
     def _until_told(self) -> Outcome:
@@ -219,6 +218,9 @@ class RunningTrial:
                 return self._leave_stack(message)
             case BeginningLost():
                 return self._give_back(message.reason)
+            case WorkerEnded():
+                self._finish_uploads()
+                return "told"
             case NotStarted():
                 raise CannotRun(message.reason)
         return None
@@ -241,7 +243,9 @@ class RunningTrial:
         return reports, None
 
     def _report(self, reports: list[Progress]) -> None:
+        self._reporting = reports
         self._steer_on(self._delivery.report(reports))
+        self._reporting = []
         if self._is_awaited:
             self._link.answer(reports[-1].step)
 
@@ -258,8 +262,8 @@ class RunningTrial:
             self.steer(desired)
 
     def _finish_uploads(self) -> None:
-        self._uploads.finish()
-        self._mailbox.check()  # it returns also when an upload failed
+        self._uploads.finish()  # it returns also when an upload failed
+        self._mailbox.check()
 
     def _finish(self, finished: Finished) -> Outcome:
         self._telling = True

@@ -46,6 +46,11 @@ class Uploads:
             self._waiting.extend(saved)
             self._changed.notify_all()
 
+    def waiting(self) -> list[SavedCheckpoint]:
+        """Those that are not there yet; without the one on its way."""
+        with self._changed:
+            return list(self._waiting)
+
     def finish(self) -> None:
         """Return when all are uploaded, or the thread has ended before."""
         with self._changed:
