@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.problems import problem_response
 from sturgeon.errors import Forbidden, Problem, UnsupportedMediaType
 
-SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+"""The methods of the routes that change something; no route has another but GET."""
 OWN_HEADERS: Final = ("x-requested-with", "idempotency-key", "if-match", "authorization")
 """No page can send one of these, or another content type than SIMPLE, to a server that does not allow it."""
 SIMPLE: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
@@ -67,7 +68,7 @@ class BrowserGate:
         origin = headers.get("origin")
         if origin is not None and not self._is_same(origin, host):
             return Forbidden(f"A page of {origin[:100]!r} may not use this server.")
-        if scope["method"] in SAFE:
+        if scope["method"] not in CHANGING:
             return None
         if origin is None and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return Forbidden("Another page may not change anything on this server.")

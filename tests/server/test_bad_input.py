@@ -207,6 +207,7 @@ def test_an_unknown_address_is_not_found(both_kinds: Both, path: str) -> None:
         ("PUT", "/v1/studies/bowl", {"GET", "PATCH", "DELETE"}),
         ("DELETE", "/healthz", {"GET"}),
         ("TRACE", "/v1/studies/bowl/best", {"GET"}),
+        ("QUERY", "/v1/studies/bowl/best", {"GET"}),
         ("GET", "/v1/leases", {"POST"}),
         ("GET", f"{BOWL}/trials/0:stop", {"POST"}),
         ("DELETE", f"{BOWL}/trials/0", {"GET"}),
