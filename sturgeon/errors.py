@@ -1,7 +1,7 @@
-"""Every error that Sturgeon raises, on both sides of the wire.
+"""All errors that Sturgeon raises, in the server and in clients.
 
     SturgeonError
-    ├── ServerUnreachable            (client only: no answer came)
+    ├── ServerUnreachable            (client only: no answer)
     │   └── ClientClosed
     └── Problem                      (an answer of the server: RFC 9457)
         ├── BadRequest          400
@@ -27,8 +27,8 @@
         └── Unavailable         503
             └── Overloaded
 
-A class's docstring is its default message. ``code`` is the stable name on the wire: the client
-raises the class that the server raised.
+A class's docstring is its default message. `code` is its stable name in answers: the client raises the
+class that the server raised.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from typing import ClassVar, NamedTuple
 
 
 class FieldProblem(NamedTuple):
-    """One bad field: ``pointer`` is a JSON pointer into the body (or ``query:name``), ``detail`` says what to write."""
+    """One bad field: `pointer` is a JSON pointer into the body (or `query:name`), `detail` says what to write."""
 
     pointer: str
     detail: str
@@ -56,7 +56,7 @@ class ServerUnreachable(SturgeonError):
 
 
 class ClientClosed(ServerUnreachable):
-    """The client was closed, by a thread that ends the program."""
+    """The client has been closed."""
 
 
 class Problem(SturgeonError):
@@ -106,7 +106,7 @@ class MethodNotAllowed(Problem):
 
 
 class Conflict(Problem):
-    """The request does not fit the present state."""
+    """The request conflicts with the present state."""
 
     code = "conflict"
     status = 409
@@ -119,7 +119,7 @@ class LeaseLost(Conflict):
 
 
 class StudyExists(Conflict):
-    """A study of that name exists already; choose another name."""
+    """A study of that name already exists; choose another name."""
 
     code = "study_exists"
 
@@ -137,13 +137,13 @@ class WrongState(Conflict):
 
 
 class ReportConflict(Conflict):
-    """That step was reported before with other values."""
+    """That step was already reported with other values."""
 
     code = "report_conflict"
 
 
 class TrialFinished(Conflict):
-    """The trial has finished; its result does not change any more."""
+    """The trial has finished; its result can no longer be changed."""
 
     code = "trial_finished"
 
@@ -155,7 +155,7 @@ class BudgetSpent(Conflict):
 
 
 class PreconditionFailed(Problem):
-    """Somebody changed it meanwhile; read it again."""
+    """It has been changed since you read it; read it again."""
 
     code = "precondition_failed"
     status = 412
@@ -195,7 +195,7 @@ class IdempotencyMismatch(Invalid):
 
 
 class InternalError(Problem):
-    """The server failed in a way that it should not; its log says where."""
+    """The server failed unexpectedly; its log says where."""
 
     code = "internal_error"
     status = 500

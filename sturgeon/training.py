@@ -47,7 +47,7 @@ TRAIN_METRICS: tuple[str, ...] = (
     "train_dev_error",
     "recent_error",
 )
-"""What a train task reports and a study may compare. test_error is told at the end, for people alone."""
+"""The metrics that a train task reports and a study may compare. test_error comes at the end, for people only."""
 
 FILE_DATASET = re.compile(r"(?:npz|csv|stream):[^/\\\x00-\x1f\ud800-\udfff][^\\\x00-\x1f\ud800-\udfff]{0,199}")
 
@@ -93,7 +93,7 @@ class TrainTask(BaseModel):
         searchable=False,
     )
     target: Column | Annotated[list[Column], Field(min_length=1, max_length=1000)] | None = _field(
-        None, "column of a csv: file to predict, or a list of them; when left out: the last", searchable=False
+        None, "column of a csv: file to predict, or a list of columns; by default the last", searchable=False
     )
     loss: Loss = _field(
         "auto",
@@ -103,7 +103,7 @@ class TrainTask(BaseModel):
     epochs: int = _field(20, "passes through the training examples", live=True, ge=1, le=100_000)
     hidden_layers: int | None = _field(
         None,
-        "number of hidden layers; when left out: as many as hidden_units lists, or 1",
+        "number of hidden layers; by default as many as hidden_units lists, or 1",
         ge=0,
         le=MAX_LAYERS,
     )
@@ -127,11 +127,11 @@ class TrainTask(BaseModel):
     init_scale: float = _field(0.01, "standard deviation of W with the normal initializer", drawn=True, ge=0, le=100)
     optimizer: Optimizer = _field("adam", "the rule that turns gradients into steps")
     learning_rate: float = _field(0.001, "step size alpha, before any schedule", live=True, gt=0, le=100)
-    schedule: Schedule = _field("constant", "how the learning rate falls with the epochs", live=True)
+    schedule: Schedule = _field("constant", "how the learning rate falls over the epochs", live=True)
     decay: float = _field(0.1, "decay rate of the schedule, per epoch or per stair", live=True, ge=0, le=100)
     decay_epochs: float = _field(10, "length of a stair of the staircase, epochs", live=True, gt=0, le=100_000)
     warmup_epochs: float = _field(
-        0, "epochs in which the learning rate rises from 0, in a line", live=True, ge=0, le=100_000
+        0, "epochs in which the learning rate rises linearly from 0", live=True, ge=0, le=100_000
     )
     momentum: float = _field(0.9, "beta of the momentum optimiser", live=True, ge=0, lt=1)
     beta1: float = _field(0.9, "Adam's beta of the first moment", live=True, ge=0, lt=1)
@@ -180,16 +180,18 @@ class TrainTask(BaseModel):
         searchable=False,
     )
     new_head: bool = _field(False, "with start_from: draw the last layer anew even if it would fit")
-    frozen_layers: int = _field(0, "the first so many layers keep their weights", live=True, ge=0, le=MAX_LAYERS)
+    frozen_layers: int = _field(
+        0, "how many layers, from the first on, keep their weights", live=True, ge=0, le=MAX_LAYERS
+    )
     known_error: Annotated[float, Field(ge=0, le=1)] | None = _field(
         None, "human or best known error, the mark for avoidable bias in the diagnosis", searchable=False
     )
     window: int = _field(1, "newest portions of a stream to train on; 0 = all", live=True, ge=0, le=100_000)
     replay_share: float = _field(
-        0.5, "share of older examples among those that a portion of a stream is trained with", live=True, ge=0, le=0.99
+        0.5, "share of older examples in the training on a portion of a stream", live=True, ge=0, le=0.99
     )
     portion_epochs: int = _field(
-        1, "passes through the examples that a portion of a stream is trained with", live=True, ge=1, le=1000
+        1, "passes through the examples in the training on a portion of a stream", live=True, ge=1, le=1000
     )
     forget_before: int = _field(
         0,
@@ -203,7 +205,7 @@ class TrainTask(BaseModel):
         False, "replay older examples of a stream with the label shares since the last alarm (classes only)", live=True
     )
     clip_inputs: float = _field(
-        0, "normalised inputs of a stream are clipped at so many deviations; 0 = not", live=True, ge=0, le=1000
+        0, "number of deviations at which normalised inputs of a stream are clipped; 0 = off", live=True, ge=0, le=1000
     )
 
     @field_validator("dataset")
@@ -233,7 +235,7 @@ def flagged(flag: Literal["searchable", "live", "drawn"]) -> tuple[str, ...]:
 
 
 def shape_of(params: Mapping[str, object]) -> str:
-    """What trials with the same fixed fields have in common if they can train as one stack: equal texts, one shape."""
+    """A text that is equal for trials that can train as one stack: those with the same fixed fields and one shape."""
     own = {*flagged("live"), *flagged("drawn")}
     return json.dumps({name: value for name, value in params.items() if name not in own}, sort_keys=True)
 
@@ -270,8 +272,8 @@ def _is_whole(name: str, value: object) -> bool:
 
 
 def task_problems(fields: Mapping[str, object]) -> list[tuple[str, str]]:
-    """(field, sentence) for all that is wrong with these fields, alone or together; empty if nothing is."""
-    problems = [(name, told) for name, value in fields.items() if (told := field_problem(name, value))]
+    """(field, sentence) for each thing that is wrong with these fields, alone or together."""
+    problems = [(name, problem) for name, value in fields.items() if (problem := field_problem(name, value))]
     if "dataset" not in fields:
         problems.append(("dataset", f"dataset is required: {_wanted('dataset')}."))
     return problems or _cross_problems(TrainTask.model_construct(None, **dict[str, Any](fields)))
@@ -320,7 +322,7 @@ def _is_dataset(value: object) -> bool:
 
 
 def _wanted(name: str) -> str:
-    """What a value of the field must be, in words, read from its type and limits."""
+    """What a value of the field must be, in words, derived from its type and limits."""
     if name == "dataset":
         return f"one of {', '.join(DATASETS)}, or npz:NAME, csv:NAME or stream:FOLDER with a relative path without '..'"
     info = TrainTask.model_fields[name]
@@ -349,17 +351,17 @@ def _wanted_type(annotation: object, metadata: Sequence[object]) -> str:
 
 def _range(metadata: Sequence[object]) -> str:
     words = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
-    told = [
+    limits = [
         f"{word} {getattr(limit, key)}"
         for limit in metadata
         for key, word in words.items()
         if getattr(limit, key, None) is not None
     ]
-    return " and ".join(told)
+    return " and ".join(limits)
 
 
 def _short(value: object) -> str:
-    """A few characters that recognise a value, whatever a stranger sent."""
+    """A few characters by which a value can be recognised, whatever was sent."""
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, int):

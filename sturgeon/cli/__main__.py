@@ -15,7 +15,7 @@ INTERRUPTED: Final = 130
 
 def main() -> NoReturn:
     """Run the command line and exit with its exit code."""
-    # One that is ignored, as under `nohup` and in a script's `&`, stays so.
+    # A signal that is ignored, as under `nohup` or in a script's `&`, stays ignored.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _end)

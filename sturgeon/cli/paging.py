@@ -1,4 +1,4 @@
-"""Lists that come in pages."""
+"""Lists that the server sends in pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE_SIZE = 1000
 
 
 def every_item(fetch: Callable[[int, str | None], Page[Item]]) -> Iterator[Item]:
-    """The items of all pages; `fetch` takes a page size and a page token."""
+    """All items of a list. `fetch` requests one page, by its size and page token."""
     token = None
     while True:
         page = fetch(PAGE_SIZE, token)

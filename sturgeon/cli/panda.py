@@ -22,14 +22,20 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-ReasonOption = Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", help="Why; it stands in the timeline.")]
+ReasonOption = Annotated[
+    str, typer.Option("--reason", "-r", metavar="TEXT", help="The reason, which is kept in the timeline.")
+]
 VersionOption = Annotated[
     int | None,
-    typer.Option("--if-version", metavar="V", min=0, help="Only if nobody steered the trial beyond this version."),
+    typer.Option("--if-version", metavar="V", min=0, help="Only if the trial is still at this version."),
 ]
-ParamsArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Live parameters.")]
-StepOption = Annotated[int | None, typer.Option(metavar="STEP", min=0, help="Of one of the trial's checkpoints.")]
-RaiseOption = Annotated[bool, typer.Option("--raise-budget", help="Raise the study's max_trials by what is needed.")]
+ParamsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Live parameters and their new values.")
+]
+StepOption = Annotated[
+    int | None, typer.Option(metavar="STEP", min=0, help="The step of one of the trial's checkpoints.")
+]
+RaiseOption = Annotated[bool, typer.Option("--raise-budget", help="Raise the study's max_trials as far as needed.")]
 DEFAULT_BUDGET = {"max_trials": 100}
 
 
@@ -39,20 +45,20 @@ def start(
     session: Session,
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", parser=file_or_dash, help="YAML or JSON; - reads it from standard input."),
+        typer.Argument(metavar="FILE", parser=file_or_dash, help="A YAML or JSON file; - reads standard input."),
     ],
 ) -> None:
-    """Create a panda, a study of one trial that is steered, from a YAML or JSON file."""
+    """Create a panda, a study with one trial to steer, from a YAML or JSON file."""
     from sturgeon.cli.files import read_mapping
 
-    wanted = {"budget": DEFAULT_BUDGET} | read_mapping(file) | {"mode": "panda"}
+    request = {"budget": DEFAULT_BUDGET} | read_mapping(file) | {"mode": "panda"}
     with session.client() as client:
-        study = client.create_study(wanted)
+        study = client.create_study(request)
         trial = client.trial(study.name, 0)
     if session.json:
         return print_json(trial)
     say(f"Panda {study.name}, trial 0, is {trial.state}: {cell(trial.params)}.")
-    say(f"`sturgeon panda watch {study.name} 0` shows it; a worker trains it.")
+    say(f"Watch it with `sturgeon panda watch {study.name} 0`; it needs a worker that trains it.")
     return None
 
 
@@ -68,19 +74,19 @@ def set_(
         str | None,
         typer.Option(
             metavar="METRIC:WORSE_BY:EPOCHS",
-            help="Back if the metric gets worse by more than WORSE_BY within EPOCHS, as dev_error:0.02:3.",
+            help="Undo the change if the metric gets worse by more than WORSE_BY within EPOCHS: dev_error:0.02:3.",
         ),
     ] = None,
     if_version: VersionOption = None,
 ) -> None:
-    """Change live parameters while the model trains."""
+    """Change parameters of a model while it trains."""
     with session.client() as client:
-        watch = None if guard is None else parsed_guard(guard)
-        _print_steered(session, client.set_params(study, number, parsed(params), reason, watch, if_version), number)
+        guarding = None if guard is None else parsed_guard(guard)
+        _print_steered(session, client.set_params(study, number, parsed(params), reason, guarding, if_version), number)
 
 
-def _verb(name: str, help_: str, ask: Callable[..., Steered]) -> None:
-    """A command for a verb that takes a reason only."""
+def _add_verb(name: str, help_: str, send: Callable[..., Steered]) -> None:
+    """Add a command for a verb that takes nothing but a reason."""
 
     @commands.command(name, help=help_)
     @connected
@@ -92,16 +98,20 @@ def _verb(name: str, help_: str, ask: Callable[..., Steered]) -> None:
         if_version: VersionOption = None,
     ) -> None:
         with session.client() as client:
-            _print_steered(session, ask(client, study, number, reason, if_version), number)
+            _print_steered(session, send(client, study, number, reason, if_version), number)
 
 
-_verb("pause", "Let the run leave a checkpoint and give its slot back.", lambda client, *asked: client.pause(*asked))
-_verb("resume", "Go on from where it was paused.", lambda client, *asked: client.resume(*asked))
-_verb("stop", "Let the run finish its epoch and tell its result.", lambda client, *asked: client.stop(*asked))
-_verb(
+_add_verb(
+    "pause", "Save a checkpoint, stop training and free the slot.", lambda client, *request: client.pause(*request)
+)
+_add_verb("resume", "Continue where the trial was paused.", lambda client, *request: client.resume(*request))
+_add_verb(
+    "stop", "End the trial after its current epoch, with a result.", lambda client, *request: client.stop(*request)
+)
+_add_verb(
     "checkpoint",
-    "Let the run leave a checkpoint that no rule drops.",
-    lambda client, *asked: client.keep_checkpoint(*asked),
+    "Save a checkpoint that no rule deletes.",
+    lambda client, *request: client.keep_checkpoint(*request),
 )
 
 
@@ -116,7 +126,7 @@ def rollback(
     reason: ReasonOption = "",
     if_version: VersionOption = None,
 ) -> None:
-    """Go back to a checkpoint (the newest; --step 0: the start), and on from there with other parameters."""
+    """Go back to a checkpoint (the newest, or --step; 0 is the start) and continue, if wanted with other parameters."""
     with session.client() as client:
         steered = client.rollback(study, number, step, parsed(params or []), reason, if_version)
         _print_steered(session, steered, number)
@@ -130,25 +140,25 @@ def fork(
     number: NumberArgument,
     branches: Annotated[
         list[str],
-        typer.Argument(metavar="NAME=VALUE[,NAME=VALUE]...", help="A branch each, with what it changes."),
+        typer.Argument(metavar="NAME=VALUE[,NAME=VALUE]...", help="Each argument is a branch, with its changes."),
     ],
     step: StepOption = None,
-    control: Annotated[bool, typer.Option(help="One more branch, unchanged, with the same seed.")] = True,
+    control: Annotated[bool, typer.Option(help="Add a branch without changes, with the same seed.")] = True,
     raise_budget: RaiseOption = False,
     reason: ReasonOption = "",
 ) -> None:
-    """Try several ways on from one checkpoint (the newest)."""
-    wanted = [parsed(branch.split(",")) for branch in branches]
+    """Continue from one checkpoint (the newest, or --step) in several branches."""
+    changes = [parsed(branch.split(",")) for branch in branches]
     with session.client() as client:
-        trials = client.fork(study, number, wanted, step, control, raise_budget, reason)
+        trials = client.fork(study, number, changes, step, control, raise_budget, reason)
     if session.json:
         return print_json(trials)
     origin = trials[0].parent
     say(f"From step {origin.step if origin else 0} of trial {number} of {study}:")
-    changed = [*wanted, {}] if control else wanted
+    changes = [*changes, {}] if control else changes
     rows = [
         (str(trial.number), trial.state, change or "unchanged: the control")
-        for trial, change in zip(trials, changed, strict=True)
+        for trial, change in zip(trials, changes, strict=True)
     ]
     return print_table(("trial", "state", "with"), rows, right=("trial",))
 
@@ -164,7 +174,7 @@ def promote(
     raise_budget: RaiseOption = False,
     reason: ReasonOption = "",
 ) -> None:
-    """Take a trial further as a panda, from its best checkpoint."""
+    """Continue a trial as a panda, from its best checkpoint (or --step)."""
     with session.client() as client:
         trial = client.promote(study, number, parsed(params or []), step, raise_budget, reason)
     if session.json:
@@ -181,20 +191,22 @@ def accept(
     study: StudyArgument,
     number: NumberArgument,
     proposal: Annotated[
-        int | None, typer.Argument(metavar="[ID]", min=1, help="The proposal; not needed if one is open.")
+        int | None, typer.Argument(metavar="[ID]", min=1, help="The proposal; may be left out if only one is open.")
     ] = None,
     reason: ReasonOption = "",
-    dismiss: Annotated[bool, typer.Option("--dismiss", help="Do not; the policy waits before the next one.")] = False,
+    dismiss: Annotated[
+        bool, typer.Option("--dismiss", help="Reject it; the policy waits before it proposes again.")
+    ] = False,
 ) -> None:
-    """Do what a policy proposed."""
+    """Accept what a policy proposed."""
     with session.client() as client:
         if proposal is None:
-            waiting = [one.id for one in client.proposals(study, number) if one.state == "open"]
-            if not waiting:
+            open_ids = [offer.id for offer in client.proposals(study, number) if offer.state == "open"]
+            if not open_ids:
                 raise NotFound(f"No proposal for trial {number} of {study} is open.")
-            if len(waiting) > 1:
-                raise WrongInput(f"Several proposals are open; say which one: {', '.join(map(str, waiting))}.")
-            proposal = waiting[0]
+            if len(open_ids) > 1:
+                raise WrongInput(f"Several proposals are open; choose one: {', '.join(map(str, open_ids))}.")
+            proposal = open_ids[0]
         if not dismiss:
             return _print_steered(session, client.accept(study, number, proposal, reason), number)
         answer = client.dismiss(study, number, proposal)
@@ -207,47 +219,53 @@ def accept(
 @commands.command()
 @connected
 def timeline(session: Session, study: StudyArgument, number: NumberArgument) -> None:
-    """Show what happened to a trial, and whose branch it is."""
+    """Show all changes of a trial, and which trials it came from."""
     with session.client() as client:
-        told = client.timeline(study, number)
+        history = client.timeline(study, number)
         proposals = client.proposals(study, number)
     if session.json:
-        return print_json(told)
-    print_timeline(told)
-    for one in proposals:
-        if one.state == "open":
-            say(f"Proposal {one.id}: {one.reason} `sturgeon panda accept {study} {number}`")
+        return print_json(history)
+    print_timeline(history)
+    for proposal in proposals:
+        if proposal.state == "open":
+            say(f"Proposal {proposal.id}: {proposal.reason} `sturgeon panda accept {study} {number}`")
     return None
 
 
-def print_timeline(told: Timeline) -> None:
-    if told.lineage:
-        say("From " + ", ".join(f"step {one.step} of trial {one.number}" for one in told.lineage) + ".")
-    say(f"Began with {cell(told.start.params)}, seed {told.start.seed}.")
-    for one in told.lost:
-        then = "no run can go on" if one.before is None else f"a run goes on from step {one.before}"
-        say(f"The checkpoint of step {one.step} is gone or damaged, so without a newer one {then}.")
+def print_timeline(history: Timeline) -> None:
+    if history.lineage:
+        say("From " + ", ".join(f"step {origin.step} of trial {origin.number}" for origin in history.lineage) + ".")
+    say(f"Began with {cell(history.start.params)}, seed {history.start.seed}.")
+    for lost in history.lost:
+        then = "no run can go on" if lost.before is None else f"a run goes on from step {lost.before}"
+        say(f"The checkpoint of step {lost.step} is gone or damaged, so without a newer one {then}.")
     columns = ("version", "what", "from step", "state", "by", "why")
-    rows = [(str(one.version), what(one), one.from_step, one.state, one.actor, one.reason) for one in told.items]
+    rows = [
+        (str(entry.version), what(entry), entry.from_step, entry.state, entry.actor, entry.reason)
+        for entry in history.items
+    ]
     print_table(columns, rows, right=("version", "from step"))
 
 
 def what(entry: TimelineEntry) -> str:
     """What a version of the timeline is about, in a few words."""
     words = {"params": "set", "rollback": f"back to step {entry.restore}"}.get(entry.verb, entry.verb)
-    told = " ".join(filter(None, [words, cell(entry.params)]))
+    summary = " ".join(filter(None, [words, cell(entry.params)]))
     if entry.guard is None:
-        return told
-    return f"{told} (guard {entry.guard.metric}:{entry.guard.worse_by:g}:{entry.guard.within_epochs:g})"
+        return summary
+    return f"{summary} (guard {entry.guard.metric}:{entry.guard.worse_by:g}:{entry.guard.within_epochs:g})"
 
 
-def parsed(given: Sequence[str]) -> Json:
-    """NAME=VALUE as parameters; a value is JSON, else text."""
+def parsed(assignments: Sequence[str]) -> Json:
+    """Parameters from NAME=VALUE, where a value is JSON, or else text.
+
+    Raises: WrongInput (a name or the equals sign is missing).
+    """
     params: Json = {}
-    for one in given:
-        name, equals, value = one.partition("=")
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
         if not (equals and name):
-            raise WrongInput(f"{one!r} is no NAME=VALUE, as learning_rate=0.01 is.")
+            raise WrongInput(f"{assignment!r} is no NAME=VALUE, as learning_rate=0.01 is.")
         try:
             params[name] = json.loads(value)
         except ValueError:
@@ -256,6 +274,7 @@ def parsed(given: Sequence[str]) -> Json:
 
 
 def parsed_guard(text: str) -> Json:
+    """The guard that METRIC:WORSE_BY:EPOCHS describes. Raises: WrongInput (it has another form)."""
     metric, *numbers = text.split(":")
     try:
         worse_by, within_epochs = map(float, numbers)

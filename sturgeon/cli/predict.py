@@ -1,4 +1,4 @@
-"""`sturgeon predict`: a stored model, new data, labels."""
+"""`sturgeon predict`: apply a stored model to new data."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def predict(
         typer.Argument(
             metavar="DATA",
             parser=file_or_dash,
-            help="An npz file with X (and y, to learn the error), or rows of numbers as CSV; - reads CSV.",
+            help="An npz file with X (and y, for the error), or rows of numbers as CSV (- for standard input).",
         ),
     ],
 ) -> None:
-    """Predict each row with a stored model: a label, or values. JSON has the probabilities as well."""
+    """Predict the label or the values of each row with a stored model. JSON has the probabilities, too."""
     from sturgeon.cli.examples import read_examples
 
     checkpoint = _load(model)
     examples = read_examples(data)
     labels, outputs = _predict(checkpoint, examples)
-    wrong = None if examples.y is None else examples.error(checkpoint.kind, checkpoint.class_names, outputs)
+    error = None if examples.y is None else examples.error(checkpoint.kind, checkpoint.class_names, outputs)
     if session.json:
-        return print_json(_answer(checkpoint, labels, outputs, wrong))
+        return print_json(_answer(checkpoint, labels, outputs, error))
     say("\n".join(labels))
-    if wrong is not None:
-        say(f"error: {100 * wrong:.2f} % of {len(labels)} examples", sys.stderr)
+    if error is not None:
+        say(f"error: {100 * error:.2f} % of {len(labels)} examples", sys.stderr)
     return None
 
 

@@ -1,4 +1,4 @@
-"""A server and its workers as child processes of a command: started, watched, and ended with it."""
+"""Starts a server and workers as child processes of a command, watches them, and ends them with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENDS_WITHIN_S: Final = 10.0  # a server gives its open requests 5 s
 
 @dataclass
 class Processes:
-    """`sturgeon ...` commands that run in `folder` and log there. Leaving the context ends them all."""
+    """`sturgeon` commands that run in `folder` and write their logs there. Leaving the context ends them all."""
 
     folder: Path
     running: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Processes:
         self.end()
 
     def start(self, name: str, *arguments: str) -> None:
-        # A group of its own: Ctrl-C reaches this process alone, which then ends the others in order.
+        # In a process group of its own, so that Ctrl-C reaches only this process, which then ends the others in order.
         with self._log(name).open("wb") as log, _interrupts_wait():
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "sturgeon.cli", *arguments],
@@ -54,7 +54,10 @@ class Processes:
             self.running.append((name, process))
 
     def start_server(self) -> str:
-        """Start a server on a free port of this machine and wait until it can serve. Returns its address."""
+        """Start a server on a free port, wait until it is ready, and return its address.
+
+        Raises: SturgeonError (it ended, or did not start in time).
+        """
         from sturgeon.client import Client
 
         port = _free_port()
@@ -74,7 +77,7 @@ class Processes:
     def check(self) -> None:
         """Check that all processes are running.
 
-        Raises: SturgeonError (one has ended; the sentence has the last line of its log).
+        Raises: SturgeonError (a process has ended; the sentence quotes the last line of its log).
         """
         for name, process in self.running:
             if process.poll() is not None:
@@ -82,7 +85,7 @@ class Processes:
                 raise SturgeonError(f"The {name} ended (exit code {process.returncode}); its log says: {words[-1]}")
 
     def end(self) -> None:
-        """Ask all but the first, the server, to end, then that one; kill what does not, and all if interrupted."""
+        """Ask the workers to end, then the server (the first). Kill those that do not, or all if interrupted."""
         try:
             for some in (self.running[1:], self.running[:1]):
                 for _, process in some:
@@ -104,9 +107,9 @@ class Processes:
 
 @contextlib.contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """A child that has begun is noted before Ctrl-C or SIGTERM ends this process: else it would be left behind."""
+    """Delay Ctrl-C and SIGTERM until a child that has started is on the list; it would be left behind otherwise."""
     pending: list[int] = []
-    # One that is ignored, as under `nohup` and in a script's `&`, stays so.
+    # A signal that is ignored, as under `nohup` or in a script's `&`, stays ignored.
     stops = [stop for stop in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(stop) != signal.SIG_IGN]
     before = {stop: signal.signal(stop, lambda number, _frame: pending.append(number)) for stop in stops}
     try:
@@ -119,13 +122,13 @@ def _interrupts_wait() -> Iterator[None]:
 
 
 def _end_with_parent() -> None:
-    """Linux ends the process in order also when this one is killed. Elsewhere it goes on."""
+    """On Linux, the child gets SIGTERM even if this process is killed. Elsewhere it goes on running."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _bare_environment() -> dict[str, str]:
-    """Without the person's own STURGEON_*: those may name another server, or a database that matters."""
+    """The environment without STURGEON_* variables, which may name another server or a database that matters."""
     return {name: value for name, value in os.environ.items() if not name.startswith("STURGEON_")}
 
 

@@ -1,4 +1,4 @@
-"""`sturgeon study space | revisions`: the space of a study that runs."""
+"""`sturgeon study space | revisions`: edit a study's space, and list its earlier spaces."""
 
 from __future__ import annotations
 
@@ -25,28 +25,31 @@ def space(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", parser=file_or_dash, help="The new space, or a study file that has it; YAML or JSON."
+            metavar="FILE",
+            parser=file_or_dash,
+            help="The new space, or a study file that contains it, as YAML or JSON.",
         ),
     ],
     added: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUE", help="What the older trials count as having of a new parameter; again for more."
+            metavar="NAME=VALUE",
+            help="The value that earlier trials count as having for a new parameter; may be repeated.",
         ),
     ] = None,
 ) -> None:
-    """Give a study that runs another space; results that lie in it stay in use."""
+    """Replace the space of a study while it runs; results inside the new space stay in use."""
     from sturgeon.cli.files import read_mapping
 
-    wanted = read_mapping(file)
-    is_study = "metric" in wanted and isinstance(wanted.get("space"), dict)
-    patch = {"space": wanted["space"] if is_study else wanted, "added": dict(map(_named, added or []))}
+    content = read_mapping(file)
+    is_study = "metric" in content and isinstance(content.get("space"), dict)
+    patch = {"space": content["space"] if is_study else content, "added": dict(map(_named, added or []))}
     with session.client() as client:
         print_study(session, client.patch_study(study, patch))
 
 
 def _named(text: str) -> tuple[str, object]:
-    """A name and its value, written as JSON; what is no JSON is text."""
+    """The name and value of NAME=VALUE; the value is JSON, or else text. Raises: WrongInput."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise WrongInput(f"--added takes NAME=VALUE, as in keep_prob=1.0; got {text!r}.")
@@ -63,19 +66,22 @@ def _no_number(text: str) -> NoReturn:
 @commands.command()
 @connected
 def revisions(session: Session, study: StudyArgument) -> None:
-    """List the spaces that a study had; the last one rules."""
+    """List all spaces that a study has had; the last one is in force."""
     with session.client() as client:
-        found = list(every_item(lambda size, token: client.revisions(study, size, token)))
+        spaces = list(every_item(lambda size, token: client.revisions(study, size, token)))
     if session.json:
-        return print_json(found)
+        return print_json(spaces)
     rows = [
         (
-            one.revision,
-            one.created_at,
-            one.added or None,
-            {name: one.space[name].model_dump(exclude_none=True, exclude_defaults=True) for name in one.space},
+            revision.revision,
+            revision.created_at,
+            revision.added or None,
+            {
+                name: revision.space[name].model_dump(exclude_none=True, exclude_defaults=True)
+                for name in revision.space
+            },
         )
-        for one in found
+        for revision in spaces
     ]
     print_table(("revision", "since", "older trials count as having", "space"), rows)
     return None

@@ -29,15 +29,15 @@ def create(
     session: Session,
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", parser=file_or_dash, help="YAML or JSON; - reads it from standard input."),
+        typer.Argument(metavar="FILE", parser=file_or_dash, help="A YAML or JSON file; - reads standard input."),
     ],
 ) -> None:
     """Create a study from a YAML or JSON file."""
     from sturgeon.cli.files import read_mapping
 
-    wanted = read_mapping(file)
+    request = read_mapping(file)
     with session.client() as client:
-        study = client.create_study(wanted)
+        study = client.create_study(request)
     print_study(session, study)
 
 
@@ -73,17 +73,17 @@ def _row(study: Study) -> tuple[object, ...]:
 def show(session: Session, study: StudyArgument) -> None:
     """Show a study: its state, counts, search space, and its best and recommended trial."""
     with session.client() as client:
-        found = client.study(study)
-        recommended = client.best(study).recommended if found.best else None
+        shown = client.study(study)
+        recommended = client.best(study).recommended if shown.best else None
     if session.json:
         plain = None if recommended is None else recommended.model_dump(mode="json")
-        return print_json(found.model_dump(mode="json") | {"recommended": plain})
-    _print_facts(_facts(found) | _winners(found, recommended))
+        return print_json(shown.model_dump(mode="json") | {"recommended": plain})
+    _print_facts(_facts(shown) | _winners(shown, recommended))
     return None
 
 
 def print_study(session: Session, study: Study) -> None:
-    """All facts of a study that a change of it answers."""
+    """Print what the server answers to a change of a study."""
     if session.json:
         return print_json(study)
     _print_facts(_facts(study) | _winners(study, None))
@@ -140,7 +140,7 @@ def _value_of(study: Study) -> str:
 
 
 def _limits(study: Study) -> str | None:
-    """What limits the study beside its number of trials, and how much of it is used."""
+    """The limits of the study besides its number of trials, and how much of each is used."""
     budget, used = study.budget, study.spent
     parts = [
         f"{used.epochs:g} of {budget.max_epochs} epochs" if budget.max_epochs is not None else None,
@@ -152,7 +152,7 @@ def _limits(study: Study) -> str | None:
 
 
 def _rule(study: Study) -> str | None:
-    """How bad trials are stopped early."""
+    """The rule that stops bad trials early, with its options; None if there is none."""
     given = study.pruning.model_dump(exclude_none=True)
     rule = given.pop("rule", "none")
     return None if rule == "none" else ", ".join([rule, *(f"{name} {value}" for name, value in given.items())])
@@ -167,14 +167,14 @@ def _search(search: Search) -> str:
 @commands.command()
 @connected
 def pause(session: Session, study: StudyArgument) -> None:
-    """Hand out no more trials until it is resumed; running trials go on."""
+    """Hand out no more trials until the study is resumed; running trials continue."""
     _move(session, study, "paused")
 
 
 @commands.command()
 @connected
 def resume(session: Session, study: StudyArgument) -> None:
-    """Hand out trials again, after a pause or a stop."""
+    """Hand out trials again after a pause or a stop."""
     _move(session, study, "active")
 
 
@@ -188,7 +188,7 @@ def stop(session: Session, study: StudyArgument) -> None:
 @commands.command()
 @connected
 def cancel(session: Session, study: StudyArgument) -> None:
-    """End the study now, for good: its running trials are cancelled too."""
+    """End the study for good, and cancel its running trials."""
     _move(session, study, "cancelled")
 
 
@@ -208,7 +208,7 @@ def _move(session: Session, name: str, state: Literal["active", "paused", "stopp
 def delete(
     session: Session,
     study: StudyArgument,
-    force: Annotated[bool, typer.Option("--force", help="Also while trials run: they are cancelled.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Even if trials are running; they are cancelled.")] = False,
 ) -> None:
     """Delete a study with its trials and checkpoints."""
     with session.client() as client:

@@ -1,4 +1,4 @@
-"""`sturgeon study watch`: a live picture in a terminal, plain lines elsewhere, JSON lines for scripts."""
+"""`sturgeon study watch`: a live view in a terminal, plain lines elsewhere, JSON lines for scripts."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 PATIENCE_S = 120.0
-"""A watch outlives a restart of the server."""
+"""Long enough for a restart of the server."""
 
 SHOWN = 12
-"""Running trials in the live picture."""
+"""How many running trials the live view shows."""
 
 
 @commands.command()
@@ -37,7 +37,7 @@ def watch(
 ) -> None:
     """Watch a study until it ends."""
     with session.client(patience_s=0.0) as client:
-        client.study(study)  # a wrong name or address is told at once; the patience is for later
+        client.study(study)  # a wrong name or address fails at once, without the patience
     with session.client(patience_s=PATIENCE_S) as client:
         snapshots = Follower(client, study, every_s=every, detailed=SHOWN if sys.stdout.isatty() else 0)
         if session.json:
@@ -47,7 +47,7 @@ def watch(
 
 
 def show_progress(snapshots: Iterable[Snapshot]) -> Snapshot | None:
-    """Show each snapshot as it comes, in place where standard output is a terminal. Returns the last."""
+    """Show each snapshot as it comes, in place if standard output is a terminal. Returns the last one."""
     return _show_live(snapshots) if sys.stdout.isatty() else _print_lines(snapshots)
 
 
@@ -139,7 +139,7 @@ def picture(snapshot: Snapshot) -> RenderableType:
 
 
 def _running(snapshot: Snapshot) -> Iterator[tuple[object, ...]]:
-    """As many as fit into a window beside the best."""
+    """Rows for as many running trials as fit into a window above the best ones."""
     study = snapshot.study
     of = f"/{study.task.epochs}" if study.task else ""
     for trial in snapshot.running[:SHOWN]:

@@ -226,8 +226,8 @@ class Client:
         renews the lease. NaN becomes null."""
         body: Json = {"fence": fence, "reports": [_with_metrics(report) for report in reports]}
         body |= _given(applied_version=applied_version, applied_step=applied_step)
-        if told := [dict(event) for event in events]:
-            body["events"] = told
+        if listed := [dict(event) for event in events]:
+            body["events"] = listed
         return self._wire.ask(m.ReportAnswer, "POST", f"{_trial(study, number)}:report", body)
 
     def tell(
@@ -397,7 +397,7 @@ class Client:
     # --- findings
 
     def put_finding(self, study: str, number: int, kind: m.FindingKind, fence: int, body: Mapping[str, object]) -> None:
-        """Upload what a run found out about its model."""
+        """Upload a finding of a run about its model."""
         self._wire.send("PUT", f"{_trial(study, number)}/{kind}", dict(body), query={"fence": fence})
 
     def diagnosis(self, study: str, number: int) -> Json:

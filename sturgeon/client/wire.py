@@ -1,4 +1,4 @@
-"""Sending one request, with patience while the server is away, and raising what the server raised."""
+"""Sends one request, again while the server is away, and raises the errors that the server answers."""
 
 from __future__ import annotations
 
@@ -184,11 +184,11 @@ class Wire:
         content = answer.read()
         answer.close()
         try:
-            told = ProblemAnswer.model_validate_json(content)
+            problem = ProblemAnswer.model_validate_json(content)
         except ValidationError:
             self._refuse_stranger(answer)
-        errors = tuple(FieldProblem(one.get("pointer", ""), one.get("detail", "")) for one in told.errors)
-        raise problem_classes().get(told.code, Problem)(told.detail, errors)
+        errors = tuple(FieldProblem(field.get("pointer", ""), field.get("detail", "")) for field in problem.errors)
+        raise problem_classes().get(problem.code, Problem)(problem.detail, errors)
 
     def _refuse_stranger(self, answer: httpx.Response) -> NoReturn:
         raise ServerUnreachable(
@@ -198,8 +198,8 @@ class Wire:
 
 
 def _who_asks() -> dict[str, str]:
-    """No web page can send this header to a server of another: without a token, a server wants to see that. By what it
-    says, a busy server tells clients of one machine apart, and serves them in turns."""
+    """A header that no web page can send to another server, which is why a server without a token asks for it. By its
+    value, a busy server tells clients on one machine apart, and serves them in turns."""
     return {"X-Requested-With": f"sturgeon {uuid.uuid4().hex[:12]}"}
 
 
@@ -213,8 +213,8 @@ def _content(body: Mapping[str, object] | bytes | None) -> tuple[bytes | None, d
 
 
 def _retry_after_s(answer: httpx.Response) -> float:
-    told = answer.headers.get("Retry-After", "")
-    return float(told) if told.isascii() and told.isdigit() else 0.0
+    seconds = answer.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isascii() and seconds.isdigit() else 0.0
 
 
 def _why(answer: httpx.Response | httpx.TransportError) -> str:

@@ -1,4 +1,4 @@
-"""Requests and answers: what goes over the wire, as pydantic models.
+"""Requests and answers of the HTTP interface, as pydantic models.
 
 Requests are strict: an unknown field, a boolean for a number, or a number that is not finite is refused.
 Answers ignore fields that they do not know, so that an older client works with a newer server.

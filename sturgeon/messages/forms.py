@@ -1,4 +1,4 @@
-"""What all messages are made of: names, numbers, metrics, and the two kinds of message."""
+"""The parts of all messages: names, numbers, metrics, and the base of requests and of answers."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-Reason = Annotated[PlainText, Field(max_length=1000, description="Why; it stands in the timeline.")]
+Reason = Annotated[PlainText, Field(max_length=1000, description="The reason, which is kept in the timeline.")]
 Item = TypeVar("Item")
 
 
 class Page(Answer, Generic[Item]):
-    """One page of a list; `next_page_token` is null on the last."""
+    """One page of a list; `next_page_token` is null on the last page."""
 
     items: list[Item]
     next_page_token: str | None = None

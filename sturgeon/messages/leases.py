@@ -1,4 +1,4 @@
-"""What a worker and the server say to each other about a trial that runs."""
+"""Messages between a worker and the server about running trials."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sturgeon.values import Json, PlainText
 
 
 class AskRequest(Request):
-    """`POST /studies/{study}/trials:ask`: for people and scripts; the lease is long."""
+    """`POST /studies/{study}/trials:ask`: for people and scripts; the lease is a long one."""
 
     count: Count = 1
     worker: WorkerName = "curl"
@@ -37,16 +37,19 @@ class AskRequest(Request):
 
 
 class LeaseRequest(Request):
-    """`POST /leases`: for workers; the lease is short and is renewed."""
+    """`POST /leases`: for workers; leases are short and have to be renewed."""
 
     worker: WorkerName
-    slots: Count = Field(default=1, description="How many slots are free: so many trials, or stacks, are wanted.")
+    slots: Count = Field(
+        default=1, description="The number of free slots, and so of the trials or stacks that are wanted."
+    )
     total_slots: Count | None = Field(
-        default=None, description="How many slots the worker has, busy ones included; shown in the list of workers."
+        default=None,
+        description="The number of all slots of the worker, busy ones included; shown in the list of workers.",
     )
     wait: Annotated[FiniteFloat, Field(ge=0, le=30)] = 0.0
     stack: Annotated[int, Field(ge=1, le=LARGEST_STACK)] = Field(
-        default=1, description="Each slot may take so many trials of one shape, which train side by side."
+        default=1, description="How many trials of one shape a slot takes; they train side by side."
     )
 
 
@@ -61,14 +64,16 @@ class Lease(Answer):
     lease_s: float
     desired: Desired
     resume: Resume | None = None
-    stack: int | None = Field(default=None, description="Leases of one answer with the same number are of one shape.")
+    stack: int | None = Field(
+        default=None, description="Leases of one answer that have the same number are of one shape."
+    )
 
 
 WhyNothing = Literal["paused", "budget", "exhausted", "waiting", "finished"]
 
 
 class Leases(Answer):
-    """What was handed out; when that is nothing, `reason` says why."""
+    """The leases that were handed out; if there are none, `reason` says why."""
 
     leases: list[Lease]
     reason: WhyNothing | None = None
@@ -83,7 +88,7 @@ class Held(Request):
 
 
 class RenewRequest(Request):
-    """`POST /leases:renew`: all leases that a worker holds, in one call."""
+    """`POST /leases:renew`: renews all leases of a worker in one call."""
 
     worker: WorkerName
     held: Annotated[list[Held], Sized(MOST_LEASES)]
@@ -119,7 +124,7 @@ class Report(Request):
 
 
 class RunEvent(Request):
-    """What happened to a run beside its metrics; told twice under the same key it happened once.
+    """An event of a run, besides its metrics. Sent twice under the same key, it counts once.
 
     portion_refused: a file of its stream cannot be trained on. drift: a portion is not like those before it.
     """
@@ -134,7 +139,7 @@ class RunEvent(Request):
 
 
 class ReportRequest(Request):
-    """`POST .../{n}:report`: intermediate metrics; renews the lease."""
+    """`POST .../{n}:report`: reports intermediate metrics and renews the lease."""
 
     fence: Fence
     reports: Annotated[list[Report], Sized(1000)]
@@ -148,14 +153,14 @@ class ReportAnswer(Answer):
 
 
 class TellRequest(Request):
-    """`POST .../{n}:tell`: the end of a trial."""
+    """`POST .../{n}:tell`: tells the end of a trial, with its result."""
 
     fence: Fence
     state: ToldState = "complete"
     metrics: Metrics = Field(default_factory=dict)
     step: Step | None = None
     where: Annotated[PlainText, Field(max_length=200)] | None = Field(
-        default=None, description="Where in the run it happened, for example the layer that diverged."
+        default=None, description="Where in the run the end came, for example the layer that diverged."
     )
     error: Annotated[PlainText, Field(max_length=10_000)] | None = None
 
@@ -169,7 +174,7 @@ class TellManyRequest(Request):
 
 
 class ToldOne(Answer):
-    """The outcome of one tell of many: the trial, or the problem's code and sentence."""
+    """The outcome of one of several tells: the trial, or the code and the sentence of a problem."""
 
     number: identifiers.TrialNumber
     trial: Trial | None = None
@@ -182,7 +187,7 @@ class TellManyAnswer(Answer):
 
 
 class ReleaseRequest(Request):
-    """`POST .../{n}:release`: give a leased trial back; it runs again elsewhere."""
+    """`POST .../{n}:release`: gives a leased trial back, to be run elsewhere."""
 
     fence: Fence
-    alone: bool = Field(default=False, description="From now on the trial is handed out without stack peers.")
+    alone: bool = Field(default=False, description="Whether the trial is from now on handed out without stack peers.")

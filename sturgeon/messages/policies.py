@@ -1,4 +1,4 @@
-"""What steers a panda by itself."""
+"""Policies, which steer a panda by themselves."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Planned(Request):
 
 
 class SchedulePolicy(Request):
-    """At these epochs: change these live parameters."""
+    """Change live parameters at given epochs."""
 
     policy: Literal["schedule"]
     at: Annotated[list[Planned], Sized(1000, least=1)]
@@ -56,7 +56,7 @@ class Guard(Request):
 
 
 class GuardPolicy(Guard):
-    """A guard for every change of parameters that has none of its own."""
+    """A guard for each change of parameters that has none of its own."""
 
     policy: Literal["guard"]
     auto: bool = False

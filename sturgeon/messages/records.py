@@ -1,4 +1,4 @@
-"""What is kept beside trials: workers, checkpoints, findings, events, late results."""
+"""Records besides trials: workers, checkpoints, findings, events, late results."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Checkpoint(Answer):
     value: float | None
     sha256: str
     size: int
-    version: int = Field(default=0, description="The newest version of the timeline that it has in it.")
-    pinned: bool = Field(default=False, description="No rule drops it.")
+    version: int = Field(default=0, description="The newest version of the timeline that it contains.")
+    pinned: bool = Field(default=False, description="Whether it is kept whatever the rule for checkpoints says.")
     lost: bool = Field(default=False, description="Its file was gone or damaged when it was read last.")
     created_at: AwareDatetime
 
@@ -53,7 +53,7 @@ class Event(Answer):
 
 
 class LateResult(Answer):
-    """A report or tell whose lease was lost: kept, and counted for nothing."""
+    """A report or tell whose lease was lost; it is kept, but counts for nothing."""
 
     id: int
     number: identifiers.TrialNumber

@@ -1,4 +1,4 @@
-"""How a study searches, and what its search has found out."""
+"""How a study searches, and what its search has learnt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SamplerName = Literal["coarse_to_fine", "random", "sobol", "grid"]
 
 
 class Search(Request):
-    """How samples are drawn. What is left out is chosen by the server and recorded."""
+    """How samples are drawn. The server chooses and records what is left out."""
 
     sampler: SamplerName = Field(
         default="coarse_to_fine",
@@ -32,9 +32,9 @@ class Search(Request):
         "true unless said otherwise.",
     )
     points: Annotated[int, Field(ge=1, le=LARGEST_GRID)] | None = Field(
-        default=None, description="Of grid: the grid has at most so many points; max_trials unless said otherwise."
+        default=None, description="Of grid: the largest number of its points; max_trials by default."
     )
-    seed: Seed | None = Field(default=None, description="Drawn by the server and recorded when it is not given.")
+    seed: Seed | None = Field(default=None, description="If it is left out, the server draws one and records it.")
     replicates: Annotated[int, Field(ge=1, le=100)] = Field(
         default=1,
         description="So many trials of each sample, whose seeds differ; they are compared by mean and standard error, "
@@ -84,7 +84,7 @@ class Round(Answer):
 
 
 class Rounds(Answer):
-    """The rounds of a study, the oldest first; none of a sampler that has none."""
+    """The rounds of a study, the oldest first; empty for a sampler without rounds."""
 
     study: str
     sampler: str
@@ -147,7 +147,7 @@ class Replay(Answer):
 
 
 class PreviewRequest(Request):
-    """`POST /space:preview`: look at a space before compute is spent on it."""
+    """`POST /space:preview`: shows what a space draws, before compute is spent on it."""
 
     space: Space
     seed: Seed = 0
@@ -155,7 +155,7 @@ class PreviewRequest(Request):
 
 
 class ParameterPreview(Answer):
-    """Quantiles of a float or int; shares of each value of a choice."""
+    """The quantiles of a float or int; the share of each value of a choice."""
 
     quantiles: dict[str, float] | None = None
     shares: dict[str, float] | None = None

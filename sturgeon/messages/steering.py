@@ -1,4 +1,4 @@
-"""One model that is steered while it trains."""
+"""Steering one model while it trains."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SteerRequest(Request):
 
 
 class ParamsPatch(Request):
-    """`PATCH .../{n}/params`: live parameters to change while the model trains; the others stay."""
+    """`PATCH .../{n}/params`: changes live parameters while the model trains; the others stay."""
 
     params: SomeParams
     reason: Reason = ""
@@ -30,9 +30,11 @@ class ParamsPatch(Request):
 
 
 class RollbackRequest(Request):
-    """`POST .../{n}:rollback`: back to a checkpoint; from there with other parameters, if you give some."""
+    """`POST .../{n}:rollback`: goes back to a checkpoint, and on from there, with other parameters if given."""
 
-    step: Step | None = Field(default=None, description="Of a checkpoint, or 0 for the start; the newest if left out.")
+    step: Step | None = Field(
+        default=None, description="The step of a checkpoint, or 0 for the start; by default the newest checkpoint."
+    )
     params: Params = Field(default_factory=dict)
     reason: Reason = ""
 
@@ -42,26 +44,28 @@ class Branch(Request):
 
 
 class ForkRequest(Request):
-    """`POST .../{n}:fork`: trials that go on from one checkpoint, each with other live parameters."""
+    """`POST .../{n}:fork`: creates trials that continue from one checkpoint, each with other live parameters."""
 
-    step: Step | None = Field(default=None, description="Of a checkpoint of the trial; the newest if left out.")
+    step: Step | None = Field(default=None, description="The step of a checkpoint of the trial; by default the newest.")
     branches: Annotated[list[Branch], Sized(100, least=1)]
-    control: bool = Field(default=True, description="One more branch beside them, unchanged, with the same seed.")
-    raise_budget: bool = Field(default=False, description="Raise max_trials where the branches do not fit in.")
+    control: bool = Field(default=True, description="Whether to add a branch without changes, with the same seed.")
+    raise_budget: bool = Field(
+        default=False, description="Whether to raise max_trials if the branches do not fit into it."
+    )
     reason: Reason = ""
 
 
 class PromoteRequest(Request):
-    """`POST .../{n}:promote`: a panda that goes on from the trial's best checkpoint, or from the one of `step`."""
+    """`POST .../{n}:promote`: creates a panda that continues from the trial's best checkpoint, or that of `step`."""
 
     step: Step | None = None
     params: Params = Field(default_factory=dict)
-    raise_budget: bool = Field(default=False, description="Raise max_trials by one where it is spent.")
+    raise_budget: bool = Field(default=False, description="Whether to raise max_trials by one if it is spent.")
     reason: Reason = ""
 
 
 class Steered(Answer):
-    """What is desired now, and what of it the run has applied."""
+    """The desired state of a trial, and the newest version of it that its run has applied."""
 
     state: TrialState
     desired: Desired
@@ -92,7 +96,7 @@ class TimelineEntry(Answer):
 
 
 class Start(Answer):
-    """How the whole training began: the trial at the root of the lineage."""
+    """How the whole training began, in the trial at the root of the lineage."""
 
     number: identifiers.TrialNumber
     params: Json
@@ -123,7 +127,7 @@ ProposalState = Literal["open", "accepted", "dismissed", "outdated"]
 
 
 class Proposal(Answer):
-    """What a policy would change. `outdated`: the trial was steered otherwise meanwhile, or has ended."""
+    """A change that a policy proposes. `outdated`: the trial has since been steered otherwise, or has ended."""
 
     id: int
     policy: str
@@ -132,5 +136,5 @@ class Proposal(Answer):
     reason: str
     step: int | None
     state: ProposalState
-    version: int | None = Field(description="Of the timeline, once it was accepted.")
+    version: int | None = Field(description="The version of the timeline that it became when it was accepted.")
     at: AwareDatetime

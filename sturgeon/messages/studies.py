@@ -1,4 +1,4 @@
-"""Studies: what is searched, with which task, pruning and budget, and the best of it."""
+"""Studies: their space, task, pruning and budget, and their best trials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sturgeon.values import Json, Name, PlainText
 
 
 class Pruning(Request):
-    """Which rule stops bad trials early, by what they report."""
+    """The rule that stops bad trials early, from what they report."""
 
     rule: Literal["curve", "asha", "median", "none"] | None = Field(
         default=None,
@@ -23,7 +23,7 @@ class Pruning(Request):
         "metric is minimized; else `none`. Trials of a point with replicates run to their end unless you name a rule.",
     )
     eta: Annotated[int, Field(ge=2, le=100)] | None = Field(
-        default=None, description="Of asha: one of so many goes on at each rung (3)."
+        default=None, description="Of asha: at each rung, one trial of so many goes on (3)."
     )
     grace: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         default=None, description="No trial is stopped before this epoch: curve 3, asha 3 (its first rung), median 5."
@@ -44,7 +44,7 @@ def _only(one: str, other: str) -> dict[str, JsonValue]:
 
 
 class StopWhen(Request):
-    """A complete trial that is so good ends the study. `metric` is the study's unless you name another."""
+    """A complete trial that is this good ends the study. `metric` is that of the study unless another is named."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [_only("below", "above"), _only("above", "below")]})
 
@@ -76,7 +76,7 @@ class Budget(Request):
 
 
 class BudgetPatch(Request):
-    """What is left out stays; null takes a limit away (max_trials is always there)."""
+    """What is left out stays as it is; null removes a limit (but not max_trials)."""
 
     max_trials: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     max_epochs: Annotated[int, Field(ge=1, le=LARGEST_STEP)] | None = None
@@ -85,7 +85,7 @@ class BudgetPatch(Request):
 
 
 class Spent(Answer):
-    """What a study has used of its budget; `limit` is the one that is reached, if any but max_trials is."""
+    """What a study has used of its budget; `limit` names the limit that is reached, other than max_trials."""
 
     trials: int = 0
     epochs: float = 0.0
@@ -125,7 +125,7 @@ class StudyRequest(Request):
 
     name: StudyName
     title: Annotated[PlainText, Field(max_length=1000)] = ""
-    metric: Name = Field(description="The metric of the tell that is compared, for example dev_error.")
+    metric: Name = Field(description="The metric by which trials are compared, for example dev_error.")
     direction: Direction = "minimize"
     reduce: Reduce | None = Field(
         default=None,
@@ -138,18 +138,23 @@ class StudyRequest(Request):
     pruning: Pruning = Field(default_factory=Pruning)
     budget: Budget
     task: TrainStudyTask | None = Field(
-        default=None, description="What the workers run; null for your own code, which asks and tells."
+        default=None, description="What workers run; null if your own code asks for trials and tells their results."
     )
     mode: Mode = Field(
-        default="caviar", description="caviar: many trials, drawn; panda: one trial, steered, and its branches."
+        default="caviar",
+        description="caviar: many trials, with drawn parameters; panda: one trial that is steered, and its branches.",
     )
-    params: Params | None = Field(default=None, description="Of a panda: its parameters; drawn when they are left out.")
-    policies: Policies = Field(default_factory=list, description="What watches over the pandas of the study.")
+    params: Params | None = Field(
+        default=None, description="Of a panda: its parameters; if they are left out, they are drawn."
+    )
+    policies: Policies = Field(
+        default_factory=list, description="The policies that watch over the pandas of the study."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _space_of_a_panda(cls, given: object) -> object:
-        """A panda whose parameters are given needs no space: it is what they are."""
+        """Derive the space of a panda from its parameters, where these are given."""
         if not isinstance(given, dict) or given.get("mode") != "panda" or "space" in given:
             return given
         params = given.get("params")
@@ -159,7 +164,7 @@ class StudyRequest(Request):
 
 
 class StudyPatch(Request):
-    """`PATCH /studies/{study}`: what is left out stays."""
+    """`PATCH /studies/{study}`: changes what is given."""
 
     state: Literal["active", "paused", "stopped", "cancelled"] | None = None
     title: Annotated[PlainText, Field(max_length=1000)] | None = None
@@ -172,7 +177,7 @@ class StudyPatch(Request):
     )
     added: Params = Field(
         default_factory=dict,
-        description="Of each new parameter of `space`: the value that older trials count as having.",
+        description="For each new parameter of `space`, the value that earlier trials count as having.",
     )
 
 
@@ -205,7 +210,7 @@ class BestTrial(Answer):
 
 
 class Study(Answer):
-    """A study as it is read."""
+    """A study, with its counts and its best trial."""
 
     name: str
     title: str
