@@ -9,6 +9,7 @@ from threading import Event, Thread
 from server.services.isolation import isolated
 from server.services.leases import clock_steps, expiry, housekeeping, worker_leases
 from server.services.leases.long_poll import LongPollQueue
+from server.services.panda import retests
 from server.services.studies import budgets
 from server.services.transactions import Transactions
 from server.store.blobs import BlobFolder
@@ -48,8 +49,8 @@ def _begin_again(_error: Exception) -> bool:
 
 
 class Duties:
-    """One round of what a server does by itself: allow for a clock that was set, expire leases, watch budgets, and
-    clean up each hour.
+    """One round of what a server does by itself: allow for a clock that was set, expire leases, watch budgets and
+    retests, and clean up each hour.
 
     Nothing is done for one lease length after the start: workers could not renew while no server listened.
     """
@@ -75,6 +76,8 @@ class Duties:
             expiry.expire_leases(self._transactions, self._max_attempts)
         with isolated(budgets.DUTY):
             budgets.watch(self._transactions)
+        with isolated(retests.DUTY):
+            retests.watch(self._transactions)
         if now > self._cleaned_up_at + CLEAN_UP_EVERY_US:
             self._cleaned_up_at = now
             housekeeping.clean_up(self._transactions.database, self._blobs, self._transactions.quotas)

@@ -105,10 +105,12 @@ def _newest(kinds: tuple[str, ...], *, of_trial: bool) -> sa.Select[Any]:
     return sa.select(events).where(events.c.id.in_(ids))
 
 
-def of_kind(tx: Transaction, study_id: StudyId, kind: str, number: TrialNumber) -> list[EventRow]:
-    """The events of a kind of one trial."""
-    same = (events.c.study_id == study_id, events.c.kind == kind, events.c.number == number)
-    return [EventRow(**row._mapping) for row in tx.execute(sa.select(events).where(*same).order_by(events.c.id))]
+def of_kind(tx: Transaction, study_id: StudyId, kind: str, number: TrialNumber | None = None) -> list[EventRow]:
+    """The events of a kind; of one trial, if its number is given."""
+    statement = sa.select(events).where(events.c.study_id == study_id, events.c.kind == kind)
+    if number is not None:
+        statement = statement.where(events.c.number == number)
+    return [EventRow(**row._mapping) for row in tx.execute(statement.order_by(events.c.id))]
 
 
 def at(tx: Transaction, study_id: StudyId, kind: str, at: int) -> list[EventRow]:

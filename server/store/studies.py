@@ -175,6 +175,12 @@ def _at_most(column: sa.Column[float], most: float) -> sa.ColumnElement[float]:
     return sa.case((column > most, most), else_=column)
 
 
+def pandas(tx: Transaction) -> list[StudyRow]:
+    """The studies whose trials are pandas."""
+    statement = sa.select(studies).where(studies.c.mode == "panda").order_by(studies.c.name)
+    return [StudyRow(**row._mapping) for row in tx.execute(statement)]
+
+
 def limited(tx: Transaction) -> list[StudyRow]:
     """The active studies whose budget has limits other than the number of trials, none of which is reached."""
     statement = sa.select(studies).where(

@@ -36,7 +36,8 @@ class Change(Answer):
 
 class Resume(Answer):
     """Where a trial goes on: from the checkpoint of `number` at `step` (from the start where it has no `sha256`), with
-    the changes of `timeline` made again at their steps. Desired versions above `version` are new."""
+    the changes of `timeline` made again at their steps. Desired versions above `version` are new: they count from the
+    step `reached` on, which an earlier run had reported when they were asked for."""
 
     number: identifiers.TrialNumber
     step: int
@@ -44,6 +45,7 @@ class Resume(Answer):
     version: int
     leg: int
     timeline: list[Change]
+    reached: int = 0
 
 
 class Parent(Answer):

@@ -454,3 +454,28 @@ def test_a_stopped_retest_is_concluded_when_nothing_of_it_runs_any_more(server: 
 
     decided = [one for one in server.client.events("river").items if one.kind == "retest_decided"]
     assert [one.detail["moved"] for one in decided] == [True]
+
+
+@pytest.mark.fault("L11")
+@pytest.mark.parametrize("told", [(0.30, 0.10), ()], ids=["after", "never"])
+def test_a_retest_whose_panda_ends_first_is_decided(server: RunningServer, told: tuple[float, ...]) -> None:
+    lease = leased(server, retest_after=3, retest_trials=2)
+    report(server, lease, 3)
+    taken = server.client.lease("bob", 2, 0).leases
+    server.client.tell("river", 0, lease.fence, {"dev_error": 0.3})
+    transactions = server.app.state.transactions
+
+    retests.watch(transactions)
+    assert decisions(server) == []
+    for one, error in zip(taken, told, strict=False):
+        server.client.tell(one.study, one.number, one.fence, {"recent_error": error, "recent_examples": 400.0})
+    if not told:
+        server.client.delete_study("river-0-retest-3", force=True)
+    for _ in range(2):
+        retests.watch(transactions)
+
+    assert decisions(server) == [True if told else None]
+
+
+def decisions(server: RunningServer) -> list[bool | None]:
+    return [one.detail["moved"] for one in server.client.events("river").items if one.kind == "retest_decided"]

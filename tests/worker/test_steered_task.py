@@ -118,6 +118,23 @@ def test_a_version_that_nobody_acknowledged_counts_beyond_the_changes_that_were(
     assert of(Applied, again) == [Applied(2, 9)]
 
 
+@pytest.mark.fault("L11")
+def test_a_version_that_nobody_acknowledged_waits_for_the_step_that_was_reached() -> None:
+    change = DesiredRun({"l2": 0.01}, version=1)
+    undisturbed = ran(JOB, dict.fromkeys(range(6, 14), change))
+    [applied] = of(Applied, undisturbed)
+    for saved in of(SavedCheckpoint, undisturbed):
+        if saved.step < applied.step:
+            job = going_on(undisturbed, saved)
+            assert job.resume is not None
+            resume = job.resume.model_copy(update={"reached": applied.step})
+
+            again = ran(replace(job, resume=resume, desired=change), dict.fromkeys(range(14), change))
+
+            assert of(Applied, again) == [applied]
+            assert outcome(again, job) == outcome(undisturbed)
+
+
 def test_what_is_desired_at_the_hand_out_wins_over_a_repeated_change() -> None:
     first = of(SavedCheckpoint, ran(JOB))[0]
     again = going_on([], first, Change(step=first.step, params={"learning_rate": 0.05, "l2": 0.1}), version=1)

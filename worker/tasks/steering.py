@@ -36,7 +36,8 @@ class Trial:
     """A trial in its place of a child.
 
     A run that goes on from a checkpoint first makes the changes again that its timeline has after it, each at its
-    step; what is new since then counts from the step after the last of them.
+    step; what is new since then counts from the step after the last of them, and after the step that an earlier run had
+    reached when that was asked for.
     """
 
     def __init__(self, place: int, job: Job, first: Checkpoint, keeper: CheckpointKeeper) -> None:
@@ -49,6 +50,7 @@ class Trial:
             for change in job.resume.timeline:
                 self.planned[change.step + 1] = self.planned.get(change.step + 1, {}) | change.params
                 self._new_from = change.step
+            self._new_from = max(self._new_from, job.resume.reached)
         self._epochs = first.config.epochs
         self._since_step, self._reported_version = first.step, self._obeyed.version
         self._withheld: Progress | None = None

@@ -6,28 +6,33 @@ of the panda say that it began, and what came of it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from server.policies import retest
 from server.policies.curve import Point
 from server.policies.drift import number_of
+from server.services import lookup
+from server.services.isolation import isolated
 from server.services.studies import lifecycle, live_params
-from server.services.transactions import Scope
+from server.services.transactions import Scope, Transactions
 from server.services.trial_rows import new_trial
 from server.store import events, trials
 from server.store import studies as study_rows
+from server.store.engine import Transaction
 from server.store.events import EventRow
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import StudyExists
+from sturgeon.errors import NotFound, StudyExists
 from sturgeon.identifiers import TrialNumber
 from sturgeon.messages import DriftPolicy
 from sturgeon.search.samplers import uniform_point
 from sturgeon.training import flagged
 
 BEGUN, DECIDED, SKIPPED = "retest", "retest_decided", "retest_skipped"
+DUTY: Final = "retests"
 METRIC: Final = "recent_error"
 AROUND: Final = 4.0
 """Rates from a quarter of the incumbent's to four times it."""
@@ -52,6 +57,25 @@ def consider(scope: Scope, row: TrialRow, policy: DriftPolicy, newest: Point) ->
     if not is_open and retest.is_due(portion - last, seconds, policy.retest_after, policy.retest_after_s):
         with scope.attempt(SKIPPED, row.number, portion=portion), scope.tx.savepoint():
             _begin(scope, row, policy, portion)
+
+
+def watch(transactions: Transactions) -> None:
+    """Conclude the retests that are complete, also those of pandas that have ended. Each by itself."""
+    with transactions.database.reading() as tx:
+        begun = [(study.name, one.number) for study in study_rows.pandas(tx) for one in _open(tx, study)]
+    for name, number in begun:
+        assert number is not None, "a trial has begun each retest"
+        # NotFound: the study was deleted meanwhile.
+        with isolated(DUTY, study=name), suppress(NotFound), transactions.on_study(name) as scope:
+            row = lookup.lock_trial(scope.tx, scope.study, number)
+            for event in _open(scope.tx, scope.study, number):
+                _conclude(scope, row, event)
+
+
+def _open(tx: Transaction, study: StudyRow, number: TrialNumber | None = None) -> list[EventRow]:
+    """The events of the retests that began and were not decided."""
+    decided = {event.detail["retest"] for event in events.of_kind(tx, study.id, DECIDED, number)}
+    return [event for event in events.of_kind(tx, study.id, BEGUN, number) if event.detail["retest"] not in decided]
 
 
 def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from server.policies import timelines
-from server.services.runs.curve import best_score_up_to
+from server.services.runs.curve import StoredCurve, best_score_up_to
 from server.services.runs.desired_state import RollbackTarget
 from server.services.views import desired_of
 from server.store import checkpoints, rung_scores, timeline, trials
@@ -51,7 +51,17 @@ def resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
     rollbacks = [entry.version for entry in entries if entry.verb == "rollback" and entry.version <= applied]
     if checkpoint is None and not applied:
         return None
-    return _resume(row, checkpoint, entries, applied, generation=max(rollbacks, default=0))
+    resumed = _resume(row, checkpoint, entries, applied, generation=max(rollbacks, default=0))
+    return resumed.model_copy(update={"reached": _reached(tx, study, row, entries)})
+
+
+def _reached(tx: Transaction, study: StudyRow, row: TrialRow, entries: Sequence[EntryRow]) -> int:
+    """The step that an earlier run had come to, if parameters were asked for that no run has applied yet: what answers
+    a report must not be in force while what was reported is trained again."""
+    if not any(entry.state == "pending" and entry.params for entry in entries):
+        return 0
+    newest = StoredCurve(tx, study, row).newest
+    return 0 if newest is None else newest.step
 
 
 def forget_scores(tx: Transaction, study: StudyRow, row: TrialRow) -> TrialRow:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from sturgeon import errors
-from tests.server.panda.manual_worker import PANDA, ManualWorker
+from tests.server.panda.manual_worker import PANDA, ManualWorker, lost
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
 
 
 def test_a_change_is_answered_on_every_report_and_is_in_the_timeline_with_its_step(worker: ManualWorker) -> None:
@@ -119,3 +122,19 @@ def test_a_change_unheard_at_the_end_is_superseded_but_more_epochs_let_it_go_on(
     worker.client.set_params("bear", 0, {"l2": 0.2})
     assert worker.client.tell("bear", 0, 2, {"dev_error": 0.4}).state == "complete"
     assert [state for *_, state in worker.entries()] == ["applied", "applied", "superseded"]
+
+
+@pytest.mark.fault("L11")
+def test_what_a_dead_run_was_asked_counts_from_the_step_it_had_reached(
+    server: RunningServer, trained: ManualWorker
+) -> None:
+    """Else the answer to a report would be in force while what was reported is trained again."""
+    assert lost(server, trained).reached == 0  # all that was asked for is applied
+
+    trained.report(5, 0.25)
+    trained.client.set_params("bear", 0, {"l2": 0.9})
+    resumed = lost(server, trained)
+    assert (resumed.step, resumed.version, resumed.reached) == (40, 2, 50)
+
+    trained.apply(3, 50)
+    assert lost(server, trained).reached == 0
