@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.problems import problem_response
@@ -84,8 +85,11 @@ class BrowserGate:
 
 
 def _refusal_of_any_page(scope: Scope, headers: Headers) -> Problem | None:
-    """A form or a script of any page sends a POST without asking, but not with these headers."""
+    """A form or a script of any page sends a POST without asking, but not with these headers. What no route takes
+    changes nothing, and is answered as such (404, 405)."""
     if any(name in headers for name in OWN_HEADERS):
+        return None
+    if not any(route.matches(scope)[0] is Match.FULL for route in scope["app"].routes):
         return None
     if scope["method"] == "PUT" and "/checkpoints/" in scope["path"]:  # bytes, which tools send under any type
         return None

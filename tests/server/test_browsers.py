@@ -252,3 +252,12 @@ def test_the_documentation_works_under_its_policy_without_a_network(page: httpx.
         assert page.get(path).is_success
     for source in ("script-src 'self'", "connect-src 'self'", "img-src 'self' data:", "style-src 'self'"):
         assert source in policy
+
+
+@pytest.mark.fault("L10")
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/v1/studies"), ("POST", "/healthz"), ("QUERY", "/v1/studies")])
+def test_what_no_route_takes_is_answered_as_such_without_any_header(page: httpx.Client, method: str, path: str) -> None:
+    answer = page.request(method, path)
+
+    assert refusal(answer) == (405, "method_not_allowed")
+    assert method not in answer.headers["allow"].split(", ")
