@@ -24,7 +24,7 @@ from sturgeon.search.memo import Memo
 from sturgeon.search.one_thread import with_one_thread
 from sturgeon.search.posterior import FantasyPosterior, Posterior, conditioned, with_running
 from sturgeon.search.samplers import Finished, History, Point, RegisteredSampler, Sample, Sampler
-from sturgeon.search.scores import first_round_size, round_starts, standard_scores
+from sturgeon.search.scores import first_round_size, round_starts, standard_scores, too_bad_to_tell
 from sturgeon.search.sobol import even_point
 from sturgeon.search.surrogate import MOST_POINTS, KernelParams, fit_kernel_params, prior_kernel_params
 from sturgeon.space import Space
@@ -130,7 +130,8 @@ def recommend(
         return min(scores, key=lambda number: (scores[number], number))
     posterior = posterior_of(cube, seed, finished, Memo() if memo is None else memo)
     rows: list[int] = posterior.rows[posterior.order].tolist()
-    best = (finished[row].number for row in rows if finished[row].number in scores)
+    candidates = scores.keys() - too_bad_to_tell(finished)
+    best = (finished[row].number for row in rows if finished[row].number in candidates)
     # The model rests on the best 50 trials and 50 others; none of these may be `among` those to choose from.
     return next(best, min(scores, key=lambda number: (scores[number], number)))
 

@@ -39,7 +39,7 @@ def standard_scores(finished: Sequence[Finished]) -> Array:
     y = np.where(np.isfinite(raw), raw, finite.max()) * factor
     median = _median(_comparable(np.sort(y)))
     y = median - _drawn_in(median - y)
-    y = np.minimum(y, median + 2.0 * (median - y.min()))
+    y = np.minimum(y, _worst_told_apart(y, median))
     largest = float(np.abs(y).max())
     y -= y.min()
     width = float(y.max())
@@ -49,6 +49,23 @@ def standard_scores(finished: Sequence[Finished]) -> Array:
     y -= y.mean()
     deviation = float(y.std())
     return y / deviation if deviation > ROUNDING * (largest / width) else np.zeros(len(raw))
+
+
+def _worst_told_apart(y: Array, median: float) -> float:
+    return float(median + 2.0 * (median - y.min()))
+
+
+def too_bad_to_tell(finished: Sequence[Finished]) -> set[int]:
+    """The numbers of the trials that `standard_scores` does not tell apart from less bad ones: their score is clipped,
+    or not finite. The models do not know how bad they are."""
+    raw = np.array([math.nan if trial.score is None else trial.score for trial in finished])
+    finite = raw[np.isfinite(raw)]
+    bad = ~np.isfinite(raw)
+    if finite.size and finite.min() < finite.max():
+        y = np.where(bad, finite.max(), raw) / 8.0  # no difference overflows
+        median = _median(_comparable(np.sort(y)))
+        bad |= y > _worst_told_apart(median - _drawn_in(median - y), median)
+    return {trial.number for trial, is_bad in zip(finished, bad, strict=True) if is_bad}
 
 
 def _median(ordered: Array) -> float:

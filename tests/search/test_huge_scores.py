@@ -122,3 +122,37 @@ def test_penalties_change_neither_importance_nor_elites_nor_the_winner(penalty: 
     assert round_at(SPACE, 1, huge, 3) == round_at(SPACE, 1, mild, 3)
     assert best_rows(Cube(SPACE), huge) == best_rows(Cube(SPACE), mild)
     assert recommend(SPACE, 1, huge) == recommend(SPACE, 1, mild)
+
+
+VALLEY = Space.model_validate(
+    {
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1, "scale": "log"},
+        "beta": {"type": "float", "low": 0.5, "high": 0.999, "scale": "one_minus_log"},
+    }
+)
+
+
+def momentum(learning_rate: float, beta: float) -> float:
+    """The loss after 50 steps in the valley x^2 + 10 y^2, as in examples/own_code.py; too large rates explode."""
+    x, y, vx, vy = 4.0, 2.0, 0.0, 0.0
+    for _ in range(50):
+        vx, vy = beta * vx + (1 - beta) * 2 * x, beta * vy + (1 - beta) * 20 * y
+        x, y = x - learning_rate * vx, y - learning_rate * vy
+    return float(x**2 + 10 * y**2)
+
+
+@pytest.mark.parametrize("seed", [11, 18])
+def test_a_trial_that_exploded_is_not_recommended_for_what_its_neighbours_reached(seed: int) -> None:
+    """The learning rates just below the one that explodes are the best, so the model takes the explosion for noise."""
+    finished: tuple[Finished, ...] = ()
+    memo = Memo()
+    for number in range(20):
+        point = suggest(VALLEY, seed, number, History(finished, ()), Options(), memo=memo).point
+        finished = (*finished, Finished(number, point, momentum(**VALLEY.decode(point))))
+    scores = [trial.score for trial in finished if trial.score is not None]
+    assert max(scores) > 1e90
+
+    recommended = recommend(VALLEY, seed, finished)
+
+    assert recommended is not None
+    assert scores[recommended] < 1e-9
