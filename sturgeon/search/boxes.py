@@ -23,10 +23,6 @@ class Candidates(NamedTuple):
     elite: Indices
     level: Indices
 
-    def only(self, rows: Mask) -> Candidates | None:
-        """Those of `rows` [m]; None without any."""
-        return Candidates(self.points[rows], self.elite[rows], self.level[rows]) if rows.any() else None
-
 
 def elite_rows(cube: Cube, points: Array, order: Indices) -> list[int]:
     """At most 3 rows of `points` [n, d], taken in `order`, each over 0.1 from the others along some coordinate."""

@@ -203,11 +203,13 @@ def _modelled(
     acquisition = _acquisition(fantasy, costs, number, KAPPA * random.random())
     count = CANDIDATES if len(running) <= MANY_RUNNING else CANDIDATES_OF_MANY
     candidates = draw(cube, posterior.points[elites], stretch, count, random)
-    candidates = candidates.only(unseen.mask(candidates.points)) or _left(unseen, candidates, seed, number)
-    best = int(np.argmin(acquisition(candidates.points)))
+    best = unseen.best(candidates.points, acquisition(candidates.points))
+    if best is None:
+        candidates = _left(unseen, candidates, seed, number)
+        best = int(np.argmin(acquisition(candidates.points)))
     around = near(cube, candidates.points[best], stretch, REFINED, random)
-    around = around[unseen.mask(around)]  # not empty: the centre is the first of them
-    point = around[int(np.argmin(acquisition(around)))]
+    refined = unseen.best(around, acquisition(around))
+    point = candidates.points[best] if refined is None else around[refined]
     chosen = Candidates(point[None], candidates.elite[[best]], candidates.level[[best]])
     return _sample(history.finished, chosen, posterior.rows[elites].tolist())
 

@@ -1,12 +1,13 @@
 """No set of parameters is drawn again while another one is left: to measure noise there are replicates.
 
-Two points of the cube have the same parameters when `Cube.snap` makes them equal. That matters where no float is always
-active: in spaces of choices and integers, and where a condition leaves nothing else to vary.
+Two points of the cube have the same parameters when `Cube.snap` makes them equal. By chance that happens where no float
+is always active: in spaces of choices and integers, and where a condition leaves nothing else to vary. A sampler that
+moves only a part of the coordinates of an earlier point can repeat it in any space.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +27,7 @@ _STREAM: Final = 1 << 124
 
 
 def can_repeat(space: Space) -> bool:
-    """Whether two draws may give the same parameters: not where a float is active in all of them."""
+    """Whether two uniform draws may give the same parameters: not where a float is active in all of them."""
     return not any(isinstance(space[name], Float) and not space[name].when for name in space)
 
 
@@ -44,6 +45,11 @@ class Unseen:
         if not self.seen:
             return np.ones(len(points), dtype=bool)
         return np.array([point.tobytes() not in self.seen for point in points], dtype=bool)
+
+    def best(self, points: Array, values: Array) -> int | None:
+        """The row of the snapped `points` [m, d] with the least of `values` [m] that may be drawn; None without one."""
+        order = np.argsort(values, kind="stable").tolist()
+        return next((row for row in order if points[row].tobytes() not in self.seen), None)
 
     def first(self, points: Iterable[Array]) -> Point | None:
         """The first that may be drawn of batches of points [m, d], snapped; None without one."""
@@ -69,11 +75,12 @@ class Unseen:
 def unseen_of(cube: Cube, history: History, memo: Memo) -> Unseen:
     """What no earlier trial had; when all was handed out, what has neither a result nor a running trial: it failed, or
     was cancelled; and when there is none of that, all."""
-    if not can_repeat(cube.space):
-        return Unseen(cube)
     cells = memo.recall("cells", (cube.identity,), lambda: cube.all_cells(MOST_CELLS))
-    with_result = _keys(cube, _with_result(history))
-    for seen in (taken(cube, history), with_result):
+    finished = memo.recall(
+        "finished_keys", (cube.identity, history.finished), lambda: _keys(cube, [t.point for t in history.finished])
+    )
+    with_result = finished | _keys(cube, [trial.point for trial in history.running])
+    for seen in (with_result | _keys(cube, history.handed_out), with_result):
         if cells is None or len(seen) < len(cells):
             return Unseen(cube, seen, cells)
     return Unseen(cube)
@@ -81,14 +88,13 @@ def unseen_of(cube: Cube, history: History, memo: Memo) -> Unseen:
 
 def taken(cube: Cube, history: History) -> frozenset[bytes]:
     """The bytes of the snapped points of all earlier trials."""
-    return _keys(cube, [*_with_result(history), *history.handed_out])
+    seen = [trial.point for trial in history.finished] + [trial.point for trial in history.running]
+    return _keys(cube, [*seen, *history.handed_out])
 
 
-def _with_result(history: History) -> list[Point]:
-    return [trial.point for trial in history.finished] + [trial.point for trial in history.running]
-
-
-def _keys(cube: Cube, points: list[Point]) -> frozenset[bytes]:
+def _keys(cube: Cube, points: Sequence[Point]) -> frozenset[bytes]:
+    if not points:
+        return frozenset()
     return frozenset(point.tobytes() for point in cube.snap(point_array(points, cube.dimensions)))
 
 

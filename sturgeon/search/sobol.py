@@ -92,7 +92,9 @@ def _further(seed: int, number: int, dimensions: int) -> Iterator[Array]:
 
 def sobol_search(space: Space, seed: int, number: int, history: History, *, memo: Memo | None = None) -> Sample:
     """Even coverage of the space, without looking at results. `memo` only saves work."""
-    return Sample(even_point(unseen_of(Cube(space), history, memo or Memo()), seed, number))
+    cube = Cube(space)
+    unseen = unseen_of(cube, history, memo or Memo()) if can_repeat(space) else Unseen(cube)
+    return Sample(even_point(unseen, seed, number))
 
 
 def build(options: Mapping[str, Any], memo: Memo) -> Sampler:  # noqa: ARG001

@@ -61,6 +61,14 @@ SPACES: dict[str, tuple[int | None, dict[str, Any]]] = {
             "weight": {"type": "float", "low": 1e-5, "high": 1, "scale": "log", "when": {"penalty": ["l2"]}},
         },
     ),
+    "floats": (
+        None,
+        {
+            "rate": {"type": "float", "low": 1e-4, "high": 1, "scale": "log"},
+            "kind": {"type": "choice", "values": ["a", "b", "c"]},
+            "n": {"type": "int", "low": 1, "high": 3},
+        },
+    ),
     "many": (None, {"a": {"type": "int", "low": 1, "high": 10**9}, "b": {"type": "int", "low": 1, "high": 9}}),
 }
 
@@ -104,7 +112,7 @@ def test_the_whole_of_a_small_space_is_drawn_before_anything_again(
 
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=str)
-@pytest.mark.parametrize("kind", ["real", "many"])
+@pytest.mark.parametrize("kind", ["real", "floats", "many"])
 def test_where_there_is_no_end_nothing_is_drawn_again(kind: str, name: str, options: dict[str, Any]) -> None:
     space = Space.model_validate(SPACES[kind][1])
 
