@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import socket
 import sys
@@ -11,12 +12,15 @@ import structlog
 import uvicorn
 
 from server.app import create_app
+from server.connections import connections
 from server.services.leases.long_poll import LongPollQueue
 from server.settings import LOOPBACK, Settings
 from server.store.engine import Database
 from server.store.schema import migrate, require_newest
 from sturgeon.errors import SturgeonError
 
+M_MMAP_THRESHOLD = -3
+"""The number of glibc's option in malloc.h: blocks of so many bytes are mapped by themselves."""
 GRACE_S = 5
 """How long a stopping server waits for open requests."""
 
@@ -38,10 +42,16 @@ def serve(settings: Settings) -> None:
         finally:
             database.dispose()
     _log_as_json()
+    _give_large_blocks_back()
     listener = _listen(settings.host, settings.port)
     app = create_app(settings)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False
+        app,
+        http=connections(settings.client_patience_s),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
     )
     host, port = listener.getsockname()[:2]
     where = f"[{host}]" if ":" in host else host
@@ -77,6 +87,14 @@ def _listen(host: str, port: int) -> socket.socket:
     # takes 40 ms more.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def _give_large_blocks_back() -> None:
+    """Have glibc return large blocks to the system when they are freed. By itself it keeps those of every thread: after
+    30 answers of 7 MB at once, a server of 190 MB stayed at 740 MB."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 262_144)
 
 
 def _log_as_json() -> None:

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     threads: Annotated[int, Field(ge=1, le=1000)] = Field(
         40, description="Requests that are worked on at once; the database gets 14 connections more."
     )
+    client_patience_s: Annotated[float, Field(ge=0.05, le=3600)] = Field(
+        30.0, description="Seconds after which a client that neither sends nor reads is dropped."
+    )
     max_body_mb: Annotated[float, Field(gt=0, le=10_000)] = Field(8.0, description="The largest JSON body, in MB.")
     max_checkpoint_mb: Annotated[float, Field(gt=0, le=100_000)] = Field(
         512.0, description="The largest checkpoint, in MB."

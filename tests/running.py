@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from server.app import create_app
+from server.connections import Connection, connections
 from server.services.leases import expiry
 from sturgeon.client import Client
 from tests.errors import Answers5xx, log_to_watch
@@ -50,7 +51,8 @@ class RunningServer:
         self._up = threading.Event()
         self.app = create_app(settings, clock=self.clock)
         _build_routes(self.app)
-        self._uvicorn = _Uvicorn(self.app, self._up)
+        self.connection_class = connections(settings.client_patience_s)
+        self._uvicorn = _Uvicorn(self.app, self._up, self.connection_class)
         self._thread = threading.Thread(target=self._serve, name="uvicorn")
 
     def start(self) -> None:
@@ -61,6 +63,10 @@ class RunningServer:
     def advance(self, *, seconds: float) -> None:
         """Let time pass for the server: leases run out, nobody waits."""
         self.clock.advance(seconds)
+
+    def connections(self) -> list[object]:
+        """The connections that are open."""
+        return list(self._uvicorn.server_state.connections)
 
     def expire_leases(self) -> None:
         """What a server does every few seconds: now, and in this thread."""
@@ -89,8 +95,10 @@ def _build_routes(app: FastAPI) -> None:
 
 
 class _Uvicorn(uvicorn.Server):
-    def __init__(self, app: FastAPI, up: threading.Event) -> None:
-        super().__init__(uvicorn.Config(Answers5xx(app), log_config=None, timeout_graceful_shutdown=20))
+    def __init__(self, app: FastAPI, up: threading.Event, connection_class: type[Connection]) -> None:
+        super().__init__(
+            uvicorn.Config(Answers5xx(app), http=connection_class, log_config=None, timeout_graceful_shutdown=20)
+        )
         self._long_polls, self._up = app.state.long_polls, up
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
