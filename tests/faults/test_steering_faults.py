@@ -26,7 +26,7 @@ PANDA: dict[str, Any] = {
         "kind": "train",
         "dataset": "iris",
         "epochs": 100_000,
-        "fixed": {"hidden_units": 256, "hidden_layers": 2, "batch_size": 1024},
+        "fixed": {"hidden_units": 16, "hidden_layers": 2, "batch_size": 64},
         "checkpoints": {"best": 1, "last": 2, "every_s": 1},
     },
 }
