@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from sturgeon.client import Client
 from tests.processes import DEADLINE_S, ServerProcess, wait_until
 
-BUDGET = 300
+BUDGET = 120
 STUDY = {
     "name": "bowl",
     "metric": "loss",
