@@ -94,6 +94,7 @@ $(VENV)/runtime: requirements.txt pyproject.toml
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) -r requirements.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m trainer.compile_loops
 	@touch $@
 
 $(VENV)/development: requirements-dev.txt $(VENV)/runtime
