@@ -13,7 +13,8 @@ COPY server ./server
 COPY worker ./worker
 COPY trainer ./trainer
 COPY migrations ./migrations
-RUN pip install --no-deps --no-build-isolation . && cd / && python -m trainer.compile_loops
+RUN pip install --no-deps --no-build-isolation .
+RUN cd / && python -m trainer.compile_loops
 
 # A new volume takes over the owner of the folder that it covers.
 RUN useradd --uid 10001 --create-home sturgeon \

@@ -36,6 +36,9 @@ class LocalImage:
                 self._copy(*arguments.split())
             elif step == "RUN" and "--no-deps" in arguments:
                 self._install(arguments)
+            elif step == "RUN" and arguments.startswith("cd / && python"):
+                command = [sys.executable, *shlex.split(arguments)[4:]]
+                subprocess.run(command, cwd="/", env={**os.environ, "PYTHONPATH": str(self.site)}, check=True)
 
     def command(self, *arguments: str) -> list[str]:
         entry = next(arguments for step, arguments in dockerfile() if step == "ENTRYPOINT")
