@@ -80,6 +80,22 @@ def test_of_two_who_steer_at_once_if_match_refuses_the_second(worker: ManualWork
     assert bad.status_code == 422
 
 
+@pytest.mark.fault("L11")
+def test_a_trial_that_was_read_is_steered_if_nobody_else_has_steered_it(
+    worker: ManualWorker, http: httpx.Client
+) -> None:
+    path = "/v1/studies/bear/trials/0"
+    seen = http.get(path).headers["ETag"]
+    worker.report(1, 0.5)
+    assert http.get(path).headers["ETag"] == seen  # whoever reports does not steer
+
+    answers = [http.post(f"{path}:{verb}", headers={"If-Match": seen}) for verb in ("pause", "resume")]
+
+    assert [answer.status_code for answer in answers] == [202, 412]
+    assert http.get(path).headers["ETag"] == answers[0].headers["ETag"] != seen
+    assert http.post(f"{path}:resume", headers={"If-Match": answers[0].headers["ETag"]}).status_code == 202
+
+
 def test_without_if_match_both_changes_stand_in_the_timeline_in_order(worker: ManualWorker) -> None:
     worker.client.set_params("bear", 0, {"l2": 0.1})
     worker.client.set_params("bear", 0, {"l2": 0.2})
