@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.problems import problem_response
 from server.services.metrics import Counters
-from sturgeon.errors import TooLarge, Unauthorized
+from sturgeon.errors import Overloaded, Problem, TooLarge, Unauthorized
 
 OPEN: Final = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
 """Paths that need no token: they say nothing of any study."""
@@ -53,13 +53,19 @@ def _unauthorized(sent: str | None) -> Unauthorized:
     return Unauthorized("The token in the Authorization header is not that of this server.")
 
 
+MOST_HELD: Final = 16
+"""So many bodies of the largest size are in memory at once. One of a sixteenth of it is taken even then."""
+
+
 class SizeGate:
-    """Refuses bodies over the limit: at once by their Content-Length, else as soon as too much has arrived."""
+    """Refuses bodies over the limit: at once by their Content-Length, else as soon as too much has arrived. It also
+    refuses large ones while others fill the memory that is meant for bodies; those of checkpoints go to the disk."""
 
     def __init__(self, app: ASGIApp, most: int, most_checkpoint: int) -> None:
         self._app = app
         self._most = most
         self._most_checkpoint = most_checkpoint
+        self.held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,32 +73,58 @@ class SizeGate:
             return
         checkpoint = scope["method"] == "PUT" and "/checkpoints/" in scope["path"]
         most = self._most_checkpoint if checkpoint else self._most
-        refusal = TooLarge(f"The body is larger than this server takes, which is {most} bytes.")
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdigit() and int(declared[:18]) > most:
-            await problem_response(refusal)(scope, receive, send)
+            await problem_response(_too_large(most))(scope, receive, send)
             return
-        received = 0
-        started = False
+        body = _Body(self, most, receive, send, in_memory=not checkpoint)
+        try:
+            await self._app(scope, body.receive, body.send)
+            if body.refusal is not None and not body.answered:
+                await problem_response(body.refusal)(scope, receive, send)
+        finally:
+            self.held -= body.held
 
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > most:
-                raise refusal
-            return message
+    def room_for(self, size: int) -> bool:
+        """Whether a body of which so much has come may go on coming."""
+        return size <= self._most // MOST_HELD or self.held <= MOST_HELD * self._most
 
-        async def unless_too_large(message: Message) -> None:
-            nonlocal started
-            # FastAPI takes the refusal for a body that it cannot read, and answers 400: that answer is not sent.
-            if started or received <= most:
-                started = True
-                await send(message)
 
-        await self._app(scope, counted, unless_too_large)
-        if received > most and not started:
-            await problem_response(refusal)(scope, receive, send)
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"The body is larger than this server takes, which is {most} bytes.")
+
+
+class _Body:
+    """The body of one request as it comes. Once it is refused nothing else is answered: FastAPI would take the refusal
+    for a body that it cannot read."""
+
+    def __init__(self, gate: SizeGate, most: int, receive: Receive, send: Send, *, in_memory: bool) -> None:
+        self._gate, self._most, self._in_memory = gate, most, in_memory
+        self._receive, self._send = receive, send
+        self._received = 0
+        self.held = 0
+        self.answered = False
+        self.refusal: Problem | None = None
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        size = len(message.get("body", b""))
+        self._received += size
+        if self._in_memory:
+            self.held += size
+            self._gate.held += size
+        if self._received > self._most:
+            self.refusal = _too_large(self._most)
+        elif self._in_memory and not self._gate.room_for(self._received):
+            self.refusal = Overloaded("The server holds as many large bodies as it can; try again in a moment.")
+        if self.refusal is not None:
+            raise self.refusal
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self.answered or self.refusal is None:
+            self.answered = True
+            await self._send(message)
 
 
 class RequestLog:

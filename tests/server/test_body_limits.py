@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from server.settings import Settings
-from tests.processes import DEADLINE_S
+from tests.processes import DEADLINE_S, wait_until
 from tests.server.studies import BOWL, DIGITS, refusal
 
 if TYPE_CHECKING:
@@ -100,3 +101,22 @@ def test_a_declared_length_over_the_limit_is_refused_before_anything_comes(small
         connection.sendall(head.encode())
 
         assert connection.recv(64)[:12] in (b"HTTP/1.1 413", b"HTTP/1.1 400")
+
+
+@pytest.mark.fault("L8")
+@pytest.mark.expects_errors("503 answered to POST /v1/studies/bowl/trials")
+@pytest.mark.tolerates_errors("503 answered to POST /v1/studies$")
+def test_large_bodies_wait_outside_while_others_fill_the_memory(small: httpx.Client) -> None:
+    """Seventeen senders that stop just before their end; a small body is taken all the same."""
+    address = urlsplit(str(small.base_url))
+    large = ENOUGH + b" " * (900 - len(ENOUGH))
+    with ExitStack() as stack:
+        for _ in range(18):
+            one = stack.enter_context(socket.create_connection((address.hostname or "", address.port or 0)))
+            one.sendall(f"{HEAD}Content-Length: 1000\r\n\r\n".encode() + b" " * 950)
+        wait_until(lambda: small.post("/v1/studies/bowl/trials", content=large).status_code == 503, "they were held")
+
+        assert refusal(small.post("/v1/studies/bowl/trials", content=large)) == (503, "overloaded")
+        assert small.post("/v1/studies/bowl/trials", content=ENOUGH).status_code in (201, 409)
+
+    wait_until(lambda: small.post("/v1/studies/bowl/trials", content=large).status_code != 503, "their memory was free")
