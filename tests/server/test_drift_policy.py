@@ -15,6 +15,7 @@ from server.policies.view import Decision, PolicyView
 from server.services.panda import retests
 from sturgeon import errors
 from sturgeon.messages import DriftPolicy, Lease
+from tests.server.studies import BOWL
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -439,6 +440,24 @@ def test_a_paused_retest_is_not_concluded(server: RunningServer) -> None:
     report(server, lease, 5)
     [*_, decided] = [one for one in server.client.events("river").items if one.kind.startswith("retest")]
     assert decided.detail["moved"] is True
+
+
+@pytest.mark.fault("W2")
+def test_a_study_that_has_got_the_name_of_a_deleted_retest_is_none(server: RunningServer) -> None:
+    lease = leased(server, retest_after=3, retest_trials=2)
+    report(server, lease, 3)
+    name = "river-0-retest-3"
+    server.client.delete_study(name)
+    server.advance(seconds=1)
+    server.client.create_study(BOWL | {"name": name, "budget": {"max_trials": 2}})
+    for one, loss in zip(server.client.ask(name, count=2).leases, (0.3, 0.1), strict=True):
+        server.client.tell(name, one.number, one.fence, {"loss": loss})
+
+    report(server, lease, 4)
+
+    [decided] = [one for one in server.client.events("river").items if one.kind == "retest_decided"]
+    assert (decided.detail["moved"], decided.detail["errors"]) == (None, {})
+    assert "it was deleted" in decided.detail["reason"]
 
 
 def test_a_stopped_retest_is_concluded_when_nothing_of_it_runs_any_more(server: RunningServer) -> None:
