@@ -11,6 +11,7 @@ import numpy as np
 from sturgeon.search.cube import Array, Cube, point_array
 from sturgeon.search.posterior import Posterior, conditioned
 from sturgeon.search.samplers import Finished
+from sturgeon.search.scores import without_outliers
 from sturgeon.search.surrogate import MOST_POINTS, fit_kernel_params, matern, squared_distances
 
 
@@ -29,12 +30,15 @@ class CostModel(NamedTuple):
 
 
 def fit_costs(cube: Cube, finished: Sequence[Finished]) -> CostModel | None:
-    """The model of the last 100 finished trials whose seconds are known; None with fewer than 4, or all equal."""
+    """The model of the last 100 finished trials whose seconds are known; None with fewer than 4, or all equal.
+
+    A single huge or tiny time hides nothing of what the others say.
+    """
     known = [(t.point, t.seconds) for t in finished if t.seconds is not None and 0 < t.seconds < math.inf]
     known = known[-MOST_POINTS:]
     if len(known) < 4:
         return None
-    logs = np.log([seconds for _, seconds in known])
+    logs = without_outliers(np.log([seconds for _, seconds in known]))
     mean, deviation = float(logs.mean()), float(logs.std())
     if deviation < 1e-6:
         return None

@@ -68,6 +68,13 @@ def too_bad_to_tell(finished: Sequence[Finished]) -> set[int]:
     return {trial.number for trial, is_bad in zip(finished, bad, strict=True) if is_bad}
 
 
+def without_outliers(values: Array) -> Array:
+    """`values` [n], finite; those that are far from the median, at either end, are drawn in, and their order stays."""
+    median = _median(np.sort(values))
+    raised = median - _drawn_in(median - values)
+    return np.asarray(median + _drawn_in(raised - median))
+
+
 def _median(ordered: Array) -> float:
     low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
     return float(low + (high - low) / 2.0)

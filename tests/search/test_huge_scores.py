@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sturgeon.search.coarse_to_fine import Options, best_rows, recommend, suggest
+from sturgeon.search.costs import fit_costs
 from sturgeon.search.cube import Cube
 from sturgeon.search.memo import Memo
 from sturgeon.search.rounds import importance, round_at
@@ -156,3 +157,16 @@ def test_a_trial_that_exploded_is_not_recommended_for_what_its_neighbours_reache
 
     assert recommended is not None
     assert scores[recommended] < 1e-9
+
+
+@pytest.mark.parametrize("odd", [1e13, 1e30, 1.7e308, 5e-324])
+def test_one_huge_or_tiny_time_hides_no_costs(odd: float) -> None:
+    cube = Cube(Space.model_validate({"x": SPACE["x"]}))
+    finished = [Finished(n, (n / 30,), 1.0, math.exp(3 * n / 30)) for n in range(30)]
+    finished[7] = finished[7]._replace(seconds=odd)
+
+    costs = fit_costs(cube, finished)
+
+    assert costs is not None
+    cheap, dear = costs.log_seconds(np.array([[0.6], [0.9]]))
+    assert dear - cheap == pytest.approx(0.9, abs=0.4)
