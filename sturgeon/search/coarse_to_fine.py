@@ -268,7 +268,7 @@ def build(options: Mapping[str, Any], memo: Memo) -> Sampler:
     def prepare_next(space: Space, seed: int, history: History) -> None:
         prepare(space, seed, history.finished, memo, own)
 
-    return Sampler("coarse_to_fine", 3, partial(suggest, options=own, memo=memo), prepare=prepare_next)
+    return Sampler("coarse_to_fine", 4, partial(suggest, options=own, memo=memo), prepare=prepare_next)
 
 
 def recorded(search: Search, space: Space, samples: int) -> dict[str, Any]:  # noqa: ARG001
