@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -14,6 +15,8 @@ from server.store import room
 from sturgeon.errors import Unavailable
 
 TORN: Final = "torn-"
+LOST: Final = (errno.ENOENT, errno.EIO, errno.EISDIR, errno.ENOTDIR)
+"""Errors that reading again does not mend; too many open files, say, are others."""
 
 
 class BlobFolder:
@@ -84,11 +87,16 @@ class BlobFolder:
             return False
 
     def read(self, sha256: str) -> bytes | None:
-        """The bytes; None where they are missing, or damaged so that their hash is another."""
+        """The bytes; None where they are missing, or damaged: the disk cannot read them, or their hash is another.
+
+        Raises: Unavailable (they cannot be read just now).
+        """
         try:
             content = self._path(sha256).read_bytes()
-        except FileNotFoundError:
-            return None
+        except OSError as error:
+            if error.errno in LOST:
+                return None
+            raise Unavailable(f"The checkpoint could not be read ({error.strerror}); try again later.") from error
         return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
     def delete(self, sha256: str) -> None:

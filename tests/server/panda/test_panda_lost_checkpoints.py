@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sturgeon.errors import NotFound
+from server.store.blobs import BlobFolder
+from sturgeon.errors import NotFound, Unavailable
 from tests.server.panda.manual_worker import ManualWorker
 from worker.child import sources
 from worker.child.protocol import Job
@@ -199,6 +201,24 @@ def test_a_branch_that_has_trained_on_goes_on_from_its_own_checkpoint(
     trained.client.release(*trained._where())
 
     assert trained.take(child.number).resume.step == 50
+
+
+@pytest.mark.parametrize(("number", "is_lost"), [(errno.EIO, True), (errno.EMFILE, False), (errno.EACCES, False)])
+def test_only_what_no_later_read_can_mend_counts_as_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_lost: bool
+) -> None:
+    blobs = BlobFolder(tmp_path)
+    sha256 = blobs.write(b"state")
+
+    def refuse(_path: Path) -> bytes:
+        raise OSError(number, "no luck")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    if is_lost:
+        assert blobs.read(sha256) is None
+    else:
+        with pytest.raises(Unavailable, match="no luck"):
+            blobs.read(sha256)
 
 
 # --- what the worker makes of it
