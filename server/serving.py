@@ -6,6 +6,7 @@ import ctypes
 import logging
 import socket
 import sys
+from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -32,6 +33,7 @@ def serve(settings: Settings) -> None:
             f"A server on {settings.host} can be reached by others, so it needs a token: set STURGEON_TOKEN or "
             "STURGEON_TOKEN_FILE, or listen on 127.0.0.1."
         )
+    _make_folder(settings.checkpoints)
     address = settings.database_address()
     if address.startswith("sqlite"):
         migrate(address)
@@ -74,6 +76,15 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._long_polls.end()
         super().handle_exit(sig, frame)
+
+
+def _make_folder(checkpoints: Path) -> None:
+    """Raises: SturgeonError (there is no such folder, and none can be made)."""
+    try:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if checkpoints.is_file() else error.strerror
+        raise SturgeonError(f"{checkpoints} cannot be the folder for checkpoints: {reason}.") from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -135,3 +135,13 @@ def test_a_users_own_file_of_the_name_of_our_package_is_not_taken_for_it(
         check=False,
     )
     assert (ran.returncode, ran.stderr[: len(end[1])]) == end
+
+
+def test_a_file_where_checkpoints_should_go_stops_the_server_before_it_listens(
+    sturgeon: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for folder, reason in ((file, "it is a file"), (file / "below", "Not a directory")):
+        ran = sturgeon("serve", "--port", "0", "--database-url", f"sqlite:///{tmp_path}/a.db", "--checkpoints", folder)
+        assert (ran.code, ran.err) == (1, f"sturgeon: {folder} cannot be the folder for checkpoints: {reason}.\n")
