@@ -81,6 +81,7 @@ DOCUMENTED = {
     403: "It comes from a page, or by a name, that is not this server's own.",
     404: "There is no such thing.",
     409: "It does not fit the present state.",
+    412: "It was changed since it was read.",
     413: "The body is too large.",
     415: "The body is not declared as JSON.",
     422: "The request is not valid.",

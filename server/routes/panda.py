@@ -21,7 +21,7 @@ IfMatch = Annotated[
     str | None,
     Header(
         alias="If-Match",
-        pattern=r'^(\*|"?[0-9]{1,10}"?)$',
+        pattern=r'^(\*|"[0-9]{1,10}"|[0-9]{1,10})$',
         description="The version of the desired state that you have seen; 412 if it is another one by now.",
     ),
 ]
