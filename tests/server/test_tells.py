@@ -8,7 +8,9 @@ import pytest
 
 from sturgeon.errors import Invalid, LeaseLost, NotFound, TrialFinished
 from sturgeon.messages import Lease
+from sturgeon.search.memo import Memo
 from sturgeon.search.numerics import numerics
+from sturgeon.search.registry import SAMPLERS
 from sturgeon.values import Json
 from tests.server.studies import BOWL, DIGITS
 
@@ -41,7 +43,7 @@ def test_a_told_trial_is_complete_with_all_that_was_told(server: RunningServer, 
             "sampler": "random",
             "basis": 0,
             "revision": 0,
-            "version": 1,
+            "version": SAMPLERS["random"]({}, Memo()).version,
             "round": None,
             "elite": None,
             "level": None,
@@ -56,6 +58,7 @@ def test_a_told_trial_is_complete_with_all_that_was_told(server: RunningServer, 
         "desired": None,
         "applied_version": None,
         "applied_step": None,
+        "dataset": None,
     }
     assert server.client.trial("bowl", 0) == told
 
