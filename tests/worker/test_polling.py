@@ -26,7 +26,7 @@ def test_a_worker_that_has_ended_complains_of_no_server() -> None:
     """Its client is closed while the poll, the heartbeat or a call of a trial goes on for a moment."""
     client, draining, said = Client("http://127.0.0.1:1", patience_s=0), threading.Event(), CapturingLogger()
     log = structlog.wrap_logger(said)
-    poll = Poll(client, "wilma", 2, 1, 0.0, draining, log, on_leases=failed, on_refusal=failed, on_failure=failed)
+    poll = Poll(client, "wilma", 2, 1, 0.0, draining, log, lambda: None, failed, failed, failed)
     poll.start()
     client.close()
     poll.want(1)
