@@ -70,16 +70,14 @@ def replay(tx: Transaction, key: IdempotencyKey, answer: type[AnswerT]) -> Answe
     return answer.model_validate(stored.answer) if stored is not None and same else None
 
 
-def record(tx: Transaction, key: IdempotencyKey, answer: BaseModel, study: StudyRow, now: int) -> None:
+def record(tx: Transaction, key: IdempotencyKey, answer: BaseModel, study: StudyRow) -> None:
     """Claim the key of a request that has had its effect, and store its answer."""
     if claim_or_replay(tx, key, type(answer), study) is None:
-        store_answer(tx, key, answer, now)
+        store_answer(tx, key, answer)
 
 
-def store_answer(
-    tx: Transaction, key: IdempotencyKey, answer: BaseModel, now: int, *, created: StudyRow | None = None
-) -> None:
+def store_answer(tx: Transaction, key: IdempotencyKey, answer: BaseModel, *, created: StudyRow | None = None) -> None:
     """Store the answer in the transaction of its effect. created: the study that the request has created."""
     if key.value is not None:
         study_id = None if created is None else created.id
-        idempotency.answer(tx, key.value, answer.model_dump(mode="json"), now, study_id)
+        idempotency.answer(tx, key.value, answer.model_dump(mode="json"), study_id)

@@ -41,8 +41,9 @@ def find(tx: Transaction, key: str) -> KeyRow | None:
     return None if row is None else KeyRow(**row._mapping)
 
 
-def answer(tx: Transaction, key: str, body: Json, now: int, study_id: StudyId | None = None) -> None:
+def answer(tx: Transaction, key: str, body: Json, study_id: StudyId | None = None) -> None:
     """Store the answer for a claimed key. study_id: the study that the request has created."""
+    now = tx.steady_now()  # a clock that is put forward must not make the key old
     created = {} if study_id is None else {"study_id": study_id}
     tx.execute(idempotency_keys.update().where(idempotency_keys.c.key == key).values(answer=body, at=now, **created))
 

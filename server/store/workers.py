@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -26,8 +26,12 @@ class WorkerRow:
     last_seen_at: int
 
 
-def seen(tx: Transaction, name: str, now: int, slots: int | None = None) -> WorkerRow:
-    """Note that the worker has called. slots: how many it has, where it says so."""
+def seen(tx: Transaction, name: str, slots: int | None = None) -> WorkerRow:
+    """Note that the worker has called. slots: how many it has, where it says so.
+
+    What is stored is steady time, so that a clock that is put forward makes no worker one that comes back.
+    """
+    now = tx.steady_now()
     tx.execute(
         tx.insert_new(workers, "name").values(
             name=name, slots=slots or 0, drain=False, first_seen_at=now, last_seen_at=now
@@ -44,26 +48,39 @@ def seen(tx: Transaction, name: str, now: int, slots: int | None = None) -> Work
         )
         .returning(workers)
     )
-    return WorkerRow(**tx.execute(statement).one()._mapping)
+    return _as_told(tx.execute(statement).one(), _behind(tx))
 
 
-def is_gone(row: WorkerRow, now: int) -> bool:
-    return row.last_seen_at < now - GONE_US
+def is_gone(tx: Transaction, row: WorkerRow) -> bool:
+    """Whether the worker has not called for so long that it counts as gone."""
+    return row.last_seen_at < tx.now() - GONE_US
+
+
+def _as_told(row: sa.Row[Any], behind: int) -> WorkerRow:
+    """The row with its times as people read them."""
+    fields = dict(row._mapping)
+    return WorkerRow(**fields | {name: fields[name] + behind for name in ("first_seen_at", "last_seen_at")})
+
+
+def _behind(tx: Transaction) -> int:
+    """By how much steady time is behind the clock."""
+    return tx.now() - tx.steady_now()
 
 
 def drain(tx: Transaction, name: str) -> WorkerRow | None:
     """Mark the worker: it is to finish its trials and stop."""
     statement = workers.update().where(workers.c.name == name).values(drain=True).returning(workers)
     row = tx.execute(statement).one_or_none()
-    return None if row is None else WorkerRow(**row._mapping)
+    return None if row is None else _as_told(row, _behind(tx))
 
 
 def page(tx: Transaction, after: str, size: int) -> list[WorkerRow]:
     """Up to `size` workers by name, after this name."""
     statement = sa.select(workers).where(workers.c.name > after).order_by(workers.c.name).limit(size)
-    return [WorkerRow(**row._mapping) for row in tx.execute(statement)]
+    behind = _behind(tx)
+    return [_as_told(row, behind) for row in tx.execute(statement)]
 
 
 def forget(tx: Transaction, before: int) -> int:
-    """Delete the workers that have not called since `before`; return how many."""
+    """Delete the workers that have not called since `before`, in steady time; return how many."""
     return tx.execute(workers.delete().where(workers.c.last_seen_at < before)).rowcount

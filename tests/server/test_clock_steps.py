@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from server.services.leases import clock_steps
+from server.services.leases import clock_steps, housekeeping
 from server.store.steady_clock import TOLERANCE_US, Offset, SteadyClock
 from tests.server.studies import BOWL
 
@@ -175,6 +175,48 @@ def test_seconds_are_never_negative_when_the_clock_was_put_back_while_no_server_
     machine.lapse(3)
     server.client.tell("bowl", 0, lease.fence, {"loss": 1.0})
     assert server.client.study("bowl").spent.seconds == pytest.approx(3)
+
+
+DAY = 86_400.0
+
+
+def asked(http: httpx.Client, key: str) -> object:
+    """What an ask under this key is answered."""
+    return http.post("/v1/studies/bowl/trials:ask", json={}, headers={"Idempotency-Key": key}).json()
+
+
+def test_a_clock_put_forward_makes_no_idempotency_key_old(
+    server: RunningServer, machine: Machine, http: httpx.Client
+) -> None:
+    database, blobs = server.app.state.database, server.app.state.blobs
+    first = asked(http, "one")
+    machine.set_clock(2 * DAY)
+    allow_for_step(server)
+    second = asked(http, "two")
+
+    housekeeping.clean_up(database, blobs)
+    assert asked(http, "one") == first
+    machine.lapse(DAY + 1)
+    housekeeping.clean_up(database, blobs)
+    assert asked(http, "two") != second
+
+
+@STEPS
+@pytest.mark.parametrize("noticed", [False, True], ids=["at-once", "noticed"])
+def test_a_worker_stays_told_to_drain_and_listed_when_the_clock_is_set(
+    server: RunningServer, machine: Machine, step: float, noticed: bool
+) -> None:
+    held = [{"study": "bowl", "number": 0, "fence": 1}]
+    server.client.renew("ada", held)
+    before = server.client.workers().items[0].last_seen_at
+    server.client.drain_worker("ada")
+    machine.set_clock(step)
+    if noticed:
+        allow_for_step(server)
+
+    [listed] = server.client.workers().items
+    assert (listed.last_seen_at - before).total_seconds() == pytest.approx(step)
+    assert server.client.renew("ada", held).drain
 
 
 # --- the clock by itself

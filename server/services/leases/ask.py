@@ -246,5 +246,5 @@ def _leased(
         for (row, stack), resume in zip(dispatched, resumes, strict=True)
     ]
     answer = messages.Leases(leases=leases)
-    store_answer(scope.tx, key, answer, scope.now)
+    store_answer(scope.tx, key, answer)
     return answer

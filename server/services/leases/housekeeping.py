@@ -25,7 +25,7 @@ def clean_up(database: Database, blobs: BlobFolder, quotas: Quotas = DEFAULT) ->
     """Delete idempotency keys after a day, workers after a week, the events beyond the quota, and the blobs that no
     checkpoint names."""
     with isolated(DUTY, part="idempotency keys and workers"), database.writing() as tx:
-        now = tx.now()
+        now = tx.steady_now()
         idempotency.forget(tx, now - DAY_US)
         workers.forget(tx, now - 7 * DAY_US)
     with isolated(DUTY, part="events"), database.writing() as tx:

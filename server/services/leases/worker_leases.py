@@ -30,12 +30,11 @@ def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key:
         answered = claim_or_replay(tx, key, messages.Leases, None)
         if answered is not None and (still_given := _of_present_studies(tx, answered)).leases:
             return still_given
-        now = tx.now()
-        if workers.seen(tx, request.worker, now, request.total_slots or request.slots).drain:
+        if workers.seen(tx, request.worker, request.total_slots or request.slots).drain:
             return _nothing(tx, key)
         if queued := take_queued(tx, None, wanted):
             answer = messages.Leases(leases=_answers(tx, queued))
-            store_answer(tx, key, answer, now)
+            store_answer(tx, key, answer)
             return answer
         names = study_rows.with_new_trials_for_workers(tx)
         _nothing(tx, key)
@@ -81,8 +80,7 @@ def work_that_waits(database: Database) -> int:
 def renew(database: Database, request: messages.RenewRequest) -> messages.RenewAnswer:
     """Extend those of these leases that the worker still holds; say of the others why they are lost."""
     with database.writing() as tx:
-        now = tx.now()
-        drain = workers.seen(tx, request.worker, now).drain
+        drain = workers.seen(tx, request.worker).drain
         locked = lookup.lock_leased(tx, [(held.study, held.number) for held in request.held])
         answer = messages.RenewAnswer(held=[], lost=[], drain=drain)
         for held in request.held:
@@ -136,7 +134,7 @@ def release(
                 return answered
             raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
         answer = views.trial(name, _release(scope, row, alone=request.alone))
-        record(scope.tx, key, answer, scope.study, scope.now)
+        record(scope.tx, key, answer, scope.study)
         return answer
 
 

@@ -53,7 +53,7 @@ def fork(
             tx, study.id, "forked", scope.now, number, step=checkpoint.step, branches=numbers, reason=request.reason
         )
         answer = messages.Page[messages.Trial](items=[views.trial(name, row) for row in rows])
-        store_answer(tx, key, answer, scope.now)
+        store_answer(tx, key, answer)
         return answer
 
 
@@ -78,7 +78,7 @@ def promote(
         detail = {"step": checkpoint.step, "panda": row.number, "reason": request.reason}
         events.insert(tx, study.id, "promoted", scope.now, number, **detail)
         answer = views.trial(name, row)
-        store_answer(tx, key, answer, scope.now)
+        store_answer(tx, key, answer)
         return answer
 
 

@@ -48,7 +48,7 @@ def _steer(transactions: Transactions, request: SteeringRequest, decide: Decide)
         row = lookup.lock_trial(scope.tx, scope.study, request.number)
         require_steerable(scope.study, row, request.seen)
         answer = views.steered(decide(scope, row))
-        store_answer(scope.tx, request.key, answer, scope.now)
+        store_answer(scope.tx, request.key, answer)
         return answer
 
 

@@ -98,7 +98,7 @@ def _recorded(scope: Scope, key: IdempotencyKey, row: TrialRow) -> messages.Tria
     """The answer. Where the trial may run again, it is stored: the same tell gets it whatever becomes of the trial."""
     answer = views.trial(scope.study.name, row)
     if row.state in REQUEUEABLE or row.state not in TERMINAL:
-        record(scope.tx, key, answer, scope.study, scope.now)
+        record(scope.tx, key, answer, scope.study)
     return answer
 
 

@@ -47,7 +47,7 @@ def create(database: Database, request: messages.StudyRequest, key: IdempotencyK
         if request.mode == "panda":
             row = _begin_panda(tx, row, request, now)
         answer = _answer(tx, row)
-        store_answer(tx, key, answer, now, created=row)
+        store_answer(tx, key, answer, created=row)
         return answer
 
 
@@ -194,6 +194,6 @@ def delete(database: Database, blobs: BlobFolder, name: str, key: IdempotencyKey
             raise StudyBusy(f"{running} trials of {name} are running; wait for them, or add ?force=true.")
         hashes = checkpoints.of_study(tx, study.id)
         studies.delete(tx, study.id, tx.now())
-        store_answer(tx, key, Nothing(), tx.now())
+        store_answer(tx, key, Nothing())
     # After the commit: the sweep finds a blob without a row later; a row without its blob could not be mended.
     blob_sweep.delete_unnamed(database, blobs, hashes)

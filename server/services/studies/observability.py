@@ -15,9 +15,10 @@ from sturgeon.errors import NotFound, Unavailable
 def list_workers(database: Database, page_size: int, page_token: str | None) -> messages.Page[messages.Worker]:
     """A page of workers by name; the token is the last name of the page before."""
     with database.reading() as tx:
-        rows, now = workers.page(tx, page_token or "", page_size + 1), tx.now()
+        rows = workers.page(tx, page_token or "", page_size + 1)
+        gone = {row.name: workers.is_gone(tx, row) for row in rows}
         running = leases.running_by_worker(tx, [row.name for row in rows])
-    items = [views.worker(row, running.get(row.name, 0), workers.is_gone(row, now)) for row in rows[:page_size]]
+    items = [views.worker(row, running.get(row.name, 0), gone[row.name]) for row in rows[:page_size]]
     return messages.Page(items=items, next_page_token=items[-1].name if len(rows) > page_size else None)
 
 
@@ -28,7 +29,7 @@ def drain(database: Database, name: str) -> messages.Worker:
         if row is None:
             raise NotFound(f"There is no worker named {name}; GET /v1/workers lists them.")
         running = leases.running_by_worker(tx, [name]).get(name, 0)
-        return views.worker(row, running, workers.is_gone(row, tx.now()))
+        return views.worker(row, running, workers.is_gone(tx, row))
 
 
 def list_events(database: Database, name: str, size: int, token: str | None) -> messages.Page[messages.Event]:

@@ -86,7 +86,7 @@ def enqueue(transactions: Transactions, name: str, params: Json, key: Idempotenc
         )
         events.insert(scope.tx, study.id, "enqueued", scope.now, row.number)
         answer = views.trial(name, row)
-        store_answer(scope.tx, key, answer, scope.now)
+        store_answer(scope.tx, key, answer)
         return answer
 
 
@@ -121,7 +121,7 @@ def _change(
             return answered
         row = decide(scope, lookup.lock_trial(scope.tx, scope.study, number))
         answer = views.trial(name, row)
-        store_answer(scope.tx, key, answer, scope.now)
+        store_answer(scope.tx, key, answer)
         return answer
 
 
