@@ -128,6 +128,7 @@ def interrupt_at(name, *arguments, **named):
         sent.append(os.kill(os.getpid(), signal.SIGINT))
     return before(name, *arguments, **named)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run in a shell that ignores it
 builtins.__import__ = interrupt_at
 sys.argv = ["sturgeon", "study", "list", "--server", "http://127.0.0.1:1"]
 from sturgeon.cli.__main__ import main
