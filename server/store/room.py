@@ -37,10 +37,10 @@ def require_writable(database: Database) -> None:
         return
     file = Path(url.database or "")
     require_room(file.parent, "the database")
-    try:
-        os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC))
-    except OSError as error:
-        raise Unavailable(f"The database {file} cannot be written to ({error.strerror}).") from error
+    # Never open it here: closing a file drops all locks that this process has on it, SQLite's too. The next process to
+    # close its connection would then take itself for the last, and delete the write-ahead log.
+    if not os.access(file, os.W_OK):
+        raise Unavailable(f"The database {file} cannot be written to.")
 
 
 def _require_row(database: Database) -> None:
