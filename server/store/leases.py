@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from server.store import floors
 from server.store import trials as trial_rows
 from server.store.engine import Transaction
+from server.store.studies import StudyRow
 from server.store.tables import studies, trials
 from server.store.trials import TrialRow
 from sturgeon.identifiers import Fence, StudyId, TrialId
@@ -104,6 +105,11 @@ def _held_for(now: int) -> sa.ColumnElement[int]:
 def is_held(row: TrialRow, fence: Fence) -> bool:
     """As `held`, of a row that was read; unless the row is locked, the lease may be lost a moment later."""
     return row.fence == fence and row.state in UNFINISHED and row.lease_until is not None
+
+
+def was_held(study: StudyRow, trial: TrialRow, fence: Fence) -> bool:
+    """Whether this very trial was once leased under the fence: not one of an earlier study of its name, nor none."""
+    return study.fence_floor < fence <= trial.fence
 
 
 def spent_us(tx: Transaction, row: TrialRow) -> int:

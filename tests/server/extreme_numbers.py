@@ -102,7 +102,7 @@ BODIES: Final[dict[str, Json]] = {
     "POST /v1/space:preview": {"space": SPACE, "seed": 0, "examples": 5},
     "POST /v1/studies/{study}/trials": {"params": {"x": 0.5, "n": 2, "c": 0}},
     "POST /v1/studies/{study}/trials:ask": {"count": 2, "lease_s": 60},
-    "POST /v1/leases": {"worker": "ada", "slots": 1, "wait": 0, "stack": 2},
+    "POST /v1/leases": {"worker": "ada", "slots": 1, "total_slots": 2, "wait": 0, "stack": 2},
     "POST /v1/leases:renew": {
         "worker": "ada",
         "held": [{"study": "s", "number": 0, "fence": 1, "applied_version": 0, "applied_step": 0}],
@@ -136,6 +136,20 @@ BODIES: Final[dict[str, Json]] = {
         "wrong": 1,
         "mistakes": [{"row": 1, "label": "a", "predicted": "b", "probability": 0.5, "tags": ["c"]}],
         "categories": [{"tag": "c", "count": 1, "share": 1.0, "ceiling": 0.1, "error_after": 0.0}],
+    },
+    "PUT /v1/studies/{study}/trials/{number}/dataset": {
+        "dataset": "digits",
+        "kind": "classes",
+        "rows": 60,
+        "columns": 2,
+        "parts": {"train": 48, "dev": 12},
+        "targets": ["cat", "dog"],
+        "target_count": 2,
+        "examples": [40, 20],
+        "missing": 0,
+        "dropped": [],
+        "constant": [],
+        "constant_count": 0,
     },
     "PUT /v1/studies/{study}/trials/{number}/diagnosis": {
         "errors": {"dev": 0.1},
@@ -186,7 +200,7 @@ class Description:
             if schema in seen:
                 continue
             seen.append(schema)
-            for name, one in schema.get("properties", {}).items():
+            for name, one in schema.get("properties", {}).items() if "title" in schema else ():
                 if any(option.get("type") in ("number", "integer") for option in _options(one)):
                     found.add((schema["title"], name))
             todo += [*schema.get("properties", {}).values(), *_options(schema)[1:]]

@@ -55,6 +55,8 @@ def test_the_bodies_of_this_test_have_every_number_of_the_interface() -> None:
 UNBOUNDED: Final = {
     ("Float", "low"),
     ("Float", "high"),
+    ("Choice", "values"),
+    ("Fixed", "value"),
     ("StopWhen", "below"),
     ("StopWhen", "above"),
     ("Diagnosis", "known_error"),
@@ -119,7 +121,7 @@ class Story:
             body = BODIES[report] | {"applied_version": None, "applied_step": None}
             self.send(report, body, number, fence=fence, events=[] if at == 2 else body["events"])
         self.checkpoint(number, fence)
-        for kind in ("errors", "diagnosis"):
+        for kind in ("errors", "diagnosis", "dataset"):
             self.send(f"PUT {TRIAL}/{kind}", BODIES[f"PUT {TRIAL}/{kind}"], number, f"?fence={fence}")
         tags = self._http.put(
             f"/v1/studies/{self.study}/trials/{number}/errors/tags", json={"tags": {"1": ["a"], "999999999999": ["b"]}}

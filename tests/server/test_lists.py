@@ -288,6 +288,7 @@ def test_workers_are_listed_with_what_they_run(server: RunningServer, http: http
             "slots": 4,
             "running": 2,
             "drain": False,
+            "gone": False,
         },
         {
             "name": "bob",
@@ -296,6 +297,7 @@ def test_workers_are_listed_with_what_they_run(server: RunningServer, http: http
             "slots": 2,
             "running": 2,
             "drain": False,
+            "gone": False,
         },
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from server.services.transactions import Scope
-from server.store import late_results
+from server.store import late_results, leases
 from server.store.late_results import Kind
 from server.store.trials import TrialRow
 from sturgeon import messages
@@ -22,7 +22,7 @@ def store_late_result(
     """
     scope.tx.after_commit(scope.counters.fenced_writes.labels(kind).inc)
     fence = request.fence
-    if not scope.study.fence_floor < fence <= trial.fence:
+    if not leases.was_held(scope.study, trial, fence):
         return LeaseLost(f"Trial {trial.number} was never leased under fence {fence}; your {kind} was not kept.")
     body = request.model_dump(mode="json", exclude={"number"})
     late = {"study_id": scope.study.id, "number": trial.number, "fence": fence, "kind": kind, "body": body}

@@ -27,13 +27,14 @@ def store_finding(
 ) -> None:
     """Store what the lease's holder has found. Raises: NotFound, LeaseLost."""
     with database.writing() as tx:
-        trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
+        study = lookup.get_study(tx, name)
+        trial = lookup.get_trial(tx, study, number)
         now = tx.now()
         # To have read its data is no work that a crash would lose: another crash costs an attempt all the same.
         work = {} if kind == "dataset" else {"reported": True}
         if leases.renew(tx, trial.id, fence, **work) is None:
-            if findings.find(tx, trial.id, kind) == body:  # the same upload came before
-                return
+            if leases.was_held(study, trial, fence) and findings.find(tx, trial.id, kind) == body:
+                return  # the same upload came before
             raise LeaseLost(f"The lease of trial {number} is not yours any more; its {kind} was not stored.")
         findings.replace(tx, trial.id, kind, body, now)
 

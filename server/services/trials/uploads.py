@@ -100,7 +100,7 @@ def _require_room(tx: Transaction, study: StudyRow, quotas: Quotas) -> None:
 
 def _same(tx: Transaction, study: StudyRow, trial: TrialRow, upload: Upload) -> CheckpointRow | None:
     """The checkpoint that this very upload has stored: it is sent again, since its answer was lost."""
-    if not study.fence_floor < upload.fence <= trial.fence:
+    if not leases.was_held(study, trial, upload.fence):
         return None
     rows = checkpoints.of_trial(tx, trial.id)
     return next((row for row in rows if (row.step, row.sha256) == (upload.step, upload.sha256)), None)
