@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 STUDY: dict[str, Any] = {
     "name": "busy",
     "metric": "dev_error",
+    "reduce": "last",
     "space": {"learning_rate": {"type": "float", "low": 0.001, "high": 1}},
     "budget": {"max_trials": 60, "max_epochs": 100_000},
     "pruning": {"rule": "asha", "eta": 2, "grace": 1},
