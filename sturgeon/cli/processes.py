@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -49,7 +50,7 @@ class Processes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=partial(_end_with, os.getpid()),
             )
             self.running.append((name, process))
 
@@ -121,10 +122,12 @@ def _interrupts_wait() -> Iterator[None]:
             raise KeyboardInterrupt
 
 
-def _end_with_parent() -> None:
-    """On Linux, the child gets SIGTERM even if this process is killed. Elsewhere it goes on running."""
+def _end_with(parent: int) -> None:
+    """On Linux, the child gets SIGTERM even if this process, `parent`, is killed. Elsewhere it goes on running."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it was killed before it could be followed
+            os._exit(128 + signal.SIGTERM)
 
 
 def _bare_environment() -> dict[str, str]:

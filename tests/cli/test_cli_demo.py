@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from sturgeon.cli import demo
+from sturgeon.cli import demo, processes
 from sturgeon.cli.processes import Processes
 from sturgeon.errors import SturgeonError
 from tests.cli.command import Command
@@ -154,3 +155,10 @@ def test_a_process_of_the_demo_that_ends_is_told_with_the_last_words_of_its_log(
         processes.running[0][1].wait(timeout=DEADLINE_S)
         with pytest.raises(SturgeonError, match=r"The server ended \(exit code 2\); its log says: .*65535"):
             processes.check()
+
+
+def test_a_child_of_a_demo_that_is_dead_already_ends_at_once() -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait(DEADLINE_S)
+    child = subprocess.Popen(["sleep", "600"], preexec_fn=partial(processes._end_with, dead.pid))
+    assert child.wait(DEADLINE_S) == 128 + signal.SIGTERM
