@@ -183,8 +183,12 @@ def die_with_parent(how: signal.Signals) -> Callable[[], None]:
     `&` do.
     """
 
+    parent = os.getpid()
+
     def prepare() -> None:
         libc.prctl(PR_SET_PDEATHSIG, how)
+        if os.getppid() != parent:  # it died before this was asked for
+            os._exit(128 + how)
         for stop in (signal.SIGINT, signal.SIGTERM):
             signal.signal(stop, signal.SIG_DFL)
 

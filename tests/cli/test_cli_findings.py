@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.command import Command
+from tests.server.studies import DATASET
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -97,20 +98,7 @@ def test_events_are_listed_newest_last_by_kind_and_at_most_so_many(sturgeon: Com
 def test_the_dataset_shows_what_the_data_were_read_as(half_searched: RunningServer, sturgeon: Command) -> None:
     missing = sturgeon("study", "dataset", "bowl", "3")
     assert (missing.code, "Trial 3 has no summary of its data" in missing.err) == (1, True)
-    summary = {
-        "dataset": "csv:t.csv",
-        "kind": "classes",
-        "rows": 60,
-        "columns": 2,
-        "parts": {"train": 48, "dev": 12},
-        "targets": ["cat", "dog"],
-        "target_count": 2,
-        "examples": [40, 20],
-        "missing": 3,
-        "dropped": ["column 1"],
-        "constant": ["column 'flat'"],
-        "constant_count": 1,
-    }
+    summary = DATASET | {"missing": 3, "constant": ["column 'flat'"], "constant_count": 1}
     half_searched.client.put_finding("bowl", 3, "dataset", 1, summary)
     lines = [line.split() for line in sturgeon("study", "dataset", "bowl", "3").out.splitlines()]
     assert lines[0] == ["csv:t.csv:", "60", "rows,", "2", "columns,", "2", "classes."]

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
+from tests.server.studies import DATASET
+
 Json = dict[str, Any]
 Path = tuple[str, ...]
 
@@ -137,20 +139,7 @@ BODIES: Final[dict[str, Json]] = {
         "mistakes": [{"row": 1, "label": "a", "predicted": "b", "probability": 0.5, "tags": ["c"]}],
         "categories": [{"tag": "c", "count": 1, "share": 1.0, "ceiling": 0.1, "error_after": 0.0}],
     },
-    "PUT /v1/studies/{study}/trials/{number}/dataset": {
-        "dataset": "digits",
-        "kind": "classes",
-        "rows": 60,
-        "columns": 2,
-        "parts": {"train": 48, "dev": 12},
-        "targets": ["cat", "dog"],
-        "target_count": 2,
-        "examples": [40, 20],
-        "missing": 0,
-        "dropped": [],
-        "constant": [],
-        "constant_count": 0,
-    },
+    "PUT /v1/studies/{study}/trials/{number}/dataset": DATASET,
     "PUT /v1/studies/{study}/trials/{number}/diagnosis": {
         "errors": {"dev": 0.1},
         "sizes": {"dev": 10},

@@ -41,3 +41,20 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
     assert problem["detail"]
     assert all(error.keys() == {"pointer", "detail"} for error in problem["errors"])
     return answer.status_code, problem["code"]
+
+
+DATASET: dict[str, Any] = {
+    "dataset": "csv:t.csv",
+    "kind": "classes",
+    "rows": 60,
+    "columns": 2,
+    "parts": {"train": 48, "dev": 12},
+    "targets": ["cat", "dog"],
+    "target_count": 2,
+    "examples": [40, 20],
+    "missing": 0,
+    "dropped": ["column 1"],
+    "constant": [],
+    "constant_count": 0,
+}
+"""What a run says that its data were read as."""

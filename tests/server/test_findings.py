@@ -11,6 +11,7 @@ from server.services import lookup
 from server.store import findings
 from sturgeon.errors import Invalid, LeaseLost
 from sturgeon.messages import Lease
+from tests.server.studies import DATASET
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -119,22 +120,6 @@ def test_what_was_stored_before_uploads_were_validated_is_readable(
 
     assert http.get("/v1/studies/bowl/trials/0/errors").json() == stored
     assert http.put("/v1/studies/bowl/trials/0/errors/tags", json={"tags": {"7": ["a"]}}).json() == stored
-
-
-DATASET: dict[str, Any] = {
-    "dataset": "csv:t.csv",
-    "kind": "classes",
-    "rows": 60,
-    "columns": 2,
-    "parts": {"train": 48, "dev": 12},
-    "targets": ["cat", "dog"],
-    "target_count": 2,
-    "examples": [40, 20],
-    "missing": 0,
-    "dropped": ["column 1"],
-    "constant": [],
-    "constant_count": 0,
-}
 
 
 @pytest.mark.fault("W5")
