@@ -3,6 +3,7 @@
     SturgeonError
     ├── ServerUnreachable            (client only: no answer)
     │   └── ClientClosed
+    ├── MissingExtra                 (an extra of the package is not installed)
     └── Problem                      (an answer of the server: RFC 9457)
         ├── BadRequest          400
         ├── Unauthorized        401
@@ -57,6 +58,10 @@ class ServerUnreachable(SturgeonError):
 
 class ClientClosed(ServerUnreachable):
     """The client has been closed."""
+
+
+class MissingExtra(SturgeonError, ImportError):
+    """A part of Sturgeon needs packages that are not installed; the sentence names the extra that brings them."""
 
 
 class Problem(SturgeonError):

@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-import structlog
-
 
 class FailureLog(Protocol):
     """A logger that writes an event with the traceback of the present exception."""
@@ -49,8 +47,15 @@ def note_failure(name: str, error: BaseException, log: FailureLog | None = None,
     with _counting:
         _failures[name] += 1
         times = _failures[name]
-    log = log or structlog.get_logger()
+    log = log or _log()
     log.exception("thread failed", thread=name, reason=reason_of(error), failures=times, **about)
+
+
+def _log() -> FailureLog:
+    import structlog  # servers and workers have it; who uses the client alone gives a log
+
+    log: FailureLog = structlog.get_logger()
+    return log
 
 
 def reason_of(error: BaseException) -> str:

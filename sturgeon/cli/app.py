@@ -9,6 +9,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from sturgeon import __version__, extras
 from sturgeon.cli import (
     budgets,
     demo,
@@ -64,9 +65,7 @@ for module in (panda, panda_watch, replaying):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        say(f"sturgeon {version('sturgeon')}")
+        say(f"sturgeon {__version__}")
         raise typer.Exit
 
 
@@ -98,6 +97,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{error.message} {TOKEN_HINT}", FAILED)
     except SturgeonError as error:
         return _complain(_with_fields(error), FAILED)
+    except ModuleNotFoundError as error:
+        if (missing := extras.explained(error, "This command")) is None:
+            raise
+        return _complain(missing.message, FAILED)
     except typer.Abort:
         return INTERRUPTED
     except BrokenPipeError:  # `| head` has read enough

@@ -20,6 +20,7 @@ from sturgeon.cli.inputs import WrongInput, any_path
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.processes import Processes
 from sturgeon.cli.session import Session, formatted
+from sturgeon.extras import require
 
 if TYPE_CHECKING:
     from sturgeon.client import Client
@@ -62,6 +63,7 @@ def demo(
     ] = None,
 ) -> None:
     """Search 30 networks on handwritten digits, with a server and two workers on this machine."""
+    require("trainer", "`sturgeon demo`")
     started = time.monotonic()
     with _ended_by_sigterm(), _folder(keep) as folder, Processes(folder) as processes:
         address = processes.start_server()

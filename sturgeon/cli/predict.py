@@ -11,6 +11,7 @@ import typer
 from sturgeon.cli.inputs import WrongInput, existing_file, file_or_dash
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, formatted
+from sturgeon.extras import require
 
 if TYPE_CHECKING:
     from sturgeon.cli.examples import Examples
@@ -39,6 +40,7 @@ def predict(
     ],
 ) -> None:
     """Predict the label or the values of each row with a stored model. JSON has the probabilities, too."""
+    require("trainer", "`sturgeon predict`")
     from sturgeon.cli.examples import read_examples
 
     checkpoint = _load(model)

@@ -13,6 +13,7 @@ from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import NumberArgument, StudyArgument
 from sturgeon.errors import NotFound, SturgeonError
+from sturgeon.extras import require
 
 if TYPE_CHECKING:
     from sturgeon.client import Client
@@ -81,6 +82,7 @@ def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...
 
     Raises: NotFound (there is no such trial, or it has no checkpoint), WrongInput (its data are not here).
     """
+    require("trainer", "`sturgeon panda replay`")
     from trainer.checkpoint import Checkpoint
     from trainer.data.errors import DataError
 

@@ -27,7 +27,7 @@ from pydantic import BaseModel
 
 from sturgeon import messages as m
 from sturgeon.client.wire import Patience, Wire
-from sturgeon.search.replays import joined
+from sturgeon.replays import joined
 from sturgeon.space import Space
 from sturgeon.states import ToldState, TrialState
 from sturgeon.values import Json

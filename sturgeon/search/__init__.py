@@ -17,5 +17,10 @@ samplers are `random_search`, `sobol_search` and `grid_search`, each in the modu
 them as the service does. `coarse_to_fine.recommend` names the winner, `rounds` shows what the search knows, and
 `sturgeon.integrations.optuna` is the same search as a sampler for Optuna.
 
-The modules import NumPy and SciPy; this package by itself, and the client, do not.
+It stands on NumPy and SciPy, which the client does without: `pip install "sturgeon[local]"` brings them.
 """
+
+from sturgeon.extras import SEARCH as _SEARCH
+from sturgeon.extras import require as _require
+
+_require("local", "The search", _SEARCH)

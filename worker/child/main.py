@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final, get_args
 
+from sturgeon.extras import Extra, has
 from sturgeon.messages import TaskKind
 from sturgeon.threads import supervised
 from worker import logs
@@ -24,11 +25,21 @@ OURS: Final = Path(__file__).resolve().parents[2]
 TASKS: Final[dict[str, str]] = {kind: f"worker.tasks.{kind}" for kind in get_args(TaskKind)}
 """The module of each kind of task; its `run` trains. A new kind is a file of its name, and its name in `TaskKind`."""
 
+NEEDED: Final[dict[TaskKind, Extra]] = {"train": "trainer"}
+"""The extra that a kind of task needs beyond `local`, which every worker has."""
+
 ORPHANED: Final = 70
 """The exit code of a child whose daemon is gone."""
 
 DEAF: Final = 71
 """The exit code of a child whose listener failed."""
+
+
+def kinds_here() -> tuple[TaskKind, ...]:
+    """The kinds of task that this worker can run: those whose extras are installed."""
+    kinds: tuple[TaskKind, ...] = get_args(TaskKind)
+    return tuple(kind for kind in kinds if kind not in NEEDED or has(NEEDED[kind]))
+
 
 NOTHING_DESIRED: Final = DesiredRun()
 
@@ -51,8 +62,8 @@ def run_child(pipe: Connection, jobs: Sequence[Job]) -> None:
 
 def _run(jobs: Sequence[Job], listener: Listener) -> Iterable[PlacedMessage]:
     kind = jobs[0].task.get("kind")
-    if kind not in TASKS:
-        finished = Finished("failed", error=f"This worker cannot run tasks of kind {kind!r}, only: {', '.join(TASKS)}.")
+    if kind not in (able := kinds_here()):
+        finished = Finished("failed", error=f"This worker cannot run tasks of kind {kind!r}, only: {', '.join(able)}.")
         return [(place, finished) for place in range(len(jobs))]
     run: Callable[[Sequence[Job], Callable[[int], DesiredRun], Callable[[], bool]], Iterable[PlacedMessage]]
     run = importlib.import_module(TASKS[kind]).run
@@ -62,8 +73,9 @@ def _run(jobs: Sequence[Job], listener: Listener) -> Iterable[PlacedMessage]:
 def tell_origins(pipe: Connection) -> None:
     """Say where this process would find the trainer, and whether it was there before the fork."""
     spec = importlib.util.find_spec("trainer")
+    loaded = {TASKS[kind] for kind in kinds_here()} <= set(sys.modules)
     with suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone; nobody is told
-        pipe.send(Origins(spec.origin if spec else None, loaded=set(TASKS.values()) <= set(sys.modules)))
+        pipe.send(Origins(spec.origin if spec else None, loaded))
 
 
 class Listener:

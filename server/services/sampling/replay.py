@@ -16,10 +16,10 @@ from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.identifiers import TrialNumber
+from sturgeon.replays import verdict
 from sturgeon.search.memo import Memo
 from sturgeon.search.numerics import numerics
 from sturgeon.search.random import random_search
-from sturgeon.search.replays import verdict
 from sturgeon.search.samplers import Point, Sampler
 
 
