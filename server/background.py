@@ -85,5 +85,5 @@ class Duties:
 
 def look_for_work(database: Database, long_polls: LongPollQueue, loop: asyncio.AbstractEventLoop) -> None:
     """Wake as many waiting workers as there is work for."""
-    if long_polls.anybody() and (trials := worker_leases.work_that_waits(database)):
-        loop.call_soon_threadsafe(long_polls.wake, trials)
+    if long_polls.anybody() and (work := worker_leases.work_that_waits(database)):
+        loop.call_soon_threadsafe(long_polls.wake, work)

@@ -12,6 +12,7 @@ from server.routes.dependencies import IdempotencyHeader, InAsks, InDatabase, In
 from server.routes.lanes import client_of
 from server.services.idempotency import IdempotencyKey
 from server.services.leases import worker_leases
+from server.services.leases.placement import Offer
 from sturgeon import messages
 
 router = APIRouter(route_class=BodyRoute, tags=["leases"])
@@ -39,7 +40,7 @@ async def lease_trials(
         remaining = until - time.monotonic()
         if answer.leases or remaining <= 0 or long_polls.ended:
             return answer
-        await long_polls.wait(request.slots, remaining)
+        await long_polls.wait(request.slots, Offer.free(request), remaining)
         # A trial that went to a client that is gone would wait for its lease to run out.
         if await http.is_disconnected():
             return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from sturgeon.identifiers import TrialNumber
+from sturgeon.messages import OWN_KINDS
 from sturgeon.search.samplers import trial_seed
 
 
@@ -29,7 +30,7 @@ def new_trial(study: StudyRow, number: TrialNumber, params: Json, point: tuple[f
         "lease_us": None,
         "lease_until": None,
         "reported": False,
-        "unstackable": False,
+        "unstackable": study.task_kind in OWN_KINDS,  # each trial of own code has a process to itself
         "worker": None,
         "metrics": {},
         "sampler": None,

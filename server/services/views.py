@@ -17,6 +17,7 @@ from server.store.trials import TrialRow
 from server.store.workers import WorkerRow
 from sturgeon import messages
 from sturgeon.identifiers import Version
+from sturgeon.messages.tasks import task_of
 from sturgeon.search.separation import mean, spread
 from sturgeon.space import Space
 from sturgeon.states import TRIAL_STATES
@@ -41,7 +42,8 @@ def study(row: StudyRow, used: Amounts, best: list[messages.BestTrial]) -> messa
         search=messages.Search(sampler=row.sampler, seed=row.seed, replicates=row.replicates, **row.sampler_options),
         pruning=messages.Pruning.model_validate(row.pruning),
         budget=budget_of(row),
-        task=None if row.task is None else messages.TrainStudyTask.model_validate(row.task),
+        task=None if row.task is None else task_of(row.task),
+        needs=messages.Needs.model_validate(row.needs or {}),
         mode=row.mode,
         policies=row.policies,
         revision=row.revision,
@@ -156,6 +158,7 @@ def lease(
         seed=row.seed,
         params=row.params,
         task=_task(of),
+        needs=messages.Needs.model_validate(of.needs or {}),
         lease_s=row.lease_us / 1e6,
         desired=desired_of(row),
         resume=resume,
@@ -169,7 +172,7 @@ def _task(of: StudyRow) -> Json | None:
     if of.task is None:
         return None
     task = {name: value for name, value in of.task.items() if name != "fixed"}
-    fixed: Json = of.task["fixed"]
+    fixed: Json = of.task.get("fixed", {})
     source = {} if of.source_study_id is None else {"start_from_study": of.source_study_id}
     return task | fixed | {"metric": of.metric, "direction": of.direction, "reduce": of.reduce} | source
 

@@ -14,39 +14,46 @@ import sqlalchemy as sa
 from server.store import floors
 from server.store import trials as trial_rows
 from server.store.engine import Transaction
-from server.store.studies import StudyRow
+from server.store.studies import Eligible, StudyRow
 from server.store.tables import studies, trials
 from server.store.trials import TrialRow
 from sturgeon.identifiers import Fence, StudyId, TrialId
 from sturgeon.states import UNFINISHED
 
 
-def hand_out_queued(
-    tx: Transaction, study_id: StudyId | None, count: int, worker: str, lease_us: int
-) -> list[TrialRow]:
-    """Lease up to `count` queued trials of active studies, the oldest first; of one study, or of all with a task."""
-    return _hand_out(tx, _waiting(study_id).with_only_columns(trials.c.id).limit(count), worker, lease_us)
+def hand_out_queued(tx: Transaction, of: StudyId | Eligible, count: int, worker: str, lease_us: int) -> list[TrialRow]:
+    """Lease up to `count` queued trials of one active study, or of all that a worker may get; the oldest first."""
+    return _hand_out(tx, _waiting(of).with_only_columns(trials.c.id).limit(count), worker, lease_us)
 
 
 def hand_out_chosen(tx: Transaction, ids: Sequence[int], worker: str, lease_us: int) -> list[TrialRow]:
     """Lease those of these trials that are still queued."""
-    wanted = _waiting(None).with_only_columns(trials.c.id).where(trials.c.id.in_(ids))
+    wanted = _all_waiting().with_only_columns(trials.c.id).where(trials.c.id.in_(ids))
     return _hand_out(tx, wanted, worker, lease_us)
 
 
-def waiting(tx: Transaction, study_id: StudyId | None, most: int) -> list[TrialRow]:
-    """Queued trials of active studies, the oldest first, not locked; of one study, or of all with a task."""
-    return [TrialRow(**row._mapping) for row in tx.execute(_waiting(study_id).limit(most))]
+def waiting(tx: Transaction, of: StudyId | Eligible, most: int) -> list[TrialRow]:
+    """Queued trials of one active study, or of all that a worker may get; the oldest first, not locked."""
+    return [TrialRow(**row._mapping) for row in tx.execute(_waiting(of).limit(most))]
 
 
-def _waiting(study_id: StudyId | None) -> sa.Select[Any]:
-    statement = (
+def first_waiting(tx: Transaction, of: Eligible) -> StudyId | None:
+    """The study of the oldest queued trial that a worker may get."""
+    found: StudyId | None = tx.execute(_waiting(of).with_only_columns(trials.c.study_id).limit(1)).scalar_one_or_none()
+    return found
+
+
+def _waiting(of: StudyId | Eligible) -> sa.Select[Any]:
+    return _all_waiting().where(of.where() if isinstance(of, Eligible) else trials.c.study_id == of)
+
+
+def _all_waiting() -> sa.Select[Any]:
+    return (
         sa.select(trials)
         .join(studies, studies.c.id == trials.c.study_id)
         .where(trials.c.state == "queued", studies.c.state == "active", studies.c.spent.is_(None))
         .order_by(trials.c.study_id, trials.c.number)
     )
-    return statement.where(trials.c.study_id == study_id if study_id else _for_workers())
 
 
 def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: int) -> list[TrialRow]:
@@ -75,19 +82,20 @@ def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: in
     return rows
 
 
-def _for_workers() -> sa.ColumnElement[bool]:
-    return studies.c.task.is_not(sa.null())
-
-
-def queued_for_workers(tx: Transaction) -> int:
-    """How many queued trials a worker could get."""
+def queued_for_workers(tx: Transaction) -> dict[StudyId, int]:
+    """Study -> how many queued trials workers could get."""
     statement = (
-        sa.select(sa.func.count())
-        .select_from(trials)
+        sa.select(trials.c.study_id, sa.func.count())
         .join(studies, studies.c.id == trials.c.study_id)
-        .where(trials.c.state == "queued", studies.c.state == "active", studies.c.spent.is_(None), _for_workers())
+        .where(
+            trials.c.state == "queued",
+            studies.c.state == "active",
+            studies.c.spent.is_(None),
+            studies.c.task_kind.is_not(None),
+        )
+        .group_by(trials.c.study_id)
     )
-    return int(tx.execute(statement).scalar_one())
+    return dict(tx.execute(statement).all())
 
 
 def held(fence: Fence) -> sa.ColumnElement[bool]:

@@ -58,22 +58,29 @@ def curve(
     rollbacks: Sequence[tuple[int, int]],
     after_step: int = -1,
     size: int | None = None,
+    *,
+    since: Fence | None = None,
 ) -> list[ReportRow]:
     """What the trial's model went through, in the order of its steps: of runs that began at a step which an earlier
-    one had passed, the latest; and nothing of what a rollback, (version, step), abandoned."""
+    one had passed, the latest; and nothing of what a rollback, (version, step), abandoned, or of runs before the fence
+    `since`."""
     ahead = reports.c.step > after_step
     parts = [
         sa.and_(reports.c.rollback_generation == rollback_generation, reports.c.fence == fence, reports.c.step < end)
-        for (rollback_generation, fence), end in _ends(tx, trial_id, rollbacks).items()
+        for (rollback_generation, fence), end in _ends(tx, trial_id, rollbacks, since).items()
     ]
     statement = sa.select(reports).where(reports.c.trial_id == trial_id, ahead, sa.or_(sa.false(), *parts))
     return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(reports.c.step).limit(size))]
 
 
-def _ends(tx: Transaction, trial_id: TrialId, rollbacks: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+def _ends(
+    tx: Transaction, trial_id: TrialId, rollbacks: Sequence[tuple[int, int]], since: Fence | None
+) -> dict[tuple[int, int], int]:
     """(rollback_generation, fence) -> the step from which on its reports do not count any more."""
     first = sa.func.min(reports.c.step)
     statement = sa.select(reports.c.rollback_generation, reports.c.fence, first).where(reports.c.trial_id == trial_id)
+    if since is not None:
+        statement = statement.where(reports.c.fence >= since)
     segments = tx.execute(statement.group_by(reports.c.rollback_generation, reports.c.fence)).all()
     segments = sorted(segments, key=lambda segment: (segment.fence, segment.rollback_generation))
     ends: dict[tuple[int, int], int] = {}
@@ -94,12 +101,17 @@ class Segment(NamedTuple):
     first_step: int
 
 
-def segment_before(tx: Transaction, trial_id: TrialId, later: Segment | None, fence: Fence | None) -> Segment | None:
-    """The newest segment of a trial, or the newest before another one; of one run only, if its fence is given."""
+def segment_before(
+    tx: Transaction, trial_id: TrialId, later: Segment | None, fence: Fence | None, *, since: Fence | None
+) -> Segment | None:
+    """The newest segment of a trial, or the newest before another one; of one run only, if its fence is given, and of
+    none before the fence `since`."""
     place = (reports.c.fence, reports.c.rollback_generation)
     statement = sa.select(*place).where(reports.c.trial_id == trial_id)
     if fence is not None:
         statement = statement.where(reports.c.fence == fence)
+    if since is not None:
+        statement = statement.where(reports.c.fence >= since)
     if later is not None:
         statement = statement.where(sa.tuple_(*place) < (later.fence, later.rollback_generation))
     found = tx.execute(statement.order_by(*(column.desc() for column in place)).limit(1)).one_or_none()
@@ -157,7 +169,7 @@ def of_complete_trials_at(
     over_runs: their curves are made of the reports of all their runs, as `curve`, not of the last run's alone.
     """
     complete = (
-        sa.select(trials.c.id, trials.c.fence, trials.c.value, trials.c.left_seq)
+        sa.select(trials.c.id, trials.c.fence, trials.c.begun_fence, trials.c.value, trials.c.left_seq)
         .where(
             trials.c.study_id == study_id,
             trials.c.state == "complete",
@@ -168,7 +180,8 @@ def of_complete_trials_at(
         .limit(latest)
         .subquery()
     )
-    parts = sa.not_(_is_abandoned()) if over_runs else reports.c.fence == complete.c.fence
+    counts = reports.c.fence >= sa.func.coalesce(complete.c.begun_fence, 0)
+    parts = sa.and_(counts, sa.not_(_is_abandoned())) if over_runs else reports.c.fence == complete.c.fence
     statement = (
         sa.select(complete.c.id, reports.c.metrics, complete.c.value)
         .select_from(reports)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -14,7 +14,7 @@ from server.store.json_columns import Json
 from server.store.tables import studies, trials
 from sturgeon.direction import Direction
 from sturgeon.identifiers import StudyId, TrialNumber
-from sturgeon.messages import Reduce, SamplerName
+from sturgeon.messages import Reduce, SamplerName, TaskKind
 from sturgeon.states import Mode, StudyState
 
 
@@ -41,6 +41,8 @@ class StudyRow:
     limits: Json | None
     spent: str | None
     task: Json | None
+    task_kind: TaskKind | None
+    needs: Json | None
     policies: list[Json]
     seq: int
     next_number: TrialNumber
@@ -48,6 +50,16 @@ class StudyRow:
     version_floor: int
     source_study_id: StudyId | None
     created_at: int
+
+    @property
+    def trains(self) -> bool:
+        """Its task is one of the built-in trainer, so all fields of its trials are known."""
+        return self.task_kind == "train"
+
+    @property
+    def goes_on(self) -> bool:
+        """A run goes on from the checkpoint of the one before it, so the reports of all its runs count."""
+        return self.task is not None and (self.trains or self.task["checkpoints"] is not None)
 
 
 def _row(row: sa.Row[Any] | None) -> StudyRow | None:
@@ -189,19 +201,46 @@ def limited(tx: Transaction) -> list[StudyRow]:
     return [StudyRow(**row._mapping) for row in tx.execute(statement)]
 
 
+@dataclass(frozen=True)
+class Eligible:
+    """The studies that a worker may get trials of: with a task of these kinds, and none of those that are left out, by
+    their names or their ids."""
+
+    kinds: tuple[str, ...]
+    skip: tuple[str, ...] = ()
+    unfit: tuple[StudyId, ...] = ()
+
+    def where(self) -> sa.ColumnElement[bool]:
+        """As a condition on a study."""
+        conditions = [studies.c.task_kind.in_(self.kinds)]
+        if self.skip:
+            conditions.append(studies.c.name.not_in(self.skip))
+        if self.unfit:
+            conditions.append(studies.c.id.not_in(self.unfit))
+        return sa.and_(*conditions)
+
+
+def with_needs(tx: Transaction) -> dict[StudyId, Json]:
+    """Id -> needs, of the active studies that need more of a worker than a slot."""
+    statement = sa.select(studies.c.id, studies.c.needs).where(
+        studies.c.state == "active", studies.c.needs.is_not(sa.null())
+    )
+    return dict(tx.execute(statement).all())
+
+
 def _open_to_workers() -> tuple[sa.ColumnElement[bool], ...]:
     """The study is active, has a task that workers run, draws its trials, and has trial numbers left in its budget."""
     return (
         studies.c.state == "active",
         studies.c.mode == "caviar",
-        studies.c.task.is_not(sa.null()),
+        studies.c.task_kind.is_not(None),
         studies.c.spent.is_(None),
         studies.c.next_number + studies.c.replicates <= studies.c.max_trials,
     )
 
 
-def with_new_trials_for_workers(tx: Transaction) -> list[str]:
-    """Names of the studies that can give workers new trials. The one with the fewest running trials is first, so that
+def with_new_trials_for_workers(tx: Transaction, eligible: Eligible) -> list[str]:
+    """Names of the studies that can give a worker new trials. The one with the fewest running trials is first, so that
     studies share the workers evenly."""
     running = (
         sa.select(sa.func.count())
@@ -209,14 +248,30 @@ def with_new_trials_for_workers(tx: Transaction) -> list[str]:
         .correlate(studies)
         .scalar_subquery()
     )
-    statement = sa.select(studies.c.name).where(*_open_to_workers()).order_by(running, studies.c.id)
+    statement = sa.select(studies.c.name).where(*_open_to_workers(), eligible.where())
+    statement = statement.order_by(running, studies.c.id)
     return list(tx.execute(statement).scalars())
 
 
-def new_trials_for_workers(tx: Transaction) -> int:
-    """How many new trials workers can get, over all studies."""
-    left = sa.func.coalesce(sa.func.sum(studies.c.max_trials - studies.c.next_number), 0)
-    return int(tx.execute(sa.select(left).where(*_open_to_workers())).scalar_one())
+def new_trials_for_workers(tx: Transaction) -> dict[StudyId, int]:
+    """Study -> how many new trials workers can get."""
+    left = studies.c.max_trials - studies.c.next_number
+    return dict(tx.execute(sa.select(studies.c.id, left).where(*_open_to_workers())).all())
+
+
+class Demand(NamedTuple):
+    """What says which workers get trials of a study."""
+
+    name: str
+    kind: str
+    needs: Json | None
+
+
+def demands(tx: Transaction, ids: Collection[StudyId]) -> dict[StudyId, Demand]:
+    """Id -> what says which workers get its trials."""
+    statement = sa.select(studies.c.id, studies.c.name, studies.c.task_kind, studies.c.needs)
+    rows = tx.execute(statement.where(studies.c.id.in_(sorted(ids))))
+    return {study_id: Demand(name, kind, needs) for study_id, name, kind, needs in rows}
 
 
 def count_by_state(tx: Transaction) -> dict[str, int]:

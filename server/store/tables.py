@@ -53,6 +53,8 @@ studies: Final = sa.Table(
     sa.Column("limits", sa.JSON(none_as_null=True)),  # of the budget: all but max_trials
     sa.Column("spent", sa.Text),  # the limit that is reached; then nothing more is handed out
     sa.Column("task", sa.JSON(none_as_null=True)),
+    sa.Column("task_kind", sa.Text),  # that of `task`; null with it
+    sa.Column("needs", sa.JSON(none_as_null=True)),  # of a worker; null: nothing but a slot
     sa.Column("policies", sa.JSON, nullable=False, server_default="[]"),
     # The study's sequence: raised, and so locked, first in each transaction that changes what a sampler may see.
     sa.Column("seq", sa.BigInteger, nullable=False),
@@ -115,6 +117,8 @@ trials: Final = sa.Table(
     sa.Column("fence", sa.Integer, nullable=False),
     sa.Column("lease_until", sa.BigInteger),  # null: its last holder cannot come back
     sa.Column("lease_us", sa.BigInteger),
+    # Of own code: the first run whose reports count, since it began from the start; null: all count.
+    sa.Column("begun_fence", sa.Integer),
     sa.Column("reported", sa.Boolean, nullable=False),  # a report has come since the last hand-out
     sa.Column("unstackable", sa.Boolean, nullable=False),  # it is handed out without stack peers
     sa.Column("worker", sa.Text),
@@ -341,8 +345,31 @@ workers: Final = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("slots", sa.Integer, nullable=False),
     sa.Column("drain", sa.Boolean, nullable=False),
+    sa.Column("offer", sa.JSON(none_as_null=True)),  # what it has in all, a placement.Offer; null: it has not said
     sa.Column("first_seen_at", sa.BigInteger, nullable=False),
     sa.Column("last_seen_at", sa.BigInteger, nullable=False),
+)
+
+# The workers that gave a trial of a study back, since they cannot run it.
+unable: Final = sa.Table(
+    "unable",
+    metadata,
+    sa.Column("study_id", _Key, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("worker", sa.Text, primary_key=True, index=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+
+# What a run of a trial printed, compressed: of the newest run and of the one before it.
+trial_logs: Final = sa.Table(
+    "trial_logs",
+    metadata,
+    sa.Column("trial_id", _Key, sa.ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("fence", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),  # of the body, in bytes
+    sa.Column("at", sa.BigInteger, nullable=False),
 )
 
 idempotency_keys: Final = sa.Table(

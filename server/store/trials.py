@@ -35,6 +35,7 @@ class TrialRow:
     fence: Fence
     lease_until: int | None
     lease_us: int | None
+    begun_fence: Fence | None
     reported: bool
     unstackable: bool
     worker: str | None

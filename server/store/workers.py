@@ -8,6 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.tables import workers
 
 GONE_US: Final = 60_000_000
@@ -22,19 +23,20 @@ class WorkerRow:
     name: str
     slots: int
     drain: bool
+    offer: Json | None
     first_seen_at: int
     last_seen_at: int
 
 
-def seen(tx: Transaction, name: str, slots: int | None = None) -> WorkerRow:
-    """Note that the worker has called. slots: how many it has, where it says so.
+def seen(tx: Transaction, name: str, slots: int | None = None, offer: Json | None = None) -> WorkerRow:
+    """Note that the worker has called. slots, offer: how many it has, and what else, where it says so.
 
     What is stored is steady time, so that a clock that is put forward makes no worker one that comes back.
     """
     now = tx.steady_now()
     tx.execute(
         tx.insert_new(workers, "name").values(
-            name=name, slots=slots or 0, drain=False, first_seen_at=now, last_seen_at=now
+            name=name, slots=slots or 0, drain=False, offer=offer, first_seen_at=now, last_seen_at=now
         )
     )
     back = workers.c.last_seen_at < now - GONE_US
@@ -44,6 +46,7 @@ def seen(tx: Transaction, name: str, slots: int | None = None) -> WorkerRow:
         .values(
             slots=sa.func.coalesce(slots, workers.c.slots),
             drain=sa.case((back, sa.false()), else_=workers.c.drain),
+            **({} if offer is None else {"offer": offer}),
             last_seen_at=now,
         )
         .returning(workers)

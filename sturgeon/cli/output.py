@@ -87,7 +87,7 @@ def cell(value: object) -> str:
 
 def metric(study: Study, name: str, value: float | None) -> str:
     """A metric for people. The errors of a train task are shares, and are shown in per cent."""
-    if value is not None and study.task is not None and name.endswith("_error"):
+    if value is not None and study.train_task is not None and name.endswith("_error"):
         return f"{100 * value:.2f} %"
     return cell(value)
 

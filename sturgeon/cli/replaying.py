@@ -89,7 +89,7 @@ def replayed(client: Client, study: str, number: int, data_dirs: tuple[Path, ...
     record, timeline = client.study(study), client.timeline(study, number)
     contents = {one.step: _content(client, study, number, one.step) for one in client.checkpoints(study, number).items}
     stored = {step: Checkpoint.from_bytes(content) for step, content in contents.items() if content is not None}
-    if record.task is None or not stored:
+    if record.train_task is None or not stored:
         raise NotFound(f"Trial {number} of {study} has no checkpoint to compare a replay with.")
     try:
         first, run = _run(client, record, timeline, stored, data_dirs)
@@ -123,8 +123,8 @@ def _run(
     from worker.child.sources import source_of
     from worker.tasks.train import config_of
 
-    assert study.task is not None
-    task = study.task.model_dump(mode="json", exclude={"fixed"}) | study.task.fixed
+    assert study.train_task is not None
+    task = study.train_task.model_dump(mode="json", exclude={"fixed"}) | study.train_task.fixed
     changes: dict[int, Json] = {}
     for change in timeline.schedule:
         changes[change.step + 1] = changes.get(change.step + 1, {}) | change.params

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,7 +15,7 @@ from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
 
 if TYPE_CHECKING:
-    from sturgeon.messages import BestTrial, Recommended, Search, Study
+    from sturgeon.messages import BestTrial, Recommended, Search, Study, StudyTask
     from sturgeon.values import Json
 
 commands = typer.Typer()
@@ -120,9 +121,10 @@ def _facts(study: Study) -> Json:
         "": counts or None,
         "budget": _limits(study),
         "pruning": _rule(study),
-        "task": f"{task.kind} {task.dataset}, {task.epochs} epochs" if task else "your own code (ask, report, tell)",
+        "task": _task(task),
+        "needs": study.needs.model_dump(exclude_defaults=True) or None,
         "a trial's value": _value_of(study),
-        "fixed": (task.fixed if task else None) or None,
+        "fixed": (study.train_task.fixed if study.train_task else None) or None,
         "search": _search(study.search),
         "replicates": study.search.replicates if study.search.replicates > 1 else None,
         "space": f"revision {study.revision}" if study.revision else None,
@@ -133,10 +135,18 @@ def _facts(study: Study) -> Json:
     return {name: value for name, value in facts.items() if value is not None}
 
 
+def _task(task: StudyTask | None) -> str:
+    if task is None:
+        return "your own code (ask, report, tell)"
+    if task.kind == "train":
+        return f"train {task.dataset}, {task.epochs} epochs"
+    return f"command {shlex.join(task.argv)}" if task.kind == "command" else f"python {task.call}"
+
+
 def _value_of(study: Study) -> str:
     if study.reduce == "best":
-        return f"the best {study.metric} of its {'epochs' if study.task else 'reports'}"
-    return f"the {study.metric} of its last {'epoch' if study.task else 'report'}"
+        return f"the best {study.metric} of its {'epochs' if study.train_task else 'reports'}"
+    return f"the {study.metric} of its last {'epoch' if study.train_task else 'report'}"
 
 
 def _limits(study: Study) -> str | None:

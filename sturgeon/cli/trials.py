@@ -64,7 +64,7 @@ def _print_rows(
     study: Study, items: Sequence[BestTrial], recommended: BestTrial | None, also: Sequence[str] | None
 ) -> None:
     names = [name for name in metric_names(items) if name != study.metric]
-    if study.task is not None:
+    if study.train_task is not None:
         names = [name for name in names if name.endswith("_error")]
     metrics = names if also is None else also
     params = param_names(items)

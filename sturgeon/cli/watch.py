@@ -141,7 +141,7 @@ def picture(snapshot: Snapshot) -> RenderableType:
 def _running(snapshot: Snapshot) -> Iterator[tuple[object, ...]]:
     """Rows for as many running trials as fit into a window above the best ones."""
     study = snapshot.study
-    of = f"/{study.task.epochs}" if study.task else ""
+    of = f"/{study.task.epochs}" if study.task and study.task.epochs else ""
     for trial in snapshot.running[:SHOWN]:
         last = snapshot.latest.get(trial.number)
         epoch = f"{last.epoch:g}{of}" if last and last.epoch is not None else None

@@ -251,9 +251,10 @@ class Client:
         rows = [_with_metrics(tell) for tell in tells]
         return self._wire.ask(m.TellManyAnswer, "POST", f"{_study(study)}/trials:tell", {"tells": rows})
 
-    def release(self, study: str, number: int, fence: int, alone: bool = False) -> m.Trial:
-        """Give a leased trial back; it runs again elsewhere, and no attempt is spent. `alone`: without stack peers."""
-        body = {"fence": fence} | ({"alone": True} if alone else {})
+    def release(self, study: str, number: int, fence: int, alone: bool = False, unable: str | None = None) -> m.Trial:
+        """Give a leased trial back; it runs again elsewhere, and no attempt is spent. `alone`: without stack peers.
+        `unable`: why this worker can run no trial of the study."""
+        body = {"fence": fence} | ({"alone": True} if alone else {}) | _given(unable=unable)
         return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:release", body)
 
     def requeue(self, study: str, number: int) -> m.Trial:
@@ -421,12 +422,19 @@ class Client:
     # --- workers, and around them
 
     def lease(
-        self, worker: str, slots: int = 1, wait: float = 0.0, stack: int = 1, total_slots: int | None = None
+        self,
+        worker: str,
+        slots: int = 1,
+        wait: float = 0.0,
+        stack: int = 1,
+        total_slots: int | None = None,
+        offer: Mapping[str, object] | None = None,
     ) -> m.Leases:
         """At most `slots` trials of any active study, waiting up to `wait` seconds (0 .. 30); or so many stacks of
-        up to `stack` (1 .. 32) trials of one shape. total_slots: with the busy ones, for the list of workers."""
+        up to `stack` (1 .. 32) trials of one shape. total_slots: with the busy ones, for the list of workers. offer:
+        what else the worker has, fields of `LeaseRequest`: kinds, gpus, memory_gb, their totals, labels, skip."""
         body = {"worker": worker, "slots": slots, "wait": wait} | ({"stack": stack} if stack > 1 else {})
-        body |= {} if total_slots is None else {"total_slots": total_slots}
+        body |= ({} if total_slots is None else {"total_slots": total_slots}) | dict(offer or {})
         return self._wire.ask(m.Leases, "POST", "/v1/leases", body, once=True, longer_s=wait)
 
     def renew(self, worker: str, held: Iterable[m.Held | Mapping[str, object]]) -> m.RenewAnswer:

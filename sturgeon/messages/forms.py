@@ -25,6 +25,7 @@ WORKER_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@+\-]{0,199}$"
 
 StudyName = Annotated[str, Field(pattern=STUDY_NAME)]
 WorkerName = Annotated[str, Field(pattern=WORKER_NAME)]
+Label = Annotated[str, Field(pattern=WORKER_NAME)]
 Count = Annotated[int, Field(ge=1, le=MOST_LEASES)]
 Step = Annotated[identifiers.Step, Field(ge=0, le=LARGEST_STEP)]
 Epoch = Annotated[FiniteFloat, Field(ge=0, le=LARGEST_EPOCH)]

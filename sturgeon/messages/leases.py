@@ -14,6 +14,7 @@ from sturgeon.messages.forms import (
     Count,
     Epoch,
     Fence,
+    Label,
     Metrics,
     Number,
     Request,
@@ -22,6 +23,7 @@ from sturgeon.messages.forms import (
     Version,
     WorkerName,
 )
+from sturgeon.messages.tasks import Needs, TaskKind
 from sturgeon.messages.trials import Desired, Resume, Trial
 from sturgeon.states import ToldState
 from sturgeon.strictness import Sized
@@ -51,6 +53,21 @@ class LeaseRequest(Request):
     stack: Annotated[int, Field(ge=1, le=LARGEST_STACK)] = Field(
         default=1, description="How many trials of one shape a slot takes; they train side by side."
     )
+    kinds: Annotated[list[TaskKind], Sized(10)] = Field(
+        default=["train"], description="The kinds of tasks that the worker runs."
+    )
+    gpus: Annotated[int, Field(ge=0, le=64)] = Field(default=0, description="GPUs that are free now.")
+    memory_gb: Annotated[FiniteFloat, Field(ge=0, le=100_000)] | None = Field(
+        default=None, description="Memory that is free now; null: as much as any trial needs."
+    )
+    total_gpus: Annotated[int, Field(ge=0, le=64)] = Field(
+        default=0, description="All of its GPUs, busy ones included."
+    )
+    total_memory_gb: Annotated[FiniteFloat, Field(ge=0, le=100_000)] | None = None
+    labels: Annotated[list[Label], Sized(100)] = Field(default_factory=list)
+    skip: Annotated[list[StudyName], Sized(1000)] = Field(
+        default_factory=list, description="Studies that the worker cannot run for now; it gets no trials of them."
+    )
 
 
 class Lease(Answer):
@@ -61,6 +78,7 @@ class Lease(Answer):
     seed: int
     params: Json
     task: Json | None
+    needs: Needs = Field(default_factory=Needs, description="What the study needs of the worker.")
     lease_s: float
     desired: Desired
     resume: Resume | None = None
@@ -191,3 +209,6 @@ class ReleaseRequest(Request):
 
     fence: Fence
     alone: bool = Field(default=False, description="Whether the trial is from now on handed out without stack peers.")
+    unable: Annotated[PlainText, Field(min_length=1, max_length=2000)] | None = Field(
+        default=None, description="Why this worker cannot run the study: data, a module or a permission is missing."
+    )

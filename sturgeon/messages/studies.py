@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat, JsonValue, m
 from sturgeon.messages.forms import LARGEST_STEP, Answer, Direction, Params, Request, StudyName
 from sturgeon.messages.policies import Policies, Policy
 from sturgeon.messages.searches import Search
+from sturgeon.messages.tasks import Needs, StudyTask, TrainStudyTask
 from sturgeon.space import MAX_PARAMETERS, Space
 from sturgeon.states import Mode, StudyState, TrialState
 from sturgeon.values import Json, Name, PlainText
@@ -93,31 +94,18 @@ class Spent(Answer):
     limit: Literal["max_epochs", "max_seconds", "stop_when"] | None = None
 
 
-class CheckpointRule(Request):
-    """How many checkpoints of a trial are kept: the best by the study's metric, and the last. While it runs they are
-    uploaded every `every_s` seconds, and after every `every_epochs` epochs if that is given."""
-
-    best: Annotated[int, Field(ge=0, le=100)] = 1
-    last: Annotated[int, Field(ge=0, le=100)] = 1
-    every_s: Annotated[FiniteFloat, Field(ge=1, le=604_800)] = 30.0
-    every_epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-
-
-TaskKind = Literal["train"]
-"""What workers can run: a kind is a module of its name in `worker/tasks`."""
-
-
-class TrainStudyTask(Request):
-    """Train a network with the built-in trainer. `fixed` sets fields of TrainTask for all trials."""
-
-    kind: TaskKind
-    dataset: Annotated[PlainText, Field(min_length=1, max_length=500)]
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 20
-    fixed: Params = Field(default_factory=dict)
-    checkpoints: CheckpointRule | None = Field(default_factory=CheckpointRule)
-
-
 Reduce = Literal["last", "best"]
+
+
+class Unable(Answer):
+    """A worker that gave a trial of the study back, since it cannot run it: its data or its module is not there, or its
+    owner does not allow the program. `count` says how often since it last ran one; it asks again from time to time."""
+
+    study: str
+    worker: str
+    reason: str
+    count: int = 1
+    at: AwareDatetime
 
 
 class StudyRequest(Request):
@@ -137,9 +125,10 @@ class StudyRequest(Request):
     search: Search = Field(default_factory=Search)
     pruning: Pruning = Field(default_factory=Pruning)
     budget: Budget
-    task: TrainStudyTask | None = Field(
+    task: StudyTask | None = Field(
         default=None, description="What workers run; null if your own code asks for trials and tells their results."
     )
+    needs: Needs = Field(default_factory=Needs, description="What a worker must have free to run a trial.")
     mode: Mode = Field(
         default="caviar",
         description="caviar: many trials, with drawn parameters; panda: one trial that is steered, and its branches.",
@@ -222,14 +211,24 @@ class Study(Answer):
     search: Search
     pruning: Pruning
     budget: Budget
-    task: TrainStudyTask | None
+    task: StudyTask | None
+    needs: Needs = Field(default_factory=Needs)
     mode: Mode
     policies: list[Policy] = Field(default_factory=list)
     revision: int
     counts: dict[TrialState, int]
     spent: Spent = Field(default_factory=Spent)
     best: BestTrial | None = Field(description="The trial with the best score; `/best` says which to take.")
+    unable: list[Unable] = Field(default_factory=list, description="The workers that cannot run it, and why.")
+    waits_for: str | None = Field(
+        default=None, description="Why no living worker fits, in a sentence; null while one does, or nothing waits."
+    )
     created_at: AwareDatetime
+
+    @property
+    def train_task(self) -> TrainStudyTask | None:
+        """Its task, if it is one of the built-in trainer."""
+        return self.task if isinstance(self.task, TrainStudyTask) else None
 
 
 class Recommended(BestTrial):

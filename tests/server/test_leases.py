@@ -47,6 +47,7 @@ def test_a_lease_tells_all_that_a_worker_needs(server: RunningServer) -> None:
             "direction": "minimize",
             "reduce": "best",
         },
+        "needs": {"gpus": 0, "memory_gb": None, "labels": []},
         "lease_s": 30.0,
         "desired": Desired().model_dump(),
         "resume": None,

@@ -29,12 +29,15 @@ CREATED = {
     "pruning": {"rule": "none", "eta": None, "grace": None, "power": None, "epochs": None},
     "budget": {"max_trials": 4, "max_epochs": None, "max_seconds": None, "stop_when": None},
     "task": None,
+    "needs": {"gpus": 0, "memory_gb": None, "labels": []},
     "mode": "caviar",
     "policies": [],
     "revision": 0,
     "counts": {},
     "spent": {"trials": 0, "epochs": 0.0, "seconds": 0.0, "limit": None},
     "best": None,
+    "unable": [],
+    "waits_for": None,
     "created_at": "2026-01-01T12:00:00Z",
 }
 
@@ -49,7 +52,7 @@ def test_a_study_is_created_and_read(http: httpx.Client) -> None:
 
 def test_a_study_that_was_read_can_be_created_again_under_another_name(server: RunningServer) -> None:
     server.client.create_study(DIGITS)
-    found = {"state", "revision", "counts", "spent", "best", "created_at"}
+    found = {"state", "revision", "counts", "spent", "best", "unable", "waits_for", "created_at"}
     read = server.client.study("digits").model_dump(mode="json", exclude=found)
 
     copy = server.client.create_study(read | {"name": "copy"})

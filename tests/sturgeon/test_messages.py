@@ -59,6 +59,7 @@ def test_defaults_of_a_study_are_those_of_the_design() -> None:
         "pruning": {"rule": None, "eta": None, "grace": None, "power": None, "epochs": None},
         "budget": {"max_trials": 3, "max_epochs": None, "max_seconds": None, "stop_when": None},
         "task": None,
+        "needs": {"gpus": 0, "memory_gb": None, "labels": []},
         "mode": "caviar",
         "params": None,
         "policies": [],

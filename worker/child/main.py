@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 from sturgeon.extras import Extra, has
 from sturgeon.messages import TaskKind
@@ -22,8 +22,11 @@ from worker.child.protocol import Broken, DesiredRun, Finished, Job, Origins, Pl
 
 OURS: Final = Path(__file__).resolve().parents[2]
 """The folder of our packages."""
-TASKS: Final[dict[str, str]] = {kind: f"worker.tasks.{kind}" for kind in get_args(TaskKind)}
-"""The module of each kind of task; its `run` trains. A new kind is a file of its name, and its name in `TaskKind`."""
+KINDS: Final[tuple[TaskKind, ...]] = ("train",)
+"""What this worker can run: each kind is a file of its name."""
+
+TASKS: Final[dict[str, str]] = {kind: f"worker.tasks.{kind}" for kind in KINDS}
+"""The module of each kind of task; its `run` runs the trials."""
 
 NEEDED: Final[dict[TaskKind, Extra]] = {"train": "trainer"}
 """The extra that a kind of task needs beyond `local`, which every worker has."""

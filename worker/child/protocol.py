@@ -57,6 +57,8 @@ class Job:
 
     source: the checkpoint that it starts from, where its task says so. resume: where an earlier run of it, or of its
     parent, ended, with that `start` and the checkpoints that it had `stored`. desired: as it was at the hand-out.
+    gpus: the devices that are its own, for CUDA_VISIBLE_DEVICES; none where it is empty, and None where the worker
+    manages none.
     """
 
     task: Json
@@ -70,6 +72,7 @@ class Job:
     resume: Resume | None = None
     start: bytes | None = field(default=None, repr=False)
     stored: tuple[bytes, ...] = field(default=(), repr=False)
+    gpus: tuple[str, ...] | None = None
 
 
 # --- child to daemon
@@ -116,6 +119,13 @@ class FindingsMessage:
     """What a run that goes on has found out so far, JSON objects by kind."""
 
     findings: Mapping[FindingKind, Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class LogMessage:
+    """What the run has printed so far, shortened to what is kept; a newer one replaces an older."""
+
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -172,6 +182,14 @@ class LeaveStack:
 
 
 @dataclass(frozen=True)
+class Unable:
+    """The last word on a trial that this worker cannot run, as it can none of the study: data, a module or a permission
+    is missing here. The trial is given back, and another worker gets it."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Broken:
     """The child's last word: an error that no trial of it survived."""
 
@@ -200,7 +218,7 @@ class WorkerEnded:
     """The last word on a trial whose worker ended before it had one."""
 
 
-LastWord = Finished | Paused | LeaveStack | NotStarted | BeginningLost | WorkerEnded
-ChildMessage = Progress | Applied | RunEventMessage | FindingsMessage | SavedCheckpoint | LastWord
+LastWord = Finished | Paused | LeaveStack | Unable | NotStarted | BeginningLost | WorkerEnded
+ChildMessage = Progress | Applied | RunEventMessage | FindingsMessage | LogMessage | SavedCheckpoint | LastWord
 PlacedMessage = tuple[int, ChildMessage]
 """What a child says of one of its trials, by its place in the child's jobs."""

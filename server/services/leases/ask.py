@@ -21,7 +21,7 @@ from server.services.sampling.history import SamplerView
 from server.services.sampling.sampler_pool import DrawRequest, SamplerPool, draws
 from server.services.transactions import Scope
 from server.services.trial_rows import new_trial, replicate_group
-from server.store import floors, trials
+from server.store import floors, leases, trials
 from server.store import numerics as numerics_rows
 from server.store import studies as study_rows
 from server.store.engine import Database, Transaction
@@ -66,10 +66,14 @@ def dispatch(asks: AskContext, name: str, wanted: DispatchRequest, key: Idempote
         study = lookup.lock_study(tx, name)
         if (answered := claim_or_replay(tx, key, messages.Leases, study)) is not None:
             return answered
+        wanted = wanted.of(study)
+        if wanted.count == 0:
+            tx.rollback_at_end()
+            return messages.Leases(leases=[], reason="waiting")
         scope = Scope(tx, study, tx.now(), asks.counters)
         if queued := take_queued(tx, study.id, wanted):
             return _leased(scope, queued, key)
-        if (reason := _why_nothing(study)) is not None:
+        if (reason := _why_nothing(tx, study)) is not None:
             tx.rollback_at_end()
             return messages.Leases(leases=[], reason=reason)
         if not asks.sampler_pool.sampler_of(study).needs_history:
@@ -105,21 +109,28 @@ def _dispatch_new(asks: AskContext, study: StudyRow, wanted: DispatchRequest, ke
         study = lookup.lock_study(tx, study.name)
         if (answered := claim_or_replay(tx, key, messages.Leases, study)) is not None:
             return answered
-        if (reason := _why_nothing(study)) is not None:
+        if (reason := _why_nothing(tx, study)) is not None:
             tx.rollback_at_end()
             return messages.Leases(leases=[], reason=reason)
         scope = Scope(tx, study, tx.now(), asks.counters)
         return _draw_in_transaction(asks, scope, wanted, key, fallback or "contention")
 
 
-def _why_nothing(study: StudyRow) -> messages.WhyNothing | None:
+def _why_nothing(tx: Transaction, study: StudyRow) -> messages.WhyNothing | None:
     if study.state == "paused":
         return "paused"
     if study.state != "active":
         return "finished"
     if study.mode == "panda":  # its trials are not drawn for whoever asks
         return "waiting"
-    return "budget" if study.spent is not None or _most_samples(study, study.replicates) == 0 else None
+    if study.spent is not None:
+        return "budget"
+    return None if _most_samples(study, study.replicates) else _no_more(tx, study, "budget")
+
+
+def _no_more(tx: Transaction, study: StudyRow, reason: messages.WhyNothing) -> messages.WhyNothing:
+    """Why there are no new trials any more: a trial that still runs may fail, or be given back, and run again."""
+    return "waiting" if leases.any_running(tx, study.id) else reason
 
 
 def _most_samples(study: StudyRow, trials_wanted: int) -> int:
@@ -131,7 +142,7 @@ def _most_samples(study: StudyRow, trials_wanted: int) -> int:
 def _read(asks: AskContext, name: str, count: int) -> DrawRequest | messages.Leases:
     with asks.database.reading() as tx:
         study = lookup.get_study(tx, name)
-        if (reason := _why_nothing(study)) is not None:
+        if (reason := _why_nothing(tx, study)) is not None:
             return messages.Leases(leases=[], reason=reason)
         view = asks.sampler_pool.history_now(tx, study)
         return DrawRequest(study, asks.sampler_pool.sampler_of(study), _most_samples(study, count), view)
@@ -167,7 +178,7 @@ def _draw_in_transaction(
     count, left = _most_samples(study, wanted.most), samples_left(study, view)
     if left == 0:
         scope.tx.rollback_at_end()
-        return messages.Leases(leases=[], reason="exhausted")
+        return messages.Leases(leases=[], reason=_no_more(scope.tx, study, "exhausted"))
     request = DrawRequest(study, sampler, count if left is None else min(count, left), view)
     samples: list[Sample] = []
     if fallback is None:

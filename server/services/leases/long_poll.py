@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from server.services.leases.placement import Offer
+from server.store.json_columns import Json
+
+
+@dataclass
+class Work:
+    """A study of which workers could get so many trials."""
+
+    study: str
+    kind: str
+    needs: Json | None
+    trials: int
 
 
 @dataclass(eq=False)
 class _Waiter:
     slots: int
+    offer: Offer
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -27,9 +40,9 @@ class LongPollQueue:
         """Whether a call waits."""
         return bool(self._queue)
 
-    async def wait(self, slots: int, seconds: float) -> None:
-        """Return when there may be work for these slots, or after so many seconds."""
-        waiter = _Waiter(slots)
+    async def wait(self, slots: int, offer: Offer, seconds: float) -> None:
+        """Return when there may be work for these slots of a worker with this offer, or after so many seconds."""
+        waiter = _Waiter(slots, offer)
         self._loop = asyncio.get_running_loop()
         self._queue.append(waiter)
         try:
@@ -43,11 +56,25 @@ class LongPollQueue:
         """Wake all waiters, and let none wait from now on. May be called from a signal handler."""
         self.ended = True
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.wake, sys.maxsize)
+            self._loop.call_soon_threadsafe(self._wake_all)
 
-    def wake(self, trials: int) -> None:
-        """Wake waiters until they have slots for so many trials."""
-        while trials > 0 and self._queue:
-            waiter = self._queue.popleft()
-            waiter.woken.set()
-            trials -= waiter.slots
+    def _wake_all(self) -> None:
+        while self._queue:
+            self._queue.popleft().woken.set()
+
+    def wake(self, work: list[Work]) -> None:
+        """Wake waiters, the longest first, until they have slots for all trials; only those whom some of it fits."""
+        left = [replace(one) for one in work]
+        for waiter in list(self._queue):
+            fitting = [one for one in left if one.trials > 0 and waiter.offer.gets(one.study, one.kind, one.needs)]
+            if fitting:
+                self._queue.remove(waiter)
+                waiter.woken.set()
+                _take(fitting, waiter.slots)
+
+
+def _take(work: list[Work], slots: int) -> None:
+    for one in work:
+        taken = min(one.trials, slots)
+        one.trials -= taken
+        slots -= taken

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
+from server.services.leases.placement import Offer, needs_of
 from server.store import leases
 from server.store.engine import Transaction
 from server.store.json_columns import Json
+from server.store.studies import Eligible, StudyRow
 from server.store.trials import TrialRow
 from sturgeon.identifiers import StudyId
 from sturgeon.messages import MOST_LEASES
@@ -25,13 +27,24 @@ TRIES: Final = 3
 class DispatchRequest:
     """A worker's request for `count` trials, or for `count` stacks of up to `stack` trials each.
 
-    lease_us: the length of the leases, in microseconds.
+    lease_us: the length of the leases, in microseconds. offer: what the worker has free; None where nobody asks.
     """
 
     count: int
     worker: str
     lease_us: int
     stack: int = 1
+    offer: Offer | None = None
+
+    def of(self, study: StudyRow) -> DispatchRequest:
+        """The part of the request that one study may fill: own code is not stacked, and what trials need has to fit.
+        Its `count` is 0 where none fits."""
+        stack = self.stack if study.trains else 1
+        if self.offer is None or study.needs is None:
+            return replace(self, stack=stack)
+        room = self.offer.room_for(needs_of(study.needs))
+        stack = max(1, min(stack, room))
+        return replace(self, stack=stack, count=min(self.count, room // stack))
 
     @property
     def most(self) -> int:
@@ -74,13 +87,14 @@ def new_stacks(params: Sequence[Json], wanted: DispatchRequest) -> list[int | No
     return stacks_of([shape_of(of_trial) for of_trial in params], wanted)
 
 
-def take_queued(tx: Transaction, study_id: StudyId | None, wanted: DispatchRequest) -> list[Dispatched]:
-    """Lease queued trials of one study, or of all with a task; the oldest first, and with them their stack peers."""
+def take_queued(tx: Transaction, of: StudyId | Eligible, wanted: DispatchRequest) -> list[Dispatched]:
+    """Lease queued trials of one study, or of all that a worker may get; the oldest first, and with them their stack
+    peers."""
     if wanted.stack == 1:
-        rows = leases.hand_out_queued(tx, study_id, wanted.count, wanted.worker, wanted.lease_us)
+        rows = leases.hand_out_queued(tx, of, wanted.count, wanted.worker, wanted.lease_us)
         return [Dispatched(row, None) for row in rows]
     for _ in range(TRIES):
-        waiting = leases.waiting(tx, study_id, LOOK_AHEAD)
+        waiting = leases.waiting(tx, of, LOOK_AHEAD)
         shapes = [None if row.unstackable else (row.study_id, shape_of(row.params)) for row in waiting]
         stacks = {row.id: n for row, n in zip(waiting, stacks_of(shapes, wanted), strict=True) if n is not None}
         if not stacks:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, record, replay, store_answer
 from server.services.leases.ask import AskContext, dispatch
+from server.services.leases.long_poll import Work
+from server.services.leases.placement import Offer, needs_of, told_by
 from server.services.leases.stacks import Dispatched, DispatchRequest, take_queued
 from server.services.runs import completion, desired_state
 from server.services.runs.completion import Outcome
@@ -16,27 +20,31 @@ from server.store import idempotency, leases, trials, workers
 from server.store import studies as study_rows
 from server.store.engine import Database, Transaction
 from server.store.json_columns import Json
+from server.store.studies import Eligible
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import Invalid, LeaseLost, NotFound
-from sturgeon.identifiers import Fence, TrialNumber
+from sturgeon.identifiers import Fence, StudyId, TrialNumber
 
 
 def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key: IdempotencyKey) -> messages.Leases:
     """Hand out trials of any active study with a task: queued ones first, then new ones of the study with the fewest
     running. Raises: IdempotencyMismatch."""
-    wanted = DispatchRequest(request.slots, request.worker, round(lease_s * 1_000_000), request.stack)
+    lease_us = round(lease_s * 1_000_000)
+    wanted = DispatchRequest(request.slots, request.worker, lease_us, request.stack, Offer.free(request))
     with asks.database.writing() as tx:
         answered = claim_or_replay(tx, key, messages.Leases, None)
         if answered is not None and (still_given := _of_present_studies(tx, answered)).leases:
             return still_given
-        if workers.seen(tx, request.worker, request.total_slots or request.slots).drain:
+        offered = told_by(request)
+        if workers.seen(tx, request.worker, request.total_slots or request.slots, offered).drain:
             return _nothing(tx, key)
-        if queued := take_queued(tx, None, wanted):
+        eligible, needy = _eligible(tx, request)
+        if queued := _take_queued(tx, eligible, needy, wanted):
             answer = messages.Leases(leases=_answers(tx, queued))
             store_answer(tx, key, answer)
             return answer
-        names = study_rows.with_new_trials_for_workers(tx)
+        names = study_rows.with_new_trials_for_workers(tx, eligible)
         _nothing(tx, key)
     for name in names:
         try:
@@ -46,6 +54,31 @@ def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key:
         if answer.leases:
             return answer
     return messages.Leases(leases=[], reason="waiting")
+
+
+def _eligible(tx: Transaction, request: messages.LeaseRequest) -> tuple[Eligible, frozenset[StudyId]]:
+    """The studies that the worker may get trials of, and those of them that need more than a slot."""
+    free = Offer.free(request)
+    needy = study_rows.with_needs(tx)
+    unfit = frozenset(study_id for study_id, needs in needy.items() if not free.room_for(needs_of(needs)))
+    return Eligible(free.kinds, tuple(sorted(free.skip)), tuple(sorted(unfit))), frozenset(needy) - unfit
+
+
+def _take_queued(
+    tx: Transaction, eligible: Eligible, needy: frozenset[StudyId], wanted: DispatchRequest
+) -> list[Dispatched]:
+    """Queued trials, the oldest first. Those of a study with needs go out by themselves: what they take together has
+    to fit."""
+    if not needy:
+        return take_queued(tx, eligible, wanted)
+    first = leases.first_waiting(tx, eligible)
+    if first is None:
+        return []
+    if first in needy:
+        study = study_rows.by_id(tx, [first])[first]
+        return take_queued(tx, first, wanted.of(study))
+    plain = tuple(sorted({*eligible.unfit, *needy}))
+    return take_queued(tx, replace(eligible, unfit=plain), wanted)
 
 
 def _of_present_studies(tx: Transaction, answered: messages.Leases) -> messages.Leases:
@@ -71,10 +104,12 @@ def _answers(tx: Transaction, dispatched: list[Dispatched]) -> list[messages.Lea
     ]
 
 
-def work_that_waits(database: Database) -> int:
-    """How many trials a worker could get now."""
+def work_that_waits(database: Database) -> list[Work]:
+    """The studies of which workers could get trials now."""
     with database.reading() as tx:
-        return leases.queued_for_workers(tx) + study_rows.new_trials_for_workers(tx)
+        queued, new = leases.queued_for_workers(tx), study_rows.new_trials_for_workers(tx)
+        found = study_rows.demands(tx, {*queued, *new})
+        return [Work(*found[one], queued.get(one, 0) + new.get(one, 0)) for one in sorted(found)]
 
 
 def renew(database: Database, request: messages.RenewRequest) -> messages.RenewAnswer:

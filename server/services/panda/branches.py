@@ -142,7 +142,7 @@ def _give_checkpoint(scope: Scope, child: TrialRow, checkpoint: CheckpointRow) -
 
 
 def _require_epochs_left(study: StudyRow, params: Json, checkpoint: CheckpointRow, place: int) -> None:
-    if study.task is None or checkpoint.epoch is None:
+    if not study.trains or checkpoint.epoch is None:
         return
     epochs = live_params.task_fields(study, params)["epochs"]
     if checkpoint.epoch >= epochs:

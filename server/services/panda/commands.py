@@ -87,7 +87,7 @@ def change(
 
 def require_guard(study: StudyRow, guard: messages.Guard, pointer: str = "/guard/metric") -> None:
     """Raises: Invalid for a metric of which nobody knows which way is worse."""
-    known = TRAIN_METRICS if study.task is not None else (study.metric,)
+    known = TRAIN_METRICS if study.trains else (study.metric,)
     if guard.metric not in {study.metric, *known}:
         detail = f"metric: write one of {', '.join(dict.fromkeys([study.metric, *known]))}"
         raise Invalid(f"The guard cannot watch that: {detail}.", (FieldProblem(pointer, detail),))

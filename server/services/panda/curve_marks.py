@@ -80,6 +80,8 @@ def _changed_since(tx: Transaction, row: TrialRow, curve: StoredCurve, stored: M
     """The least step at which the curve may be another one, by later segments and rollbacks."""
     if (stored.rollback is None) != (row.desired is None):  # of own code that was never steered, one run counts
         return 0
+    if row.begun_fence is not None and stored.fence < row.begun_fence:  # own code that began again
+        return 0
     known = (stored.fence, stored.rollback_generation)
     changed = stored.step + 1
     for segment, _ in curve.segments():

@@ -150,7 +150,7 @@ def _view(scope: Scope, row: TrialRow) -> PolicyView:
     live = {
         name: value
         for name, value in params_in_force(study, row).items()
-        if study.task is None or name in flagged("live")
+        if not study.trains or name in flagged("live")
     }
     if row.desired is None:
         return PolicyView([], live, metric=study.metric, direction=study.direction)

@@ -80,7 +80,7 @@ def _open(tx: Transaction, study: StudyRow, number: TrialNumber | None = None) -
 
 def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int) -> None:
     tx, study, now = scope.tx, scope.study, scope.now
-    assert study.task is not None
+    assert study.trains
     name = f"{study.name[:80]}-{row.number}-retest-{portion}"
     request = _request(study, row, policy, portion, name)
     made = lifecycle.insert_study(tx, request, study.seed, now, study.source_study_id)
@@ -99,6 +99,7 @@ def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int) -> No
 def _request(study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int, name: str) -> messages.StudyRequest:
     """The same task on the portions so far, with what the incumbent trains with but for what is searched."""
     assert study.task is not None
+    assert study.trains
     now = live_params.params_in_force(study, row)
     rate, replay = now["learning_rate"], now["replay_share"]
     space: Json = {

@@ -1,7 +1,8 @@
 """The curve of a trial: which of its reports count.
 
-A train task goes on from its checkpoint on another worker, so its curve is made of the reports of several runs. Own
-code starts again, so its latest run counts alone. A rollback abandons the reports after its target: they stay readable,
+A train task, and own code with checkpoints, goes on from its checkpoint on another worker, so its curve is made of the
+reports of several runs; of own code not of those before it began from the start again. Own code without checkpoints
+starts again, so its latest run counts alone. A rollback abandons the reports after its target: they stay readable,
 and count for nothing.
 """
 
@@ -24,16 +25,21 @@ FIRST_PAGE, LARGEST_PAGE = 8, 512
 def counted_reports(
     tx: Transaction, study: StudyRow, row: TrialRow, after_step: int = -1, size: int | None = None
 ) -> list[ReportRow]:
-    """The reports that count, in the order of their steps; of own code those of the latest run that reported."""
-    if study.task is not None or row.desired is not None:
-        return reports.curve(tx, row.id, applied_rollbacks(tx, row), after_step, size)
+    """The reports that count, in the order of their steps; of own code that starts again those of the latest run that
+    reported."""
+    if _is_of_all_runs(study, row):
+        return reports.curve(tx, row.id, applied_rollbacks(tx, row), after_step, size, since=row.begun_fence)
     latest = reports.latest_run(tx, row.id)
     return [] if latest is None else reports.of_run(tx, row.id, latest, after_step, size)
 
 
+def _is_of_all_runs(study: StudyRow, row: TrialRow) -> bool:
+    return study.goes_on or row.desired is not None
+
+
 def present_run_reports(tx: Transaction, study: StudyRow, row: TrialRow) -> list[ReportRow]:
-    """As `counted_reports`; of own code what it reported under its present fence."""
-    if study.task is not None or row.desired is not None:
+    """As `counted_reports`; of own code that starts again what it reported under its present fence."""
+    if _is_of_all_runs(study, row):
         return counted_reports(tx, study, row)
     return reports.of_run(tx, row.id, row.fence)
 
@@ -55,7 +61,7 @@ class StoredCurve:
     def __init__(self, tx: Transaction, study: StudyRow, row: TrialRow) -> None:
         self._tx = tx
         self._row = row
-        self._fence = None if study.task is not None or row.desired is not None else row.fence
+        self._fence = None if _is_of_all_runs(study, row) else row.fence
         self._known: list[tuple[Segment, int]] = []
         self._begins = reports.LARGEST  # the least step of the known segments
         self._is_whole = False
@@ -75,13 +81,16 @@ class StoredCurve:
     def _read_another(self) -> bool:
         """Whether there is a segment before those that are known."""
         newer = self._known[-1][0] if self._known else None
-        segment = None if self._is_whole else reports.segment_before(self._tx, self._row.id, newer, self._fence)
+        segment = None if self._is_whole else self._segment_before(newer)
         if segment is None:
             self._is_whole = True
             return False
         self._known.append((segment, min(self._begins, self._gone_back_to(segment) + 1)))
         self._begins = min(self._begins, segment.first_step)
         return True
+
+    def _segment_before(self, newer: Segment | None) -> Segment | None:
+        return reports.segment_before(self._tx, self._row.id, newer, self._fence, since=self._row.begun_fence)
 
     def _gone_back_to(self, segment: Segment) -> int:
         if self._row.desired is None:

@@ -29,8 +29,8 @@ def settings_of(study: StudyRow, trial: TrialRow) -> Settings:
     pruning = messages.Pruning.model_validate(study.pruning)
     rule = pruning.rule if pruning.rule is not None and trial.mode != "panda" else "none"
     epochs: float = pruning.epochs or math.inf
-    if study.task is not None:
-        epochs = (study.task | trial.params)["epochs"]
+    if study.task is not None and study.task["epochs"] is not None:
+        epochs = (study.task | trial.params)["epochs"] if study.trains else study.task["epochs"]
     return Settings(rule, epochs, pruning.eta or rules.ETA, pruning.grace, pruning.power or rules.POWER)
 
 
@@ -99,6 +99,6 @@ def predict_value(tx: Transaction, study: StudyRow, trial: TrialRow, value: floa
     if not curve:
         return value
     last = max(curve)
-    over_runs = study.task is not None
+    over_runs = study.goes_on
     complete = reports.of_complete_trials_at(tx, study.id, last, study.metric, over_runs=over_runs)
     return rules.predicted_final({0: curve[last]}, [{0: then, 1: final} for then, final in complete])

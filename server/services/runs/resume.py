@@ -31,8 +31,9 @@ def resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
     hand-out left it, and locked.
 
     It also sets the epoch that the run starts to count from. A train task repeats the epochs after its checkpoint, so
-    epochs that an earlier run has counted are not counted again. Own code, and a run that a rollback sent back, count
-    from the checkpoint. The reports of own code's earlier runs count no more, so its best score is forgotten, too.
+    epochs that an earlier run has counted are not counted again; so does a task of own code that goes on from one. A
+    run that a rollback sent back counts from the checkpoint. Own code without one starts over: what its earlier runs
+    reported counts no more, so its best score is forgotten, too.
 
     A rollback that no worker has applied yet needs no worker: the run begins where the rollback goes.
     """
@@ -43,10 +44,12 @@ def resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
         return _resume(row, checkpoint, [], applied, generation=desired.leg)
     entries = timeline.of_trial(tx, row.id)
     checkpoint = newest_checkpoint(tx, row) or _lost_beginning(tx, row)
-    counted = [row.run_epoch if study.task else None, None if checkpoint is None else checkpoint.epoch]
-    begun = {"run_epoch": max((epoch for epoch in counted if epoch is not None), default=None)}
-    if study.task is None and checkpoint is None:
-        begun["best_score"] = None
+    starts_over = checkpoint is None and not study.trains
+    reached = row.run_epoch if study.goes_on and not starts_over else None
+    counted = [reached, None if checkpoint is None else checkpoint.epoch]
+    begun: Json = {"run_epoch": max((epoch for epoch in counted if epoch is not None), default=None)}
+    if starts_over:
+        begun |= {"best_score": None} | ({} if study.task is None else {"begun_fence": row.fence})
     trials.update(tx, row.id, **begun)
     rollbacks = [entry.version for entry in entries if entry.verb == "rollback" and entry.version <= applied]
     if checkpoint is None and not applied:

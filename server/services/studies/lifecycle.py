@@ -36,7 +36,7 @@ def create(database: Database, request: messages.StudyRequest, key: IdempotencyK
             return answered
         now = tx.now()
         source = None
-        if request.task is not None:
+        if isinstance(request.task, messages.TrainStudyTask):
             given = sources.given(request.space, request.params or {})
             unfit = sources.problems(tx, request.task, request.space, given)
             validation.require_none(unfit, "The study is not valid")
@@ -88,6 +88,8 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> Json:
         **budgets.budget_columns(request.budget),
         "replicates": request.search.replicates,
         "task": None if task is None else task.model_dump(mode="json"),
+        "task_kind": None if task is None else task.kind,
+        "needs": None if request.needs == messages.Needs() else request.needs.model_dump(mode="json"),
         "policies": [policy.model_dump(mode="json") for policy in request.policies],
         "seq": 0,
         "next_number": 0,

@@ -21,6 +21,6 @@ def params_in_force(study: StudyRow, trial: TrialRow) -> Json:
 
 def initial_params(study: StudyRow, trial: TrialRow) -> Json:
     """As `params_in_force`, without the changes since the trial began."""
-    if study.task is None:
+    if not study.trains:
         return trial.params
     return {name: info.default for name, info in TrainTask.model_fields.items()} | task_fields(study, trial.params)

@@ -59,7 +59,7 @@ def problems(tx: Transaction, task: TrainStudyTask, space: Space, given: Mapping
     given: as the function of this name makes it. Nothing is known of the layers of own code, and of files no inputs.
     """
     found = source_of(tx, task, given)
-    if found is None or found[0].task is None:
+    if found is None or not found[0].trains:
         return []
     fields = initial_params(*found)
     named = f"{found[0].name}/{found[1].number}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from server.services.studies import sources, validation
+from server.services.studies import own_code, sources, validation
 from server.services.transactions import Scope
 from server.store import events, space_revisions
 from server.store import studies as study_rows
@@ -15,6 +15,7 @@ from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.errors import FieldProblem, WrongState
 from sturgeon.messages import TrainStudyTask
+from sturgeon.messages.tasks import task_of
 from sturgeon.search.registry import search_problems
 from sturgeon.search.revisions import edit_problems
 from sturgeon.space import Space
@@ -43,7 +44,7 @@ def edit_space(scope: Scope, space: Space, added: Json) -> None:
     if json.dumps(stored_space(space)) == json.dumps(study.space) and _were_added(tx, study, added):
         return
     _require_possible(study, space, added)
-    if study.task is not None:
+    if study.trains:
         task = TrainStudyTask.model_validate(study.task)
         unfit = sources.problems(tx, task, space, sources.given(space, {}))
         validation.require_none(unfit, "The space is not valid")
@@ -69,13 +70,15 @@ def _require_possible(study: StudyRow, space: Space, added: Json) -> None:
         search = messages.Search(sampler=study.sampler, **study.sampler_options)
         problems += search_problems(search, space)
     if not problems and study.task is not None:
-        problems = _task_problems(messages.TrainStudyTask.model_validate(study.task), space)
+        problems = _task_problems(task_of(study.task), space)
     validation.require_none(problems, "The space cannot be changed to this one")
 
 
-def _task_problems(task: messages.TrainStudyTask, space: Space) -> list[FieldProblem]:
+def _task_problems(task: messages.StudyTask, space: Space) -> list[FieldProblem]:
     """The problems of task and space, as at the study's creation. The task cannot be changed any more, so all of them
     are the space's."""
+    if not isinstance(task, TrainStudyTask):
+        return [FieldProblem("/space", problem.detail) for problem in own_code.placeholder_problems(task, space)]
     fixed = [name for name in space if name in task.fixed]
     if fixed:
         return [

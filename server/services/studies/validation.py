@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from server.policies.registry import RULES
 from server.policies.rule import live_problem
+from server.services.studies import own_code
 from server.services.studies.live_params import task_fields
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.direction import less_is_better
 from sturgeon.errors import FieldProblem, Invalid
-from sturgeon.messages import Budget, Direction, Policy, Pruning, Reduce, StudyRequest, TrainStudyTask
+from sturgeon.messages import Budget, Direction, OwnCode, Policy, Pruning, Reduce, StudyRequest, TrainStudyTask
 from sturgeon.search.registry import search_problems
 from sturgeon.space import Choice, Fixed, Float, Int, Space
 from sturgeon.training import STREAM, TRAIN_METRICS, field_problem, flagged, task_problems
@@ -24,9 +25,11 @@ def require_valid(request: StudyRequest) -> None:
     if request.mode == "panda":  # a panda may search nothing: all parameters may be given
         problems = [problem for problem in problems if problem.pointer != "/space"]
     problems += budget_problems(request.budget, request.search.replicates)
-    if not problems and request.task is not None:
+    if not problems and isinstance(request.task, TrainStudyTask):
         problems = _metric_problems(request, request.task) + task_problems_of(request.task, request.space)
-    problems += panda_problems(request) + policy_problems(request.policies, request.task, request.metric)
+    if not problems and isinstance(request.task, OwnCode):
+        problems = own_code.problems(request, request.task)
+    problems += panda_problems(request) + policy_problems(request.policies, _train_task(request), request.metric)
     problems += _reduce_problems(request)
     problems += _pruning_problems(request) + _goal_problems(request.budget, request.metric, request.direction)
     require_none(problems, "The study is not valid")
@@ -34,7 +37,7 @@ def require_valid(request: StudyRequest) -> None:
 
 def require_policies(study: StudyRow, policies: Sequence[Policy]) -> None:
     """Raises: Invalid (metrics that nobody reports, and changes of parameters that are not live or out of range)."""
-    task = None if study.task is None else TrainStudyTask.model_validate(study.task)
+    task = TrainStudyTask.model_validate(study.task) if study.trains else None
     require_none(policy_problems(policies, task, study.metric), "The policies are not valid")
 
 
@@ -74,7 +77,7 @@ def chosen_pruning(request: StudyRequest) -> Pruning:
     pruning = request.pruning
     if pruning.rule is not None:
         return pruning
-    length_is_known = request.task is not None or pruning.epochs is not None
+    length_is_known = (request.task is not None and request.task.epochs is not None) or pruning.epochs is not None
     forecasts = length_is_known and less_is_better(request.direction) and request.search.replicates == 1
     return pruning.model_copy(update={"rule": "curve" if forecasts else "none"})
 
@@ -84,11 +87,17 @@ def chosen_reduce(request: StudyRequest) -> Reduce:
     the errors on different portions of a stream none is the best."""
     if request.reduce is not None:
         return request.reduce
-    return "last" if request.task is None or request.task.dataset.startswith(STREAM) else "best"
+    task = _train_task(request)
+    return "last" if task is None or task.dataset.startswith(STREAM) else "best"
+
+
+def _train_task(request: StudyRequest) -> TrainStudyTask | None:
+    return request.task if isinstance(request.task, TrainStudyTask) else None
 
 
 def _reduce_problems(request: StudyRequest) -> list[FieldProblem]:
-    if request.task is None or not request.task.dataset.startswith(STREAM) or request.reduce != "best":
+    task = _train_task(request)
+    if task is None or not task.dataset.startswith(STREAM) or request.reduce != "best":
         return []
     detail = "reduce: of the errors on different portions of a stream none is the best; write last, or leave it out"
     return [FieldProblem("/reduce", detail)]
@@ -99,9 +108,10 @@ def _pruning_problems(request: StudyRequest) -> list[FieldProblem]:
     problems = {}
     if rule == "curve" and not less_is_better(request.direction):
         problems["rule"] = "rule: curve forecasts how far an error falls; write asha or median for a metric to maximize"
-    if rule == "curve" and request.task is None and pruning.epochs is None:
+    told = None if request.task is None else request.task.epochs
+    if rule == "curve" and told is None and pruning.epochs is None:
         problems["epochs"] = "epochs: curve needs to know how many epochs (or steps) a whole trial has"
-    if request.task is not None and pruning.epochs is not None:
+    if told is not None and pruning.epochs is not None:
         problems["epochs"] = "epochs: the task says how many; leave it out of pruning"
     if pruning.eta is not None and rule != "asha":
         problems["eta"] = "eta: only the rule asha has it; leave it out"
@@ -206,7 +216,7 @@ def live_problems(study: StudyRow, trial: TrialRow, params: Json, pointer: str) 
     A person may leave the ranges of the space: they say what is searched. Of own code only the names are checked:
     nothing else is known of it.
     """
-    if study.task is None:
+    if not study.trains:
         known = ", ".join(study.space)
         return [
             FieldProblem(f"{pointer}/{name}", f"{name}: the study's space has no such parameter; write one of {known}")
@@ -238,7 +248,8 @@ def panda_problems(request: StudyRequest) -> list[FieldProblem]:
     if request.mode != "panda":
         detail = 'params: only a study of mode "panda" begins with given parameters; enqueue trials in a caviar study'
         return [FieldProblem("/params", detail)]
-    if request.task is None:
+    task = _train_task(request)
+    if task is None:
         return []
-    fields = {"dataset": request.task.dataset, "epochs": request.task.epochs, **request.task.fixed, **request.params}
+    fields = {"dataset": task.dataset, "epochs": task.epochs, **task.fixed, **request.params}
     return [FieldProblem(f"/params/{name}", detail) for name, detail in task_problems(fields)]

@@ -1,0 +1,91 @@
+"""Which workers get the trials of a study: those that have what it needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from server.store.json_columns import Json
+from sturgeon import messages
+from sturgeon.messages import Needs
+
+UNLIMITED = 1_000_000
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a worker has, free or in all. memory_gb: None where it does not say, and any trial fits."""
+
+    kinds: tuple[str, ...] = ("train",)
+    gpus: int = 0
+    memory_gb: float | None = None
+    labels: frozenset[str] = frozenset()
+    skip: frozenset[str] = frozenset()
+
+    @classmethod
+    def free(cls, request: messages.LeaseRequest) -> Offer:
+        """What the worker that asks has free now."""
+        return cls(
+            tuple(request.kinds), request.gpus, request.memory_gb, frozenset(request.labels), frozenset(request.skip)
+        )
+
+    def room_for(self, needs: Needs) -> int:
+        """How many trials with these needs fit at a time."""
+        if not self.labels.issuperset(needs.labels):
+            return 0
+        by_gpus = self.gpus // needs.gpus if needs.gpus else UNLIMITED
+        if needs.memory_gb is None or self.memory_gb is None:
+            return by_gpus
+        return min(by_gpus, math.floor(self.memory_gb / needs.memory_gb))
+
+    def gets(self, name: str, kind: str, needs: Json | None) -> bool:
+        """Whether a trial of this study may go to the worker."""
+        return kind in self.kinds and name not in self.skip and self.room_for(needs_of(needs)) > 0
+
+
+def needs_of(stored: Json | None) -> Needs:
+    """A study's needs, from its column."""
+    return Needs.model_validate(stored or {})
+
+
+def told_by(request: messages.LeaseRequest) -> Json:
+    """What a worker has in all, as its row stores it."""
+    return {
+        "kinds": sorted(request.kinds),
+        "gpus": max(request.gpus, request.total_gpus),
+        "memory_gb": request.memory_gb if request.total_memory_gb is None else request.total_memory_gb,
+        "labels": sorted(set(request.labels)),
+    }
+
+
+def in_all(stored: Json | None) -> Offer:
+    """What a worker has in all, from its row. One that has never said it runs train tasks, and has nothing else."""
+    if stored is None:
+        return Offer()
+    return Offer(tuple(stored["kinds"]), stored["gpus"], stored["memory_gb"], frozenset(stored["labels"]))
+
+
+def lacking(needs: Needs, kind: str, offers: Sequence[Offer]) -> str | None:
+    """Why none of these workers gets a trial, in a sentence; None where one does."""
+    if any(offer.gets("", kind, needs.model_dump()) for offer in offers):
+        return None
+    if not offers:
+        return "No worker is there; start one with `sturgeon worker`."
+    of_kind = [offer for offer in offers if kind in offer.kinds]
+    many = "the one worker" if len(offers) == 1 else f"any of the {len(offers)} workers"
+    if not of_kind:
+        allow = {"command": "--allow-command", "python": "--allow-python"}.get(kind)
+        hint = f"; start one with {allow}" if allow else ""
+        return f"No worker that is there runs tasks of kind {kind}{hint}."
+    parts = []
+    missing = [label for label in needs.labels if not any(label in offer.labels for offer in of_kind)]
+    if missing:
+        parts.append(f"the label {', '.join(missing)}")
+    if needs.gpus > (most := max(offer.gpus for offer in of_kind)):
+        parts.append(f"{needs.gpus} GPUs ({most} at most)" if most else f"{needs.gpus} GPUs")
+    memory = max(math.inf if offer.memory_gb is None else offer.memory_gb for offer in of_kind)
+    if needs.memory_gb is not None and needs.memory_gb > memory:
+        parts.append(f"{needs.memory_gb:g} GB of memory ({memory:.3g} at most)")
+    what = " and ".join(parts) or "all at once that the study needs"
+    return f"Not {many} has {what}." if len(offers) > 1 else f"The one worker has not {what}."

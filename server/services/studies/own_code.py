@@ -1,0 +1,39 @@
+"""The checks of tasks that run the user's own code: what its arguments name has to be in the space."""
+
+from __future__ import annotations
+
+from sturgeon.errors import FieldProblem
+from sturgeon.messages import TRIAL_PLACEHOLDERS, CommandTask, OwnCode, StudyRequest
+from sturgeon.placeholders import names_in
+from sturgeon.space import Space
+from sturgeon.strictness import unknown_name
+
+
+def problems(request: StudyRequest, task: OwnCode) -> list[FieldProblem]:
+    """What keeps this task from running with the request's space."""
+    return placeholder_problems(task, request.space) + _checkpoint_problems(task)
+
+
+def placeholder_problems(task: OwnCode, space: Space) -> list[FieldProblem]:
+    """Arguments of a command that name what is no parameter of the space."""
+    if not isinstance(task, CommandTask):
+        return []
+    known = [*space, *TRIAL_PLACEHOLDERS]
+    return [
+        FieldProblem(f"/task/argv/{place}", f"argv: {{{name}}} is {unknown_name('parameter', name, known).message()}")
+        for place, argument in enumerate(task.argv)
+        for name in names_in(argument)
+        if name not in known
+    ]
+
+
+def _checkpoint_problems(task: OwnCode) -> list[FieldProblem]:
+    """A command that names a checkpoint folder which it does not have."""
+    if not isinstance(task, CommandTask) or task.checkpoints is not None:
+        return []
+    detail = 'argv: {checkpoint} is the checkpoint folder: write "checkpoints": {} beside argv'
+    return [
+        FieldProblem(f"/task/argv/{place}", detail)
+        for place, argument in enumerate(task.argv)
+        if "checkpoint" in names_in(argument)
+    ]
