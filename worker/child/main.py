@@ -40,8 +40,7 @@ DEAF: Final = 71
 
 def kinds_here() -> tuple[TaskKind, ...]:
     """The kinds of task that this worker can run: those whose extras are installed."""
-    kinds: tuple[TaskKind, ...] = get_args(TaskKind)
-    return tuple(kind for kind in kinds if kind not in NEEDED or has(NEEDED[kind]))
+    return tuple(kind for kind in KINDS if kind not in NEEDED or has(NEEDED[kind]))
 
 
 NOTHING_DESIRED: Final = DesiredRun()
