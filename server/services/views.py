@@ -157,6 +157,7 @@ def lease(
         attempt=row.attempt,
         seed=row.seed,
         params=row.params,
+        mode=row.mode,
         task=_task(of),
         needs=messages.Needs.model_validate(of.needs or {}),
         lease_s=row.lease_us / 1e6,

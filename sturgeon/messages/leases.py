@@ -25,7 +25,7 @@ from sturgeon.messages.forms import (
 )
 from sturgeon.messages.tasks import Needs, TaskKind
 from sturgeon.messages.trials import Desired, Resume, Trial
-from sturgeon.states import ToldState
+from sturgeon.states import Mode, ToldState
 from sturgeon.strictness import Sized
 from sturgeon.values import Json, PlainText
 
@@ -77,6 +77,7 @@ class Lease(Answer):
     attempt: int
     seed: int
     params: Json
+    mode: Mode = "caviar"
     task: Json | None
     needs: Needs = Field(default_factory=Needs, description="What the study needs of the worker.")
     lease_s: float

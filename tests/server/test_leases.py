@@ -50,6 +50,7 @@ def test_a_lease_tells_all_that_a_worker_needs(server: RunningServer) -> None:
         "needs": {"gpus": 0, "memory_gb": None, "labels": []},
         "lease_s": 30.0,
         "desired": Desired().model_dump(),
+        "mode": "caviar",
         "resume": None,
         "stack": None,
     }

@@ -24,15 +24,13 @@ NOW = "2026-01-02T03:04:05Z"
 HERE = "/v1/studies/s/trials/3"
 
 
-def lease(lease_s: float = 30.0, task: dict[str, Any] | None = None) -> m.Lease:
-    desired = m.Desired()
-    return m.Lease(
-        study="s", number=3, fence=2, attempt=0, seed=7, params={}, task=task or {}, lease_s=lease_s, desired=desired
-    )
+def lease(lease_s: float = 30.0, task: dict[str, Any] | None = None, **other: Any) -> m.Lease:
+    fields = {"study": "s", "number": 3, "fence": 2, "attempt": 0, "seed": 7, "params": {}, "lease_s": lease_s}
+    return m.Lease.model_validate(fields | {"task": task or {}, "desired": {}} | other)
 
 
 def epoch(number: int) -> Progress:
-    return Progress(step=10 * number, epoch=number, metrics={"dev_error": 1 / number})
+    return Progress(step=10 * number, epoch=number, metrics={"dev_error": 1 / number}, number=number)
 
 
 class ScriptedChild:
@@ -114,14 +112,15 @@ class ScriptedServer:
 class Running:
     """A running trial whose child and server are scripted; lost at last, if it has not ended by itself."""
 
-    def __init__(self, task: dict[str, Any] | None = None) -> None:
-        self.child, self.server = ScriptedChild(), ScriptedServer()
+    def __init__(self, task: dict[str, Any] | None = None, server: ScriptedServer | None = None, **other: Any) -> None:
+        self.child, self.server = ScriptedChild(), server or ScriptedServer()
+        self.lease = lease(task=task, **other)
         self._ended: queue.SimpleQueue[SturgeonError | None] = queue.SimpleQueue()
         self.client = self.server.client()
         child: Any = self.child
         self.log = CapturingLogger()
         log: Any = structlog.wrap_logger(self.log, processors=[])
-        self.trial = RunningTrial(lease(task=task), child, 0, self.client, log, self._on_ended)
+        self.trial = RunningTrial(self.lease, child, 0, self.client, log, self._on_ended)
 
     def __enter__(self) -> Running:
         return self

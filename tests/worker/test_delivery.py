@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -223,10 +224,10 @@ def test_what_a_lease_desires_reaches_the_child_at_its_start() -> None:
 
         running.trial.start()
 
-        assert running.child.heard == [DesiredRun({"l2": 0.1}, version=2)]
+        assert running.child.heard == [DesiredRun({"l2": 0.1}, version=2, answered=0)]
 
 
-def test_what_is_desired_reaches_the_child_once(running: Running) -> None:
+def test_what_is_desired_reaches_the_child_with_each_answer(running: Running) -> None:
     running.server.desired = {"version": 3, "params": {"l2": 0.1}, "run": "stop", "why": "pruned"}
     running.say(epoch(1))
     running.until_asked("report")
@@ -236,7 +237,8 @@ def test_what_is_desired_reaches_the_child_once(running: Running) -> None:
     running.say(DONE)
 
     running.until_ended()
-    assert running.child.heard == [DesiredRun({"l2": 0.1}, version=3, stop=True, pruned=True)]
+    heard = DesiredRun({"l2": 0.1}, version=3, stop=True, pruned=True)
+    assert running.child.heard == [replace(heard, answered=number) for number in (0, 1, 2)]
 
 
 def test_metrics_that_are_not_finite_are_sent_as_null(running: Running) -> None:
@@ -305,9 +307,8 @@ def test_a_run_that_shall_go_back_hears_it_with_the_checkpoint(running: Running)
     running.say(DONE)
 
     assert running.until_ended() is None
-    assert running.child.heard == [
-        DesiredRun({"l2": 0.1}, version=4, rollback_generation=4, restore=20, content=b"npz")
-    ]
+    assert {(one.version, one.rollback_generation, one.content) for one in running.child.heard} == {(4, 4, b"npz")}
+    assert (running.child.heard[-1].restore, running.child.heard[-1].answered) == (20, 3)
 
 
 def test_an_answer_that_a_newer_one_overtook_steers_nothing(running: Running) -> None:
@@ -316,7 +317,7 @@ def test_an_answer_that_a_newer_one_overtook_steers_nothing(running: Running) ->
     running.trial.steer(newer)
     running.trial.steer(older)
 
-    assert running.child.heard == [DesiredRun({"l2": 0.2}, version=2)]
+    assert running.child.heard == [DesiredRun({"l2": 0.2}, version=2, answered=0)]
     running.say(DONE)
     running.until_ended()
 

@@ -26,7 +26,7 @@ from worker.child.protocol import (
     RunEventMessage,
     SavedCheckpoint,
 )
-from worker.tasks import recent_findings, stream, train
+from worker.tasks import answers, recent_findings, stream, train
 
 TASK: dict[str, Any] = {
     "kind": "train",
@@ -128,9 +128,9 @@ def test_what_the_server_says_of_a_portion_counts_before_it_is_trained_on(job: J
         """The answer to the third portion comes at the tenth look."""
         asked.append(told)
         if told < 3:
-            return ANSWERED
+            return DesiredRun(answered=told)
         late = sum(n >= 3 for n in asked) < 10
-        return DesiredRun(answered=0) if late else DesiredRun({"learning_rate": 0.1}, version=1, answered=10**9)
+        return DesiredRun(answered=2) if late else DesiredRun({"learning_rate": 0.1}, version=1, answered=10**9)
 
     said = ran(job, desired)
 
@@ -139,8 +139,8 @@ def test_what_the_server_says_of_a_portion_counts_before_it_is_trained_on(job: J
 
 
 def test_a_run_goes_on_without_a_server_that_does_not_answer(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "ANSWER_S", 0.01)
-    assert of(Finished, ran(job, lambda _: DesiredRun()))[0].state == "complete"
+    monkeypatch.setattr(answers, "ANSWER_S", 0.01)
+    assert of(Finished, ran(job, lambda _: DesiredRun(answered=0)))[0].state == "complete"
 
 
 def test_a_run_that_waits_may_be_paused_and_stopped(job: Job) -> None:

@@ -20,8 +20,8 @@ class DesiredRun:
     params: all live parameters that differ from those the trial began with. stop: end with this epoch. pause: leave a
     checkpoint and end here. keep: the newest version before which a checkpoint is to be kept. A run of an earlier
     `rollback_generation` goes back to step `restore`, whose checkpoint is `content` (None at step 0 of a run without a
-    parent: from the start). leave: nobody waits for this trial any more, its stack peers go on. answered: the newest
-    step whose report the server has answered, where the run waits for that.
+    parent: from the start). leave: nobody waits for this trial any more, its stack peers go on. answered: the `number`
+    of the newest report that the server has answered; None where the run need not wait for answers.
     """
 
     params: Json = field(default_factory=dict)
@@ -34,7 +34,7 @@ class DesiredRun:
     rollback_generation: int = 0
     restore: int = 0
     content: bytes | None = field(default=None, repr=False)
-    answered: int = -1
+    answered: int | None = None
 
 
 def desired_run_of(desired: Desired) -> DesiredRun:
@@ -88,13 +88,15 @@ class Origins:
 
 @dataclass(frozen=True)
 class Progress:
-    """An epoch has ended. The desired `version` has been in force since `since_step`."""
+    """An epoch has ended. The desired `version` has been in force since `since_step`. number: the how manyth report of
+    the run this is."""
 
     step: int
     epoch: int
     metrics: Mapping[str, float]
     version: int = 0
     since_step: int = 0
+    number: int = 0
 
 
 @dataclass(frozen=True)

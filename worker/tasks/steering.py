@@ -25,6 +25,7 @@ from worker.child.protocol import (
     Progress,
     SavedCheckpoint,
 )
+from worker.tasks.answers import Answers
 from worker.tasks.findings import findings
 from worker.tasks.keeping import CheckpointKeeper
 
@@ -56,6 +57,7 @@ class Trial:
         self._withheld: Progress | None = None
         self._alarms: tuple[str, ...] = ()
         self._last_word: LastWord | None = None
+        self._answers = Answers()
 
     def begun(self, first: Checkpoint) -> tuple[list[ChildMessage], Checkpoint]:
         """What was desired already at the hand-out, applied before the first step, over the changes of that step."""
@@ -75,12 +77,16 @@ class Trial:
         progress = self._progress(trained)
         if curves.shows_epoch(trained.epoch, self._epochs) or version != self._reported_version:
             self._reported_version, self._withheld = version, None
-            yield progress
+            yield self._answers.numbered(progress)
         else:
             self._withheld = progress
 
     def _progress(self, trained: Trained) -> Progress:
         return Progress(trained.step, trained.epoch, trained.metrics, self._obeyed.version, self._since_step)
+
+    def desired_now(self, trained: Trained, desired: Callable[[], DesiredRun]) -> DesiredRun:
+        """What is desired; after a report not before the run may train on."""
+        return self._answers.wait(desired) if trained.metrics else desired()
 
     def saved(self, trained: Trained) -> list[SavedCheckpoint]:
         """The checkpoints that are due between these two steps."""
@@ -138,7 +144,7 @@ class Trial:
             yield self._last_word
             return
         if self._withheld is not None:
-            yield self._withheld
+            yield self._answers.numbered(self._withheld)
         version = self._obeyed.version
         if trained.ended == "diverged":
             rest = self._keeper.rest(version)  # to go back to

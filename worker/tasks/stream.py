@@ -17,18 +17,13 @@ from trainer.streams.stream import Stream, find_stream
 from trainer.training import Command, Notice
 from trainer.training import Progress as Trained
 from worker.child.protocol import ChildMessage, DesiredRun, FindingsMessage, Finished, Job, Paused, RunEventMessage
+from worker.tasks.answers import PORTION_UNANSWERED, Answers
 from worker.tasks.keeping import CheckpointKeeper
 from worker.tasks.recent_findings import RecentFindings, plain
 from worker.tasks.steering import LEFT, Trial
 
 PULSE_S: Final = 0.25
 """So often a run listens within a portion, and looks for a new one."""
-
-ANSWER_S: Final = 10.0
-"""So long a run waits for the server's answer about a portion before it trains on it: what a policy makes of an alarm
-then counts for this portion already. A run goes on without a server that is away longer."""
-
-ANSWER_EVERY_S: Final = 0.005
 
 
 def run(
@@ -108,9 +103,8 @@ def _steered(
             continue
         if trained.metrics:
             yield from trial.seen(trained)
-            _await_answer(trained, desired)
+        now = trial.desired_now(trained, desired)
         yield from trial.findings()
-        now = desired()
         if trial.goes_back(now):
             start = scratch.begin() if now.content is None else Checkpoint.from_bytes(now.content)
             said, start = trial.back(now, start)
@@ -140,23 +134,18 @@ def _rest() -> None:
     time.sleep(PULSE_S)
 
 
-def _await_answer(trained: Trained, desired: Callable[[], DesiredRun]) -> None:
-    until = time.monotonic() + ANSWER_S
-    while (now := desired()).answered < trained.step and not now.leave and time.monotonic() < until:
-        time.sleep(ANSWER_EVERY_S)
-
-
 class _Follower(Trial):
     """A trial whose portions are all reported, and whose newest model is what it comes to."""
 
     def __init__(self, job: Job, first: Checkpoint, keeper: CheckpointKeeper) -> None:
         super().__init__(0, job, first, keeper)
+        self._answers = Answers(PORTION_UNANSWERED)
         self._recent = RecentFindings(first.class_names, first.config.known_error)
 
     def seen(self, trained: Trained) -> Iterator[ChildMessage]:
         self._keeper.consider(trained)
         self._recent.see(trained)
-        yield self._progress(trained)
+        yield self._answers.numbered(self._progress(trained))
 
     def findings(self) -> Iterator[ChildMessage]:
         """What is to be reported of the portions so far."""

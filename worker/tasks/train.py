@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from trainer.checkpoint import Checkpoint, CheckpointError
@@ -142,7 +143,7 @@ def _steered(
             continue
         if trained.metrics:
             yield from ((trial.place, progress) for progress in trial.seen(trained))
-        now = desired(trial.place)
+        now = trial.desired_now(trained, partial(desired, trial.place))
         if trial.goes_back(now) and len(trials) > 1:
             command = trial.leave_stack()
         elif trial.goes_back(now):

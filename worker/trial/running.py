@@ -21,7 +21,6 @@ from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import SturgeonError, Unauthorized
 from sturgeon.threads import supervised
-from sturgeon.training import STREAM
 from worker.child.protocol import (
     Applied,
     BeginningLost,
@@ -43,12 +42,11 @@ from worker.trial.delivery import LOST, Delivery
 from worker.trial.endings import CannotRun, Interrupted, Outcome, TrialFailed
 from worker.trial.mailbox import Mailbox
 from worker.trial.spool import TrialSpool
-from worker.trial.steering_link import SteeringLink
+from worker.trial.steering_link import MOST_REPORTS, SteeringLink
 from worker.trial.thinning import rule_of
 from worker.trial.uploads import Uploads
 
 LINGER_S: Final = 0.02
-MOST_REPORTS: Final = 1000
 
 
 class RunningTrial:
@@ -83,8 +81,6 @@ class RunningTrial:
         self._telling = self._is_left = False
         self._reporting: list[Progress] = []
         self._is_asked_for = False
-        # A run that follows a stream waits to hear what becomes of a portion; the others train on meanwhile.
-        self._is_awaited = str(task.get("dataset")).startswith(STREAM)
 
     # --- for any thread
 
@@ -234,7 +230,7 @@ class RunningTrial:
         reports: list[Progress] = []
         until: float | None = None
         while len(reports) < MOST_REPORTS:
-            message = self._mailbox.get(until)
+            message = self._mailbox.get(0.0 if len(reports) >= self._link.most_together else until)
             if not isinstance(message, Progress):
                 return reports, message
             if until is None:
@@ -246,8 +242,7 @@ class RunningTrial:
         self._reporting = reports
         self._steer_on(self._delivery.report(reports))
         self._reporting = []
-        if self._is_awaited:
-            self._link.answer(reports[-1].step)
+        self._link.answer(reports[-1].number)
 
     def _acknowledge(self, applied: Applied) -> None:
         """Each version by itself, in order: so the server knows the step of each. One that asked for a checkpoint is

@@ -6,11 +6,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from sturgeon import messages as m
 from sturgeon.threads import supervised
+from sturgeon.training import STREAM
 from worker.child.protocol import DesiredRun, desired_run_of
 from worker.logs import Log
+from worker.tasks.answers import MOST_UNANSWERED, PORTION_UNANSWERED
+
+MOST_REPORTS: Final = 1000
+"""So many reports go to the server in one call."""
 
 
 class SteeringLink:
@@ -35,7 +41,9 @@ class SteeringLink:
         self._sent = DesiredRun()
         self._rollback_generation = self._fetching = lease.resume.leg if lease.resume else 0
         self._content: bytes | None = None
-        self._answered = -1
+        self._answered = 0
+        self._follows_stream = str((lease.task or {}).get("dataset")).startswith(STREAM)
+        self._is_awaited = self._follows_stream or lease.mode == "panda"
 
     def steer(self, desired: m.Desired) -> None:
         """Take what the server desires; an answer that was overtaken by a newer one changes nothing."""
@@ -49,10 +57,22 @@ class SteeringLink:
                 self._fetching = desired.leg
                 supervised("rollback", partial(self._go_back, desired), self._fail, self._log)
 
-    def answer(self, step: int) -> None:
-        """Let the child know that the server has seen this step, after what it desires since."""
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the child waits for answers. Who was steered once may be steered again."""
+        return self._is_awaited or self._desired.version > 0
+
+    @property
+    def most_together(self) -> int:
+        """So many reports may come before the child waits for an answer to the first of them."""
+        if not self.is_awaited:
+            return MOST_REPORTS
+        return PORTION_UNANSWERED + 1 if self._follows_stream else MOST_UNANSWERED + 1
+
+    def answer(self, number: int) -> None:
+        """Let the child know that the server has answered this report, after what it desires since."""
         with self._changing:
-            self._answered = step
+            self._answered = number
             if self._desired.leg <= self._rollback_generation:
                 self._pass_on()
 
@@ -69,7 +89,8 @@ class SteeringLink:
         return None
 
     def _pass_on(self) -> None:
-        run = replace(desired_run_of(self._desired), content=self._content, answered=self._answered)
+        answered = self._answered if self.is_awaited else None
+        run = replace(desired_run_of(self._desired), content=self._content, answered=answered)
         if run != self._sent:
             self._sent = run
             self._send(run)
