@@ -19,7 +19,19 @@ from server.background import LOOK_EVERY_S, Background, Duties, look_for_work
 from server.browsers import BrowserGate, SecurityHeaders
 from server.description import narrowed
 from server.gate import RequestLog, SizeGate, TokenGate
-from server.routes import checkpoints, explaining, findings, health, leases, observing, panda, preview, studies, trials
+from server.routes import (
+    checkpoints,
+    explaining,
+    findings,
+    health,
+    leases,
+    logs,
+    observing,
+    panda,
+    preview,
+    studies,
+    trials,
+)
 from server.routes.lanes import KEPT, SENDING, Lanes
 from server.services.leases import housekeeping
 from server.services.leases.ask import AskContext
@@ -57,7 +69,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.asks = AskContext(app.state.database, app.state.counters)
     app.state.refitter = Refitter(app.state.database, app.state.asks.sampler_pool)
     problems.install(app)
-    for module in (studies, explaining, trials, panda, leases, checkpoints, findings, observing, preview):
+    for module in (studies, explaining, trials, panda, leases, checkpoints, findings, logs, observing, preview):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     _describe(app)
@@ -83,7 +95,7 @@ DOCUMENTED = {
     409: "It does not fit the present state.",
     412: "It was changed since it was read.",
     413: "The body is too large.",
-    415: "The body is not declared as JSON.",
+    415: "The body is not declared as what the route takes, which is JSON for most.",
     422: "The request is not valid.",
     503: "The database is away; try again.",
 }
@@ -94,6 +106,7 @@ def _quotas(settings: Settings) -> Quotas:
         late_results=settings.max_late_results,
         late_results_size=round(settings.max_late_results_mb * 1_000_000),
         events=settings.max_events,
+        logs_size=round(settings.max_logs_mb * 1_000_000),
         checkpoints_size=round(settings.max_study_mb * 1_000_000),
     )
 

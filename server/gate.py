@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.problems import problem_response
 from server.services.metrics import Counters
 from sturgeon.errors import Overloaded, Problem, TooLarge, Unauthorized
+from sturgeon.messages import LARGEST_LOG
 
 OPEN: Final = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
 """Paths that need no token: they say nothing of any study."""
@@ -73,6 +74,8 @@ class SizeGate:
             return
         checkpoint = scope["method"] == "PUT" and "/checkpoints/" in scope["path"]
         most = self._most_checkpoint if checkpoint else self._most
+        if scope["method"] == "PUT" and scope["path"].endswith("/log"):
+            most = LARGEST_LOG
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdigit() and int(declared[:18]) > most:
             await problem_response(_too_large(most))(scope, receive, send)

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     max_events: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         100_000, description="How many events a study keeps; of more, the oldest are deleted."
     )
+    max_logs_mb: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
+        1000.0, description="How much the logs of a study's trials may take, in MB; of more, the oldest are deleted."
+    )
     max_study_mb: Annotated[float, Field(gt=0, le=1_000_000_000)] = Field(
         100_000.0, description="How much a study's checkpoints may take, in MB; what would exceed it is refused."
     )

@@ -40,7 +40,7 @@ def metrics(database: InDatabase, counters: InCounters) -> Response:
             gauge.labels(state).set(amount)
     size, count = observability.stored(database)
     kept = {
-        "sturgeon_stored_bytes": ("Bytes that checkpoints and late results take", size),
+        "sturgeon_stored_bytes": ("Bytes that checkpoints, late results and logs take", size),
         "sturgeon_stored_rows": ("Events and late results that are kept", count),
     }
     for name, (text, amounts) in kept.items():

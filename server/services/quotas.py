@@ -10,14 +10,15 @@ from typing import Final
 class Quotas:
     """The limits of each study. Sizes are in bytes.
 
-    late_results, late_results_size, events: of more, the oldest are deleted. checkpoints_size: what would exceed it is
-    refused.
+    late_results, late_results_size, events, logs_size (compressed): of more, the oldest are deleted. checkpoints_size:
+    what would exceed it is refused.
     """
 
     late_results: int = 1000
     late_results_size: int = 16_000_000
     events: int = 100_000
     checkpoints_size: int = 100_000_000_000
+    logs_size: int = 1_000_000_000
 
 
 DEFAULT: Final = Quotas()

@@ -296,6 +296,17 @@ class Client:
         query = _given(study_id=study_id)
         return self._wire.send("GET", f"{_trial(study, number)}/checkpoints/{step}", query=query).content
 
+    def put_trial_log(self, study: str, number: int, fence: int, text: str) -> None:
+        """All that the present run has printed so far; it replaces what was sent before, and renews the lease."""
+        content = text.encode("utf-8", "replace")
+        query, kind = {"fence": fence}, {"Content-Type": "text/plain; charset=utf-8"}
+        self._wire.send("PUT", f"{_trial(study, number)}/log", content, query=query, headers=kind)
+
+    def trial_log(self, study: str, number: int, run: Literal["last", "before"] = "last") -> str:
+        """What the last run of the trial, or the one before it, has printed."""
+        query = {} if run == "last" else {"run": run}
+        return self._wire.send("GET", f"{_trial(study, number)}/log", query=query).content.decode()
+
     # --- steering
 
     def set_params(

@@ -18,6 +18,7 @@ LARGEST_SEED: Final = 2**63 - 1
 LARGEST_FENCE: Final = 2**31 - 1
 LARGEST_STACK: Final = 32
 MOST_LEASES: Final = 1000
+LARGEST_LOG: Final = 16_000_000  # bytes
 LARGEST_GRID: Final = 100_000
 
 STUDY_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,99}$"

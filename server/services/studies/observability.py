@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from server.services import lookup, views
 from server.services.pagination import after_of, page_of
-from server.store import checkpoints, events, late_results, leases, room, schema, space_revisions, trials, workers
+from server.store import (
+    checkpoints,
+    events,
+    late_results,
+    leases,
+    room,
+    schema,
+    space_revisions,
+    trial_logs,
+    trials,
+    workers,
+)
 from server.store import studies as study_rows
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
@@ -74,10 +85,14 @@ def require_ready(database: Database, blobs: BlobFolder) -> None:
 
 
 def stored(database: Database) -> tuple[dict[str, int], dict[str, int]]:
-    """What grows with use: how many bytes checkpoints and late results take, and how many late results and events there
-    are."""
+    """What grows with use: how many bytes checkpoints, late results and logs take, and how many late results and events
+    there are."""
     with database.reading() as tx:
-        size = {"checkpoints": checkpoints.total_size(tx), "late_results": late_results.total_size(tx)}
+        size = {
+            "checkpoints": checkpoints.total_size(tx),
+            "late_results": late_results.total_size(tx),
+            "logs": trial_logs.total_size(tx),
+        }
         count = {"events": events.count_all(tx), "late_results": late_results.count_all(tx)}
     return _present(size), _present(count)
 
