@@ -52,6 +52,12 @@ TRAIN_METRICS: tuple[str, ...] = (
 FILE_DATASET = re.compile(r"(?:npz|csv|stream):[^/\\\x00-\x1f\ud800-\udfff][^\\\x00-\x1f\ud800-\udfff]{0,199}")
 
 Loss = Literal["auto", "softmax", "logistic", "squared"]
+Delimiter = Literal["auto", ",", ";", "tab", "|"]
+Decimal = Literal["auto", ".", ","]
+Encoding = Literal[
+    "auto", "utf-8", "utf-16", "latin-1", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "mac_roman",
+    "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr",
+]  # fmt: skip
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "linear"]
 Initializer = Literal["auto", "he", "xavier", "normal"]
 Optimizer = Literal["gradient_descent", "momentum", "rmsprop", "adam", "adamw"]
@@ -60,6 +66,7 @@ Units = Annotated[int, Field(ge=1, le=65_536)]
 Keep = Annotated[float, Field(gt=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Column = Annotated[str, Field(min_length=1, max_length=100)]
+Columns = Column | Annotated[list[Column], Field(min_length=1, max_length=1000)] | None
 MAX_LAYERS = 100
 
 
@@ -92,8 +99,20 @@ class TrainTask(BaseModel):
         f"{', '.join(DATASETS)}, or npz:NAME or csv:NAME below a --data folder, or stream:FOLDER there",
         searchable=False,
     )
-    target: Column | Annotated[list[Column], Field(min_length=1, max_length=1000)] | None = _field(
+    target: Columns = _field(
         None, "column of a csv: file to predict, or a list of columns; by default the last", searchable=False
+    )
+    drop: Columns = _field(None, "column of a csv: file that is not read, or a list of columns", searchable=False)
+    categories: Columns = _field(
+        None, "column of a csv: file whose numbers are categories, or a list of columns", searchable=False
+    )
+    delimiter: Delimiter = _field("auto", "what separates the cells of a csv: file; auto = found", searchable=False)
+    decimal: Decimal = _field("auto", "sign before decimals in a csv: file; auto = found", searchable=False)
+    encoding: Encoding = _field(
+        "auto", "encoding of a csv: file; auto = UTF-8, or what a mark at its beginning says", searchable=False
+    )
+    header: bool | Literal["auto"] = _field(
+        "auto", "whether the first line of a csv: file has names; auto = found", searchable=False
     )
     loss: Loss = _field(
         "auto",

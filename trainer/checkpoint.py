@@ -17,6 +17,7 @@ import numpy as np
 
 from trainer.config import TrainConfig, config_from
 from trainer.data.arrays import unpacked_size
+from trainer.data.encoding import Encoding
 from trainer.data.normalization import Normalization
 from trainer.layers.losses import LOSS_OF
 from trainer.layers.network import Architecture
@@ -45,6 +46,7 @@ class Checkpoint:
         the smoothed loss), see `averages.Average`.
     step: optimiser steps done; epoch: epochs finished; position: batches done since then.
     stream: the position in a stream of portions, for a model that follows one.
+    encoding: how columns of a csv file become the inputs, for a model that learnt from one.
     """
 
     config: TrainConfig
@@ -67,6 +69,7 @@ class Checkpoint:
     metrics: dict[str, float] = field(default_factory=dict)
     numerics: dict[str, str] = field(default_factory=numerics)
     stream: StreamState | None = None
+    encoding: Encoding | None = None
 
     @property
     def inputs(self) -> int:
@@ -98,6 +101,7 @@ class Checkpoint:
         about = {name: getattr(self, name) for name in PLAIN_FIELDS}
         about |= {"format": FORMAT, "config": dataclasses.asdict(self.config)}
         about |= {} if self.stream is None else {"stream": self.stream.as_json()}
+        about |= {} if self.encoding is None else {"encoding": self.encoding.as_json()}
         arrays: dict[str, Any] = {
             "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
             "theta": self.theta,
@@ -137,6 +141,8 @@ class Checkpoint:
             raise CheckpointError("it was written by another version of the trainer")
         about["class_names"] = tuple(about["class_names"])
         about["config"] = config_from(about["config"])
+        if "encoding" in about:
+            about["encoding"] = Encoding.from_json(about["encoding"])
         if "stream" in about:
             about["stream"] = StreamState.from_json(about["stream"], arrays)
         made = cls(

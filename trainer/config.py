@@ -14,6 +14,12 @@ from trainer.optim.optimizers import OPTIMIZERS
 from trainer.optim.schedules import SCHEDULES
 
 CHOICES: dict[str, tuple[str, ...]] = {
+    "delimiter": ("auto", ",", ";", "tab", "|"),
+    "decimal": ("auto", ".", ","),
+    "encoding": (
+        *("auto", "utf-8", "utf-16", "latin-1", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "mac_roman"),
+        *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"),
+    ),
     "loss": ("auto", *LOSSES),
     "activation": tuple(ACTIVATIONS),
     "initializer": ("auto", *INITIALIZERS),
@@ -72,6 +78,12 @@ class TrainConfig:
 
     dataset: str
     target: str | tuple[str, ...] | None = None
+    drop: str | tuple[str, ...] | None = None
+    categories: str | tuple[str, ...] | None = None
+    delimiter: str = "auto"
+    decimal: str = "auto"
+    encoding: str = "auto"
+    header: bool | str = "auto"
     loss: str = "auto"
     epochs: int = 20
     hidden_layers: int | None = None

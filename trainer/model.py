@@ -81,6 +81,7 @@ def first_checkpoint(config: TrainConfig, data: Data, seed: int) -> Checkpoint:
         target_normalization=data.target_normalization,
         class_names=data.class_names,
         kind=data.kind,
+        encoding=data.encoding,
     )
 
 

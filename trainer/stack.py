@@ -244,6 +244,7 @@ class Stack:
             target_normalization=self.data.target_normalization,
             class_names=self.data.class_names,
             kind=self.data.kind,
+            encoding=self.data.encoding,
             sums={name: average.total[row].copy() for name, average in self.averages.items()},
             betas={name: average.betas[row] for name, average in self.averages.items()},
             products={name: average.products[row] for name, average in self.averages.items()},

@@ -12,6 +12,7 @@ import typer
 from sturgeon import __version__, extras
 from sturgeon.cli import (
     budgets,
+    data,
     demo,
     explain,
     export,
@@ -55,7 +56,7 @@ study = typer.Typer(help="Create, watch and steer studies.", no_args_is_help=Tru
 app.add_typer(study, name="study")
 pandas = typer.Typer(help="Steer one model while it trains, and branch from it.", no_args_is_help=True)
 app.add_typer(pandas, name="panda")
-for module in (demo, operate, workers, predict):
+for module in (demo, operate, workers, data, predict):
     app.add_typer(module.commands)
 for module in (studies, budgets, explain, trials, findings, spaces, watch, export):
     study.add_typer(module.commands)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +12,27 @@ from sturgeon.cli.inputs import WrongInput
 from sturgeon.cli.streams import read_input
 from trainer.data.arrays import read_npz
 from trainer.data.cells import LARGEST, numbers
+from trainer.data.columns import read_column
 from trainer.data.datasets import decoded, exact_floats, is_one_hot, one_column_as_vector
+from trainer.data.encoding import Encoding
 from trainer.data.errors import DataError
 from trainer.data.loading import class_names
-from trainer.data.tables import Table, parse_table, read_table
+from trainer.data.tables import FOUND, Table, parse_table, read_table
 from trainer.layers.parameters import Array
 
 
 @dataclass(frozen=True)
 class Examples:
-    """X `[m, n]` (finite), the targets y `[m]` or `[m, C]` if there are any, and the names of y's classes."""
+    """X `[m, n]` (finite), the targets y `[m]` or `[m, C]` if there are any, and the names of y's classes.
+
+    unseen: how many cells of a column hold a category that the model has no input for.
+    """
 
     source: str
     X: Array
     y: Array | None = None
     class_names: tuple[str, ...] | None = None
+    unseen: dict[str, int] = field(default_factory=dict)
 
     def error(self, kind: str, names: tuple[str, ...], outputs: Array) -> float:
         """The trainer's error of a model's outputs `[m, C]` for its kind of targets (see `trainer.layers.losses`).
@@ -71,17 +78,23 @@ class Examples:
         return y.astype(np.int64) if y.dtype.kind == "f" and np.array_equal(y, np.round(y)) else y
 
 
-def read_examples(file: Path) -> Examples:
+def read_examples(file: Path, encoding: Encoding | None = None) -> Examples:
     """The examples of an npz file (known by its first bytes) or a CSV file; `-` is CSV on standard input.
 
-    Raises: WrongInput (the file cannot be read; the sentence says where).
+    encoding: of a model that learnt from a csv file. CSV is read and encoded as that file was.
+
+    Raises: WrongInput (the file cannot be read, or has other columns; the sentence says where).
     """
+    dialect = FOUND if encoding is None else dataclasses.replace(encoding.dialect, header=False)
     try:
-        if str(file) == "-":
-            return _from_table(parse_table("standard input", read_input("replace")))
-        with file.open("rb") as content:
-            is_archive = content.read(2) == b"PK"
-        return _from_npz(file) if is_archive else _from_table(read_table(file))
+        if str(file) != "-":
+            with file.open("rb") as content:
+                if content.read(2) == b"PK":
+                    return _from_npz(file)
+            table = read_table(file, dialect)
+        else:
+            table = parse_table("standard input", read_input("replace"), dialect)
+        return _from_table(table) if encoding is None else _encoded(table, encoding)
     except DataError as error:
         raise WrongInput(f"{error}".rstrip(".") + ".") from None
 
@@ -121,3 +134,27 @@ def _from_table(table: Table) -> Examples:
     """Numbers, a row for each example."""
     columns = [numbers(table.cells(place), table.where(place), table.source) for place in range(table.width)]
     return Examples(table.source, np.column_stack(columns))
+
+
+def _encoded(table: Table, encoding: Encoding) -> Examples:
+    """The columns that the model learnt from, found by their names: others are not read. Without a header, all columns.
+
+    Raises: DataError (a column is missing, or a cell does not fit), WrongInput (there are more columns than names).
+    """
+    names = [column.name for column in encoding.columns]
+    first = dataclasses.replace(table, header=tuple(table.rows[0]))
+    if encoding.dialect.header and set(names) & {first.name(place) for place in range(table.width)}:
+        if len(table.rows) == 1:
+            raise WrongInput(f"{table.source} has no rows below its header.")
+        table = dataclasses.replace(first, rows=table.rows[1:], lines=table.lines[1:])
+    here = [table.name(place) for place in range(table.width)]
+    if table.header is None and table.width == len(names):
+        places = list(range(table.width))
+    elif lacking := [name for name in names if name not in here]:
+        raise WrongInput(f"{table.source} has no {lacking[0]}; the model takes {', '.join(names)[:300]}.")
+    else:
+        places = [here.index(name) for name in names]
+    read = [read_column(table, place, ours.kind) for place, ours in zip(places, encoding.columns, strict=True)]
+    columns = [dataclasses.replace(column, name=name) for (column, _), name in zip(read, names, strict=True)]
+    X, unseen = encoding.apply(table.source, columns, np.column_stack([values for _, values in read]))
+    return Examples(table.source, X, unseen=unseen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from sturgeon.cli.output import cell, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import NumberArgument, StudyArgument
+from sturgeon.cli.summaries import print_summary
 from sturgeon.errors import NotFound
 
 commands = typer.Typer()
@@ -25,21 +25,7 @@ def dataset(session: Session, study: StudyArgument, number: NumberArgument) -> N
         found = client.trial(study, number).dataset
     if found is None:
         raise NotFound(f"Trial {number} has no summary of its data; a train task uploads it when it begins.")
-    if session.json:
-        return print_json(found)
-    rows = "portions" if found.rows is None else f"{found.rows} rows"
-    say(f"{cell(found.dataset)}: {rows}, {found.columns} columns, {found.target_count} {found.kind}.")
-    counted = itertools.zip_longest(found.targets, found.examples)
-    print_table((found.kind, "examples"), list(counted), right=("examples",))
-    for what, value in {
-        "parts": ", ".join(f"{name} {size}" for name, size in found.parts.items()),
-        "missing labels": found.missing,
-        "dropped columns": ", ".join(found.dropped),
-        f"constant columns ({found.constant_count})": ", ".join(found.constant),
-    }.items():
-        if value:
-            say(f"{what}: {cell(value)}")
-    return None
+    return print_json(found) if session.json else print_summary(found)
 
 
 @commands.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sturgeon.cli.inputs import WrongInput, existing_file, file_or_dash
-from sturgeon.cli.output import print_json, say
+from sturgeon.cli.output import cell, print_json, say
 from sturgeon.cli.session import Session, formatted
 from sturgeon.extras import require
 
@@ -35,21 +35,26 @@ def predict(
         typer.Argument(
             metavar="DATA",
             parser=file_or_dash,
-            help="An npz file with X (and y, for the error), or rows of numbers as CSV (- for standard input).",
+            help="An npz file with X (and y, for the error), or rows as CSV (- for standard input).",
         ),
     ],
 ) -> None:
-    """Predict the label or the values of each row with a stored model. JSON has the probabilities, too."""
+    """Predict the label or the values of each row with a stored model. JSON has the probabilities, too.
+
+    A model that learnt from a csv file reads CSV as that file was read, and finds its columns by their names.
+    """
     require("trainer", "`sturgeon predict`")
     from sturgeon.cli.examples import read_examples
 
     checkpoint = _load(model)
-    examples = read_examples(data)
+    examples = read_examples(data, checkpoint.encoding)
     labels, outputs = _predict(checkpoint, examples)
     error = None if examples.y is None else examples.error(checkpoint.kind, checkpoint.class_names, outputs)
     if session.json:
-        return print_json(_answer(checkpoint, labels, outputs, error))
+        return print_json(_answer(checkpoint, labels, outputs, error) | {"unseen": examples.unseen})
     say("\n".join(labels))
+    for column, count in examples.unseen.items():
+        say(f"{cell(column)}: {count} of {len(labels)} rows hold a category that the model has not learnt.", sys.stderr)
     if error is not None:
         say(f"error: {100 * error:.2f} % of {len(labels)} examples", sys.stderr)
     return None

@@ -134,7 +134,11 @@ def _run(
         return _followed(config, timeline.start.seed, newest, changes, stored, data_dirs)
     content = source_of(client, task, lambda _seconds: None)
     source = None if content is None else Checkpoint.from_bytes(content)
-    data = prepare(config, data_dirs, None if source is None else source.normalization)
+    data = (
+        prepare(config, data_dirs)
+        if source is None
+        else prepare(config, data_dirs, source.normalization, source.encoding)
+    )
     first = begin(config, data, timeline.start.seed, source)
     return first, resume([first], data, changes=[changes], halt=stored.__contains__)
 

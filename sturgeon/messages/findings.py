@@ -114,6 +114,31 @@ class ErrorsFinding(
     """`PUT .../{n}/errors`: with `mistakes` it is a whole error analysis, else an object of your own form."""
 
 
+class EncodedColumn(_Finding):
+    """What a column of a csv file becomes: a number stays, a date is days since 1970, each category is an input."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    column: PlainText
+    kind: Literal["number", "date", "category"]
+    inputs: Size = Field(description="How many inputs of the network it becomes.")
+    missing: Size = Field(description="Cells without a value,")
+    fill: float | PlainText = Field(description="and what stands in for them.")
+    categories: Names = Field(description="Those that have an input of their own; `other`: all others share one.")
+    other: bool
+
+
+class Dialect(_Finding):
+    """How a csv file is written."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    delimiter: PlainText
+    decimal: PlainText
+    encoding: PlainText
+    header: bool
+
+
 class DatasetSummary(_Finding):
     """What a trial's data were read as; `PUT .../{n}/dataset` uploads it.
 
@@ -127,7 +152,8 @@ class DatasetSummary(_Finding):
         description="classes: one of several. labels: several of 0 or 1. values: numbers."
     )
     rows: Size | None = Field(description="Examples; null for a stream.")
-    columns: Size = Field(description="Inputs that are read.")
+    columns: Size = Field(description="Columns that are read as inputs,")
+    inputs: Size | None = Field(None, description="and how many inputs of the network they become.")
     parts: Annotated[dict[PlainText, Size], Sized(20)] = Field(description="Examples of each part.")
     targets: Names = Field(description="Names of the classes, labels or values,")
     target_count: Size = Field(description="how many there are,")
@@ -136,6 +162,11 @@ class DatasetSummary(_Finding):
     dropped: Names = Field(description="Columns that are not read.")
     constant: Names = Field(description="Columns whose values do not differ in the training part.")
     constant_count: Size
+    encoded: Annotated[list[EncodedColumn], Sized(100)] = Field(
+        [], description="What each column of a csv file becomes."
+    )
+    written: Dialect | None = Field(None, description="How a csv file is written.")
+    notes: Annotated[list[PlainText], Sized(100)] = Field([], description="Sentences about columns that mislead.")
 
 
 def plain_json(body: Json) -> Json:

@@ -153,7 +153,7 @@ def test_data_that_would_be_read_in_part_are_refused(sturgeon: Command, model: P
     ran = sturgeon("predict", model, tmp_path / "more.npz")
     assert (ran.code, ran.out) == (2, "")
     assert "more.npz has an array 'labels', which is not read" in ran.err
-    for text, says in {"1;2;3;4\n": "separated by semicolons", "1,2,3,1_0\n": "line 1, column 4: '1_0'"}.items():
+    for text, says in {"1;2;3\n": "takes 4 features; X has 3", "1,2,3,1_0\n": "line 1, column 4: '1_0'"}.items():
         ran = sturgeon("predict", model, "-", stdin=text)
         assert (ran.code, ran.out) == (2, "")
         assert says in ran.err

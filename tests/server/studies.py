@@ -56,5 +56,9 @@ DATASET: dict[str, Any] = {
     "dropped": ["column 1"],
     "constant": [],
     "constant_count": 0,
+    "inputs": 2,
+    "encoded": [],
+    "written": None,
+    "notes": [],
 }
 """What a run says that its data were read as."""

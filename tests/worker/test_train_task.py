@@ -205,6 +205,15 @@ def test_a_run_says_first_what_its_data_were_read_as(tmp_path: Path) -> None:
         "dropped": ["column 1"],
         "constant": ["column 'flat'"],
         "constant_count": 1,
+        "inputs": 2,
+        "encoded": [
+            {"column": "column 'a'", "kind": "number", "inputs": 1, "missing": 0, "categories": [], "other": False}
+            | {"fill": 6.0},
+            {"column": "column 'flat'", "kind": "number", "inputs": 1, "missing": 0, "categories": [], "other": False}
+            | {"fill": 5.0},
+        ],
+        "written": {"delimiter": ",", "decimal": ".", "encoding": "utf-8", "header": True},
+        "notes": [],
     }
     DatasetSummary.model_validate(first.findings["dataset"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,49 +18,83 @@ from trainer.data.cells import (
     number_problem,
     numbers,
 )
+from trainer.data.columns import id_warning, read_column
 from trainer.data.datasets import Dataset, are_classes, checked
+from trainer.data.dialects import Dialect
 from trainer.data.errors import DataError
-from trainer.data.tables import Table, read_table, require_first_line_is_an_example, require_names
+from trainer.data.tables import FOUND, Table, read_table, require_first_line_is_an_example, require_names
 from trainer.layers.parameters import Array
 
+Columns = str | Sequence[str] | None
+"""The names of columns; of a file without a header, their numbers from 1."""
 
-def load_csv(name: str, path: Path, target: str | Sequence[str] | None, loss: str) -> Dataset:
+
+def load_csv(
+    name: str,
+    path: Path,
+    loss: str,
+    *,
+    target: Columns = None,
+    drop: Columns = None,
+    categories: Columns = None,
+    dialect: Dialect = FOUND,
+) -> Dataset:
     """The data set in a csv file, see `loading.load`.
 
     A first column without a name that numbers the rows is dropped.
 
     Raises: DataError (the sentence names the line and the cell).
     """
-    table = read_table(path)
+    table = read_table(path, dialect)
     require_names(table)
-    targets = _target_places(table, target)
-    require_first_line_is_an_example(table, targets)
-    dropped = [0] if _numbers_the_rows(table) and 0 not in targets else []
+    targets, dropped, named = _roles(table, target, drop, categories)
     inputs = [place for place in range(table.width) if place not in (*targets, *dropped)]
     if not inputs:
         raise DataError(f"{table.source}: no columns are left as inputs beside the targets.")
-    X = np.column_stack([numbers(table.cells(place), table.where(place), table.source) for place in inputs])
-    names = None if len(targets) == 1 or table.header is None else [table.header[place] for place in targets]
-    y = _one_target(table, targets[0], loss) if names is None else _several_targets(table, targets, loss)
-    return checked(
+    read = [read_column(table, place, "category" if place in named else None) for place in inputs]
+    columns = [column for column, _ in read]
+    if dialect.header == "auto":
+        texts = [place for place, column in zip(inputs, columns, strict=True) if column.kind == "category"]
+        require_first_line_is_an_example(table, [*targets, *texts])
+    y = _one_target(table, targets[0], loss) if len(targets) == 1 else _several_targets(table, targets, loss)
+    dataset = checked(
         name,
-        X,
+        np.column_stack([values for _, values in read]),
         y,
-        names,
+        None if len(targets) == 1 or table.header is None else [table.header[place] for place in targets],
         loss=loss,
-        inputs=[table.name(place) for place in inputs],
+        inputs=[column.name for column in columns],
         dropped=[table.name(place) for place in dropped],
+        columns=columns,
     )
+    notes = tuple(note for each in read if (note := id_warning(*each)))
+    return dataclasses.replace(dataset, dialect=table.dialect, notes=notes)
 
 
-def _target_places(table: Table, target: str | Sequence[str] | None) -> list[int]:
-    if target is None:
-        return [table.width - 1]
-    wanted = [target] if isinstance(target, str) else list(target)
-    places = [table.place(name) for name in wanted]
-    if len(set(places)) < len(places):
-        raise DataError(f"{table.source}: target names a column twice.")
-    return places
+def _roles(table: Table, target: Columns, drop: Columns, categories: Columns) -> tuple[list[int], list[int], list[int]]:
+    """The places of the targets, of the columns that are not read, and of those that hold categories.
+
+    Raises: DataError (there is no such column, or one has two roles).
+    """
+    places = {"target": [table.width - 1]}
+    for role, columns in (("target", target), ("drop", drop), ("categories", categories)):
+        wanted = [columns] if isinstance(columns, str) else list(columns or ())
+        if wanted or role not in places:
+            places[role] = [table.place(name) for name in wanted]
+        if len(set(places[role])) < len(places[role]):
+            raise DataError(f"{table.source}: {role} names a column twice.")
+    dropped = places["drop"]
+    if target is None and places["target"][0] in dropped:
+        raise DataError(f"{table.source}: drop names the last column, which is the target unless target names another.")
+    for place in dropped:
+        if place in (*places["target"], *places["categories"]):
+            raise DataError(f"{table.source}: drop names {table.name(place)}, which another field names, too.")
+    both = [place for place in places["categories"] if place in places["target"]]
+    if both:
+        raise DataError(f'{table.source}: {table.name(both[0])} is a target; "loss": "softmax" makes it classes.')
+    if _numbers_the_rows(table) and 0 not in (*places["target"], *dropped):
+        dropped = [0, *dropped]
+    return places["target"], dropped, places["categories"]
 
 
 def _numbers_the_rows(table: Table) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trainer.data.cells import LARGEST, label_problem
+from trainer.data.columns import Column
+from trainer.data.dialects import Dialect
 from trainer.data.errors import DataError
 from trainer.layers.parameters import Array
 
@@ -20,7 +22,9 @@ class Dataset:
         missing (multi-task learning). "values": y `[m, C]` has numbers (regression).
     names: of the C classes, labels or values. given: rows of dev and test, where the data bring these parts.
     synthetic: rows that are made up; they are trained on, but never in dev or test. inputs: names of the n features,
-    where the data have some. dropped: columns that are not read.
+    where the data have some. dropped: columns that are not read. columns: of a csv file, what the n columns of X hold,
+    which `encoding.fit` turns into inputs; X is NaN where a cell is missing, missing_inputs: how often in each column.
+    dialect: how that file is written. notes: sentences about columns that mislead.
     """
 
     name: str
@@ -32,6 +36,10 @@ class Dataset:
     synthetic: Array = field(default_factory=lambda: np.empty(0, np.intp))
     inputs: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    missing_inputs: tuple[int, ...] = ()
+    dialect: Dialect = field(default_factory=Dialect)
+    notes: tuple[str, ...] = ()
 
 
 def checked(
@@ -45,17 +53,18 @@ def checked(
     synthetic: Array | None = None,
     inputs: Sequence[str] = (),
     dropped: Sequence[str] = (),
+    columns: Sequence[Column] = (),
     several_each: bool = True,
 ) -> Dataset:
     """A data set from raw arrays X `[m, n]` (or `[m, ...]`, made flat) and targets y `[m]` or `[m, C]`.
 
     y `[m, 1]` is read as `[m]`, and one-hot y `[m, C]` as classes unless the loss says otherwise. several_each: labels
-    of which most have one example only are refused.
+    of which most have one example only are refused. columns: what the columns of X hold; only such X may be NaN.
 
     Raises: DataError (not numbers, NaN, infinite or too large, no examples, lengths that differ, labels that are
     missing or outside of the classes, fewer than two classes, names that repeat, or targets that do not suit the loss).
     """
-    flat = _checked_inputs(name, X)
+    flat = _checked_inputs(name, X, may_lack=bool(columns))
     _check_targets_fit(name, X, y)
     y = one_column_as_vector(decoded(name, "y", y))
     names = None if names is None else _checked_names(name, names)
@@ -71,7 +80,9 @@ def checked(
         target_names = _names_of_columns(name, targets.shape[1], of_columns)
         _check_numbers(name, kind, targets)
     rows = np.arange(0) if synthetic is None else synthetic
-    return Dataset(name, kind, flat, targets, target_names, given or {}, rows, tuple(inputs), tuple(dropped))
+    lacking = tuple(np.isnan(flat).sum(axis=0).tolist()) if columns else ()
+    about = tuple(inputs), tuple(dropped), tuple(columns), lacking
+    return Dataset(name, kind, flat, targets, target_names, given or {}, rows, *about)
 
 
 def decoded(name: str, array: str, values: Array) -> Array:
@@ -129,15 +140,16 @@ def are_classes(y: Array) -> bool:
     return are_few(len(np.unique(y)), len(y)) and np.array_equal(y, np.round(y))
 
 
-def _checked_inputs(name: str, X: Array) -> Array:
-    """X `[m, n]` as finite float64."""
+def _checked_inputs(name: str, X: Array, *, may_lack: bool = False) -> Array:
+    """X `[m, n]` as finite float64. may_lack: NaN is a missing value."""
     if X.dtype.kind not in "biuf":
         raise DataError(f"{name}: X must hold numbers, all rows of one length; it has dtype {X.dtype}.")
     if X.ndim < 2 or X.size == 0:
         raise DataError(f"{name}: X must have examples and features; its shape is {X.shape}.")
     flat = exact_floats(name, "X", X.reshape(len(X), -1))
-    if not (np.abs(flat) <= LARGEST).all():
-        row, column = np.argwhere(~(np.abs(flat) <= LARGEST))[0]
+    fine = (np.abs(flat) <= LARGEST) | (may_lack & np.isnan(flat))
+    if not fine.all():
+        row, column = np.argwhere(~fine)[0]
         raise DataError(
             f"{name}: X must be finite; row {row}, feature {column} is {flat[row, column]}, and the largest number is "
             f"{LARGEST:.2g}."

@@ -14,9 +14,11 @@ import numpy as np
 
 from trainer.data.arrays import read_npz
 from trainer.data.bundled import RawData, load_bundled
-from trainer.data.csv_files import load_csv
+from trainer.data.csv_files import Columns, load_csv
 from trainer.data.datasets import Dataset, checked, decoded, one_column_as_vector
+from trainer.data.dialects import Dialect
 from trainer.data.errors import DataError
+from trainer.data.tables import FOUND
 from trainer.layers.parameters import Array
 
 
@@ -43,7 +45,10 @@ def load(
     name: str,
     data_dirs: Sequence[Path] = (),
     *,
-    target: str | Sequence[str] | None = None,
+    target: Columns = None,
+    drop: Columns = None,
+    categories: Columns = None,
+    dialect: Dialect = FOUND,
     loss: str = "auto",
 ) -> Dataset:
     """The data set of this name: a bundled one, or `npz:FILE` or `csv:FILE` below one of data_dirs.
@@ -52,9 +57,11 @@ def load(
         names of it, if there is one) or values; y `[m, C]` holds labels if all are 0, 1 or NaN, else values; one-hot
         rows are classes. X_dev, y_dev, X_test, y_test are parts that the data bring; synthetic `[m]` (true or false)
         marks rows that are made up. Other arrays are refused.
-    csv: a header line, which may be missing, then numbers in all columns but `target` (by default the last column). A
-        single target holds numbers or labels. Several targets are labels or values; an empty cell in one of them is a
-        missing label. Everywhere else, cells without a number are refused with their line.
+    csv: a header line, which may be missing, then the rows. All columns but `target` (by default the last column) and
+        those in `drop` are inputs: numbers, dates, or categories as text; `categories` names columns of numbers that
+        are categories, too. A single target holds numbers or labels. Several targets are labels or values; an empty
+        cell in one of them is a missing label. Cells that do not fit their column are refused with their line.
+    dialect: how a csv file is written; what it leaves open is found in the file.
     loss: decides whether whole numbers are classes, labels or values; "auto" guesses.
 
     Raises: DataError (an unknown name, a file that is not below data_dirs, or data that fail the checks).
@@ -63,7 +70,8 @@ def load(
     if kind == "npz" and file:
         return _from_npz(name, read_npz(find_file(file, data_dirs)), loss)
     if kind == "csv" and file:
-        return load_csv(name, find_file(file, data_dirs), target, loss)
+        path = find_file(file, data_dirs)
+        return load_csv(name, path, loss, target=target, drop=drop, categories=categories, dialect=dialect)
     if name not in BUNDLED:
         raise DataError(f"There is no data set {name!r}; there are {', '.join(BUNDLED)}, npz:FILE and csv:FILE.")
     X, y, names = BUNDLED[name]()

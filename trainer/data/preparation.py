@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 from trainer.config import TrainConfig
 from trainer.data import normalization
 from trainer.data.datasets import Dataset
+from trainer.data.dialects import Dialect
+from trainer.data.encoding import Encoding, fit
 from trainer.data.errors import DataError
 from trainer.data.label_noise import with_noise
 from trainer.data.loading import load
@@ -53,7 +56,8 @@ class Data:
     parts: train, dev, test, train_dev (of train's distribution, not trained on) and synthetic (the made-up examples of
     train, by themselves); all but train may be empty. warnings: sentences about data that will mislead. passes: how
     often an epoch goes through train; more than once only with a stream's portions. undefined: why a part has no error,
-        by its name. summary: what the data set was read as, see `summary.summary`; empty for a stream.
+        by its name. summary: what the data set was read as, see `summary.summary`; empty for a stream. encoding: how
+        columns of a csv file became the n features of X.
     """
 
     kind: str
@@ -65,6 +69,7 @@ class Data:
     passes: int = 1
     undefined: Mapping[str, str] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
+    encoding: Encoding | None = None
 
     @property
     def loss(self) -> str:
@@ -84,20 +89,36 @@ class Data:
         return self.parts["test"]
 
 
-def prepare(config: TrainConfig, data_dirs: Sequence[Path] = (), inputs: Normalization | None = None) -> Data:
+def prepare(
+    config: TrainConfig,
+    data_dirs: Sequence[Path] = (),
+    inputs: Normalization | None = None,
+    encoding: Encoding | None = None,
+) -> Data:
     """The data of a config; files are looked up below data_dirs only.
 
-    inputs: the normalisation to use instead of the training part's own; transfer needs that of the source model.
+    inputs, encoding: those to use instead of the training part's own; transfer needs those of the source model.
 
     Raises: DataError (see `loading.load` and `splits.stratified`; or the training part has one class only).
     """
-    dataset = load(config.dataset, data_dirs, target=config.target, loss=config.loss)
-    return split_up(dataset, config, inputs)
+    dataset = load(
+        config.dataset,
+        data_dirs,
+        target=config.target,
+        drop=config.drop,
+        categories=config.categories,
+        dialect=Dialect(config.delimiter, config.decimal, config.encoding, config.header),
+        loss=config.loss,
+    )
+    return split_up(dataset, config, inputs, encoding)
 
 
-def split_up(dataset: Dataset, config: TrainConfig, inputs: Normalization | None = None) -> Data:
-    """The parts of a loaded data set that a config asks for."""
+def split_up(
+    dataset: Dataset, config: TrainConfig, inputs: Normalization | None = None, encoding: Encoding | None = None
+) -> Data:
+    """The parts of a loaded data set that a config asks for. See `prepare`."""
     rows = _rows(dataset, config)
+    dataset, encoding = _encoded(dataset, rows["train"], encoding)
     y, X, train = dataset.y, dataset.X, rows["train"]
     if dataset.kind == "classes":
         if len(np.unique(y[train])) < 2:
@@ -130,10 +151,20 @@ def split_up(dataset: Dataset, config: TrainConfig, inputs: Normalization | None
         inputs,
         targets,
         dataset.names,
-        _warnings(parts),
+        (*dataset.notes, *_warnings(parts)),
         undefined=_undefined(dataset.kind, parts),
-        summary=summary(dataset, rows),
+        summary=summary(dataset, rows, encoding),
+        encoding=encoding,
     )
+
+
+def _encoded(dataset: Dataset, train: Array, encoding: Encoding | None) -> tuple[Dataset, Encoding | None]:
+    """The data set with the columns of a csv file as inputs, and their encoding; others as they are."""
+    if not dataset.columns:
+        return dataset, None
+    encoding = encoding or fit(dataset.name, dataset.columns, dataset.X[train], dataset.dialect)
+    X, _ = encoding.apply(dataset.name, dataset.columns, dataset.X)
+    return dataclasses.replace(dataset, X=X, inputs=encoding.names()), encoding
 
 
 def _one_hot(name: str, y: Array, classes: int) -> Array:

@@ -8,6 +8,7 @@ from typing import Final
 
 from trainer.checkpoint import Checkpoint, CheckpointError
 from trainer.config import ConfigError, TrainConfig, config_from
+from trainer.data.encoding import Encoding
 from trainer.data.errors import DataError
 from trainer.data.normalization import Normalization
 from trainer.data.preparation import Data, prepare, require_metric
@@ -49,7 +50,7 @@ def run(
         if configs[0].dataset.startswith(PREFIX):
             yield from _follow(jobs, configs, desired, news)
             return
-        data = prepare(configs[0], jobs[0].data_dirs, _inputs(jobs[0]))
+        data = prepare(configs[0], jobs[0].data_dirs, *_inputs(jobs[0]))
         require_metric(data, jobs[0].task.get("metric"))
         beginnings = [_Beginning(place, *each, data) for place, each in enumerate(zip(jobs, configs, strict=True))]
         # More models than the cache holds would slow each other down: the others wait for their turn.
@@ -75,13 +76,14 @@ def _follow(
     yield from ((0, message) for message in messages)
 
 
-def _inputs(job: Job) -> Normalization | None:
-    """Transfer goes on with the normalisation of its source, also after a restart."""
-    if job.source is not None:
-        return Checkpoint.from_bytes(job.source).normalization
-    if {**job.task, **job.params}.get("start_from") is not None and job.start is not None:
-        return Checkpoint.from_bytes(job.start).normalization
-    return None
+def _inputs(job: Job) -> tuple[Normalization | None, Encoding | None]:
+    """Transfer goes on with the inputs of its source, also after a restart."""
+    transfers = {**job.task, **job.params}.get("start_from") is not None
+    stored = job.source if job.source is not None else job.start if transfers else None
+    if stored is None:
+        return None, None
+    source = Checkpoint.from_bytes(stored)
+    return source.normalization, source.encoding
 
 
 class _Beginning:
