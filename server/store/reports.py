@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from server.store import run_starts
 from server.store.engine import Transaction
 from server.store.json_columns import Json
 from server.store.tables import reports, timeline, trials
@@ -62,8 +63,8 @@ def curve(
     since: Fence | None = None,
 ) -> list[ReportRow]:
     """What the trial's model went through, in the order of its steps: of runs that began at a step which an earlier
-    one had passed, the latest; and nothing of what a rollback, (version, step), abandoned, or of runs before the fence
-    `since`."""
+    one had passed, the latest, from the step on at which it began; and nothing of what a rollback, (version, step),
+    abandoned, or of runs before the fence `since`."""
     ahead = reports.c.step > after_step
     parts = [
         sa.and_(reports.c.rollback_generation == rollback_generation, reports.c.fence == fence, reports.c.step < end)
@@ -84,8 +85,11 @@ def _ends(
     segments = tx.execute(statement.group_by(reports.c.rollback_generation, reports.c.fence)).all()
     segments = sorted(segments, key=lambda segment: (segment.fence, segment.rollback_generation))
     ends: dict[tuple[int, int], int] = {}
-    later = LARGEST
+    starts, later = run_starts.of_trial(tx, trial_id), LARGEST
+    newer: Fence = segments[-1].fence if segments else Fence(0)
     for rollback_generation, fence, step in reversed(segments):
+        if fence != newer:
+            later, newer = min(later, starts.get(newer, LARGEST - 1) + 1), fence
         ends[rollback_generation, fence] = min(
             [later, *(back + 1 for version, back in rollbacks if version > rollback_generation)]
         )
@@ -94,11 +98,13 @@ def _ends(
 
 
 class Segment(NamedTuple):
-    """The reports of one run that belong to one rollback generation, and the first of their steps."""
+    """The reports of one run that belong to one rollback generation, the first of their steps, and the step from which
+    on the reports of earlier runs do not count: the run may have come to other steps than these."""
 
     fence: Fence
     rollback_generation: Version
     first_step: int
+    ends_earlier_runs: int
 
 
 def segment_before(
@@ -119,7 +125,8 @@ def segment_before(
         return None
     first = sa.select(sa.func.min(reports.c.step)).where(reports.c.trial_id == trial_id)
     here = first.where(reports.c.fence == found.fence, reports.c.rollback_generation == found.rollback_generation)
-    return Segment(found.fence, found.rollback_generation, tx.execute(here).scalar_one())
+    began = run_starts.of_trial(tx, trial_id).get(found.fence, LARGEST - 1)
+    return Segment(found.fence, found.rollback_generation, tx.execute(here).scalar_one(), began + 1)
 
 
 def of_segment(

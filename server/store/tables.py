@@ -195,6 +195,15 @@ reports: Final = sa.Table(
     sa.Column("at", sa.BigInteger, nullable=False),
 )
 
+# Where the runs of a trial began that were not its first: the reports of earlier runs count up to this step.
+run_starts: Final = sa.Table(
+    "run_starts",
+    metadata,
+    sa.Column("trial_id", _Key, sa.ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("fence", sa.Integer, primary_key=True),
+    sa.Column("step", sa.BigInteger, nullable=False),
+)
+
 # How good a trial was when a pruning rule looked at it for an epoch: its best score so far, less is better; null when
 # none was finite.
 rung_scores: Final = sa.Table(

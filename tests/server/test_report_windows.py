@@ -20,10 +20,11 @@ from server.services.panda import curve_marks
 from server.services.panda.curve_marks import StoredPoints, point_of
 from server.services.panda.policy_runner import POLICIES as POLICIES_OF
 from server.services.runs.curve import StoredCurve, present_run_reports
-from server.store import reports, studies, tables, timeline, trials
+from server.store import reports, run_starts, studies, tables, timeline, trials
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
+from sturgeon.identifiers import Step
 from sturgeon.messages import Desired, Guard
 from tests.server.studies import BOWL
 from tests.server.test_drift_policy import DRIFT, STREAM, USUAL
@@ -52,6 +53,8 @@ class Run:
             self.tx.execute(tables.trials.update().where(tables.trials.c.id == self.row.id).values(fence))
             self.row = replace(self.row, **fence)
             self.step = self.chance.randint(0, self.step)
+            run_starts.insert(self.tx, self.row.id, self.row.fence, Step(self.step))
+            self.step += self.chance.randint(0, 3)  # it comes to other steps than the run before it
         elif what < 0.24:
             self._go_back()
         if what > 0.93 and self._is_free(self.step - 1):  # own code may report what it did before

@@ -15,7 +15,7 @@ from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.leases.stacks import Dispatched, DispatchRequest, new_stacks, take_queued
 from server.services.metrics import Counters
-from server.services.runs.resume import resume_of
+from server.services.runs.resume import begin_again
 from server.services.sampling.exhaustion import samples_left
 from server.services.sampling.history import SamplerView
 from server.services.sampling.sampler_pool import DrawRequest, SamplerPool, draws
@@ -251,7 +251,7 @@ def _leased(
     scope: Scope, dispatched: list[Dispatched], key: IdempotencyKey, *, are_new: bool = False
 ) -> messages.Leases:
     """are_new: the trials were drawn just now, so they have no run to go on from."""
-    resumes = [None if are_new else resume_of(scope.tx, scope.study, row) for row, _ in dispatched]
+    resumes = [None if are_new else begin_again(scope.tx, scope.study, row) for row, _ in dispatched]
     leases = [
         views.lease(scope.study, row, stack, resume=resume)
         for (row, stack), resume in zip(dispatched, resumes, strict=True)

@@ -12,7 +12,7 @@ from server.services.leases.placement import Offer, needs_of, told_by
 from server.services.leases.stacks import Dispatched, DispatchRequest, take_queued
 from server.services.runs import completion, desired_state
 from server.services.runs.completion import Outcome
-from server.services.runs.resume import has_lost_its_beginning, resume_of
+from server.services.runs.resume import begin_again, has_lost_its_beginning
 from server.services.studies import budgets
 from server.services.transactions import Scope, Transactions
 from server.services.views import desired_of
@@ -98,7 +98,7 @@ def _nothing(tx: Transaction, key: IdempotencyKey) -> messages.Leases:
 def _answers(tx: Transaction, dispatched: list[Dispatched]) -> list[messages.Lease]:
     study_of = study_rows.by_id(tx, {placed.row.study_id for placed in dispatched})
     return [
-        views.lease(study, *placed, resume=resume_of(tx, study, placed.row))
+        views.lease(study, *placed, resume=begin_again(tx, study, placed.row))
         for placed in dispatched
         for study in (study_of[placed.row.study_id],)
     ]

@@ -87,7 +87,8 @@ def _changed_since(tx: Transaction, row: TrialRow, curve: StoredCurve, stored: M
     for segment, _ in curve.segments():
         if (segment.fence, segment.rollback_generation) <= known:
             break
-        changed = min(changed, 0 if curve.is_of_one_run else segment.first_step)
+        began = segment.ends_earlier_runs if segment.fence > stored.fence else changed
+        changed = min(changed, 0 if curve.is_of_one_run else min(began, segment.first_step))
     restore = None if stored.rollback is None else timeline.least_restore_after(tx, row.id, stored.rollback)
     return changed if restore is None else min(changed, restore + 1)
 

@@ -54,8 +54,9 @@ def best_score_up_to(tx: Transaction, study: StudyRow, row: TrialRow, step: int)
 class StoredCurve:
     """The curve of a trial as it stands now: `present_run_reports`, read no further than is asked for.
 
-    A segment's reports count up to the first step of a later segment, and up to the step that a later rollback went
-    back to. So only the newest segments have to be known for what is at the curve's end.
+    A segment's reports count up to the step at which a later run began, up to the first step of a later segment, and up
+    to the step that a later rollback went back to. So only the newest segments have to be known for what is at the
+    curve's end.
     """
 
     def __init__(self, tx: Transaction, study: StudyRow, row: TrialRow) -> None:
@@ -63,7 +64,7 @@ class StoredCurve:
         self._row = row
         self._fence = None if _is_of_all_runs(study, row) else row.fence
         self._known: list[tuple[Segment, int]] = []
-        self._begins = reports.LARGEST  # the least step of the known segments
+        self._begins = reports.LARGEST  # where the known segments begin
         self._is_whole = False
 
     @property
@@ -85,6 +86,8 @@ class StoredCurve:
         if segment is None:
             self._is_whole = True
             return False
+        if newer is not None and segment.fence != newer.fence:
+            self._begins = min(self._begins, newer.ends_earlier_runs)
         self._known.append((segment, min(self._begins, self._gone_back_to(segment) + 1)))
         self._begins = min(self._begins, segment.first_step)
         return True

@@ -10,7 +10,7 @@ from server.policies import timelines
 from server.services.runs.curve import StoredCurve, best_score_up_to
 from server.services.runs.desired_state import RollbackTarget
 from server.services.views import desired_of
-from server.store import checkpoints, rung_scores, timeline, trials
+from server.store import checkpoints, run_starts, rung_scores, timeline, trials
 from server.store.checkpoints import CheckpointRow
 from server.store.engine import Transaction
 from server.store.json_columns import Json
@@ -26,12 +26,19 @@ CHECKPOINT_LOST: Final = "checkpoint_lost"
 """The kind of event that says that a checkpoint's file is gone or damaged."""
 
 
-def resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
-    """What a run that is handed out begins with; None for one that starts from the beginning. The row is as the
-    hand-out left it, and locked.
+def begin_again(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
+    """What a queued trial's new run begins with; None for one that starts from the beginning. The row is as the
+    hand-out left it, and locked. Where the run begins is stored: its reports replace those of earlier runs from
+    there."""
+    resume = _resume_of(tx, study, row)
+    began = run_starts.FROM_SCRATCH if resume is None or resume.sha256 is None else Step(resume.step)
+    run_starts.insert(tx, row.id, row.fence, began)
+    return resume
 
-    It also sets the epoch that the run starts to count from. A train task repeats the epochs after its checkpoint, so
-    epochs that an earlier run has counted are not counted again; so does a task of own code that goes on from one. A
+
+def _resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None:
+    """It also sets the epoch that the run starts to count from. A train task repeats the epochs after its checkpoint,
+    so epochs that an earlier run has counted are not counted again; so does a task of own code that goes on from one. A
     run that a rollback sent back counts from the checkpoint. Own code without one starts over: what its earlier runs
     reported counts no more, so its best score is forgotten, too.
 
