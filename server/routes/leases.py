@@ -12,7 +12,7 @@ from server.routes.dependencies import IdempotencyHeader, InAsks, InDatabase, In
 from server.routes.lanes import client_of
 from server.services.idempotency import IdempotencyKey
 from server.services.leases import worker_leases
-from server.services.leases.placement import Offer
+from server.services.studies.placement import Offer
 from sturgeon import messages
 
 router = APIRouter(route_class=BodyRoute, tags=["leases"])

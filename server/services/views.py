@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from server.store.checkpoints import CheckpointRow
 from server.store.events import EventRow
@@ -14,6 +16,7 @@ from server.store.space_revisions import RevisionRow
 from server.store.studies import Amounts, StudyRow
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
+from server.store.unable import UnableRow
 from server.store.workers import WorkerRow
 from sturgeon import messages
 from sturgeon.identifiers import Version
@@ -30,7 +33,10 @@ def moment(at: int) -> datetime:
     return EPOCH + timedelta(microseconds=at)
 
 
-def study(row: StudyRow, used: Amounts, best: list[messages.BestTrial]) -> messages.Study:
+def study(
+    row: StudyRow, used: Amounts, best: list[messages.BestTrial], placement: PlacementOf | None = None
+) -> messages.Study:
+    """placement: of a study that workers run, whether they can."""
     return messages.Study(
         name=row.name,
         title=row.title,
@@ -50,8 +56,21 @@ def study(row: StudyRow, used: Amounts, best: list[messages.BestTrial]) -> messa
         counts={state: used.counts[state] for state in TRIAL_STATES if state in used.counts},
         spent=messages.Spent(trials=row.next_number, epochs=used.epochs, seconds=used.seconds, limit=row.spent),
         best=best[0] if best else None,
+        unable=[] if placement is None else placement.unable,
+        waits_for=None if placement is None else placement.waits_for,
         created_at=moment(row.created_at),
     )
+
+
+class PlacementOf(NamedTuple):
+    """Which workers cannot run a study, and why none of those that call fits it; None where one does."""
+
+    unable: list[messages.Unable]
+    waits_for: str | None
+
+
+def unable(row: UnableRow) -> messages.Unable:
+    return messages.Unable(study=row.study, worker=row.worker, reason=row.reason, count=row.count, at=moment(row.at))
 
 
 def space_revision(row: RevisionRow) -> messages.SpaceRevision:
@@ -251,7 +270,7 @@ def checkpoint(row: CheckpointRow) -> messages.Checkpoint:
     )
 
 
-def worker(row: WorkerRow, running: int, gone: bool) -> messages.Worker:
+def worker(row: WorkerRow, running: int, gone: bool, cannot_run: Sequence[UnableRow]) -> messages.Worker:
     """running: how many trials it holds. gone: it has not called for a while."""
     return messages.Worker(
         name=row.name,
@@ -261,6 +280,8 @@ def worker(row: WorkerRow, running: int, gone: bool) -> messages.Worker:
         running=running,
         drain=row.drain,
         gone=gone,
+        unable=[unable(one) for one in cannot_run],
+        **(row.offer or {}),
     )
 
 

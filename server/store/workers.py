@@ -54,6 +54,14 @@ def seen(tx: Transaction, name: str, slots: int | None = None, offer: Json | Non
     return _as_told(tx.execute(statement).one(), _behind(tx))
 
 
+def offers(tx: Transaction) -> dict[str, Json | None]:
+    """Worker -> what it has in all, of those that call and do not drain."""
+    statement = sa.select(workers.c.name, workers.c.offer).where(
+        workers.c.last_seen_at >= tx.steady_now() - GONE_US, workers.c.drain.is_(False)
+    )
+    return dict(tx.execute(statement.order_by(workers.c.name)).all())
+
+
 def is_gone(tx: Transaction, row: WorkerRow) -> bool:
     """Whether the worker has not called for so long that it counts as gone."""
     return row.last_seen_at < tx.now() - GONE_US

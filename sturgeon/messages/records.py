@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from sturgeon import identifiers
 from sturgeon.messages.forms import Answer, Request
+from sturgeon.messages.studies import Unable
 from sturgeon.strictness import Sized
 from sturgeon.values import Json, PlainText
 
@@ -20,6 +21,11 @@ class Worker(Answer):
     running: int = Field(description="Trials that it runs; a slot may run a stack of several.")
     drain: bool
     gone: bool = Field(default=False, description="It has not called for a minute: it has ended, or is cut off.")
+    kinds: list[str] = Field(default=["train"], description="The kinds of tasks that it runs.")
+    gpus: int = Field(default=0, description="All its GPUs, busy ones included; so is the memory.")
+    memory_gb: float | None = None
+    labels: list[str] = Field(default_factory=list)
+    unable: list[Unable] = Field(default_factory=list, description="The studies that it cannot run, and why.")
 
 
 class Checkpoint(Answer):

@@ -7,7 +7,7 @@ from typing import Final
 from server.services import blob_sweep
 from server.services.isolation import isolated
 from server.services.quotas import DEFAULT, Quotas
-from server.store import events, floors, idempotency, trial_logs, workers
+from server.store import events, floors, idempotency, trial_logs, unable, workers
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
 
@@ -28,6 +28,7 @@ def clean_up(database: Database, blobs: BlobFolder, quotas: Quotas = DEFAULT) ->
         now = tx.steady_now()
         idempotency.forget(tx, now - DAY_US)
         workers.forget(tx, now - 7 * DAY_US)
+        unable.forget(tx)
     with isolated(DUTY, part="events"), database.writing() as tx:
         events.keep_newest(tx, quotas.events)
     with isolated(DUTY, part="logs"), database.writing() as tx:

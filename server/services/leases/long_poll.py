@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from server.services.leases.placement import Offer
+from server.services.studies.placement import Offer
 from server.store.json_columns import Json
 
 
@@ -42,15 +42,20 @@ class LongPollQueue:
 
     async def wait(self, slots: int, offer: Offer, seconds: float) -> None:
         """Return when there may be work for these slots of a worker with this offer, or after so many seconds."""
-        waiter = _Waiter(slots, offer)
         self._loop = asyncio.get_running_loop()
-        self._queue.append(waiter)
+        waiter = self.enter(slots, offer)
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(waiter.woken.wait(), seconds)
         finally:
             with suppress(ValueError):
                 self._queue.remove(waiter)
+
+    def enter(self, slots: int, offer: Offer) -> _Waiter:
+        """Join the queue."""
+        waiter = _Waiter(slots, offer)
+        self._queue.append(waiter)
+        return waiter
 
     def end(self) -> None:
         """Wake all waiters, and let none wait from now on. May be called from a signal handler."""

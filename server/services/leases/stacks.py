@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from server.services.leases.placement import Offer, needs_of
+from server.services.studies.placement import Offer, needs_of
 from server.store import leases
 from server.store.engine import Transaction
 from server.store.json_columns import Json

@@ -8,15 +8,15 @@ from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, record, replay, store_answer
 from server.services.leases.ask import AskContext, dispatch
 from server.services.leases.long_poll import Work
-from server.services.leases.placement import Offer, needs_of, told_by
 from server.services.leases.stacks import Dispatched, DispatchRequest, take_queued
 from server.services.runs import completion, desired_state
 from server.services.runs.completion import Outcome
 from server.services.runs.resume import begin_again, has_lost_its_beginning
 from server.services.studies import budgets
+from server.services.studies.placement import Offer, needs_of, told_by
 from server.services.transactions import Scope, Transactions
 from server.services.views import desired_of
-from server.store import idempotency, leases, trials, workers
+from server.store import events, idempotency, leases, trials, unable, workers
 from server.store import studies as study_rows
 from server.store.engine import Database, Transaction
 from server.store.json_columns import Json
@@ -168,9 +168,20 @@ def release(
             if (answered := replay(scope.tx, key, messages.Trial)) is not None:
                 return answered
             raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
+        if request.unable is not None:
+            _note_unable(scope, row, request.unable)
         answer = views.trial(name, _release(scope, row, alone=request.alone))
         record(scope.tx, key, answer, scope.study)
         return answer
+
+
+def _note_unable(scope: Scope, row: TrialRow, reason: str) -> None:
+    """Keep that the trial's worker cannot run the study; an event tells of each reason once."""
+    if row.worker is None:
+        return
+    noted = unable.note(scope.tx, scope.study.id, row.worker, reason)
+    if noted.count == 1:
+        events.insert(scope.tx, scope.study.id, "unable", scope.now, row.number, worker=row.worker, reason=reason)
 
 
 def _release(scope: Scope, row: TrialRow, *, alone: bool) -> TrialRow:

@@ -10,7 +10,7 @@ from server.services.pagination import after_of, page_of
 from server.services.runs import completion
 from server.services.sampling.best import best_of, best_of_each, best_trials
 from server.services.sampling.sampler_pool import SamplerPool
-from server.services.studies import budgets, sources, space_edits, validation
+from server.services.studies import budgets, placement, sources, space_edits, validation
 from server.services.transactions import Scope, Transactions
 from server.services.trial_rows import new_trial
 from server.store import checkpoints, events, space_revisions, studies, trials
@@ -112,7 +112,8 @@ def _sampler_options(request: messages.StudyRequest) -> Json:
 
 
 def _answer(tx: Transaction, row: StudyRow) -> messages.Study:
-    return views.study(row, studies.amounts(tx, [row.id])[row.id], best_trials(tx, row, 1))
+    used = studies.amounts(tx, [row.id])
+    return views.study(row, used[row.id], best_trials(tx, row, 1), placement.of_studies(tx, [row], used)[row.id])
 
 
 def read(database: Database, name: str) -> messages.Study:
@@ -128,7 +129,8 @@ def listing(database: Database, page_size: int, page_token: str | None) -> messa
         rows = studies.page(tx, after, page_size + 1)
         used = studies.amounts(tx, [row.id for row in rows])
         best = best_of_each(tx, rows)
-        items = [views.study(row, used[row.id], best[row.id]) for row in rows]
+        placed = placement.of_studies(tx, rows, used)
+        items = [views.study(row, used[row.id], best[row.id], placed[row.id]) for row in rows]
     return page_of(items, page_size, [row.id for row in rows])
 
 

@@ -14,6 +14,7 @@ from server.store import (
     space_revisions,
     trial_logs,
     trials,
+    unable,
     workers,
 )
 from server.store import studies as study_rows
@@ -29,7 +30,11 @@ def list_workers(database: Database, page_size: int, page_token: str | None) -> 
         rows = workers.page(tx, page_token or "", page_size + 1)
         gone = {row.name: workers.is_gone(tx, row) for row in rows}
         running = leases.running_by_worker(tx, [row.name for row in rows])
-    items = [views.worker(row, running.get(row.name, 0), gone[row.name]) for row in rows[:page_size]]
+        cannot = unable.of_workers(tx, [row.name for row in rows])
+    items = [
+        views.worker(row, running.get(row.name, 0), gone[row.name], [one for one in cannot if one.worker == row.name])
+        for row in rows[:page_size]
+    ]
     return messages.Page(items=items, next_page_token=items[-1].name if len(rows) > page_size else None)
 
 
@@ -40,7 +45,7 @@ def drain(database: Database, name: str) -> messages.Worker:
         if row is None:
             raise NotFound(f"There is no worker named {name}; GET /v1/workers lists them.")
         running = leases.running_by_worker(tx, [name]).get(name, 0)
-        return views.worker(row, running, workers.is_gone(tx, row))
+        return views.worker(row, running, workers.is_gone(tx, row), unable.of_workers(tx, [name]))
 
 
 def list_events(database: Database, name: str, size: int, token: str | None) -> messages.Page[messages.Event]:

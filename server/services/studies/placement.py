@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from server.services import views
+from server.services.views import PlacementOf
+from server.store import unable, workers
+from server.store.engine import Transaction
 from server.store.json_columns import Json
+from server.store.studies import Amounts, StudyRow
 from sturgeon import messages
+from sturgeon.identifiers import StudyId
 from sturgeon.messages import Needs
 
-UNLIMITED = 1_000_000
+UNLIMITED: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,6 @@ def lacking(needs: Needs, kind: str, offers: Sequence[Offer]) -> str | None:
     if not offers:
         return "No worker is there; start one with `sturgeon worker`."
     of_kind = [offer for offer in offers if kind in offer.kinds]
-    many = "the one worker" if len(offers) == 1 else f"any of the {len(offers)} workers"
     if not of_kind:
         allow = {"command": "--allow-command", "python": "--allow-python"}.get(kind)
         hint = f"; start one with {allow}" if allow else ""
@@ -88,4 +94,38 @@ def lacking(needs: Needs, kind: str, offers: Sequence[Offer]) -> str | None:
     if needs.memory_gb is not None and needs.memory_gb > memory:
         parts.append(f"{needs.memory_gb:g} GB of memory ({memory:.3g} at most)")
     what = " and ".join(parts) or "all at once that the study needs"
-    return f"Not {many} has {what}." if len(offers) > 1 else f"The one worker has not {what}."
+    who = "The one worker that is there lacks" if len(offers) == 1 else f"None of the {len(offers)} workers has"
+    return f"{who} {what}."
+
+
+def of_studies(tx: Transaction, rows: Sequence[StudyRow], used: Mapping[int, Amounts]) -> dict[StudyId, PlacementOf]:
+    """Of each of these studies, which workers cannot run it, and, while it has trials to give out, why none fits."""
+    with_task = [row for row in rows if row.task_kind is not None]
+    if not with_task:
+        return {row.id: PlacementOf([], None) for row in rows}
+    cannot = [(one.study_id, views.unable(one)) for one in unable.of_studies(tx, [row.id for row in with_task])]
+    offers = {name: in_all(offer) for name, offer in workers.offers(tx).items()}
+    placements = {}
+    for row in rows:
+        own = [one for study_id, one in cannot if study_id == row.id]
+        waits = _has_trials_to_give_out(row, used[row.id])
+        placements[row.id] = PlacementOf(own, _waits_for(row, offers, own) if waits else None)
+    return placements
+
+
+def _has_trials_to_give_out(row: StudyRow, used: Amounts) -> bool:
+    if row.task_kind is None or row.state != "active" or row.spent is not None:
+        return False
+    draws = row.mode == "caviar" and row.next_number + row.replicates <= row.max_trials
+    return draws or used.counts.get("queued", 0) > 0
+
+
+def _waits_for(row: StudyRow, offers: Mapping[str, Offer], own: Sequence[messages.Unable]) -> str | None:
+    assert row.task_kind is not None
+    if why := lacking(needs_of(row.needs), row.task_kind, list(offers.values())):
+        return why
+    reasons = {one.worker: one.reason for one in own}
+    fitting = [name for name, offer in offers.items() if offer.gets(row.name, row.task_kind, row.needs)]
+    if not all(name in reasons for name in fitting):
+        return None
+    return f"No worker can run it. {fitting[0]}: {reasons[fitting[0]]}"
