@@ -24,7 +24,7 @@ from server.services.idempotency import IdempotencyKey
 from server.services.leases import ask, worker_leases
 from server.services.reporting import report, tell
 from server.services.trials import admin, export
-from server.store.trials import Listing
+from server.store.trial_lists import Listing
 from sturgeon import messages
 from sturgeon.states import TrialState
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from server.store import steady_clock
 from server.store.engine import Transaction
 from server.store.tables import steady_clock as table
 
@@ -12,10 +11,10 @@ def correct(tx: Transaction) -> int:
 
     Returns: by how many microseconds it was put forward, or back if negative; 0 if nothing was changed.
     """
-    before, step = steady_clock.offset(tx.connection), tx.clock_step()
+    before, step = tx.offset(), tx.clock_step()
     if step == 0:
         return 0
-    tx.execute(tx.insert_new(table, "id").values(id=1, steps=0, offset_us=0))
+    tx.execute(tx.insert_new(table, "id"), {"id": 1, "steps": 0, "offset_us": 0})
     changed = table.update().where(table.c.steps == before.steps)
     done = tx.execute(changed.values(steps=before.steps + 1, offset_us=before.offset_us - step))
     return step if done.rowcount else 0

@@ -7,52 +7,26 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
-from typing import Any, ParamSpec
+from functools import cache, partial
+from typing import Any, Final, ParamSpec
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, CursorResult, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql import Insert
 
 from server.store import steady_clock
-from server.store.steady_clock import Reading, SteadyClock
+from server.store.lock_order import LockOrder
+from server.store.steady_clock import Offset, Reading, SteadyClock
 from server.store.write_queue import Turn, WriteQueue
 from sturgeon.errors import SturgeonError, Unavailable
 from sturgeon.identifiers import StudyId
 
 P = ParamSpec("P")
-
-
-class LockOrderError(AssertionError):
-    """A transaction locks rows out of order, which can end in a deadlock: a study after trials, or trials not by id."""
-
-
-class LockOrder:
-    """Which rows a transaction has locked so far."""
-
-    def __init__(self) -> None:
-        self._trials: set[int] = set()
-        self._inserted: set[int] = set()
-
-    def before_study(self) -> None:
-        """Raises: LockOrderError (a trial is locked already)."""
-        if self._trials:
-            raise LockOrderError(f"a study is locked after trials {sorted(self._trials)}")
-
-    def trials(self, ids: Iterable[int]) -> None:
-        """Note trials that are being locked. Raises: LockOrderError (one has a lower id than a locked one)."""
-        new = set(ids) - self._trials - self._inserted
-        if new and self._trials and min(new) < max(self._trials):
-            raise LockOrderError(f"trials {sorted(new)} are locked after {sorted(self._trials)}")
-        self._trials |= new
-
-    def inserted(self, ids: Iterable[int]) -> None:
-        """Note new trials, which are in no order: no other transaction can wait for them yet."""
-        self._inserted.update(ids)
 
 
 class Transaction:
@@ -63,6 +37,7 @@ class Transaction:
         self._clock = clock
         self._steady_clock = steady
         self._reading: Reading | None = None
+        self._offset: Offset | None = None
         self.lock_order = LockOrder()
         self.commits = True
         self.changed_studies: set[StudyId] = set()  # what a sampler sees of them has changed
@@ -99,17 +74,16 @@ class Transaction:
         return self.connection.dialect.name == "sqlite"
 
     def execute(
-        self, statement: sa.Executable, rows: Sequence[dict[str, object]] | dict[str, object] | None = None
+        self, statement: sa.Executable, rows: Sequence[Mapping[str, object]] | Mapping[str, object] | None = None
     ) -> CursorResult[*tuple[Any, ...]]:
         """Run a statement; with several `rows` once for each of them, with one dict with these parameters."""
         result = self.connection.execute(statement, rows)
         assert isinstance(result, CursorResult)
         return result
 
-    def insert_new(self, table: sa.Table, *key: str) -> sqlite.Insert | postgresql.Insert:
-        """An INSERT that does nothing where a row with this key exists. Each database has its own dialect for it."""
-        make = sqlite.insert if self.is_sqlite else postgresql.insert
-        return make(table).on_conflict_do_nothing(index_elements=list(key))
+    def insert_new(self, table: sa.Table, *key: str, returning: str | None = None) -> Insert:
+        """An INSERT that does nothing where a row with this key exists, and returns a column of one that is new."""
+        return _insert_new(table, key, returning, is_sqlite=self.is_sqlite)
 
     def now(self) -> int:
         """Microseconds since 1970 UTC, read once in a transaction; after its first lock, for which it may wait."""
@@ -117,11 +91,17 @@ class Transaction:
 
     def steady_now(self) -> int:
         """The same moment in steady time, which is for leases and all else that is measured: see `steady_clock.py`."""
-        return self._steady_clock.steady(self._read(), steady_clock.offset(self.connection))
+        return self._steady_clock.steady(self._read(), self.offset())
 
     def clock_step(self) -> int:
         """By how many microseconds the clock was put forward, or back if negative; 0 once that is allowed for."""
-        return self._steady_clock.step(self._read(), steady_clock.offset(self.connection))
+        return self._steady_clock.step(self._read(), self.offset())
+
+    def offset(self) -> Offset:
+        """The offset of steady time, read once in a transaction."""
+        if self._offset is None:
+            self._offset = steady_clock.offset(self.connection)
+        return self._offset
 
     def _read(self) -> Reading:
         if self._reading is None:
@@ -129,15 +109,27 @@ class Transaction:
         return self._reading
 
 
+@cache
+def _insert_new(table: sa.Table, key: tuple[str, ...], returning: str | None, *, is_sqlite: bool) -> Insert:
+    """Each database has its own dialect for it."""
+    make = sqlite.insert if is_sqlite else postgresql.insert
+    statement = make(table).on_conflict_do_nothing(index_elements=list(key))
+    return statement if returning is None else statement.returning(table.c[returning])
+
+
 Clock = Callable[[Transaction], int]
+
+
+_SQLITE_CLOCK: Final = sa.text("SELECT julianday('now')")
+_POSTGRES_CLOCK: Final = sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
 
 
 def database_clock(tx: Transaction) -> int:
     """The database's clock in microseconds (SQLite 3.40 has no unixepoch('subsec'))."""
     if tx.is_sqlite:
-        days: float = tx.execute(sa.text("SELECT julianday('now')")).scalar_one()
+        days: float = tx.execute(_SQLITE_CLOCK).scalar_one()
         return round((days - 2440587.5) * 86_400_000) * 1000  # SQLite's clock has milliseconds
-    return int(tx.execute(sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")).scalar_one())
+    return int(tx.execute(_POSTGRES_CLOCK).scalar_one())
 
 
 class Database:
@@ -272,16 +264,16 @@ def _retry_while_locked(step: Callable[[], object]) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
-    if not options.get("foreign_keys", True):
-        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-    turn: Turn | None = options.get("turn")
-    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if turn is None else 'OFF'}")
-    if turn is None:
-        connection.exec_driver_sql("BEGIN")
-        return
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
-    turn.begin(partial(_begin_immediate, driver))
+    if not options.get("foreign_keys", True):
+        driver.execute("PRAGMA foreign_keys = OFF")
+    turn: Turn | None = options.get("turn")
+    driver.execute(f"PRAGMA query_only = {'ON' if turn is None else 'OFF'}")
+    if turn is None:
+        driver.execute("BEGIN")
+    else:
+        turn.begin(partial(_begin_immediate, driver))
 
 
 def _begin_immediate(connection: sqlite3.Connection) -> bool:

@@ -38,10 +38,13 @@ class EventRow:
     at: int
 
 
+_INSERT: Final = events.insert()
+
+
 def insert(
     tx: Transaction, study_id: StudyId, kind: str, now: int, number: TrialNumber | None = None, **detail: object
 ) -> None:
-    tx.execute(events.insert().values(study_id=study_id, number=number, kind=kind, detail=detail, at=now))
+    tx.execute(_INSERT, {"study_id": study_id, "number": number, "kind": kind, "detail": detail, "at": now})
 
 
 def keep_newest(tx: Transaction, count: int) -> int:
@@ -67,7 +70,7 @@ def count_all(tx: Transaction) -> int:
 
 def page(tx: Transaction, study_id: StudyId, after: int, size: int) -> list[EventRow]:
     statement = sa.select(events).where(events.c.study_id == study_id, events.c.id > after)
-    return [EventRow(**row._mapping) for row in tx.execute(statement.order_by(events.c.id).limit(size))]
+    return [EventRow(*row) for row in tx.execute(statement.order_by(events.c.id).limit(size))]
 
 
 def known_keys(
@@ -89,7 +92,7 @@ def newest(
 ) -> dict[str, EventRow]:
     """The newest event of each of these kinds that there is; of one trial, if its number is given."""
     rows = tx.execute(_newest(kinds, of_trial=number is not None), {"study": study_id, "trial": number})
-    return {row.kind: EventRow(**row._mapping) for row in rows}
+    return {row.kind: EventRow(*row) for row in rows}
 
 
 @cache
@@ -110,10 +113,10 @@ def of_kind(tx: Transaction, study_id: StudyId, kind: str, number: TrialNumber |
     statement = sa.select(events).where(events.c.study_id == study_id, events.c.kind == kind)
     if number is not None:
         statement = statement.where(events.c.number == number)
-    return [EventRow(**row._mapping) for row in tx.execute(statement.order_by(events.c.id))]
+    return [EventRow(*row) for row in tx.execute(statement.order_by(events.c.id))]
 
 
 def at(tx: Transaction, study_id: StudyId, kind: str, at: int) -> list[EventRow]:
     """The events of a kind of one moment."""
     statement = sa.select(events).where(events.c.study_id == study_id, events.c.kind == kind, events.c.at == at)
-    return [EventRow(**row._mapping) for row in tx.execute(statement.order_by(events.c.id))]
+    return [EventRow(*row) for row in tx.execute(statement.order_by(events.c.id))]

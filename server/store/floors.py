@@ -29,9 +29,12 @@ class Floors(NamedTuple):
     version: int
 
 
+_READ: Final = sa.select(floors.c.fence, floors.c.version)
+
+
 def read(tx: Transaction) -> Floors:
     """The present floors; 0 as long as nothing has raised them."""
-    row = tx.execute(sa.select(floors.c.fence, floors.c.version)).one_or_none()
+    row = tx.execute(_READ).one_or_none()
     return Floors(0, 0) if row is None else Floors(row.fence, row.version)
 
 

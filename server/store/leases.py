@@ -7,13 +7,16 @@ fence in the WHERE. `lease_until` is steady time, so that a lease has its length
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from server.store import floors
 from server.store import trials as trial_rows
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.studies import Eligible, StudyRow
 from server.store.tables import studies, trials
 from server.store.trials import TrialRow
@@ -23,18 +26,19 @@ from sturgeon.states import UNFINISHED
 
 def hand_out_queued(tx: Transaction, of: StudyId | Eligible, count: int, worker: str, lease_us: int) -> list[TrialRow]:
     """Lease up to `count` queued trials of one active study, or of all that a worker may get; the oldest first."""
-    return _hand_out(tx, _waiting(of).with_only_columns(trials.c.id).limit(count), worker, lease_us)
+    if isinstance(of, Eligible):
+        return _hand_out(tx, _eligible_handed_out(of), {"most": count}, worker, lease_us)
+    return _hand_out(tx, _of_study_handed_out(), {"study": of, "most": count}, worker, lease_us)
 
 
 def hand_out_chosen(tx: Transaction, ids: Sequence[int], worker: str, lease_us: int) -> list[TrialRow]:
     """Lease those of these trials that are still queued."""
-    wanted = _all_waiting().with_only_columns(trials.c.id).where(trials.c.id.in_(ids))
-    return _hand_out(tx, wanted, worker, lease_us)
+    return _hand_out(tx, _chosen_handed_out(), {"ids": list(ids)}, worker, lease_us)
 
 
 def waiting(tx: Transaction, of: StudyId | Eligible, most: int) -> list[TrialRow]:
     """Queued trials of one active study, or of all that a worker may get; the oldest first, not locked."""
-    return [TrialRow(**row._mapping) for row in tx.execute(_waiting(of).limit(most))]
+    return [TrialRow(*row) for row in tx.execute(_waiting(of).limit(most))]
 
 
 def first_waiting(tx: Transaction, of: Eligible) -> StudyId | None:
@@ -56,30 +60,55 @@ def _all_waiting() -> sa.Select[Any]:
     )
 
 
-def _hand_out(tx: Transaction, wanted: sa.Select[Any], worker: str, lease_us: int) -> list[TrialRow]:
+def _hand_out(
+    tx: Transaction, handed_out: ReturningUpdate[Any], wanted: Json, worker: str, lease_us: int
+) -> list[TrialRow]:
+    lease = {"worker": worker, "lease_us": lease_us, "lease_end": tx.steady_now() + lease_us, "now": tx.now()}
+    # RETURNING gives rows in no order.
+    changed = tx.execute(handed_out, wanted | lease)
+    rows = sorted((TrialRow(*row) for row in changed), key=lambda t: (t.study_id, t.number))
+    tx.lock_order.trials(row.id for row in rows)
+    return rows
+
+
+_MOST: Final = sa.bindparam("most", type_=sa.Integer)
+
+
+@cache
+def _of_study_handed_out() -> ReturningUpdate[Any]:
+    of_study = _all_waiting().where(trials.c.study_id == sa.bindparam("study"))
+    return _handed_out(of_study.with_only_columns(trials.c.id).limit(_MOST))
+
+
+@lru_cache(256)
+def _eligible_handed_out(of: Eligible) -> ReturningUpdate[Any]:
+    return _handed_out(_waiting(of).with_only_columns(trials.c.id).limit(_MOST))
+
+
+@cache
+def _chosen_handed_out() -> ReturningUpdate[Any]:
+    chosen = trials.c.id.in_(sa.bindparam("ids", expanding=True))
+    return _handed_out(_all_waiting().with_only_columns(trials.c.id).where(chosen))
+
+
+def _handed_out(wanted: sa.Select[Any]) -> ReturningUpdate[Any]:
     # Two hand-outs at once take different rows and do not wait for each other. (SQLite has no such clause: its write
     # lock lets one transaction in at a time.)
     locked = wanted.with_for_update(of=trials, skip_locked=True)
     # Materialized: else PostgreSQL may run the subselect again for each row, and lock more rows than `wanted` has.
     chosen = locked.cte("chosen").prefix_with("MATERIALIZED")
-    statement = (
+    return (
         trials.update()
         .where(trials.c.id.in_(sa.select(chosen.c.id)), trial_rows.may_move_to("running"))
         .values(
             state="running",
             fence=floors.fence_after(trials.c.fence),
-            worker=worker,
-            lease_us=lease_us,
-            lease_until=tx.steady_now() + lease_us,
+            lease_until=sa.bindparam("lease_end"),
             reported=False,
-            started_at=sa.func.coalesce(trials.c.started_at, tx.now()),
+            started_at=sa.func.coalesce(trials.c.started_at, sa.bindparam("now")),
         )
         .returning(trials)
     )
-    # RETURNING gives rows in no order.
-    rows = sorted((TrialRow(**row._mapping) for row in tx.execute(statement)), key=lambda t: (t.study_id, t.number))
-    tx.lock_order.trials(row.id for row in rows)
-    return rows
 
 
 def queued_for_workers(tx: Transaction) -> dict[StudyId, int]:
@@ -98,16 +127,17 @@ def queued_for_workers(tx: Transaction) -> dict[StudyId, int]:
     return dict(tx.execute(statement).all())
 
 
-def held(fence: Fence) -> sa.ColumnElement[bool]:
-    """The lease of this fence holds: the trial runs, or its lease has run out but nobody has taken it (`lease_until` is
-    kept then)."""
-    return sa.and_(trials.c.fence == fence, trials.c.state.in_(UNFINISHED), trials.c.lease_until.is_not(None))
+def held() -> sa.ColumnElement[bool]:
+    """The lease of the fence `held_under` holds: the trial runs, or its lease has run out but nobody has taken it
+    (`lease_until` is kept then)."""
+    its_fence = trials.c.fence == sa.bindparam("held_under")
+    return sa.and_(its_fence, trials.c.state.in_(UNFINISHED), trials.c.lease_until.is_not(None))
 
 
-def _held_for(now: int) -> sa.ColumnElement[int]:
-    """The time for which the trial was held, in microseconds, to `now`: a message of its holder has come."""
+def _held_for() -> sa.ColumnElement[int]:
+    """The time for which the trial was held, in microseconds, to now: a message of its holder has come."""
     begun = trials.c.lease_until - trials.c.lease_us
-    return trials.c.spent_us + sa.case((begun < now, now - begun), else_=0)
+    return trials.c.spent_us + sa.case((begun < _NOW, _NOW - begun), else_=0)
 
 
 def is_held(row: TrialRow, fence: Fence) -> bool:
@@ -127,12 +157,30 @@ def spent_us(tx: Transaction, row: TrialRow) -> int:
     return row.spent_us + max(0, tx.steady_now() - (row.lease_until - row.lease_us))
 
 
-def _reached(epoch: float) -> dict[str, sa.ColumnElement[float]]:
-    """Columns of a run that has reached this epoch. It has used the epochs that are new; a report that comes again, or
+_NOW: Final = sa.bindparam("now", type_=sa.BigInteger)
+_EPOCH: Final = sa.bindparam("epoch", type_=sa.Double)
+_SCORE: Final = sa.bindparam("score", type_=sa.Double)
+
+
+def _reached() -> dict[str, sa.ColumnElement[float]]:
+    """Columns of a run that has reached an epoch. It has used the epochs that are new; a report that comes again, or
     late, adds none."""
     known = sa.func.coalesce(trials.c.run_epoch, 0.0)
-    gain = sa.case((known < epoch, epoch - known), else_=0.0)
+    gain = sa.case((known < _EPOCH, _EPOCH - known), else_=0.0)
     return {"run_epoch": known + gain, "spent_epochs": trials.c.spent_epochs + gain}
+
+
+def _better() -> dict[str, sa.ColumnElement[float]]:
+    """The column of a run that has reported a score."""
+    best = trials.c.best_score
+    return {"best_score": sa.case((sa.or_(best.is_(None), best > _SCORE), _SCORE), else_=best)}
+
+
+@cache
+def _renewing(*, epoch: bool, score: bool) -> ReturningUpdate[Any]:
+    values = {"lease_until": _NOW + trials.c.lease_us, "spent_us": _held_for()}
+    reached = (_reached() if epoch else {}) | (_better() if score else {})
+    return trial_rows.moving("running").where(held()).values(**values, **reached)
 
 
 def renew(
@@ -147,20 +195,19 @@ def renew(
 
     epoch: the epoch that the run reports. score: the best score that it reports, less is better.
     """
-    if epoch is not None:
-        values |= _reached(epoch)
-    if score is not None:
-        best = trials.c.best_score
-        values["best_score"] = sa.case((sa.or_(best.is_(None), best > score), score), else_=best)
-    now = tx.steady_now()
-    values |= {"lease_until": now + trials.c.lease_us, "spent_us": _held_for(now)}
-    return trial_rows.move(tx, trial_id, "running", held(fence), **values)
+    said = {name: value for name, value in (("epoch", epoch), ("score", score)) if value is not None}
+    renewing = _renewing(epoch=epoch is not None, score=score is not None)
+    return trial_rows.move(tx, trial_id, renewing, {"held_under": fence, "now": tx.steady_now(), **said, **values})
+
+
+_ANY_RUNNING: Final = (
+    sa.select(trials.c.id).where(trials.c.study_id == sa.bindparam("study"), trials.c.state == "running").limit(1)
+)
 
 
 def any_running(tx: Transaction, study_id: StudyId) -> bool:
     """Whether a trial of the study runs."""
-    statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.state == "running").limit(1)
-    return tx.execute(statement).first() is not None
+    return tx.execute(_ANY_RUNNING, {"study": study_id}).first() is not None
 
 
 def has_wrong_end(tx: Transaction) -> sa.ColumnElement[bool]:

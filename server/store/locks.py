@@ -8,18 +8,21 @@ where the write transaction is the only lock, so that every test finds the mista
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from server.store import leases
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.tables import studies
 from server.store.tables import trials as trial_table
 from server.store.trials import TrialRow
 from sturgeon.identifiers import StudyId
 from sturgeon.states import UNFINISHED
+
+_STUDY: Final = sa.select(studies).where(studies.c.name == sa.bindparam("name")).with_for_update(key_share=True)
 
 
 def study(tx: Transaction, name: str) -> StudyRow | None:
@@ -28,29 +31,41 @@ def study(tx: Transaction, name: str) -> StudyRow | None:
     Its key is not locked: a transaction that has locked a trial may still write an event, which refers to the study.
     """
     tx.lock_order.before_study()
-    statement = sa.select(studies).where(studies.c.name == name).with_for_update(key_share=True)
-    row = tx.execute(statement).one_or_none()
-    return None if row is None else StudyRow(**row._mapping)
+    row = tx.execute(_STUDY, {"name": name}).one_or_none()
+    return None if row is None else StudyRow(*row)
+
+
+_OF_STUDY: Final = (
+    sa.select(trial_table)
+    .where(trial_table.c.study_id == sa.bindparam("study"))
+    .order_by(trial_table.c.id)
+    .with_for_update()
+)
+_ONE_TRIAL: Final = _OF_STUDY.where(trial_table.c.number == sa.bindparam("number"))
+_TRIALS: Final = _OF_STUDY.where(trial_table.c.number.in_(sa.bindparam("numbers", expanding=True)))
+_UNFINISHED: Final = _OF_STUDY.where(trial_table.c.state.in_(UNFINISHED))
 
 
 def trials_of(tx: Transaction, study_id: StudyId, numbers: Iterable[int]) -> list[TrialRow]:
     """Those of these trials that exist, by id."""
-    return _locked(tx, trial_table.c.study_id == study_id, trial_table.c.number.in_(sorted(set(numbers))))
+    wanted = sorted(set(numbers))
+    if len(wanted) == 1:  # by far the most calls, and a list of parameters takes time to write out
+        return _locked(tx, _ONE_TRIAL, {"study": study_id, "number": wanted[0]})
+    return _locked(tx, _TRIALS, {"study": study_id, "numbers": wanted})
 
 
 def unfinished(tx: Transaction, study_id: StudyId) -> list[TrialRow]:
     """The trials of the study that have not ended, by id."""
-    return _locked(tx, trial_table.c.study_id == study_id, trial_table.c.state.in_(UNFINISHED))
+    return _locked(tx, _UNFINISHED, {"study": study_id})
 
 
 def expired(tx: Transaction, study_id: StudyId) -> list[TrialRow]:
     """The running trials of the study whose lease has run out, or would end too late, by id."""
-    return _locked(tx, trial_table.c.study_id == study_id, leases.has_wrong_end(tx))
+    return _locked(tx, _OF_STUDY.where(leases.has_wrong_end(tx)), {"study": study_id})
 
 
-def _locked(tx: Transaction, *where: sa.ColumnElement[bool]) -> list[TrialRow]:
-    statement = sa.select(trial_table).where(*where).order_by(trial_table.c.id).with_for_update()
-    rows = [TrialRow(**row._mapping) for row in tx.execute(statement)]
+def _locked(tx: Transaction, statement: sa.Select[Any], parameters: Json) -> list[TrialRow]:
+    rows = [TrialRow(*row) for row in tx.execute(statement, parameters)]
     tx.lock_order.trials([row.id for row in rows])
     return rows
 

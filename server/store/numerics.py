@@ -13,7 +13,7 @@ from server.store.tables import numerics
 
 def record(tx: Transaction, fingerprint: str, facts: Json) -> None:
     """Store these facts; no effect where the fingerprint is stored already."""
-    tx.execute(tx.insert_new(numerics, "fingerprint").values(fingerprint=fingerprint, facts=facts))
+    tx.execute(tx.insert_new(numerics, "fingerprint"), {"fingerprint": fingerprint, "facts": facts})
 
 
 def facts_of(tx: Transaction, fingerprints: Iterable[str]) -> dict[str, Json]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -30,20 +30,31 @@ class ReportRow:
     at: int
 
 
+_OF_RUN: Final = sa.select(reports).where(
+    reports.c.trial_id == sa.bindparam("trial"),
+    reports.c.fence == sa.bindparam("fence"),
+    reports.c.rollback_generation == sa.bindparam("generation"),
+)
+_OF_STEP: Final = _OF_RUN.where(reports.c.step == sa.bindparam("step"))
+_OF_STEPS: Final = _OF_RUN.where(reports.c.step.in_(sa.bindparam("steps", expanding=True)))
+
+
 def of_steps(
     tx: Transaction, trial_id: TrialId, fence: Fence, rollback_generation: int, steps: Sequence[int]
 ) -> dict[int, ReportRow]:
-    statement = sa.select(reports).where(
-        reports.c.trial_id == trial_id,
-        reports.c.fence == fence,
-        reports.c.rollback_generation == rollback_generation,
-        reports.c.step.in_(list(steps)),
-    )
-    return {row.step: ReportRow(**row._mapping) for row in tx.execute(statement)}
+    run = {"trial": trial_id, "fence": fence, "generation": rollback_generation}
+    if len(steps) == 1:  # by far the most calls, and a list of parameters takes time to write out
+        rows = tx.execute(_OF_STEP, {**run, "step": steps[0]})
+    else:
+        rows = tx.execute(_OF_STEPS, {**run, "steps": list(steps)})
+    return {row.step: ReportRow(*row) for row in rows}
+
+
+_INSERT: Final = reports.insert()
 
 
 def insert(tx: Transaction, rows: Sequence[Json]) -> None:
-    tx.execute(reports.insert(), list(rows))
+    tx.execute(_INSERT, rows[0] if len(rows) == 1 else list(rows))
 
 
 def latest_run(tx: Transaction, trial_id: TrialId) -> Fence | None:
@@ -71,7 +82,7 @@ def curve(
         for (rollback_generation, fence), end in _ends(tx, trial_id, rollbacks, since).items()
     ]
     statement = sa.select(reports).where(reports.c.trial_id == trial_id, ahead, sa.or_(sa.false(), *parts))
-    return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(reports.c.step).limit(size))]
+    return [ReportRow(*row) for row in tx.execute(statement.order_by(reports.c.step).limit(size))]
 
 
 def _ends(
@@ -141,7 +152,7 @@ def of_segment(
         reports.c.step < steps.stop,
     )
     order = reports.c.step.desc() if newest_first else reports.c.step
-    return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(order).limit(size))]
+    return [ReportRow(*row) for row in tx.execute(statement.order_by(order).limit(size))]
 
 
 Place = tuple[int, int, int]
@@ -155,7 +166,7 @@ def all_of_trial(tx: Transaction, trial_id: TrialId, after: Place | None, size: 
     statement = sa.select(reports).where(reports.c.trial_id == trial_id)
     if after is not None:
         statement = statement.where(sa.tuple_(*place) > after)
-    return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(*place).limit(size))]
+    return [ReportRow(*row) for row in tx.execute(statement.order_by(*place).limit(size))]
 
 
 def of_run(
@@ -165,7 +176,7 @@ def of_run(
     statement = sa.select(reports).where(
         reports.c.trial_id == trial_id, reports.c.fence == fence, reports.c.step > after_step
     )
-    return [ReportRow(**row._mapping) for row in tx.execute(statement.order_by(reports.c.step).limit(size))]
+    return [ReportRow(*row) for row in tx.execute(statement.order_by(reports.c.step).limit(size))]
 
 
 def of_complete_trials_at(

@@ -33,8 +33,7 @@ class RoundRow:
 
 def insert(tx: Transaction, row: RoundRow) -> None:
     """Store the round; no effect where one that began with the same results is stored."""
-    values = {**row.__dict__}
-    tx.execute(tx.insert_new(rounds, "study_id", "revision", "number", "learnt_from").values(values))
+    tx.execute(tx.insert_new(rounds, "study_id", "revision", "number", "learnt_from"), {**row.__dict__})
 
 
 def of_study(tx: Transaction, study_id: StudyId) -> Sequence[RoundRow]:

@@ -99,7 +99,10 @@ class SteadyClock:
         return 0 if self._monotonic is None else round(self._monotonic() * 1e6)
 
 
+_OFFSET: Final = sa.select(steady_clock.c.steps, steady_clock.c.offset_us)
+
+
 def offset(connection: Connection) -> Offset:
     """The offset that all servers share."""
-    row = connection.execute(sa.select(steady_clock.c.steps, steady_clock.c.offset_us)).one_or_none()
+    row = connection.execute(_OFFSET).one_or_none()
     return Offset(0, 0) if row is None else Offset(*row)

@@ -62,14 +62,13 @@ class StudyRow:
         return self.task is not None and (self.trains or self.task["checkpoints"] is not None)
 
 
-def _row(row: sa.Row[Any] | None) -> StudyRow | None:
-    return None if row is None else StudyRow(**row._mapping)
+def _row(row: sa.Row[*tuple[Any, ...]] | None) -> StudyRow | None:
+    return None if row is None else StudyRow(*row)
 
 
 def insert(tx: Transaction, values: Json) -> StudyRow | None:
     """The new study; None where the name exists. Its numbers begin above those of earlier studies of this name."""
-    statement = tx.insert_new(studies, "name").values(values).returning(studies.c.id)
-    study_id = tx.execute(statement).scalar_one_or_none()
+    study_id = tx.execute(tx.insert_new(studies, "name", returning="id"), values).scalar_one_or_none()
     if study_id is None:
         return None
     # Read after the name is taken: the insertion has waited for a transaction that deleted a study of this name.
@@ -77,15 +76,21 @@ def insert(tx: Transaction, values: Json) -> StudyRow | None:
     return update(tx, study_id, fence_floor=floor.fence, version_floor=floor.version)
 
 
+_FIND: Final = sa.select(studies).where(studies.c.name == sa.bindparam("name"))
+
+
 def find(tx: Transaction, name: str) -> StudyRow | None:
     """The study of this name."""
-    return _row(tx.execute(sa.select(studies).where(studies.c.name == name)).one_or_none())
+    return _row(tx.execute(_FIND, {"name": name}).one_or_none())
+
+
+_BY_ID: Final = sa.select(studies).where(studies.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
 def by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, StudyRow]:
     """Id -> study, of those that exist."""
-    rows = tx.execute(sa.select(studies).where(studies.c.id.in_(list(ids))))
-    return {row.id: StudyRow(**row._mapping) for row in rows}
+    rows = tx.execute(_BY_ID, {"ids": list(ids)})
+    return {row.id: StudyRow(*row) for row in rows}
 
 
 def fence_floors(tx: Transaction, names: Collection[str]) -> dict[str, int]:
@@ -97,19 +102,23 @@ def fence_floors(tx: Transaction, names: Collection[str]) -> dict[str, int]:
 def page(tx: Transaction, after: int, size: int) -> list[StudyRow]:
     """Up to `size` studies with ids above `after`, by id."""
     statement = sa.select(studies).where(studies.c.id > after).order_by(studies.c.id).limit(size)
-    return [StudyRow(**row._mapping) for row in tx.execute(statement)]
+    return [StudyRow(*row) for row in tx.execute(statement)]
+
+
+_UPDATE: Final = studies.update().where(studies.c.id == sa.bindparam("study")).returning(studies)
 
 
 def update(tx: Transaction, study_id: StudyId, **values: object) -> StudyRow:
     """Write columns of the study."""
-    statement = studies.update().where(studies.c.id == study_id).values(**values).returning(studies)
-    return StudyRow(**tx.execute(statement).one()._mapping)
+    return StudyRow(*tx.execute(_UPDATE, {"study": study_id, **values}).one())
+
+
+_VERSION_FLOOR: Final = sa.select(studies.c.version_floor).where(studies.c.id == sa.bindparam("study"))
 
 
 def version_floor(tx: Transaction, study_id: StudyId) -> int:
     """Versions up to this one were given by earlier studies."""
-    statement = sa.select(studies.c.version_floor).where(studies.c.id == study_id)
-    return int(tx.execute(statement).scalar_one())
+    return int(tx.execute(_VERSION_FLOOR, {"study": study_id}).scalar_one())
 
 
 def delete(tx: Transaction, study_id: StudyId, now: int) -> None:
@@ -122,30 +131,38 @@ def delete(tx: Transaction, study_id: StudyId, now: int) -> None:
     tx.execute(studies.delete().where(studies.c.id == study_id))
 
 
+_NEXT_SEQ: Final = (
+    studies.update().where(studies.c.id == sa.bindparam("study")).values(seq=studies.c.seq + 1).returning(studies.c.seq)
+)
+
+
 def next_seq(tx: Transaction, study_id: StudyId) -> int:
     """The next number of the study's sequence. The numbers have no gaps and are in the order of the commits, since the
     row stays locked until the commit."""
     tx.changed_studies.add(study_id)
-    statement = studies.update().where(studies.c.id == study_id).values(seq=studies.c.seq + 1)
-    return int(tx.execute(statement.returning(studies.c.seq)).scalar_one())
+    return int(tx.execute(_NEXT_SEQ, {"study": study_id}).scalar_one())
+
+
+_NEXT: Final = sa.bindparam("next", type_=sa.Integer)
+_TAKE_NUMBERS: Final = (
+    studies.update()
+    .where(
+        studies.c.id == sa.bindparam("study"),
+        studies.c.next_number == sa.bindparam("first"),
+        studies.c.revision == sa.bindparam("seen_revision"),
+        studies.c.state == "active",
+        studies.c.spent.is_(None),
+        studies.c.max_trials >= _NEXT,
+    )
+    .values(next_number=_NEXT)
+)
 
 
 def take_numbers(tx: Transaction, study: StudyRow, count: int) -> bool:
     """Take `count` trial numbers from `next_number` on. False when another transaction has taken them, the space or the
     state has changed, or the budget is spent."""
-    statement = (
-        studies.update()
-        .where(
-            studies.c.id == study.id,
-            studies.c.next_number == study.next_number,
-            studies.c.revision == study.revision,
-            studies.c.state == "active",
-            studies.c.spent.is_(None),
-            study.next_number + count <= studies.c.max_trials,
-        )
-        .values(next_number=study.next_number + count)
-    )
-    return tx.execute(statement).rowcount == 1
+    seen = {"study": study.id, "first": study.next_number, "seen_revision": study.revision}
+    return tx.execute(_TAKE_NUMBERS, {**seen, "next": study.next_number + count}).rowcount == 1
 
 
 MOST_EPOCHS: Final = 1e30
@@ -190,7 +207,7 @@ def _at_most(column: sa.Column[float], most: float) -> sa.ColumnElement[float]:
 def pandas(tx: Transaction) -> list[StudyRow]:
     """The studies whose trials are pandas."""
     statement = sa.select(studies).where(studies.c.mode == "panda").order_by(studies.c.name)
-    return [StudyRow(**row._mapping) for row in tx.execute(statement)]
+    return [StudyRow(*row) for row in tx.execute(statement)]
 
 
 def limited(tx: Transaction) -> list[StudyRow]:
@@ -198,7 +215,7 @@ def limited(tx: Transaction) -> list[StudyRow]:
     statement = sa.select(studies).where(
         studies.c.state == "active", studies.c.limits.is_not(sa.null()), studies.c.spent.is_(None)
     )
-    return [StudyRow(**row._mapping) for row in tx.execute(statement)]
+    return [StudyRow(*row) for row in tx.execute(statement)]
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from server.store.engine import Transaction
 from server.store.json_columns import Json
@@ -76,22 +78,29 @@ class TrialRow:
         return self.predicted_value if self.state == "pruned" else self.value
 
 
-SORTS: Final = {"number": trials.c.number, "value": trials.c.value, "finished_at": trials.c.finished_at}
+_INSERT: Final = trials.insert().returning(trials)
 
 
 def insert(tx: Transaction, rows: Sequence[Json]) -> list[TrialRow]:
     """The new trials, ordered by number."""
-    rows_inserted = tx.execute(trials.insert().values(list(rows)).returning(trials))
-    inserted = sorted((TrialRow(**row._mapping) for row in rows_inserted), key=lambda row: row.number)
+    rows_inserted = tx.execute(_INSERT, rows[0] if len(rows) == 1 else rows)
+    inserted = sorted((TrialRow(*row) for row in rows_inserted), key=lambda row: row.number)
     tx.lock_order.inserted(row.id for row in inserted)
     return inserted
 
 
+_FIND: Final = sa.select(trials).where(
+    trials.c.study_id == sa.bindparam("study"), trials.c.number == sa.bindparam("number")
+)
+
+
 def find(tx: Transaction, study_id: StudyId, number: TrialNumber) -> TrialRow | None:
     """The trial of this number."""
-    statement = sa.select(trials).where(trials.c.study_id == study_id, trials.c.number == number)
-    row = tx.execute(statement).one_or_none()
-    return None if row is None else TrialRow(**row._mapping)
+    row = tx.execute(_FIND, {"study": study_id, "number": number}).one_or_none()
+    return None if row is None else TrialRow(*row)
+
+
+_UPDATE: Final = trials.update().where(trials.c.id == sa.bindparam("trial")).returning(trials)
 
 
 def update(tx: Transaction, trial_id: TrialId, **columns: object) -> TrialRow:
@@ -99,8 +108,7 @@ def update(tx: Transaction, trial_id: TrialId, **columns: object) -> TrialRow:
     if not columns.keys().isdisjoint({"state", "fence"}):
         raise AssertionError("a trial's state and fence are written by transition() and leases only")
     tx.lock_order.trials([trial_id])
-    statement = trials.update().where(trials.c.id == trial_id).values(**columns).returning(trials)
-    return TrialRow(**tx.execute(statement).one()._mapping)
+    return TrialRow(*tx.execute(_UPDATE, {"trial": trial_id, **columns}).one())
 
 
 def transition(
@@ -111,81 +119,36 @@ def transition(
     raise_fence: refuse whatever the holder of its lease still sends.
     Raises: ForbiddenMove (TRIAL_MOVES has no such move, or `row` is not the trial's present row).
     """
-    fence = {"fence": trials.c.fence + 1} if raise_fence else {}
-    moved = move(tx, row.id, to, trials.c.state == row.state, **fence, **columns)
+    moved = move(tx, row.id, _transition(to, raise_fence=raise_fence), {"from": row.state, **columns})
     if moved is None:
         raise ForbiddenMove(f"trial {row.number} cannot move from {row.state} to {to}")
     return moved
 
 
-def move(
-    tx: Transaction, trial_id: TrialId, to: TrialState, where: sa.ColumnElement[bool], **columns: object
-) -> TrialRow | None:
-    """Move the trial if `where` holds and TRIAL_MOVES has the move; None if not."""
+@cache
+def _transition(to: TrialState, *, raise_fence: bool) -> ReturningUpdate[Any]:
+    statement = moving(to).where(trials.c.state == sa.bindparam("from"))
+    return statement.values(fence=trials.c.fence + 1) if raise_fence else statement
+
+
+def moving(to: TrialState) -> ReturningUpdate[Any]:
+    """What moves a trial if TRIAL_MOVES has the move, for `move`; more may be added to it. To be built once."""
+    return (
+        trials.update().where(trials.c.id == sa.bindparam("trial"), may_move_to(to)).values(state=to).returning(trials)
+    )
+
+
+def move(tx: Transaction, trial_id: TrialId, moving: ReturningUpdate[Any], parameters: Json) -> TrialRow | None:
+    """Move the trial if the conditions of `moving` hold; None if not. parameters: its own, and columns to write."""
     tx.lock_order.trials([trial_id])
-    statement = trials.update().where(trials.c.id == trial_id, may_move_to(to), where)
-    row = tx.execute(statement.values(state=to, **columns).returning(trials)).one_or_none()
-    return None if row is None else TrialRow(**row._mapping)
+    row = tx.execute(moving, {"trial": trial_id, **parameters}).one_or_none()
+    return None if row is None else TrialRow(*row)
 
 
 def may_move_to(to: TrialState) -> sa.ColumnElement[bool]:
     """The condition that the trial's state allows the move; an unfinished trial may also keep its state."""
     stays = [to] if to in UNFINISHED else []
     return trials.c.state.in_([*(state for state, moves in TRIAL_MOVES.items() if to in moves), *stays])
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Which trials a list shows, and in which order."""
-
-    state: str | None = None
-    invalid: bool | None = None
-    sort: str = "number"
-    descending: bool = False
-
-
-@dataclass(frozen=True)
-class After:
-    """Where a page of a list begins: after the trial of this number, which has `key` in the column of the order."""
-
-    number: TrialNumber
-    key: float | None = None
-
-
-def place_of(row: TrialRow, listing: Listing) -> After:
-    """Where the page after this trial begins."""
-    return After(row.number, None if listing.sort == "number" else getattr(row, listing.sort))
-
-
-def page(tx: Transaction, study_id: StudyId, listing: Listing, after: After | None, size: int) -> list[TrialRow]:
-    """Up to `size` trials of a list, from its start or after a place. Trials that enter or leave the list before that
-    place do not shift the page."""
-    statement = _listed(study_id, listing)
-    if after is not None:
-        statement = statement.where(_is_after(listing, after))
-    return [TrialRow(**row._mapping) for row in tx.execute(statement.limit(size))]
-
-
-def _listed(study_id: StudyId, listing: Listing) -> sa.Select[Any]:
-    statement = sa.select(trials).where(trials.c.study_id == study_id)
-    if listing.state is not None:
-        statement = statement.where(trials.c.state == listing.state)
-    if listing.invalid is not None:
-        statement = statement.where(trials.c.invalid_reason.is_not(None) == listing.invalid)
-    column = SORTS[listing.sort]
-    order = column.desc() if listing.descending else column.asc()
-    return statement.order_by(order.nulls_last(), trials.c.number)
-
-
-def _is_after(listing: Listing, after: After) -> sa.ColumnElement[bool]:
-    """In the order of `_listed`: equals by number, those without a key last."""
-    column, later = SORTS[listing.sort], trials.c.number > after.number
-    if listing.sort == "number":
-        return column < after.number if listing.descending else later
-    if after.key is None:
-        return sa.and_(column.is_(None), later)
-    further = column < after.key if listing.descending else column > after.key
-    return sa.or_(further, sa.and_(column == after.key, later), column.is_(None))
 
 
 def least(tx: Transaction, study_id: StudyId, metric: str | None, sign: float) -> float | None:
@@ -211,10 +174,14 @@ def best_so_far(tx: Transaction, study_id: StudyId, sign: float, but: int) -> fl
     return min((least for least in tx.execute(statement).one() if least is not None), default=None)
 
 
+_ANY_UNFINISHED: Final = (
+    sa.select(trials.c.id).where(trials.c.study_id == sa.bindparam("study"), trials.c.state.in_(UNFINISHED)).limit(1)
+)
+
+
 def any_unfinished(tx: Transaction, study_id: StudyId) -> bool:
     """Whether a trial of the study has not ended."""
-    statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.state.in_(UNFINISHED)).limit(1)
-    return tx.execute(statement).first() is not None
+    return tx.execute(_ANY_UNFINISHED, {"study": study_id}).first() is not None
 
 
 def finished(tx: Transaction, study_id: StudyId, basis: int, after: int = 0) -> list[TrialRow]:
@@ -229,7 +196,7 @@ def finished(tx: Transaction, study_id: StudyId, basis: int, after: int = 0) -> 
         trials.c.live_overrides.is_(None),  # its score says little of the parameters that it was drawn with
         _valid_at(basis),
     )
-    return [TrialRow(**row._mapping) for row in tx.execute(statement.order_by(trials.c.left_seq))]
+    return [TrialRow(*row) for row in tx.execute(statement.order_by(trials.c.left_seq))]
 
 
 def still_running(tx: Transaction, study_id: StudyId, basis: int, below: int) -> list[TrialRow]:
@@ -248,7 +215,7 @@ def still_running(tx: Transaction, study_id: StudyId, basis: int, below: int) ->
         trials.c.mode == "caviar",
         _valid_at(basis),
     )
-    return [TrialRow(**row._mapping) for row in tx.execute(statement.order_by(trials.c.number))]
+    return [TrialRow(*row) for row in tx.execute(statement.order_by(trials.c.number))]
 
 
 def any_invalid_since(tx: Transaction, study_id: StudyId, seq: int) -> bool:
@@ -270,7 +237,7 @@ def count_drawn(tx: Transaction, study_id: StudyId) -> int:
 
 def record_requeue_gap(tx: Transaction, trial_id: TrialId, left_seq: int, back_seq: int) -> None:
     """Store that samplers do not see the trial between these two sequence numbers."""
-    tx.execute(requeue_gaps.insert().values(trial_id=trial_id, left_seq=left_seq, back_seq=back_seq))
+    tx.execute(requeue_gaps.insert(), {"trial_id": trial_id, "left_seq": left_seq, "back_seq": back_seq})
 
 
 def was_requeued(tx: Transaction, trial_id: TrialId) -> bool:

@@ -28,30 +28,29 @@ class WorkerRow:
     last_seen_at: int
 
 
+_COMES_BACK: Final = workers.c.last_seen_at < sa.bindparam("gone_at")
+_SEEN: Final = (
+    workers.update()
+    .where(workers.c.name == sa.bindparam("worker"))
+    .values(
+        slots=sa.func.coalesce(sa.bindparam("said", type_=sa.Integer), workers.c.slots),
+        drain=sa.case((_COMES_BACK, sa.false()), else_=workers.c.drain),
+    )
+    .returning(workers)
+)
+
+
 def seen(tx: Transaction, name: str, slots: int | None = None, offer: Json | None = None) -> WorkerRow:
     """Note that the worker has called. slots, offer: how many it has, and what else, where it says so.
 
     What is stored is steady time, so that a clock that is put forward makes no worker one that comes back.
     """
     now = tx.steady_now()
-    tx.execute(
-        tx.insert_new(workers, "name").values(
-            name=name, slots=slots or 0, drain=False, offer=offer, first_seen_at=now, last_seen_at=now
-        )
-    )
-    back = workers.c.last_seen_at < now - GONE_US
-    statement = (
-        workers.update()
-        .where(workers.c.name == name)
-        .values(
-            slots=sa.func.coalesce(slots, workers.c.slots),
-            drain=sa.case((back, sa.false()), else_=workers.c.drain),
-            **({} if offer is None else {"offer": offer}),
-            last_seen_at=now,
-        )
-        .returning(workers)
-    )
-    return _as_told(tx.execute(statement).one(), _behind(tx))
+    said: Json = {} if offer is None else {"offer": offer}
+    new: Json = {"name": name, "slots": slots or 0, "drain": False, "first_seen_at": now, "last_seen_at": now}
+    tx.execute(tx.insert_new(workers, "name"), new | said)
+    seen: Json = {"worker": name, "said": slots, "gone_at": now - GONE_US, "last_seen_at": now}
+    return _as_told(tx.execute(_SEEN, seen | said).one(), _behind(tx))
 
 
 def offers(tx: Transaction) -> dict[str, Json | None]:

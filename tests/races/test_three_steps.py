@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.services.sampling.history import history_at
-from server.store import studies, trials
+from server.store import studies, trial_lists
 from server.store.tables import requeue_gaps
 from sturgeon.search.samplers import History, Sample, Sampler, uniform_point
 from sturgeon.space import Space
@@ -89,7 +89,7 @@ def test_every_draw_is_drawn_again_from_the_record(two_servers: list[RunningServ
     with two_servers[0].app.state.database.reading() as tx:
         study = studies.find(tx, "raced")
         assert study is not None
-        drawn = trials.page(tx, study.id, trials.Listing(), None, 1000)
+        drawn = trial_lists.page(tx, study.id, trial_lists.Listing(), None, 1000)
         for trial in drawn:
             space, seen = history_at(tx, study, trial.basis_seq, trial.number)
             again = depends_on_all(space, study.seed, trial.number, seen).point
@@ -341,7 +341,7 @@ def test_a_cancelled_studys_trials_leave_one_after_the_other(server: RunningServ
     with server.app.state.database.reading() as tx:
         study = studies.find(tx, "raced")
         assert study is not None
-        left = [trial.left_seq for trial in trials.page(tx, study.id, trials.Listing(), None, 10)]
+        left = [trial.left_seq for trial in trial_lists.page(tx, study.id, trial_lists.Listing(), None, 10)]
     assert (left, study.seq) == ([1, 2, 3], 3)
 
 

@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from server.services.trials import export
-from server.store import trials
-from server.store.trials import Listing, TrialRow
+from server.store import trial_lists
+from server.store.trial_lists import Listing
+from server.store.trials import TrialRow
 from tests.server.studies import BOWL
 
 if TYPE_CHECKING:
@@ -137,10 +138,10 @@ def test_an_export_is_of_one_moment_while_trials_leave_and_enter_its_filter(
         if pages == 2:
             server.client.ask("net", count=3)
             server.client.requeue("net", 1)
-        return trials.page(*args)
+        return trial_lists.page(*args)
 
     monkeypatch.setattr(export, "EXPORT_PAGE", 2)
-    monkeypatch.setattr(export, "trials", SimpleNamespace(**vars(trials) | {"page": page}))
+    monkeypatch.setattr(export, "trial_lists", SimpleNamespace(**vars(trial_lists) | {"page": page}))
     which = Listing(state="queued", sort=sort.removeprefix("-"), descending=sort.startswith("-"))
 
     text = "".join(export.export(server.app.state.database, "net", which, "ndjson"))

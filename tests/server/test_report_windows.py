@@ -20,7 +20,7 @@ from server.services.panda import curve_marks
 from server.services.panda.curve_marks import StoredPoints, point_of
 from server.services.panda.policy_runner import POLICIES as POLICIES_OF
 from server.services.runs.curve import StoredCurve, present_run_reports
-from server.store import reports, run_starts, studies, tables, timeline, trials
+from server.store import reports, run_starts, studies, tables, timeline, trial_lists, trials
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
@@ -215,7 +215,7 @@ def test_a_report_reads_no_more_of_a_long_run_than_of_a_short_one(
     acknowledged: list[int | None] = [None, None]
     of_short = [report(portion) for portion in range(30)][-1]
     with server.app.state.database.writing() as tx:
-        [row] = trials.page(tx, studies.find(tx, "river").id, trials.Listing(), None, 1)  # type: ignore[union-attr]
+        [row] = trial_lists.page(tx, studies.find(tx, "river").id, trial_lists.Listing(), None, 1)  # type: ignore[union-attr]
         place = {"trial_id": row.id, "fence": lease.fence, "rollback_generation": 0, "at": 1}
         reports.insert(tx, [place | told(portion) for portion in range(30, 3000)])
     report(3000)

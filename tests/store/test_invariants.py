@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from server.services import lookup
 from server.services.trial_rows import new_trial
 from server.store import leases, schema, studies, trials
-from server.store.engine import Database, LockOrderError, Transaction
+from server.store.engine import Database, Transaction
+from server.store.lock_order import LockOrderError
 from server.store.studies import StudyRow
 from server.store.trials import ForbiddenMove, TrialRow
 from sturgeon.states import TERMINAL, TRIAL_MOVES, TRIAL_STATES

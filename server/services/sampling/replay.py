@@ -10,7 +10,7 @@ from server.services.pagination import after_of, page_of
 from server.services.sampling.history import group_of, history_at
 from server.services.sampling.sampler_pool import SamplerPool, sample_number
 from server.store import numerics as numerics_rows
-from server.store import trials
+from server.store import trial_lists, trials
 from server.store.engine import Database
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
@@ -38,10 +38,14 @@ def replay(
 
     Raises: NotFound, Invalid (an unknown page token).
     """
-    after = None if page_token is None else trials.After(TrialNumber(min(after_of(page_token), messages.LARGEST_FENCE)))
+    after = (
+        None
+        if page_token is None
+        else trial_lists.After(TrialNumber(min(after_of(page_token), messages.LARGEST_FENCE)))
+    )
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
-        rows = trials.page(tx, study.id, trials.Listing(), after, page_size + 1)
+        rows = trial_lists.page(tx, study.id, trial_lists.Listing(), after, page_size + 1)
         total = trials.count_drawn(tx, study.id)
     page = page_of(rows, page_size, [row.number for row in rows])
     drawn = [row for row in page.items if row.sampler is not None]

@@ -15,12 +15,13 @@ from server.services.studies import budgets
 from server.services.transactions import Scope, Transactions
 from server.services.trial_rows import new_trial, replicate_group
 from server.services.views import desired_of
-from server.store import events, findings, reports, trials
+from server.store import events, findings, reports, trial_lists, trials
 from server.store import studies as study_rows
 from server.store.engine import Database
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
-from server.store.trials import After, Listing, TrialRow
+from server.store.trial_lists import After, Listing
+from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.errors import BudgetSpent, Invalid, TrialFinished, WrongState
 from sturgeon.identifiers import TrialNumber, Version
@@ -43,7 +44,7 @@ def listing(
     """A page of the study's trials. Raises: NotFound, Invalid (an unknown page token)."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
-        rows = trials.page(tx, study.id, which, _after(which, page_token), page_size + 1)
+        rows = trial_lists.page(tx, study.id, which, _after(which, page_token), page_size + 1)
     return page_of([views.trial(name, row) for row in rows], page_size, [_token(which, row) for row in rows])
 
 
@@ -58,7 +59,7 @@ def _after(which: Listing, token: str | None) -> After | None:
 
 
 def _token(which: Listing, row: TrialRow) -> str:
-    place = trials.place_of(row, which)
+    place = trial_lists.place_of(row, which)
     return str(place.number) if which.sort == "number" else token_of(place.key, place.number)
 
 

@@ -11,11 +11,11 @@ from tempfile import SpooledTemporaryFile
 from typing import Final
 
 from server.services import lookup, views
-from server.store import space_revisions, trials
+from server.store import space_revisions, trial_lists, trials
 from server.store.engine import Database, Transaction
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
-from server.store.trials import After, Listing
+from server.store.trial_lists import After, Listing
 
 EXPORT_PAGE = 1000
 IN_MEMORY: Final = 1_000_000
@@ -68,13 +68,13 @@ def _texts(tx: Transaction, study: StudyRow, which: Listing, form: str) -> Itera
     if form == "csv":
         yield _csv([*PLAIN, *columns])
     after: After | None = None
-    while rows := trials.page(tx, study.id, which, after, EXPORT_PAGE):
+    while rows := trial_lists.page(tx, study.id, which, after, EXPORT_PAGE):
         items = [views.trial(study.name, row).model_dump(mode="json") for row in rows]
         if form == "csv":
             yield "".join(_csv([*(item[name] for name in PLAIN), *(_cell(item, c) for c in columns)]) for item in items)
         else:
             yield "".join(json.dumps(item, allow_nan=False) + "\n" for item in items)
-        after = trials.place_of(rows[-1], which)
+        after = trial_lists.place_of(rows[-1], which)
 
 
 def _columns(tx: Transaction, study: StudyRow) -> list[str]:
