@@ -6,6 +6,7 @@ import ctypes
 import logging
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -26,8 +27,11 @@ GRACE_S = 5
 """How long a stopping server waits for open requests."""
 
 
-def serve(settings: Settings) -> None:
-    """Run a server until it is stopped. Raises: SturgeonError (it may not, or cannot, start)."""
+def serve(settings: Settings, listening: Callable[[str], None] | None = None) -> None:
+    """Run a server until it is stopped; `listening` is called with its address when it can be asked.
+
+    Raises: SturgeonError (it may not, or cannot, start).
+    """
     if settings.shared_token() is None and settings.host not in LOOPBACK:
         raise SturgeonError(
             f"A server on {settings.host} can be reached by others, so it needs a token: set STURGEON_TOKEN or "
@@ -57,12 +61,10 @@ def serve(settings: Settings) -> None:
     )
     host, port = listener.getsockname()[:2]
     where = f"[{host}]" if ":" in host else host
-    structlog.get_logger().info(
-        "listening",
-        url=f"http://{where}:{port}",
-        database=app.state.database.name,
-        docs=f"http://{where}:{port}/docs",
-    )
+    url = f"http://{where}:{port}"
+    structlog.get_logger().info("listening", url=url, database=app.state.database.name, docs=f"{url}/docs")
+    if listening is not None:
+        listening(url)
     _Server(config, app.state.long_polls).run(sockets=[listener])
 
 

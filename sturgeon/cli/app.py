@@ -14,6 +14,7 @@ from sturgeon.cli import (
     budgets,
     data,
     demo,
+    embedded,
     explain,
     export,
     findings,
@@ -56,7 +57,7 @@ study = typer.Typer(help="Create, watch and steer studies.", no_args_is_help=Tru
 app.add_typer(study, name="study")
 pandas = typer.Typer(help="Steer one model while it trains, and branch from it.", no_args_is_help=True)
 app.add_typer(pandas, name="panda")
-for module in (demo, operate, workers, data, predict):
+for module in (demo, operate, workers, data, predict, embedded):
     app.add_typer(module.commands)
 for module in (studies, budgets, explain, trials, findings, spaces, watch, export):
     study.add_typer(module.commands)

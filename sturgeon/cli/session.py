@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from sturgeon import servers
 from sturgeon.cli.inputs import any_path, not_empty
-from sturgeon.errors import SturgeonError
 
 if TYPE_CHECKING:
     from sturgeon.client import Client
@@ -57,7 +56,7 @@ class Session:
 
     @property
     def address(self) -> str:
-        return self.server or os.environ.get("STURGEON_SERVER") or "http://127.0.0.1:8000"
+        return self.server or servers.named_server() or "http://127.0.0.1:8000"
 
     @property
     def json(self) -> bool:
@@ -74,27 +73,13 @@ class Session:
 
         Raises: SturgeonError (the file cannot be read or is empty, or both environment variables are set).
         """
-        token, named = os.environ.get("STURGEON_TOKEN"), os.environ.get("STURGEON_TOKEN_FILE")
-        if self.token_file is None and token and named:
-            raise SturgeonError("Set STURGEON_TOKEN or STURGEON_TOKEN_FILE, not both.")
-        file = self.token_file or (Path(named) if named else None)
-        return token or None if file is None else _read_token(file)
+        return servers.token(self.token_file)
 
     def client(self, patience_s: float = 2.0, timeout: float = 30.0) -> Client:
         """A client that gives up soon: a person waits for it. What runs for long takes more patience."""
         from sturgeon.client import Client
 
         return Client(self.address, token=self.token(), patience_s=patience_s, timeout=timeout)
-
-
-def _read_token(file: Path) -> str:
-    try:
-        text = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        raise SturgeonError(f"The token file {file} cannot be read.") from None
-    if not text:
-        raise SturgeonError(f"The token file {file} is empty.")
-    return text
 
 
 def _taking(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -1,0 +1,55 @@
+"""A study's trials and curves as pandas data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sturgeon import messages as m
+from sturgeon.client import Client
+from sturgeon.extras import require
+
+if TYPE_CHECKING:
+    import pandas
+
+Row = dict[str, Any]
+FIRST = ("number", "state", "value", "step", "attempt", "seed", "worker", "error")
+DATES = ("created_at", "started_at", "finished_at")
+
+
+def trials_frame(trials: Iterable[m.Trial]) -> pandas.DataFrame:
+    """One row a trial. Raises: MissingExtra (pandas is not installed)."""
+    return _frame([_trial_row(trial) for trial in trials], (*FIRST, *DATES))
+
+
+def curves_frame(client: Client, study: str) -> pandas.DataFrame:
+    """One row a report. Raises: MissingExtra (pandas is not installed)."""
+    rows = [
+        {"trial": int(trial.number), "step": report.step, "epoch": report.epoch, "at": report.at, **report.metrics}
+        for trial in client.all_trials(study, sort="number")
+        for report in _reports(client, study, int(trial.number))
+    ]
+    return _frame(rows, ("trial", "step", "epoch", "at"))
+
+
+def _trial_row(trial: m.Trial) -> Row:
+    row: Row = {name: getattr(trial, name) for name in (*FIRST, *DATES)}
+    row |= {f"params.{name}": value for name, value in trial.params.items()}
+    return row | {f"metrics.{name}": value for name, value in trial.metrics.items()}
+
+
+def _reports(client: Client, study: str, number: int) -> Iterable[m.ReportedMetrics]:
+    page_of, token = partial(client.trial_metrics, study, number), None
+    while True:
+        page = page_of(page_token=token)
+        yield from page.items
+        if (token := page.next_page_token) is None:
+            return
+
+
+def _frame(rows: list[Row], columns: tuple[str, ...]) -> pandas.DataFrame:
+    require("notebook", "A data frame")
+    import pandas
+
+    return pandas.DataFrame(rows, columns=list(dict.fromkeys((*columns, *(name for row in rows for name in row)))))

@@ -1,0 +1,224 @@
+"""A trial that this process runs: its parameters, its reports, and what it is told at its end."""
+
+from __future__ import annotations
+
+import logging
+import math
+import operator
+import traceback
+from collections.abc import Mapping
+from pathlib import PurePath
+from types import TracebackType
+from typing import Any, Final, Self, SupportsFloat, SupportsIndex
+
+from sturgeon import messages as m
+from sturgeon.client import Client
+from sturgeon.errors import LeaseLost, TrialFinished
+from sturgeon.objective import metrics_of
+from sturgeon.states import ToldState
+from sturgeon.tuning.heartbeat import Heartbeat
+
+log = logging.getLogger("sturgeon")
+LONGEST_ERROR: Final = 5000
+
+
+class Params(dict[str, Any]):
+    """A trial's parameters by name: `params["lr"]`, and `params.lr` where the name is one of Python's."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"This trial has no parameter {name}; it has {', '.join(self)}.") from None
+
+
+class StudyTrial:
+    """A trial of a study, held by this process while it runs.
+
+    Use it as a context: its lease is renewed until the block ends, and the end is told. An exception is told as failed
+    and goes on to the caller; KeyboardInterrupt and SystemExit give the trial back. A metric that is not a number at
+    the end is told as diverged. A block that reports no metric of the study has failed.
+
+    number, seed, attempt: which trial it is, a seed of its own, and how many attempts failed before this one.
+    study: the study's name.
+    """
+
+    def __init__(self, client: Client, lease: m.Lease, metric: str, heartbeat: Heartbeat) -> None:
+        self.study, self.number, self.seed, self.attempt = lease.study, int(lease.number), lease.seed, lease.attempt
+        self._client, self._lease, self._metric, self._heartbeat = client, lease, metric, heartbeat
+        self._desired = lease.desired
+        self._applied = lease.desired.version
+        self._last: dict[str, float] = {}
+        self._step: int | None = None
+        self._lost: str | None = None
+        self._obeyed_stop = self._over = False
+        heartbeat.add(self)
+
+    # --- for the code that runs
+
+    @property
+    def params(self) -> Params:
+        """The parameters, with those that were changed while the trial runs."""
+        self._acknowledge()
+        return Params(self._lease.params | self._desired.params)
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the trial should end: it was pruned or stopped, shall go back, or is not held any more."""
+        stop = self._desired.run != "run" or self._goes_back() or self._lost is not None
+        if stop:
+            self._obeyed_stop = True
+            self._acknowledge()
+        return stop
+
+    @property
+    def should_pause(self) -> bool:
+        """Whether it should end for a while: it is given back, and runs again when it is resumed."""
+        return self._desired.run == "pause"
+
+    def report(
+        self,
+        step: SupportsIndex | None = None,
+        values: Mapping[str, SupportsFloat] | None = None,
+        *,
+        epoch: SupportsFloat | None = None,
+        **metrics: SupportsFloat,
+    ) -> None:
+        """Report metrics, as `report(step, dev_loss=0.2)` or `report(step, {"val/loss": 0.2})`.
+
+        step: an integer that rises; without it, one more than the last. epoch: how many epochs are done, if a step is
+        less than one. Look at `should_stop` afterwards. The last values are the trial's result.
+
+        Raises: TypeError (a metric is no number, or none is given), ReportConflict (the step had other values before).
+        """
+        named = metrics_of({**(values or {}), **metrics}, self._metric)
+        if not named:
+            raise TypeError(f"Report at least one metric, like report(step, {self._metric}=0.2).")
+        number = operator.index(step) if step is not None else 0 if self._step is None else self._step + 1
+        self._step = number
+        self._last |= named
+        if self._lost is not None:
+            return
+        body: dict[str, object] = {"step": number, "metrics": named}
+        if epoch is not None:
+            body["epoch"] = float(epoch)
+        try:
+            answer = self._client.report(self.study, self.number, self._lease.fence, [body], self._applied, number)
+        except (LeaseLost, TrialFinished) as error:
+            self.lost(error.message)
+        else:
+            self.told(answer.desired)
+
+    # --- for the heartbeat
+
+    @property
+    def held(self) -> m.Held:
+        return m.Held(study=self.study, number=self._lease.number, fence=self._lease.fence)
+
+    def told(self, desired: m.Desired) -> None:
+        if desired.version >= self._desired.version:
+            self._desired = desired
+
+    def lost(self, reason: str) -> None:
+        if self._lost is None and not self._over:
+            self._lost = reason
+            log.warning("%s is not held by this process any more: %s", self, reason)
+
+    # --- its end
+
+    def conclude(self, metrics: Mapping[str, SupportsFloat]) -> None:
+        """The metrics that the trial will end with, beside those reported last."""
+        self._last |= metrics_of(metrics, self._metric)
+
+    def finish(self, **metrics: SupportsFloat) -> None:
+        """Tell the end now, with these metrics beside those reported last: for a trial without a `with`."""
+        self.conclude(metrics)
+        self._end()
+
+    def fail(self, error: BaseException | str) -> None:
+        """Tell that the trial failed, and why. It is tried again while attempts are left."""
+        text = error if isinstance(error, str) else last_line(error)
+        self._tell({}, "failed", text[:LONGEST_ERROR])
+
+    def release(self) -> None:
+        """Give the trial back: it runs again, here or elsewhere, and no attempt is spent."""
+        if not self._over and self._lost is None:
+            self._close()
+            try:
+                self._client.release(self.study, self.number, self._lease.fence)
+            except (LeaseLost, TrialFinished) as error:
+                log.warning("%s could not be given back: %s", self, error)
+
+    def leave(self, error: BaseException | None, where: str | None = None) -> None:
+        """End the trial as the block that ran it ended: by itself, or with this exception. `where` it was raised, if
+        its traceback does not say so yet."""
+        if error is None:
+            self._end()
+        elif isinstance(error, Exception):
+            self.fail(last_line(error, where))
+        else:
+            self.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave(error)
+
+    def _end(self) -> None:
+        if self._over or self._lost is not None:
+            return self._close()
+        value = self._last.get(self._metric)
+        if self._obeyed_stop and (self._goes_on_later() or value is None):
+            return self.release()
+        if value is None:
+            return self._tell({}, "failed", self._unreported())
+        if not math.isfinite(value):
+            return self._tell(self._last, "diverged")
+        pruned = self._obeyed_stop and self._desired.why == "pruned"
+        return self._tell(self._last, "pruned" if pruned else "complete")
+
+    def _goes_on_later(self) -> bool:
+        return self.should_pause or self._goes_back()
+
+    def _goes_back(self) -> bool:
+        """Whether it was rolled back: the next run of it begins at the earlier step."""
+        return self._desired.leg != self._lease.desired.leg
+
+    def _acknowledge(self) -> None:
+        """The code knows the newest desired state now; the next report says so."""
+        if not self._goes_back():
+            self._applied = self._desired.version
+
+    def _unreported(self) -> str:
+        others = f" (it reported {', '.join(self._last)})" if self._last else ""
+        return f"The trial ended without its metric {self._metric}{others}: report({self._metric}=..) in it."
+
+    def _tell(self, metrics: dict[str, float], state: ToldState, error: str | None = None) -> None:
+        if self._over or self._lost is not None:
+            return self._close()
+        self._close()
+        if error is not None:
+            log.warning("%s failed: %s", self, error)
+        try:
+            self._client.tell(self.study, self.number, self._lease.fence, metrics, state, step=self._step, error=error)
+        except (LeaseLost, TrialFinished) as refused:
+            log.warning("The end of %s was not taken: %s", self, refused)
+        return None
+
+    def _close(self) -> None:
+        self._over = True
+        self._heartbeat.remove(self)
+
+    def __repr__(self) -> str:
+        return f"trial {self.number} of {self.study}"
+
+
+def last_line(error: BaseException, where: str | None = None) -> str:
+    """The last line of an exception's traceback, and where it was raised."""
+    said = "".join(traceback.format_exception_only(error)).strip()
+    if frames := traceback.extract_tb(error.__traceback__):
+        where = f"{PurePath(frames[-1].filename).name}, line {frames[-1].lineno}"
+    return f"{said} ({where})" if where else said
