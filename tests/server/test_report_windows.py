@@ -200,10 +200,10 @@ def test_a_report_reads_no_more_of_a_long_run_than_of_a_short_one(
         read = 0
 
         class Counted(reports.ReportRow):
-            def __init__(self, **columns: Any) -> None:
+            def __init__(self, *columns: Any) -> None:
                 nonlocal read
                 read += 1
-                super().__init__(**columns)
+                super().__init__(*columns)
 
         with monkeypatch.context() as patch:
             patch.setattr(reports, "ReportRow", Counted)
