@@ -25,12 +25,13 @@ from trainer.layers.parameters import Array, Parameters
 from trainer.memory import memory_problem
 from trainer.numerics import numerics
 from trainer.optim.averages import Average
+from trainer.refusal import Refusal
 from trainer.streams.state import StreamState
 
 FORMAT = 1
 
 
-class CheckpointError(ValueError):
+class CheckpointError(Refusal):
     """These bytes are not a checkpoint that this trainer can read."""
 
 
@@ -128,11 +129,13 @@ class Checkpoint:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 size = unpacked_size(archive, "a checkpoint")
             if problem := memory_problem("A checkpoint, unpacked,", size):
-                raise CheckpointError(problem)
+                raise CheckpointError(problem, here_only=True)
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls._from_arrays({name: arrays[name] for name in arrays.files})
         except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-            raise CheckpointError(f"This is no checkpoint that this trainer can read: {error}") from error
+            here_only = isinstance(error, CheckpointError) and error.here_only
+            why = f"This is no checkpoint that this trainer can read: {error}"
+            raise CheckpointError(why, here_only=here_only) from error
 
     @classmethod
     def _from_arrays(cls, arrays: dict[str, Array]) -> Checkpoint:

@@ -12,6 +12,7 @@ from trainer.layers.losses import LOSSES
 from trainer.layers.network import Architecture
 from trainer.optim.optimizers import OPTIMIZERS
 from trainer.optim.schedules import SCHEDULES
+from trainer.refusal import Refusal
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "delimiter": ("auto", ",", ";", "tab", "|"),
@@ -61,7 +62,7 @@ OWN_TO_A_MODEL = LIVE | {"initializer", "init_scale"}
 """The fields in which models may differ that train together as a stack, beside their seeds."""
 
 
-class ConfigError(ValueError):
+class ConfigError(Refusal):
     """This network cannot be built from these hyperparameters."""
 
 

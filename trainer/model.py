@@ -67,7 +67,7 @@ def first_checkpoint(config: TrainConfig, data: Data, seed: int) -> Checkpoint:
     shape = config.architecture(data.train.X.shape[1], data.train.Y.shape[1], data.loss)
     needed = 4 * working_numbers(shape, config, data, copies=COPIES)
     if problem := memory_problem(f"Training this network of {shape.layout().size:,} parameters", needed):
-        raise ConfigError(f"{problem} Write fewer hidden_units, or a smaller batch_size.")
+        raise ConfigError(f"{problem} Write fewer hidden_units, or a smaller batch_size.", here_only=True)
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(0,))))
     parameters = shape.parameters()
     for name, W in shape.first_weights(config.initializer, config.init_scale, rng).items():

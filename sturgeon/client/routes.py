@@ -240,10 +240,12 @@ class Client:
         step: int | None = None,
         where: str | None = None,
         error: str | None = None,
+        retry: bool = True,
     ) -> m.Trial:
-        """The end of a trial. NaN becomes null; a run that diverged is told with `state="diverged"`."""
+        """The end of a trial. NaN becomes null; a run that diverged is told with `state="diverged"`. A trial that
+        failed is tried again, unless `retry` is false."""
         body: Json = {"fence": fence, "state": state, "metrics": _metrics(metrics or {})}
-        body |= _given(step=step, where=where, error=error)
+        body |= _given(step=step, where=where, error=error) | ({} if retry else {"retry": False})
         return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:tell", body)
 
     def tell_many(self, study: str, tells: Iterable[m.TellOne | Mapping[str, object]]) -> m.TellManyAnswer:

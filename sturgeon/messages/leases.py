@@ -182,6 +182,11 @@ class TellRequest(Request):
         default=None, description="Where in the run the end came, for example the layer that diverged."
     )
     error: Annotated[PlainText, Field(max_length=10_000)] | None = None
+    retry: bool = Field(
+        default=True,
+        description="Whether a failed trial is tried again while it has attempts left: not if it would fail again, as "
+        "with an error in its data.",
+    )
 
 
 class TellOne(TellRequest):

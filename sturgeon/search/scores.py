@@ -34,9 +34,7 @@ def standard_scores(finished: Sequence[Finished]) -> Array:
     finite = raw[np.isfinite(raw)]
     if not finite.size or finite.min() == finite.max():
         return np.zeros(len(raw))
-    # An eighth of the largest float at most, so that no difference overflows; a power of two keeps all bits.
-    factor = 0.125 if np.abs(finite).max() > 1e300 else 1.0
-    y = np.where(np.isfinite(raw), raw, finite.max()) * factor
+    y = _in_range(np.where(np.isfinite(raw), raw, finite.max()))
     median = _median(_comparable(np.sort(y)))
     y = median - _drawn_in(median - y)
     y = np.minimum(y, _worst_told_apart(y, median))
@@ -51,6 +49,19 @@ def standard_scores(finished: Sequence[Finished]) -> Array:
     return y / deviation if deviation > ROUNDING * (largest / width) else np.zeros(len(raw))
 
 
+def _in_range(scores: Array) -> Array:
+    """`scores` [n], finite, times a power of two, so that no difference of them overflows, and the least numbers are
+    not lost beside a penalty. A score far from the better half may be made less: it is clipped to much less later."""
+    better_half = max(-scores.min(), abs(np.sort(scores)[len(scores) // 2]))
+    if 0.0 < better_half < 1e-290:
+        return np.asarray(np.minimum(scores, 1e200) * 2.0**200)
+    if np.abs(scores).max() <= 1e300:
+        return scores
+    if better_half <= 1e290:
+        return np.asarray(np.minimum(scores, 1e300))
+    return scores * 0.125
+
+
 def _worst_told_apart(y: Array, median: float) -> float:
     return float(median + 2.0 * (median - y.min()))
 
@@ -62,7 +73,7 @@ def too_bad_to_tell(finished: Sequence[Finished]) -> set[int]:
     finite = raw[np.isfinite(raw)]
     bad = ~np.isfinite(raw)
     if finite.size and finite.min() < finite.max():
-        y = np.where(bad, finite.max(), raw) / 8.0  # no difference overflows
+        y = _in_range(np.where(bad, finite.max(), raw))
         median = _median(_comparable(np.sort(y)))
         bad |= y > _worst_told_apart(median - _drawn_in(median - y), median)
     return {trial.number for trial, is_bad in zip(finished, bad, strict=True) if is_bad}

@@ -14,7 +14,7 @@ from sturgeon.search.cube import Cube
 from sturgeon.search.memo import Memo
 from sturgeon.search.rounds import importance, round_at
 from sturgeon.search.samplers import Finished, History, uniform_point
-from sturgeon.search.scores import standard_scores
+from sturgeon.search.scores import standard_scores, too_bad_to_tell
 from sturgeon.space import Space
 
 pytestmark = pytest.mark.fault("W4")
@@ -66,6 +66,17 @@ def test_however_large_one_score_is_the_others_keep_their_spread(penalty: float,
     assert huge == pytest.approx(large, rel=1e-9)
     assert (huge.mean(), huge.std()) == (pytest.approx(0, abs=1e-12), pytest.approx(1))
     assert np.all(np.diff(huge) > 0.1)
+
+
+@pytest.mark.parametrize("penalty", [1e300, *HUGE])
+@pytest.mark.parametrize("least", [5e-324, 1e-320, 2.2e-308])
+def test_the_least_numbers_beside_a_penalty_keep_their_spread(penalty: float, least: float) -> None:
+    scores = [least * k for k in (1, 2, 3, 4, 5)]
+
+    small, usual = told(*scores, penalty), told(1, 2, 3, 4, 5, 1e6)
+
+    assert standard_scores(small) == pytest.approx(standard_scores(usual), rel=1e-2)
+    assert too_bad_to_tell(small) == too_bad_to_tell(usual) == {5}
 
 
 @pytest.mark.parametrize("best", [-1e13, -1e30, -sys.float_info.max])

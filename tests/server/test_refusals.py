@@ -174,6 +174,21 @@ def test_a_metric_that_its_task_leaves_undefined_is_refused(
 
 
 @pytest.mark.fault("W6")
+def test_what_a_patch_leaves_undefined_is_refused_as_at_the_creation(both_kinds: Both) -> None:
+    rate = DIGITS["space"]
+    goal = {"budget": {"stop_when": {"metric": "train_dev_error", "below": 0.1}}}
+    no_dev_part = {"space": rate | {"dev_share": {"type": "fixed", "value": 0}}, "added": {"dev_share": 0}}
+    for http in both_kinds:
+        for name, fixed in (("without", {}), ("with", {"train_dev_share": 0.1})):
+            assert http.post("/v1/studies", json=DIGITS | {"name": name} | task(fixed=fixed)).status_code == 201
+        assert http.patch("/v1/studies/with", json=goal).status_code == 200
+        for patch, pointer in ((goal, "/budget/stop_when/metric"), (no_dev_part, "/metric")):
+            answer = http.patch("/v1/studies/without", json=patch)
+            assert refusal(answer) == (422, "invalid")
+            assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+@pytest.mark.fault("W6")
 @pytest.mark.parametrize("dataset", ["npz:t.npz", "stream:s"])
 def test_data_that_may_bring_a_dev_part_need_no_dev_share(both_kinds: Both, dataset: str) -> None:
     study = DIGITS | task(dataset=dataset, fixed={"dev_share": 0}) | {"metric": "dev_error"}

@@ -209,3 +209,15 @@ def test_a_requeue_that_makes_a_completed_study_active_is_an_event(server: Runni
 
     kinds: list[tuple[str, Any]] = [(event.kind, event.detail.get("state")) for event in client.events("bowl").items]
     assert kinds[-3:] == [("state", "completed"), ("requeued", None), ("state", "active")]
+
+
+def test_a_trial_that_would_fail_again_is_not_tried_again(server: RunningServer, bowl: object) -> None:  # noqa: ARG001
+    [lease] = begun(server.client)
+
+    ended = server.client.tell("bowl", lease.number, lease.fence, **FAILED, retry=False)
+
+    assert (ended.state, ended.attempt, ended.error) == ("failed", 1, "MemoryError")
+    assert server.client.tell("bowl", lease.number, lease.fence, **FAILED, retry=False) == ended
+    assert [one.number for one in begun(server.client)] == [1], "it is not queued"
+    server.client.requeue("bowl", lease.number)
+    assert [one.number for one in begun(server.client)] == [0], "a person may try it again"

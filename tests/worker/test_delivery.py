@@ -147,6 +147,7 @@ def test_a_refused_result_is_told_as_failed_with_the_reason(running: Running) ->
     [told] = running.server.named("tell")
     assert told["state"] == "failed"
     assert told["error"] == "The server refused the result: The tell lacks its metric accuracy."
+    assert told["retry"] is False, "the next attempt would train as long, and be refused as well"
 
 
 @pytest.mark.parametrize("at", ["report", "checkpoints"])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sturgeon.messages import DatasetSummary, Report
+from trainer import memory
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError
 from trainer.data.preparation import prepare
@@ -180,6 +181,7 @@ def test_what_cannot_be_trained_fails_with_one_sentence(fields: dict[str, str], 
     _, end = ran(Job(TASK | fields, {}, seed=3))
 
     assert end.state == "failed"
+    assert end.retry == ("npz" in fields.get("dataset", "")), "another worker may have the file, and nothing else"
     assert sentence in (end.error or "")
     assert "\n" not in (end.error or "")
 
@@ -242,8 +244,29 @@ def test_a_metric_that_the_data_leave_undefined_fails_at_once(
     whole = {"X": REGRESSION, "y": np.arange(60) / 7, "X_dev": REGRESSION[:20], "y_dev": np.arange(20) / 7}
     np.savez(tmp_path / "t.npz", **(whole | arrays))
     progress, end = ran(Job(TASK | {"dataset": "npz:t.npz"} | fields, {}, seed=3, data_dirs=(tmp_path,)))
-    assert (progress, end.state) == ([], "failed")
+    assert (progress, end.state, end.retry) == ([], "failed", False)
     assert sentence in (end.error or "")
+
+
+@pytest.mark.fault("W5")
+@pytest.mark.parametrize("fields", [{"dataset": "npz:torn.npz"}, {"dataset": "csv:t.csv"}, {"dataset": "csv:t.csv#no"}])
+def test_what_is_wrong_with_the_data_is_wrong_for_every_worker(tmp_path: Path, fields: dict[str, str]) -> None:
+    (tmp_path / "torn.npz").write_bytes(b"PK")
+    (tmp_path / "t.csv").write_text("a,b\n1,x,2\n")
+
+    _, end = ran(Job(TASK | fields, {}, seed=3, data_dirs=(tmp_path,)))
+
+    assert (end.state, end.retry) == ("failed", "#" in fields["dataset"])
+
+
+@pytest.mark.fault("L10")
+def test_what_is_too_large_for_this_machine_may_fit_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "memory_bytes", lambda: 100_000)
+
+    _, end = ran(Job(TASK | {"hidden_units": 4096}, {}, seed=3))
+
+    assert (end.state, end.retry) == ("failed", True)
+    assert "of memory" in (end.error or "")
 
 
 @pytest.mark.fault("W6")

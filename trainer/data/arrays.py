@@ -26,8 +26,8 @@ COPIES: Final = 3
 class ArrayError(DataError):
     """An array that is not read: of Python objects, or too large. key: which of the two."""
 
-    def __init__(self, key: str, why: str) -> None:
-        super().__init__(why)
+    def __init__(self, key: str, why: str, *, here_only: bool = False) -> None:
+        super().__init__(why, here_only=here_only)
         self.key = key
 
 
@@ -59,7 +59,7 @@ def read_arrays(
     require_known(name, members, known)
     size = unpacked_size(archive, name, most_bytes)
     if most_bytes is None and (problem := memory_problem(f"{name}, unpacked,", COPIES * size)):
-        raise ArrayError("too large", problem)
+        raise ArrayError("too large", problem, here_only=True)
     arrays = {}
     for array in members:
         with archive.open(f"{array}.npy") as member:

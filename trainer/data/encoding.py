@@ -84,7 +84,7 @@ class Encoding:
                 f"{source} has {len(theirs)} columns of inputs, the model was trained on {len(ours)}{what}."
             )
         if problem := memory_problem(f"{source} with {len(self.names())} inputs", 16 * len(values) * len(self.names())):
-            raise DataError(problem)
+            raise DataError(problem, here_only=True)
         applied = [ours.apply(*each) for ours, *each in zip(self.columns, columns, values.T, strict=True)]
         counts = {c.name: int(unseen.sum()) for c, (_, unseen) in zip(self.columns, applied, strict=True)}
         return np.column_stack([X for X, _ in applied]), {name: count for name, count in counts.items() if count}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from trainer.refusal import Refusal
 
-class DataError(ValueError):
+
+class DataError(Refusal):
     """Data that cannot be found, or cannot be trained on; the sentence says what is wrong and where."""

@@ -84,12 +84,12 @@ def find_file(file: str, data_dirs: Sequence[Path]) -> Path:
     Raises: DataError (the file is below none of them, or the path leads out of them).
     """
     if not data_dirs:
-        raise DataError(f"{file!r} cannot be read: this worker was given no --data folder.")
+        raise DataError(f"{file!r} cannot be read: this worker was given no --data folder.", here_only=True)
     for folder in (Path(folder).resolve() for folder in data_dirs):
         path = (folder / file).resolve()
         if path.is_relative_to(folder) and path.is_file():
             return path
-    raise DataError(f"{file!r} is not below the --data folders of this worker.")
+    raise DataError(f"{file!r} is not below the --data folders of this worker.", here_only=True)
 
 
 def _from_npz(name: str, arrays: dict[str, Array], loss: str) -> Dataset:

@@ -170,7 +170,7 @@ def _encoded(dataset: Dataset, train: Array, encoding: Encoding | None) -> tuple
 def _one_hot(name: str, y: Array, classes: int) -> Array:
     """`[m, C]`. Raises: DataError (it does not fit into memory)."""
     if problem := memory_problem(f"{name}: {len(y)} examples of {classes} classes", 12 * len(y) * classes):
-        raise DataError(problem)
+        raise DataError(problem, here_only=True)
     Y = np.zeros((len(y), classes))
     Y[np.arange(len(y)), y] = 1
     return Y

@@ -87,7 +87,7 @@ def read_table(path: Path, dialect: Dialect = FOUND) -> Table:
     Raises: DataError (no text in the file's encoding, or as `parse_table` does).
     """
     if problem := memory_problem(f"{path.name}, read as cells,", CELLS * path.stat().st_size):
-        raise DataError(problem)
+        raise DataError(problem, here_only=True)
     text, encoding = read_text(path, dialect.encoding)
     return parse_table(path.name, text, dataclasses.replace(dialect, encoding=encoding))
 

@@ -209,9 +209,9 @@ def find_stream(name: str, data_dirs: Sequence[Path], loss: str = "auto") -> Str
     """
     folder = name.removeprefix(PREFIX)
     if not data_dirs:
-        raise DataError(f"{name!r} cannot be read: this worker was given no --data folder.")
+        raise DataError(f"{name!r} cannot be read: this worker was given no --data folder.", here_only=True)
     for root in (Path(each).resolve() for each in data_dirs):
         path = (root / folder).resolve()
         if path.is_relative_to(root) and path.is_dir():
             return Stream(path, loss, root)
-    raise DataError(f"{name!r} is no folder below the --data folders of this worker.")
+    raise DataError(f"{name!r} is no folder below the --data folders of this worker.", here_only=True)

@@ -165,7 +165,7 @@ class Paused:
 @dataclass(frozen=True)
 class Finished:
     """The last word on a trial: what to tell the server. `metrics` are those of `step`; `findings` are JSON objects by
-    kind."""
+    kind. retry: False where a trial that failed would fail again."""
 
     state: ToldState
     step: int | None = None
@@ -174,6 +174,7 @@ class Finished:
     error: str | None = None
     checkpoints: tuple[SavedCheckpoint, ...] = ()
     findings: Mapping[FindingKind, Mapping[str, object]] = field(default_factory=dict)
+    retry: bool = True
 
 
 @dataclass(frozen=True)

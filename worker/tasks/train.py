@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from trainer.checkpoint import Checkpoint, CheckpointError
+from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError, TrainConfig, config_from
 from trainer.data.encoding import Encoding
-from trainer.data.errors import DataError
 from trainer.data.normalization import Normalization
 from trainer.data.preparation import Data, prepare, require_metric
+from trainer.refusal import Refusal
 from trainer.stack import useful_models
 from trainer.streams.stream import PREFIX
 from trainer.training import Command, Run, begin, resume
@@ -57,10 +57,10 @@ def run(
         size = useful_models(configs[0], data)
         for start in range(0, len(beginnings), size):
             yield from _train_together(beginnings[start : start + size], data, desired, news)
-    except (ConfigError, DataError, CheckpointError) as error:
+    except Refusal as error:
         if len(jobs) > 1:
             raise
-        yield 0, Finished("failed", error=str(error))
+        yield 0, Finished("failed", error=str(error), retry=error.here_only)
 
 
 def _follow(

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from sturgeon import messages as m
 from sturgeon.client import Client
-from sturgeon.errors import LeaseLost, NotFound, Problem, SturgeonError, TrialFinished, Unauthorized
+from sturgeon.errors import Invalid, LeaseLost, NotFound, Problem, SturgeonError, TrialFinished, Unauthorized
 from sturgeon.values import Json
 from worker.child.protocol import Applied, Finished, Progress, RunEventMessage, SavedCheckpoint
 from worker.child.sources import stored_checkpoint
@@ -107,13 +107,15 @@ class Delivery:
             raise
         except Problem as error:
             refused = f"The server refused the result: {error.message}"
-            trial = self._tell(Finished("failed", finished.step, error=refused))
+            # What the server finds wrong with a result, it would find wrong with the next one.
+            retry = not isinstance(error, Invalid)
+            trial = self._tell(Finished("failed", finished.step, error=refused, retry=retry))
         log = self._log.bind(epoch=finished.metrics.get("epoch"), state=trial.state, value=trial.value)
         log.info("trial told", **({"error": trial.error} if trial.error else {}))
 
     def _tell(self, end: Finished) -> m.Trial:
         return self._insist(
-            lambda: self._patient.tell(*self._where, end.metrics, end.state, end.step, end.where, end.error)
+            lambda: self._patient.tell(*self._where, end.metrics, end.state, end.step, end.where, end.error, end.retry)
         )
 
     def release(self, unstackable: bool = False) -> None:

@@ -82,7 +82,7 @@ def _tell(
     if request.state == "failed":
         columns["attempt"] = trial.attempt + 1
     # A trial that was to stop is not begun again, whatever its run came to.
-    begins_again = trial.attempt + 1 < max_attempts and desired_of(trial).run != "stop"
+    begins_again = request.retry and trial.attempt + 1 < max_attempts and desired_of(trial).run != "stop"
     if request.state == "failed" and begins_again:
         trial = forget_scores(scope.tx, scope.study, trial)
         row = trials.transition(

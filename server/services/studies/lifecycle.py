@@ -164,7 +164,7 @@ def change(transactions: Transactions, name: str, patch: messages.StudyPatch) ->
 
 def _set_budget(scope: Scope, patch: messages.BudgetPatch) -> None:
     budget = budgets.patched_budget(scope.study, patch)
-    validation.require_budget(budget, scope.study)
+    validation.require_budget(scope.tx, budget, scope.study)
     detail = budget.model_dump(mode="json", exclude_none=True)
     events.insert(scope.tx, scope.study.id, "budget", scope.now, **detail)
     scope.update_study(**budgets.budget_columns(budget))

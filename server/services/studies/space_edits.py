@@ -6,6 +6,7 @@ import json
 
 from server.services.studies import own_code, sources, validation
 from server.services.transactions import Scope
+from server.services.views import budget_of
 from server.store import events, space_revisions
 from server.store import studies as study_rows
 from server.store.engine import Transaction
@@ -43,7 +44,7 @@ def edit_space(scope: Scope, space: Space, added: Json) -> None:
     # As text: the order of the parameters is the order of the cube's coordinates.
     if json.dumps(stored_space(space)) == json.dumps(study.space) and _were_added(tx, study, added):
         return
-    _require_possible(study, space, added)
+    _require_possible(tx, study, space, added)
     if study.trains:
         task = TrainStudyTask.model_validate(study.task)
         unfit = sources.problems(tx, task, space, sources.given(space, {}))
@@ -63,7 +64,7 @@ def _were_added(tx: Transaction, study: StudyRow, added: Json) -> bool:
     return not added or added == latest.added
 
 
-def _require_possible(study: StudyRow, space: Space, added: Json) -> None:
+def _require_possible(tx: Transaction, study: StudyRow, space: Space, added: Json) -> None:
     problems = validation.space_problems(space)
     if not problems:
         problems = edit_problems(Space.model_validate(study.space), space, added)
@@ -71,6 +72,7 @@ def _require_possible(study: StudyRow, space: Space, added: Json) -> None:
         problems += search_problems(search, space)
     if not problems and study.task is not None:
         problems = _task_problems(task_of(study.task), space)
+        problems += validation.undefined_metrics_of(tx, study, space, budget_of(study))
     validation.require_none(problems, "The space cannot be changed to this one")
 
 

@@ -8,11 +8,14 @@ from server.policies.registry import RULES
 from server.policies.rule import live_problem
 from server.services.studies import own_code
 from server.services.studies.live_params import task_fields
+from server.store import trials
+from server.store.engine import Transaction
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.direction import less_is_better
 from sturgeon.errors import FieldProblem, Invalid
+from sturgeon.identifiers import TrialNumber
 from sturgeon.messages import Budget, Direction, OwnCode, Policy, Pruning, Reduce, StudyRequest, TrainStudyTask
 from sturgeon.search.registry import search_problems
 from sturgeon.space import Choice, Fixed, Float, Int, Space
@@ -51,10 +54,11 @@ def require_space(space: Space) -> None:
     require_none(space_problems(space), "The space is not valid")
 
 
-def require_budget(budget: Budget, study: StudyRow) -> None:
+def require_budget(tx: Transaction, budget: Budget, study: StudyRow) -> None:
     """Raises: Invalid (the budget is below the trials that were given out already, or would part replicates, or its
-    goal is on the wrong side)."""
+    goal is on the wrong side, or about a metric that is not defined)."""
     problems = budget_problems(budget, study.replicates) + _goal_problems(budget, study.metric, study.direction)
+    problems += undefined_metrics_of(tx, study, Space.model_validate(study.space), budget)
     given_out = study.next_number
     if budget.max_trials < given_out:
         detail = f"{given_out} trials were given out already: write at least {given_out}"
@@ -156,10 +160,27 @@ def _metric_problems(request: StudyRequest, task: TrainStudyTask) -> list[FieldP
     fields = {**task.fixed, **given, **(request.params or {})}
     goal = request.budget.stop_when
     wanted = {"/metric": metric, "/budget/stop_when/metric": goal.metric if goal else None}
+    return _undefined_metrics(wanted, task.dataset, fields)
+
+
+def undefined_metrics_of(tx: Transaction, study: StudyRow, space: Space, budget: Budget) -> list[FieldProblem]:
+    """The metrics of a study that this space and this budget would leave undefined."""
+    if not study.trains:
+        return []
+    task, goal = TrainStudyTask.model_validate(study.task), budget.stop_when
+    given = {name: parameter.value for name, parameter in space.root.items() if isinstance(parameter, Fixed)}
+    wanted = {"/metric": study.metric, "/budget/stop_when/metric": goal.metric if goal else None}
+    panda = trials.find(tx, study.id, TrialNumber(0)) if study.mode == "panda" else None
+    return _undefined_metrics(wanted, task.dataset, {**task.fixed, **given, **(panda.params if panda else {})})
+
+
+def _undefined_metrics(
+    wanted: Mapping[str, str | None], dataset: str, fields: Mapping[str, object]
+) -> list[FieldProblem]:
     return [
         FieldProblem(pointer, f"metric: {problem}")
         for pointer, name in wanted.items()
-        if (problem := _undefined_metric(name, task.dataset, fields))
+        if (problem := _undefined_metric(name, dataset, fields))
     ]
 
 
