@@ -25,13 +25,16 @@ from typing import Final
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import SturgeonError, Unauthorized
+from sturgeon.messages import TaskKind
 from sturgeon.threads import failures, reason_of
 from worker import logs
 from worker.child import process
-from worker.child.protocol import Job, desired_run_of
+from worker.child.main import OURS, kinds_here
+from worker.child.protocol import Job, OwnCodeRules, desired_run_of
 from worker.child.shared import SharedChild
 from worker.heartbeat import Heartbeat
 from worker.logs import Log
+from worker.own.environment import passed_on
 from worker.polling import Poll, give_back, stacks_of
 from worker.trial import left_behind
 from worker.trial.running import RunningTrial
@@ -48,7 +51,9 @@ class WorkerOptions:
     trials of one shape. data_dirs: folders that npz:, csv: and stream: data come from. name: by default host, process
     and a random part. poll_s: how long one request for work waits at the server (0 .. 30). drain_s: how long running
     trials may go on after SIGTERM. spool: the folder for what waits for the server; None keeps it in memory. spool_mb:
-    what its checkpoints may take, in megabytes.
+    what its checkpoints may take, in megabytes. allow_command, allow_python: patterns of the programs and Python
+    modules of users that studies may run here. python: the interpreter for them. pass_env: variables of the worker's
+    environment that they may see, beside those that every program needs.
     """
 
     server: str
@@ -61,6 +66,10 @@ class WorkerOptions:
     drain_s: float = 20.0
     spool: Path | None = None
     spool_mb: float = 4000.0
+    allow_command: tuple[str, ...] = ()
+    allow_python: tuple[str, ...] = ()
+    python: str | None = None
+    pass_env: tuple[str, ...] = ()
     log_level: str = "info"
 
 
@@ -78,6 +87,24 @@ def run(options: WorkerOptions) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, daemon.signalled)
         return daemon.run()
+
+
+def own_code_rules(options: WorkerOptions) -> OwnCodeRules:
+    """What users' programs may do on this worker; the environment and the folder are those of this process."""
+    return OwnCodeRules(
+        options.allow_command,
+        options.allow_python,
+        options.python,
+        passed_on(os.environ, options.pass_env, str(OURS)),
+        Path.cwd(),
+        options.slots * options.stack,
+    )
+
+
+def allowed_kinds(options: WorkerOptions) -> list[TaskKind]:
+    """The kinds of task that this worker runs: users' own only where its owner allows some."""
+    allowed: dict[TaskKind, bool] = {"command": bool(options.allow_command), "python": bool(options.allow_python)}
+    return [kind for kind in kinds_here() if allowed.get(kind, True)]
 
 
 class Daemon:
@@ -101,6 +128,7 @@ class Daemon:
             on_refusal=lambda error: self._inbox.put(partial(self._refused, error)),
             on_failure=self._on_failure("heartbeat", within_s=0.0),  # nobody renews the leases any more
         )
+        self._own_code = own_code_rules(options)
         share = options.spool_mb * 1e6 / (options.slots * options.stack)
         self._spool = Spool(options.spool, options.server, log, share)
         self._poll = Poll(
@@ -115,6 +143,7 @@ class Daemon:
             on_leases=lambda leases: self._inbox.put(partial(self._begin, leases)),
             on_refusal=lambda error: self._inbox.put(partial(self._refused, error)),
             on_failure=self._on_failure("poll for work", within_s=math.inf),
+            offer=lambda: {"kinds": allowed_kinds(options)},
         )
 
     # --- for any thread
@@ -196,6 +225,7 @@ class Daemon:
             number=lease.number,
             desired=desired_run_of(lease.desired),
             resume=lease.resume,
+            own=self._own_code,
         )
 
     def _forget(self, trial: RunningTrial, fatal: SturgeonError | None) -> None:

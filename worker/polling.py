@@ -6,7 +6,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -32,6 +32,7 @@ class Poll:
     total_slots: how many there are, busy ones included. wait_s: how long the server may keep a request open. `before`
     is called once, before the first request; `on_leases` with each answer, an empty one too; `on_refusal` when the
     server refuses to work with this worker; `on_failure` when the poll has ended by a fault; all from its thread.
+    offer: what else the worker has at the moment, as `Client.lease` takes it.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Poll:
         on_leases: Callable[[list[m.Lease]], None],
         on_refusal: Callable[[SturgeonError], None],
         on_failure: Callable[[Exception], None],
+        offer: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         self._client, self._worker, self._wait_s = client, worker, wait_s
         self._total_slots, self._stack = total_slots, stack
         self._draining, self._log, self._before = draining, log, before
         self._on_leases, self._on_refusal, self._on_failure = on_leases, on_refusal, on_failure
+        self._offer = offer
         self._wanted: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def start(self) -> None:
@@ -68,7 +71,8 @@ class Poll:
             slots, asked = self._wanted.get(), time.monotonic()
             leases: list[m.Lease] = []
             try:
-                leases = patient.lease(self._worker, slots, self._wait_s, self._stack, self._total_slots).leases
+                offer = self._offer()
+                leases = patient.lease(self._worker, slots, self._wait_s, self._stack, self._total_slots, offer).leases
             except Draining:
                 return None
             except (InternalError, ServerUnreachable) as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -19,6 +20,10 @@ def main() -> NoReturn:
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _end)
+    if sys.argv[1:2] == ["report"]:  # a script calls it at each step: it does not wait for what the others import
+        from sturgeon.trial_process import report_command
+
+        sys.exit(report_command(sys.argv[2:]))
     import sturgeon.ours_first  # noqa: F401 - before all that it is for
     from sturgeon.cli.app import main as run_and_exit
 

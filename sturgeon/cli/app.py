@@ -23,6 +23,7 @@ from sturgeon.cli import (
     panda_watch,
     predict,
     replaying,
+    report,
     spaces,
     streams,
     studies,
@@ -57,7 +58,7 @@ study = typer.Typer(help="Create, watch and steer studies.", no_args_is_help=Tru
 app.add_typer(study, name="study")
 pandas = typer.Typer(help="Steer one model while it trains, and branch from it.", no_args_is_help=True)
 app.add_typer(pandas, name="panda")
-for module in (demo, operate, workers, data, predict, embedded):
+for module in (demo, operate, workers, data, predict, report, embedded):
     app.add_typer(module.commands)
 for module in (studies, budgets, explain, trials, findings, spaces, watch, export):
     study.add_typer(module.commands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -165,6 +166,35 @@ def worker(
     spool_mb: Annotated[
         float, typer.Option("--spool-mb", metavar="MB", min=1, help="What checkpoints may take there.")
     ] = 4000.0,
+    allow_command: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB",
+            parser=not_empty,
+            help="A program that studies may run here, by its name or path, as python or '/opt/jobs/*.sh'; "
+            "repeat the option for several. Whoever creates studies can do what it can do.",
+        ),
+    ] = None,
+    allow_python: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE",
+            parser=not_empty,
+            help="A Python module whose functions studies may call here; package.* is all of a package.",
+        ),
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", parser=not_empty, help="The Python interpreter of these programs (default: the worker's)."
+        ),
+    ] = None,
+    pass_env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pass-env", metavar="NAME", parser=not_empty, help="A variable of the worker that these programs may see."
+        ),
+    ] = None,
 ) -> None:
     """Run a worker, which leases trials from the server and trains them until it is stopped."""
     from sturgeon.messages import MOST_LEASES
@@ -172,6 +202,9 @@ def worker(
 
     if slots * stack > MOST_LEASES:
         raise WrongInput(f"--slots times --stack must be at most {MOST_LEASES}: one heartbeat renews no more leases.")
+    interpreter = None if python is None else shutil.which(python)
+    if python is not None and interpreter is None:
+        raise WrongInput(f"--python: there is no program {python}.")
     optional = {"name": name, "drain_s": drain_s}
     options = WorkerOptions(
         server=session.address,
@@ -181,6 +214,10 @@ def worker(
         data_dirs=data_folders(data),
         spool=spool,
         spool_mb=spool_mb,
+        allow_command=tuple(allow_command or ()),
+        allow_python=tuple(allow_python or ()),
+        python=None if interpreter is None else str(Path(interpreter).absolute()),
+        pass_env=tuple(pass_env or ()),
         **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
     )
     raise typer.Exit(run(options))

@@ -148,7 +148,10 @@ def test_the_trials_of_a_stack_that_breaks_are_to_run_alone(breaks: str) -> None
 
 
 def test_a_task_of_another_kind_fails_with_one_sentence(child_of: Callable[[dict[str, Any]], Child]) -> None:
-    assert last(child_of({"kind": "paint"})).error == "This worker cannot run tasks of kind 'paint', only: train."
+    assert (
+        last(child_of({"kind": "paint"})).error
+        == "This worker cannot run tasks of kind 'paint', only: train, command, python."
+    )
 
 
 def test_an_exception_is_one_paragraph_that_names_the_place(child_of: Callable[[dict[str, Any]], Child]) -> None:

@@ -22,7 +22,7 @@ from worker.child.protocol import Broken, DesiredRun, Finished, Job, Origins, Pl
 
 OURS: Final = Path(__file__).resolve().parents[2]
 """The folder of our packages."""
-KINDS: Final[tuple[TaskKind, ...]] = ("train",)
+KINDS: Final[tuple[TaskKind, ...]] = ("train", "command", "python")
 """What this worker can run: each kind is a file of its name."""
 
 TASKS: Final[dict[str, str]] = {kind: f"worker.tasks.{kind}" for kind in KINDS}

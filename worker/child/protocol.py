@@ -52,13 +52,30 @@ def desired_run_of(desired: Desired) -> DesiredRun:
 
 
 @dataclass(frozen=True)
+class OwnCodeRules:
+    """What a worker's owner lets users' programs do and have.
+
+    commands: patterns of programs; modules: of Python modules. python: the interpreter, if one was named. environment:
+    what of the worker's own reaches them. folder: where they run, if their task names none. slots: how many run at a
+    time.
+    """
+
+    commands: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    python: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    folder: Path = Path()
+    slots: int = 1
+
+
+@dataclass(frozen=True)
 class Job:
     """A leased trial, as the child needs it. `task` has the study's fixed fields; `params` win over them.
 
     source: the checkpoint that it starts from, where its task says so. resume: where an earlier run of it, or of its
     parent, ended, with that `start` and the checkpoints that it had `stored`. desired: as it was at the hand-out.
     gpus: the devices that are its own, for CUDA_VISIBLE_DEVICES; none where it is empty, and None where the worker
-    manages none.
+    manages none. own: what users' programs may do and have.
     """
 
     task: Json
@@ -72,6 +89,7 @@ class Job:
     resume: Resume | None = None
     start: bytes | None = field(default=None, repr=False)
     stored: tuple[bytes, ...] = field(default=(), repr=False)
+    own: OwnCodeRules = OwnCodeRules()
     gpus: tuple[str, ...] | None = None
 
 
@@ -92,7 +110,7 @@ class Progress:
     the run this is."""
 
     step: int
-    epoch: int
+    epoch: float | None
     metrics: Mapping[str, float]
     version: int = 0
     since_step: int = 0
@@ -132,12 +150,12 @@ class LogMessage:
 
 @dataclass(frozen=True)
 class SavedCheckpoint:
-    """One npz file, to be uploaded while the run goes on. `value` is the study's metric at that step, None where it was
-    not measured. `version` was in force; `wanted` is the version that asked for this checkpoint, or 0. The daemon keeps
-    the content, of `size` bytes, in a `file` while it waits for the server."""
+    """One file, an npz or a packed folder, to be uploaded while the run goes on. `value` is the study's metric at that
+    step, None where it was not measured. `version` was in force; `wanted` is the version that asked for this
+    checkpoint, or 0. The daemon keeps the content, of `size` bytes, in a `file` while it waits for the server."""
 
     step: int
-    epoch: int
+    epoch: float | None
     value: float | None
     content: bytes = field(repr=False)
     version: int = 0
@@ -146,12 +164,12 @@ class SavedCheckpoint:
     size: int = 0
 
     def read(self) -> bytes:
-        """The npz. Raises: OSError."""
+        """The file. Raises: OSError."""
         return self.content if self.file is None else self.file.read_bytes()
 
     @property
     def bytes(self) -> int:
-        """The size of the npz."""
+        """The size of the file."""
         return self.size or len(self.content)
 
 

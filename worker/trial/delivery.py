@@ -36,6 +36,7 @@ class Delivery:
         self._lease, self._client, self._sleep, self._log = lease, client, sleep, log
         self._where = lease.study, lease.number, lease.fence
         self._patient = client.with_patience(math.inf, sleep)
+        self._takes_logs = True
         self.applied = (0, 0)
         """The version that was acknowledged last, and the step after which it counts."""
         self.report_next = 0.0
@@ -99,6 +100,19 @@ class Delivery:
         study, number, fence = self._where
         self._insist(lambda: self._patient.put_finding(study, number, kind, fence, body))
 
+    def log(self, text: str) -> None:
+        """Send what a user's program has written so far. A server that takes none is asked once."""
+        if not self._takes_logs:
+            return
+        study, number, fence = self._where
+        try:
+            self._unless_refused(
+                lambda: self._insist(lambda: self._patient.put_trial_log(study, number, fence, text)), "log refused"
+            )
+        except NotFound:  # an older server; if it is the trial that is gone, the next call learns that
+            self._takes_logs = False
+            self._log.warning("the server keeps no logs of programs")
+
     def tell(self, finished: Finished) -> None:
         """Tell the trial's end; as failed, with the reason, where the server refuses the result."""
         try:
@@ -118,9 +132,9 @@ class Delivery:
             lambda: self._patient.tell(*self._where, end.metrics, end.state, end.step, end.where, end.error, end.retry)
         )
 
-    def release(self, unstackable: bool = False) -> None:
-        """Give the trial back; `unstackable`: to be run by itself."""
-        self._insist(lambda: self._patient.release(*self._where, alone=unstackable))
+    def release(self, unstackable: bool = False, unable: str | None = None) -> None:
+        """Give the trial back; `unstackable`: to be run by itself; `unable`: why this worker cannot run it."""
+        self._insist(lambda: self._patient.release(*self._where, alone=unstackable, unable=unable))
 
     def release_soon(self) -> bool:
         """Give the trial back, unless that takes long: then its lease runs out. Whether it was given back."""

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import Final
 
-from worker.child.protocol import Applied, ChildMessage, FindingsMessage, Progress, SavedCheckpoint
+from worker.child.protocol import Applied, ChildMessage, FindingsMessage, LogMessage, Progress, SavedCheckpoint
 from worker.trial.thinning import ThinningRule, thinned
 
 MOST_REPORTS: Final = 10_000
@@ -37,6 +37,8 @@ class Mailbox:
                     self._drop_abandoned(message.step)
                 case FindingsMessage():
                     self._keep_newest_findings()
+                case LogMessage():
+                    self._drop({id(m) for m in self._waiting if isinstance(m, LogMessage) and m is not message})
                 case Progress():
                     self._reports += 1
                     if self._reports > MOST_REPORTS:

@@ -28,11 +28,13 @@ from worker.child.protocol import (
     FindingsMessage,
     Finished,
     LeaveStack,
+    LogMessage,
     NotStarted,
     Paused,
     Progress,
     RunEventMessage,
     SavedCheckpoint,
+    Unable,
     WorkerEnded,
 )
 from worker.child.shared import ChildOfTrials, fault
@@ -203,6 +205,8 @@ class RunningTrial:
                 self._steer_on(self._delivery.event(message))
             case FindingsMessage():
                 self._delivery.findings(message.findings)
+            case LogMessage():
+                self._delivery.log(message.text)
             case SavedCheckpoint():
                 self._uploads.add(message)
                 self._is_asked_for = self._is_asked_for or message.wanted > 0
@@ -214,6 +218,8 @@ class RunningTrial:
                 return self._leave_stack(message)
             case BeginningLost():
                 return self._give_back(message.reason)
+            case Unable():
+                return self._give_back(message.reason, is_unable=True)
             case WorkerEnded():
                 self._finish_uploads()
                 return "told"
@@ -280,10 +286,10 @@ class RunningTrial:
         self._log.info("trial paused", step=paused.step)
         return "told"
 
-    def _give_back(self, reason: str) -> Outcome:
-        """The server knows from which checkpoint the trial can go on, and hands it out again."""
+    def _give_back(self, reason: str, *, is_unable: bool = False) -> Outcome:
+        """The server knows where the trial can go on, and hands it out again: elsewhere, if this worker is unable."""
         self._log.warning("trial given back", reason=reason)
-        self._delivery.release()
+        self._delivery.release(unable=reason if is_unable else None)
         return "told"
 
     def _leave_stack(self, message: LeaveStack) -> Outcome:

@@ -44,6 +44,7 @@ _KINDS: Final[dict[str, Any]] = {
         protocol.Finished,
         protocol.Paused,
         protocol.LeaveStack,
+        protocol.Unable,
         protocol.BeginningLost,
     )
 }

@@ -1,0 +1,65 @@
+"""How a program came to its end, and what is told of it."""
+
+from __future__ import annotations
+
+import signal
+
+from worker.child.protocol import Finished
+from worker.own.curve import Curve
+from worker.own.limits import Ending
+from worker.own.said import Failed, Result
+
+LONGEST_ERROR = 9000
+
+
+def finished(
+    exit_code: int, ending: Ending | None, result: Result | Failed | None, curve: Curve, metric: str, lines: str
+) -> Finished:
+    """What to tell of a program that has ended for good; `lines` are its last ones. Where it was to stop, the state is
+    complete: whoever stopped it knows of what."""
+    step, metrics = curve.told
+    if ending is not None and ending.reason:
+        return _failed(ending.reason, lines)
+    if curve.diverged:
+        return Finished("diverged", curve.step, metrics, where=f"{metric} is not finite")
+    was_stopped = ending is not None and (ending.is_asked or exit_code == 0)
+    if exit_code != 0 and not was_stopped:
+        reason = result.reason if isinstance(result, Failed) and result.reason else died_of(exit_code)
+        return _failed(reason, lines)
+    if metric not in metrics:
+        unmeasured = f"The program was stopped before it reported {metric}."
+        return _failed(unmeasured if was_stopped else unreported(metric), lines)
+    return Finished("complete", step, metrics)
+
+
+def pruned(curve: Curve) -> Finished:
+    """What to tell of a program that was stopped since it is worse than others."""
+    step, metrics = curve.told
+    return Finished("pruned", step, metrics)
+
+
+def unreported(metric: str) -> str:
+    """How to report."""
+    return (
+        f"The program ended without an error, but never reported {metric}. Report it by a line "
+        f'`STURGEON {{"{metric}": 0.2}}` on standard output, by `sturgeon.trial().report({metric}=0.2)` in Python, by '
+        f"`sturgeon report {metric}=0.2` in a shell, or name a pattern for the lines that it prints: "
+        f"`metrics.lines.{metric}` of the task."
+    )
+
+
+def died_of(exit_code: int) -> str:
+    """Why a program ended with this code; a negative one is a signal."""
+    if exit_code >= 0:
+        return f"The program ended with exit code {exit_code}."
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
+    return f"The program was killed by {name}{hint}."
+
+
+def _failed(reason: str, lines: str) -> Finished:
+    error = f"{reason} Its last lines:\n{lines}" if lines else reason
+    return Finished("failed", error=error[:LONGEST_ERROR])

@@ -1,0 +1,154 @@
+"""A program's checkpoint folder as one file: packed when it is whole, and unpacked where a run goes on.
+
+The file is an uncompressed tar of the folder's files, folders and links in the order of their names, with the times of
+their last change and no owners; so an unchanged folder gives the same bytes. Its first member, `MEMORY`, is ours: what
+the worker has to know of the run.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from sturgeon.trial_process import folder_state
+
+MEMORY: Final = ".sturgeon.json"
+LARGEST_MEMORY: Final = 1_000_000
+MOST_FILES: Final = 100_000
+
+
+class NotPacked(Exception):
+    """The folder cannot be packed; one sentence says why."""
+
+
+class Damaged(Exception):
+    """The bytes are no packed folder that can be unpacked; one sentence says why."""
+
+
+def pack(folder: Path, file: Path, memory: Mapping[str, object], most_bytes: int, state: str = "") -> bool:
+    """Write a folder into a file. Whether it worked: false where the folder was changed meanwhile, or is not in the
+    `state` that is given.
+
+    Raises: NotPacked (it is too large, or cannot be read).
+    """
+    before = folder_state(folder)
+    if state and before != state:
+        return False
+    try:
+        members = _members(folder)
+        size = sum(one.size for one, _ in members)
+        if size > most_bytes:
+            raise NotPacked(f"the checkpoint folder has {size / 1e6:.0f} MB, more than {most_bytes / 1e6:.0f} MB")
+        with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as packed:
+            _add(packed, _info(MEMORY), json.dumps(memory, sort_keys=True).encode())
+            for info, path in members:
+                if info.isreg():
+                    with path.open("rb") as content:
+                        packed.addfile(info, content)
+                else:
+                    packed.addfile(info)
+    except FileNotFoundError:  # a file of the folder is gone: it is being changed
+        return False
+    except OSError as error:
+        if folder_state(folder) != before:
+            return False
+        raise NotPacked(f"the checkpoint folder cannot be packed: {error.strerror or error}") from None
+    return folder_state(folder) == before
+
+
+def _members(folder: Path) -> list[tuple[tarfile.TarInfo, Path]]:
+    """All files, folders and links, by name; sockets, pipes and devices are left out. Raises: NotPacked, OSError."""
+    members = []
+    for path in _walk(folder):
+        about = path.lstat()
+        info = _info(path.relative_to(folder).as_posix())
+        info.mtime = about.st_mtime_ns / 1e9
+        info.mode = 0o755 if about.st_mode & 0o100 else 0o644
+        if stat.S_ISREG(about.st_mode):
+            info.size = about.st_size
+        elif stat.S_ISDIR(about.st_mode):
+            info.type = tarfile.DIRTYPE
+        elif stat.S_ISLNK(about.st_mode):
+            info.type, info.linkname = tarfile.SYMTYPE, str(path.readlink())
+        else:
+            continue
+        members.append((info, path))
+        if len(members) > MOST_FILES:
+            raise NotPacked(f"the checkpoint folder has over {MOST_FILES} files")
+    return members
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name == MEMORY and path.parent == folder:
+            continue
+        yield path
+        if path.is_dir() and not path.is_symlink():
+            yield from _walk(path)
+
+
+def _info(name: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.mode = 0o644
+    return info
+
+
+def _add(packed: tarfile.TarFile, info: tarfile.TarInfo, content: bytes) -> None:
+    info.size = len(content)
+    packed.addfile(info, io.BytesIO(content))
+
+
+def unpack(content: bytes, folder: Path) -> dict[str, object]:
+    """Make the folder what it was when it was packed, in place of what it has now; the memory that came with it.
+
+    Nothing is written outside of it, whatever the bytes are. Raises: Damaged (the folder is then empty).
+    """
+    empty(folder)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as packed:
+            memory, members = _memory(packed), packed.getmembers()
+            if sum(member.size for member in members) > len(content):
+                raise Damaged("the checkpoint says that it is larger than it is")
+            # The filter refuses absolute paths, links and devices that lead out of the folder.
+            packed.extractall(folder, [one for one in members if one.name != MEMORY], filter="data")
+    except (tarfile.TarError, OSError, ValueError, EOFError, RecursionError) as error:
+        empty(folder)
+        raise Damaged(f"the checkpoint is no whole folder: {error}") from None
+    except Damaged:
+        empty(folder)
+        raise
+    return memory
+
+
+def _memory(packed: tarfile.TarFile) -> dict[str, object]:
+    first = packed.next()
+    if first is None or first.name != MEMORY or not first.isreg() or first.size > LARGEST_MEMORY:
+        return {}
+    content = packed.extractfile(first)
+    assert content is not None
+    memory = json.loads(content.read())
+    return memory if isinstance(memory, dict) else {}
+
+
+def empty(folder: Path) -> None:
+    """Make the folder, with nothing in it."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    if folder.exists():
+        _make_removable(folder)
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, mode=0o700)
+
+
+def _make_removable(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            with suppress(OSError):
+                path.chmod(0o700)

@@ -1,0 +1,232 @@
+"""A user's program on its way through a trial: started, heard, steered, kept within limits, and told of at its end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from sturgeon.messages import CheckpointRule
+from worker.child.protocol import (
+    ChildMessage,
+    DesiredRun,
+    Finished,
+    Job,
+    LastWord,
+    LogMessage,
+    Paused,
+    Progress,
+    SavedCheckpoint,
+    Unable,
+)
+from worker.own import environment
+from worker.own.allowed import NotHere, folder
+from worker.own.curve import Curve
+from worker.own.endings import finished, pruned
+from worker.own.folder import Damaged
+from worker.own.keeping import FolderKeeper
+from worker.own.limits import Limits
+from worker.own.output import KeptOutput
+from worker.own.program import Program, Stream
+from worker.own.said import Failed, HasAsked, HasRead, Misread, PatternTooSlow, Reported, Result, Said, Saved
+from worker.own.sources import Sources
+from worker.own.steering import Steering
+
+TICK_S: Final = 0.1
+LOG_EVERY_S: Final = 5.0
+REPORT_AFTER_S: Final = 0.5
+"""So long further parts of a step's report are waited for."""
+LEFT: Final = Finished("failed", error="Nobody waits for this trial any more.")
+
+
+class Start(NamedTuple):
+    """What a program is started with. place: the folder of the run."""
+
+    params: Mapping[str, object]
+    cwd: Path
+    place: Path
+    environment: Mapping[str, str]
+
+
+class Command(Protocol):
+    """What gives the arguments of a program.
+
+    Raises: NotHere.
+    """
+
+    def __call__(self, start: Start) -> list[str]: ...
+
+
+def run_program(job: Job, command: Command, desired: Callable[[], DesiredRun]) -> Iterator[ChildMessage]:
+    """Runs the program of a trial; yields what the trial has to say, at last its last word."""
+    place = Path(tempfile.mkdtemp(prefix="sturgeon-trial-"))
+    try:
+        yield from _OwnRun(job, command, desired, place).messages()
+    except NotHere as error:
+        yield Unable(str(error))
+    except (Misread, Damaged) as error:
+        sentence = str(error)
+        yield Finished("failed", error=sentence[:1].upper() + sentence[1:].rstrip(".") + ".")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+class _OwnRun:
+    def __init__(self, job: Job, command: Command, desired: Callable[[], DesiredRun], place: Path) -> None:
+        self._job, self._command, self._desired, self._place = job, command, desired, place
+        task = job.task
+        self._metric = str(task.get("metric", "loss"))
+        direction = task.get("direction", "minimize")
+        self._limits = Limits(task.get("limits") or {})
+        self._log = KeptOutput(self._limits.log_bytes)
+        self._curve = Curve(self._metric, direction, is_best_told=task.get("reduce") == "best")
+        self._cwd = folder(task.get("cwd"), job.own)
+        self._keeper: FolderKeeper | None = None
+        if (rule := task.get("checkpoints")) is not None:
+            checked = CheckpointRule.model_validate(rule)
+            self._keeper = FolderKeeper(checked, direction, place / "checkpoint", place / "packed.tar", self._log)
+        self._steering = Steering(job, self._limits, self._curve, self._keeper, place / "desired.json", self._log)
+        (place / "reports.jsonl").touch(mode=0o600)
+        self._sources = Sources(task.get("metrics") or {}, place / "reports.jsonl", self._cwd, self._log)
+        self._result: Result | Failed | None = None
+        self._log_sent, self._log_at, self._heard_at = 0, time.monotonic(), 0.0
+
+    def messages(self) -> Iterator[ChildMessage]:
+        """One start of the program after the other, until there is a last word."""
+        yield from self._steering.begun(self._job.desired)
+        while True:
+            program = self._started()
+            try:
+                yield from self._watch(program)
+            finally:
+                program.close()
+            last = yield from self._ended(program)
+            if last is not None:
+                yield from self._log_message()
+                yield last
+                return
+
+    def _started(self) -> Program:
+        params = self._steering.params
+        checkpoint = None if self._keeper is None else self._keeper.folder
+        told = environment.of_trial(self._job, self._place, params, checkpoint)
+        own = environment.threads_for(self._job.own.slots) | dict(self._job.own.environment)
+        whole = own | dict(self._job.task.get("env") or {}) | told
+        (self._place / "params.json").write_text(json.dumps(params), encoding="utf-8")
+        argv = self._command(Start(params, self._cwd, self._place, whole))
+        self._limits.begin()
+        self._steering.started()
+        self._result = None
+        return Program(argv, self._cwd, whole, self._place, self._limits.nice)
+
+    def _watch(self, program: Program) -> Iterator[ChildMessage]:
+        while program.exit is None:
+            yield from self._heard(program.read(TICK_S))
+            yield from self._take(self._sources.files())
+            yield from self._whole_reports()
+            yield from self._steering.obey(self._desired())
+            if self._keeper is not None and self._limits.ending is None:
+                saved = self._keeper.due(self._curve, self._steering.version)
+                yield from () if saved is None else (saved,)
+            self._limits.enforce(program)
+            if time.monotonic() - self._log_at >= LOG_EVERY_S:
+                yield from self._log_message()
+        yield from self._heard(program.rest())
+        yield from self._take(self._sources.rest())
+        yield from self._take(self._sources.files())
+        yield from self._progress(self._curve.flush())
+
+    def _heard(self, output: Iterable[tuple[Stream, bytes]]) -> Iterator[ChildMessage]:
+        for stream, data in output:
+            self._log.add(data)
+            try:
+                said = self._sources.heard(stream, data)
+            except PatternTooSlow as error:
+                self._limits.end("seconds", str(error))
+                continue
+            yield from self._take(said)
+
+    def _take(self, said: Iterable[Said]) -> Iterator[ChildMessage]:
+        for one in said:
+            match one:
+                case Reported():
+                    self._heard_at = time.monotonic()
+                    yield from self._progress(self._curve.add(one))
+                    if self._curve.diverged:
+                        self._limits.end("diverged")
+                case Saved():
+                    if self._keeper is not None:
+                        self._keeper.said_saved(one)
+                case HasRead():
+                    yield from self._steering.heard(one)
+                case HasAsked():
+                    self._steering.asks()
+                case Result() | Failed():
+                    self._result = one
+
+    def _whole_reports(self) -> Iterator[ChildMessage]:
+        if time.monotonic() - self._heard_at >= REPORT_AFTER_S:
+            yield from self._progress(self._curve.flush())
+
+    def _progress(self, reports: Iterable[Reported]) -> Iterator[Progress]:
+        for one in reports:
+            assert one.step is not None
+            yield Progress(one.step, one.epoch, one.metrics, self._steering.version, self._steering.since_step)
+
+    def _log_message(self) -> Iterator[LogMessage]:
+        self._log_at = time.monotonic()
+        if self._log.size != self._log_sent:
+            self._log_sent = self._log.size
+            yield LogMessage(self._log.text())
+
+    def _ended(self, program: Program) -> Generator[ChildMessage, None, LastWord | None]:
+        """The last word on the trial, or None where the program starts again."""
+        if program.cannot is not None:
+            return Unable(f"The program could not be started on this worker: {program.cannot}.")
+        if isinstance(self._result, Failed) and self._result.is_unable:
+            return Unable(self._result.reason)
+        exit_code, ending = program.exit or 0, self._limits.ending
+        why = None if ending is None else ending.why
+        has_result = isinstance(self._result, Result) and bool(self._result.metrics)
+        if why == "leave":
+            return LEFT
+        if why == "rollback":
+            yield from self._steering.back()
+            return None
+        if ending is None or not ending.is_killed:
+            was_asked = ending is not None and ending.is_asked
+            yield from self._last_checkpoint(is_clean=exit_code == 0 or (was_asked and exit_code > 0))
+        if why == "restart" and not has_result:
+            yield from self._steering.ended(self._begin_again())
+            return None
+        if ending is not None and why == "pause" and not has_result and (ending.is_asked or exit_code == 0):
+            step = self._begin_again()
+            yield from self._steering.ended(step)
+            return Paused(step)
+        yield from self._take_result()
+        end = finished(exit_code, ending, self._result, self._curve, self._metric, self._log.last_lines())
+        if why == "stop":
+            yield from self._steering.ended(self._curve.step)
+            if end.state != "diverged" and self._steering.newest.pruned:
+                return pruned(self._curve)
+        return end
+
+    def _begin_again(self) -> int:
+        """The step that the next start goes on from."""
+        return 0 if self._keeper is None else self._keeper.begin_again()
+
+    def _last_checkpoint(self, *, is_clean: bool) -> Iterator[SavedCheckpoint]:
+        if self._keeper is not None:
+            saved = self._keeper.at_end(self._curve, self._steering.version, is_clean=is_clean)
+            if saved is not None:
+                yield saved
+
+    def _take_result(self) -> Iterator[ChildMessage]:
+        """What a function has returned is its last report."""
+        if isinstance(self._result, Result) and self._result.metrics:
+            yield from self._progress(self._curve.add(Reported(None, None, self._result.metrics)))
+            yield from self._progress(self._curve.flush())
