@@ -140,7 +140,7 @@ class Database:
         self.clock = clock or database_clock
         self.steady_clock = SteadyClock(time.monotonic if clock is None else None)
         file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
-        self._write_queue = WriteQueue(f"{file}-queue") if file else None
+        self.write_queue = WriteQueue(f"{file}-queue") if file else None
         self.on_change: Callable[[set[StudyId]], None] = lambda studies: None  # noqa: ARG005 - until somebody listens
         self.name = self.engine.url.render_as_string(hide_password=True)
 
@@ -151,10 +151,12 @@ class Database:
             yield tx
 
     @contextmanager
-    def writing(self) -> Iterator[Transaction]:
+    def writing(self, *, urgent: bool = False) -> Iterator[Transaction]:
         """A transaction that commits at the end of the block, and rolls back when the block raises. After a commit
-        `on_change` is called with the studies that changed, and the steps given to `after_commit` run."""
-        with self._transaction(write=True) as tx:
+        `on_change` is called with the studies that changed, and the steps given to `after_commit` run.
+
+        urgent: it passes other writers of SQLite, see `WriteQueue`."""
+        with self._transaction(write=True, urgent=urgent) as tx:
             yield tx
         if not tx.commits:
             return
@@ -172,11 +174,11 @@ class Database:
                 raise AssertionError(f"the migration breaks references: {broken[:3]}")
 
     @contextmanager
-    def _transaction(self, *, write: bool, foreign_keys: bool = True) -> Iterator[Transaction]:
+    def _transaction(self, *, write: bool, foreign_keys: bool = True, urgent: bool = False) -> Iterator[Transaction]:
         options: dict[str, Any] = {"foreign_keys": foreign_keys}
         if self.engine.dialect.name == "postgresql" and not write:
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with _database_errors(), self._turn_to_write(write) as turn, self.engine.connect() as connection:
+        with _database_errors(), self._turn_to_write(write, urgent) as turn, self.engine.connect() as connection:
             connection = connection.execution_options(**options, turn=turn)
             with connection.begin() as begun:
                 tx = Transaction(connection, self.clock, self.steady_clock)
@@ -186,15 +188,15 @@ class Database:
             if not foreign_keys:  # no other transaction may get this connection
                 connection.invalidate()
 
-    def _turn_to_write(self, write: bool) -> AbstractContextManager[Turn | None]:
+    def _turn_to_write(self, write: bool, urgent: bool) -> AbstractContextManager[Turn | None]:
         """Only SQLite's writers stand in line, and before they take one of the connections."""
-        return self._write_queue.turn() if write and self._write_queue else nullcontext()
+        return self.write_queue.turn(urgent=urgent) if write and self.write_queue else nullcontext()
 
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-        if self._write_queue:
-            self._write_queue.close()
+        if self.write_queue:
+            self.write_queue.close()
 
 
 @contextmanager

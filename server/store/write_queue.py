@@ -1,4 +1,5 @@
-"""Whose turn it is to write to a SQLite database: one after the other, in the order in which they came.
+"""Whose turn it is to write to a SQLite database: one after the other, in the order in which they came. Who is urgent
+passes the others, in every other turn at most: so the others wait twice as long at most.
 
 SQLite lets one transaction write at a time. By itself it makes the others sleep and try again, so that whoever comes at
 the right moment is first: beside four busy threads one waited for 5 seconds, again and again, until SQLite gave up.
@@ -50,12 +51,14 @@ class WriteQueue:
         self._mutex = threading.Lock()
         self._busy = False
         self._waiting: deque[threading.Lock] = deque()
+        self._urgent: deque[threading.Lock] = deque()
+        self._was_urgent = False
 
     @contextmanager
-    def turn(self) -> Iterator[Turn]:
+    def turn(self, *, urgent: bool = False) -> Iterator[Turn]:
         """Wait for a turn, which ends with the block. Raises: Unavailable (it took too long, or there is no file)."""
         deadline = time.monotonic() + WAIT_S
-        self._stand_in_line(deadline)
+        self._stand_in_line(deadline, self._urgent if urgent else self._waiting)
         try:
             turn = Turn(self._opened(), deadline)
             try:
@@ -66,31 +69,37 @@ class WriteQueue:
         finally:
             self._call_next()
 
+    def length(self) -> int:
+        """How many of this process wait for their turn."""
+        return len(self._waiting) + len(self._urgent)
+
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
-    def _stand_in_line(self, deadline: float) -> None:
+    def _stand_in_line(self, deadline: float, line: deque[threading.Lock]) -> None:
         with self._mutex:
             if not self._busy:
                 self._busy = True
                 return
             call = threading.Lock()
             call.acquire()
-            self._waiting.append(call)
+            line.append(call)
         if call.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return
         with self._mutex:
-            if call in self._waiting:  # else the call came just after the wait had ended
-                self._waiting.remove(call)
+            if call in line:  # else the call came just after the wait had ended
+                line.remove(call)
                 raise _too_long()
 
     def _call_next(self) -> None:
         with self._mutex:
-            if self._waiting:
-                self._waiting.popleft().release()
+            self._was_urgent = bool(self._urgent) and not (self._was_urgent and self._waiting)
+            line = self._urgent if self._was_urgent else self._waiting
+            if line:
+                line.popleft().release()
             else:
                 self._busy = False
 

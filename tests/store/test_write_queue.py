@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from server.services.leases import worker_leases
 from server.store import write_queue
 from server.store.engine import Database
+from server.store.write_queue import WriteQueue
 from sturgeon.errors import Unavailable
-from tests.processes import DEADLINE_S
+from sturgeon.messages import RenewRequest
+from tests.processes import DEADLINE_S, wait_until
 
 MOST_BEFORE = 20  # what four threads commit between a call and its place in the line, and one turn each in it
 
@@ -58,6 +61,58 @@ def test_no_busy_server_keeps_a_writer_waiting(two_servers: tuple[Database, Data
             one.result(timeout=DEADLINE_S)
     assert max(passed) <= MOST_BEFORE
     assert commits[0], "they were busy"
+
+
+@pytest.mark.fault("L8")
+def test_who_is_urgent_passes_the_others_in_every_other_turn(tmp_path: Path) -> None:
+    queue, turns = WriteQueue(str(tmp_path / "queue")), []
+
+    def write(name: str) -> None:
+        with queue.turn(urgent=name.startswith("urgent")):
+            turns.append(name)
+
+    names = [*(f"other {n}" for n in range(5)), *(f"urgent {n}" for n in range(3))]
+    with ThreadPoolExecutor(len(names)) as threads, queue.turn():
+        for place, name in enumerate(names, start=1):
+            threads.submit(write, name)
+            wait_until(lambda: queue.length() == place, f"{name} stands in line")  # noqa: B023
+    queue.close()
+
+    first = [f"{kind} {n}" for n in range(3) for kind in ("urgent", "other")]
+    assert turns == [*first, "other 3", "other 4"]
+
+
+@pytest.mark.fault("L8")
+def test_a_renewal_of_leases_passes_those_that_wait(two_servers: tuple[Database, Database]) -> None:
+    database, _ = two_servers
+    assert database.write_queue is not None
+    length = database.write_queue.length
+    renewal = RenewRequest(worker="ada", held=[])
+
+    def renewals_before() -> int:
+        with database.writing() as tx:
+            return int(tx.execute(sa.text("SELECT count(*) FROM workers")).scalar_one())
+
+    with ThreadPoolExecutor(5) as threads:
+        with database.writing():
+            others = [threads.submit(renewals_before) for _ in range(4)]
+            wait_until(lambda: length() == 4, "four writers wait")
+            renewed = threads.submit(worker_leases.renew, database, renewal)
+            wait_until(lambda: length() == 5, "the renewal waits, too")
+        assert [other.result(timeout=DEADLINE_S) for other in others] == [1, 1, 1, 1]
+        renewed.result(timeout=DEADLINE_S)
+
+
+@pytest.mark.fault("L8")
+def test_only_urgent_ones_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_queue, "WAIT_S", 0.05)
+    queue = WriteQueue(str(tmp_path / "queue"))
+    with queue.turn(urgent=True), pytest.raises(Unavailable, match="Others wrote"), queue.turn(urgent=True):
+        raise AssertionError
+    for urgent in (True, True, False, True):
+        with queue.turn(urgent=urgent):
+            assert queue.length() == 0
+    queue.close()
 
 
 def test_who_waits_too_long_is_refused_and_the_next_one_is_not(

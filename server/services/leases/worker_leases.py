@@ -114,7 +114,7 @@ def work_that_waits(database: Database) -> list[Work]:
 
 def renew(database: Database, request: messages.RenewRequest) -> messages.RenewAnswer:
     """Extend those of these leases that the worker still holds; say of the others why they are lost."""
-    with database.writing() as tx:
+    with database.writing(urgent=True) as tx:  # late, it costs running trials their leases
         drain = workers.seen(tx, request.worker).drain
         locked = lookup.lock_leased(tx, [(held.study, held.number) for held in request.held])
         answer = messages.RenewAnswer(held=[], lost=[], drain=drain)
