@@ -221,11 +221,12 @@ def limited(tx: Transaction) -> list[StudyRow]:
 @dataclass(frozen=True)
 class Eligible:
     """The studies that a worker may get trials of: with a task of these kinds, and none of those that are left out, by
-    their names or their ids."""
+    their names or their ids. only: the names of all that it takes, if it does not take any."""
 
     kinds: tuple[str, ...]
     skip: tuple[str, ...] = ()
     unfit: tuple[StudyId, ...] = ()
+    only: tuple[str, ...] | None = None
 
     def where(self) -> sa.ColumnElement[bool]:
         """As a condition on a study."""
@@ -234,6 +235,8 @@ class Eligible:
             conditions.append(studies.c.name.not_in(self.skip))
         if self.unfit:
             conditions.append(studies.c.id.not_in(self.unfit))
+        if self.only is not None:
+            conditions.append(studies.c.name.in_(self.only))
         return sa.and_(*conditions)
 
 

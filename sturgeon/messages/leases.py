@@ -68,6 +68,9 @@ class LeaseRequest(Request):
     skip: Annotated[list[StudyName], Sized(1000)] = Field(
         default_factory=list, description="Studies that the worker cannot run for now; it gets no trials of them."
     )
+    only: Annotated[list[StudyName], Sized(1000, least=1)] | None = Field(
+        default=None, description="The worker gets trials of these studies alone; null: of any."
+    )
 
 
 class Lease(Answer):

@@ -239,3 +239,15 @@ def test_an_ask_of_a_grid_that_is_given_out_is_told_to_wait(server: RunningServe
 
     assert len(server.client.ask("bowl", 2).leases) == 2
     assert server.client.ask("bowl").reason == "waiting"
+
+
+@pytest.mark.parametrize("queued", [False, True], ids=["new", "queued"])
+def test_a_worker_for_some_studies_gets_no_trials_of_others(server: RunningServer, queued: bool) -> None:
+    create(server, "first")
+    create(server, "second", trials=2)
+    if queued:
+        for name in ("first", "second"):
+            server.client.enqueue(name, {"x": 0, "n": 1})
+
+    assert [got(server, "ada", only=["second"]) for _ in range(3)] == [["second"], ["second"], []]
+    assert server.client.study("first").waits_for == "No worker is there; start one with `sturgeon worker`."

@@ -61,7 +61,8 @@ def _eligible(tx: Transaction, request: messages.LeaseRequest) -> tuple[Eligible
     free = Offer.free(request)
     needy = study_rows.with_needs(tx)
     unfit = frozenset(study_id for study_id, needs in needy.items() if not free.room_for(needs_of(needs)))
-    return Eligible(free.kinds, tuple(sorted(free.skip)), tuple(sorted(unfit))), frozenset(needy) - unfit
+    only = None if free.only is None else tuple(sorted(free.only))
+    return Eligible(free.kinds, tuple(sorted(free.skip)), tuple(sorted(unfit)), only), frozenset(needy) - unfit
 
 
 def _take_queued(

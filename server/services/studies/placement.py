@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from server.services import views
@@ -29,12 +29,18 @@ class Offer:
     memory_gb: float | None = None
     labels: frozenset[str] = frozenset()
     skip: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
 
     @classmethod
     def free(cls, request: messages.LeaseRequest) -> Offer:
         """What the worker that asks has free now."""
         return cls(
-            tuple(request.kinds), request.gpus, request.memory_gb, frozenset(request.labels), frozenset(request.skip)
+            tuple(request.kinds),
+            request.gpus,
+            request.memory_gb,
+            frozenset(request.labels),
+            frozenset(request.skip),
+            _names(request.only),
         )
 
     def room_for(self, needs: Needs) -> int:
@@ -48,7 +54,12 @@ class Offer:
 
     def gets(self, name: str, kind: str, needs: Json | None) -> bool:
         """Whether a trial of this study may go to the worker."""
-        return kind in self.kinds and name not in self.skip and self.room_for(needs_of(needs)) > 0
+        is_wanted = name not in self.skip and (self.only is None or name in self.only)
+        return kind in self.kinds and is_wanted and self.room_for(needs_of(needs)) > 0
+
+
+def _names(given: Sequence[str] | None) -> frozenset[str] | None:
+    return None if given is None else frozenset(given)
 
 
 def needs_of(stored: Json | None) -> Needs:
@@ -63,14 +74,20 @@ def told_by(request: messages.LeaseRequest) -> Json:
         "gpus": max(request.gpus, request.total_gpus),
         "memory_gb": request.memory_gb if request.total_memory_gb is None else request.total_memory_gb,
         "labels": sorted(set(request.labels)),
-    }
+    } | ({} if request.only is None else {"only": sorted(set(request.only))})
 
 
 def in_all(stored: Json | None) -> Offer:
     """What a worker has in all, from its row. One that has never said it runs train tasks, and has nothing else."""
     if stored is None:
         return Offer()
-    return Offer(tuple(stored["kinds"]), stored["gpus"], stored["memory_gb"], frozenset(stored["labels"]))
+    return Offer(
+        tuple(stored["kinds"]),
+        stored["gpus"],
+        stored["memory_gb"],
+        frozenset(stored["labels"]),
+        only=_names(stored.get("only")),
+    )
 
 
 def lacking(needs: Needs, kind: str, offers: Sequence[Offer]) -> str | None:
@@ -122,7 +139,8 @@ def _has_trials_to_give_out(row: StudyRow, used: Amounts) -> bool:
 
 def _waits_for(row: StudyRow, offers: Mapping[str, Offer], own: Sequence[messages.Unable]) -> str | None:
     assert row.task_kind is not None
-    if why := lacking(needs_of(row.needs), row.task_kind, list(offers.values())):
+    here = [replace(offer, only=None) for offer in offers.values() if offer.only is None or row.name in offer.only]
+    if why := lacking(needs_of(row.needs), row.task_kind, here):
         return why
     reasons = {one.worker: one.reason for one in own}
     fitting = [name for name, offer in offers.items() if offer.gets(row.name, row.task_kind, row.needs)]
