@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test test-faults test-long check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-report-cost bench-trainer secrets clean
+.PHONY: help install demo serve worker test test-faults test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-report-cost bench-trainer bench-install-sizes secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.12]"
@@ -31,16 +31,27 @@ worker: $(VENV)/runtime ## Run a worker for the server at 127.0.0.1:8000; more o
 	$(BIN)/sturgeon worker $(ARGS)
 
 # Hundreds of processes start, and one that may not keep bytecode compiles all that it imports.
-test test-faults test-long: export PYTHONDONTWRITEBYTECODE :=
+test test-faults test-long test-wheel test-lowest: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(VENV)/development ## Run all tests, on both databases; a part of them with ARGS=tests/trainer.
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 $(ARGS)
 
 test-faults: $(VENV)/development ## Run only the tests of faults that were found once: each is named in its test's mark.
-	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 -m "fault and not long" $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 -m "fault and not long and not wheel" $(ARGS)
 
 test-long: $(VENV)/development ## Run the tests that need minutes or a machine of their own: many more throws of the dice that kill workers.
 	$(BIN)/python -m pytest -m long $(ARGS)
+
+test-wheel: $(VENV)/development ## Build the wheel and test it in fresh environments, of Python 3.11, 3.12 and 3.13 where they are found.
+	$(BIN)/python -m pytest -m wheel tests/wheel $(ARGS)
+
+# A part of each folder's tests, chosen for what it imports: the lowest versions either work there or nowhere.
+LOWEST := tests/sturgeon tests/store tests/cli/test_cli_studies.py tests/search/test_samplers.py tests/search/test_optuna.py \
+	tests/search/test_coarse_to_fine.py tests/server/test_leases.py tests/server/test_refusals.py \
+	tests/trainer/test_training.py tests/trainer/test_checkpoint.py tests/worker/test_daemon.py
+
+test-lowest: $(VENV)-lowest/installed ## Run a quick part of the tests with the lowest versions that pyproject.toml allows.
+	$(VENV)-lowest/bin/python -m pytest -n $(TEST_JOBS) $(LOWEST) $(ARGS)
 
 check: $(VENV)/development ## Check style, format, types and the direction of imports.
 	$(BIN)/ruff check .
@@ -73,10 +84,13 @@ bench-report-cost: $(VENV)/development ## Measure what a report costs after 100 
 bench-trainer: $(VENV)/runtime ## Measure the trainer's speed beside scikit-learn, PyTorch and JAX.
 	$(BIN)/python -m benchmarks.trainer $(ARGS)
 
+bench-install-sizes: $(VENV)/development ## Measure how large Sturgeon is with each extra, and how quickly it is imported.
+	$(BIN)/python -m benchmarks.install_sizes $(ARGS)
+
 secrets: secrets/token secrets/database-password ## Draw the token and the password that docker-compose.yml reads.
 
 clean: ## Remove .venv and what tools have left; studies, checkpoints and secrets stay.
-	rm -rf $(VENV) $(VENV)-search build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-search $(VENV)-lowest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A container's user has another number than the person here, so it could not read a file of mode 600. The
@@ -109,4 +123,12 @@ $(VENV)/mnist: $(VENV)/development
 $(VENV)-search/installed: benchmarks/requirements-search.txt
 	@$(PYTHON) -m venv --clear $(VENV)-search
 	@$(VENV)-search/bin/python -m pip install -qq --disable-pip-version-check -r $<
+	@touch $@
+
+# Python 3.11 has all the lowest versions; later ones begin with later releases.
+$(VENV)-lowest/installed: pyproject.toml requirements-dev.txt .ci/lowest.py
+	@$(PYTHON) -m venv --clear $(VENV)-lowest
+	@$(PYTHON) .ci/lowest.py > $(VENV)-lowest/requirements.txt
+	@$(VENV)-lowest/bin/python -m pip install -qq --disable-pip-version-check -r $(VENV)-lowest/requirements.txt
+	@$(VENV)-lowest/bin/python -m pip install -qq --disable-pip-version-check --no-deps -e .
 	@touch $@

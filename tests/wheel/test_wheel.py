@@ -1,0 +1,134 @@
+"""What people get from pip: the wheel in fresh environments, first alone, then with its extras."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from sturgeon import __version__
+from tests.wheel.environments import ROOT, Environment, build_wheel, interpreters
+
+pytestmark = pytest.mark.wheel
+
+CLIENT_MB: Final = 40
+LOCAL_MB: Final = 350
+HEAVY: Final = ("numpy", "scipy", "numba", "sklearn", "fastapi", "sqlalchemy")
+"""What the client does without; the extra `local` has all but the third and the fourth."""
+
+OWN_CODE: Final = """
+from sturgeon import Client
+from sturgeon.cli.processes import Processes
+from pathlib import Path
+
+with Processes(Path.cwd()) as processes, Client(processes.start_server()) as client:
+    space = {"x": {"type": "float", "low": -1, "high": 1}}
+    client.create_study({"name": "bowl", "metric": "loss", "space": space, "budget": {"max_trials": 12}})
+    while leases := client.ask("bowl").leases:
+        for lease in leases:
+            client.tell("bowl", lease.number, lease.fence, {"loss": lease.params["x"] ** 2})
+    best = client.best("bowl").winner
+    print(client.study("bowl").state, best.value < 0.05)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module", params=sorted(interpreters()))
+def client(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with the client alone."""
+    made = Environment(tmp_path_factory.mktemp("client") / "venv", interpreters()[request.param])
+    made.install(wheel)
+    return made
+
+
+@pytest.fixture(scope="module")
+def local(client: Environment, wheel: Path) -> Environment:
+    """The same with the extra `local`; the tests that ask for it come last."""
+    client.install(wheel, "local")
+    return client
+
+
+@contextmanager
+def folder_of_a_user(path: Path) -> Iterator[Path]:
+    """A folder with files of the names of our packages."""
+    for name in ("server", "worker", "trainer", "migrations"):
+        (path / f"{name}.py").write_text("raise SystemExit('a file of the user was imported')\n")
+    yield path
+
+
+def test_the_client_alone_is_small_and_answers(client: Environment, tmp_path: Path) -> None:
+    there = [name for name in HEAVY if (client.packages / name).exists()]
+    assert not there
+    assert client.megabytes() < CLIENT_MB
+    with folder_of_a_user(tmp_path) as cwd:
+        for command in ([client.sturgeon], [client.python, "-m", "sturgeon"], [client.python, "-m", "sturgeon.cli"]):
+            done = client.run(*command, "--version", cwd=cwd)
+            assert (done.stdout, done.stderr) == (f"sturgeon {__version__}\n", "")
+    done = client.run(client.python, "-W", "error", "-c", "import sturgeon; print(sturgeon.Client)", cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("<class 'sturgeon.client.routes.Client'>\n", "")
+
+
+def test_the_client_alone_names_the_extra_that_a_command_needs(client: Environment, tmp_path: Path) -> None:
+    for command, extra in {"serve": "local", "worker": "local", "demo": "trainer"}.items():
+        done = client.run(client.sturgeon, command, cwd=tmp_path)
+        assert re.fullmatch(rf'sturgeon: .* pip install "sturgeon\[{extra}\]"\n', done.stderr)
+        assert done.returncode == 1
+
+
+def test_every_command_of_the_client_alone_has_help(client: Environment, tmp_path: Path) -> None:
+    script = """
+import sys
+from typer.main import get_command
+from sturgeon.cli.app import app, run
+
+def leaves(command, path):
+    for name, one in getattr(command, "commands", {}).items():
+        yield from leaves(one, [*path, name])
+    if not hasattr(command, "commands"):
+        yield path
+
+for path in leaves(get_command(app), []):
+    assert run([*path, "--help"]) == 0, path
+print(sorted({"numpy", "server", "worker", "trainer"} & set(sys.modules)))
+"""
+    done = client.run(client.python, "-c", script, cwd=tmp_path)
+    assert done.stderr == ""
+    assert done.stdout.endswith("\n[]\n")
+
+
+def test_local_searches_with_peoples_own_code(local: Environment, tmp_path: Path) -> None:
+    assert not (local.packages / "numba").exists()
+    assert not (local.packages / "sklearn").exists()
+    assert local.megabytes() < LOCAL_MB
+    with folder_of_a_user(tmp_path) as cwd:
+        done = local.run(local.python, "-c", OWN_CODE, cwd=cwd)
+    assert (done.stdout, done.stderr) == ("completed True\n", "")
+
+
+def test_local_alone_names_the_extra_of_the_networks(local: Environment, tmp_path: Path) -> None:
+    done = local.run(local.sturgeon, "demo", cwd=tmp_path)
+    assert done.stderr.endswith('pip install "sturgeon[trainer]"\n')
+
+
+def test_what_the_wheel_holds_is_code_and_nothing_else(wheel: Path) -> None:
+    import zipfile
+
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
+    assert tops == {"sturgeon", "server", "worker", "trainer", "migrations"}
+    missing = [
+        str(file.relative_to(ROOT))
+        for top in tops
+        for file in (ROOT / top).rglob("*.py")
+        if str(file.relative_to(ROOT)).replace(os.sep, "/") not in names
+    ]
+    assert not missing
