@@ -69,7 +69,7 @@ def _members(folder: Path) -> list[tuple[tarfile.TarInfo, Path]]:
     for path in _walk(folder):
         about = path.lstat()
         info = _info(path.relative_to(folder).as_posix())
-        info.mtime = about.st_mtime_ns / 1e9
+        info.mtime = 0 if stat.S_ISLNK(about.st_mode) else round(about.st_mtime, 3)  # a float cannot say more
         info.mode = 0o755 if about.st_mode & 0o100 else 0o644
         if stat.S_ISREG(about.st_mode):
             info.size = about.st_size

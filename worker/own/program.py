@@ -42,6 +42,7 @@ class Program:
         self._mark = f"STURGEON_TRIAL={folder}"
         self._said = b""
         guard.become_subreaper()  # where the guard is killed, what it guarded comes here
+        self._others = guard.descendants(os.getpid())
         self._control, theirs = socket.socketpair()
         with theirs:
             own = [sys.executable, "-I", "-S", guard.__file__, str(theirs.fileno()), str(folder), str(nice)]
@@ -153,8 +154,13 @@ class Program:
         while self.exit is None and time.monotonic() < until:
             yield from self.read(0.1)
 
+    def _orphans(self) -> dict[int, int]:
+        """What came of the program and lives: below this process, or with the run in its environment."""
+        below = guard.descendants(os.getpid()).items() - self._others.items()
+        return dict(below) | guard.marked(self._mark)
+
     def _end_orphans(self) -> None:
         until = time.monotonic() + guard.END_WITHIN_S
-        while (found := guard.marked(self._mark)) and time.monotonic() < until:
+        while (found := self._orphans()) and time.monotonic() < until:
             guard.kill_all(found)
             time.sleep(0.01)

@@ -36,7 +36,7 @@ from worker.own.said import Failed, HasAsked, HasRead, Misread, PatternTooSlow, 
 from worker.own.sources import Sources
 from worker.own.steering import Steering
 
-TICK_S: Final = 0.1
+TICK_S: Final = 0.05
 LOG_EVERY_S: Final = 5.0
 REPORT_AFTER_S: Final = 0.5
 """So long further parts of a step's report are waited for."""
@@ -199,7 +199,7 @@ class _OwnRun:
             return None
         if ending is None or not ending.is_killed:
             was_asked = ending is not None and ending.is_asked
-            yield from self._last_checkpoint(is_clean=exit_code == 0 or (was_asked and exit_code > 0))
+            yield from self._last_checkpoint(is_clean=exit_code == 0 or was_asked)
         if why == "restart" and not has_result:
             yield from self._steering.ended(self._begin_again())
             return None
