@@ -36,11 +36,16 @@ from worker.heartbeat import Heartbeat
 from worker.logs import Log
 from worker.own.environment import passed_on
 from worker.polling import Poll, give_back, stacks_of
+from worker.resources import Resources, chosen_gpus, gpus_here, memory_gb_here
+from worker.setbacks import Setbacks
 from worker.trial import left_behind
 from worker.trial.running import RunningTrial
 from worker.trial.spool import Spool
 
 RELEASE_WITHIN_S: Final = 15.0
+
+HELD_S: Final = 2.0
+"""So long a request for work may wait while trials hold GPUs or memory: what gets free is offered by the next one."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class WorkerOptions:
     server: its address; token: its shared token, if it has one. slots: trials at a time, or stacks of up to `stack`
     trials of one shape. data_dirs: folders that npz:, csv: and stream: data come from. name: by default host, process
     and a random part. poll_s: how long one request for work waits at the server (0 .. 30). drain_s: how long running
-    trials may go on after SIGTERM. spool: the folder for what waits for the server; None keeps it in memory. spool_mb:
+    trials may go on after SIGTERM. labels, gpus, memory_gb: what studies may need; by default no label, the GPUs and
+    the memory that are found here. spool: the folder for what waits for the server; None keeps it in memory. spool_mb:
     what its checkpoints may take, in megabytes. allow_command, allow_python: patterns of the programs and Python
     modules of users that studies may run here. python: the interpreter for them. pass_env: variables of the worker's
     environment that they may see, beside those that every program needs.
@@ -64,6 +70,9 @@ class WorkerOptions:
     name: str | None = None
     poll_s: float = 30.0
     drain_s: float = 20.0
+    labels: tuple[str, ...] = ()
+    gpus: int | None = None
+    memory_gb: float | None = None
     spool: Path | None = None
     spool_mb: float = 4000.0
     allow_command: tuple[str, ...] = ()
@@ -107,6 +116,13 @@ def allowed_kinds(options: WorkerOptions) -> list[TaskKind]:
     return [kind for kind in kinds_here() if allowed.get(kind, True)]
 
 
+def resources_of(options: WorkerOptions) -> Resources:
+    """What the worker has for its trials beside slots."""
+    gpus = chosen_gpus(options.gpus, gpus_here(os.environ))
+    memory_gb = memory_gb_here() if options.memory_gb is None else options.memory_gb
+    return Resources(allowed_kinds(options), gpus, memory_gb, options.labels)
+
+
 class Daemon:
     """The state of a worker. `run` is for the main thread."""
 
@@ -129,6 +145,7 @@ class Daemon:
             on_failure=self._on_failure("heartbeat", within_s=0.0),  # nobody renews the leases any more
         )
         self._own_code = own_code_rules(options)
+        self._resources, self._setbacks = resources_of(options), Setbacks()
         share = options.spool_mb * 1e6 / (options.slots * options.stack)
         self._spool = Spool(options.spool, options.server, log, share)
         self._poll = Poll(
@@ -143,7 +160,6 @@ class Daemon:
             on_leases=lambda leases: self._inbox.put(partial(self._begin, leases)),
             on_refusal=lambda error: self._inbox.put(partial(self._refused, error)),
             on_failure=self._on_failure("poll for work", within_s=math.inf),
-            offer=lambda: {"kinds": allowed_kinds(options)},
         )
 
     # --- for any thread
@@ -185,7 +201,9 @@ class Daemon:
         free = self._options.slots - len({id(trial.child) for trial in self._trials})
         if free > 0 and not self._polling and not self._draining.is_set():
             self._polling = True
-            self._poll.want(free)
+            at_most_s = HELD_S if self._resources.any_held else math.inf
+            at_most_s = min(at_most_s, max(0.1, self._setbacks.seconds_left()))
+            self._poll.want(free, self._resources.offer(self._setbacks.skipped()), at_most_s)
         left = self._deadline - time.monotonic()
         try:
             happened = self._inbox.get(timeout=None if math.isinf(left) else max(left, 0))
@@ -226,15 +244,25 @@ class Daemon:
             desired=desired_run_of(lease.desired),
             resume=lease.resume,
             own=self._own_code,
+            gpus=self._resources.take(lease),
         )
 
     def _forget(self, trial: RunningTrial, fatal: SturgeonError | None) -> None:
         if trial in self._trials:
             self._trials.remove(trial)
+            self._resources.give_back(trial.lease)
+            self._note(trial)
         if isinstance(fatal, Unauthorized):
             self._refused(fatal)
         elif fatal is not None:
             self._drain_for_a_fault(fatal, math.inf)
+
+    def _note(self, trial: RunningTrial) -> None:
+        if trial.unable is None:
+            return self._setbacks.clear(trial.lease.study)
+        seconds = self._setbacks.note(trial.lease.study)
+        self._log.warning("study left out", study=trial.lease.study, reason=trial.unable, seconds=round(seconds))
+        return None
 
     def _drain_for_a_signal(self) -> None:
         self._drain("signal", 0.0 if self._signalled else self._options.drain_s)

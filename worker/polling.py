@@ -6,7 +6,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -15,6 +15,7 @@ from sturgeon.client import Client
 from sturgeon.errors import ClientClosed, InternalError, Problem, ServerUnreachable, SturgeonError
 from sturgeon.threads import supervised
 from sturgeon.training import STREAM
+from sturgeon.values import Json
 from worker import patience
 from worker.logs import Log
 from worker.trial.delivery import RELEASE_PATIENCE_S
@@ -32,7 +33,6 @@ class Poll:
     total_slots: how many there are, busy ones included. wait_s: how long the server may keep a request open. `before`
     is called once, before the first request; `on_leases` with each answer, an empty one too; `on_refusal` when the
     server refuses to work with this worker; `on_failure` when the poll has ended by a fault; all from its thread.
-    offer: what else the worker has at the moment, as `Client.lease` takes it.
     """
 
     def __init__(
@@ -48,31 +48,30 @@ class Poll:
         on_leases: Callable[[list[m.Lease]], None],
         on_refusal: Callable[[SturgeonError], None],
         on_failure: Callable[[Exception], None],
-        offer: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         self._client, self._worker, self._wait_s = client, worker, wait_s
         self._total_slots, self._stack = total_slots, stack
         self._draining, self._log, self._before = draining, log, before
         self._on_leases, self._on_refusal, self._on_failure = on_leases, on_refusal, on_failure
-        self._offer = offer
-        self._wanted: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._wanted: queue.SimpleQueue[tuple[int, Json, float]] = queue.SimpleQueue()
 
     def start(self) -> None:
         supervised("poll", self._run, self._on_failure, self._log)
 
-    def want(self, slots: int) -> None:
-        """Ask for so many, once; `on_leases` follows."""
-        self._wanted.put(slots)
+    def want(self, slots: int, offer: Json | None = None, within_s: float = math.inf) -> None:
+        """Ask for so many, once, and say what else the worker has, as `Client.lease` takes it; `on_leases` follows. The
+        server keeps the request open for `within_s` at most."""
+        self._wanted.put((slots, offer or {}, within_s))
 
     def _run(self) -> None:
         self._before()
         patient = self._client.with_patience(math.inf, self._sleep)
         while not self._draining.is_set():
-            slots, asked = self._wanted.get(), time.monotonic()
+            (slots, offer, within_s), asked = self._wanted.get(), time.monotonic()
+            wait_s = min(self._wait_s, within_s)
             leases: list[m.Lease] = []
             try:
-                offer = self._offer()
-                leases = patient.lease(self._worker, slots, self._wait_s, self._stack, self._total_slots, offer).leases
+                leases = patient.lease(self._worker, slots, wait_s, self._stack, self._total_slots, offer).leases
             except Draining:
                 return None
             except (InternalError, ServerUnreachable) as error:

@@ -6,6 +6,7 @@ An empty value is refused: it comes from a variable that is not set, and as a pa
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,15 @@ def not_empty(text: str) -> str:
     """Any text but the empty one. Raises: typer.BadParameter."""
     if not text.strip():
         raise typer.BadParameter("it is empty; is a variable not set?")
+    return text
+
+
+def label_word(text: str) -> str:
+    """A label of a worker: one word. Raises: typer.BadParameter."""
+    from sturgeon.messages import WORKER_NAME
+
+    if not re.fullmatch(WORKER_NAME, text):
+        raise typer.BadParameter("write one word of letters, digits and . _ : @ + -, for example a100.")
     return text
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sturgeon.cli.inputs import WrongInput, any_path, data_folders, existing_folder, not_empty, output_file
+from sturgeon.cli.inputs import WrongInput, any_path, data_folders, existing_folder, label_word, not_empty, output_file
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected, formatted
 
@@ -148,6 +148,22 @@ def worker(
         str | None,
         typer.Option(metavar="NAME", parser=not_empty, help="The worker's name (default: derived from the host name)."),
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL", parser=label_word, help="A label that studies may need; repeat the option for several."
+        ),
+    ] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(min=0, max=64, help="GPUs for trials that need some (default: those that CUDA sees here)."),
+    ] = None,
+    memory_gb: Annotated[
+        float | None,
+        typer.Option(
+            "--memory-gb", metavar="GB", min=0, help="Memory for trials that need some (default: that of the machine)."
+        ),
+    ] = None,
     drain_s: Annotated[
         float | None,
         typer.Option("--drain-s", metavar="SECONDS", min=0, help="How long running trials may go on after SIGTERM."),
@@ -205,13 +221,14 @@ def worker(
     interpreter = None if python is None else shutil.which(python)
     if python is not None and interpreter is None:
         raise WrongInput(f"--python: there is no program {python}.")
-    optional = {"name": name, "drain_s": drain_s}
+    optional = {"name": name, "drain_s": drain_s, "gpus": gpus, "memory_gb": memory_gb}
     options = WorkerOptions(
         server=session.address,
         token=session.token(),
         slots=slots,
         stack=stack,
         data_dirs=data_folders(data),
+        labels=tuple(dict.fromkeys(label or ())),
         spool=spool,
         spool_mb=spool_mb,
         allow_command=tuple(allow_command or ()),

@@ -18,7 +18,7 @@ import pytest
 from sturgeon.errors import SturgeonError
 from worker.child import process
 from worker.child.process import Child
-from worker.child.protocol import DesiredRun, Finished, Job, LeaveStack, Progress
+from worker.child.protocol import DesiredRun, Finished, Job, LeaveStack, Progress, Unable
 
 QUICK: dict[str, Any] = {"kind": "train", "dataset": "iris", "epochs": 3, "checkpoints": None}
 ENDLESS = QUICK | {"epochs": 100_000}
@@ -147,11 +147,10 @@ def test_the_trials_of_a_stack_that_breaks_are_to_run_alone(breaks: str) -> None
     assert ("SIGKILL" if breaks == "death" else "Error in trainer") in first[1].reason
 
 
-def test_a_task_of_another_kind_fails_with_one_sentence(child_of: Callable[[dict[str, Any]], Child]) -> None:
-    assert (
-        last(child_of({"kind": "paint"})).error
-        == "This worker cannot run tasks of kind 'paint', only: train, command, python."
-    )
+def test_a_task_of_another_kind_is_for_another_worker(child_of: Callable[[dict[str, Any]], Child]) -> None:
+    *_, (_, end) = child_of({"kind": "paint"}).messages()
+
+    assert end == Unable("This worker cannot run tasks of kind 'paint', only: train, command, python.")
 
 
 def test_an_exception_is_one_paragraph_that_names_the_place(child_of: Callable[[dict[str, Any]], Child]) -> None:

@@ -109,15 +109,16 @@ def test_a_lost_lease_stops_also_a_run_that_says_nothing(server: RunningServer, 
     worker.wait_until(lambda: state_of(server.client, 1) == "running", "the next trial ran")
 
 
-def test_what_cannot_be_trained_is_told_as_failed(server: RunningServer, worker_process: StartWorker) -> None:
+def test_what_cannot_be_trained_is_told_as_failed(
+    server: RunningServer, worker_process: StartWorker, tmp_path: Path
+) -> None:
     server.client.create_study(study(dataset="npz:cats.npz"))
+    (tmp_path / "cats.npz").write_text("no archive")
 
-    worker = worker_process(server.url)
+    worker = worker_process(server.url, "--data", str(tmp_path))
     worker.wait_until(lambda: state_of(server.client) == "failed", "it told the failure")
 
-    assert (
-        server.client.trial("flowers", 0).error == "'cats.npz' cannot be read: this worker was given no --data folder."
-    )
+    assert server.client.trial("flowers", 0).error == "cats.npz is not an npz file; save it with numpy.savez."
 
 
 def test_a_child_that_dies_is_told_as_failed(server: RunningServer, worker_process: StartWorker) -> None:

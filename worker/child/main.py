@@ -18,7 +18,7 @@ from sturgeon.extras import Extra, has
 from sturgeon.messages import TaskKind
 from sturgeon.threads import supervised
 from worker import logs
-from worker.child.protocol import Broken, DesiredRun, Finished, Job, Origins, PlacedMessage
+from worker.child.protocol import Broken, DesiredRun, Job, Origins, PlacedMessage, Unable
 
 OURS: Final = Path(__file__).resolve().parents[2]
 """The folder of our packages."""
@@ -65,8 +65,8 @@ def run_child(pipe: Connection, jobs: Sequence[Job]) -> None:
 def _run(jobs: Sequence[Job], listener: Listener) -> Iterable[PlacedMessage]:
     kind = jobs[0].task.get("kind")
     if kind not in (able := kinds_here()):
-        finished = Finished("failed", error=f"This worker cannot run tasks of kind {kind!r}, only: {', '.join(able)}.")
-        return [(place, finished) for place in range(len(jobs))]
+        unable = Unable(f"This worker cannot run tasks of kind {kind!r}, only: {', '.join(able)}.")
+        return [(place, unable) for place in range(len(jobs))]
     run: Callable[[Sequence[Job], Callable[[int], DesiredRun], Callable[[], bool]], Iterable[PlacedMessage]]
     run = importlib.import_module(TASKS[kind]).run
     return run(jobs, listener.desired, listener.news)

@@ -9,13 +9,14 @@ from typing import Final
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError, TrainConfig, config_from
 from trainer.data.encoding import Encoding
+from trainer.data.errors import DataMissing
 from trainer.data.normalization import Normalization
 from trainer.data.preparation import Data, prepare, require_metric
 from trainer.refusal import Refusal
 from trainer.stack import useful_models
 from trainer.streams.stream import PREFIX
 from trainer.training import Command, Run, begin, resume
-from worker.child.protocol import DesiredRun, FindingsMessage, Finished, Job, PlacedMessage
+from worker.child.protocol import DesiredRun, FindingsMessage, Finished, Job, PlacedMessage, Unable
 from worker.tasks import stream
 from worker.tasks.keeping import CheckpointKeeper
 from worker.tasks.steering import LEFT, Trial
@@ -57,6 +58,8 @@ def run(
         size = useful_models(configs[0], data)
         for start in range(0, len(beginnings), size):
             yield from _train_together(beginnings[start : start + size], data, desired, news)
+    except DataMissing as error:
+        yield from ((place, Unable(str(error))) for place in range(len(jobs)))
     except Refusal as error:
         if len(jobs) > 1:
             raise

@@ -54,7 +54,8 @@ LINGER_S: Final = 0.02
 class RunningTrial:
     """Runs a lease in its place of a child.
 
-    `ended` is called once, from another thread; with the error that ends the worker, if there is one.
+    `ended` is called once, from another thread; with the error that ends the worker, if there is one. `unable`: why
+    this worker can run no trial of the study, if that is how it ended.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class RunningTrial:
         self._interrupted = threading.Event()
         self._early: Outcome = "told"
         self._telling = self._is_left = False
+        self.unable: str | None = None
         self._reporting: list[Progress] = []
         self._is_asked_for = False
 
@@ -288,8 +290,9 @@ class RunningTrial:
 
     def _give_back(self, reason: str, *, is_unable: bool = False) -> Outcome:
         """The server knows where the trial can go on, and hands it out again: elsewhere, if this worker is unable."""
+        self.unable = reason if is_unable else None
         self._log.warning("trial given back", reason=reason)
-        self._delivery.release(unable=reason if is_unable else None)
+        self._delivery.release(unable=self.unable)
         return "told"
 
     def _leave_stack(self, message: LeaveStack) -> Outcome:
