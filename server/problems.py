@@ -25,6 +25,7 @@ from sturgeon.errors import (
     Unauthorized,
     Unavailable,
     UnsupportedMediaType,
+    json_pointer,
 )
 
 MOST_ERRORS: Final = 50
@@ -130,7 +131,7 @@ def _field_problem(error: dict[str, Any], body: object) -> FieldProblem:
         path.append(error["ctx"]["discriminator"].strip("'"))
     parts = _real_parts(path, body) if where == "body" else [str(part) for part in path]
     name = ".".join(parts) or "body"
-    pointer = "/" + "/".join(p.replace("~", "~0").replace("/", "~1") for p in parts) if parts else ""
+    pointer = json_pointer(*parts)
     return FieldProblem(pointer if where == "body" else f"{where}:{name}", f"{name}: {_sentence(error)}")
 
 

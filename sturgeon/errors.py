@@ -44,6 +44,11 @@ class FieldProblem(NamedTuple):
     detail: str
 
 
+def json_pointer(*parts: str | int) -> str:
+    """The JSON pointer (RFC 6901) to a field, from the names and places on the way to it: `~` and `/` are escaped."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
 class SturgeonError(Exception):
     """Something went wrong in Sturgeon."""
 

@@ -18,32 +18,61 @@ Json = dict[str, Any]
 """A JSON object whose fields are known to whoever reads it."""
 
 Number = int | float
-Value = str | bool | int | float | None | list[Number] | list[str]
-"""What a parameter may be: a JSON value without objects."""
+Value = str | bool | int | float | None | list[Any] | dict[str, Any]
+"""What a parameter may be: a JSON value, of bounded size."""
+
+MOST_DEPTH: Final = 4
+MOST_ENTRIES: Final = 100
+MOST_PARTS: Final = 1000
+MOST_CHARACTERS: Final = 1000
 
 
 def plain_value(value: object) -> object:
-    """`value`, if it is a `Value` and can be stored: no infinite numbers, NUL, lone surrogates, huge integers.
+    """`value`, if it is a `Value` and can be stored: no infinite numbers, NUL, lone surrogates, huge integers; lists
+    and objects up to 4 deep, of 100 entries each and 1000 in all.
 
     Raises: ValueError.
     """
-    items = value if isinstance(value, list) else [value]
-    if isinstance(value, list) and not 0 < len(value) <= 100:
-        raise ValueError("write a list of 1 to 100 numbers or strings")
-    for item in items:
-        if isinstance(item, str):
-            plain_text(item)
-            if len(item) > 1000:
-                raise ValueError("write at most 1000 characters")
-        elif isinstance(item, bool) or item is None:
-            if isinstance(value, list):
-                raise ValueError("write a list of numbers or strings only")
-        elif isinstance(item, int):
-            if abs(item) > LARGEST_INT:
-                raise ValueError("write an integer of at most 2^53")
-        elif not isinstance(item, float) or not math.isfinite(item):
-            raise ValueError("write a finite number, a string, true, false, null, or a list of numbers or strings")
+    left = MOST_PARTS
+    todo = [(value, 1)]
+    while todo:
+        part, depth = todo.pop()
+        inside = _inside(part)
+        left -= len(inside)
+        if left < 0:
+            raise ValueError(f"write at most {MOST_PARTS} entries in all")
+        if isinstance(part, list | dict) and depth > MOST_DEPTH:
+            raise ValueError(f"write lists and objects in at most {MOST_DEPTH} levels")
+        todo += [(one, depth + 1) for one in inside]
     return value
+
+
+def _inside(part: object) -> list[object]:
+    """The entries of a list or an object. Raises: ValueError (what the part itself cannot be)."""
+    if isinstance(part, list | dict):
+        if len(part) > MOST_ENTRIES:
+            raise ValueError(f"write a list or an object of at most {MOST_ENTRIES} entries")
+        if isinstance(part, list):
+            return part
+        for key in part:
+            _text(key)
+        return list(part.values())
+    if isinstance(part, str):
+        _text(part)
+    elif isinstance(part, int):  # a bool is one
+        if abs(part) > LARGEST_INT:
+            raise ValueError("write an integer of at most 2^53")
+    elif part is not None and (not isinstance(part, float) or not math.isfinite(part)):
+        raise ValueError("write a finite number, a string, true, false, null, or a list or an object of these")
+    return []
+
+
+def _text(text: object) -> None:
+    if not isinstance(text, str):
+        raise ValueError("write an object whose names are text")
+    plain_text(text)
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"write at most {MOST_CHARACTERS} characters")
 
 
 def plain_text(text: str) -> str:
@@ -71,27 +100,49 @@ class _Described:
         return handler(core) | self.schema
 
 
-_TEXT: Final[Json] = {"type": "string", "maxLength": 1000, "pattern": NO_NUL}
-_LISTS: Final[list[Json]] = [
-    {"type": "array", "minItems": 1, "maxItems": 100, "items": {"anyOf": [_TEXT, {"type": "number"}]}}
-]
+_TEXT: Final[Json] = {"type": "string", "maxLength": MOST_CHARACTERS, "pattern": NO_NUL}
+
+
+def _schema(depth: int) -> Json:
+    """The JSON schema of a value whose lists and objects are `depth` deep at most."""
+    kinds: list[Json] = [_TEXT, {"type": "number"}, {"type": "boolean"}, {"type": "null"}]
+    if depth:
+        inner = _schema(depth - 1)
+        kinds.append({"type": "array", "maxItems": MOST_ENTRIES, "items": inner})
+        names = {"maxLength": MOST_CHARACTERS, "pattern": NO_NUL}
+        fields = {"maxProperties": MOST_ENTRIES, "propertyNames": names, "additionalProperties": inner}
+        kinds.append({"type": "object"} | fields)
+    return {"anyOf": kinds}
+
+
 PlainText = Annotated[str, AfterValidator(plain_text), _Described({"pattern": NO_NUL})]
-PlainValue = Annotated[
-    Any,
-    BeforeValidator(plain_value),
-    _Described({"anyOf": [_TEXT, {"type": "number"}, {"type": "boolean"}, {"type": "null"}, *_LISTS]}),
-]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$")]
+PlainValue = Annotated[Any, BeforeValidator(plain_value), _Described(_schema(MOST_DEPTH - 2))]
+
+_LETTERS: Final = "A-Za-z\u00c0-\u024f\u0370-\u03ff\u0400-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3"
+_SIGNS: Final = r"0-9_.\-/:;,@%+*#$&|~^!?<>'()\[\]"
+Name = Annotated[str, Field(max_length=100, pattern=f"^[{_LETTERS}{_SIGNS}]+( [{_LETTERS}{_SIGNS}]+)*$")]
+"""The name of a parameter or a metric: `lr`, `--lr`, `val/loss`, `mAP50-95(B)`, `dev loss`. Letters, digits and signs,
+with single blanks between them, but none of = ` " { } and the backslash: those end a name in `name=value`, in a
+constraint, in a placeholder and in JSON."""
 
 
 def same_value(a: object, b: object) -> bool:
-    """Equal as JSON: 1 and 1.0 are, 1 and true are not."""
+    """Equal as JSON: 1 and 1.0 are, 1 and true are not; the order of an object's names does not matter."""
     return value_key(a) == value_key(b)
 
 
 def value_key(value: object) -> Hashable:
     """What is equal for equal values as JSON, for sets and dicts."""
-    return isinstance(value, bool), tuple(value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return "list", *map(value_key, value)
+    if isinstance(value, dict):
+        return "object", frozenset((name, value_key(one)) for name, one in value.items())
+    return isinstance(value, bool), value
+
+
+def value_text(value: object) -> str:
+    """The value for a command line or an environment variable: text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -101,5 +152,6 @@ def is_number(value: object) -> TypeGuard[int | float]:
 
 def short_text(value: object) -> str:
     """The value for a sentence, in at most 60 characters."""
-    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    as_json = value is None or isinstance(value, bool | list | dict)
+    text = json.dumps(value) if as_json else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -22,7 +22,7 @@ from server.policies.curve import CurveReader, Point, in_order
 from server.policies.marks import MarkRule, last_alarm
 from server.policies.rule import PolicyRule, live_problem
 from server.policies.view import NEWEST, Decision, PolicyView
-from sturgeon.errors import FieldProblem
+from sturgeon.errors import FieldProblem, json_pointer
 from sturgeon.messages import DriftPolicy, TrainStudyTask
 from sturgeon.training import STREAM
 
@@ -142,7 +142,7 @@ def problems(policy: DriftPolicy, task: TrainStudyTask | None, metric: str) -> l
     """A study without a stream, and challengers that a train task cannot follow while its model trains."""
     follows = task is not None and task.dataset.startswith(STREAM)
     return ([] if follows else [FieldProblem("/policy", NO_STREAM)]) + [
-        FieldProblem(f"/challengers/{at}/{name}", detail)
+        FieldProblem(json_pointer("challengers", at, name), detail)
         for at, params in enumerate(policy.challengers)
         for name, value in params.items()
         if (detail := live_problem(name, value))

@@ -7,7 +7,7 @@ from typing import Any, Final
 from server.policies.curve import CurveReader, Point, epoch_at, epoch_of, in_order, last_up_to
 from server.policies.rule import PolicyRule, live_problem
 from server.policies.view import Decision, PolicyView
-from sturgeon.errors import FieldProblem
+from sturgeon.errors import FieldProblem, json_pointer
 from sturgeon.messages import SchedulePolicy, TrainStudyTask
 
 
@@ -32,7 +32,7 @@ def problems(policy: SchedulePolicy, task: TrainStudyTask | None, metric: str) -
     if task is None:
         return []
     return [
-        FieldProblem(f"/at/{at}/params/{name}", detail)
+        FieldProblem(json_pointer("at", at, "params", name), detail)
         for at, planned in enumerate(policy.at)
         for name, value in planned.params.items()
         if (detail := live_problem(name, value))

@@ -33,6 +33,11 @@ def moment(at: int) -> datetime:
     return EPOCH + timedelta(microseconds=at)
 
 
+def space_of(row: StudyRow | RevisionRow) -> Space:
+    """The space of a study, or one that it had, with its constraints."""
+    return Space.model_validate(row.space).constrained(row.constraints)
+
+
 def study(
     row: StudyRow, used: Amounts, best: list[messages.BestTrial], placement: PlacementOf | None = None
 ) -> messages.Study:
@@ -44,7 +49,8 @@ def study(
         metric=row.metric,
         direction=row.direction,
         reduce=row.reduce,
-        space=Space.model_validate(row.space),
+        space=space_of(row),
+        constraints=row.constraints,
         search=messages.Search(sampler=row.sampler, seed=row.seed, replicates=row.replicates, **row.sampler_options),
         pruning=messages.Pruning.model_validate(row.pruning),
         budget=budget_of(row),
@@ -76,7 +82,8 @@ def unable(row: UnableRow) -> messages.Unable:
 def space_revision(row: RevisionRow) -> messages.SpaceRevision:
     return messages.SpaceRevision(
         revision=row.revision,
-        space=Space.model_validate(row.space),
+        space=space_of(row),
+        constraints=row.constraints,
         added=row.added,
         seq=row.seq,
         created_at=moment(row.created_at),

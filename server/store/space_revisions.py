@@ -19,6 +19,7 @@ class RevisionRow:
     study_id: StudyId
     revision: int
     space: Json
+    constraints: list[str]
     added: Json
     seq: int
     created_at: int

@@ -31,6 +31,7 @@ class StudyRow:
     direction: Direction
     reduce: Reduce
     space: Json
+    constraints: list[str]
     revision: int
     sampler: SamplerName
     sampler_options: Json
@@ -49,6 +50,10 @@ class StudyRow:
     fence_floor: int
     version_floor: int
     source_study_id: StudyId | None
+    tags: list[str]
+    notes: str
+    code_version: Json | None
+    data_version: Json | None
     created_at: int
 
     @property

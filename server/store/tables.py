@@ -43,6 +43,7 @@ studies: Final = sa.Table(
     sa.Column("direction", sa.Text, nullable=False),
     sa.Column("reduce", sa.Text, nullable=False),
     sa.Column("space", sa.JSON, nullable=False),
+    sa.Column("constraints", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("sampler", sa.Text, nullable=False),
     sa.Column("sampler_options", sa.JSON, nullable=False, server_default="{}"),
@@ -64,6 +65,11 @@ studies: Final = sa.Table(
     sa.Column("version_floor", sa.Integer, nullable=False, server_default="0"),
     # The study that `start_from` named when this one was created; it may have been deleted since.
     sa.Column("source_study_id", sa.BigInteger),
+    # What people write of it, and the last code and data that its runs had.
+    sa.Column("tags", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("notes", sa.Text, nullable=False, server_default=""),
+    sa.Column("code_version", sa.JSON(none_as_null=True)),
+    sa.Column("data_version", sa.JSON(none_as_null=True)),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -95,6 +101,7 @@ space_revisions: Final = sa.Table(
     sa.Column("study_id", _Key, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("revision", sa.Integer, primary_key=True),
     sa.Column("space", sa.JSON, nullable=False),
+    sa.Column("constraints", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("added", sa.JSON, nullable=False),
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
@@ -155,6 +162,11 @@ trials: Final = sa.Table(
     sa.Column("invalid_reason", sa.Text),
     sa.Column("invalid_at", sa.BigInteger),
     sa.Column("invalid_seq", sa.BigInteger),
+    # What people write of it, and the code and the data of its last run.
+    sa.Column("tags", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("notes", sa.Text, nullable=False, server_default=""),
+    sa.Column("code_version", sa.JSON(none_as_null=True)),
+    sa.Column("data_version", sa.JSON(none_as_null=True)),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("started_at", sa.BigInteger),
     sa.Column("finished_at", sa.BigInteger),

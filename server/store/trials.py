@@ -68,6 +68,10 @@ class TrialRow:
     invalid_reason: str | None
     invalid_at: int | None
     invalid_seq: int | None
+    tags: list[str]
+    notes: str
+    code_version: Json | None
+    data_version: Json | None
     created_at: int
     started_at: int | None
     finished_at: int | None

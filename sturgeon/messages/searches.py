@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from sturgeon.messages.forms import LARGEST_GRID, Answer, Request, Seed
-from sturgeon.space import Space
+from sturgeon.space import Constraints, Space
 from sturgeon.values import Json
 
 SamplerName = Literal["coarse_to_fine", "random", "sobol", "grid"]
@@ -150,8 +150,14 @@ class PreviewRequest(Request):
     """`POST /space:preview`: shows what a space draws, before compute is spent on it."""
 
     space: Space
+    constraints: Constraints = Field(default_factory=list)
     seed: Seed = 0
     examples: Annotated[int, Field(ge=0, le=100)] = 5
+
+    @model_validator(mode="after")
+    def _constrain(self) -> Self:
+        self.space = self.space.constrained(self.constraints)
+        return self
 
 
 class ParameterPreview(Answer):
@@ -162,5 +168,9 @@ class ParameterPreview(Answer):
 
 
 class Preview(Answer):
+    """`satisfied`: the share of the cube whose parameters satisfy all constraints; the quantiles and shares are those
+    of each parameter by itself, and the examples satisfy them."""
+
     parameters: dict[str, ParameterPreview]
     examples: list[Json]
+    satisfied: float = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat, JsonValue, model_validator
 
@@ -10,7 +10,7 @@ from sturgeon.messages.forms import LARGEST_STEP, Answer, Direction, Params, Req
 from sturgeon.messages.policies import Policies, Policy
 from sturgeon.messages.searches import Search
 from sturgeon.messages.tasks import Needs, StudyTask, TrainStudyTask
-from sturgeon.space import MAX_PARAMETERS, Space
+from sturgeon.space import MAX_PARAMETERS, Constraints, Space
 from sturgeon.states import Mode, StudyState, TrialState
 from sturgeon.values import Json, Name, PlainText
 
@@ -96,6 +96,12 @@ class Spent(Answer):
 
 Reduce = Literal["last", "best"]
 
+CONSTRAINTS: Final = (
+    'What the parameters of each trial satisfy, for example "units1 >= units2" or "lr * batch_size <= 10": numbers and '
+    'parameters with + - * / and parentheses, compared by < <= > >= == !=, joined by `and`, `or`; optimizer == "sgd" '
+    "for a choice; a name with other signs stands in backticks. One with an inactive parameter does not count."
+)
+
 
 class Unable(Answer):
     """A worker that gave a trial of the study back, since it cannot run it: its data or its module is not there, or its
@@ -122,6 +128,7 @@ class StudyRequest(Request):
         "for your own code and for a stream.",
     )
     space: Space
+    constraints: Constraints = Field(default_factory=list, description=CONSTRAINTS)
     search: Search = Field(default_factory=Search)
     pruning: Pruning = Field(default_factory=Pruning)
     budget: Budget
@@ -151,6 +158,11 @@ class StudyRequest(Request):
             return given
         return given | {"space": {name: {"type": "fixed", "value": value} for name, value in params.items()}}
 
+    @model_validator(mode="after")
+    def _constrain(self) -> Self:
+        self.space = self.space.constrained(self.constraints)
+        return self
+
 
 class StudyPatch(Request):
     """`PATCH /studies/{study}`: changes what is given."""
@@ -164,6 +176,9 @@ class StudyPatch(Request):
         description="A new revision: bounds widened or narrowed, values added or taken out, parameters added, left out "
         "or fixed. Results that lie in the new space stay in use; the others count again when it is widened.",
     )
+    constraints: Constraints | None = Field(
+        default=None, description="With them the space has a new revision; an empty list removes them all."
+    )
     added: Params = Field(
         default_factory=dict,
         description="For each new parameter of `space`, the value that earlier trials count as having.",
@@ -175,6 +190,7 @@ class SpaceRevision(Answer):
 
     revision: int
     space: Space
+    constraints: list[str] = Field(default_factory=list)
     added: Json
     seq: int
     created_at: AwareDatetime
@@ -208,6 +224,7 @@ class Study(Answer):
     direction: Direction
     reduce: Reduce
     space: Space
+    constraints: list[str] = Field(default_factory=list)
     search: Search
     pruning: Pruning
     budget: Budget

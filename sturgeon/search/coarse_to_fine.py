@@ -76,7 +76,7 @@ def suggest(
     unseen = unseen_of(cube, history, memo)
     first = first_round_size(cube.dimensions)
     if number < first or len(finished) < first / 2:
-        return Sample(even_point(unseen, seed, number), round=0)
+        return Sample(even_point(unseen, seed, number, memo), round=0)
     random = np.random.Generator(np.random.Philox(key=seed | number << 64 | _STREAM))
     starts = round_starts(cube.dimensions, len(finished))
     round_number = max(1, len(starts))

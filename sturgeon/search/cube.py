@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sturgeon.space import Choice, Fixed, Float, Int, Space
+from sturgeon.space import AnyParameter, Choice, Fixed, Float, Int, Range, Space
+from sturgeon.space.conditions import predicate
+from sturgeon.values import value_key
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -23,10 +25,11 @@ ROUNDING: Final = 1e-13
 
 
 class _Steps(NamedTuple):
-    """The cells of an integer on a log scale, by its `decode`; `start` and `span` are of the scale, in its units."""
+    """The cells of a number that goes in steps on a log scale, by its `decode`; `start` and `span` are of the scale, in
+    its units."""
 
-    coordinate: int
-    parameter: Int
+    parameter: Int | Float
+    step: float
     last: int
     start: float
     span: float
@@ -35,23 +38,65 @@ class _Steps(NamedTuple):
         """The cell of each u [m]. Where rounding may turn the array's arithmetic, the parameter itself decides."""
         own = self.parameter
         value = self.start * np.exp(u * self.span)
-        place = (value - own.low) / own.step
+        place = (value - own.low) / self.step
         cells = np.clip(np.rint(place), 0, self.last)
-        doubtful = np.abs(place - np.floor(place) - 0.5) < ROUNDING * value / own.step
+        doubtful = np.abs(place - np.floor(place) - 0.5) < ROUNDING * value / self.step
         for row in np.flatnonzero(doubtful):
-            cells[row] = (own.decode(float(u[row])) - own.low) // own.step
+            cells[row] = own.cell(float(u[row]))
         return cells
 
     def centre(self, cell: Array) -> Array:
-        return np.log((self.parameter.low + self.parameter.step * cell) / self.start) / self.span
+        return np.log((self.parameter.low + self.step * cell) / self.start) / self.span
+
+
+class _Edges(NamedTuple):
+    """The cells of a parameter whose values have other shares each: `at` [cells + 1] is where they end."""
+
+    at: Array
+
+    def cell(self, u: Array) -> Array:
+        return np.minimum(np.searchsorted(self.at, u, side="right") - 1, len(self.at) - 2).astype(float)
+
+    def centre(self, cell: Array) -> Array:
+        place = cell.astype(np.int64)
+        return (self.at[place] + self.at[place + 1]) / 2
+
+
+class _Even(NamedTuple):
+    """Cells that all have the same share."""
+
+    cells: float
+
+    def cell(self, u: Array) -> Array:
+        return np.minimum(np.floor(u * self.cells), self.cells - 1)
+
+    def centre(self, cell: Array) -> Array:
+        return (cell + 0.5) / self.cells
+
+
+_Cells = _Steps | _Edges | _Even
 
 
 class _Rule(NamedTuple):
-    """`name` is active where each parent is, and lies in one of the wanted cells (True, False: in any, in none)."""
+    """`name` is active where each parent is, and lies in one of the wanted cells or in the wanted range (True, False:
+    in any, in none)."""
 
     name: str
     coordinate: int | None
-    parents: tuple[tuple[str, int | None, Array | bool], ...]
+    parents: tuple[tuple[str, int | None, Array | Range | bool], ...]
+
+
+class _Columns:
+    """The algebra of constraints on columns of values [m], in doubles as that of single values is."""
+
+    def number(self, value: Any) -> Any:
+        return value if np.isscalar(value) else np.asarray(value, dtype=float)
+
+    def quotient(self, a: Any, b: Any) -> Any:
+        return a / np.where(np.equal(b, 0.0), np.nan, b)
+
+    def is_value(self, value: Any, key: Hashable) -> Any:
+        return np.array([value_key(one) == key for one in value], dtype=bool)
 
 
 class Cube:
@@ -68,13 +113,15 @@ class Cube:
         self.dimensions: Final = len(self.names)
         parameters = [space[name] for name in self.names]
         self.choice: Final[Mask] = np.array([isinstance(p, Choice) and not p.ordered for p in parameters])
-        self.cells: Final[Array] = np.array([_cells(p) for p in parameters])
-        self._even: Final[Mask] = np.isfinite(self.cells)
-        self._logs: Final = [_steps(j, p) for j, p in enumerate(parameters) if isinstance(p, Int) and p.scale == "log"]
-        self._even[[steps.coordinate for steps in self._logs]] = False
+        self.cells: Final[Array] = np.array([p.cells for p in parameters])
+        self._divided: Final = {j: cells for j, p in enumerate(parameters) if (cells := _divided(p)) is not None}
+        even = [isinstance(self._divided.get(j), _Even) for j in range(self.dimensions)]
+        self._even: Final[Mask] = np.array(even, dtype=bool)
+        self._uneven: Final = {j: cells for j, cells in self._divided.items() if not self._even[j]}
         self._rules: Final = _rules(space)
         self._plain: Final = np.flatnonzero(~self.choice)
         self._hot, self._hot_cell = _hot_columns(self.choice, self.cells)
+        self._hot_place: Final = np.searchsorted(np.flatnonzero(self.choice), self._hot)
 
     def snap(self, points: Array) -> Array:
         """`points` [m, d] moved to the centres of their cells, inactive coordinates to 0.5; a new array."""
@@ -82,8 +129,8 @@ class Cube:
         if self._even.any():
             k = self.cells[self._even]
             snapped[:, self._even] = (np.minimum(np.floor(snapped[:, self._even] * k), k - 1) + 0.5) / k
-        for steps in self._logs:
-            snapped[:, steps.coordinate] = steps.centre(steps.cell(snapped[:, steps.coordinate]))
+        for j, cells in self._uneven.items():
+            snapped[:, j] = cells.centre(cells.cell(snapped[:, j]))
         if self._rules:
             snapped[~self.active(snapped)] = INACTIVE
         return snapped
@@ -142,22 +189,23 @@ class Cube:
 
     def centres(self, coordinate: int) -> Array:
         """The u of each value that a coordinate can take."""
-        cells = np.arange(self.cells[coordinate])
-        log = next((steps for steps in self._logs if steps.coordinate == coordinate), None)
-        return log.centre(cells) if log else (cells + 0.5) / self.cells[coordinate]
+        return self._divided[coordinate].centre(np.arange(self.cells[coordinate]))
+
+    def ends(self, coordinate: int) -> tuple[float, float]:
+        """The u up to which the first value of a coordinate reaches, and the u from which on the last one does."""
+        edges = self._divided.get(coordinate)
+        if isinstance(edges, _Edges):
+            return float(edges.at[1]), float(edges.at[-2])
+        share = 0.75 / self.cells[coordinate]
+        return share, 1.0 - share
 
     def active(self, points: Array) -> Mask:
         """Which coordinates are active [m, d] at `points` [m, d]: their `when` holds, and that of all their parents."""
         active = np.ones(points.shape, dtype=bool)
-        counts: dict[str, Mask] = {}
-        everywhere = np.ones(len(points), dtype=bool)
+        by_name = self._active_names(points)
         for rule in self._rules:
-            mask = everywhere
-            for parent, coordinate, wanted in rule.parents:
-                mask = mask & counts.get(parent, everywhere) & self._holds(points, coordinate, wanted)
-            counts[rule.name] = mask
             if rule.coordinate is not None:
-                active[:, rule.coordinate] = mask
+                active[:, rule.coordinate] = by_name[rule.name]
         return active
 
     def features(self, points: Array, weights: Array) -> Array:
@@ -169,8 +217,8 @@ class Cube:
             return points * weights
         features = np.empty((len(points), len(self._plain) + len(self._hot)))
         features[:, : len(self._plain)] = points[:, self._plain] * weights[self._plain]
-        k = self.cells[self._hot]
-        is_cell = np.minimum(np.floor(points[:, self._hot] * k), k - 1) == self._hot_cell
+        cells = np.column_stack([self._divided[j].cell(points[:, j]) for j in np.flatnonzero(self.choice).tolist()])
+        is_cell = cells[:, self._hot_place] == self._hot_cell
         features[:, len(self._plain) :] = is_cell * (math.sqrt(0.5) * weights[self._hot])
         return features
 
@@ -179,13 +227,51 @@ class Cube:
         difference = np.abs(a - b)
         return np.where(self.choice, np.ceil(difference), difference)
 
-    def _holds(self, points: Array, coordinate: int | None, wanted: Array | bool) -> Mask | np.bool_:
+    def satisfied(self, points: Array) -> Mask:
+        """Which of the snapped `points` [m, d] have parameters that satisfy all constraints of the space."""
+        holds = np.ones(len(points), dtype=bool)
+        if not self.space.constraints or not len(points):
+            return holds
+        columns = {name: self._column(name, points) for one in self.space.constraints for name in one.names}
+        active = self._active_names(points)
+        for one in self.space.constraints:
+            with np.errstate(all="ignore"):
+                met = np.asarray(one.tree.evaluate(columns, _Columns()))
+            for name in one.names:
+                met = met | ~active.get(name, holds)
+            holds = holds & met
+        return holds
+
+    def _column(self, name: str, points: Array) -> Any:
+        """The values of a parameter at `points` [m, d], by its own `decode`: to the last bit what a trial gets."""
+        parameter = self.space[name]
+        if isinstance(parameter, Fixed):
+            return [parameter.value] * len(points)
+        decoded: dict[float, Any] = {}
+        column = points[:, self.names.index(name)].tolist()
+        for u in column:
+            if u not in decoded:
+                decoded[u] = parameter.decode(u)
+        return [decoded[u] for u in column]
+
+    def _active_names(self, points: Array) -> dict[str, Mask]:
+        """Where each conditional parameter is active [m]: its `when` holds, and that of all its parents."""
+        everywhere = np.ones(len(points), dtype=bool)
+        active: dict[str, Mask] = {}
+        for rule in self._rules:
+            mask = everywhere
+            for parent, coordinate, wanted in rule.parents:
+                mask = mask & active.get(parent, everywhere) & self._holds(points, coordinate, wanted)
+            active[rule.name] = mask
+        return active
+
+    def _holds(self, points: Array, coordinate: int | None, wanted: Array | Range | bool) -> Mask | np.bool_:
         if coordinate is None or isinstance(wanted, bool):
             return np.bool_(wanted)
-        u = points[:, coordinate]
-        log = next((steps for steps in self._logs if steps.coordinate == coordinate), None)
-        k = self.cells[coordinate]
-        cell = log.cell(u) if log else np.minimum(np.floor(u * k), k - 1)
+        if isinstance(wanted, Range):
+            values = self._column(self.names[coordinate], points)
+            return np.array([wanted.holds(value) for value in values], dtype=bool)
+        cell = self._divided[coordinate].cell(points[:, coordinate])
         return np.asarray((cell[:, None] == wanted).any(axis=1))
 
 
@@ -194,18 +280,15 @@ def point_array(points: Sequence[Sequence[float]], dimensions: int) -> Array:
     return np.array(points, dtype=float).reshape(len(points), dimensions)
 
 
-def _cells(parameter: Float | Int | Choice | Fixed) -> float:
-    """How many cells divide the interval; infinitely many for a real number."""
-    if isinstance(parameter, Choice):
-        return float(len(parameter.values))
-    if isinstance(parameter, Int):
-        return float((parameter.high - parameter.low) // parameter.step + 1)
-    return math.inf
-
-
-def _steps(coordinate: int, parameter: Int) -> _Steps:
-    start, end = parameter.low - parameter.step / 2, parameter.high + parameter.step / 2
-    return _Steps(coordinate, parameter, int(_cells(parameter)) - 1, start, math.log(end) - math.log(start))
+def _divided(parameter: AnyParameter) -> _Cells | None:
+    """The cells of a parameter; None of a real number."""
+    if parameter.is_real:
+        return None
+    if isinstance(parameter, Int | Float) and parameter.scale == "log":
+        step = float(parameter.step or 1)
+        start, end = parameter.low - step / 2, parameter.high + step / 2
+        return _Steps(parameter, step, int(parameter.cells) - 1, start, math.log(end) - math.log(start))
+    return _Even(parameter.cells) if parameter.edges is None else _Edges(np.array(parameter.edges))
 
 
 def _rules(space: Space) -> list[_Rule]:
@@ -227,20 +310,12 @@ def _rules(space: Space) -> list[_Rule]:
     return list(rules.values())
 
 
-def _wanted(parent: Float | Int | Choice | Fixed, wanted: Sequence[object]) -> Array | bool:
-    if isinstance(parent, Choice):
-        return np.array([int(parent.encode(value) * len(parent.values)) for value in wanted], dtype=float)
-    if isinstance(parent, Int):
-        return np.array([(int(str(value)) - parent.low) // parent.step for value in wanted], dtype=float)
-    return any(_encodes(parent, value) for value in wanted)
-
-
-def _encodes(parent: Float | Fixed, value: object) -> bool:
-    try:
-        parent.encode(value)
-    except ValueError:
-        return False
-    return True
+def _wanted(parent: AnyParameter, wanted: Sequence[object] | Range) -> Array | Range | bool:
+    if isinstance(parent, Fixed):
+        return predicate(wanted)(parent.value)
+    if isinstance(wanted, Range):
+        return wanted
+    return np.array([parent.cell(parent.encode(value)) for value in wanted], dtype=float)
 
 
 def _hot_columns(choice: Mask, cells: Array) -> tuple[Indices, Array]:

@@ -14,12 +14,10 @@ from typing import Final
 import numpy as np
 
 from sturgeon.search.cube import Array, Cube, Mask, point_array
+from sturgeon.search.feasible import MOST_CELLS, feasible
 from sturgeon.search.memo import Memo
 from sturgeon.search.samplers import History, Point
-from sturgeon.space import Float, Space
-
-MOST_CELLS: Final = 2**16
-"""In a space of more sets of parameters, one that is left is looked for by chance alone."""
+from sturgeon.space import Space
 
 BATCH: Final = 1024
 BATCHES: Final = 64
@@ -28,13 +26,14 @@ _STREAM: Final = 1 << 124
 
 def can_repeat(space: Space) -> bool:
     """Whether two uniform draws may give the same parameters: not where a float is active in all of them."""
-    return not any(isinstance(space[name], Float) and not space[name].when for name in space)
+    return not any(space[name].is_real and not space[name].when for name in space)
 
 
 @dataclass(frozen=True)
 class Unseen:
-    """What may be drawn of a cube: all but `seen`, the bytes of snapped points. `cells` [n, d]: all that there is, more
-    than is seen; None where there is too much to count, or nothing is to be avoided."""
+    """What may be drawn of a cube: all that satisfies its constraints but `seen`, the bytes of snapped points.
+    `cells` [n, d]: all that satisfies them, more than is seen; None where there is too much to count, or nothing is to
+    be avoided."""
 
     cube: Cube
     seen: frozenset[bytes] = frozenset()
@@ -42,14 +41,16 @@ class Unseen:
 
     def mask(self, points: Array) -> Mask:
         """Which of the snapped `points` [m, d] may be drawn."""
-        if not self.seen:
-            return np.ones(len(points), dtype=bool)
-        return np.array([point.tobytes() not in self.seen for point in points], dtype=bool)
+        may = self.cube.satisfied(points)
+        if self.seen:
+            may &= np.array([point.tobytes() not in self.seen for point in points], dtype=bool)
+        return may
 
     def best(self, points: Array, values: Array) -> int | None:
         """The row of the snapped `points` [m, d] with the least of `values` [m] that may be drawn; None without one."""
         order = np.argsort(values, kind="stable").tolist()
-        return next((row for row in order if points[row].tobytes() not in self.seen), None)
+        satisfied = self.cube.satisfied(points)
+        return next((row for row in order if satisfied[row] and points[row].tobytes() not in self.seen), None)
 
     def first(self, points: Iterable[Array]) -> Point | None:
         """The first that may be drawn of batches of points [m, d], snapped; None without one."""
@@ -61,7 +62,8 @@ class Unseen:
 
     def instead(self, point: Point, seed: int, number: int, others: Iterable[Array] = ()) -> Point:
         """`point` if it may be drawn, else the first of `others` that may, else one by chance, by (seed, number)."""
-        if not self.seen or self.mask(self.cube.snap(np.array([point])))[0]:
+        is_free = not self.seen and not self.cube.space.constraints
+        if is_free or self.mask(self.cube.snap(np.array([point])))[0]:
             return point
         if (found := self.first(others)) is not None:
             return found
@@ -69,13 +71,22 @@ class Unseen:
         if self.cells is not None:
             left = self.cells[self.mask(self.cells)]
             return tuple(left[random.integers(len(left))].tolist())
-        return self.first(_uniform(random, self.cube.dimensions)) or point
+        return self.first(_uniform(random, self.cube.dimensions)) or self._seen_before(point, random)
+
+    def _seen_before(self, point: Point, random: np.random.Generator) -> Point:
+        """`point` if it satisfies the constraints, or one that does, where nothing else was found."""
+        if self.cube.satisfied(self.cube.snap(np.array([point])))[0]:
+            return point
+        known = feasible(self.cube.space).points
+        if not len(known):
+            raise ValueError("no point of the space satisfies its constraints")
+        return tuple(known[random.integers(len(known))].tolist())
 
 
 def unseen_of(cube: Cube, history: History, memo: Memo) -> Unseen:
     """What no earlier trial had; when all was handed out, what has neither a result nor a running trial: it failed, or
     was cancelled; and when there is none of that, all."""
-    cells = memo.recall("cells", (cube.identity,), lambda: cube.all_cells(MOST_CELLS))
+    cells = memo.recall("cells", (cube.identity,), lambda: _all_of(cube))
     finished = memo.recall(
         "finished_keys", (cube.identity, history.finished), lambda: _keys(cube, [t.point for t in history.finished])
     )
@@ -84,6 +95,12 @@ def unseen_of(cube: Cube, history: History, memo: Memo) -> Unseen:
         if cells is None or len(seen) < len(cells):
             return Unseen(cube, seen, cells)
     return Unseen(cube)
+
+
+def _all_of(cube: Cube) -> Array | None:
+    """All that satisfies the constraints; None where there is too much to count."""
+    cells = cube.all_cells(MOST_CELLS)
+    return None if cells is None else cells[cube.satisfied(cells)]
 
 
 def taken(cube: Cube, history: History) -> frozenset[bytes]:

@@ -11,9 +11,13 @@ import numpy as np
 from sturgeon.messages import LARGEST_GRID, Search
 from sturgeon.search.cube import Array, Cube
 from sturgeon.search.distinct import taken
+from sturgeon.search.feasible import feasible
 from sturgeon.search.memo import Memo
 from sturgeon.search.samplers import NOTHING, History, RegisteredSampler, Sample, Sampler
 from sturgeon.space import Space
+
+FINEST: Final = 16
+"""Of a grid under constraints, at most so many times as many points are looked at as may be drawn."""
 
 
 def grid_search(space: Space, seed: int, number: int, size: int, history: History = NOTHING) -> Sample:
@@ -43,13 +47,32 @@ def grid_points(space: Space, seed: int, size: int) -> Array:
 
 @lru_cache(maxsize=4)  # of at most 100,000 points each
 def _points_of(identity: str, seed: int, size: int) -> Array:
-    cube = Cube(Space.model_validate_json(identity))
+    cube = Cube(Space.of_identity(identity))
+    points = _satisfying(cube, size) if cube.space.constraints else _whole_grid(cube, size)
+    points = points[np.random.Generator(np.random.Philox(key=seed)).permutation(len(points))]
+    # On a log scale neighbouring points may be one integer.
+    return points[list({point.tobytes(): row for row, point in reversed(list(enumerate(points)))}.values())[::-1]]
+
+
+def _whole_grid(cube: Cube, size: int) -> Array:
     counts = _counts(cube, size)
     points = cube.expanded({j: cube.values(j, count) for j, count in enumerate(counts)}, size)
     assert points is not None  # the counts are chosen so
-    points = cube.snap(points)[np.random.Generator(np.random.Philox(key=seed)).permutation(len(points))]
-    # On a log scale neighbouring points may be one integer.
-    return points[list({point.tobytes(): row for row, point in reversed(list(enumerate(points)))}.values())[::-1]]
+    return cube.snap(points)
+
+
+def _satisfying(cube: Cube, size: int) -> Array:
+    """At most `size` points that satisfy the constraints, of a grid that is finer the fewer of its points do."""
+    points = feasible(cube.space).points[:1]
+    whole = size
+    while whole <= min(FINEST * size, LARGEST_GRID):
+        grid = _whole_grid(cube, whole)
+        found = grid[cube.satisfied(grid)]
+        if len(found) > size:
+            break
+        points = found if len(found) else points
+        whole *= 2
+    return points
 
 
 def _counts(cube: Cube, size: int) -> list[int]:

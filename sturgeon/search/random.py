@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sturgeon.search.cube import Cube
-from sturgeon.search.distinct import can_repeat, unseen_of
+from sturgeon.search.distinct import Unseen, can_repeat, unseen_of
 from sturgeon.search.memo import Memo
 from sturgeon.search.samplers import History, RegisteredSampler, Sample, Sampler, uniform_point
 from sturgeon.space import Space
 
 
 def random_search(space: Space, seed: int, number: int, history: History, *, memo: Memo | None = None) -> Sample:
-    """Random search (course: "try random values, don't use a grid"), without what was drawn before. `memo` only saves
-    work."""
+    """Random search (course: "try random values, don't use a grid"), without what was drawn before and
+    what breaks a constraint. `memo` only saves work."""
     point = uniform_point(seed, number, len(space.searched))
-    if not can_repeat(space):
-        return Sample(point)
-    return Sample(unseen_of(Cube(space), history, memo or Memo()).instead(point, seed, number))
+    if can_repeat(space):
+        return Sample(unseen_of(Cube(space), history, memo or Memo()).instead(point, seed, number))
+    return Sample(Unseen(Cube(space)).instead(point, seed, number) if space.constraints else point)
 
 
 def build(options: Mapping[str, Any], memo: Memo) -> Sampler:  # noqa: ARG001

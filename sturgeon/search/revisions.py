@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sturgeon.errors import FieldProblem
+from sturgeon.errors import FieldProblem, json_pointer
 from sturgeon.search.samplers import Point
-from sturgeon.space import Choice, Fixed, Float, Int, Space
+from sturgeon.space import AnyParameter, Space
 
 
 class Revision(NamedTuple):
@@ -36,7 +36,7 @@ def edit_problems(old: Space, new: Space, added: Mapping[str, object]) -> list[F
     """Why `old` cannot become `new`, with what to write instead. `new` is valid in itself."""
     problems = []
     for name in new:
-        pointer = f"/space/{name}"
+        pointer = json_pointer("space", name)
         if name in old:
             if sentence := _change_problem(old[name], new[name]):
                 problems.append(FieldProblem(pointer, f"{name}: {sentence}"))
@@ -46,7 +46,7 @@ def edit_problems(old: Space, new: Space, added: Mapping[str, object]) -> list[F
     return problems + [problem for name in added if (problem := _added_problem(old, new, name, added[name]))]
 
 
-def _change_problem(old: Float | Int | Choice | Fixed, new: Float | Int | Choice | Fixed) -> str | None:
+def _change_problem(old: AnyParameter, new: AnyParameter) -> str | None:
     instead = "leave this parameter as it is and add another one, or create a new study"
     if "fixed" not in (old.type, new.type) and old.type != new.type:
         return f"its type cannot change from {old.type} to {new.type}: {instead}"
@@ -59,10 +59,12 @@ def _change_problem(old: Float | Int | Choice | Fixed, new: Float | Int | Choice
 def _added_problem(old: Space, new: Space, name: str, value: object) -> FieldProblem | None:
     if name not in new or name in old:
         why = "it is not in the space" if name not in new else "it was in the space before"
-        return FieldProblem(f"/added/{name}", f"{name}: {why}, and `added` is for new parameters alone; leave it out")
+        return FieldProblem(
+            json_pointer("added", name), f"{name}: {why}, and `added` is for new parameters alone; leave it out"
+        )
     try:
         new[name].encode(value)
     except ValueError as error:
         detail = f"{name}: the older trials would lie outside of the new space, and none be of use: {error}"
-        return FieldProblem(f"/added/{name}", detail)
+        return FieldProblem(json_pointer("added", name), detail)
     return None

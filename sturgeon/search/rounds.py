@@ -21,7 +21,7 @@ from sturgeon.search.cube import Array, Cube, point_array
 from sturgeon.search.memo import Memo
 from sturgeon.search.samplers import Finished
 from sturgeon.search.scores import round_starts
-from sturgeon.space import Choice, Fixed, Float, Int, Space
+from sturgeon.space import AnyParameter, Choice, Normal, Space
 
 AT_THE_END: Final = 0.05
 """A parameter counts as at an end of its range when it is nearer to it than this share of the range."""
@@ -122,10 +122,10 @@ def edge_alarms(
         # A parameter that does not matter lies anywhere, at an end one time in ten.
         matters = relevance is None or relevance[name] >= 0.5 / cube.dimensions
         if active[j] and not cube.choice[j] and matters:
-            margin = max(AT_THE_END, 0.75 / cube.cells[j] if cube.cells[j] >= 5 else 0.0)
-            if at[0, j] <= margin:
+            first, last = cube.ends(j) if cube.cells[j] >= 5 else (0.0, 1.0)
+            if at[0, j] <= max(AT_THE_END, first):
                 alarms.append(_sentence(cube.space, name, "lower"))
-            elif at[0, j] >= 1.0 - margin:
+            elif at[0, j] >= min(1.0 - AT_THE_END, last):
                 alarms.append(_sentence(cube.space, name, "upper"))
     return tuple(alarms)
 
@@ -134,6 +134,8 @@ def _sentence(space: Space, name: str, end: str) -> str:
     if isinstance(space[name], Choice):
         value = "first" if end == "lower" else "last"
         return f"the best {name} is the {value} of its values: add one beyond it"
+    if isinstance(space[name], Normal):
+        return f"the best {name} lies in the {end} tail of its distribution: move its mean, or raise its sd"
     return f"the best {name} lies at the {end} end: widen it"
 
 
@@ -153,15 +155,14 @@ def _boxes(cube: Cube, elites: Sequence[int], points: Array, stretch: Array) -> 
     return boxes
 
 
-def _range(parameter: Float | Int | Choice | Fixed, low: float, high: float, centre: float) -> dict[str, object]:
+def _range(parameter: AnyParameter, low: float, high: float, centre: float) -> dict[str, object]:
     if not isinstance(parameter, Choice):
         return {"low": parameter.decode(low), "high": parameter.decode(high)}
     if high - low >= 1.0:
         return {"values": list(parameter.values)}
     if not parameter.ordered:
         return {"values": [parameter.decode(centre)]}
-    k = len(parameter.values)
-    return {"values": parameter.values[min(int(low * k), k - 1) : int(high * k) + 1]}
+    return {"values": parameter.values[parameter.cell(low) : parameter.cell(high) + 1]}
 
 
 def _named(cube: Cube, values: Array) -> dict[str, float]:

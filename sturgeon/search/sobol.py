@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 from sturgeon.search.cube import Array, Cube
 from sturgeon.search.distinct import BATCH, Unseen, can_repeat, unseen_of
 from sturgeon.search.memo import Memo
-from sturgeon.search.samplers import History, Point, RegisteredSampler, Sample, Sampler
+from sturgeon.search.samplers import History, Point, RegisteredSampler, Sample, Sampler, uniform_point
 from sturgeon.space import Space
 
 BITS: Final = 30
 """A point's coordinates are multiples of 2^-30, and the sequence has 2^30 points; then it starts again."""
+
+MOST_SEARCHED: Final = 2**17
+"""So many points of the sequence are looked at for those that satisfy constraints; then points are drawn by chance."""
 
 Words = NDArray[np.uint32]
 
@@ -77,11 +81,48 @@ def _table() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         return table["poly"], table["vinit"]
 
 
-def even_point(unseen: Unseen, seed: int, number: int) -> Point:
-    """Point `number` of the sequence, snapped; where it was drawn before, the next one that was not."""
-    cube = unseen.cube
-    point = cube.settled(sobol_point(seed, number, cube.dimensions))
-    return unseen.instead(point, seed, number, _further(seed, number, cube.dimensions))
+class _Satisfying:
+    """The positions in the sequence whose points satisfy the constraints, found as far as they were asked for."""
+
+    def __init__(self, cube: Cube, seed: int) -> None:
+        self._cube, self._seed = cube, seed
+        self._found: list[int] = []
+        self._searched = 0
+        self._lock = Lock()  # a memo may be shared by threads
+
+    def position(self, number: int) -> int | None:
+        """That of point `number` of those; None where it is too far away."""
+        with self._lock:
+            while len(self._found) <= number and self._searched < MOST_SEARCHED:
+                start, self._searched = self._searched, self._searched + BATCH
+                points = self._cube.snap(_sobol_points(self._seed, start, BATCH, self._cube.dimensions))
+                self._found += (start + np.flatnonzero(self._cube.satisfied(points))).tolist()
+            return self._found[number] if number < len(self._found) else None
+
+
+def _sobol_points(seed: int, start: int, count: int, dimensions: int) -> Array:
+    """`count` points of the sequence [count, d], from that at `start` on."""
+    shift, directions = _scrambled(seed, dimensions)
+    positions = np.arange(start, start + count, dtype=np.uint32)
+    gray = positions ^ (positions >> np.uint32(1))
+    words = np.repeat(shift[None], count, axis=0)
+    for bit in range(BITS):
+        words ^= (gray >> np.uint32(bit) & np.uint32(1))[:, None] * directions[:, bit]
+    return np.asarray(words * 2.0**-BITS, dtype=np.float64)
+
+
+def even_point(unseen: Unseen, seed: int, number: int, memo: Memo) -> Point:
+    """Point `number` of the sequence, snapped, without those that break a constraint; where it was drawn before, the
+    next one that was not. `memo` only saves work."""
+    cube, position = unseen.cube, number
+    if cube.space.constraints:
+        satisfying = memo.recall("satisfying", (cube.identity, seed), lambda: _Satisfying(cube, seed))
+        found = satisfying.position(number)
+        if found is None:
+            return unseen.instead(uniform_point(seed, number, cube.dimensions), seed, number)
+        position = found
+    point = cube.settled(sobol_point(seed, position, cube.dimensions))
+    return unseen.instead(point, seed, number, _further(seed, position, cube.dimensions))
 
 
 def _further(seed: int, number: int, dimensions: int) -> Iterator[Array]:
@@ -92,9 +133,9 @@ def _further(seed: int, number: int, dimensions: int) -> Iterator[Array]:
 
 def sobol_search(space: Space, seed: int, number: int, history: History, *, memo: Memo | None = None) -> Sample:
     """Even coverage of the space, without looking at results. `memo` only saves work."""
-    cube = Cube(space)
-    unseen = unseen_of(cube, history, memo or Memo()) if can_repeat(space) else Unseen(cube)
-    return Sample(even_point(unseen, seed, number))
+    cube, memo = Cube(space), Memo() if memo is None else memo
+    unseen = unseen_of(cube, history, memo) if can_repeat(space) else Unseen(cube)
+    return Sample(even_point(unseen, seed, number, memo))
 
 
 def build(options: Mapping[str, Any], memo: Memo) -> Sampler:  # noqa: ARG001

@@ -39,6 +39,9 @@ def every_route(routes: Any) -> Iterator[APIRoute]:
             yield from every_route(original.routes)
 
 
+HUGE = 10**20  # an integer that is no value
+
+
 def floats(when: Any, count: int) -> dict[str, Any]:
     return {f"p{i}": {"type": "float", "low": 0, "high": 1, "when": when} for i in range(count)}
 
@@ -48,14 +51,14 @@ def study(**fields: Any) -> dict[str, Any]:
 
 
 SHAPES: dict[str, tuple[str, Any]] = {
-    "conditions with bad values": ("POST /space:preview", {"space": floats({"q": [{}] * 200}, 100)}),
+    "conditions with bad values": ("POST /space:preview", {"space": floats({"q": [HUGE] * 200}, 100)}),
     "conditions on many names": (
         "POST /space:preview",
-        {"space": floats({f"q{i}": [{}] * 10 for i in range(100)}, 20)},
+        {"space": floats({f"q{i}": [HUGE] * 10 for i in range(100)}, 20)},
     ),
-    "conditions with bad names": ("POST /space:preview", {"space": floats({f"?{i}": [1] for i in range(MANY)}, 1)}),
+    "conditions with bad names": ("POST /space:preview", {"space": floats({f"={i}": [1] for i in range(MANY)}, 1)}),
     "too many parameters": ("POST /space:preview", {"space": {f"p{i}": {} for i in range(MANY)}}),
-    "bad choices": ("POST /space:preview", {"space": {"x": {"type": "choice", "values": [{}] * MANY}}}),
+    "bad choices": ("POST /space:preview", {"space": {"x": {"type": "choice", "values": [HUGE] * MANY}}}),
     "a space that is a list": ("POST /space:preview", {"space": [[]] * MANY}),
     "bad metrics": (
         "POST /studies/{study}/trials/{number}:tell",
@@ -63,7 +66,7 @@ SHAPES: dict[str, tuple[str, Any]] = {
     ),
     "bad names of metrics": (
         "POST /studies/{study}/trials/{number}:tell",
-        {"fence": 1, "metrics": {f"?{i}": 1 for i in range(MANY)}},
+        {"fence": 1, "metrics": {f"={i}": 1 for i in range(MANY)}},
     ),
     "bad metrics of many tells": (
         "POST /studies/{study}/trials:tell",
@@ -91,11 +94,11 @@ SHAPES: dict[str, tuple[str, Any]] = {
     "bad plans": ("POST /studies", study(policies=[{"policy": "schedule", "at": [{"epoch": -1, "params": 1}] * 1000}])),
     "bad challengers": (
         "POST /studies",
-        study(policies=[{"policy": "drift", "challengers": [{f"x{i}": {} for i in range(MANY)}]}]),
+        study(policies=[{"policy": "drift", "challengers": [{f"x{i}": HUGE for i in range(MANY)}]}]),
     ),
     "a panda with bad parameters": (
         "POST /studies",
-        study(mode="panda", params={f"x{i}": {} for i in range(MANY)}) | {"space": None},
+        study(mode="panda", params={f"x{i}": HUGE for i in range(MANY)}) | {"space": None},
     ),
     "a panda of bad parameters": (
         "POST /studies",
@@ -104,25 +107,25 @@ SHAPES: dict[str, tuple[str, Any]] = {
             "metric": "m",
             "mode": "panda",
             "budget": {"max_trials": 1},
-            "params": {f"x{i}": {} for i in range(MANY)},
+            "params": {f"x{i}": HUGE for i in range(MANY)},
         },
     ),
     "bad fixed parameters": (
         "POST /studies",
-        study(task={"kind": "train", "dataset": "iris", "fixed": {f"x{i}": {} for i in range(MANY)}}),
+        study(task={"kind": "train", "dataset": "iris", "fixed": {f"x{i}": HUGE for i in range(MANY)}}),
     ),
     "bad values that older trials count as having": (
         "PATCH /studies/{study}",
-        {"added": {f"x{i}": {} for i in range(MANY)}},
+        {"added": {f"x{i}": HUGE for i in range(MANY)}},
     ),
     "unknown fields": ("POST /studies", {f"f{i}": 1 for i in range(MANY)}),
     "bad branches": (
         "POST /studies/{study}/trials/{number}:fork",
-        {"branches": [{"params": {f"x{i}": {} for i in range(100)}} for _ in range(100)]},
+        {"branches": [{"params": {f"x{i}": HUGE for i in range(100)}} for _ in range(100)]},
     ),
     "a change of bad parameters": (
         "PATCH /studies/{study}/trials/{number}/params",
-        {"params": {f"x{i}": {} for i in range(MANY)}},
+        {"params": {f"x{i}": HUGE for i in range(MANY)}},
     ),
     "bad mistakes": (
         "PUT /studies/{study}/trials/{number}/errors",

@@ -197,7 +197,7 @@ IMPOSSIBLE = {
     ],
     "/added/x": [(SPACE | {"m": N}, {"m": 1, "x": 1}, "x: it was in the space before, and `added` is for new")],
     "/added/z": [(SPACE, {"z": 1}, "z: it is not in the space, and `added` is for new parameters alone")],
-    "": [({"x": {"type": "fixed", "value": 1}}, {}, "a space needs at least one float, int or choice parameter")],
+    "": [({"x": {"type": "fixed", "value": 1}}, {}, "a space needs at least one parameter that is not fixed")],
 }
 
 

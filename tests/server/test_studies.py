@@ -22,8 +22,8 @@ CREATED = {
     "direction": "minimize",
     "reduce": "last",
     "space": {
-        "x": {"type": "float", "low": -1.0, "high": 1.0, "scale": "linear", "when": None},
-        "n": {"type": "int", "low": 1, "high": 4, "step": 1, "scale": "linear", "when": None},
+        "x": {"type": "float", "low": -1.0, "high": 1.0, "scale": "linear"},
+        "n": {"type": "int", "low": 1, "high": 4, "step": 1, "scale": "linear"},
     },
     "search": {"sampler": "random", "model": None, "cost_aware": None, "points": None, "seed": 7, "replicates": 1},
     "pruning": {"rule": "none", "eta": None, "grace": None, "power": None, "epochs": None},
@@ -32,6 +32,7 @@ CREATED = {
     "needs": {"gpus": 0, "memory_gb": None, "labels": []},
     "mode": "caviar",
     "policies": [],
+    "constraints": [],
     "revision": 0,
     "counts": {},
     "spent": {"trials": 0, "epochs": 0.0, "seconds": 0.0, "limit": None},

@@ -63,6 +63,7 @@ def test_defaults_of_a_study_are_those_of_the_design() -> None:
         "mode": "caviar",
         "params": None,
         "policies": [],
+        "constraints": [],
     }
 
 
@@ -110,7 +111,7 @@ def test_answers_ignore_what_a_newer_server_adds(answer: type[BaseModel]) -> Non
         (TellRequest, {"fence": 1, "state": "cancelled"}),
         (TellRequest, {"fence": 1, "metrics": {"loss": True}}),
         (TellRequest, {"fence": 1, "metrics": {"loss": "1"}}),
-        (TellRequest, {"fence": 1, "metrics": {"a loss": 1}}),
+        (TellRequest, {"fence": 1, "metrics": {"a = loss": 1}}),
         (TellRequest, {"fence": 1, "metrics": {f"m{i}": 1 for i in range(301)}}),
         (TellRequest, {"fence": 1, "step": 2**53 + 1}),
         (TellRequest, {"fence": 1, "error": "e" * 10_001}),
@@ -122,7 +123,7 @@ def test_answers_ignore_what_a_newer_server_adds(answer: type[BaseModel]) -> Non
         (StudyRequest, STUDY | {"name": "../etc"}),
         (StudyRequest, STUDY | {"name": "n" * 101}),
         (StudyRequest, STUDY | {"name": "bowl\n"}),
-        (StudyRequest, STUDY | {"metric": "dev error"}),
+        (StudyRequest, STUDY | {"metric": "dev  error"}),
         (StudyRequest, STUDY | {"direction": "down"}),
         (StudyRequest, STUDY | {"budget": {"max_trials": 0}}),
         (StudyRequest, STUDY | {"budget": {"max_trials": 1_000_001}}),

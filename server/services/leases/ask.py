@@ -33,7 +33,6 @@ from sturgeon.search.memo import Memo
 from sturgeon.search.numerics import numerics
 from sturgeon.search.registry import REGISTERED, SAMPLERS
 from sturgeon.search.samplers import NOTHING, Sample, Sampler
-from sturgeon.space import Space
 
 UNIFORM: Final = SAMPLERS["random"]({}, Memo())
 
@@ -192,7 +191,7 @@ def _draw_in_transaction(
 
 def _taken_view(pool: SamplerPool, scope: Scope, sampler: Sampler) -> SamplerView:
     """What a sampler sees that needs no results: which points are taken, where draws might repeat them."""
-    space = Space.model_validate(scope.study.space)
+    space = views.space_of(scope.study)
     if sampler.looks_back(space) or REGISTERED[scope.study.sampler].ends:
         return pool.history_now(scope.tx, scope.study)
     return SamplerView(space, NOTHING)

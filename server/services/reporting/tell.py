@@ -19,7 +19,7 @@ from server.store import leases, trials
 from server.store.json_columns import Json
 from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import FieldProblem, Invalid, LeaseLost, Problem, TrialFinished
+from sturgeon.errors import FieldProblem, Invalid, LeaseLost, Problem, TrialFinished, json_pointer
 from sturgeon.identifiers import TrialNumber
 from sturgeon.states import REQUEUEABLE, TERMINAL
 
@@ -150,5 +150,7 @@ def _value(scope: Scope, trial: TrialRow, request: messages.TellRequest) -> floa
             f"a complete trial needs the study's metric {study.metric} as a finite number; "
             'if it is not finite, tell {"state": "diverged"}'
         )
-        raise Invalid(f"The tell lacks its metric: {detail}.", (FieldProblem(f"/metrics/{study.metric}", detail),))
+        raise Invalid(
+            f"The tell lacks its metric: {detail}.", (FieldProblem(json_pointer("metrics", study.metric), detail),)
+        )
     return value

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from server.services.sampling.history import SamplerView, history_at
+from server.services.views import space_of
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from sturgeon.search.registry import REGISTERED
 from sturgeon.search.samplers import NOTHING
-from sturgeon.space import Space
 
 
 def samples_left(study: StudyRow, view: SamplerView) -> int | None:
@@ -20,7 +20,7 @@ def is_exhausted(tx: Transaction, study: StudyRow) -> bool:
     """Whether there is nothing more to draw."""
     if study.mode == "panda" or not REGISTERED[study.sampler].ends:
         return False
-    whole = samples_left(study, SamplerView(Space.model_validate(study.space), NOTHING))
+    whole = samples_left(study, SamplerView(space_of(study), NOTHING))
     if whole is None or study.next_number // study.replicates < whole:
         return False
     return samples_left(study, history_at(tx, study, study.seq, study.next_number)) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from server.services.views import space_of
 from server.store import draws, space_revisions, trials
 from server.store.draws import HandedOutRow
 from server.store.engine import Transaction
@@ -67,7 +68,7 @@ def history_now(tx: Transaction, study: StudyRow, before: Snapshot | None) -> tu
 
 def _whole(tx: Transaction, study: StudyRow, basis: int) -> Snapshot:
     rows = space_revisions.until(tx, study.id, basis)
-    revisions = [Revision(row.revision, Space.model_validate(row.space), row.added) for row in rows]
+    revisions = [Revision(row.revision, space_of(row), row.added) for row in rows]
     return Snapshot(basis, revisions, _ended(revisions, trials.finished(tx, study.id, basis)))
 
 

@@ -22,8 +22,9 @@ from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.errors import StudyBusy, StudyExists, WrongState
 from sturgeon.identifiers import StudyId, TrialNumber
+from sturgeon.search.random import random_search
 from sturgeon.search.registry import REGISTERED
-from sturgeon.search.samplers import uniform_point
+from sturgeon.search.samplers import NOTHING
 from sturgeon.states import STUDY_MOVES, StudyState
 
 
@@ -57,13 +58,13 @@ def insert_study(
     """A new study without trials; None if its name is taken. source: the study that its trials start from."""
     row = studies.insert(tx, _values(request, seed, now) | {"source_study_id": source})
     if row is not None:
-        space_revisions.insert(tx, RevisionRow(row.id, row.revision, row.space, {}, row.seq, now))
+        space_revisions.insert(tx, RevisionRow(row.id, row.revision, row.space, row.constraints, {}, row.seq, now))
     return row
 
 
 def _begin_panda(tx: Transaction, study: StudyRow, request: messages.StudyRequest, now: int) -> StudyRow:
     """Queue the one trial of the study. Parameters that the request does not give are drawn."""
-    point = uniform_point(study.seed, 0, len(request.space.searched))
+    point = random_search(request.space, study.seed, 0, NOTHING).point
     params = request.space.decode(point) | (request.params or {})
     trials.insert(tx, [new_trial(study, TrialNumber(0), params, point, now)])
     return studies.update(tx, study.id, next_number=1)
@@ -80,6 +81,7 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> Json:
         "direction": request.direction,
         "reduce": validation.chosen_reduce(request),
         "space": space_edits.stored_space(request.space),
+        "constraints": request.constraints,
         "revision": 0,
         "sampler": _sampler(request),
         "sampler_options": _sampler_options(request),
@@ -155,8 +157,8 @@ def change(transactions: Transactions, name: str, patch: messages.StudyPatch) ->
         if patch.policies is not None:
             validation.require_policies(scope.study, patch.policies)
             scope.update_study(policies=[policy.model_dump(mode="json") for policy in patch.policies])
-        if patch.space is not None:
-            space_edits.edit_space(scope, patch.space, patch.added)
+        if patch.space is not None or patch.constraints is not None:
+            space_edits.edit_space(scope, patch)
         if patch.state is not None and patch.state != scope.study.state:
             _set_state(scope, patch.state)
         return _answer(scope.tx, budgets.settle(scope))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from server.services.studies.live_params import initial_params
@@ -14,7 +14,7 @@ from server.store.trials import TrialRow
 from sturgeon.errors import FieldProblem
 from sturgeon.identifiers import TrialNumber
 from sturgeon.messages import TrainStudyTask
-from sturgeon.space import Choice, Fixed, Float, Int, Space
+from sturgeon.space import Fixed, Space
 from sturgeon.training import DATASETS, TrainTask
 
 LAYERS = ("hidden_units", "hidden_layers", "activation", "batch_norm")
@@ -68,7 +68,8 @@ def problems(tx: Transaction, task: TrainStudyTask, space: Space, given: Mapping
         detail = f"dataset: {named} was trained on {dataset}, whose inputs are others than those of {task.dataset}"
         return [FieldProblem("/task/dataset", detail)]
     mine = {name: info.default for name, info in TrainTask.model_fields.items()} | task.fixed | dict(given)
-    searched = {name: _values(space[name]) for name in LAYERS if name in space and name not in given}
+    # Of a range the ends: trials between them differ from the source, too.
+    searched = {name: space[name].extremes for name in LAYERS if name in space and name not in given}
     wanted = hidden(fields)
     for values in itertools.product(*searched.values()):
         if (other := hidden(mine | dict(zip(searched, values, strict=True)))) != wanted:
@@ -84,13 +85,6 @@ def hidden(fields: Mapping[str, Any]) -> Hidden:
     activation = fields["activation"]
     activations = tuple(activation) if isinstance(activation, list) else (activation,) * len(widths)
     return Hidden(widths, activations, fields["batch_norm"])
-
-
-def _values(parameter: Float | Int | Choice | Fixed) -> Sequence[Any]:
-    """All values of a choice, and the ends of a range: trials between them differ from the source, too."""
-    if isinstance(parameter, Fixed):
-        return [parameter.value]
-    return list(parameter.values) if isinstance(parameter, Choice) else [parameter.low, parameter.high]
 
 
 def _pointer(task: TrainStudyTask, space: Space, given: Mapping[str, Any]) -> str:

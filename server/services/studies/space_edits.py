@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from server.services import views
 from server.services.studies import own_code, sources, validation
 from server.services.transactions import Scope
 from server.services.views import budget_of
@@ -14,7 +15,7 @@ from server.store.json_columns import Json
 from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from sturgeon import messages
-from sturgeon.errors import FieldProblem, WrongState
+from sturgeon.errors import FieldProblem, WrongState, json_pointer
 from sturgeon.messages import TrainStudyTask
 from sturgeon.messages.tasks import task_of
 from sturgeon.search.registry import search_problems
@@ -23,26 +24,24 @@ from sturgeon.space import Space
 
 
 def stored_space(space: Space) -> Json:
-    """A space as its row stores it. A parameter without a condition has no `when`; a fixed value of null is stored."""
-    whole: dict[str, Json] = space.model_dump(mode="json")
-    return {
-        name: {field: value for field, value in parameter.items() if (field, value) != ("when", None)}
-        for name, parameter in whole.items()
-    }
+    """A space as its row stores it: what a parameter does not have is left out, but a fixed value of null is stored."""
+    whole: Json = space.model_dump(mode="json")
+    return whole
 
 
-def edit_space(scope: Scope, space: Space, added: Json) -> None:
-    """Make this space a new revision of the study; the space that the study has already is none. The study's row is
-    locked.
+def edit_space(scope: Scope, patch: messages.StudyPatch) -> None:
+    """Make the patch's space and constraints a new revision of the study; what it does not give stays. What the study
+    has already is no revision. The study's row is locked.
 
-    added: for each new parameter, the value that earlier trials count as having.
     Raises: Invalid (the edit is not possible), WrongState (the study is cancelled).
     """
-    tx, study, now = scope.tx, scope.study, scope.now
+    tx, study, now, added = scope.tx, scope.study, scope.now, patch.added
     if study.state == "cancelled":
         raise WrongState(f"The study {study.name} is cancelled; its space does not change any more.")
-    # As text: the order of the parameters is the order of the cube's coordinates.
-    if json.dumps(stored_space(space)) == json.dumps(study.space) and _were_added(tx, study, added):
+    old = views.space_of(study)
+    constraints = study.constraints if patch.constraints is None else patch.constraints
+    space = (old if patch.space is None else patch.space).constrained(constraints)
+    if space == old and _were_added(tx, study, added):
         return
     _require_possible(tx, study, space, added)
     if study.trains:
@@ -50,12 +49,15 @@ def edit_space(scope: Scope, space: Space, added: Json) -> None:
         unfit = sources.problems(tx, task, space, sources.given(space, {}))
         validation.require_none(unfit, "The space is not valid")
     seq = study_rows.next_seq(tx, study.id)
-    revision = study.revision + 1
-    space_revisions.insert(tx, RevisionRow(study.id, revision, stored_space(space), added, seq, now))
-    changed = [name for name in space if name not in study.space or stored_space(space)[name] != study.space[name]]
-    gone = [name for name in study.space if name not in space]
-    events.insert(tx, study.id, "space", now, revision=revision, changed=changed, left_out=gone, added=added)
-    scope.update_study(space=stored_space(space), revision=revision)
+    revision, stored = study.revision + 1, stored_space(space)
+    space_revisions.insert(tx, RevisionRow(study.id, revision, stored, constraints, added, seq, now))
+    before = stored_space(old)
+    changed = [name for name in space if json.dumps(before.get(name)) != json.dumps(stored[name])]
+    detail: Json = {"changed": changed, "left_out": [name for name in old if name not in space], "added": added}
+    if constraints != study.constraints:
+        detail["constraints"] = constraints
+    events.insert(tx, study.id, "space", now, revision=revision, **detail)
+    scope.update_study(space=stored, constraints=constraints, revision=revision)
 
 
 def _were_added(tx: Transaction, study: StudyRow, added: Json) -> bool:
@@ -67,7 +69,7 @@ def _were_added(tx: Transaction, study: StudyRow, added: Json) -> bool:
 def _require_possible(tx: Transaction, study: StudyRow, space: Space, added: Json) -> None:
     problems = validation.space_problems(space)
     if not problems:
-        problems = edit_problems(Space.model_validate(study.space), space, added)
+        problems = edit_problems(views.space_of(study), space, added)
         search = messages.Search(sampler=study.sampler, **study.sampler_options)
         problems += search_problems(search, space)
     if not problems and study.task is not None:
@@ -84,7 +86,7 @@ def _task_problems(task: messages.StudyTask, space: Space) -> list[FieldProblem]
     fixed = [name for name in space if name in task.fixed]
     if fixed:
         return [
-            FieldProblem(f"/space/{name}", f"{name}: the study's task fixes it; a new study can search it")
+            FieldProblem(json_pointer("space", name), f"{name}: the study's task fixes it; a new study can search it")
             for name in fixed
         ]
     return validation.task_problems_of(task, space)

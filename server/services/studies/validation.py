@@ -14,11 +14,12 @@ from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.direction import less_is_better
-from sturgeon.errors import FieldProblem, Invalid
+from sturgeon.errors import FieldProblem, Invalid, json_pointer
 from sturgeon.identifiers import TrialNumber
 from sturgeon.messages import Budget, Direction, OwnCode, Policy, Pruning, Reduce, StudyRequest, TrainStudyTask
+from sturgeon.search.feasible import constraint_problems
 from sturgeon.search.registry import search_problems
-from sturgeon.space import Choice, Fixed, Float, Int, Space
+from sturgeon.space import AnyParameter, Fixed, Space
 from sturgeon.training import STREAM, TRAIN_METRICS, field_problem, flagged, task_problems
 
 
@@ -134,8 +135,12 @@ def require_none(problems: list[FieldProblem], what: str) -> None:
 
 
 def space_problems(space: Space) -> list[FieldProblem]:
-    """The problems of a space, with pointers into a request that has it as `space`."""
-    return [FieldProblem(f"/space{pointer}", detail) for pointer, detail in space.problems()]
+    """The problems of a space, with pointers into a request that has it as `space`, and its `constraints` beside."""
+    problems = [FieldProblem(f"/space{pointer}", detail) for pointer, detail in space.problems()]
+    if any(problem.pointer != "/space" for problem in problems):
+        return problems
+    unsatisfied = constraint_problems(space)
+    return problems + [FieldProblem(f"/constraints{pointer}", detail) for pointer, detail in unsatisfied]
 
 
 def budget_problems(budget: Budget, replicates: int) -> list[FieldProblem]:
@@ -202,33 +207,30 @@ def task_problems_of(task: TrainStudyTask, space: Space) -> list[FieldProblem]:
     problems = []
     for name in task.fixed:
         if name in beside:
-            problems.append(FieldProblem(f"/task/fixed/{name}", f"{name}: write it beside fixed, not in it"))
+            problems.append(
+                FieldProblem(json_pointer("task", "fixed", name), f"{name}: write it beside fixed, not in it")
+            )
         if name in space:
             detail = f"{name}: it is in the space too; write it in one place"
-            problems.append(FieldProblem(f"/task/fixed/{name}", detail))
+            problems.append(FieldProblem(json_pointer("task", "fixed", name), detail))
     problems += [
-        FieldProblem(f"/task/{name}" if name in beside else f"/task/fixed/{name}", detail)
+        FieldProblem(json_pointer("task", *([name] if name in beside else ["fixed", name])), detail)
         for name, detail in task_problems({**task.fixed, **beside})
     ]
     for name in space:
-        problems += [FieldProblem(f"/space/{name}", detail) for detail in _parameter_problems(name, space[name])]
+        problems += [
+            FieldProblem(json_pointer("space", name), detail) for detail in _parameter_problems(name, space[name])
+        ]
     return problems
 
 
-def _parameter_problems(name: str, parameter: Float | Int | Choice | Fixed) -> list[str]:
+def _parameter_problems(name: str, parameter: AnyParameter) -> list[str]:
     """What the trainer would refuse of this parameter: an unknown name, or values out of range."""
-    values = _extremes(parameter)
-    problems = [detail for value in values if (detail := field_problem(name, value))]
+    problems = [detail for value in parameter.extremes if (detail := field_problem(name, value))]
     if not problems and not isinstance(parameter, Fixed) and name not in flagged("searchable"):
         options = ", ".join(flagged("searchable"))
         problems = [f"{name} is not a hyperparameter that a space may vary; these are: {options}"]
     return problems[:1]
-
-
-def _extremes(parameter: Float | Int | Choice | Fixed) -> Sequence[object]:
-    if isinstance(parameter, Fixed):
-        return [parameter.value]
-    return list(parameter.values) if isinstance(parameter, Choice) else [parameter.low, parameter.high]
 
 
 def live_problems(study: StudyRow, trial: TrialRow, params: Json, pointer: str) -> list[FieldProblem]:
@@ -240,17 +242,19 @@ def live_problems(study: StudyRow, trial: TrialRow, params: Json, pointer: str) 
     if not study.trains:
         known = ", ".join(study.space)
         return [
-            FieldProblem(f"{pointer}/{name}", f"{name}: the study's space has no such parameter; write one of {known}")
+            FieldProblem(
+                pointer + json_pointer(name), f"{name}: the study's space has no such parameter; write one of {known}"
+            )
             for name in params
             if name not in study.space
         ]
     not_live = [
-        FieldProblem(f"{pointer}/{name}", detail)
+        FieldProblem(pointer + json_pointer(name), detail)
         for name, value in params.items()
         if (detail := live_problem(name, value))
     ]
     fields = task_fields(study, trial.params | (trial.live_overrides or {}) | params)
-    return not_live or [FieldProblem(f"{pointer}/{name}", detail) for name, detail in task_problems(fields)]
+    return not_live or [FieldProblem(pointer + json_pointer(name), detail) for name, detail in task_problems(fields)]
 
 
 def policy_problems(policies: Sequence[Policy], task: TrainStudyTask | None, metric: str) -> list[FieldProblem]:
@@ -273,4 +277,4 @@ def panda_problems(request: StudyRequest) -> list[FieldProblem]:
     if task is None:
         return []
     fields = {"dataset": task.dataset, "epochs": task.epochs, **task.fixed, **request.params}
-    return [FieldProblem(f"/params/{name}", detail) for name, detail in task_problems(fields)]
+    return [FieldProblem(json_pointer("params", name), detail) for name, detail in task_problems(fields)]

@@ -72,7 +72,7 @@ def enqueue(transactions: Transactions, name: str, params: Json, key: Idempotenc
         if (answered := claim_or_replay(scope.tx, key, messages.Trial, scope.study)) is not None:
             return answered
         study = scope.study
-        space = Space.model_validate(study.space)
+        space = views.space_of(study)
         point = _encode(space, params)
         _require_number_left(study)
         scope.update_study(next_number=study.next_number + study.replicates)
