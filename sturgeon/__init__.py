@@ -11,8 +11,8 @@
     print(study.recommended)
 
 `study` makes or loads a study; its parameters are made by `linear`, `log`, `one_minus_log`, `logit`, `integer`,
-`choice` and `fixed`. `study.optimize` runs a function. `testing` checks it beforehand. `Client` has every route of the
-server, and `errors` all that is raised.
+`choice` and `fixed`. `study.optimize` runs a function. `testing` checks it beforehand. In a program that a worker runs,
+`trial` gives its trial. `Client` has every route of the server, and `errors` all that is raised.
 """
 
 from importlib import import_module
@@ -23,6 +23,7 @@ from sturgeon import errors
 if TYPE_CHECKING:
     from sturgeon.builders import choice, fixed, integer, linear, log, logit, one_minus_log
     from sturgeon.client import Client
+    from sturgeon.trial_process import trial
     from sturgeon.tuning.study import Study, study
     from sturgeon.tuning.trial import StudyTrial
 
@@ -40,6 +41,7 @@ __all__ = [
     "logit",
     "one_minus_log",
     "study",
+    "trial",
 ]
 
 __version__ = "0.1.0"
@@ -49,6 +51,7 @@ _WHERE: Final = {
     "Study": "sturgeon.tuning.study",
     "StudyTrial": "sturgeon.tuning.trial",
     "study": "sturgeon.tuning.study",
+    "trial": "sturgeon.trial_process",
     **dict.fromkeys(
         ("choice", "fixed", "integer", "linear", "log", "logit", "one_minus_log"),
         "sturgeon.builders",

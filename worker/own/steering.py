@@ -68,10 +68,8 @@ class Steering:
         resume, step = self._job.resume, 0
         if resume is not None:
             self._obeyed = DesiredRun(version=resume.version, rollback_generation=resume.leg)
-            for change in resume.timeline:
-                self._live |= change.params
-                self._new_from = max(self._new_from, change.step)
-            self._new_from = max(self._new_from, resume.reached)
+            # Their parameters are among those that are desired; what is new counts after them.
+            self._new_from = max((change.step for change in resume.timeline), default=0)
         if self._keeper is not None:
             step = 0 if resume is None or self._job.start is None else resume.step
             memory = self._keeper.begin(self._job.start if step else None, step, self._obeyed.version)
