@@ -148,9 +148,13 @@ def release_trial(
     number: NumberPath,
     request: messages.ReleaseRequest,
     transactions: InTransactions,
+    key: IdempotencyHeader = None,
 ) -> messages.Trial:
-    """Give a leased trial back; it waits for the next hand-out, and no attempt is spent. One that was to stop ends."""
-    return worker_leases.release(transactions, study, number, request)
+    """Give a leased trial back; it waits for the next hand-out, and no attempt is spent. One that was to stop ends.
+
+    A person who takes a trial from a holder that is gone writes `"fence": null`.
+    """
+    return worker_leases.release(transactions, study, number, request, _key(key, study, number, "release", request))
 
 
 @router.post("/trials/{number}:requeue")

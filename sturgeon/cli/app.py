@@ -27,6 +27,7 @@ from sturgeon.cli import (
     spaces,
     streams,
     studies,
+    trial,
     trials,
     watch,
     workers,
@@ -56,6 +57,9 @@ app = typer.Typer(
 )
 study = typer.Typer(help="Create, watch and steer studies.", no_args_is_help=True)
 app.add_typer(study, name="study")
+one_trial = typer.Typer(help="Look at one trial, run one yourself, or take it out.", no_args_is_help=True)
+app.add_typer(one_trial, name="trial")
+one_trial.add_typer(trial.commands)
 pandas = typer.Typer(help="Steer one model while it trains, and branch from it.", no_args_is_help=True)
 app.add_typer(pandas, name="panda")
 for module in (demo, operate, workers, data, predict, report, embedded):

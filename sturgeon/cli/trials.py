@@ -1,4 +1,4 @@
-"""`sturgeon study best | trials | requeue | invalidate`."""
+"""`sturgeon study best | trials`."""
 
 from __future__ import annotations
 
@@ -161,35 +161,3 @@ def _first_line(text: str | None) -> str | None:
     """Errors end with what happened; a traceback stands above it."""
     lines = (text or "").strip().splitlines()
     return cell(lines[-1][:200]) if lines else None
-
-
-NumberArgument = Annotated[int, typer.Argument(metavar="N", min=0, help="The trial's number.")]
-
-
-@commands.command()
-@connected
-def requeue(session: Session, study: StudyArgument, number: NumberArgument) -> None:
-    """Run a failed or cancelled trial again."""
-    with session.client() as client:
-        trial = client.requeue(study, number)
-    if session.json:
-        return print_json(trial)
-    say(f"Trial {trial.number} of {trial.study} is {trial.state}.")
-    return None
-
-
-@commands.command()
-@connected
-def invalidate(
-    session: Session,
-    study: StudyArgument,
-    number: NumberArgument,
-    reason: Annotated[str, typer.Option(help="Why its result is not to be trusted; it is kept with the trial.")],
-) -> None:
-    """Let a trial's result count for nothing from here on; the trial stays to be seen."""
-    with session.client() as client:
-        trial = client.invalidate(study, number, reason)
-    if session.json:
-        return print_json(trial)
-    say(f"Trial {trial.number} of {trial.study} is invalid: it counts for nothing.")
-    return None

@@ -253,11 +253,14 @@ class Client:
         rows = [_with_metrics(tell) for tell in tells]
         return self._wire.ask(m.TellManyAnswer, "POST", f"{_study(study)}/trials:tell", {"tells": rows})
 
-    def release(self, study: str, number: int, fence: int, alone: bool = False, unable: str | None = None) -> m.Trial:
-        """Give a leased trial back; it runs again elsewhere, and no attempt is spent. `alone`: without stack peers.
-        `unable`: why this worker can run no trial of the study."""
+    def release(
+        self, study: str, number: int, fence: int | None, alone: bool = False, unable: str | None = None
+    ) -> m.Trial:
+        """Give a leased trial back; it runs again elsewhere, and no attempt is spent. `fence`: None takes it from its
+        holder, whoever that is. `alone`: without stack peers. `unable`: why this worker can run no trial of the
+        study."""
         body = {"fence": fence} | ({"alone": True} if alone else {}) | _given(unable=unable)
-        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:release", body)
+        return self._wire.ask(m.Trial, "POST", f"{_trial(study, number)}:release", body, once=fence is None)
 
     def requeue(self, study: str, number: int) -> m.Trial:
         """Run a failed or cancelled trial again."""

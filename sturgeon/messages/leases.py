@@ -216,7 +216,10 @@ class TellManyAnswer(Answer):
 class ReleaseRequest(Request):
     """`POST .../{n}:release`: gives a leased trial back, to be run elsewhere."""
 
-    fence: Fence
+    fence: Fence | None = Field(
+        description="Of the lease. Null takes the trial from its holder, whoever that is, for example one that "
+        "crashed: what the holder still sends is refused."
+    )
     alone: bool = Field(default=False, description="Whether the trial is from now on handed out without stack peers.")
     unable: Annotated[PlainText, Field(min_length=1, max_length=2000)] | None = Field(
         default=None, description="Why this worker cannot run the study: data, a module or a permission is missing."

@@ -149,7 +149,7 @@ def test_a_space_is_edited_from_a_file_of_the_space_alone(sturgeon: Command, new
 
 
 def test_a_trial_is_marked_invalid(sturgeon: Command, half_searched: RunningServer) -> None:
-    ran = sturgeon("study", "invalidate", "bowl", "1", "--reason", "a wrong label")
+    ran = sturgeon("trial", "invalidate", "bowl", "1", "--reason", "a wrong label")
 
     assert (ran.code, ran.out) == (0, "Trial 1 of bowl is invalid: it counts for nothing.\n")
     assert half_searched.client.trial("bowl", 1).invalid is not None

@@ -83,8 +83,8 @@ def test_a_diagnosis_of_another_form_is_shown_as_it_is(sturgeon: Command, half_s
 
 @pytest.mark.usefixtures("half_searched")
 def test_events_are_listed_newest_last_by_kind_and_at_most_so_many(sturgeon: Command) -> None:
-    for command in (("pause", "bowl"), ("requeue", "bowl", "2"), ("resume", "bowl")):
-        assert sturgeon("study", *command).code == 0
+    for command in (("study", "pause", "bowl"), ("trial", "requeue", "bowl", "2"), ("study", "resume", "bowl")):
+        assert sturgeon(*command).code == 0
     told = sturgeon("study", "events", "bowl", "-o", "json").json
     assert [event["kind"] for event in told] == ["state", "requeued", "state"]
     found = sturgeon("study", "events", "bowl", "--kind", "state", "--limit", "1", "-o", "json").json

@@ -1,4 +1,4 @@
-"""`sturgeon study best | trials | requeue | export`."""
+"""`sturgeon study best | trials | export`, and `sturgeon trial requeue`."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def test_a_wrong_sort_key_is_refused_with_the_keys(sturgeon: Command) -> None:
 def test_a_failed_trial_is_queued_again_and_a_complete_one_is_not(
     sturgeon: Command, half_searched: RunningServer
 ) -> None:
-    ran = sturgeon("study", "requeue", "bowl", "2")
+    ran = sturgeon("trial", "requeue", "bowl", "2")
     assert (ran.code, ran.out) == (0, "Trial 2 of bowl is queued.\n")
     assert half_searched.client.trial("bowl", 2).state == "queued"
-    refused = sturgeon("study", "requeue", "bowl", "1", "-o", "json")
+    refused = sturgeon("trial", "requeue", "bowl", "1", "-o", "json")
     assert (refused.code, refused.out) == (1, "")
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
-from sturgeon.errors import LeaseLost
+from sturgeon.errors import LeaseLost, TrialFinished
 from sturgeon.messages import Desired, Lease, Trial
 from tests.server.studies import BOWL, DIGITS
 
@@ -220,3 +221,51 @@ def test_a_worker_that_comes_back_after_a_minute_drains_no_more(server: RunningS
     server.advance(seconds=61)
 
     assert len(server.client.lease("ada").leases) == 1
+
+
+def test_a_person_takes_a_trial_from_a_holder_that_is_gone(server: RunningServer, leased_trial: Lease) -> None:
+    server.client.report("bowl", 0, leased_trial.fence, [{"step": 1, "metrics": {"loss": 1}}])
+
+    released = server.client.release("bowl", 0, None)
+
+    assert (released.state, released.attempt, released.worker) == ("queued", 0, None)
+    with pytest.raises(LeaseLost):
+        server.client.tell("bowl", 0, leased_trial.fence, {"loss": 1})
+    assert lost(server, leased_trial) == [("bowl", 0, "taken")]
+    assert [lease.number for lease in server.client.ask("bowl", worker="bob").leases] == [0]
+    [event] = [event for event in server.client.events("bowl").items if event.kind == "released"]
+    assert (event.number, event.detail) == (0, {"worker": "ada"})
+
+
+def test_what_nobody_holds_stays_when_a_person_releases_it(server: RunningServer, expired_trial: Lease) -> None:
+    """Its holder may come back to it."""
+    assert server.client.release("bowl", 0, None).state == "queued"
+    assert server.client.tell("bowl", 0, expired_trial.fence, {"loss": 1}).state == "complete"
+
+    with pytest.raises(TrialFinished, match="nothing to release"):
+        server.client.release("bowl", 0, None)
+
+
+def test_a_release_by_a_person_that_is_sent_again_takes_no_other_run(
+    server: RunningServer, http: httpx.Client, leased_trial: Lease
+) -> None:
+    key = {"Idempotency-Key": "once"}
+    path, body = f"/v1/studies/bowl/trials/{leased_trial.number}:release", {"fence": None}
+    first = http.post(path, json=body, headers=key)
+    server.client.ask("bowl", worker="bob")
+
+    assert http.post(path, json=body, headers=key).json() == first.json()
+    assert server.client.trial("bowl", 0).worker == "bob"
+
+
+def test_a_release_names_its_fence_or_none(http: httpx.Client, leased_trial: Lease) -> None:
+    answer = http.post(f"/v1/studies/bowl/trials/{leased_trial.number}:release", json={})
+
+    assert answer.json()["errors"] == [{"pointer": "/fence", "detail": "fence: it is missing"}]
+
+
+def test_a_trial_that_was_to_stop_ends_when_a_person_takes_it(server: RunningServer, leased_trial: Lease) -> None:
+    server.client.report("bowl", 0, leased_trial.fence, [{"step": 1, "metrics": {"loss": 3}}])
+    server.client.stop("bowl", 0)
+
+    assert server.client.release("bowl", 0, None).state == "complete"

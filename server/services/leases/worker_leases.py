@@ -23,8 +23,9 @@ from server.store.json_columns import Json
 from server.store.studies import Eligible
 from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import Invalid, LeaseLost, NotFound
+from sturgeon.errors import Invalid, LeaseLost, NotFound, TrialFinished
 from sturgeon.identifiers import Fence, StudyId, TrialNumber
+from sturgeon.states import TERMINAL
 
 
 def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key: IdempotencyKey) -> messages.Leases:
@@ -155,15 +156,21 @@ def _why_lost(row: TrialRow | None, fence: Fence) -> messages.WhyLost:
 
 
 def release(
-    transactions: Transactions, name: str, number: TrialNumber, request: messages.ReleaseRequest
+    transactions: Transactions,
+    name: str,
+    number: TrialNumber,
+    request: messages.ReleaseRequest,
+    idempotency_key: IdempotencyKey,
 ) -> messages.Trial:
     """Give a trial back: it is queued again, and no attempt is spent. Where a pause was requested it is paused, where a
     stop was requested it ends. The same release again gets the same answer, whatever has become of the trial.
 
-    Raises: NotFound, LeaseLost.
+    Raises: NotFound, LeaseLost; without a fence TrialFinished, IdempotencyMismatch.
     """
     with transactions.on_study(name) as scope:
         row = lookup.lock_trial(scope.tx, scope.study, number)
+        if request.fence is None:
+            return _take_back(scope, row, request, idempotency_key)
         key = IdempotencyKey.of_run_end(row, request.fence, "release", request)
         if not leases.is_held(row, request.fence):
             if (answered := replay(scope.tx, key, messages.Trial)) is not None:
@@ -176,6 +183,22 @@ def release(
         return answer
 
 
+def _take_back(scope: Scope, row: TrialRow, request: messages.ReleaseRequest, key: IdempotencyKey) -> messages.Trial:
+    """A person takes a trial from its holder. One that nobody holds stays as it is."""
+    if (answered := claim_or_replay(scope.tx, key, messages.Trial, scope.study)) is not None:
+        return answered
+    if row.state in TERMINAL:
+        raise TrialFinished(f"Trial {row.number} is {row.state} already; there is nothing to release.")
+    if row.state == "running":
+        if request.unable is not None:
+            _note_unable(scope, row, request.unable)
+        events.insert(scope.tx, scope.study.id, "released", scope.now, row.number, worker=row.worker)
+        row = _release(scope, row, alone=request.alone, raise_fence=True)
+    answer = views.trial(scope.study.name, row)
+    store_answer(scope.tx, key, answer)
+    return answer
+
+
 def _note_unable(scope: Scope, row: TrialRow, reason: str) -> None:
     """Keep that the trial's worker cannot run the study; an event tells of each reason once."""
     if row.worker is None:
@@ -185,16 +208,19 @@ def _note_unable(scope: Scope, row: TrialRow, reason: str) -> None:
         events.insert(scope.tx, scope.study.id, "unable", scope.now, row.number, worker=row.worker, reason=reason)
 
 
-def _release(scope: Scope, row: TrialRow, *, alone: bool) -> TrialRow:
+def _release(scope: Scope, row: TrialRow, *, alone: bool, raise_fence: bool = False) -> TrialRow:
+    """raise_fence: refuse whatever the holder still sends."""
     spent = {"spent_us": leases.spent_us(scope.tx, row)}
     stopped = completion.outcome_of_stopped(scope.tx, scope.study, row) or _outcome_without_beginning(scope, row)
     if stopped is not None:
-        row = completion.finish(scope, row, stopped._replace(columns=stopped.columns | spent))
+        ended = stopped._replace(columns=stopped.columns | spent)
+        row = completion.finish(scope, row, ended, raise_fence=raise_fence)
         budgets.settle(scope)
         return row
     # Without `lease_until` the released run cannot come back; a run whose lease ran out can.
     released: Json = {"lease_until": None, "worker": None, "unstackable": row.unstackable or alone}
-    return trials.transition(scope.tx, row, completion.state_after_return(row), **released | spent)
+    state = completion.state_after_return(row)
+    return trials.transition(scope.tx, row, state, raise_fence=raise_fence, **released | spent)
 
 
 def _outcome_without_beginning(scope: Scope, row: TrialRow) -> Outcome | None:
