@@ -23,7 +23,7 @@ from server.routes.dependencies import (
 from server.services.idempotency import IdempotencyKey
 from server.services.leases import ask, worker_leases
 from server.services.reporting import report, tell
-from server.services.trials import admin, export
+from server.services.trials import admin, export, imports
 from server.store.trial_lists import Listing
 from sturgeon import messages
 from sturgeon.states import TrialState
@@ -75,6 +75,14 @@ def enqueue_trial(
     trial = admin.enqueue(transactions, study, request.params, idempotency_key)
     response.headers["Location"] = f"/v1/studies/{study}/trials/{trial.number}"
     return trial
+
+
+@router.post("/trials:import")
+def import_trials(
+    study: StudyPath, request: messages.ImportRequest, transactions: InTransactions
+) -> messages.ImportAnswer:
+    """Take over trials that another tool has finished, with their dates and curves. Samplers see them."""
+    return imports.import_trials(transactions, study, request.trials)
 
 
 @router.post("/trials:ask")

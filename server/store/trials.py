@@ -232,6 +232,13 @@ def _valid_at(basis: int) -> sa.ColumnElement[bool]:
     return sa.or_(trials.c.invalid_seq.is_(None), trials.c.invalid_seq > basis)
 
 
+def imported(tx: Transaction, study_id: StudyId) -> dict[str, TrialNumber]:
+    """The trials of other tools that the study has taken over: the keys by which their tool knows them."""
+    key = trials.c.drawn["imported"].as_string()
+    statement = sa.select(key, trials.c.number).where(trials.c.study_id == study_id, trials.c.sampler.is_(None))
+    return dict(tx.execute(statement.where(key.is_not(None))).all())
+
+
 def count_drawn(tx: Transaction, study_id: StudyId) -> int:
     """How many trials of the study a sampler drew."""
     statement = sa.select(sa.func.count()).select_from(trials)

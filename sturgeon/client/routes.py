@@ -192,6 +192,11 @@ class Client:
         """A trial with parameters that a person gives; it is handed out before new ones are drawn."""
         return self._wire.ask(m.Trial, "POST", f"{_study(study)}/trials", {"params": dict(params)}, once=True)
 
+    def import_trials(self, study: str, trials: Iterable[m.ImportedTrial]) -> m.ImportAnswer:
+        """Take over trials that another tool has finished; those that are known by their keys are not taken again."""
+        body = m.ImportRequest(trials=list(trials)).model_dump(mode="json")
+        return self._wire.ask(m.ImportAnswer, "POST", f"{_study(study)}/trials:import", body)
+
     def ask(self, study: str, count: int = 1, worker: str | None = None, lease_s: int | None = None) -> m.Leases:
         """At most `count` trials of this study to run yourself, each leased for `lease_s` seconds (3600)."""
         body = _given(count=count, worker=worker, lease_s=lease_s)

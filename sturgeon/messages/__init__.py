@@ -39,6 +39,7 @@ from sturgeon.messages.forms import (
     Version,
     WorkerName,
 )
+from sturgeon.messages.imports import ImportAnswer, ImportedOne, ImportedReport, ImportedTrial, ImportRequest
 from sturgeon.messages.leases import (
     AskRequest,
     Held,
@@ -207,7 +208,12 @@ __all__ = [
     "GuardPolicy",
     "Health",
     "Held",
+    "ImportAnswer",
+    "ImportRequest",
     "Importance",
+    "ImportedOne",
+    "ImportedReport",
+    "ImportedTrial",
     "Invalid",
     "InvalidateRequest",
     "Item",

@@ -75,6 +75,7 @@ class Drawn(Answer):
     level: int | None = None
     model: Literal["gp", "boxes"] | None = None
     fallback: Fallback | None = None
+    imported: str | None = Field(default=None, description="Of a trial of another tool: what it is called there.")
     numerics: str | None = None
 
 

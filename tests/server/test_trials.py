@@ -52,6 +52,7 @@ def test_given_parameters_make_a_queued_trial(http: httpx.Client) -> None:
             "level": None,
             "model": None,
             "fallback": None,
+            "imported": None,
             "numerics": None,
         },
         "created_at": "2026-01-01T12:00:00Z",

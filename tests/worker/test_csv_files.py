@@ -151,6 +151,16 @@ def test_an_id_is_a_warning_and_what_is_dropped_is_not_read(tmp_path: Path) -> N
     assert (summary.notes, summary.dropped, kinds(summary)) == ([], ["column 'PassengerId'"], PENGUINS)
 
 
+def test_numbers_with_leading_zeros_are_a_warning_until_they_are_categories(tmp_path: Path) -> None:
+    content = text([[f"0{8000 + row % 5}", cells[2], cells[0]] for row, cells in enumerate(penguins())], "zip,bill,y")
+    summary, _, _ = ran(tmp_path, content)
+    assert summary is not None
+    assert ["'08000' looks like a code" in note for note in summary.notes] == [True]
+    summary, _, _ = ran(tmp_path, "sep=,\n" + content, categories="zip")
+    assert summary is not None
+    assert (summary.notes, kinds(summary)) == ([], {"zip": ("category", 5), "bill": ("number", 1)})
+
+
 def test_iso_dates_are_days_and_others_are_refused(tmp_path: Path) -> None:
     rows = [[f"2007-11-{1 + row % 28:02}", *cells] for row, cells in enumerate(penguins())]
     header = "seen,species,island,bill,mass,sex"

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from trainer.data.cells import Where, is_missing, is_number, label_problem, looks_numeric, numbers
+from trainer.data.cells import Where, is_code, is_missing, is_number, label_problem, looks_numeric, numbers
 from trainer.data.errors import DataError
 from trainer.data.tables import Table
 from trainer.layers.parameters import Array
@@ -77,6 +77,14 @@ def id_warning(column: Column, values: Array) -> str | None:
         return None
     what = "numbers the rows" if counts else "has another whole number in each row"
     return f"{column.name} {what}, as an id does: it tells nothing about new rows. Leave it out with drop."
+
+
+def code_warning(column: Column, cells: Sequence[str]) -> str | None:
+    """A sentence about numbers with leading zeros, which are rather codes; None for other columns."""
+    code = next((cell for cell in cells if is_code(cell)), None)
+    if column.kind != "number" or code is None:
+        return None
+    return f"{column.name} is read as quantities, but {_short(code)} looks like a code. If so, name it in categories."
 
 
 def _kind(written: Sequence[str], where: Where) -> str:

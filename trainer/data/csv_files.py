@@ -18,7 +18,7 @@ from trainer.data.cells import (
     number_problem,
     numbers,
 )
-from trainer.data.columns import id_warning, read_column
+from trainer.data.columns import code_warning, id_warning, read_column
 from trainer.data.datasets import Dataset, are_classes, checked
 from trainer.data.dialects import Dialect
 from trainer.data.errors import DataError
@@ -67,8 +67,9 @@ def load_csv(
         dropped=[table.name(place) for place in dropped],
         columns=columns,
     )
-    notes = tuple(note for each in read if (note := id_warning(*each)))
-    return dataclasses.replace(dataset, dialect=table.dialect, notes=notes)
+    notes = [id_warning(*each) for each in read]
+    notes += [code_warning(column, table.cells(place)) for place, column in zip(inputs, columns, strict=True)]
+    return dataclasses.replace(dataset, dialect=table.dialect, notes=tuple(filter(None, notes)))
 
 
 def _roles(table: Table, target: Columns, drop: Columns, categories: Columns) -> tuple[list[int], list[int], list[int]]:

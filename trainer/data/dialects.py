@@ -16,6 +16,9 @@ from trainer.data.errors import DataError
 DELIMITERS: Final = {",": "commas", ";": "semicolons", "tab": "tabs", "|": "bars"}
 """What may separate cells, and how a sentence calls it."""
 
+DELIMITER_OF: Final = {",": ",", ";": ";", "\t": "tab", "|": "|"}
+"""Its name, by its character."""
+
 _MARKS: Final = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _WITH_COMMA: Final = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _GROUPED: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+")
@@ -37,7 +40,7 @@ class Dialect:
 
 def character(delimiter: str) -> str:
     """The character that separates cells."""
-    return "\t" if delimiter == "tab" else delimiter
+    return next(character for character, name in DELIMITER_OF.items() if name == delimiter)
 
 
 def read_text(path: Path, encoding: str) -> tuple[str, str]:

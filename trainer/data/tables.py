@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,20 @@ from pathlib import Path
 from typing import Final
 
 from trainer.data.cells import Where, is_number
-from trainer.data.dialects import DELIMITERS, Dialect, character, decimal_of, is_header, read_text, with_point
+from trainer.data.dialects import (
+    DELIMITER_OF,
+    DELIMITERS,
+    Dialect,
+    character,
+    decimal_of,
+    is_header,
+    read_text,
+    with_point,
+)
 from trainer.data.errors import DataError
 from trainer.memory import memory_problem
+
+_SEP_LINE: Final = re.compile(r'"?sep=([,;|\t])"?[ \t]*(?:\r\n|\r|\n)', re.IGNORECASE)
 
 FOUND: Final = Dialect()
 """All is found in the file."""
@@ -100,7 +112,10 @@ def parse_table(source: str, text: str, dialect: Dialect = FOUND) -> Table:
 
     Raises: DataError (lines of several lengths, no rows, quotes that do not close, or what can be read in two ways).
     """
-    delimiter, lines, rows = _separated(source, text, dialect.delimiter)
+    if said := _SEP_LINE.match(text):  # a spreadsheet's own line
+        text = "\n" + text[said.end() :]
+    delimiter = DELIMITER_OF[said[1]] if said and dialect.delimiter == "auto" else dialect.delimiter
+    delimiter, lines, rows = _separated(source, text, delimiter)
     first = rows[0]
     decimal = dialect.decimal
     if decimal == "auto":
