@@ -119,11 +119,11 @@ PlainText = Annotated[str, AfterValidator(plain_text), _Described({"pattern": NO
 PlainValue = Annotated[Any, BeforeValidator(plain_value), _Described(_schema(MOST_DEPTH - 2))]
 
 _LETTERS: Final = "A-Za-z\u00c0-\u024f\u0370-\u03ff\u0400-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3"
-_SIGNS: Final = r"0-9_.\-/:;,@%+*#$&|~^!?<>'()\[\]"
+_SIGNS: Final = r"0-9_.\-/:;@%+*#$&|~^!?<>'()\[\]"
 Name = Annotated[str, Field(max_length=100, pattern=f"^[{_LETTERS}{_SIGNS}]+( [{_LETTERS}{_SIGNS}]+)*$")]
 """The name of a parameter or a metric: `lr`, `--lr`, `val/loss`, `mAP50-95(B)`, `dev loss`. Letters, digits and signs,
-with single blanks between them, but none of = ` " { } and the backslash: those end a name in `name=value`, in a
-constraint, in a placeholder and in JSON."""
+with single blanks between them, but none of = , ` " { } and the backslash: those end a name in `name=value`, in a
+list, in a constraint, in a placeholder and in JSON."""
 
 
 def same_value(a: object, b: object) -> bool:

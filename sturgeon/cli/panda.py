@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -148,7 +149,8 @@ def fork(
     reason: ReasonOption = "",
 ) -> None:
     """Continue from one checkpoint (the newest, or --step) in several branches."""
-    changes = [parsed(branch.split(",")) for branch in branches]
+    # At commas before NAME=: a value may be a list.
+    changes = [parsed(re.split(r",(?=[^,=]+=)", branch)) for branch in branches]
     with session.client() as client:
         trials = client.fork(study, number, changes, step, control, raise_budget, reason)
     if session.json:
@@ -275,7 +277,7 @@ def parsed(assignments: Sequence[str]) -> Json:
 
 def parsed_guard(text: str) -> Json:
     """The guard that METRIC:WORSE_BY:EPOCHS describes. Raises: WrongInput (it has another form)."""
-    metric, *numbers = text.split(":")
+    metric, *numbers = text.rsplit(":", 2)  # a metric's name may have a colon
     try:
         worse_by, within_epochs = map(float, numbers)
     except ValueError:

@@ -471,10 +471,16 @@ class Client:
         return self._wire.ask(m.Worker, "POST", f"/v1/workers/{quote(worker, safe='')}:drain")
 
     def preview(
-        self, space: Space | Mapping[str, object], seed: int | None = None, examples: int | None = None
+        self,
+        space: Space | Mapping[str, object],
+        seed: int | None = None,
+        examples: int | None = None,
+        constraints: Sequence[str] = (),
     ) -> m.Preview:
         """Quantiles and examples of a space, before compute is spent on it."""
         body = {"space": _as_dict(space)} | _given(seed=seed, examples=examples)
+        if constraints:
+            body["constraints"] = list(constraints)
         return self._wire.ask(m.Preview, "POST", "/v1/space:preview", body)
 
     def health(self) -> m.Health:

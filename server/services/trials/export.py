@@ -87,7 +87,7 @@ def _columns(tx: Transaction, study: StudyRow) -> list[str]:
 def _cell(item: Json, column: str) -> object:
     group, _, name = column.partition(".")
     value = item[group].get(name)
-    return json.dumps(value) if isinstance(value, bool | list) else value
+    return json.dumps(value) if isinstance(value, bool | list | dict) else value
 
 
 def _csv(cells: list[object]) -> str:
