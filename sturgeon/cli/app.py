@@ -34,7 +34,7 @@ from sturgeon.cli import (
     workers,
 )
 from sturgeon.cli.output import say
-from sturgeon.cli.session import OutputOption, ServerOption, Session, TokenFileOption
+from sturgeon.cli.session import OutputOption, ServerOption, Session, TokenFileOption, WideOption
 from sturgeon.errors import Problem, ServerUnreachable, SturgeonError, Unauthorized
 from sturgeon.one_thread import limit_programs
 
@@ -83,11 +83,12 @@ def root(
     server: ServerOption = None,
     token_file: TokenFileOption = None,
     output: OutputOption = None,
+    wide: WideOption = None,
     version: Annotated[  # noqa: ARG001 - its callback does the work
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    context.obj = Session().overridden(server=server, token_file=token_file, output=output)
+    context.obj = Session().overridden(server=server, token_file=token_file, output=output, wide=wide)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sturgeon.cli.output import MISSING, cell, metric, print_json, print_table, say
+from sturgeon.cli import tables
+from sturgeon.cli.output import cell, metric, print_json, print_table, say
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.errors import NotFound
@@ -43,7 +44,7 @@ def rounds(
         raise NotFound(f"{study} is searched by {answer.sampler}, which has no rounds.")
     columns = ("round", "results", "trials", "best", "trial", "most important", "elites", "")
     numbers = ("round", "results", "trials", "best", "trial")
-    print_table(columns, [_row(facts, round_) for round_ in answer.items], right=numbers)
+    print_table(columns, [_row(facts, round_) for round_ in answer.items], right=numbers, keep=("best",), last=("",))
     for round_ in answer.items:
         if round_.boxes and (round_.current or every):
             _print_boxes(round_)
@@ -132,7 +133,9 @@ def _print_replay(pages: list[Replay], exact: bool) -> None:
         largest = max(page.largest_difference for page in pages)
         say(f"not exact: {len(mismatches)} of {drawn} samples differ, by up to {largest:.3g} of a parameter's range.\n")
         rows = [(str(m.number), _difference(m.difference), m.numerics, m.reason) for m in mismatches]
-        print_table(("trial", "difference", "numerics", "reason"), rows, right=("trial", "difference"))
+        print_table(
+            ("trial", "difference", "numerics", "reason"), rows, right=("trial", "difference"), prose=("reason",)
+        )
     if enqueued:
         say(f"Not drawn, but given by a person: {enqueued}.")
     for reason, count in _summed(pages).items():
@@ -140,7 +143,7 @@ def _print_replay(pages: list[Replay], exact: bool) -> None:
 
 
 def _difference(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.3g}"
+    return tables.MISSING if value is None else f"{value:.3g}"
 
 
 def _summed(pages: list[Replay]) -> dict[str, int]:

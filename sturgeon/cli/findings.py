@@ -91,5 +91,5 @@ def events(
     if session.json:
         return print_json(list(newest))
     rows = [(event.at, event.number, event.kind, event.detail) for event in newest]
-    print_table(("at", "trial", "event", "detail"), rows, right=("trial",))
+    print_table(("at", "trial", "event", "detail"), rows, right=("trial",), prose=("detail",), keep=("event", "detail"))
     return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sturgeon.cli.paging import every_item
 from sturgeon.identifiers import TrialNumber
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from sturgeon.client import Client
     from sturgeon.messages import Best, ReportedMetrics, Study, Trial
 
+FAILURES: Final = 3
+"""How many of the trials that failed a snapshot has."""
+
 Ending = tuple[int, datetime]
 """A trial's number and when it ended; a requeued trial ends again."""
 
@@ -24,13 +27,14 @@ Ending = tuple[int, datetime]
 @dataclass(frozen=True)
 class Snapshot:
     """A study at one moment. `finished` are the trials that ended since the last snapshot, oldest first; `latest` has
-    the newest report of the first few running trials, by their number."""
+    the newest report of the first few running trials, by their number; `failures` are the trials that failed last."""
 
     study: Study
     running: list[Trial]
     latest: dict[TrialNumber, ReportedMetrics]
     finished: list[Trial]
     best: Best
+    failures: list[Trial] = field(default_factory=list)
 
     @property
     def done(self) -> int:
@@ -75,7 +79,13 @@ class Follower:
         study = self.client.study(self.name)
         running = list(self.client.all_trials(self.name, state="running", sort="number"))
         latest = {trial.number: report for trial in running[: self.detailed] if (report := self._last_report(trial))}
-        return Snapshot(study, running, latest, self._newly_finished(), self.client.best(self.name, self.best))
+        finished, best = self._newly_finished(), self.client.best(self.name, self.best)
+        return Snapshot(study, running, latest, finished, best, self._failures(study))
+
+    def _failures(self, study: Study) -> list[Trial]:
+        if not self.detailed or not study.counts.get("failed"):
+            return []
+        return self.client.trials(self.name, state="failed", sort="-finished_at", page_size=FAILURES).items
 
     def _newly_finished(self) -> list[Trial]:
         """Read from the newest back to the last known one; several may have ended at the same time."""

@@ -1,14 +1,15 @@
-"""What a command prints: JSON for scripts, or a table, which is cut only to the width of a terminal."""
+"""What a command prints: JSON for scripts, or a table that fits the terminal."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from sturgeon.cli import tables
 from sturgeon.cli.streams import takes_any_text
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sturgeon.messages import Study
-
-UNLIMITED: Final = 10_000
-MISSING: Final = "-"
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
@@ -45,33 +43,84 @@ def print_json(answer: BaseModel | Sequence[BaseModel] | Mapping[str, object]) -
 
 
 def console() -> Console:
-    """Standard output. Text from others (titles, errors) is never interpreted as markup."""
+    """Standard output, for what is drawn again in place. Text from others is never interpreted as markup."""
+    return _console(tables.window())
+
+
+def _console(width: int) -> Console:
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else UNLIMITED
-    return Console(width=width, markup=False, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+    unlimited = width == tables.UNLIMITED
+    return Console(width=width, markup=False, highlight=False, emoji=False, soft_wrap=unlimited)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> Table:
-    """A table without borders; `right` names the columns that are aligned right."""
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Collection[str] = (),
+    prose: Collection[str] = (),
+    keep: Collection[str] = (),
+    last: Sequence[str] = (),
+    room: int | None = None,
+) -> tuple[Table, list[str]]:
+    """A table without borders that fits into `room` characters (by default the terminal), and the columns left out.
+
+    right: the columns that are aligned right. prose: those that may be cut. keep, last: see `tables.fit`.
+    """
+    from rich.cells import cell_len
     from rich.table import Table
 
-    built = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        built.add_column(column, justify="right" if column in set(right) else "left", overflow="fold")
-    for row in rows:
-        built.add_row(*(cell(value) for value in row))
-    return built
+    texts = [[cell(value) for value in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *texts, strict=True)]
+    empty = [
+        place for place in range(len(columns)) if texts and all(row[place] in ("", tables.MISSING) for row in texts)
+    ]
+    room = tables.window() if room is None else room
+    fit = tables.fit(columns, widths, room, empty=empty, prose=prose, keep=keep, last=last)
+    built = Table(box=None, pad_edge=False, padding=(0, tables.GAP, 0, 0), header_style="bold")
+    for place, width in zip(fit.shown, fit.widths, strict=True):
+        name = columns[place]
+        built.add_column(
+            name,
+            justify="right" if name in right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=width,
+            max_width=width,
+        )
+    for row in texts:
+        built.add_row(*(row[place] for place in fit.shown))
+    return built, fit.left_out
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> None:
-    console().print(table(columns, rows, right=right))
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Collection[str] = (),
+    prose: Collection[str] = (),
+    keep: Collection[str] = (),
+    last: Sequence[str] = (),
+) -> None:
+    """Print a table; where columns had to be left out, a line below names them."""
+    room = tables.width()
+    built, left_out = table(columns, rows, right=right, prose=prose, keep=keep, last=last, room=room)
+    _console(room).print(built)
+    if left_out:
+        say(tables.not_shown(left_out))
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Print names with their values, one below the other."""
+    for line in tables.facts([(name, cell(value)) for name, value in facts.items()], tables.width()):
+        say(line)
 
 
 def cell(value: object) -> str:
     """A value for people: 4 significant digits, local time, and no control characters."""
     if value is None:
-        return MISSING
+        return tables.MISSING
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):

@@ -162,7 +162,7 @@ def fork(
         (str(trial.number), trial.state, change or "unchanged: the control")
         for trial, change in zip(trials, changes, strict=True)
     ]
-    return print_table(("trial", "state", "with"), rows, right=("trial",))
+    return print_table(("trial", "state", "with"), rows, right=("trial",), prose=("with",))
 
 
 @commands.command()
@@ -246,7 +246,7 @@ def print_timeline(history: Timeline) -> None:
         (str(entry.version), what(entry), entry.from_step, entry.state, entry.actor, entry.reason)
         for entry in history.items
     ]
-    print_table(columns, rows, right=("version", "from step"))
+    print_table(columns, rows, right=("version", "from step"), prose=("what", "why"), last=("by", "from step"))
 
 
 def what(entry: TimelineEntry) -> str:

@@ -136,7 +136,8 @@ def picture(snapshot: TrialSnapshot) -> RenderableType:
             (str(one.version), what(one), one.from_step, one.state, one.actor, one.reason)
             for one in snapshot.entries[-SHOWN:]
         ]
-        parts.append(table(("version", "what", "from step", "state", "by", "why"), rows, right=("from step",)))
+        columns = ("version", "what", "from step", "state", "by", "why")
+        parts.append(table(columns, rows, right=("from step",), prose=("what", "why"), last=("by", "from step"))[0])
     parts += [Text(f"proposal {one.id}: {one.reason}") for one in snapshot.proposals if one.state == "open"]
     return Group(*parts)
 

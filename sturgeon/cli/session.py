@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from sturgeon import servers
+from sturgeon.cli import tables
 from sturgeon.cli.inputs import any_path, not_empty
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ OutputOption = Annotated[
     typer.Option("--output", "-o", help="A table for people, or JSON for scripts (default: table)."),
 ]
 
-_OPTIONS: Final = {"server": ServerOption, "token_file": TokenFileOption, "output": OutputOption}
+WideOption = Annotated[
+    bool | None, typer.Option("--wide", help="Show all columns of a table, however narrow the terminal is.")
+]
+
+_OPTIONS: Final = {"server": ServerOption, "token_file": TokenFileOption, "output": OutputOption, "wide": WideOption}
 _KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
 
 
@@ -53,6 +58,7 @@ class Session:
     server: str | None = None
     token_file: Path | None = None
     output: Format = "table"
+    wide: bool = False
 
     @property
     def address(self) -> str:
@@ -63,10 +69,16 @@ class Session:
         return self.output == "json"
 
     def overridden(
-        self, server: str | None = None, token_file: Path | None = None, output: Format | None = None
+        self,
+        server: str | None = None,
+        token_file: Path | None = None,
+        output: Format | None = None,
+        wide: bool | None = None,
     ) -> Session:
         """This session, with the options that are given; None leaves one as it is."""
-        return Session(server or self.server, token_file or self.token_file, output or self.output)
+        return Session(
+            server or self.server, token_file or self.token_file, output or self.output, bool(wide or self.wide)
+        )
 
     def token(self) -> str | None:
         """The shared token; `--token-file` wins over the environment.
@@ -93,7 +105,9 @@ def _taking(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
         def with_session(context: typer.Context, **arguments: Any) -> None:
             session: Session = context.obj  # of the options before the command
             repeated = {name: arguments.pop(name) for name in names}
-            command(session.overridden(**repeated), **arguments)
+            chosen = session.overridden(**repeated)
+            tables.wide.set(chosen.wide)
+            command(chosen, **arguments)
 
         parameters = [p.replace(kind=_KEYWORD) for p in list(own.parameters.values())[1:]]
         parameters += [
@@ -106,8 +120,8 @@ def _taking(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
     return decorate
 
 
-connected = _taking("server", "token_file", "output")
+connected = _taking("server", "token_file", "output", "wide")
 """For commands that ask the server."""
 
-formatted = _taking("output")
+formatted = _taking("output", "wide")
 """For commands that only print."""

@@ -83,5 +83,9 @@ def revisions(session: Session, study: StudyArgument) -> None:
         )
         for revision in spaces
     ]
-    print_table(("revision", "since", "older trials count as having", "space"), rows)
+    print_table(
+        ("revision", "since", "older trials count as having", "space"),
+        rows,
+        prose=("older trials count as having", "space"),
+    )
     return None

@@ -12,7 +12,7 @@ from typing import Final
 PLAIN: Final = "sturgeon.plain"
 """The name of the error handler that writes what an encoding lacks in ASCII."""
 
-_IN_ASCII: Final = dict(zip("±·█▁▂▃▄▅▆▇", ("+/-", ".", "#", *"_.-=+*#"), strict=True))
+_IN_ASCII: Final = dict(zip("±·…█▁▂▃▄▅▆▇", ("+/-", ".", "...", "#", *"_.-=+*#"), strict=True))
 _BY_DESCRIPTOR: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 

@@ -10,7 +10,7 @@ import typer
 
 from sturgeon.cli.completion import study_names
 from sturgeon.cli.inputs import file_or_dash
-from sturgeon.cli.output import cell, metric, print_json, print_table, say
+from sturgeon.cli.output import cell, metric, print_facts, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
 
@@ -51,7 +51,8 @@ def list_(session: Session) -> None:
     if session.json:
         return print_json(studies)
     columns = ("study", "state", "trials", "running", "best", "metric", "created")
-    print_table(columns, map(_row, studies), right=("trials", "running", "best"))
+    right = ("trials", "running", "best")
+    print_table(columns, map(_row, studies), right=right, keep=("state",), last=("created", "metric", "running"))
     return None
 
 
@@ -79,7 +80,7 @@ def show(session: Session, study: StudyArgument) -> None:
     if session.json:
         plain = None if recommended is None else recommended.model_dump(mode="json")
         return print_json(shown.model_dump(mode="json") | {"recommended": plain})
-    _print_facts(_facts(shown) | _winners(shown, recommended))
+    print_facts(_facts(shown) | _winners(shown, recommended))
     return None
 
 
@@ -87,12 +88,8 @@ def print_study(session: Session, study: Study) -> None:
     """Print what the server answers to a change of a study."""
     if session.json:
         return print_json(study)
-    _print_facts(_facts(study) | _winners(study, None))
+    print_facts(_facts(study) | _winners(study, None))
     return None
-
-
-def _print_facts(facts: Json) -> None:
-    print_table(("", ""), [(name, cell(value)) for name, value in facts.items()])
 
 
 def _winners(study: Study, recommended: Recommended | None) -> Json:

@@ -81,7 +81,7 @@ def _print_rows(
         for item in items
     ]
     numbers = ("trial", study.metric, *noise, *metrics, *params)
-    print_table((*numbers, ""), rows, right=numbers)
+    print_table((*numbers, ""), rows, right=numbers, keep=(study.metric, ""), last=metrics[::-1])
 
 
 def _noise(study: Study, item: BestTrial) -> tuple[str | None, str]:
@@ -121,7 +121,11 @@ def trials(
         items = list(itertools.islice(trials, limit))
         if session.json:
             return print_json(items)
-        _print_trials(client.study(study), items)
+        shown = client.study(study)
+    _print_trials(shown, items)
+    of = sum(shown.counts.values()) if state is None else shown.counts.get(state, 0)
+    if len(items) < of:
+        say(f"These are {len(items)} of {of} trials: --limit shows more, and `sturgeon study export {study}` has all.")
     return None
 
 
@@ -129,13 +133,20 @@ def _print_trials(study: Study, items: Sequence[Trial]) -> None:
     params = param_names(items)
     rows = [(*_row(study, trial), *(trial.params.get(name) for name in params)) for trial in items]
     columns = ("trial", "state", study.metric, "took", "worker", "drawn", "note")
-    print_table((*columns, *params), rows, right=("trial", study.metric, "took", *params))
+    print_table(
+        (*columns, *params),
+        rows,
+        right=("trial", study.metric, "took", *params),
+        prose=("note",),
+        keep=("state", study.metric),
+        last=("drawn", "worker", "took"),
+    )
 
 
 def _row(study: Study, trial: Trial) -> tuple[object, ...]:
     note = f"invalid: {trial.invalid.reason}" if trial.invalid else trial.error
     value = metric(study, study.metric, trial.value)
-    return (str(trial.number), trial.state, value, _took(trial), trial.worker, _drawn(trial.drawn), _first_line(note))
+    return (str(trial.number), trial.state, value, _took(trial), trial.worker, _drawn(trial.drawn), first_line(note))
 
 
 def _drawn(drawn: Drawn) -> str:
@@ -157,7 +168,7 @@ def _took(trial: Trial) -> str | None:
     return f"{(trial.finished_at - trial.started_at).total_seconds():.1f} s"
 
 
-def _first_line(text: str | None) -> str | None:
+def first_line(text: str | None) -> str | None:
     """Errors end with what happened; a traceback stands above it."""
     lines = (text or "").strip().splitlines()
     return cell(lines[-1][:200]) if lines else None

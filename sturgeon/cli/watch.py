@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sturgeon.cli import tables
 from sturgeon.cli.following import Follower, Snapshot
 from sturgeon.cli.output import cell, console, metric, say, say_json, table
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
-from sturgeon.cli.trials import mark, with_recommended
+from sturgeon.cli.trials import first_line, mark, param_names, with_recommended
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,6 +24,9 @@ commands = typer.Typer()
 
 PATIENCE_S = 120.0
 """Long enough for a restart of the server."""
+
+BAR = 60
+"""Characters of the progress bar, in a window that has them."""
 
 SHOWN = 12
 """How many running trials the live view shows."""
@@ -58,12 +62,15 @@ def _print_json_lines(snapshots: Iterable[Snapshot]) -> None:
 
 
 def _print_lines(snapshots: Iterable[Snapshot]) -> Snapshot | None:
-    last = None
+    last = waited = None
     for snapshot in snapshots:
         if last is None:
             say(headline(snapshot))
         for trial in snapshot.finished:
             say(f"trial {trial.number}: {_ended_with(snapshot.study, trial)}")
+        if (waits := snapshot.study.waits_for) and waits != waited:
+            say(waits)
+        waited = waits
         if last is not None and snapshot.finished and not snapshot.ended:
             say(_so_far(snapshot))
         last = snapshot
@@ -74,7 +81,8 @@ def _print_lines(snapshots: Iterable[Snapshot]) -> Snapshot | None:
 
 def _ended_with(study: Study, trial: Trial) -> str:
     if trial.value is None:
-        return trial.state
+        reason = first_line(trial.error)
+        return trial.state if reason is None else f"{trial.state}: {reason}"
     return f"{trial.state}, {study.metric} {metric(study, study.metric, trial.value)}"
 
 
@@ -119,23 +127,42 @@ def picture(snapshot: Snapshot) -> RenderableType:
     from rich.progress_bar import ProgressBar
 
     study = snapshot.study
-    bar = ProgressBar(total=study.budget.max_trials, completed=snapshot.done, width=60)
+    bar = ProgressBar(total=study.budget.max_trials, completed=snapshot.done, width=min(BAR, tables.window()))
     parts: list[RenderableType] = [headline(snapshot), bar]
+    if study.waits_for is not None:
+        parts.append(cell(study.waits_for))
     if snapshot.running:
         parts.append(
             table(
                 ("running", "worker", "epoch", study.metric),
                 _running(snapshot),
                 right=("running", "epoch", study.metric),
-            )
+                keep=(study.metric,),
+                last=("worker",),
+            )[0]
         )
     if snapshot.best.items:
-        rows = [
-            (str(b.number), metric(study, study.metric, b.value), cell(b.params), mark(b, snapshot.best.recommended))
-            for b in with_recommended(snapshot.best)
-        ]
-        parts.append(table(("best", study.metric, "with", ""), rows, right=("best", study.metric)))
+        parts.append(_best(study, snapshot.best))
+    if snapshot.failures:
+        rows = [(str(trial.number), first_line(trial.error)) for trial in snapshot.failures]
+        parts.append(table(("failed", "why"), rows, right=("failed",), prose=("why",))[0])
     return Group(*parts)
+
+
+def _best(study: Study, best: Best) -> RenderableType:
+    items = with_recommended(best)
+    params = param_names(items)
+    rows = [
+        (
+            str(item.number),
+            metric(study, study.metric, item.value),
+            *(item.params.get(name) for name in params),
+            mark(item, best.recommended),
+        )
+        for item in items
+    ]
+    numbers = ("best", study.metric, *params)
+    return table((*numbers, ""), rows, right=numbers, keep=(study.metric, ""))[0]
 
 
 def _running(snapshot: Snapshot) -> Iterator[tuple[object, ...]]:

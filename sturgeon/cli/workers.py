@@ -29,7 +29,7 @@ def workers(
     if session.json:
         return print_json(listed)
     rows = [(w.name, str(w.running), str(w.slots), ago(w.last_seen_at), _state(w)) for w in listed]
-    print_table(("worker", "running", "slots", "seen", ""), rows, right=("running", "slots"))
+    print_table(("worker", "running", "slots", "seen", ""), rows, right=("running", "slots"), keep=("",))
     if hidden := len(known) - len(listed):
         say(f"\nNot shown: {hidden} that have not called for a minute (--all shows them).")
     return None

@@ -34,6 +34,12 @@ def sturgeon(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables have all the room that they want, unless a test sets COLUMNS."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def silent_server() -> Iterator[None]:
     """A server in the tests' own process logs nothing into what a command prints."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
