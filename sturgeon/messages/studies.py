@@ -171,6 +171,9 @@ class StudyPatch(Request):
     title: Annotated[PlainText, Field(max_length=1000)] | None = None
     budget: BudgetPatch | None = None
     policies: Policies | None = None
+    needs: Needs | None = Field(
+        default=None, description="Instead of what the study needed of a worker; trials that run go on where they are."
+    )
     space: Space | None = Field(
         default=None,
         description="A new revision: bounds widened or narrowed, values added or taken out, parameters added, left out "

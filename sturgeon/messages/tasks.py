@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal
 
@@ -96,6 +97,20 @@ class MetricSources(Request):
     )
 
 
+MOST_TEXT: Final = 100_000
+"""Characters of all arguments, or of all variables: each lease has them, and the system takes few more."""
+
+
+def _short(env: dict[str, str]) -> dict[str, str]:
+    _require_short([*env, *env.values()])
+    return env
+
+
+def _require_short(texts: Sequence[str]) -> None:
+    if sum(map(len, texts)) > MOST_TEXT:
+        raise ValueError(f"write at most {MOST_TEXT} characters in all; a file can hold more")
+
+
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")]
 
 
@@ -107,7 +122,9 @@ class OwnCode(Request):
         description="Its folder: absolute, or relative to that of the worker; by default that of the worker.",
     )
     env: Annotated[
-        dict[EnvironmentName, Annotated[PlainText, Field(max_length=10_000)]], Sized(200, every_problem=True)
+        dict[EnvironmentName, Annotated[PlainText, Field(max_length=10_000)]],
+        Sized(200, every_problem=True),
+        AfterValidator(_short),
     ] = Field(default_factory=dict)
     metrics: MetricSources = Field(default_factory=MetricSources)
     limits: Limits = Field(default_factory=Limits)
@@ -127,6 +144,7 @@ def _with_placeholders(argument: str) -> str:
 def _program_first(argv: list[str]) -> list[str]:
     if not argv[0].strip() or names_in(argv[0]):
         raise ValueError("its first entry is the program, without placeholders")
+    _require_short(argv)
     return argv
 
 

@@ -112,7 +112,8 @@ class Cube:
         self.names: Final = space.searched
         self.dimensions: Final = len(self.names)
         parameters = [space[name] for name in self.names]
-        self.choice: Final[Mask] = np.array([isinstance(p, Choice) and not p.ordered for p in parameters])
+        unordered = [isinstance(p, Choice) and not p.ordered for p in parameters]
+        self.choice: Final[Mask] = np.array(unordered, dtype=bool)  # of no parameters, too: a panda may search none
         self.cells: Final[Array] = np.array([p.cells for p in parameters])
         self._divided: Final = {j: cells for j, p in enumerate(parameters) if (cells := _divided(p)) is not None}
         even = [isinstance(self._divided.get(j), _Even) for j in range(self.dimensions)]

@@ -302,10 +302,12 @@ def test_a_challenger_that_cannot_be_is_refused_with_its_place(server: RunningSe
 
 def test_a_retest_searches_around_the_incumbent_and_says_whether_the_optimum_moved(server: RunningServer) -> None:
     lease = leased(server, retest_after=3, retest_trials=3)
+    server.client.patch_study("river", {"needs": {"labels": ["near-the-stream"]}})
     for portion in (1, 2, 3):
         report(server, lease, portion)
     retest = server.client.study("river-0-retest-3")
     assert (retest.metric, retest.budget.max_trials, retest.counts) == ("recent_error", 3, {"queued": 3})
+    assert retest.needs.labels == ["near-the-stream"]
     assert retest.task is not None
     assert (retest.task.dataset, retest.task.epochs, retest.task.fixed["window"]) == ("stream:incoming", 4, 1)
     taken = server.client.lease("bob", 3, 0).leases

@@ -214,3 +214,11 @@ def test_any_parameter_of_own_code_may_be_steered_and_forked(server: RunningServ
     assert branch.params["x"] == 0.5
     with pytest.raises(Invalid, match="no such parameter"):
         server.client.set_params("own", 0, {"learning_rate": 3})
+
+
+@pytest.mark.parametrize(
+    "task", [{"argv": ["a", *["b" * 9999] * 11]}, {"env": {f"A{n}": "b" * 9999 for n in range(11)}}]
+)
+def test_a_task_that_is_too_long_for_a_command_line_is_refused(server: RunningServer, task: dict[str, Any]) -> None:
+    with pytest.raises(Invalid, match="write at most 100000 characters in all"):
+        create(server, task)

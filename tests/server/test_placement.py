@@ -251,3 +251,19 @@ def test_a_worker_for_some_studies_gets_no_trials_of_others(server: RunningServe
 
     assert [got(server, "ada", only=["second"]) for _ in range(3)] == [["second"], ["second"], []]
     assert server.client.study("first").waits_for == "No worker is there; start one with `sturgeon worker`."
+
+
+def test_what_a_study_needs_can_be_changed(server: RunningServer) -> None:
+    create(server, "own", needs={"labels": ["a10"]})
+    assert got(server, labels=["a100"]) == []
+
+    server.client.patch_study("own", {"needs": {"labels": ["a100"]}})
+    assert got(server, labels=["a100"]) == ["own"]
+    server.client.patch_study("own", {"needs": {}})
+    server.client.patch_study("own", {"needs": {}})
+
+    assert got(server) == ["own"]
+    assert [event.detail["labels"] for event in server.client.events("own").items if event.kind == "needs"] == [
+        ["a100"],
+        [],
+    ]

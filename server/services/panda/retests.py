@@ -125,6 +125,7 @@ def _request(study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int, 
             "search": {"sampler": "random"},
             "pruning": {"rule": "none"},
             "budget": {"max_trials": policy.retest_trials},
+            "needs": study.needs or {},
             "task": task,
         }
     )

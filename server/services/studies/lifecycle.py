@@ -91,7 +91,7 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> Json:
         "replicates": request.search.replicates,
         "task": None if task is None else task.model_dump(mode="json"),
         "task_kind": None if task is None else task.kind,
-        "needs": None if request.needs == messages.Needs() else request.needs.model_dump(mode="json"),
+        "needs": _stored_needs(request.needs),
         "policies": [policy.model_dump(mode="json") for policy in request.policies],
         "seq": 0,
         "next_number": 0,
@@ -154,6 +154,8 @@ def change(transactions: Transactions, name: str, patch: messages.StudyPatch) ->
             scope.update_study(title=patch.title)
         if patch.budget is not None:
             _set_budget(scope, patch.budget)
+        if patch.needs is not None:
+            _set_needs(scope, patch.needs)
         if patch.policies is not None:
             validation.require_policies(scope.study, patch.policies)
             scope.update_study(policies=[policy.model_dump(mode="json") for policy in patch.policies])
@@ -170,6 +172,18 @@ def _set_budget(scope: Scope, patch: messages.BudgetPatch) -> None:
     detail = budget.model_dump(mode="json", exclude_none=True)
     events.insert(scope.tx, scope.study.id, "budget", scope.now, **detail)
     scope.update_study(**budgets.budget_columns(budget))
+
+
+def _set_needs(scope: Scope, needs: messages.Needs) -> None:
+    wanted = _stored_needs(needs)
+    if wanted != scope.study.needs:
+        events.insert(scope.tx, scope.study.id, "needs", scope.now, **needs.model_dump(mode="json"))
+        scope.update_study(needs=wanted)
+
+
+def _stored_needs(needs: messages.Needs) -> Json | None:
+    """As the study's row has them: null for nothing but a slot."""
+    return None if needs == messages.Needs() else needs.model_dump(mode="json")
 
 
 def _set_state(scope: Scope, state: StudyState) -> None:
