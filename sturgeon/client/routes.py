@@ -478,7 +478,7 @@ class Client:
         constraints: Sequence[str] = (),
     ) -> m.Preview:
         """Quantiles and examples of a space, before compute is spent on it."""
-        body = {"space": _as_dict(space)} | _given(seed=seed, examples=examples)
+        body: Json = {"space": _as_dict(space)} | _given(seed=seed, examples=examples)
         if constraints:
             body["constraints"] = list(constraints)
         return self._wire.ask(m.Preview, "POST", "/v1/space:preview", body)

@@ -310,7 +310,7 @@ def test_a_retest_searches_around_the_incumbent_and_says_whether_the_optimum_mov
     assert retest.needs.labels == ["near-the-stream"]
     assert retest.task is not None
     assert (retest.task.dataset, retest.task.epochs, retest.task.fixed["window"]) == ("stream:incoming", 4, 1)
-    taken = server.client.lease("bob", 3, 0).leases
+    taken = server.client.lease("bob", 3, 0, offer={"labels": ["near-the-stream"]}).leases
     assert [one.params["learning_rate"] for one in taken if one.number == 0] == [pytest.approx(0.01)]
     for one, error in zip(taken, (0.30, 0.28, 0.10), strict=True):
         metrics = {"recent_error": error, "recent_examples": 400.0, "dev_error": error}
