@@ -114,7 +114,7 @@ class Cube:
         parameters = [space[name] for name in self.names]
         unordered = [isinstance(p, Choice) and not p.ordered for p in parameters]
         self.choice: Final[Mask] = np.array(unordered, dtype=bool)  # of no parameters, too: a panda may search none
-        self.cells: Final[Array] = np.array([p.cells for p in parameters])
+        self.cells: Final[Array] = np.array([p.cells for p in parameters], dtype=float)
         self._divided: Final = {j: cells for j, p in enumerate(parameters) if (cells := _divided(p)) is not None}
         even = [isinstance(self._divided.get(j), _Even) for j in range(self.dimensions)]
         self._even: Final[Mask] = np.array(even, dtype=bool)

@@ -148,3 +148,6 @@ def test_a_panda_begins_with_parameters_that_satisfy_the_constraints(server: Run
         body = {"name": f"p{seed}", "mode": "panda", "search": {"seed": seed}, "budget": {"max_trials": 1}}
         server.client.create_study(STUDY | body)
         assert holds(server.client.trial(f"p{seed}", 0).params)
+    given = {"name": "given", "mode": "panda", "metric": "loss", "params": {"a": 2, "b": 1}, "constraints": ["a > b"]}
+    server.client.create_study(given | {"budget": {"max_trials": 1}})
+    assert server.client.trial("given", 0).params == {"a": 2, "b": 1}

@@ -64,7 +64,7 @@ def insert_study(
 
 def _begin_panda(tx: Transaction, study: StudyRow, request: messages.StudyRequest, now: int) -> StudyRow:
     """Queue the one trial of the study. Parameters that the request does not give are drawn."""
-    point = random_search(request.space, study.seed, 0, NOTHING).point
+    point = random_search(request.space, study.seed, 0, NOTHING).point if request.space.searched else ()
     params = request.space.decode(point) | (request.params or {})
     trials.insert(tx, [new_trial(study, TrialNumber(0), params, point, now)])
     return studies.update(tx, study.id, next_number=1)
