@@ -113,7 +113,7 @@ def _report_each(reports: Generator[Any, Any, object], trial: Reporting, metric:
         named: dict[str, Any] = dict(report) if isinstance(report, Mapping) else {**metrics_of(report, metric)}
         step, epoch = named.pop("step", None), named.pop("epoch", None)
         trial.report(step, epoch=epoch, **metrics_of(named, metric))
-        if trial.should_stop:
+        if trial.should_stop or getattr(trial, "should_pause", False):
             reports.close()
             return None
 

@@ -221,7 +221,12 @@ def _call(target: str, metric: str) -> int:
 
 def _failed(current: TrialProcess, error: Exception) -> int:
     traceback.print_exc()
-    frames = traceback.extract_tb(error.__traceback__)
+    own = os.path.dirname(os.path.abspath(__file__))
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if os.path.dirname(frame.filename) != own and not frame.filename.startswith("<")
+    ]
     where = f" ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})" if frames else ""
     current._write({"sturgeon": "failed", "error": f"{type(error).__name__}: {error}{where}"[:2000]})
     return 1

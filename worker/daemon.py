@@ -132,7 +132,7 @@ class Daemon:
         self._trials: list[RunningTrial] = []
         self._polling = False
         self._draining = threading.Event()
-        self._signalled = self._releasing = False
+        self._signals, self._releasing = 0, False
         self._deadline = math.inf  # of the drain, then of the release
         self._fatal: SturgeonError | None = None
         self._heartbeat = Heartbeat(
@@ -265,8 +265,10 @@ class Daemon:
         return None
 
     def _drain_for_a_signal(self) -> None:
-        self._drain("signal", 0.0 if self._signalled else self._options.drain_s)
-        self._signalled = True
+        self._drain("signal", 0.0 if self._signals else self._options.drain_s)
+        self._signals += 1
+        if self._releasing:
+            self._release_all()
 
     def _drain_for_the_server(self) -> None:
         self._drain("server", math.inf)
@@ -287,7 +289,7 @@ class Daemon:
     def _release_all(self) -> None:
         self._releasing, self._deadline = True, time.monotonic() + RELEASE_WITHIN_S
         for trial in self._trials:
-            trial.release()
+            trial.release(gently=self._signals < 2)
 
     def _give_up(self) -> None:
         self._log.warning("trials not released, their leases will run out", running=len(self._trials))

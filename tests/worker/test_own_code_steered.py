@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.worker.own_programs import OwnProgram, going_on
+from tests.worker.scripted import Running
 from worker.child.protocol import Applied, ChildMessage, DesiredRun, Finished, Paused, Progress, SavedCheckpoint
 
 FOLLOWS = """
@@ -294,3 +295,38 @@ def test_a_run_that_nobody_waits_for_ends_at_once(program: OwnProgram) -> None:
 
     assert isinstance(last, Finished)
     assert last.state == "failed"
+
+
+def test_a_program_leaves_its_checkpoint_when_the_worker_ends(program: OwnProgram) -> None:
+    last = program.after(Progress, lambda: ask(program, drain=True), follows(program))
+
+    assert isinstance(last, Paused)
+    assert last.step == saved(program)[-1].step > 0
+    assert not [one for one in program.said if isinstance(one, Applied)]
+
+
+def test_the_reports_of_a_worker_that_ends_go_on_until_the_program_has_saved() -> None:
+    with Running({"kind": "command", "argv": ["x"], "checkpoints": {}}) as running:
+        running.trial.start()
+        running.say(Progress(1, None, {"loss": 1.0}))
+        running.until_asked("report")
+
+        running.trial.release(gently=True)
+
+        assert running.child.heard_something.wait(60)
+        assert running.child.heard[-1].drain
+        running.say(SavedCheckpoint(1, None, 1.0, b"tar"), Paused(1))
+        assert running.until_ended() is None
+        named = [name for name, _ in running.server.calls]
+        assert named.index("checkpoints") < named.index("release")
+
+
+def test_a_worker_that_is_told_twice_to_end_waits_for_no_program() -> None:
+    with Running({"kind": "command", "argv": ["x"], "checkpoints": {}}) as running:
+        running.trial.start()
+        running.trial.release(gently=True)
+
+        running.trial.release()
+
+        assert running.until_ended() is None
+        assert [name for name, _ in running.server.calls] == ["release"]

@@ -21,7 +21,8 @@ class DesiredRun:
     checkpoint and end here. keep: the newest version before which a checkpoint is to be kept. A run of an earlier
     `rollback_generation` goes back to step `restore`, whose checkpoint is `content` (None at step 0 of a run without a
     parent: from the start). leave: nobody waits for this trial any more, its stack peers go on. answered: the `number`
-    of the newest report that the server has answered; None where the run need not wait for answers.
+    of the newest report that the server has answered; None where the run need not wait for answers. drain: the worker
+    ends, so a program shall leave a checkpoint and end here, as if it was to pause.
     """
 
     params: Json = field(default_factory=dict)
@@ -35,6 +36,7 @@ class DesiredRun:
     restore: int = 0
     content: bytes | None = field(default=None, repr=False)
     answered: int | None = None
+    drain: bool = False
 
 
 def desired_run_of(desired: Desired) -> DesiredRun:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sturgeon.client import Client
 from sturgeon.errors import NotFound, Problem
+from sturgeon.messages import OWN_KINDS
 from worker.child.protocol import Job
 from worker.patience import insist
 
@@ -49,7 +50,8 @@ def prepared(client: Client, jobs: Sequence[Job], sleep: Callable[[float], None]
 
     Raises: NoSource, CheckpointLost.
     """
-    source = source_of(client, {**jobs[0].task, **jobs[0].params}, sleep)
+    is_own = jobs[0].task.get("kind") in OWN_KINDS
+    source = None if is_own else source_of(client, {**jobs[0].task, **jobs[0].params}, sleep)
     return [_resumed(client, replace(job, source=source), sleep) for job in jobs]
 
 
@@ -60,6 +62,8 @@ def _resumed(client: Client, job: Job, sleep: Callable[[float], None]) -> Job:
         return job
     patient = client.with_patience(math.inf, sleep)
     start = stored_checkpoint(patient, job.study, resume.number, resume.step, sleep)
+    if job.task.get("kind") in OWN_KINDS:  # what is the best so far is in the checkpoint
+        return replace(job, start=start)
     listed = insist(lambda: patient.checkpoints(job.study, job.number), sleep).items
     steps = [checkpoint.step for checkpoint in listed if checkpoint.step < resume.step and not checkpoint.lost]
     earlier = []

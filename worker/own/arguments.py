@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sturgeon.placeholders import Placeholder, names_in, parts_of
+from worker.child.protocol import Job
 from worker.own.environment import as_text
+
+
+def values_for(job: Job, environment: Mapping[str, str]) -> dict[str, object]:
+    """What placeholders can name beside the parameters."""
+    return {
+        "trial.number": job.number,
+        "trial.seed": job.seed,
+        "checkpoint": environment.get("STURGEON_CHECKPOINT", ""),
+        "params_file": environment.get("STURGEON_PARAMS_FILE", ""),
+    }
 
 
 def filled(argv: Sequence[str], values: Mapping[str, object]) -> list[str]:

@@ -19,7 +19,7 @@ def finished(
     complete: whoever stopped it knows of what."""
     step, metrics = curve.told
     if ending is not None and ending.reason:
-        return _failed(ending.reason, lines)
+        return _failed(ending.reason, lines, retry=ending.why == "memory")  # elsewhere there may be more of it
     if curve.diverged:
         return Finished("diverged", curve.step, metrics, where=f"{metric} is not finite")
     was_stopped = ending is not None and (ending.is_asked or exit_code == 0)
@@ -28,7 +28,7 @@ def finished(
         return _failed(reason, lines)
     if metric not in metrics:
         unmeasured = f"The program was stopped before it reported {metric}."
-        return _failed(unmeasured if was_stopped else unreported(metric), lines)
+        return _failed(unmeasured if was_stopped else unreported(metric), lines, retry=False)
     return Finished("complete", step, metrics)
 
 
@@ -60,6 +60,6 @@ def died_of(exit_code: int) -> str:
     return f"The program was killed by {name}{hint}."
 
 
-def _failed(reason: str, lines: str) -> Finished:
+def _failed(reason: str, lines: str, *, retry: bool = True) -> Finished:
     error = f"{reason} Its last lines:\n{lines}" if lines else reason
-    return Finished("failed", error=error[:LONGEST_ERROR])
+    return Finished("failed", error=error[:LONGEST_ERROR], retry=retry)

@@ -25,6 +25,7 @@ from worker.child.protocol import (
 )
 from worker.own import environment
 from worker.own.allowed import NotHere, folder
+from worker.own.arguments import filled, values_for
 from worker.own.curve import Curve
 from worker.own.endings import finished, pruned
 from worker.own.folder import Damaged
@@ -36,6 +37,7 @@ from worker.own.said import Failed, HasAsked, HasRead, Misread, PatternTooSlow, 
 from worker.own.sources import Sources
 from worker.own.steering import Steering
 
+LONGEST_REASON: Final = 1000
 TICK_S: Final = 0.05
 LOG_EVERY_S: Final = 5.0
 REPORT_AFTER_S: Final = 0.5
@@ -67,10 +69,10 @@ def run_program(job: Job, command: Command, desired: Callable[[], DesiredRun]) -
     try:
         yield from _OwnRun(job, command, desired, place).messages()
     except NotHere as error:
-        yield Unable(str(error))
+        yield Unable(str(error)[:LONGEST_REASON])
     except (Misread, Damaged) as error:
         sentence = str(error)
-        yield Finished("failed", error=sentence[:1].upper() + sentence[1:].rstrip(".") + ".")
+        yield Finished("failed", error=sentence[:1].upper() + sentence[1:].rstrip(".") + ".", retry=False)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -91,7 +93,10 @@ class _OwnRun:
             self._keeper = FolderKeeper(checked, direction, place / "checkpoint", place / "packed.tar", self._log)
         self._steering = Steering(job, self._limits, self._curve, self._keeper, place / "desired.json", self._log)
         (place / "reports.jsonl").touch(mode=0o600)
-        self._sources = Sources(task.get("metrics") or {}, place / "reports.jsonl", self._cwd, self._log)
+        metrics = dict(task.get("metrics") or {})
+        if metrics.get("file") is not None:  # each trial may have its own
+            metrics["file"] = "".join(filled([metrics["file"]], values_for(job, {}) | dict(job.params)))
+        self._sources = Sources(metrics, place / "reports.jsonl", self._cwd, self._log)
         self._result: Result | Failed | None = None
         self._log_sent, self._log_at, self._heard_at = 0, time.monotonic(), 0.0
 
@@ -106,6 +111,8 @@ class _OwnRun:
                 program.close()
             last = yield from self._ended(program)
             if last is not None:
+                if self._curve.left_out:
+                    self._log.note(f"{self._curve.left_out} reports were of steps that had been reported before")
                 yield from self._log_message()
                 yield last
                 return
@@ -188,7 +195,7 @@ class _OwnRun:
         if program.cannot is not None:
             return Unable(f"The program could not be started on this worker: {program.cannot}.")
         if isinstance(self._result, Failed) and self._result.is_unable:
-            return Unable(self._result.reason)
+            return Unable(self._result.reason[:LONGEST_REASON])
         exit_code, ending = program.exit or 0, self._limits.ending
         why = None if ending is None else ending.why
         has_result = isinstance(self._result, Result) and bool(self._result.metrics)

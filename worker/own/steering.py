@@ -39,7 +39,7 @@ class Steering:
         self._live: Json = {}
         self._new_from = 0
         self.since_step = 0
-        self._asks = False
+        self._asks = self._is_draining = False
         self._read_version = -1
         self._started_at = time.monotonic()
         self._asked_step = self._asked_reports = 0
@@ -100,6 +100,10 @@ class Steering:
             self._limits.end_now("leave")
         if now.leave or now.version < self._newest.version:
             return
+        if now.drain and not self._is_draining:
+            self._is_draining = True
+            self._write(self._newest)
+            self._limits.end("pause", is_told=self._asks)
         if now.version > self._newest.version:
             self._newest = now
             if not self.goes_back:
@@ -120,7 +124,7 @@ class Steering:
             self._limits.end("stop", is_told=self._asks)
         elif now.pause:
             self._limits.end("pause", is_told=self._asks)
-        else:
+        elif not self._is_draining:
             self._limits.take_back()
 
     def _obey_newest(self) -> Iterator[ChildMessage]:
@@ -199,7 +203,8 @@ class Steering:
     def _write(self, now: DesiredRun) -> None:
         """Replace what the program reads; it never sees half of it."""
         why = ("pruned" if now.pruned else "stopped") if now.stop else None
-        told = {"version": now.version, "params": self.params, "stop": now.stop, "why": why, "pause": now.pause}
+        pause = now.pause or self._is_draining
+        told = {"version": now.version, "params": self.params, "stop": now.stop, "why": why, "pause": pause}
         beside = self._file.with_suffix(".new")
         beside.write_text(json.dumps(told | {"restore": None}), encoding="utf-8")
         beside.replace(self._file)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from worker.child.protocol import DesiredRun, Job, LeaveStack, PlacedMessage
 from worker.own import allowed
-from worker.own.arguments import filled
+from worker.own.arguments import filled, values_for
 from worker.own.run import Start, run_program
 
 
@@ -29,10 +29,5 @@ class _Command:
     def __call__(self, start: Start) -> list[str]:
         """Raises: NotHere."""
         job = self._job
-        known = {
-            "trial.number": job.number,
-            "trial.seed": job.seed,
-            "checkpoint": start.environment.get("STURGEON_CHECKPOINT", ""),
-            "params_file": start.environment["STURGEON_PARAMS_FILE"],
-        }
-        return allowed.program(filled(self._argv, known | dict(start.params)), job.own, start.cwd, job.own.environment)
+        values = values_for(job, start.environment) | dict(start.params)
+        return allowed.program(filled(self._argv, values), job.own, start.cwd, job.own.environment)

@@ -20,6 +20,7 @@ from typing import Final
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import SturgeonError, Unauthorized
+from sturgeon.messages import OWN_KINDS
 from sturgeon.threads import supervised
 from worker.child.protocol import (
     Applied,
@@ -49,6 +50,7 @@ from worker.trial.thinning import rule_of
 from worker.trial.uploads import Uploads
 
 LINGER_S: Final = 0.02
+GENTLE_S: Final = 10.0
 
 
 class RunningTrial:
@@ -117,9 +119,16 @@ class RunningTrial:
             self._log.warning("lease lost", reason=reason)
             self._interrupt("lost")
 
-    def release(self) -> None:
-        """Give the trial back unfinished."""
-        self._interrupt("released")
+    def release(self, *, gently: bool = False) -> None:
+        """Give the trial back unfinished. gently: a program that goes on from its checkpoint folder may write it."""
+        task = self.lease.task or {}
+        if gently and task.get("kind") in OWN_KINDS and task.get("checkpoints") is not None:
+            self._link.drain()
+            patience = threading.Timer(GENTLE_S, self.release)
+            patience.daemon = True
+            patience.start()
+        else:
+            self._interrupt("released")
 
     def leave_to_the_next(self) -> None:
         """Deliver nothing more; what waits stays in the spool."""

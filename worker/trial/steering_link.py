@@ -42,6 +42,7 @@ class SteeringLink:
         self._rollback_generation = self._fetching = lease.resume.leg if lease.resume else 0
         self._content: bytes | None = None
         self._answered = 0
+        self._is_draining = False
         self._follows_stream = str((lease.task or {}).get("dataset")).startswith(STREAM)
         self._is_awaited = self._follows_stream or lease.mode == "panda"
 
@@ -76,6 +77,12 @@ class SteeringLink:
             if self._desired.leg <= self._rollback_generation:
                 self._pass_on()
 
+    def drain(self) -> None:
+        """Let the child know that the worker ends."""
+        with self._changing:
+            self._is_draining = True
+            self._pass_on()
+
     def _go_back(self, desired: m.Desired) -> None:
         """The server is asked while the child trains on: those steps do not count."""
         try:
@@ -90,7 +97,8 @@ class SteeringLink:
 
     def _pass_on(self) -> None:
         answered = self._answered if self.is_awaited else None
-        run = replace(desired_run_of(self._desired), content=self._content, answered=answered)
+        run = desired_run_of(self._desired)
+        run = replace(run, content=self._content, answered=answered, drain=self._is_draining)
         if run != self._sent:
             self._sent = run
             self._send(run)
