@@ -35,6 +35,7 @@ from worker.child.shared import SharedChild
 from worker.heartbeat import Heartbeat
 from worker.logs import Log
 from worker.own.environment import passed_on
+from worker.own.left_over import end_left_over
 from worker.polling import Poll, give_back, stacks_of
 from worker.resources import Resources, chosen_gpus, gpus_here, memory_gb_here
 from worker.setbacks import Setbacks
@@ -92,6 +93,8 @@ def run(options: WorkerOptions) -> int:
     log = logs.configure(options.log_level).bind(worker=name)
     with Client(options.server, options.token) as client:
         process.start_fork_server()
+        if (ended := end_left_over()) > 0:
+            log.warning("programs of a worker that was killed have been ended", processes=ended)
         daemon = Daemon(client, options, name, log)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, daemon.signalled)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +20,7 @@ from tests.worker.own_programs import OwnProgram
 from tests.worker.processes import trial_processes
 from worker.child.protocol import DesiredRun, Finished, Progress
 from worker.own.guard import marked
+from worker.own.left_over import end_left_over
 from worker.own.output import KeptOutput, Lines
 
 StartWorker = Callable[..., WorkerProcess]
@@ -107,6 +111,29 @@ def test_a_program_that_hangs_is_ended_at_its_limit_of_time(program: OwnProgram,
     assert last.state == "failed"
     assert last.error.startswith("The program took longer than its limit of 0.5 s.")
     assert mark.left() == []
+
+
+def test_a_program_that_has_stopped_itself_is_ended_too(program: OwnProgram, mark: Marked) -> None:
+    script = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
+
+    last = program.last(script, env=mark.env, limits={"seconds": 0.3, "grace_s": 0.1})
+
+    assert last.error == "The program took longer than its limit of 0.3 s."
+    assert mark.left() == []
+
+
+def test_a_program_that_closes_its_output_is_heard_by_its_file(program: OwnProgram) -> None:
+    script = """
+        import os, sys
+        from sturgeon.trial_process import trial
+        os.close(1)
+        os.close(2)
+        for _ in range(2):
+            trial().report(loss=1)
+        os._exit(0)
+    """
+
+    assert program.last(script) == Finished("complete", 2, {"loss": 1.0})
 
 
 def test_a_program_whose_children_fill_its_memory_is_ended(program: OwnProgram, mark: Marked) -> None:
@@ -226,6 +253,39 @@ def test_lines_are_the_same_however_the_output_is_cut(size: int) -> None:
 
     assert cut(Lines()) == ["one", "two", "STURGEON {}", "STURGEON 2", "rest"]
     assert cut(Lines(b"STURGEON ")) == ["STURGEON {}", "STURGEON 2"]
+
+
+RUNS = """
+import sys, time
+from pathlib import Path
+from tests.worker.own_programs import OwnProgram
+program = OwnProgram(Path.cwd())
+for _ in program.messages(Path("clings.py").read_text(), sys.argv[1], env={"TEST_MARK": sys.argv[1]}):
+    print("reported", flush=True)
+"""
+
+
+def test_what_is_left_of_a_worker_whose_processes_all_were_killed_is_ended_by_the_next(
+    tmp_path: Path, mark: Marked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "clings.py").write_text(textwrap.dedent(CLINGS).replace("os.environ.clear()", "pass"))
+    env = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", RUNS, mark.word]
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"reported\n"
+        guards = [pid for pid in mark.left() if b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        os.kill(guards[0], signal.SIGSTOP)
+        assert end_left_over() == 0  # it is guarded
+        run.kill()
+        run.wait()
+        os.kill(guards[0], signal.SIGKILL)
+    wait_until(lambda: guards[0] not in mark.left(), "the guard was gone")
+
+    assert end_left_over() >= 4
+    wait_until(lambda: len(mark.left()) <= 1, "they had ended")  # one has nothing of the run in its environment
+    assert list(tmp_path.glob("sturgeon-trial-*")) == []
 
 
 @pytest.mark.parametrize("victim", ["worker", "child"])

@@ -257,3 +257,29 @@ def test_a_relative_program_is_not_another_one_in_another_folder(program: OwnPro
     *_, (_, last) = command.run([one], lambda _place: program.desired)
 
     assert isinstance(last, Unable)
+
+
+@pytest.mark.parametrize(("gpus", "seen"), [(("2", "5"), "2,5"), ((), ""), (None, "0,1")])
+def test_a_program_sees_the_gpus_that_are_its_own(program: OwnProgram, gpus: tuple[str, ...] | None, seen: str) -> None:
+    one = job(program.folder, {"kind": "command", "argv": [sys.executable, "train.py"]}, gpus=gpus)
+    environment = {**one.own.environment, "CUDA_VISIBLE_DEVICES": "0,1"}
+    object.__setattr__(one, "own", rules(program.folder, environment=environment))
+    program.script("import os; print(repr(os.environ['CUDA_VISIBLE_DEVICES']))")
+
+    for _ in program.run(one):
+        pass
+
+    assert program.log == f"{seen!r}\n"
+
+
+def test_trials_side_by_side_have_a_metrics_file_each(program: OwnProgram) -> None:
+    script = """
+        import os, sys
+        with open(sys.argv[1], "w") as file:
+            file.write('{"loss": 2}')
+    """
+
+    end = program.last(script, "m-{trial.number}.jsonl", metrics={"file": "m-{trial.number}.jsonl"})
+
+    assert (program.folder / "m-3.jsonl").exists()
+    assert end.metrics == {"loss": 2.0}

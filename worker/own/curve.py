@@ -42,7 +42,10 @@ class Curve:
         self._open = self._open or {}
         self.step = step
         self.epoch = reported.epoch if reported.epoch is not None else self.epoch
-        self._open |= reported.metrics
+        new = set(reported.metrics) - set(self._open)
+        room = MOST_METRICS - len(self._open)
+        left = set(sorted(new)[room:]) if len(new) > room else set()
+        self._open |= {name: value for name, value in reported.metrics.items() if name not in left}
         self._note(reported.metrics)
 
     def _step_of(self, reported: Reported) -> int:

@@ -30,6 +30,7 @@ from worker.own.curve import Curve
 from worker.own.endings import finished, pruned
 from worker.own.folder import Damaged
 from worker.own.keeping import FolderKeeper
+from worker.own.left_over import PREFIX
 from worker.own.limits import Limits
 from worker.own.output import KeptOutput
 from worker.own.program import Program, Stream
@@ -65,7 +66,7 @@ class Command(Protocol):
 
 def run_program(job: Job, command: Command, desired: Callable[[], DesiredRun]) -> Iterator[ChildMessage]:
     """Runs the program of a trial; yields what the trial has to say, at last its last word."""
-    place = Path(tempfile.mkdtemp(prefix="sturgeon-trial-"))
+    place = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
         yield from _OwnRun(job, command, desired, place).messages()
     except NotHere as error:
@@ -144,7 +145,6 @@ class _OwnRun:
                 yield from self._log_message()
         yield from self._heard(program.rest())
         yield from self._take(self._sources.rest())
-        yield from self._take(self._sources.files())
         yield from self._progress(self._curve.flush())
 
     def _heard(self, output: Iterable[tuple[Stream, bytes]]) -> Iterator[ChildMessage]:

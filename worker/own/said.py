@@ -16,7 +16,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from types import FrameType
 from typing import Any, Final
 
@@ -183,7 +183,7 @@ def _number(name: str, value: object) -> float:
         raise Misread(f"{name} is no number: {str(value)[:100]}") from None
 
 
-@cache
+@lru_cache(10_000)
 def is_name(name: str) -> bool:
     """Whether a metric can be called so."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,8 @@ from worker.own.output import KeptOutput, Lines
 from worker.own.program import Stream
 from worker.own.said import PREFIX, Misread, Patterns, Said, said_in
 
-READ_AT_ONCE: Final = 1 << 20
+READ_AT_ONCE: Final = 1 << 18
+MOST_AT_ONCE: Final = 1 << 20
 MOST_COMPLAINTS: Final = 5
 
 
@@ -33,11 +35,12 @@ class Sources:
         return list(self._said_in_lines(list(self._streams[stream].added(data)), stream))
 
     def rest(self) -> list[Said]:
-        """What the last lines say that had no line end."""
+        """What is said at the end: by the rest of the files, and by last lines that have no line end."""
         said: list[Said] = []
         for stream, lines in self._streams.items():
             said += self._said_in_lines(list(lines.rest()), stream)
-        return said
+        said += self.files(math.inf)
+        return said + [one for followed in self._followed for line in followed.rest() for one in self._read(line)]
 
     def _said_in_lines(self, lines: list[str], stream: Stream) -> Iterator[Said]:
         plain: list[str] = []
@@ -50,9 +53,9 @@ class Sources:
                 plain.append(line)
         yield from self._patterns.found(plain)
 
-    def files(self) -> list[Said]:
-        """What the files say that was appended since."""
-        return [said for followed in self._followed for line in followed.added() for said in self._read(line)]
+    def files(self, most: float = MOST_AT_ONCE) -> list[Said]:
+        """What the files say that was appended since, up to so many bytes: the rest comes the next time."""
+        return [said for followed in self._followed for line in followed.added(most) for said in self._read(line)]
 
     def _read(self, text: str) -> Iterator[Said]:
         if not text.strip():
@@ -79,7 +82,11 @@ class _Followed:
             return 0, 0
         return about.st_ino, about.st_size
 
-    def added(self) -> Iterator[str]:
+    def rest(self) -> Iterator[str]:
+        """The last line, if no line end has come."""
+        return self._lines.rest()
+
+    def added(self, most: float) -> Iterator[str]:
         inode, size = self._about()
         if (inode, size) == (self._inode, self._read):
             return
@@ -88,8 +95,9 @@ class _Followed:
         try:
             with self._path.open("rb") as file:
                 file.seek(self._read)
-                while data := file.read(READ_AT_ONCE):
+                while most > 0 and (data := file.read(READ_AT_ONCE)):
                     self._read += len(data)
+                    most -= len(data)
                     yield from self._lines.added(data)
         except OSError:
             return
