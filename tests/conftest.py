@@ -195,14 +195,15 @@ def server(settings: Settings, serve: Callable[[Settings], RunningServer]) -> Ru
 
 @pytest.fixture
 def server_process(tmp_path: Path, at_end: ExitStack) -> Callable[..., ServerProcess]:
-    """Start `sturgeon serve` with these options and environment, and wait until it is ready.
+    """Start `sturgeon serve`, or another program that is one, with these options and environment, and wait until it is
+    ready.
 
     Its folder is the test's; without a STURGEON_DATABASE_URL it makes sturgeon.db there.
     """
-    from tests.processes import ServerProcess
+    from tests.processes import STURGEON, ServerProcess
 
-    def start(*options: str, **env: str) -> ServerProcess:
-        process = ServerProcess(tmp_path, options, env)
+    def start(*options: str, program: Sequence[str | Path] = (STURGEON,), **env: str) -> ServerProcess:
+        process = ServerProcess(tmp_path, options, env, program)
         at_end.callback(process.kill)
         process.start()
         return process

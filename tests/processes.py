@@ -113,11 +113,17 @@ class Process:
 class ServerProcess(Process):
     """`sturgeon serve` on a loopback port that stays the same over its restarts."""
 
-    def __init__(self, folder: Path, options: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        options: Sequence[str],
+        env: Mapping[str, str],
+        program: Sequence[str | Path] = (STURGEON,),
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__(
-            [STURGEON, "serve", *options],
+            [*program, "serve", *options],
             folder,
             {"STURGEON_PORT": str(self.port), **env},
             f"server-{self.port}",

@@ -91,7 +91,7 @@ class DriftPolicy(Request):
     )
     retest_after_s: Annotated[FiniteFloat, Field(ge=1, le=315_360_000)] | None = Field(
         default=None,
-        description="The same after so many seconds, at the next portion; with both, whatever comes first.",
+        description="The same when its runs took so many seconds, at the next portion; with both, what comes first.",
     )
     retest_trials: Annotated[int, Field(ge=2, le=100)] = 8
     auto: bool = False

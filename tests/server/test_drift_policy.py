@@ -13,9 +13,11 @@ from server.policies.drift import shortened
 from server.policies.retest import is_due
 from server.policies.view import Decision, PolicyView
 from server.services.panda import retests
+from server.store.steady_clock import SteadyClock
 from sturgeon import errors
 from sturgeon.messages import DriftPolicy, Lease
 from tests.server.studies import BOWL
+from tests.server.test_clock_steps import Machine
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -345,6 +347,27 @@ def test_a_retest_may_come_by_time_when_a_new_portion_is_there(server: RunningSe
     server.advance(seconds=86_400)
     report(server, lease, 5)
     assert retests() == [3, 5]
+
+
+@pytest.mark.fault("L4")
+@pytest.mark.parametrize("step", [10 * 86_400, -10 * 86_400])
+def test_a_retest_by_time_waits_for_what_passes_and_not_for_the_clock(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    machine = Machine(server)
+    monkeypatch.setattr(server.app.state.database, "steady_clock", SteadyClock(machine.monotonic))
+    lease = leased(server, retest_after_s=86_400, retest_trials=2)
+
+    def retests() -> list[int]:
+        return [one.detail["portion"] for one in server.client.events("river").items if one.kind == "retest"]
+
+    report(server, lease, 1)
+    machine.set_clock(step)
+    report(server, lease, 2)
+    assert retests() == []
+    machine.lapse(86_401)
+    report(server, lease, 3)
+    assert retests() == [3]
 
 
 @pytest.mark.parametrize("wrong", [{"retest_after_s": 0}, {"retest_after_s": "2h"}, {"retest_after": 0}])

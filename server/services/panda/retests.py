@@ -52,11 +52,12 @@ def consider(scope: Scope, row: TrialRow, policy: DriftPolicy, newest: Point) ->
     portion = number_of(newest)
     earlier = [event for event in (begun, skipped) if event is not None]
     last = max((event.detail["portion"] for event in earlier), default=0)
-    since = max((event.at for event in earlier), default=row.started_at or row.created_at)
-    seconds = (scope.now - since) / 1_000_000
-    if not is_open and retest.is_due(portion - last, seconds, policy.retest_after, policy.retest_after_s):
-        with scope.attempt(SKIPPED, row.number, portion=portion), scope.tx.savepoint():
-            _begin(scope, row, policy, portion)
+    # What the runs are charged is steady time: a clock that is put forward makes no retest due.
+    seconds = row.spent_us / 1_000_000
+    since = max((event.detail.get("seconds", 0.0) for event in earlier), default=0.0)
+    if not is_open and retest.is_due(portion - last, seconds - since, policy.retest_after, policy.retest_after_s):
+        with scope.attempt(SKIPPED, row.number, portion=portion, seconds=seconds), scope.tx.savepoint():
+            _begin(scope, row, policy, portion, seconds)
 
 
 def watch(transactions: Transactions) -> None:
@@ -78,7 +79,7 @@ def _open(tx: Transaction, study: StudyRow, number: TrialNumber | None = None) -
     return [event for event in events.of_kind(tx, study.id, BEGUN, number) if event.detail["retest"] not in decided]
 
 
-def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int) -> None:
+def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int, seconds: float) -> None:
     tx, study, now = scope.tx, scope.study, scope.now
     assert study.trains
     name = f"{study.name[:80]}-{row.number}-retest-{portion}"
@@ -93,7 +94,8 @@ def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int) -> No
     points = {number: uniform_point(made.seed, number, len(request.space.searched)) for number in rest}
     trials.insert(tx, [new_trial(made, TrialNumber(n), request.space.decode(u), u, now) for n, u in points.items()])
     study_rows.update(tx, made.id, next_number=policy.retest_trials)
-    events.insert(tx, study.id, BEGUN, now, row.number, retest=name, portion=portion, incumbent=incumbent)
+    detail = {"retest": name, "portion": portion, "seconds": seconds, "incumbent": incumbent}
+    events.insert(tx, study.id, BEGUN, now, row.number, **detail)
 
 
 def _request(study: StudyRow, row: TrialRow, policy: DriftPolicy, portion: int, name: str) -> messages.StudyRequest:
