@@ -58,9 +58,10 @@ class WorkerOptions:
     and a random part. poll_s: how long one request for work waits at the server (0 .. 30). drain_s: how long running
     trials may go on after SIGTERM. labels, gpus, memory_gb: what studies may need; by default no label, the GPUs and
     the memory that are found here. spool: the folder for what waits for the server; None keeps it in memory. spool_mb:
-    what its checkpoints may take, in megabytes. allow_command, allow_python: patterns of the programs and Python
-    modules of users that studies may run here. python: the interpreter for them. pass_env: variables of the worker's
-    environment that they may see, beside those that every program needs.
+    what its checkpoints may take, in megabytes. alive_file: a file that is touched with each heartbeat. allow_command,
+    allow_python: patterns of the programs and Python modules of users that studies may run here. python: the
+    interpreter for them. pass_env: variables of the worker's environment that they may see, beside those that every
+    program needs.
     """
 
     server: str
@@ -76,6 +77,7 @@ class WorkerOptions:
     memory_gb: float | None = None
     spool: Path | None = None
     spool_mb: float = 4000.0
+    alive_file: Path | None = None
     allow_command: tuple[str, ...] = ()
     allow_python: tuple[str, ...] = ()
     python: str | None = None
@@ -146,6 +148,7 @@ class Daemon:
             on_drain=lambda: self._inbox.put(self._drain_for_the_server),
             on_refusal=lambda error: self._inbox.put(partial(self._refused, error)),
             on_failure=self._on_failure("heartbeat", within_s=0.0),  # nobody renews the leases any more
+            on_beat=lambda: self._inbox.put(self._say_alive),
         )
         self._own_code = own_code_rules(options)
         self._resources, self._setbacks = resources_of(options), Setbacks()
@@ -184,6 +187,7 @@ class Daemon:
     # --- in the main thread
 
     def run(self) -> int:
+        self._say_alive()
         self._log.info("worker started", server=self._options.server, slots=self._options.slots)
         self._spool.open()
         self._heartbeat.start()
@@ -195,10 +199,22 @@ class Daemon:
             self._heartbeat.stop()
             self._abandon()
             self._spool.close()
+            if self._options.alive_file is not None:
+                self._options.alive_file.unlink(missing_ok=True)
         self._log.info("worker ended", **({"thread_failures": failures()} if failures() else {}))
         if self._fatal is not None:
             raise self._fatal
         return 0
+
+    def _say_alive(self) -> None:
+        """Touch the file that a health check looks at: the heartbeat goes on, and so does this thread."""
+        file = self._options.alive_file
+        if file is None:
+            return
+        try:
+            file.touch()
+        except OSError as error:
+            self._log.warning("alive file not touched", reason=f"{file}: {error.strerror}")
 
     def _step(self) -> None:
         free = self._options.slots - len({id(trial.child) for trial in self._trials})

@@ -22,7 +22,7 @@ class Heartbeat:
 
     A server that is away stops nothing: the trials go on, and the next beat tries again. `on_drain` is called
     when the server wants the worker to end, `on_refusal` when the token is wrong, `on_failure` when the heartbeat has
-    ended by a fault; all from its thread.
+    ended by a fault, `on_beat` after each beat, whatever came of it; all from its thread.
     """
 
     def __init__(
@@ -35,10 +35,11 @@ class Heartbeat:
         on_refusal: Callable[[SturgeonError], None],
         on_failure: Callable[[Exception], None],
         uniform: Callable[[], float] = random.random,
+        on_beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._client, self._worker, self._trials, self._log = client.with_patience(0), worker, trials, log
         self._on_drain, self._on_refusal, self._on_failure = on_drain, on_refusal, on_failure
-        self._uniform = uniform
+        self._uniform, self._on_beat = uniform, on_beat
         self._changed, self._stopped = threading.Event(), False
         self._away = False
 
@@ -63,6 +64,7 @@ class Heartbeat:
                 continue
             beaten, jitter = time.monotonic(), self._jitter()
             self.beat()
+            self._on_beat()
 
     def _every_s(self) -> float:
         return min((trial.lease.lease_s for trial in self._trials()), default=IDLE_LEASE_S) / 3

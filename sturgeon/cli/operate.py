@@ -182,6 +182,17 @@ def worker(
     spool_mb: Annotated[
         float, typer.Option("--spool-mb", metavar="MB", min=1, help="What checkpoints may take there.")
     ] = 4000.0,
+    alive_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--alive-file",
+            metavar="FILE",
+            dir_okay=False,
+            envvar="STURGEON_ALIVE_FILE",
+            show_envvar=False,
+            help="A file that is touched with each heartbeat, for a health check (env: STURGEON_ALIVE_FILE).",
+        ),
+    ] = None,
     allow_command: Annotated[
         list[str] | None,
         typer.Option(
@@ -231,6 +242,7 @@ def worker(
         labels=tuple(dict.fromkeys(label or ())),
         spool=spool,
         spool_mb=spool_mb,
+        alive_file=alive_file,
         allow_command=tuple(allow_command or ()),
         allow_python=tuple(allow_python or ()),
         python=None if interpreter is None else str(Path(interpreter).absolute()),

@@ -70,6 +70,7 @@ class LocalCompose:
         self.started: list[str] = []
         make_secrets(folder)
         self._names = {"server:8000": f"127.0.0.1:{self.port}", "8000": str(self.port)}
+        self._names["/tmp/alive"] = str(folder / "alive")  # in a container each worker has its own
 
     def up(self, **scale: int) -> None:
         for name in self.description["services"]:

@@ -50,7 +50,18 @@ def test_workers_have_data_folders_and_a_health_check() -> None:
     worker = compose_file()["services"]["worker"]
     folders = {volume.split(":")[1] for volume in worker["volumes"]}
     assert worker["environment"]["STURGEON_DATA"] in folders
-    assert worker["healthcheck"]["test"][0] == "CMD"
+    check = worker["healthcheck"]["test"]
+    assert check[0] == "CMD"
+    assert worker["environment"]["STURGEON_ALIVE_FILE"] in check[-1], "it is the worker's own health"
+    assert "server" not in check[-1]
+
+
+@pytest.mark.fault("L5")
+def test_what_waits_for_the_server_outlives_a_container() -> None:
+    worker = compose_file()["services"]["worker"]
+    volumes = dict(volume.split(":") for volume in worker["volumes"])
+    [kept] = [folder for source, folder in volumes.items() if source in compose_file()["volumes"]]
+    assert Path(worker["environment"]["STURGEON_SPOOL"]).is_relative_to(kept)
 
 
 @pytest.mark.fault("N")

@@ -42,6 +42,7 @@ class Beating:
     def __init__(self) -> None:
         self.server, self.trials = ScriptedServer(), list[Any]()
         self.told: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.beats: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.log = CapturingLogger()
         self.heart = Heartbeat(
             self.server.client(),
@@ -52,6 +53,7 @@ class Beating:
             on_refusal=lambda error: self.told.put(error.message),
             on_failure=lambda error: self.told.put(repr(error)),
             uniform=lambda: 0.5,
+            on_beat=lambda: self.beats.put(None),
         )
 
 
@@ -90,6 +92,20 @@ def test_a_server_that_is_away_stops_nothing_and_is_logged_once(beating: Beating
 
     assert beating.trials[0].lost == []
     assert [call.args for call in beating.log.calls] == [("server away, the trials go on",), ("server back",)]
+
+
+@pytest.mark.fault("N")
+def test_a_worker_says_that_it_is_alive_while_the_server_is_away(
+    beating: Beating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "IDLE_LEASE_S", 0.01)
+    beating.server.faults = {"renew": [httpx.ConnectError("refused")] * 1000}
+
+    beating.heart.start()
+
+    for _ in range(2):
+        beating.beats.get(timeout=60)
+    assert not beating.server.named("renew")
 
 
 def test_the_server_may_drain_the_worker(beating: Beating) -> None:

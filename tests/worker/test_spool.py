@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import resource
 import shutil
 import threading
 import tracemalloc
@@ -16,6 +18,7 @@ import structlog
 from structlog.testing import CapturingLogger
 
 from sturgeon.errors import LeaseLost
+from tests.processes import wait_until
 from tests.worker.scripted import Running, ScriptedServer, epoch, lease
 from worker.child.protocol import Applied, Finished, Paused, SavedCheckpoint
 from worker.trial import left_behind, spool
@@ -99,12 +102,71 @@ def test_checkpoints_that_wait_take_no_memory(own: Spool, log: Any) -> None:
     assert grown < MEGABYTE
 
 
+def test_the_memory_of_the_process_does_not_grow_with_what_waits(own: Spool, log: Any) -> None:
+    worker = Worker(own, log, checkpoints={"best": 100, "last": 100})
+
+    def resident_after(steps: range) -> int:
+        for step in steps:
+            worker.trial.hear(saved(step, 1 / step, 4 * MEGABYTE))
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    few = resident_after(range(1, 11))
+    many = resident_after(range(11, 51))
+    worker.die()
+
+    assert many - few < 20 * MEGABYTE, "40 checkpoints have 160 MB"
+
+
+def test_what_cannot_be_done_again_is_synced_before_it_counts(
+    own: Spool, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name.partition("-")[0])
+
+    worker = Worker(own, log)
+    monkeypatch.setattr(os, "fsync", fsync)
+    said: dict[str, Any] = {
+        "report": epoch(1),
+        "checkpoint": saved(1, 0.5),
+        "applied": Applied(1, 1),
+        "last word": Finished("complete", 1, {"dev_error": 0.5}, checkpoints=(saved(2),)),
+    }
+    found = {}
+    for what, message in said.items():
+        worker.trial.hear(message)
+        found[what], synced[:] = list(synced), []
+    worker.die()
+
+    assert found["report"] == []
+    assert found["checkpoint"] == ["1.npz", "s", "journal"], "the file and its name, and then the line that names it"
+    assert found["applied"] == ["journal"]
+    assert found["last word"] == ["2.npz", "s", "journal"]
+
+
+def test_a_checkpoint_that_a_power_cut_has_torn_is_not_delivered(own: Spool, log: Any, tmp_path: Path) -> None:
+    worker = Worker(own, log)
+    worker.trial.hear(saved(1, 0.2))
+    worker.trial.hear(saved(2, 0.1))
+    worker.die()
+    own.close()
+    [torn] = tmp_path.rglob("2.npz")
+    torn.write_bytes(bytes(3))
+
+    server = ScriptedServer()
+    restarted(tmp_path, log, server)
+
+    assert steps_of(server.named("checkpoints")) == [1]
+
+
 def test_the_files_of_checkpoints_that_are_of_no_use_any_more_are_deleted(own: Spool, log: Any, tmp_path: Path) -> None:
     worker = Worker(own, log)
     for step in range(1, 21):
         worker.trial.hear(saved(step, 0.1 if step in (3, 7) else 0.5))
-    gc.collect()
-    assert len(files(tmp_path)) <= 4  # the newest, the best two, and one on its way
+    # The newest, the best two, and one on its way, when all have come from the mailbox to the uploads.
+    wait_until(lambda: len(files(tmp_path)) <= 4, "the others were deleted")
 
     worker.server.faults.clear()
     worker.trial.hear(Finished("complete", 20, {"dev_error": 0.5}))

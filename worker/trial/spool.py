@@ -6,6 +6,9 @@ that waits. A checkpoint's bytes are in memory only until they are written, and 
 reference to it: when it was uploaded, or when thinning dropped it.
 
 Journals may say again what was delivered already: whoever hears it twice takes it once.
+
+Also a machine that loses its power keeps what a run cannot do again cheaply: checkpoints, what was applied, and the
+last word are synced to the disk, and with them all reports before them.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from sturgeon import messages as m
 from worker.child import protocol
 from worker.child.protocol import ChildMessage, Finished, SavedCheckpoint
 from worker.logs import Log
+from worker.trial.synced import sync_names, write_synced
 
 MOST_LINES: Final = 10_000
 """After so many lines a journal is written anew, with what still waits."""
@@ -65,8 +69,10 @@ class TrialSpool:
         with self._writing, self._or_in_memory():
             if self._folder is not None:
                 self._folder.mkdir(parents=True, mode=0o700)
-                (self._folder / "lease.json").write_text(lease.model_dump_json())
+                write_synced(self._folder / "lease.json", lease.model_dump_json().encode())
                 self._journal = (self._folder / "journal").open("w", encoding="utf-8")
+                sync_names(self._folder)
+                sync_names(self._folder.parent)
 
     def take(
         self, message: ChildMessage, put: Callable[[ChildMessage], None], waiting: Callable[[], list[ChildMessage]]
@@ -110,7 +116,8 @@ class TrialSpool:
         self._files += 1
         file = self._folder / f"{self._files}.npz"
         try:
-            file.write_bytes(saved.content)
+            write_synced(file, saved.content)
+            sync_names(self._folder)
         except OSError as error:
             file.unlink(missing_ok=True)
             self._log.warning("checkpoint stays in memory", reason=f"{self._folder}: {error.strerror}")
@@ -131,6 +138,8 @@ class TrialSpool:
         if type(message).__name__ in _KINDS:
             journal.write(json.dumps({"kind": type(message).__name__, **_plain(message)}) + "\n")
             journal.flush()
+            if not isinstance(message, protocol.Progress | protocol.FindingsMessage | protocol.RunEventMessage):
+                os.fsync(journal.fileno())
             self._lines += 1
 
     def _write_anew(self, waiting: Iterable[ChildMessage]) -> None:
@@ -141,7 +150,9 @@ class TrialSpool:
         with beside.open("w", encoding="utf-8") as journal:
             for message in waiting:
                 self._note(journal, message)
+            os.fsync(journal.fileno())
         beside.replace(self._folder / "journal")
+        sync_names(self._folder)
         self._journal = (self._folder / "journal").open("a", encoding="utf-8")
         self._lines = 0
 
@@ -255,7 +266,7 @@ def read_trial(folder: Path) -> tuple[m.Lease, list[ChildMessage]]:
 
 
 def _message(folder: Path, kind: Any, fields: dict[str, Any]) -> ChildMessage | None:
-    """None for a checkpoint whose file is gone: it was uploaded, or dropped."""
+    """None for a checkpoint whose file is gone or torn: it was uploaded, or dropped, or was being written."""
     if kind is Finished:
         saved = [_message(folder, SavedCheckpoint, one) for one in fields["checkpoints"]]
         fields["checkpoints"] = tuple(one for one in saved if one is not None)
@@ -264,7 +275,7 @@ def _message(folder: Path, kind: Any, fields: dict[str, Any]) -> ChildMessage | 
         return message
     name = fields.pop("file")
     file = folder / name if name else None
-    if file is None or not file.exists():
+    if file is None or not file.exists() or file.stat().st_size != fields["size"]:
         return None
     return SavedCheckpoint(content=b"", file=file, **fields)
 
