@@ -44,6 +44,10 @@ HEADERS: Final = {
 }
 
 
+NO_JSON: Final = re.compile(r"/checkpoints/[^/]*$|/log$")
+"""Paths to which tools send bytes or text."""
+
+
 class BrowserGate:
     """Refuses what comes by a strange name, from a stranger's page, or as any page could send it."""
 
@@ -91,7 +95,7 @@ def _refusal_of_any_page(scope: Scope, headers: Headers) -> Problem | None:
         return None
     if not any(route.matches(scope)[0] is Match.FULL for route in scope["app"].routes):
         return None
-    if scope["method"] == "PUT" and "/checkpoints/" in scope["path"]:  # bytes, which tools send under any type
+    if scope["method"] == "PUT" and NO_JSON.search(scope["path"]):  # a page asks before it sends a PUT
         return None
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in SIMPLE:

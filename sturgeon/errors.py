@@ -17,13 +17,13 @@
         │   ├── WrongState
         │   ├── ReportConflict
         │   ├── TrialFinished
-        │   └── BudgetSpent
+        │   ├── BudgetSpent
+        │   └── IdempotencyMismatch
         ├── PreconditionFailed  412
         ├── TooLarge            413
         │   └── QuotaExceeded
         ├── UnsupportedMediaType 415
         ├── Invalid             422
-        │   └── IdempotencyMismatch
         ├── InternalError       500
         └── Unavailable         503
             └── Overloaded
@@ -122,6 +122,12 @@ class Conflict(Problem):
     status = 409
 
 
+class IdempotencyMismatch(Conflict):
+    """This Idempotency-Key was used before with another request; use a new key."""
+
+    code = "idempotency_mismatch"
+
+
 class LeaseLost(Conflict):
     """The lease is not yours any more; what you sent changed nothing."""
 
@@ -196,12 +202,6 @@ class Invalid(Problem):
 
     code = "invalid"
     status = 422
-
-
-class IdempotencyMismatch(Invalid):
-    """This Idempotency-Key was used before with another request; use a new key."""
-
-    code = "idempotency_mismatch"
 
 
 class InternalError(Problem):

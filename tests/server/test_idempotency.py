@@ -52,7 +52,7 @@ def test_the_same_key_again_gets_the_first_answer_and_has_no_effect(
     assert (again.status_code, again.json()) == (first.status_code, first.json())
     assert again.headers.get("location") == first.headers.get("location")
     assert effects(server) == after
-    assert refusal(http.post(path, json=other, headers=KEY)) == (422, "idempotency_mismatch")
+    assert refusal(http.post(path, json=other, headers=KEY)) == (409, "idempotency_mismatch")
     assert effects(server) == after
 
 
@@ -62,7 +62,7 @@ def test_a_key_of_another_route_is_refused(http: httpx.Client) -> None:
 
     answer = http.post("/v1/studies/digits/trials:ask", json={"count": 1}, headers=KEY)
 
-    assert refusal(answer) == (422, "idempotency_mismatch")
+    assert refusal(answer) == (409, "idempotency_mismatch")
 
 
 @pytest.mark.usefixtures("studies")
@@ -78,7 +78,7 @@ def test_the_same_key_from_many_threads_at_once_has_one_effect(
     assert all(answer.json() == answers[0].json() for answer in answers)
     given_out = len(answers[0].json().get("leases", [])) or path.endswith("/trials")
     assert sum(effects(server).values()) - before == given_out
-    assert refusal(http.post(path, json=other, headers=KEY)) == (422, "idempotency_mismatch")
+    assert refusal(http.post(path, json=other, headers=KEY)) == (409, "idempotency_mismatch")
 
 
 @pytest.mark.usefixtures("studies")

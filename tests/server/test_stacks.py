@@ -175,7 +175,7 @@ def test_the_same_key_answers_the_same_stacks(server: RunningServer, http: httpx
     other = http.post("/v1/leases", json=body | {"stack": 5}, headers={"Idempotency-Key": "k"})
 
     assert first.json() == again.json()
-    assert refusal(other) == (422, IdempotencyMismatch.code)
+    assert refusal(other) == (409, IdempotencyMismatch.code)
     assert states(server) == {"running": 4}
 
 
