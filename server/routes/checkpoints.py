@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+import os
+from functools import partial
+from typing import Annotated, Any, BinaryIO, Final
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import FiniteFloat
+from starlette.types import Receive, Scope, Send
 
 from server.routes.bodies import BodyRoute
 from server.routes.dependencies import InBlobs, InDatabase, InLanes, InTransactions, NumberPath, StepPath, StudyPath
@@ -23,8 +27,21 @@ BYTES: dict[int | str, dict[str, Any]] = {
 }
 LARGEST_ID: Final = 2**53
 PART: Final = 1_000_000
-"""Bytes of a body that are in memory at once."""
+"""Bytes of a body or an answer that are in memory at once."""
 BODY = {"requestBody": {"required": True, "content": BYTES[200]["content"]}}
+
+
+class FileAnswer(StreamingResponse):
+    """The bytes of a file, in parts; it is closed at the end, also where nobody reads it to its end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        size = {"Content-Length": str(os.fstat(file.fileno()).st_size)}
+        super().__init__(iter(partial(file.read, PART), b""), headers=size, media_type="application/octet-stream")
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)
 
 
 @router.get("")
@@ -49,8 +66,7 @@ def read_best_checkpoint(
     ] = None,
 ) -> Response:
     """The bytes of the trial's best checkpoint by the study's metric."""
-    content = checkpoints.best_content(database, blobs, study, number, study_id)
-    return Response(content, media_type="application/octet-stream")
+    return FileAnswer(checkpoints.best_content(database, blobs, study, number, study_id))
 
 
 @router.get("/{step:step}", response_class=Response, responses=BYTES)
@@ -58,8 +74,7 @@ def read_checkpoint(
     study: StudyPath, number: NumberPath, step: StepPath, database: InDatabase, blobs: InBlobs
 ) -> Response:
     """The bytes of a checkpoint: an npz without pickles."""
-    content = checkpoints.content(database, blobs, study, number, step)
-    return Response(content, media_type="application/octet-stream")
+    return FileAnswer(checkpoints.content(database, blobs, study, number, step))
 
 
 @router.put("/{step:step}", openapi_extra=BODY)

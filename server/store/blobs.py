@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -86,18 +86,32 @@ class BlobFolder:
         except FileNotFoundError:
             return False
 
-    def read(self, sha256: str) -> bytes | None:
-        """The bytes; None where they are missing, or damaged: the disk cannot read them, or their hash is another.
+    def open(self, sha256: str) -> BinaryIO | None:
+        """The whole file at its begin; None where it is missing, or damaged: the disk cannot read it, or its hash is
+        another. It is read in parts: a blob may be larger than the memory.
 
-        Raises: Unavailable (they cannot be read just now).
+        Raises: Unavailable (it cannot be read just now).
         """
-        try:
-            content = self._path(sha256).read_bytes()
-        except OSError as error:
-            if error.errno in LOST:
+        with ExitStack() as on_failure:
+            try:
+                file = on_failure.enter_context(self._path(sha256).open("rb"))
+                is_whole = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+            except OSError as error:
+                if error.errno in LOST:
+                    return None
+                raise Unavailable(f"The checkpoint could not be read ({error.strerror}); try again later.") from error
+            if not is_whole:
                 return None
-            raise Unavailable(f"The checkpoint could not be read ({error.strerror}); try again later.") from error
-        return content if hashlib.sha256(content).hexdigest() == sha256 else None
+            file.seek(0)
+            on_failure.pop_all()
+            return file
+
+    def is_readable(self, sha256: str) -> bool:
+        """Whether `open` gives it. Raises: Unavailable."""
+        file = self.open(sha256)
+        if file is not None:
+            file.close()
+        return file is not None
 
     def delete(self, sha256: str) -> None:
         """Delete the blob, if there is one."""

@@ -6,8 +6,9 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 
@@ -16,7 +17,7 @@ from sturgeon.cli.output import print_json, say, say_json
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.direction import sign_of
-from sturgeon.errors import NotFound
+from sturgeon.errors import NotFound, SturgeonError
 
 if TYPE_CHECKING:
     from sturgeon.client import Client
@@ -94,7 +95,7 @@ def _export_model(session: Session, client: Client, study: str, file: Path, numb
     best = client.best(study, 1)
     trial = client.trial(study, _winning_number(client.study(study), best) if number is None else number)
     checkpoint = told_checkpoint(client, trial)
-    _write_whole(file, client.checkpoint(study, trial.number, checkpoint.step))
+    _write_whole(file, partial(client.download_checkpoint, study, trial.number, checkpoint.step))
     if session.json:
         facts = {"study": study, "number": trial.number, "value": trial.value, "step": checkpoint.step}
         facts |= {"file": str(file), "size": checkpoint.size, "sha256": checkpoint.sha256}
@@ -145,12 +146,13 @@ def told_checkpoint(client: Client, trial: Trial) -> Checkpoint:
     return min(checkpoints, key=badness)
 
 
-def _write_whole(file: Path, data: bytes) -> None:
+def _write_whole(file: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write through a temporary file, so that a full disk leaves no partial model."""
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        part.write_bytes(data)
+        with part.open("wb") as opened:
+            write(opened)
         part.replace(file)
-    except OSError:
+    except (OSError, SturgeonError):
         part.unlink(missing_ok=True)
         raise

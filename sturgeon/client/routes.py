@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import math
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Literal, Self, SupportsFloat
+from typing import BinaryIO, Literal, Self, SupportsFloat
 from urllib.parse import quote
 
 import httpx
@@ -301,10 +302,24 @@ class Client:
     def checkpoints(self, study: str, number: int) -> m.Page[m.Checkpoint]:
         return self._wire.ask(m.Page[m.Checkpoint], "GET", f"{_trial(study, number)}/checkpoints")
 
-    def checkpoint(self, study: str, number: int, step: int | Literal["best"], study_id: int | None = None) -> bytes:
-        """The bytes of a checkpoint. `study_id`: the `start_from_study` of a lease's task, with "best" only."""
+    def checkpoint(
+        self,
+        study: str,
+        number: int,
+        step: int | Literal["best"],
+        study_id: int | None = None,
+        most_bytes: float = 4e9,
+    ) -> bytes:
+        """The bytes of a checkpoint; one with more than `most_bytes` is not read (TooLarge). `study_id`: the
+        `start_from_study` of a lease's task, with "best" only."""
+        content = io.BytesIO()
         query = _given(study_id=study_id)
-        return self._wire.send("GET", f"{_trial(study, number)}/checkpoints/{step}", query=query).content
+        self._wire.download(f"{_trial(study, number)}/checkpoints/{step}", query, content, most_bytes)
+        return content.getvalue()
+
+    def download_checkpoint(self, study: str, number: int, step: int | Literal["best"], file: BinaryIO) -> None:
+        """Write a checkpoint into an empty file that was opened for bytes; it may be larger than the memory."""
+        self._wire.download(f"{_trial(study, number)}/checkpoints/{step}", {}, file, math.inf)
 
     def put_trial_log(self, study: str, number: int, fence: int, text: str) -> None:
         """All that the present run has printed so far; it replaces what was sent before, and renews the lease."""

@@ -9,14 +9,22 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Final, NoReturn, TypeVar
+from typing import BinaryIO, Final, NoReturn, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from sturgeon.errors import ClientClosed, FieldProblem, Problem, ServerUnreachable, Unauthorized, problem_classes
+from sturgeon.errors import (
+    ClientClosed,
+    FieldProblem,
+    Problem,
+    ServerUnreachable,
+    TooLarge,
+    Unauthorized,
+    problem_classes,
+)
 from sturgeon.messages import ProblemAnswer
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -136,6 +144,23 @@ class Wire:
             )
         )
 
+    def download(self, path: str, query: Query, file: BinaryIO, most_bytes: float) -> None:
+        """GET a body into an empty file, from its start again where the answer broke off.
+
+        Raises: TooLarge (it has more bytes), ServerUnreachable (patience ended), Problem (the server refused).
+        """
+
+        def keep(answer: httpx.Response) -> None:
+            file.seek(0)
+            file.truncate()
+            for part in answer.iter_bytes():
+                if file.tell() + len(part) > most_bytes:
+                    raise TooLarge(f"{path} has more than the {most_bytes:,.0f} bytes that may be read.")
+                file.write(part)
+
+        request = self._http.build_request("GET", self._base_url + path, params=query or None, timeout=self._timeout)
+        self._patiently(request, keep=keep)
+
     @contextmanager
     def stream(self, path: str, query: Query) -> Iterator[httpx.Response]:
         """A GET whose body is read as it arrives.
@@ -151,12 +176,14 @@ class Wire:
         finally:
             answer.close()
 
-    def _patiently(self, request: httpx.Request, stream: bool = False) -> httpx.Response:
+    def _patiently(
+        self, request: httpx.Request, stream: bool = False, keep: Callable[[httpx.Response], None] | None = None
+    ) -> httpx.Response:
         started, tries = self._patience.clock(), 0
         while True:
             tries += 1
             wait = self._patience.wait_s(tries)
-            answer = self._one_try(request, stream)
+            answer = self._one_try(request, stream, keep)
             if isinstance(answer, httpx.Response) and answer.status_code not in AWAY:
                 return self._checked(answer)
             if isinstance(answer, httpx.Response):
@@ -170,9 +197,15 @@ class Wire:
                 )
             self._patience.sleep(wait)
 
-    def _one_try(self, request: httpx.Request, stream: bool) -> httpx.Response | httpx.TransportError:
+    def _one_try(
+        self, request: httpx.Request, stream: bool, keep: Callable[[httpx.Response], None] | None
+    ) -> httpx.Response | httpx.TransportError:
         try:
-            return self._http.send(request, stream=stream)
+            answer = self._http.send(request, stream=stream or keep is not None)
+            if keep is not None and answer.is_success:
+                with closing(answer):
+                    keep(answer)
+            return answer
         except httpx.TransportError as error:
             return error
         except RuntimeError as error:  # httpx: the client was closed, by another thread that wants us to end

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from starlette.requests import ClientDisconnect
 
+from server.routes.checkpoints import FileAnswer
 from server.services import blob_sweep
 from server.services.leases import housekeeping
 from server.store.blobs import BlobFolder
@@ -67,6 +71,41 @@ def test_a_checkpoint_is_read_as_it_was_uploaded(server: RunningServer, training
     assert server.client.checkpoints("digits", 0).items == [kept]
     assert server.client.checkpoint("digits", 0, 40) == content
     assert files(server) == {sha256(content)}
+
+
+@pytest.mark.fault("L7")
+def test_a_checkpoint_is_sent_in_parts_and_never_in_memory_as_a_whole(server: RunningServer, training: Lease) -> None:
+    size = 40_000_000
+    content = bytes(size)
+    server.client.put_checkpoint("digits", 0, 1, content, training.fence)
+    received = 0
+    tracemalloc.start()
+    with httpx.Client(base_url=server.url, trust_env=False) as http, http.stream("GET", f"{PATH}/1") as answer:
+        for part in answer.iter_bytes():
+            received += len(part)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert answer.headers["content-length"] == str(size)
+    assert received == size
+    assert peak < size / 4
+
+
+@pytest.mark.fault("L7")
+def test_the_file_of_an_answer_that_nobody_reads_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(bytes(5))
+    file = (tmp_path / "blob").open("rb")
+
+    async def gone(_message: object) -> None:
+        raise ConnectionResetError
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "asgi": {"spec_version": "2.4"}}
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(FileAnswer(file)(scope, receive, gone))
+    assert file.closed
 
 
 @pytest.mark.usefixtures("training")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -196,3 +197,40 @@ def test_a_token_that_no_header_carries_is_refused_without_repeating_it(token: s
         Client("http://server.test", token)
 
     assert token not in str(caught.value)
+
+
+class Torn(httpx.SyncByteStream):
+    """A body that breaks off."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"half of "
+        raise httpx.ReadError("the connection broke")
+
+
+@pytest.mark.fault("L8")
+def test_a_checkpoint_that_breaks_off_is_read_again_from_its_start(time: FakeTime) -> None:
+    torn = httpx.Response(200, stream=Torn())
+    whole = httpx.Response(200, content=b"a whole checkpoint")
+    _, answer = in_turn(torn, whole)
+    assert client_of(answer, time).checkpoint("digits", 0, 7) == b"a whole checkpoint"
+
+    file = io.BytesIO()
+    _, answer = in_turn(httpx.Response(200, stream=Torn()), httpx.Response(200, content=b"half"))
+    client_of(answer, time).download_checkpoint("digits", 0, "best", file)
+    assert file.getvalue() == b"half", "nothing is left of what was longer"
+
+
+@pytest.mark.fault("L8")
+def test_no_more_of_a_checkpoint_is_read_than_may_be(time: FakeTime) -> None:
+    read = []
+
+    class Endless(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                read.append(bytes(1000))
+                yield read[-1]
+
+    client = client_of(lambda _request: httpx.Response(200, stream=Endless()), time)
+    with pytest.raises(errors.TooLarge, match="more than the 5,000 bytes"):
+        client.checkpoint("digits", 0, 7, most_bytes=5000)
+    assert len(read) == 6

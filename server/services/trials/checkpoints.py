@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import BinaryIO
 
 from server.services import lookup, views
 from server.services.trials import lost_checkpoints
@@ -36,14 +37,14 @@ def listing(database: Database, name: str, number: TrialNumber) -> messages.Page
         return messages.Page(items=[views.checkpoint(row) for row in checkpoints.of_trial(tx, trial.id)])
 
 
-def content(database: Database, blobs: BlobFolder, name: str, number: TrialNumber, step: Step) -> bytes:
-    """The bytes of the checkpoint of a step. Raises: NotFound."""
+def content(database: Database, blobs: BlobFolder, name: str, number: TrialNumber, step: Step) -> BinaryIO:
+    """The file of the checkpoint of a step, to be closed. Raises: NotFound."""
     with database.reading() as tx:
         trial = lookup.get_trial(tx, lookup.get_study(tx, name), number)
         rows = [row for row in checkpoints.of_trial(tx, trial.id) if row.step == step]
     if not rows:
         raise NotFound(f"Trial {number} of {name} has no checkpoint at step {step}.")
-    stored = blobs.read(rows[0].sha256)
+    stored = blobs.open(rows[0].sha256)
     if stored is None:
         lost_checkpoints.mark(database, blobs, name, number, rows[0])
         raise NotFound(f"The file of the checkpoint at step {step} is gone or damaged.")
@@ -54,8 +55,8 @@ def content(database: Database, blobs: BlobFolder, name: str, number: TrialNumbe
 
 def best_content(
     database: Database, blobs: BlobFolder, name: str, number: TrialNumber, study_id: StudyId | None = None
-) -> bytes:
-    """The bytes of the best checkpoint by the study's metric; of the last where none has a value.
+) -> BinaryIO:
+    """The file of the best checkpoint by the study's metric, to be closed; of the last where none has a value.
 
     study_id: the study that is meant. Raises: NotFound (also where another study has the name by now).
     """

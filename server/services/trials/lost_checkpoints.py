@@ -33,7 +33,7 @@ def mark(database: Database, blobs: BlobFolder, name: str, number: TrialNumber, 
         study = lookup.get_study(tx, name)
         trial = lookup.lock_trial(tx, study, number)
         row = next((row for row in checkpoints.of_trial(tx, trial.id) if row.id == read.id), None)
-        if row is None or row.lost_at is not None or blobs.read(row.sha256) is not None:
+        if row is None or row.lost_at is not None or blobs.is_readable(row.sha256):
             return  # deleted, marked or uploaded again since
         checkpoints.mark_lost(tx, row.id, tx.now())
         _note(tx, study, trial, row)

@@ -210,15 +210,15 @@ def test_only_what_no_later_read_can_mend_counts_as_lost(
     blobs = BlobFolder(tmp_path)
     sha256 = blobs.write(b"state")
 
-    def refuse(_path: Path) -> bytes:
+    def refuse(_path: Path, _mode: str) -> object:
         raise OSError(number, "no luck")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     if is_lost:
-        assert blobs.read(sha256) is None
+        assert blobs.open(sha256) is None
     else:
         with pytest.raises(Unavailable, match="no luck"):
-            blobs.read(sha256)
+            blobs.open(sha256)
 
 
 # --- what the worker makes of it
