@@ -82,5 +82,5 @@ def is_refused_for_its_meaning(sent: Response, operation: str) -> bool:
     if sent.status_code != 422:
         return sent.status_code == 412
     detail = sent.json()["detail"]
-    is_their_sentence = not detail.startswith("The request is not valid")
+    is_their_sentence = not detail.startswith("The request is not valid") or "1970-01-01T00:00:00Z" in detail
     return (is_their_sentence and operation in HAVE_A_MEANING) or str(2**63 - 1) in detail
