@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from server.routes.bodies import BodyRoute
-from server.routes.dependencies import InDatabase, NumberPath, StudyPath
+from server.routes.dependencies import IdempotencyHeader, InDatabase, NumberPath, StudyPath
+from server.services.idempotency import IdempotencyKey
 from server.services.trials import findings
 from sturgeon import messages
 from sturgeon.identifiers import Fence
@@ -54,7 +55,12 @@ def keep_dataset(
 
 @router.put("/errors/tags")
 def tag_errors(
-    study: StudyPath, number: NumberPath, request: messages.TagsRequest, database: InDatabase
+    study: StudyPath,
+    number: NumberPath,
+    request: messages.TagsRequest,
+    database: InDatabase,
+    key: IdempotencyHeader = None,
 ) -> dict[str, Any]:
     """Tag misclassified examples by hand, by their rows; answers the error analysis with the new table."""
-    return findings.tag(database, study, number, request)
+    idempotency_key = IdempotencyKey.of(key, f"PUT /studies/{study}/trials/{number}/errors/tags", request)
+    return findings.tag(database, study, number, request, idempotency_key)

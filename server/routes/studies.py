@@ -48,9 +48,13 @@ def read_study(study: StudyPath, database: InDatabase) -> messages.Study:
 
 
 @router.patch("/studies/{study}")
-def change_study(study: StudyPath, patch: messages.StudyPatch, transactions: InTransactions) -> messages.Study:
+def change_study(
+    study: StudyPath, patch: messages.StudyPatch, transactions: InTransactions, key: IdempotencyHeader = None
+) -> messages.Study:
     """Pause, resume (`active`), stop or cancel it; change its budget, title, or space (a new revision)."""
-    return lifecycle.change(transactions, study, patch)
+    # A limit that is null is removed, and one that is left out stays: the key is of what was given.
+    given = f"PATCH /studies/{study}\n{patch.model_dump_json(exclude_unset=True)}"
+    return lifecycle.change(transactions, study, patch, IdempotencyKey.of(key, given, None))
 
 
 @router.delete("/studies/{study}", status_code=204)

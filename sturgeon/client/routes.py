@@ -96,7 +96,7 @@ class Client:
         return self._wire.ask(m.Study, "GET", _study(study))
 
     def patch_study(self, study: str, patch: m.StudyPatch | Mapping[str, object]) -> m.Study:
-        return self._wire.ask(m.Study, "PATCH", _study(study), _as_dict(patch))
+        return self._wire.ask(m.Study, "PATCH", _study(study), _as_dict(patch), once=True)
 
     def delete_study(self, study: str, force: bool = False) -> None:
         self._wire.send("DELETE", _study(study), query={"force": "true"} if force else {}, once=True)
@@ -448,7 +448,7 @@ class Client:
     def tag_errors(self, study: str, number: int, tags: Mapping[str, Sequence[str]]) -> Json:
         """Tag misclassified examples by hand, by their rows; an empty list takes a row's tags back."""
         body = {"tags": {row: list(given) for row, given in tags.items()}}
-        answer: Json = self._wire.send("PUT", f"{_trial(study, number)}/errors/tags", body).json()
+        answer: Json = self._wire.send("PUT", f"{_trial(study, number)}/errors/tags", body, once=True).json()
         return answer
 
     def _json(self, path: str) -> Json:

@@ -11,12 +11,14 @@ import pytest
 from sturgeon.messages import Lease
 from tests.server.panda.manual_worker import ManualWorker
 from tests.server.studies import BOWL, DIGITS, Json, refusal
+from tests.server.test_findings import ERRORS
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
 
 STUDY: Json = DIGITS | {"budget": {"max_trials": 1}}
 TRIAL = "/v1/studies/digits/trials/0"
+KEY = {"Idempotency-Key": "k"}
 FAILED: Json = {"state": "failed", "error": "MemoryError"}
 
 
@@ -218,3 +220,37 @@ def test_a_deletion_that_is_sent_again_deletes_no_later_study(server: RunningSer
     assert server.client.study("bowl").state == "active"
     assert http.delete("/v1/studies/bowl").status_code == 204
     assert http.delete("/v1/studies/bowl").status_code == 404
+
+
+@pytest.mark.fault("L9")
+def test_a_doubled_patch_does_not_undo_what_came_between(server: RunningServer, http: httpx.Client) -> None:
+    server.client.create_study(BOWL)
+    pause = {"state": "paused", "budget": {"max_epochs": 5}}
+    first = http.patch("/v1/studies/bowl", json=pause, headers=KEY)
+    server.client.patch_study("bowl", {"state": "active", "budget": {"max_epochs": None}})
+
+    again = http.patch("/v1/studies/bowl", json=pause, headers=KEY)
+
+    assert (again.status_code, again.json()) == (200, first.json())
+    study = server.client.study("bowl")
+    assert (study.state, study.budget.max_epochs) == ("active", None)
+    for other in ({"state": "paused"}, {"state": "paused", "budget": {"max_epochs": None}}):
+        assert refusal(http.patch("/v1/studies/bowl", json=other, headers=KEY)) == (409, "idempotency_mismatch")
+    assert [event.kind for event in server.client.events("bowl").items].count("budget") == 2
+
+
+@pytest.mark.fault("L9")
+def test_doubled_tags_do_not_undo_what_came_between(
+    server: RunningServer, http: httpx.Client, leased_trial: Lease
+) -> None:
+    server.client.put_finding("bowl", 0, "errors", leased_trial.fence, ERRORS)
+    path, tags = "/v1/studies/bowl/trials/0/errors/tags", {"tags": {"7": ["smudged"]}}
+    first = http.put(path, json=tags, headers=KEY)
+    server.client.tag_errors("bowl", 0, {"7": []})
+
+    again = http.put(path, json=tags, headers=KEY)
+
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert "smudged" in str(first.json())
+    assert "smudged" not in str(server.client.errors("bowl", 0))
+    assert refusal(http.put(path, json={"tags": {"7": ["other"]}}, headers=KEY)) == (409, "idempotency_mismatch")

@@ -142,14 +142,16 @@ def best(database: Database, pool: SamplerPool, name: str, k: int) -> messages.B
         return best_of(tx, pool, lookup.get_study(tx, name), k)
 
 
-def change(transactions: Transactions, name: str, patch: messages.StudyPatch) -> messages.Study:
+def change(transactions: Transactions, name: str, patch: messages.StudyPatch, key: IdempotencyKey) -> messages.Study:
     """Change what the patch gives.
 
     Raises: NotFound, WrongState, Invalid (a budget below what was given out, or an edit of the space that is not
-    possible).
+    possible), IdempotencyMismatch.
     """
     space_edits.require_together(patch)
     with transactions.on_study(name) as scope:
+        if (answered := claim_or_replay(scope.tx, key, messages.Study, scope.study)) is not None:
+            return answered
         if patch.title is not None:
             scope.update_study(title=patch.title)
         if patch.budget is not None:
@@ -163,7 +165,9 @@ def change(transactions: Transactions, name: str, patch: messages.StudyPatch) ->
             space_edits.edit_space(scope, patch)
         if patch.state is not None and patch.state != scope.study.state:
             _set_state(scope, patch.state)
-        return _answer(scope.tx, budgets.settle(scope))
+        answer = _answer(scope.tx, budgets.settle(scope))
+        store_answer(scope.tx, key, answer)
+        return answer
 
 
 def _set_budget(scope: Scope, patch: messages.BudgetPatch) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from server.services import lookup
+from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.store import findings, leases
 from server.store.engine import Database
 from server.store.json_columns import Json
@@ -57,16 +58,25 @@ def errors(database: Database, name: str, number: TrialNumber) -> Json:
     return with_tags(body, tags_of_rows)
 
 
-def tag(database: Database, name: str, number: TrialNumber, request: TagsRequest) -> Json:
-    """Tag examples by their rows; an empty list removes a row's tags. Raises: NotFound."""
+class TagsByHand(BaseModel):
+    """The tags that people gave, by row."""
+
+    tags: dict[str, list[str]]
+
+
+def tag(database: Database, name: str, number: TrialNumber, request: TagsRequest, key: IdempotencyKey) -> Json:
+    """Tag examples by their rows; an empty list removes a row's tags. Raises: NotFound, IdempotencyMismatch."""
     with database.writing() as tx:
         study = lookup.get_study(tx, name)
         trial = lookup.lock_trial(tx, study, number)
         now = tx.now()
         body = _required(findings.find(tx, trial.id, "errors"), study, number, "error analysis")
+        if (answered := claim_or_replay(tx, key, TagsByHand, study)) is not None:
+            return with_tags(body, answered.tags)
         tags_of_rows = (findings.find(tx, trial.id, "tags") or {}).get("tags", {}) | request.tags
         tags_of_rows = {row: tags for row, tags in tags_of_rows.items() if tags}
         findings.replace(tx, trial.id, "tags", {"tags": tags_of_rows}, now)
+        store_answer(tx, key, TagsByHand(tags=tags_of_rows))
     return with_tags(body, tags_of_rows)
 
 
