@@ -11,7 +11,8 @@
     print(study.recommended)
 
 `study` makes or loads a study; its parameters are made by `linear`, `log`, `one_minus_log`, `logit`, `integer`,
-`choice` and `fixed`. `study.optimize` runs a function. `testing` checks it beforehand. In a program that a worker runs,
+`normal`, `lognormal`, `choice` and `fixed`. `study.optimize` runs a function; `trial` is for a program that a worker
+runs. `testing` checks it beforehand. In a program that a worker runs,
 `trial` gives its trial. `Client` has every route of the server, and `errors` all that is raised.
 """
 
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from sturgeon import errors
 
 if TYPE_CHECKING:
-    from sturgeon.builders import choice, fixed, integer, linear, log, logit, one_minus_log
+    from sturgeon.builders import choice, fixed, integer, linear, log, logit, lognormal, normal, one_minus_log
     from sturgeon.client import Client
     from sturgeon.trial_process import trial
     from sturgeon.tuning.study import Study, study
@@ -39,6 +40,8 @@ __all__ = [
     "linear",
     "log",
     "logit",
+    "lognormal",
+    "normal",
     "one_minus_log",
     "study",
     "trial",
@@ -53,7 +56,7 @@ _WHERE: Final = {
     "study": "sturgeon.tuning.study",
     "trial": "sturgeon.trial_process",
     **dict.fromkeys(
-        ("choice", "fixed", "integer", "linear", "log", "logit", "one_minus_log"),
+        ("choice", "fixed", "integer", "linear", "log", "logit", "lognormal", "normal", "one_minus_log"),
         "sturgeon.builders",
     ),
 }

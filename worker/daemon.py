@@ -27,6 +27,7 @@ from sturgeon.client import Client
 from sturgeon.errors import SturgeonError, Unauthorized
 from sturgeon.messages import TaskKind
 from sturgeon.threads import failures, reason_of
+from sturgeon.values import Json
 from worker import logs
 from worker.child import process
 from worker.child.main import OURS, kinds_here
@@ -61,7 +62,7 @@ class WorkerOptions:
     what its checkpoints may take, in megabytes. alive_file: a file that is touched with each heartbeat. allow_command,
     allow_python: patterns of the programs and Python modules of users that studies may run here. python: the
     interpreter for them. pass_env: variables of the worker's environment that they may see, beside those that every
-    program needs.
+    program needs. studies: those that the worker is for; by default all.
     """
 
     server: str
@@ -82,6 +83,7 @@ class WorkerOptions:
     allow_python: tuple[str, ...] = ()
     python: str | None = None
     pass_env: tuple[str, ...] = ()
+    studies: tuple[str, ...] = ()
     log_level: str = "info"
 
 
@@ -152,6 +154,7 @@ class Daemon:
         )
         self._own_code = own_code_rules(options)
         self._resources, self._setbacks = resources_of(options), Setbacks()
+        self._only: Json = {"only": list(options.studies)} if options.studies else {}
         share = options.spool_mb * 1e6 / (options.slots * options.stack)
         self._spool = Spool(options.spool, options.server, log, share)
         self._poll = Poll(
@@ -222,7 +225,7 @@ class Daemon:
             self._polling = True
             at_most_s = HELD_S if self._resources.any_held else math.inf
             at_most_s = min(at_most_s, max(0.1, self._setbacks.seconds_left()))
-            self._poll.want(free, self._resources.offer(self._setbacks.skipped()), at_most_s)
+            self._poll.want(free, self._resources.offer(self._setbacks.skipped()) | self._only, at_most_s)
         left = self._deadline - time.monotonic()
         try:
             happened = self._inbox.get(timeout=None if math.isinf(left) else max(left, 0))

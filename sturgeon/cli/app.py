@@ -30,6 +30,7 @@ from sturgeon.cli import (
     studies,
     trial,
     trials,
+    tune,
     watch,
     workers,
 )
@@ -63,7 +64,7 @@ app.add_typer(one_trial, name="trial")
 one_trial.add_typer(trial.commands)
 pandas = typer.Typer(help="Steer one model while it trains, and branch from it.", no_args_is_help=True)
 app.add_typer(pandas, name="panda")
-for module in (demo, operate, workers, data, predict, report, embedded, importing):
+for module in (tune, demo, operate, workers, data, predict, report, embedded, importing):
     app.add_typer(module.commands)
 for module in (studies, budgets, explain, trials, findings, spaces, watch, export):
     study.add_typer(module.commands)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import shlex
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from sturgeon.cli.following import Follower, Snapshot
 from sturgeon.cli.inputs import WrongInput, any_path
 from sturgeon.cli.output import print_json, say
-from sturgeon.cli.processes import Processes
+from sturgeon.cli.processes import Processes, ended_by_sigterm
 from sturgeon.cli.session import Session, formatted
 from sturgeon.extras import require
 
@@ -65,7 +64,7 @@ def demo(
     """Search 30 networks on handwritten digits, with a server and two workers on this machine."""
     require("trainer", "`sturgeon demo`")
     started = time.monotonic()
-    with _ended_by_sigterm(), _folder(keep) as folder, Processes(folder) as processes:
+    with ended_by_sigterm(), _folder(keep) as folder, Processes(folder) as processes:
         address = processes.start_server()
         from sturgeon.client import Client
 
@@ -74,20 +73,6 @@ def demo(
             _print_result(session, client, time.monotonic() - started)
         if not session.json:
             say(_how_to_go_on(keep))
-
-
-@contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the demo and its child processes, as Ctrl-C does."""
-
-    def interrupt(signum: int, frame: object) -> NoReturn:  # noqa: ARG001 - the shape of a signal handler
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,8 @@ from sturgeon.errors import SturgeonError
 
 commands = typer.Typer()
 LOOKS_PER_IDLE_TIME = 10
+ATTEMPTS = 2
+"""One more than a trial needs whose worker was killed: what fails on this machine will fail on it again."""
 
 
 @commands.command(hidden=True)
@@ -38,6 +40,7 @@ def embedded_server(
         database_url="sqlite:///sturgeon.db",
         checkpoints=Path("checkpoints"),
         port=0,
+        max_attempts=ATTEMPTS,
         token_file=Path(embedded.TOKEN),
     )
 

@@ -216,6 +216,14 @@ def worker(
             metavar="PATH", parser=not_empty, help="The Python interpreter of these programs (default: the worker's)."
         ),
     ] = None,
+    study: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STUDY",
+            parser=not_empty,
+            help="A study that the worker is for; repeat the option for several (default: all studies).",
+        ),
+    ] = None,
     pass_env: Annotated[
         list[str] | None,
         typer.Option(
@@ -247,6 +255,7 @@ def worker(
         allow_python=tuple(allow_python or ()),
         python=None if interpreter is None else str(Path(interpreter).absolute()),
         pass_env=tuple(pass_env or ()),
+        studies=tuple(study or ()),
         **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
     )
     raise typer.Exit(run(options))

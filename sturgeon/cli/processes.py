@@ -10,12 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NoReturn, Self
 
 from sturgeon.errors import ServerUnreachable, SturgeonError
 
@@ -26,9 +26,12 @@ ENDS_WITHIN_S: Final = 10.0  # a server gives its open requests 5 s
 
 @dataclass
 class Processes:
-    """`sturgeon` commands that run in `folder` and write their logs there. Leaving the context ends them all."""
+    """`sturgeon` commands that run in `cwd` (by default `folder`), with `env` besides our own environment, and write
+    their logs to `folder`. Leaving the context ends them all."""
 
     folder: Path
+    cwd: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
     running: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -44,8 +47,8 @@ class Processes:
         with self._log(name).open("wb") as log, _interrupts_wait():
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "sturgeon.cli", *arguments],
-                cwd=self.folder,
-                env=_bare_environment(),
+                cwd=self.cwd or self.folder,
+                env=_bare_environment() | dict(self.env),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -120,6 +123,20 @@ def _interrupts_wait() -> Iterator[None]:
             signal.signal(stop, handler)
         if pending:
             raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the command and its child processes, as Ctrl-C does."""
+
+    def interrupt(signum: int, frame: object) -> NoReturn:  # noqa: ARG001 - the shape of a signal handler
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _end_with(parent: int) -> None:

@@ -6,19 +6,22 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from sturgeon import servers
+from sturgeon import embedded, servers
 from sturgeon.cli import tables
 from sturgeon.cli.inputs import any_path, not_empty
 
 if TYPE_CHECKING:
     from sturgeon.client import Client
+    from sturgeon.embedded import EmbeddedServer
 
 Format = Literal["table", "json"]
+EMBEDDED: Final = Path(".sturgeon")
 
 ServerOption = Annotated[
     str | None,
@@ -26,7 +29,7 @@ ServerOption = Annotated[
         "--server",
         metavar="URL",
         parser=not_empty,
-        help="The server (env: STURGEON_SERVER; default http://127.0.0.1:8000).",
+        help="The server (env: STURGEON_SERVER; default: that of ./.sturgeon, or http://127.0.0.1:8000).",
     ),
 ]
 TokenFileOption = Annotated[
@@ -62,7 +65,17 @@ class Session:
 
     @property
     def address(self) -> str:
-        return self.server or servers.named_server() or "http://127.0.0.1:8000"
+        """The server that was named; else the embedded one of this folder, if it has one; else the usual address."""
+        named = self.server or servers.named_server()
+        return named or (self._embedded.url if self._embedded else "http://127.0.0.1:8000")
+
+    @cached_property
+    def _embedded(self) -> EmbeddedServer | None:
+        """The server of `./.sturgeon`, where `sturgeon tune` and `sturgeon.study` keep their studies; it is started
+        if it does not run, and used until this command ends."""
+        if self.server or servers.named_server() or not (EMBEDDED / "token").exists():
+            return None
+        return embedded.server(EMBEDDED.absolute())
 
     @property
     def json(self) -> bool:
@@ -85,6 +98,8 @@ class Session:
 
         Raises: SturgeonError (the file cannot be read or is empty, or both environment variables are set).
         """
+        if self._embedded is not None:
+            return self._embedded.token
         return servers.token(self.token_file)
 
     def client(self, patience_s: float = 2.0, timeout: float = 30.0) -> Client:

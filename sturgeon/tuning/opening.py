@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+from pydantic import BaseModel
 
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import Conflict, NotFound, StudyExists, SturgeonError
 from sturgeon.space import Space
+from sturgeon.values import short_text
+
+COMPARED: Final = frozenset({"space", "metric", "direction", "reduce", "search", "pruning", "task", "budget"})
+"""Fields whose differences have sentences of their own."""
 
 
 def open_study(client: Client, name: str, wanted: Mapping[str, Any]) -> m.Study:
@@ -61,6 +67,10 @@ def _differences(found: m.Study, wanted: Mapping[str, Any]) -> list[str]:
     differences += _model_differences("pruning", found.pruning, wanted.get("pruning", {}))
     if "task" in wanted:
         differences += _model_differences("task", found.task, wanted["task"] or {})
+    for field in wanted.keys() - COMPARED:
+        stored = _plain(getattr(found, field, None))
+        if not _agrees(stored, wanted[field]):
+            differences.append(f"its {field} is {short_text(stored)}, not {short_text(wanted[field])}")
     trials = wanted.get("budget", {}).get("max_trials")
     if trials is not None and trials < found.budget.max_trials:
         differences.append(f"it has {found.budget.max_trials} trials, not {trials}")
@@ -88,8 +98,19 @@ def _model_differences(title: str, found: Any, wanted: Mapping[str, Any]) -> lis
     return [
         f"its {title} has {name} {stored.get(name)}, not {value}"
         for name, value in wanted.items()
-        if stored.get(name) != value
+        if not _agrees(stored.get(name), value)
     ]
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+def _agrees(stored: Any, wanted: Any) -> bool:
+    """Whether what is stored is as it is wanted; fields that are not mentioned may be anything."""
+    if isinstance(wanted, Mapping) and isinstance(stored, Mapping):
+        return all(_agrees(stored.get(name), value) for name, value in wanted.items())
+    return bool(stored == wanted)
 
 
 def _shown(parameter: Any) -> str:

@@ -136,7 +136,7 @@ class StudyTrial:
         self._end()
 
     def fail(self, error: BaseException | str) -> None:
-        """Tell that the trial failed, and why. It is tried again while attempts are left."""
+        """Tell that the trial failed, and why. It is not tried again: the same code would fail again."""
         text = error if isinstance(error, str) else last_line(error)
         self._tell({}, "failed", text[:LONGEST_ERROR])
 
@@ -203,7 +203,9 @@ class StudyTrial:
         if error is not None:
             log.warning("%s failed: %s", self, error)
         try:
-            self._client.tell(self.study, self.number, self._lease.fence, metrics, state, step=self._step, error=error)
+            self._client.tell(
+                self.study, self.number, self._lease.fence, metrics, state, step=self._step, error=error, retry=False
+            )
         except (LeaseLost, TrialFinished) as refused:
             log.warning("The end of %s was not taken: %s", self, refused)
         return None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from sturgeon.one_thread import VARIABLES
+from sturgeon.placeholders import as_text, variable_name
 from worker.child.protocol import Job
 
 PASSED: Final = (
@@ -74,13 +75,3 @@ def of_trial(job: Job, folder: Path, params: Mapping[str, object], checkpoint: P
     if job.gpus is not None:
         told["CUDA_VISIBLE_DEVICES"] = ",".join(job.gpus)
     return told | {f"STURGEON_PARAM_{variable_name(name)}": as_text(value) for name, value in params.items()}
-
-
-def variable_name(name: str) -> str:
-    """A parameter's name as a part of a variable's."""
-    return re.sub(r"[^A-Z0-9]", "_", name.upper())
-
-
-def as_text(value: object) -> str:
-    """A parameter as a program is given it: strings as they are, all else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value)

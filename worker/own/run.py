@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from sturgeon.messages import CheckpointRule
+from sturgeon.placeholders import filled
 from worker.child.protocol import (
     ChildMessage,
     DesiredRun,
@@ -25,7 +26,7 @@ from worker.child.protocol import (
 )
 from worker.own import environment
 from worker.own.allowed import NotHere, folder
-from worker.own.arguments import filled, values_for
+from worker.own.arguments import values_for
 from worker.own.curve import Curve
 from worker.own.endings import finished, pruned
 from worker.own.folder import Damaged

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from sturgeon.placeholders import filled
 from worker.child.protocol import DesiredRun, Job, LeaveStack, PlacedMessage
 from worker.own import allowed
-from worker.own.arguments import filled, values_for
+from worker.own.arguments import values_for
 from worker.own.run import Start, run_program
 
 

@@ -1,0 +1,218 @@
+"""What `sturgeon tune` shall do: a study, made of a file or of options, and checked before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sturgeon.cli.inputs import WrongInput
+from sturgeon.cli.short_spaces import parameter_of, space_of
+from sturgeon.placeholders import names_in
+from sturgeon.values import Json
+
+TRIALS: Final = 50
+NUMBER: Final = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|-?inf)"
+TRIAL_PLACEHOLDERS: Final = ("trial.number", "trial.seed", "checkpoint", "params_file")
+NAMES_US: Final = re.compile(rb"(?i)sturgeon(?!_(?:param|seed|number|study|trial|checkpoint|desired))")
+LARGEST_SOURCE: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study and how to run it here. study: the fields of a StudyRequest; workers: None if nothing was said."""
+
+    study: Json
+    workers: int | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.study["name"])
+
+    @property
+    def argv(self) -> list[str]:
+        """The command of the study's task; empty if it has another one."""
+        return list((self.study.get("task") or {}).get("argv", ()))
+
+    @property
+    def module(self) -> str | None:
+        """The module of the study's Python function, if it has one."""
+        call = (self.study.get("task") or {}).get("call")
+        return None if call is None else str(call).partition(":")[0]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line said beside the space and the command; None or empty where it said nothing."""
+
+    minimize: str | None = None
+    maximize: str | None = None
+    trials: int | None = None
+    workers: int | None = None
+    name: str | None = None
+    seed: int | None = None
+    epochs: int | None = None
+    timeout: float | None = None
+    read: tuple[str, ...] = ()
+    metrics_file: str | None = None
+
+
+def plan_of_options(space: Sequence[str], command: Sequence[str], options: Options) -> Plan:
+    """The plan of `--space .. -- COMMAND`. Raises: WrongInput."""
+    if not space:
+        raise WrongInput('Name what to search: --space "lr=log:1e-5..1e-1"; repeat it for more, or name a FILE.')
+    if not command:
+        raise WrongInput("Write the command behind --, like: -- python train.py --lr {lr}")
+    study: Json = {"space": space_of(space), "task": {"kind": "command", "argv": list(command)}}
+    return _plan(study, options, Path(_script_of(command)).stem)
+
+
+def plan_of_file(content: Mapping[str, Any], stem: str, options: Options) -> Plan:
+    """The plan of a file: the fields of a study, and short forms of some (docs/python.md). Raises: WrongInput."""
+    study = dict(content)
+    if not isinstance(study.get("space"), dict):
+        raise WrongInput("The file needs a space: names with ranges.")
+    study["space"] = {
+        name: parameter_of(name, form) if isinstance(form, str) else form for name, form in study["space"].items()
+    }
+    if (command := study.pop("command", None)) is not None:
+        if "task" in study:
+            raise WrongInput("Write a command or a task, not both.")
+        argv = shlex.split(command) if isinstance(command, str) else list(command)
+        study["task"] = {"kind": "command", "argv": argv}
+    if not study.get("task"):
+        raise WrongInput("The file needs a command, or a task: what is to be run?")
+    merged = Options(
+        options.minimize or _taken(study, "minimize"),
+        options.maximize or _taken(study, "maximize"),
+        options.trials or _taken(study, "trials"),
+        options.workers if options.workers is not None else _taken(study, "workers"),
+        options.name or study.get("name"),
+        options.seed,
+        options.epochs,
+        options.timeout,
+        options.read,
+        options.metrics_file,
+    )
+    return _plan(study, merged, stem)
+
+
+def _taken(study: Json, field: str) -> Any:
+    return study.pop(field, None)
+
+
+def _plan(study: Json, options: Options, stem: str) -> Plan:
+    if options.minimize and options.maximize:
+        raise WrongInput("Give --minimize or --maximize, not both: a study has one metric.")
+    if metric := options.minimize or options.maximize:
+        study |= {"metric": metric, "direction": "minimize" if options.minimize else "maximize"}
+    if not study.get("metric"):
+        raise WrongInput("Name the metric that the command reports or prints: --minimize dev_loss")
+    budget = study.get("budget") or {}
+    study["budget"] = budget | {"max_trials": options.trials or budget.get("max_trials") or TRIALS}
+    if options.seed is not None:
+        study["search"] = (study.get("search") or {}) | {"seed": options.seed}
+    task = study["task"]
+    if task.get("kind") == "command":
+        check_command(task.get("argv") or [], study["space"])
+        study["task"] = _with_metrics(task, str(study["metric"]), options)
+    study["name"] = options.name or f"{_plain(stem)}-{_mark_of(study)}"
+    return Plan(study, options.workers)
+
+
+def check_command(argv: Sequence[str], space: Iterable[str]) -> None:
+    """Check that each placeholder is a parameter, before anything starts. Raises: WrongInput."""
+    known = [*space, *TRIAL_PLACEHOLDERS]
+    for argument in argv:
+        try:
+            names = names_in(argument)
+        except ValueError as error:
+            raise WrongInput(f"The command: {error}.") from None
+        for name in names:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f" Is it {{{close[0]}}}?" if close else ""
+                raise WrongInput(
+                    f"The command has {{{name}}}, which is no parameter; the parameters are {', '.join(space)}.{hint}"
+                )
+
+
+def check_program(argv: Sequence[str]) -> None:
+    """Check that the program can be run here. Raises: WrongInput."""
+    program = argv[0]
+    if shutil.which(program) is None and program not in ("python", "python3"):
+        there = Path(program).exists()
+        raise WrongInput(
+            f"{program} is not executable: chmod +x it, or write the program that runs it, like: -- bash {program}"
+            if there
+            else f"There is no program {program} here."
+        )
+
+
+def without_placeholder(argv: Sequence[str], space: Mapping[str, Json]) -> list[str]:
+    """The searched parameters that no argument names, where others are named: perhaps they were forgotten."""
+    used = {name for argument in argv for name in names_in(argument)}
+    if not used.intersection(space) or "params_file" in used:
+        return []
+    return [name for name, parameter in space.items() if name not in used and parameter.get("type") != "fixed"]
+
+
+def _with_metrics(task: Json, metric: str, options: Options) -> Json:
+    """The task with what the options say of its metrics and limits. Without a word of it, a program that does not know
+    Sturgeon reports by the lines in which it prints the metric: `dev_loss=0.2`, `dev_loss: 0.2`."""
+    metrics = dict(task.get("metrics") or {})
+    lines = dict(metrics.get("lines") or {}) | dict(_read_option(text) for text in options.read)
+    if options.metrics_file is not None:
+        metrics["file"] = options.metrics_file
+    if not lines and not metrics.get("file") and not _knows_sturgeon(task["argv"]):
+        lines[metric] = line_pattern(metric)
+    limits = (task.get("limits") or {}) | ({} if options.timeout is None else {"seconds": options.timeout})
+    added = {"metrics": metrics | ({"lines": lines} if lines else {}), "limits": limits, "epochs": options.epochs}
+    return task | {name: value for name, value in added.items() if value}
+
+
+def line_pattern(metric: str) -> str:
+    """Finds the metric's number in a line that prints it: `dev_loss=0.2`, `"dev_loss": 0.2`, `dev_loss 0.2`."""
+    return rf"(?<![\w.]){re.escape(metric)}[\"']?\s*[:=\s]\s*{NUMBER}"
+
+
+def _read_option(text: str) -> tuple[str, str]:
+    name, equals, pattern = text.partition("=")
+    if not equals or not name.strip() or not pattern:
+        raise WrongInput(f"--read {text!r}: write METRIC=PATTERN, like --read 'dev_loss=val loss: ([0-9.]+)'.")
+    return name.strip(), pattern
+
+
+def _knows_sturgeon(argv: Sequence[str]) -> bool:
+    """Whether a file of the command names Sturgeon, other than to read its parameters: then it reports by itself, and
+    its lines are for people."""
+    for argument in argv:
+        file = Path(argument)
+        try:
+            if file.is_file() and file.stat().st_size < LARGEST_SOURCE and NAMES_US.search(file.read_bytes()):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _script_of(command: Sequence[str]) -> str:
+    """The first argument that is a file, for the study's name; else the program."""
+    return next((argument for argument in command[1:] if Path(argument).is_file()), command[0])
+
+
+def _plain(stem: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._\-]+", "-", stem).strip("-._")[:60] or "study"
+
+
+def _mark_of(study: Json) -> str:
+    """Six digits that stand for what is searched: the same command goes on with its study, another begins its own."""
+    about = {field: study.get(field) for field in ("space", "metric", "direction", "task", "search")}
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:6]

@@ -1,0 +1,325 @@
+"""`sturgeon tune`: one command from a script to its best parameters."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sturgeon import embedded
+from sturgeon.cli.tune_plans import NAMES_US, Options, line_pattern, plan_of_file
+from sturgeon.space import Space
+from tests.cli.command import Command
+from tests.processes import DEADLINE_S, STURGEON, clean_environment, wait_until
+from tests.running import RunningServer
+
+SKLEARN = """\
+import argparse
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import Lasso, Ridge
+from sklearn.model_selection import train_test_split
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--alpha", type=float, default=1.0)
+parser.add_argument("--model", default="lasso")
+given = parser.parse_args()
+x, y = load_diabetes(return_X_y=True)
+train_x, dev_x, train_y, dev_y = train_test_split(x, y, random_state=1)
+model = {"lasso": Lasso, "ridge": Ridge}[given.model](alpha=given.alpha)
+model.fit(train_x, train_y)
+print(f"dev score: {model.score(dev_x, dev_y):.4f}")
+"""
+SHELL = """\
+#!/bin/sh
+# The time of a made-up build, by its number of jobs.
+jobs=${1:-1}
+echo "building with $jobs jobs"
+echo "seconds $(awk -v n="$jobs" 'BEGIN { print 60 / n + n }')"
+"""
+PLAIN = """\
+import os
+rate = float(os.environ.get("STURGEON_PARAM_RATE", "0.9"))
+for step in range(3):
+    print(f"step {step}: loss={(rate - 0.3) ** 2 + 0.1 / (step + 1):.5f}", flush=True)
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, which has the programs that are tuned."""
+    for name, text in {"train.py": SKLEARN, "build.sh": SHELL, "plain.py": PLAIN}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "build.sh").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def printed_number(command: list[str]) -> float:
+    """The number at the end of what a command prints."""
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+    return float(done.stdout.split()[-1])
+
+
+def suggested(out: str) -> list[str]:
+    """The command line that the output ends with."""
+    return shlex.split(out.strip().splitlines()[-1])
+
+
+# --- must hold: better than the defaults, with programs that know nothing of Sturgeon
+
+
+def test_a_scikit_learn_script_is_tuned_by_a_file_without_any_server(here: Path) -> None:
+    (here / "search.yaml").write_text(
+        "space:\n  alpha: log:1e-3..10.0\n  model: lasso|ridge\nmaximize: r2\ntrials: 4\nworkers: 2\n"
+        "search: {sampler: sobol, seed: 1}\n"
+        f"command: {sys.executable} train.py --alpha {{alpha}} --model {{model}}\n"
+    )
+    command = [STURGEON, "tune", "search.yaml", "--read", "r2=dev score: ([-0-9.]+)"]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=DEADLINE_S)
+
+    assert done.returncode == 0, done.stderr
+    best, default = printed_number(suggested(done.stdout)), printed_number([sys.executable, "train.py"])
+    assert best > default
+    assert f"It has r2 {best:.4g}." in done.stdout
+    assert not embedded.is_locked(here / ".sturgeon" / embedded.SERVER)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("space", "metric", "command", "default"),
+    [
+        ("jobs=1..16", "seconds", ["./build.sh", "{jobs}"], 61.0),
+        ("rate=0.0..1.0", "loss", [sys.executable, "plain.py"], 0.36 + 0.1 / 3),
+    ],
+    ids=["shell", "environment"],
+)
+def test_programs_that_know_nothing_are_tuned_by_options(
+    sturgeon: Command, server: RunningServer, space: str, metric: str, command: list[str], default: float
+) -> None:
+    options = ["tune", "--space", space, "--minimize", metric, "--trials", "6", "--workers", "2", "--seed", "1"]
+
+    ran = sturgeon(*options, "--", *command)
+
+    assert ran.code == 0, ran.err
+    [study] = server.client.studies().items
+    assert study.counts["complete"] == 6
+    best = server.client.best(study.name).winner
+    assert best is not None
+    assert best.value < default / 2
+    found = suggested(ran.out)
+    said = subprocess.run(found, capture_output=True, text=True, check=True, timeout=DEADLINE_S).stdout
+    assert float(said.replace("=", " ").split()[-1]) == pytest.approx(best.value, abs=1e-5)
+
+    again = sturgeon(*options, "-o", "json", "--", *command)  # nothing is left to run
+    assert again.json["recommended"]["value"] == best.value
+    assert shlex.split(again.json["command"]) == found
+
+
+# --- ends
+
+
+def test_a_program_that_always_fails_ends_soon_with_its_last_lines(
+    sturgeon: Command, server: RunningServer, here: Path
+) -> None:
+    (here / "broken.py").write_text("print('loading')\nraise SystemExit('no data here')\n")
+
+    ran = sturgeon("tune", "--space", "x=0..1", "--minimize", "loss", "--workers", "1",
+                   "--", sys.executable, "broken.py", "{x}")  # fmt: skip
+
+    assert ran.code == 1
+    assert "Each of the first 3 attempts has failed" in ran.err
+    assert ran.err.strip().endswith("loading\nno data here")
+    assert server.client.studies().items[0].counts["failed"] <= 4
+
+
+def test_ctrl_c_leaves_nothing_running_and_says_how_to_go_on(
+    sturgeon: Command, server: RunningServer, here: Path
+) -> None:
+    (here / "slow.py").write_text(
+        "import pathlib, time\npathlib.Path('running').touch()\n"
+        "while not pathlib.Path('go').exists(): time.sleep(0.05)\n"
+        "print('loss=1')\n"
+    )
+    options = ["tune", "--space", "x=0.0..1", "--minimize", "loss", "--workers", "1", "--trials", "1"]
+    command = [*options, "--", sys.executable, "slow.py", "{x}"]
+    tune = subprocess.Popen(
+        [STURGEON, *command],
+        env=clean_environment() | {"STURGEON_SERVER": server.url},
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    wait_until((here / "running").exists, "the program ran")
+    tune.send_signal(signal.SIGINT)
+    out, _ = tune.communicate(timeout=DEADLINE_S)
+
+    assert tune.returncode == 130
+    assert "Interrupted after 0 trials" in out
+    assert "The same command goes on from there." in out
+    wait_until(lambda: not programs_in(here), "all of its processes had ended")
+    [study] = server.client.studies().items
+    assert [trial.state for trial in server.client.trials(study.name).items] == ["queued"]
+    (here / "go").touch()
+    assert sturgeon(*command).code == 0
+    assert [trial.state for trial in server.client.trials(study.name).items] == ["complete"]
+
+
+def programs_in(folder: Path) -> list[str]:
+    """The processes whose current folder is this one, but for our own."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").resolve() == folder and int(process.name) != os.getpid():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:  # it has ended
+            continue
+    return [command for command in found if command]
+
+
+# --- refused before anything starts
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--space", "lr=0..1", "--minimize", "loss", "--", "./build.sh", "{lrr}"], "{lrr}, which is no parameter"),
+        (["--space", "lr=0..1", "--minimize", "loss", "--", "./build.sh", "{lrr}"], "Is it {lr}?"),
+        (["--space", "lr=0..1", "--minimize", "loss", "--", "./build.sh", "{lr"], "write {{ for a brace"),
+        (["--space", "lr=0..1", "--minimize", "loss", "--", "no-such-program"], "There is no program no-such-program"),
+        (["--space", "lr=0..1", "--minimize", "loss", "--", "./plain.py"], "./plain.py is not executable: chmod +x"),
+        (["--space", "lr=0..1", "--minimize", "loss"], "Write the command behind --"),
+        (["--minimize", "loss", "--", "./build.sh", "8"], "Name what to search"),
+        (["--space", "lr=0..1", "--", "./build.sh"], "Name the metric that the command reports or prints"),
+        (["--space", "lr=0..1", "--minimize", "a", "--maximize", "b", "--", "./build.sh"], "not both"),
+        (["--space", "lr", "--minimize", "loss", "--", "./build.sh"], "write NAME=LOW..HIGH"),
+        (["--space", "lr=1e-5", "--minimize", "loss", "--", "./build.sh"], "lr=1e-5: write NAME=LOW..HIGH"),
+        (["--space", "lr=lin:0..1", "--minimize", "loss", "--", "./build.sh"], "there is no scale lin"),
+        (["--space", "a=0..1", "--space", "a=0..2", "--minimize", "loss", "--", "./build.sh"], "names a twice"),
+        (["--space", "a=0..1", "--minimize", "loss", "--read", "loss", "--", "./build.sh"], "METRIC=PATTERN"),
+        (["no-such-file.yaml"], "There is no file no-such-file.yaml"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_starts(
+    sturgeon: Command, here: Path, arguments: list[str], sentence: str
+) -> None:
+    ran = sturgeon("tune", *arguments)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert sentence in ran.err
+    assert not (here / ".sturgeon").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"minimize": "loss", "command": "./build.sh"}, "The file needs a space"),
+        ({"space": {"x": "0..1"}, "minimize": "loss"}, "The file needs a command, or a task"),
+        ({"space": {"x": "0..1"}, "minimize": "loss", "command": "a", "task": {"kind": "x"}}, "not both"),
+        ({"space": {"x": "0..1"}, "minimize": "loss", "command": "a {y}"}, "{y}, which is no parameter"),
+    ],
+)
+def test_a_file_that_says_too_little_or_too_much_is_refused(
+    sturgeon: Command, here: Path, content: dict[str, Any], sentence: str
+) -> None:
+    (here / "search.json").write_text(json.dumps(content))
+
+    ran = sturgeon("tune", "search.json")
+
+    assert ran.code == 2
+    assert sentence in ran.err
+
+
+# --- forms
+
+
+@pytest.mark.parametrize(
+    ("form", "parameter"),
+    [
+        ("log:1e-5..1e-1", {"type": "float", "low": 1e-5, "high": 0.1, "scale": "log"}),
+        ("one_minus_log:0.9..0.999", {"type": "float", "low": 0.9, "high": 0.999, "scale": "one_minus_log"}),
+        ("logit:.01..0.9", {"type": "float", "low": 0.01, "high": 0.9, "scale": "logit"}),
+        ("1..4", {"type": "int", "low": 1, "high": 4}),
+        ("-2..2", {"type": "int", "low": -2, "high": 2}),
+        ("log:1..512", {"type": "int", "low": 1, "high": 512, "scale": "log"}),
+        ("8..64/8", {"type": "int", "low": 8, "high": 64, "step": 8}),
+        ("0..1.0", {"type": "float", "low": 0.0, "high": 1.0}),
+        ("-1. .. 1.5", {"type": "float", "low": -1.0, "high": 1.5}),
+        ("64|128|256", {"type": "choice", "values": [64, 128, 256], "ordered": True}),
+        ("256|64|128", {"type": "choice", "values": [256, 64, 128]}),
+        ("0..1/0.25", {"type": "float", "low": 0.0, "high": 1.0, "step": 0.25}),
+        ("relu | tanh", {"type": "choice", "values": ["relu", "tanh"]}),
+        ("true|false", {"type": "choice", "values": [True, False]}),
+        ("=adam", {"type": "fixed", "value": "adam"}),
+        ("=0.5", {"type": "fixed", "value": 0.5}),
+    ],
+)
+def test_each_short_form_is_the_parameter_that_it_looks_like(form: str, parameter: dict[str, Any]) -> None:
+    plan = plan_of_file({"space": {"x": form, "y": "0..1"}, "minimize": "loss", "command": "true"}, "f", Options())
+
+    assert plan.study["space"]["x"] == parameter
+    assert Space.model_validate(plan.study["space"]).problems() == []
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("dev_loss=0.25", "0.25"),
+        ("epoch 3: dev_loss: 1e-3 (best)", "1e-3"),
+        ('{"step": 1, "dev_loss": -.5}', "-.5"),
+        ("dev_loss nan", "nan"),
+        ("max_dev_loss=3", None),
+        ("dev_loss_total=3", None),
+        ("dev_loss is low", None),
+    ],
+)
+def test_a_metric_is_found_in_the_lines_that_print_it(line: str, value: str | None) -> None:
+    import re
+
+    found = re.search(line_pattern("dev_loss"), line)
+
+    assert (found and found.group(1)) == value
+
+
+@pytest.mark.parametrize(
+    ("source", "reports"),
+    [
+        (b"import sturgeon", True),
+        (b"sturgeon report loss=1", True),
+        (b"print('STURGEON', json.dumps(x))", True),
+        (b"os.environ['STURGEON_REPORTS']", True),
+        (b"lr = os.environ['STURGEON_PARAM_LR']", False),
+        (b"seed=$STURGEON_SEED", False),
+    ],
+)
+def test_a_program_that_reports_by_itself_is_known_by_what_it_names(source: bytes, reports: bool) -> None:
+    assert bool(NAMES_US.search(source)) is reports
+
+
+def test_another_space_begins_another_study_and_more_trials_do_not() -> None:
+    def name(space: str, trials: int, metric: str = "loss") -> str:
+        content = {"space": {"x": space}, "minimize": metric, "command": "true", "trials": trials}
+        return plan_of_file(content, "f", Options()).name
+
+    assert name("0..1", 10) == name("0..1", 20)
+    assert len({name("0..1", 10), name("0..2", 10), name("0..1", 10, "error")}) == 3
+
+
+# --- afterwards
+
+
+def test_other_commands_find_the_embedded_server_of_their_folder(
+    sturgeon: Command, server: RunningServer, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STURGEON_SERVER")
+    monkeypatch.setattr(embedded, "server", lambda folder: embedded.EmbeddedServer(server.url, "", folder))
+    (here / ".sturgeon").mkdir()
+    (here / ".sturgeon" / "token").touch()
+
+    assert sturgeon("study", "list", "-o", "json").json == []
