@@ -21,7 +21,7 @@ help: ## Show this list.
 
 install: $(VENV)/development ## Make .venv with Sturgeon and all that its tests need; the other targets do so by themselves.
 
-demo: $(VENV)/runtime ## See it work: a server, two workers and a 30-trial study of digits in a temporary folder.
+demo: $(VENV)/runtime ## See it work: a server, two workers and a 30-trial study of digits, kept in the folder sturgeon-demo.
 	$(BIN)/sturgeon demo $(ARGS)
 
 serve: $(VENV)/runtime ## Run a server at 127.0.0.1:8000 that keeps its studies in ./sturgeon.db.

@@ -26,9 +26,16 @@ router = APIRouter(route_class=BodyRoute, tags=["studies"])
 
 @router.post("/studies", status_code=201)
 def create_study(
-    request: messages.StudyRequest, response: Response, database: InDatabase, key: IdempotencyHeader = None
+    request: messages.StudyRequest,
+    response: Response,
+    database: InDatabase,
+    key: IdempotencyHeader = None,
+    dry_run: Annotated[bool, Query(description="Only check it: the answer is what would be created.")] = False,
 ) -> messages.Study:
     """Create a study; it is active at once."""
+    if dry_run:
+        response.status_code = 200
+        return lifecycle.checked(database, request)
     response.headers["Location"] = f"/v1/studies/{request.name}"
     return lifecycle.create(database, request, IdempotencyKey.of(key, "POST /studies", request))
 

@@ -17,15 +17,19 @@ from sturgeon.cli import (
     embedded,
     explain,
     export,
+    fields,
     findings,
     importing,
     operate,
     panda,
     panda_watch,
     predict,
+    proposals,
+    records,
     replaying,
     report,
     spaces,
+    status,
     streams,
     studies,
     trial,
@@ -64,11 +68,11 @@ app.add_typer(one_trial, name="trial")
 one_trial.add_typer(trial.commands)
 pandas = typer.Typer(help="Steer one model while it trains, and branch from it.", no_args_is_help=True)
 app.add_typer(pandas, name="panda")
-for module in (tune, demo, operate, workers, data, predict, report, embedded, importing):
+for module in (tune, demo, operate, workers, data, predict, report, embedded, importing, status, fields):
     app.add_typer(module.commands)
-for module in (studies, budgets, explain, trials, findings, spaces, watch, export):
+for module in (studies, budgets, explain, trials, findings, spaces, watch, export, records):
     study.add_typer(module.commands)
-for module in (panda, panda_watch, replaying):
+for module in (panda, proposals, panda_watch, replaying):
     pandas.add_typer(module.commands)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shlex
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -57,7 +57,7 @@ def demo(
         typer.Option(
             metavar="DIR",
             parser=any_path,
-            help="Create this folder and keep the results there; `sturgeon serve` in it continues.",
+            help="The new folder for the results (default: sturgeon-demo, or the next free number after it).",
         ),
     ] = None,
 ) -> None:
@@ -70,16 +70,21 @@ def demo(
 
         with Client(address) as client:
             _search(session, client, address, processes)
-            _print_result(session, client, time.monotonic() - started)
+            _print_result(session, client, folder, time.monotonic() - started)
         if not session.json:
-            say(_how_to_go_on(keep))
+            say(_how_to_go_on(folder))
 
 
 @contextlib.contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
+    """The folder for the results: the one that was named, or the first free one here, which an end too soon removes."""
     if keep is None:
-        with tempfile.TemporaryDirectory(prefix="sturgeon-demo-", ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
+        folder = _first_free(Path("sturgeon-demo"))
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return
     if keep.exists() and not keep.is_dir():
         raise WrongInput(f"{keep} is a file: --keep needs a new folder.")
@@ -87,6 +92,18 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         raise WrongInput(f"{keep} is not empty: --keep needs a new folder.")
     keep.mkdir(parents=True, exist_ok=True)
     yield keep
+
+
+def _first_free(wanted: Path) -> Path:
+    """Create `wanted`, or the first of `wanted-2`, `wanted-3`, .. that is not there."""
+    folder = wanted
+    for number in itertools.count(2):
+        try:
+            folder.mkdir()
+            break
+        except FileExistsError:
+            folder = wanted.with_name(f"{wanted.name}-{number}")
+    return folder
 
 
 def _search(session: Session, client: Client, address: str, processes: Processes) -> None:
@@ -123,14 +140,14 @@ def _examples() -> dict[str, int]:
     return {"dev": len(data.dev), "test": len(data.test)}
 
 
-def _print_result(session: Session, client: Client, seconds: float) -> None:
+def _print_result(session: Session, client: Client, folder: Path, seconds: float) -> None:
     from sturgeon.cli.trials import print_best
 
     study, best, sizes = client.study("digits"), client.best("digits", BEST), _examples()
     if session.json:
         answer = best.model_dump(mode="json")
         facts = {"best": answer["items"], "recommended": answer["recommended"], "examples": sizes}
-        return print_json({**facts, "seconds": round(seconds, 1)})
+        return print_json({**facts, "seconds": round(seconds, 1), "folder": str(folder)})
     say(
         f"\nThe best {BEST} of {sum(study.counts.values())} networks after {seconds:.0f} s, by their error on "
         f"{sizes['dev']} dev examples. The search never saw the {sizes['test']} test examples.\n"
@@ -138,20 +155,17 @@ def _print_result(session: Session, client: Client, seconds: float) -> None:
     return print_best(study, best, also=("test_error",))
 
 
-def _how_to_go_on(keep: Path | None) -> str:
+def _how_to_go_on(folder: Path) -> str:
     # After `make demo` the command is not on the PATH, and the printed commands must work as they are copied.
     here = Path(sys.argv[0])
     sturgeon = "sturgeon" if shutil.which("sturgeon") or here.name != "sturgeon" else shlex.quote(str(here.absolute()))
-    folder = shlex.quote(str(keep or "my-demo"))
     commands = [
-        (f"cd {folder} && {sturgeon} serve", "the server again, with all results"),
+        (f"cd {shlex.quote(str(folder))} && {sturgeon} serve", "the server again, with all results"),
         (f"{sturgeon} study best digits -k 5", "in another terminal"),
         (f"{sturgeon} study rounds digits", "where it searched, and why"),
         (f"{sturgeon} study importance digits", "which parameters matter"),
         (f"{sturgeon} study export digits -O trials.csv", "all trials"),
         (f"{sturgeon} study export digits --model best.npz", "the recommended network, for sturgeon predict"),
     ]
-    if keep is None:
-        commands.insert(0, (f"{sturgeon} demo --keep my-demo", "this demo's results are deleted; keep the next"))
-    width = max(len(command) for command, _ in commands)
-    return "\n".join(["\nNext steps:", *(f"  {command:<{width}}  # {why}" for command, why in commands)])
+    lines = [f"  # {why}\n  {command}" for command, why in commands]
+    return "\n".join([f"\nThe results are in {folder}. Next steps:", *lines])

@@ -1,4 +1,4 @@
-"""`sturgeon panda start | set | pause | resume | stop | checkpoint | rollback | fork | promote | accept | timeline`."""
+"""`sturgeon panda start | set | pause | resume | stop | checkpoint | rollback | fork | promote | timeline`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from sturgeon.cli.inputs import WrongInput, file_or_dash
 from sturgeon.cli.output import cell, print_json, print_table, say
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import NumberArgument, StudyArgument
-from sturgeon.errors import NotFound
 from sturgeon.states import TERMINAL, TrialState
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def set_(
     """Change parameters of a model while it trains."""
     with session.client() as client:
         guarding = None if guard is None else parsed_guard(guard)
-        _print_steered(session, client.set_params(study, number, parsed(params), reason, guarding, if_version), number)
+        print_steered(session, client.set_params(study, number, parsed(params), reason, guarding, if_version), number)
 
 
 def _add_verb(name: str, help_: str, send: Callable[..., Steered]) -> None:
@@ -99,7 +98,7 @@ def _add_verb(name: str, help_: str, send: Callable[..., Steered]) -> None:
         if_version: VersionOption = None,
     ) -> None:
         with session.client() as client:
-            _print_steered(session, send(client, study, number, reason, if_version), number)
+            print_steered(session, send(client, study, number, reason, if_version), number)
 
 
 _add_verb(
@@ -130,7 +129,7 @@ def rollback(
     """Go back to a checkpoint (the newest, or --step; 0 is the start) and continue, if wanted with other parameters."""
     with session.client() as client:
         steered = client.rollback(study, number, step, parsed(params or []), reason, if_version)
-        _print_steered(session, steered, number)
+        print_steered(session, steered, number)
 
 
 @commands.command()
@@ -183,38 +182,6 @@ def promote(
         return print_json(trial)
     origin = trial.parent.step if trial.parent else 0
     say(f"Trial {trial.number} of {study} is a panda from step {origin} of trial {number}; it is {trial.state}.")
-    return None
-
-
-@commands.command()
-@connected
-def accept(
-    session: Session,
-    study: StudyArgument,
-    number: NumberArgument,
-    proposal: Annotated[
-        int | None, typer.Argument(metavar="[ID]", min=1, help="The proposal; may be left out if only one is open.")
-    ] = None,
-    reason: ReasonOption = "",
-    dismiss: Annotated[
-        bool, typer.Option("--dismiss", help="Reject it; the policy waits before it proposes again.")
-    ] = False,
-) -> None:
-    """Accept what a policy proposed."""
-    with session.client() as client:
-        if proposal is None:
-            open_ids = [offer.id for offer in client.proposals(study, number) if offer.state == "open"]
-            if not open_ids:
-                raise NotFound(f"No proposal for trial {number} of {study} is open.")
-            if len(open_ids) > 1:
-                raise WrongInput(f"Several proposals are open; choose one: {', '.join(map(str, open_ids))}.")
-            proposal = open_ids[0]
-        if not dismiss:
-            return _print_steered(session, client.accept(study, number, proposal, reason), number)
-        answer = client.dismiss(study, number, proposal)
-    if session.json:
-        return print_json(answer)
-    say(f"Proposal {answer.id} is dismissed.")
     return None
 
 
@@ -285,7 +252,7 @@ def parsed_guard(text: str) -> Json:
     return {"metric": metric, "worse_by": worse_by, "within_epochs": within_epochs}
 
 
-def _print_steered(session: Session, steered: Steered, number: int) -> None:
+def print_steered(session: Session, steered: Steered, number: int) -> None:
     if session.json:
         return print_json(steered)
     desired, waits = steered.desired, ""

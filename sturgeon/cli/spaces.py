@@ -1,20 +1,71 @@
-"""`sturgeon study space | revisions`: edit a study's space, and list its earlier spaces."""
+"""`sturgeon study preview | space | revisions`: look at a space, edit that of a study, and list its earlier ones."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from sturgeon.cli.inputs import WrongInput, file_or_dash
-from sturgeon.cli.output import print_json, print_table
+from sturgeon.cli.output import print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument, print_study
 
+if TYPE_CHECKING:
+    from sturgeon.messages import Preview
+
 commands = typer.Typer()
+
+
+@commands.command()
+@connected
+def preview(
+    session: Session,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", parser=file_or_dash, help="A study file, or a space alone; - reads standard input."
+        ),
+    ],
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="The seed of the examples.")] = None,
+    examples: Annotated[int | None, typer.Option(metavar="N", min=0, max=1000, help="How many examples.")] = None,
+) -> None:
+    """Show what a space draws: its quantiles, the shares of its values, and examples. Nothing is created."""
+    from sturgeon.cli.files import read_mapping
+
+    content = read_mapping(file)
+    is_study = "metric" in content and isinstance(content.get("space"), dict)
+    constraints = content.get("constraints", []) if is_study else []
+    with session.client() as client:
+        answer = client.preview(content["space"] if is_study else content, seed, examples, constraints)
+    if session.json:
+        return print_json(answer)
+    print_preview(answer)
+    return None
+
+
+def print_preview(answer: Preview) -> None:
+    """Each parameter in a row: its quantiles, or the shares of its values; then the examples."""
+    quantiles = list(dict.fromkeys(q for one in answer.parameters.values() for q in one.quantiles or ()))
+    names = [f"{float(q):.0%}" for q in quantiles]
+    rows = [
+        (name, *((one.quantiles or {}).get(q) for q in quantiles), _shares(one.shares))
+        for name, one in answer.parameters.items()
+    ]
+    print_table(("parameter", *names, "shares"), rows, right=names, prose=("shares",))
+    if answer.satisfied < 1:
+        say(f"{answer.satisfied:.1%} of the space satisfies the constraints.")
+    if answer.examples:
+        params = list(dict.fromkeys(name for example in answer.examples for name in example))
+        say("\nFor example:")
+        print_table(params, [[example.get(name) for name in params] for example in answer.examples], right=params)
+
+
+def _shares(shares: dict[str, float] | None) -> str | None:
+    return None if shares is None else ", ".join(f"{value} {share:.0%}" for value, share in shares.items())
 
 
 @commands.command()

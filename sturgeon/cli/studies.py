@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from sturgeon.cli.completion import study_names
-from sturgeon.cli.inputs import file_or_dash
+from sturgeon.cli.inputs import WrongInput, file_or_dash, not_empty
 from sturgeon.cli.output import cell, metric, print_facts, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
@@ -32,14 +33,22 @@ def create(
         Path,
         typer.Argument(metavar="FILE", parser=file_or_dash, help="A YAML or JSON file; - reads standard input."),
     ],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", parser=not_empty, help="Its name, instead of that in the file.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only let the server check it; nothing is created.")
+    ] = False,
 ) -> None:
     """Create a study from a YAML or JSON file."""
     from sturgeon.cli.files import read_mapping
 
-    request = read_mapping(file)
+    request = read_mapping(file) | ({} if name is None else {"name": name})
     with session.client() as client:
-        study = client.create_study(request)
+        study = client.create_study(request, dry_run=dry_run)
     print_study(session, study)
+    if dry_run and not session.json:
+        say("It is valid. Nothing was created: this was a dry run.")
 
 
 @commands.command("list")
@@ -216,11 +225,23 @@ def delete(
     session: Session,
     study: StudyArgument,
     force: Annotated[bool, typer.Option("--force", help="Even if trials are running; they are cancelled.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete a study with its trials and checkpoints."""
     with session.client() as client:
+        if not yes:
+            _ask_about(client.study(study))
         client.delete_study(study, force=force)
     if session.json:
         return print_json({"deleted": study})
     say(f"{study} is deleted.")
     return None
+
+
+def _ask_about(study: Study) -> None:
+    """Raises: WrongInput (nobody can be asked), typer.Abort (the answer is no)."""
+    if not sys.stdin.isatty():
+        raise WrongInput(f"Deleting {study.name} cannot be taken back, and there is nobody to ask: say --yes.")
+    trials = sum(study.counts.values())
+    if not typer.confirm(f"Delete {study.name} with its {trials} trials and all checkpoints?", err=True):
+        raise typer.Abort

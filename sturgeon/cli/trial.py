@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sturgeon.cli.inputs import WrongInput
-from sturgeon.cli.output import cell, metric, print_json, print_table, say
+from sturgeon.cli.output import cell, metric, print_facts, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.panda import parsed
 from sturgeon.cli.session import Session, connected
@@ -53,7 +53,7 @@ def _print_trial(study: Study, trial: Trial) -> None:
     }
     others = {name: metric(study, name, value) for name, value in trial.metrics.items() if name != study.metric}
     facts |= {"metrics": others or None}
-    print_table(("", ""), [(name, value) for name, value in facts.items() if value is not None])
+    print_facts({name: value for name, value in facts.items() if value is not None})
     if trial.error:
         say(f"\n{printable(trial.error)}")
 

@@ -1,4 +1,4 @@
-"""`sturgeon workers`."""
+"""`sturgeon workers | drain`."""
 
 from __future__ import annotations
 
@@ -32,6 +32,20 @@ def workers(
     print_table(("worker", "running", "slots", "seen", ""), rows, right=("running", "slots"), keep=("",))
     if hidden := len(known) - len(listed):
         say(f"\nNot shown: {hidden} that have not called for a minute (--all shows them).")
+    return None
+
+
+@commands.command()
+@connected
+def drain(
+    session: Session, worker: Annotated[str, typer.Argument(metavar="WORKER", help="Its name, as `workers` has it.")]
+) -> None:
+    """Let a worker finish what it runs, take nothing new, and end."""
+    with session.client() as client:
+        answer = client.drain_worker(worker)
+    if session.json:
+        return print_json(answer)
+    say(f"{answer.name} ends when it has finished what it runs ({answer.running} trials).")
     return None
 
 

@@ -86,8 +86,10 @@ class Client:
 
     # --- studies
 
-    def create_study(self, study: m.StudyRequest | Mapping[str, object]) -> m.Study:
-        return self._wire.ask(m.Study, "POST", "/v1/studies", _as_dict(study), once=True)
+    def create_study(self, study: m.StudyRequest | Mapping[str, object], dry_run: bool = False) -> m.Study:
+        """dry_run: only let the server check it; the answer is what would be created."""
+        query = {"dry_run": "true"} if dry_run else None
+        return self._wire.ask(m.Study, "POST", "/v1/studies", _as_dict(study), query=query, once=not dry_run)
 
     def studies(self, page_size: int | None = None, page_token: str | None = None) -> m.Page[m.Study]:
         return self._wire.ask(m.Page[m.Study], "GET", "/v1/studies", query=_page(page_size, page_token))
@@ -505,6 +507,10 @@ class Client:
     def ready(self) -> m.Health:
         """The server can serve: its database is there, with the right schema. Waits for it with patience."""
         return self._wire.ask(m.Health, "GET", "/readyz")
+
+    def counters(self) -> str:
+        """What the server counts, in the text format of Prometheus."""
+        return self._wire.send("GET", "/metrics").text
 
 
 def _study(study: str) -> str:

@@ -6,6 +6,7 @@ import copy
 import os
 import re
 import resource
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 
 def test_the_demo_ends_within_a_minute_with_a_best_model_of_at_most_4_per_cent_and_one_can_go_on(
-    sturgeon: Command, tmp_path: Path, server_process: Callable[..., ServerProcess]
+    sturgeon: Command,
+    tmp_path: Path,
+    server_process: Callable[..., ServerProcess],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder, before = tmp_path / "kept", resource.getrusage(resource.RUSAGE_CHILDREN)
     ran = subprocess.run([STURGEON, "demo", "--keep", folder], capture_output=True, text=True, timeout=DEADLINE_S)
@@ -57,7 +61,13 @@ def test_the_demo_ends_within_a_minute_with_a_best_model_of_at_most_4_per_cent_a
     assert sentence == f"Recommended: trial {winner}. {best['recommended']['why']}"
     assert best["recommended"]["value"] <= 0.04
     model, images = tmp_path / "best.npz", tmp_path / "digits.npz"
-    assert sturgeon("study", "export", "digits", "--model", model, *to).code == 0
+    monkeypatch.chdir(tmp_path)
+    assert f"The results are in {folder}." in ran.stdout
+    serve, *others = re.findall(r"^  (\S.*)$", ran.stdout.split("Next steps:")[1].replace("  #", "#"), re.MULTILINE)
+    assert serve.startswith(f"cd {folder} && ")
+    assert serve.endswith("sturgeon serve")
+    for command in others:
+        assert sturgeon(*shlex.split(command)[1:], *to).code == 0, command
     digits = sklearn.datasets.load_digits()
     np.savez(images, X=digits.data, y=digits.target)
     assert sturgeon("predict", model, images, "-o", "json").json["error"] <= 0.04
@@ -73,15 +83,18 @@ def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_demo")
-def test_with_json_the_demo_prints_its_result_alone_and_its_folder_is_gone(
+def test_with_json_the_demo_prints_its_result_and_its_folder_alone(
     sturgeon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "sturgeon-demo").mkdir()
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STURGEON_DATABASE_URL", "sqlite:////nowhere/a-database-that-matters.db")
     told = sturgeon("demo", "-o", "json").json
     assert [set(trial["metrics"]) >= {"dev_error", "test_error"} for trial in told["best"]] == [True, True]
     assert told["examples"] == {"dev": 359, "test": 359}
-    assert list(tmp_path.iterdir()) == []
+    assert told["folder"] == "sturgeon-demo-2"
+    assert (tmp_path / "sturgeon-demo-2" / "sturgeon.db").exists()
+    assert list((tmp_path / "sturgeon-demo").iterdir()) == []
 
 
 def test_a_folder_that_is_in_use_is_not_taken_for_keep(sturgeon: Command, tmp_path: Path) -> None:
@@ -120,6 +133,7 @@ def test_an_interrupted_demo_ends_its_server_and_workers_and_leaves_nothing(
     assert "Traceback" not in demo_process.output
     assert [child for child in children if Path(f"/proc/{child}").exists()] == []
     assert list(scratch.iterdir()) == []
+    assert not (tmp_path / "sturgeon-demo").exists()
 
 
 def test_a_demo_that_is_killed_leaves_no_server_and_no_worker(tmp_path: Path) -> None:

@@ -156,10 +156,13 @@ def test_pause_resume_stop_and_cancel_move_the_study(sturgeon: Command, half_sea
 
 @pytest.mark.usefixtures("half_searched")
 def test_a_study_with_running_trials_is_deleted_by_force_only(sturgeon: Command) -> None:
-    refused = sturgeon("study", "delete", "bowl")
+    asked = sturgeon("study", "delete", "bowl")
+    assert asked.code == 2
+    assert "say --yes" in asked.err
+    refused = sturgeon("study", "delete", "bowl", "--yes")
     assert refused.code == 1
     assert "running" in refused.err
-    assert sturgeon("study", "delete", "bowl", "--force", "-o", "json").json == {"deleted": "bowl"}
+    assert sturgeon("study", "delete", "bowl", "--force", "--yes", "-o", "json").json == {"deleted": "bowl"}
     assert sturgeon("study", "list", "-o", "json").json == []
 
 

@@ -31,25 +31,46 @@ from sturgeon.states import STUDY_MOVES, StudyState
 def create(database: Database, request: messages.StudyRequest, key: IdempotencyKey) -> messages.Study:
     """Create a study, which is active at once. Raises: Invalid, StudyExists, IdempotencyMismatch."""
     validation.require_valid(request)
-    seed = secrets.randbits(63) if request.search.seed is None else request.search.seed
     with database.writing() as tx:
         if (answered := claim_or_replay(tx, key, messages.Study, None)) is not None:
             return answered
-        now = tx.now()
-        source = None
-        if isinstance(request.task, messages.TrainStudyTask):
-            given = sources.given(request.space, request.params or {})
-            unfit = sources.problems(tx, request.task, request.space, given)
-            validation.require_none(unfit, "The study is not valid")
-            source = sources.source_of(tx, request.task, given)
-        row = insert_study(tx, request, seed, now, None if source is None else source[0].id)
-        if row is None:
-            raise StudyExists(f"A study named {request.name} exists already; choose another name.")
-        if request.mode == "panda":
-            row = _begin_panda(tx, row, request, now)
+        row = _created(tx, request)
         answer = _answer(tx, row)
         store_answer(tx, key, answer, created=row)
         return answer
+
+
+class _NotKept(Exception):
+    """Rolls a dry run back; it has the answer."""
+
+    def __init__(self, answer: messages.Study) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+def checked(database: Database, request: messages.StudyRequest) -> messages.Study:
+    """The study that `create` would make; it is made, and rolled back. Raises: Invalid, StudyExists."""
+    validation.require_valid(request)
+    try:
+        with database.writing() as tx:
+            raise _NotKept(_answer(tx, _created(tx, request)))
+    except _NotKept as dry:
+        return dry.answer
+
+
+def _created(tx: Transaction, request: messages.StudyRequest) -> StudyRow:
+    seed = secrets.randbits(63) if request.search.seed is None else request.search.seed
+    now = tx.now()
+    source = None
+    if isinstance(request.task, messages.TrainStudyTask):
+        given = sources.given(request.space, request.params or {})
+        unfit = sources.problems(tx, request.task, request.space, given)
+        validation.require_none(unfit, "The study is not valid")
+        source = sources.source_of(tx, request.task, given)
+    row = insert_study(tx, request, seed, now, None if source is None else source[0].id)
+    if row is None:
+        raise StudyExists(f"A study named {request.name} exists already; choose another name.")
+    return _begin_panda(tx, row, request, now) if request.mode == "panda" else row
 
 
 def insert_study(
