@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sturgeon.messages import ProblemAnswer
+from sturgeon.training import TrainTask
 from sturgeon.values import NO_NUL
 
 PLAIN_OBJECT: Final[dict[str, Any]] = {
@@ -27,11 +28,13 @@ PLAIN_JSON: Final[dict[str, Any]] = {
 def narrowed(schema: dict[str, Any]) -> dict[str, Any]:
     """FastAPI's description, with what it leaves out or leaves open.
 
-    All problems refer to one schema. (As a response's `model` it would be offered as plain JSON, too.) An object whose
-    names have a pattern has no others, and a parameter of an address or a header is left out instead of being null.
+    The fields of a train task are a schema of their own, TrainTask. All problems refer to one schema. (As a response's
+    `model` it would be offered as plain JSON, too.) An object whose names have a pattern has no others, and a parameter
+    of an address or a header is left out instead of being null.
     """
     schema["components"]["schemas"]["ProblemAnswer"] = ProblemAnswer.model_json_schema()
     schema["components"]["schemas"]["PlainJson"] = PLAIN_JSON
+    schema["components"]["schemas"]["TrainTask"] = TrainTask.model_json_schema()
     _close_objects(schema)
     for path in schema["paths"].values():
         for operation in path.values():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,11 @@ class WrongInput(typer.TyperException):
     """An option or an input file cannot be used; one sentence says why."""
 
     exit_code = 2
+
+
+def somebody_is_there() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty()
 
 
 def not_empty(text: str) -> str:

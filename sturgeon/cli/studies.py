@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sturgeon.cli import inputs
 from sturgeon.cli.completion import study_names
 from sturgeon.cli.inputs import WrongInput, file_or_dash, not_empty
 from sturgeon.cli.output import cell, metric, print_facts, print_json, print_table, say
@@ -240,7 +240,7 @@ def delete(
 
 def _ask_about(study: Study) -> None:
     """Raises: WrongInput (nobody can be asked), typer.Abort (the answer is no)."""
-    if not sys.stdin.isatty():
+    if not inputs.somebody_is_there():
         raise WrongInput(f"Deleting {study.name} cannot be taken back, and there is nobody to ask: say --yes.")
     trials = sum(study.counts.values())
     if not typer.confirm(f"Delete {study.name} with its {trials} trials and all checkpoints?", err=True):

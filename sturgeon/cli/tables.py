@@ -32,7 +32,9 @@ def width() -> int:
 
 def window() -> int:
     """The width of the terminal; UNLIMITED where there is none."""
-    known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()
+    # readline exports COLUMNS with LINES to all that an interactive program starts; alone, a person has set it.
+    alone = os.environ.get("COLUMNS", "").isdecimal() and "LINES" not in os.environ
+    known = sys.stdout.isatty() or alone
     return shutil.get_terminal_size().columns if known else UNLIMITED
 
 

@@ -1,4 +1,4 @@
-"""`sturgeon trial show | log | curve | ask | tell | enqueue | release | cancel | requeue | invalidate`."""
+"""`sturgeon trial show | log | curve | checkpoints | ask | tell | enqueue | release | cancel | ..`: one trial."""
 
 from __future__ import annotations
 
@@ -114,6 +114,31 @@ def _print_curve(study: Study, rows: list[ReportedMetrics]) -> None:
         for row in rows
     ]
     print_table(("step", "epoch", *names, *void), cells, right=("step", "epoch", *names))
+
+
+@commands.command()
+@connected
+def checkpoints(session: Session, study: StudyArgument, number: NumberArgument) -> None:
+    """List the checkpoints that are kept of a trial."""
+    with session.client() as client:
+        listed = client.checkpoints(study, number).items
+        if session.json:
+            return print_json(listed)
+        shown = client.study(study)
+    rows = [
+        (
+            str(one.step),
+            None if one.epoch is None else f"{one.epoch:g}",
+            metric(shown, shown.metric, one.value),
+            f"{one.size / 1000:.0f} kB",
+            "lost" if one.lost else "pinned" if one.pinned else "",
+            one.created_at,
+        )
+        for one in listed
+    ]
+    columns = ("step", "epoch", shown.metric, "size", "", "created")
+    print_table(columns, rows, right=("step", "epoch", shown.metric, "size"), keep=("",), last=("created",))
+    return None
 
 
 @commands.command()

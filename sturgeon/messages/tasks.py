@@ -37,7 +37,9 @@ class TrainStudyTask(Request):
     kind: Literal["train"]
     dataset: Annotated[PlainText, Field(min_length=1, max_length=500)]
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 20
-    fixed: Params = Field(default_factory=dict)
+    fixed: Params = Field(
+        default_factory=dict, description="Fields of the schema TrainTask, which `sturgeon task-fields` prints, too."
+    )
     checkpoints: CheckpointRule | None = Field(default_factory=CheckpointRule)
 
 

@@ -37,6 +37,7 @@ def sturgeon(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables have all the room that they want, unless a test sets COLUMNS."""
     monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.delenv("LINES", raising=False)
 
 
 @pytest.fixture(autouse=True)

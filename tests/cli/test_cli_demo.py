@@ -44,7 +44,7 @@ def test_the_demo_ends_within_a_minute_with_a_best_model_of_at_most_4_per_cent_a
     assert sorted(log.name for log in folder.glob("*.log")) == ["demo-1.log", "demo-2.log", "server.log"]
     assert len(re.findall(r"^trial \d+: ", ran.stdout, re.MULTILINE)) == 30
     assert "by their error on 359 dev examples. The search never saw the 359 test examples." in ran.stdout
-    shown = ran.stdout.split("test examples.")[1].split("Next steps:")[0].strip().splitlines()
+    shown = ran.stdout.split("test examples.")[1].split("\nThe results are in")[0].strip().splitlines()
     header, *rows, sentence = shown
     assert header.split()[:3] == ["trial", "dev_error", "test_error"]
 
