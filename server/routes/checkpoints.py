@@ -73,7 +73,7 @@ def read_best_checkpoint(
 def read_checkpoint(
     study: StudyPath, number: NumberPath, step: StepPath, database: InDatabase, blobs: InBlobs
 ) -> Response:
-    """The bytes of a checkpoint: an npz without pickles."""
+    """The bytes of a checkpoint: an npz without pickles; of own code a tar of its checkpoint folder."""
     return FileAnswer(checkpoints.content(database, blobs, study, number, step))
 
 

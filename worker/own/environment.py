@@ -28,6 +28,8 @@ NEVER: Final = ("STURGEON_*", "PYTHONSAFEPATH")
 SECRET: Final = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
 """What the list above does not let through, though a pattern of it may match."""
 
+LONGEST_VARIABLE: Final = 100_000
+
 
 def passed_on(environment: Mapping[str, str], names: Iterable[str], ours: str) -> dict[str, str]:
     """What of the worker's environment reaches programs. names: those that its owner has added. ours: the folder that
@@ -74,4 +76,6 @@ def of_trial(job: Job, folder: Path, params: Mapping[str, object], checkpoint: P
     told["PYTHONUNBUFFERED"] = "1"
     if job.gpus is not None:
         told["CUDA_VISIBLE_DEVICES"] = ",".join(job.gpus)
-    return told | {f"STURGEON_PARAM_{variable_name(name)}": as_text(value) for name, value in params.items()}
+    told |= {f"STURGEON_PARAM_{variable_name(name)}": as_text(value) for name, value in params.items()}
+    # The system starts no program with a longer one; the file has all parameters.
+    return {name: value for name, value in told.items() if len(value.encode()) < LONGEST_VARIABLE}
