@@ -220,7 +220,9 @@ def test_whatever_a_program_prints_the_log_stays_small_and_the_report_is_heard(p
 def test_a_pattern_that_would_search_for_ever_fails_the_trial_instead(program: OwnProgram) -> None:
     script = "import time; print('a' * 40 + '!', flush=True); time.sleep(600)"
 
+    began = time.monotonic()
     last = program.last(script, metrics={"lines": {"loss": "((?:a+)+)$"}}, limits={"grace_s": 0.1})
+    assert time.monotonic() - began < 20
 
     assert last.state == "failed"
     assert "metrics.lines (loss) took over 1 s" in last.error

@@ -36,6 +36,7 @@ class Curve:
         self.reports += 1
         if step <= self._given or step < self.step:
             self.left_out += 1
+            self.step = max(self.step, step)
             return
         if step > self.step:
             yield from self.flush()
@@ -91,7 +92,7 @@ class Curve:
 
     def go_on_from(self, step: int) -> None:
         """The run goes on from a checkpoint of this step; what came after it does not count."""
-        self.step, self._given, self._open = step, step, None
+        self.step, self._given, self._open, self._latest = step, step, None, {}
         if self._told is not None and self._told[0] > step:
             self._told = None
 

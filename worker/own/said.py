@@ -97,7 +97,7 @@ def said_in(text: str) -> Said:
     if not isinstance(given, dict):
         raise Misread(f"this is no JSON object: {text[:100]}")
     kind = given.pop("sturgeon", "report")
-    if kind not in _READERS:
+    if not isinstance(kind, str) or kind not in _READERS:
         raise Misread(f'"sturgeon" is one of {", ".join(_READERS)}; not {str(kind)[:100]}')
     return _READERS[kind](given)
 
@@ -255,9 +255,10 @@ def _at_most(seconds: float, names: Mapping[str, object]) -> Iterator[None]:
         )
 
     before = signal.signal(signal.SIGALRM, too_slow)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
