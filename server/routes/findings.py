@@ -1,4 +1,4 @@
-"""/v1/studies/{study}/trials/{number}/diagnosis, /errors and /dataset."""
+"""/v1/studies/{study}/trials/{number}/diagnosis, /errors, /dataset and /versions."""
 
 from __future__ import annotations
 
@@ -51,6 +51,14 @@ def keep_dataset(
 ) -> None:
     """Upload what the trial's data were read as, as the lease's holder."""
     findings.store_finding(database, study, number, "dataset", fence, body.model_dump(mode="json"))
+
+
+@router.put("/versions", status_code=204)
+def keep_versions(
+    study: StudyPath, number: NumberPath, body: messages.RunVersions, fence: FenceQuery, database: InDatabase
+) -> None:
+    """Upload which code and data the trial's run has, as the lease's holder. A change amid a study is an event."""
+    findings.store_versions(database, study, number, fence, body)
 
 
 @router.put("/errors/tags")

@@ -42,10 +42,13 @@ def create_study(
 
 @router.get("/studies")
 def list_studies(
-    database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None
+    database: InDatabase,
+    page_size: PageSize = 100,
+    page_token: PageToken = None,
+    tag: Annotated[str | None, Query(pattern=messages.TAG, description="Only studies that have this tag.")] = None,
 ) -> messages.Page[messages.Study]:
     """All studies, the oldest first."""
-    return lifecycle.listing(database, page_size, page_token)
+    return lifecycle.listing(database, page_size, page_token, tag)
 
 
 @router.get("/studies/{study}")
@@ -58,7 +61,7 @@ def read_study(study: StudyPath, database: InDatabase) -> messages.Study:
 def change_study(
     study: StudyPath, patch: messages.StudyPatch, transactions: InTransactions, key: IdempotencyHeader = None
 ) -> messages.Study:
-    """Pause, resume (`active`), stop or cancel it; change its budget, title, or space (a new revision)."""
+    """Pause, resume (`active`), stop or cancel it; change its budget, title, tags, notes, or space (a new revision)."""
     # A limit that is null is removed, and one that is left out stays: the key is of what was given.
     given = f"PATCH /studies/{study}\n{patch.model_dump_json(exclude_unset=True)}"
     return lifecycle.change(transactions, study, patch, IdempotencyKey.of(key, given, None))

@@ -47,6 +47,7 @@ def list_trials(
     database: InDatabase,
     state: TrialState | None = None,
     invalid: bool | None = None,
+    tag: Annotated[str | None, Query(pattern=messages.TAG, description="Only trials that have this tag.")] = None,
     sort: Sort = "number",
     page_size: PageSize = 100,
     page_token: TrialsPageToken = None,
@@ -54,7 +55,7 @@ def list_trials(
     accept: Annotated[str, Header()] = "application/json",
 ) -> messages.Page[messages.Trial] | Response:
     """The study's trials. `format` wins over the Accept header."""
-    which = Listing(state, invalid, sort.removeprefix("-"), descending=sort.startswith("-"))
+    which = Listing(state, invalid, sort.removeprefix("-"), descending=sort.startswith("-"), tag=tag)
     accepted: list[Form] = [form for form, media_type in MEDIA_TYPES.items() if media_type in accept]
     form = format or (accepted[0] if accepted else "json")
     if form == "json":
@@ -110,6 +111,19 @@ def read_trial(study: StudyPath, number: NumberPath, response: Response, databas
     trial, version = admin.read(database, study, number)
     response.headers["ETag"] = f'"{version}"'
     return trial
+
+
+@router.patch("/trials/{number:segment}")
+def change_trial(
+    study: StudyPath,
+    number: NumberPath,
+    patch: messages.TrialPatch,
+    transactions: InTransactions,
+    key: IdempotencyHeader = None,
+) -> messages.Trial:
+    """Write tags and notes of a trial."""
+    idempotency_key = IdempotencyKey.of(key, f"PATCH /studies/{study}/trials/{number}", patch)
+    return admin.describe(transactions, study, number, patch, idempotency_key)
 
 
 @router.get("/trials/{number}/metrics")

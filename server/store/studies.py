@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from server.store import floors
 from server.store.engine import Transaction
-from server.store.json_columns import Json
+from server.store.json_columns import Json, has_tag
 from server.store.tables import studies, trials
 from sturgeon.direction import Direction
 from sturgeon.identifiers import StudyId, TrialNumber
@@ -104,9 +104,10 @@ def fence_floors(tx: Transaction, names: Collection[str]) -> dict[str, int]:
     return dict(tx.execute(statement).all())
 
 
-def page(tx: Transaction, after: int, size: int) -> list[StudyRow]:
-    """Up to `size` studies with ids above `after`, by id."""
-    statement = sa.select(studies).where(studies.c.id > after).order_by(studies.c.id).limit(size)
+def page(tx: Transaction, after: int, size: int, tag: str | None = None) -> list[StudyRow]:
+    """Up to `size` studies with ids above `after`, by id; of those with a tag, if one is given."""
+    wanted = [studies.c.id > after] if tag is None else [studies.c.id > after, has_tag(studies.c.tags, tag)]
+    statement = sa.select(studies).where(*wanted).order_by(studies.c.id).limit(size)
     return [StudyRow(*row) for row in tx.execute(statement)]
 
 

@@ -65,7 +65,7 @@ studies: Final = sa.Table(
     sa.Column("version_floor", sa.Integer, nullable=False, server_default="0"),
     # The study that `start_from` named when this one was created; it may have been deleted since.
     sa.Column("source_study_id", sa.BigInteger),
-    # What people write of it, and the last code and data that its runs had.
+    # What people write of it, and the code and the data that it began with.
     sa.Column("tags", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("notes", sa.Text, nullable=False, server_default=""),
     sa.Column("code_version", sa.JSON(none_as_null=True)),

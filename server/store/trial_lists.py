@@ -8,6 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.json_columns import has_tag
 from server.store.tables import trials
 from server.store.trials import TrialRow
 from sturgeon.identifiers import StudyId, TrialNumber
@@ -23,6 +24,7 @@ class Listing:
     invalid: bool | None = None
     sort: str = "number"
     descending: bool = False
+    tag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def _listed(study_id: StudyId, listing: Listing) -> sa.Select[Any]:
         statement = statement.where(trials.c.state == listing.state)
     if listing.invalid is not None:
         statement = statement.where(trials.c.invalid_reason.is_not(None) == listing.invalid)
+    if listing.tag is not None:
+        statement = statement.where(has_tag(trials.c.tags, listing.tag))
     column = SORTS[listing.sort]
     order = column.desc() if listing.descending else column.asc()
     return statement.order_by(order.nulls_last(), trials.c.number)

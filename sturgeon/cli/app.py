@@ -14,6 +14,7 @@ from sturgeon.cli import (
     budgets,
     data,
     demo,
+    describing,
     embedded,
     explain,
     export,
@@ -66,12 +67,14 @@ app.add_typer(study, name="study")
 one_trial = typer.Typer(help="Look at one trial, run one yourself, or take it out.", no_args_is_help=True)
 app.add_typer(one_trial, name="trial")
 one_trial.add_typer(trial.commands)
+one_trial.add_typer(describing.of_trial)
 pandas = typer.Typer(help="Steer one model while it trains, and branch from it.", no_args_is_help=True)
 app.add_typer(pandas, name="panda")
 for module in (tune, demo, operate, workers, data, predict, report, embedded, importing, status, fields):
     app.add_typer(module.commands)
 for module in (studies, budgets, explain, trials, findings, spaces, watch, export, records):
     study.add_typer(module.commands)
+study.add_typer(describing.of_study)
 for module in (panda, proposals, panda_watch, replaying):
     pandas.add_typer(module.commands)
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sturgeon.checkout import code_version
 from sturgeon.cli import inputs
 from sturgeon.cli.completion import study_names
 from sturgeon.cli.inputs import WrongInput, file_or_dash, not_empty
 from sturgeon.cli.output import cell, metric, print_facts, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
+from sturgeon.cli.versions import changed, version_text
 
 if TYPE_CHECKING:
     from sturgeon.messages import BestTrial, Recommended, Search, Study, StudyTask
@@ -44,6 +46,8 @@ def create(
     from sturgeon.cli.files import read_mapping
 
     request = read_mapping(file) | ({} if name is None else {"name": name})
+    if (version := code_version()) is not None:
+        request = {"code_version": version} | request
     with session.client() as client:
         study = client.create_study(request, dry_run=dry_run)
     print_study(session, study)
@@ -53,10 +57,13 @@ def create(
 
 @commands.command("list")
 @connected
-def list_(session: Session) -> None:
+def list_(
+    session: Session,
+    tag: Annotated[str | None, typer.Option(metavar="TAG", help="Only studies that have this tag.")] = None,
+) -> None:
     """List the studies."""
     with session.client() as client:
-        studies = list(every_item(client.studies))
+        studies = list(every_item(lambda size, token: client.studies(size, token, tag)))
     if session.json:
         return print_json(studies)
     columns = ("study", "state", "trials", "running", "best", "metric", "created")
@@ -133,6 +140,12 @@ def _facts(study: Study) -> Json:
         "fixed": (study.train_task.fixed if study.train_task else None) or None,
         "search": _search(study.search),
         "replicates": study.search.replicates if study.search.replicates > 1 else None,
+        "tags": ", ".join(study.tags) or None,
+        "notes": study.notes or None,
+        "code": study.code_version and version_text(study.code_version),
+        "data": study.data_version and version_text(study.data_version),
+        **{f"{change.what} changed": changed(change) for change in study.changes},
+        "constraints": study.constraints or None,
         "space": f"revision {study.revision}" if study.revision else None,
         "created": study.created_at,
     }

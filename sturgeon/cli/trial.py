@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sturgeon.checkout import code_version
 from sturgeon.cli.inputs import WrongInput
 from sturgeon.cli.output import cell, metric, print_facts, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.panda import parsed
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import NumberArgument, StudyArgument
+from sturgeon.cli.versions import version_text
 
 if TYPE_CHECKING:
     from sturgeon.messages import Lease, ReportedMetrics, Study, Trial
@@ -45,6 +47,10 @@ def _print_trial(study: Study, trial: Trial) -> None:
         "where": trial.where,
         "invalid": trial.invalid and trial.invalid.reason,
         "parent": trial.parent and f"trial {trial.parent.number} at step {trial.parent.step}",
+        "tags": ", ".join(trial.tags) or None,
+        "notes": trial.notes or None,
+        "code": trial.code_version and version_text(trial.code_version),
+        "data": trial.data_version and version_text(trial.data_version),
         "seed": trial.seed,
         "created": trial.created_at,
         "started": trial.started_at,
@@ -154,7 +160,7 @@ def ask(
 ) -> None:
     """Take trials to run yourself: end each with `trial tell`, or give it back with `trial release`."""
     with session.client() as client:
-        leases = client.ask(study, count, worker, lease_s)
+        leases = client.ask(study, count, worker, lease_s, code_version())
     if session.json:
         return print_json(leases)
     if not leases.leases:

@@ -14,6 +14,7 @@ from sturgeon.cli.output import cell, console, metric, say, say_json, table
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.cli.trials import first_line, mark, param_names, with_recommended
+from sturgeon.cli.versions import changes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,6 +64,7 @@ def _print_json_lines(snapshots: Iterable[Snapshot]) -> None:
 
 def _print_lines(snapshots: Iterable[Snapshot]) -> Snapshot | None:
     last = waited = None
+    told: list[str] = []
     for snapshot in snapshots:
         if last is None:
             say(headline(snapshot))
@@ -71,6 +73,10 @@ def _print_lines(snapshots: Iterable[Snapshot]) -> Snapshot | None:
         if (waits := snapshot.study.waits_for) and waits != waited:
             say(waits)
         waited = waits
+        for sentence in changes(snapshot.study):
+            if sentence not in told:
+                say(sentence)
+        told = changes(snapshot.study)
         if last is not None and snapshot.finished and not snapshot.ended:
             say(_so_far(snapshot))
         last = snapshot
@@ -128,7 +134,7 @@ def picture(snapshot: Snapshot) -> RenderableType:
 
     study = snapshot.study
     bar = ProgressBar(total=study.budget.max_trials, completed=snapshot.done, width=min(BAR, tables.window()))
-    parts: list[RenderableType] = [headline(snapshot), bar]
+    parts: list[RenderableType] = [headline(snapshot), bar, *changes(study)]
     if study.waits_for is not None:
         parts.append(cell(study.waits_for))
     if snapshot.running:

@@ -91,8 +91,11 @@ class Client:
         query = {"dry_run": "true"} if dry_run else None
         return self._wire.ask(m.Study, "POST", "/v1/studies", _as_dict(study), query=query, once=not dry_run)
 
-    def studies(self, page_size: int | None = None, page_token: str | None = None) -> m.Page[m.Study]:
-        return self._wire.ask(m.Page[m.Study], "GET", "/v1/studies", query=_page(page_size, page_token))
+    def studies(
+        self, page_size: int | None = None, page_token: str | None = None, tag: str | None = None
+    ) -> m.Page[m.Study]:
+        query = _page(page_size, page_token) | _given(tag=tag)
+        return self._wire.ask(m.Page[m.Study], "GET", "/v1/studies", query=query)
 
     def study(self, study: str) -> m.Study:
         return self._wire.ask(m.Study, "GET", _study(study))
@@ -156,9 +159,10 @@ class Client:
         sort: str | None = None,
         page_size: int | None = None,
         page_token: str | None = None,
+        tag: str | None = None,
     ) -> m.Page[m.Trial]:
         """One page. `sort` is number, value or finished_at, with `-` in front for the largest first."""
-        query = _filters(state, invalid, sort) | _page(page_size, page_token)
+        query = _filters(state, invalid, sort) | _page(page_size, page_token) | _given(tag=tag)
         return self._wire.ask(m.Page[m.Trial], "GET", f"{_study(study)}/trials", query=query)
 
     def all_trials(
@@ -200,13 +204,29 @@ class Client:
         body = m.ImportRequest(trials=list(trials)).model_dump(mode="json")
         return self._wire.ask(m.ImportAnswer, "POST", f"{_study(study)}/trials:import", body)
 
-    def ask(self, study: str, count: int = 1, worker: str | None = None, lease_s: int | None = None) -> m.Leases:
-        """At most `count` trials of this study to run yourself, each leased for `lease_s` seconds (3600)."""
-        body = _given(count=count, worker=worker, lease_s=lease_s)
+    def ask(
+        self,
+        study: str,
+        count: int = 1,
+        worker: str | None = None,
+        lease_s: int | None = None,
+        code_version: Mapping[str, object] | None = None,
+    ) -> m.Leases:
+        """At most `count` trials of this study to run yourself, each leased for `lease_s` seconds (3600).
+
+        code_version: of the code that will run them, as `sturgeon.checkout.code_version()` reads it.
+        """
+        body: Json = _given(count=count, worker=worker, lease_s=lease_s)
+        if code_version is not None:
+            body["code_version"] = dict(code_version)
         return self._wire.ask(m.Leases, "POST", f"{_study(study)}/trials:ask", body, once=True)
 
     def trial(self, study: str, number: int) -> m.Trial:
         return self._wire.ask(m.Trial, "GET", _trial(study, number))
+
+    def patch_trial(self, study: str, number: int, patch: m.TrialPatch | Mapping[str, object]) -> m.Trial:
+        """Write its tags and notes."""
+        return self._wire.ask(m.Trial, "PATCH", _trial(study, number), _as_dict(patch), once=True)
 
     def trial_metrics(
         self,

@@ -11,7 +11,7 @@ from sturgeon.messages.forms import LARGEST_STEP
 from sturgeon.strictness import Sized, WholeNumbers
 from sturgeon.values import Json, PlainText, plain_text
 
-FindingKind = Literal["diagnosis", "errors", "dataset"]
+FindingKind = Literal["diagnosis", "errors", "dataset", "versions"]
 Size = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Texts = Annotated[list[PlainText], Sized(1000)]

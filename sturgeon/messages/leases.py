@@ -23,6 +23,7 @@ from sturgeon.messages.forms import (
     Version,
     WorkerName,
 )
+from sturgeon.messages.metadata import CodeVersion
 from sturgeon.messages.tasks import Needs, TaskKind
 from sturgeon.messages.trials import Desired, Resume, Trial
 from sturgeon.states import Mode, ToldState
@@ -36,6 +37,7 @@ class AskRequest(Request):
     count: Count = 1
     worker: WorkerName = "curl"
     lease_s: Annotated[int, Field(ge=10, le=604_800)] = 3600
+    code_version: CodeVersion | None = Field(default=None, description="The commit of the code that will run.")
 
 
 class LeaseRequest(Request):

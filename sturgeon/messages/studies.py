@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AwareDatetime, ConfigDict, Field, FiniteFloat, JsonValue, model_validator
 
 from sturgeon.messages.forms import LARGEST_STEP, Answer, Direction, Params, Request, StudyName
+from sturgeon.messages.metadata import CodeVersion, DataVersion, Notes, Tags, VersionChange
 from sturgeon.messages.policies import Policies, Policy
 from sturgeon.messages.searches import Search
 from sturgeon.messages.tasks import Needs, StudyTask, TrainStudyTask
@@ -146,6 +147,11 @@ class StudyRequest(Request):
     policies: Policies = Field(
         default_factory=list, description="The policies that watch over the pandas of the study."
     )
+    tags: Tags = Field(default_factory=list)
+    notes: Notes = ""
+    code_version: CodeVersion | None = Field(
+        default=None, description="The commit of the code; if it is left out, that of the first run that tells one."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -169,6 +175,8 @@ class StudyPatch(Request):
 
     state: Literal["active", "paused", "stopped", "cancelled"] | None = None
     title: Annotated[PlainText, Field(max_length=1000)] | None = None
+    tags: Tags | None = Field(default=None, description="Instead of those that the study has.")
+    notes: Notes | None = None
     budget: BudgetPatch | None = None
     policies: Policies | None = None
     needs: Needs | None = Field(
@@ -239,6 +247,13 @@ class Study(Answer):
     counts: dict[TrialState, int]
     spent: Spent = Field(default_factory=Spent)
     best: BestTrial | None = Field(description="The trial with the best score; `/best` says which to take.")
+    tags: list[str] = Field(default_factory=list)
+    notes: str = ""
+    code_version: CodeVersion | None = Field(default=None, description="The code and the data that it began with,")
+    data_version: DataVersion | None = None
+    changes: list[VersionChange] = Field(
+        default_factory=list, description="and the newest change of either; none in lists."
+    )
     unable: list[Unable] = Field(default_factory=list, description="The workers that cannot run it, and why.")
     waits_for: str | None = Field(
         default=None, description="Why no living worker fits, in a sentence; null while one does, or nothing waits."

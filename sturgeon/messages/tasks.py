@@ -123,6 +123,11 @@ class OwnCode(Request):
         default=None,
         description="Its folder: absolute, or relative to that of the worker; by default that of the worker.",
     )
+    data: Annotated[list[Annotated[PlainText, Field(min_length=1, max_length=1000)]], Sized(100)] = Field(
+        default_factory=list,
+        description="Files and folders that the program reads, absolute or relative to `cwd`: each trial has a "
+        "fingerprint of them, and a worker without them gives the trial back.",
+    )
     env: Annotated[
         dict[EnvironmentName, Annotated[PlainText, Field(max_length=10_000)]],
         Sized(200, every_problem=True),

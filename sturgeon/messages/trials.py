@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 from sturgeon import identifiers
 from sturgeon.messages.findings import DatasetSummary
 from sturgeon.messages.forms import Answer, Fallback, Params, Request
+from sturgeon.messages.metadata import CodeVersion, DataVersion
 from sturgeon.states import Mode, TrialState
 from sturgeon.values import Json, PlainText
 
@@ -108,6 +109,12 @@ class Trial(Answer):
     desired: Desired | None = Field(default=None, description="Null until somebody, or a rule, steers the trial.")
     applied_version: int | None = Field(default=None, description="The newest version of it that the run obeys,")
     applied_step: int | None = Field(default=None, description="and how many steps were done when it began to.")
+    tags: list[str] = Field(default_factory=list)
+    notes: str = ""
+    code_version: CodeVersion | None = Field(
+        default=None, description="The code of its last run; null where it is that of the study, or not known."
+    )
+    data_version: DataVersion | None = Field(default=None, description="The data of its last run.")
     dataset: DatasetSummary | None = Field(
         default=None, description="What its data were read as, when one trial is read; null in lists."
     )

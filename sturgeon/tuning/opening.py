@@ -60,6 +60,8 @@ def _differences(found: m.Study, wanted: Mapping[str, Any]) -> list[str]:
     differences = []
     if "space" in wanted:
         differences += space_differences(found.space, wanted["space"])
+    if "constraints" in wanted and list(wanted["constraints"]) != found.constraints:
+        differences.append(f"its constraints are {found.constraints}, not {list(wanted['constraints'])}")
     for field in ("metric", "direction", "reduce"):
         if field in wanted and wanted[field] != getattr(found, field):
             differences.append(f"its {field} is {getattr(found, field)}, not {wanted[field]}")

@@ -6,10 +6,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sturgeon import messages as m
+from sturgeon.checkout import code_version
 from sturgeon.client import Client
 from sturgeon.errors import BudgetSpent, SturgeonError
 from sturgeon.tuning import left_loops, opening, processes, tables
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
 
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
+
+
+@cache
+def own_code_version() -> dict[str, Any] | None:
+    """The commit of the code around this process's folder when it was first asked for: what is imported by then is what
+    runs."""
+    return code_version()
 
 
 def study(
@@ -70,7 +79,9 @@ def study(
         more["budget"] = {**more.get("budget", {}), "max_trials": trials}
     connection = Connection(server, token, folder)
     try:
-        return Study(connection, opening.open_study(connection.client, name, wanted | more))
+        version = own_code_version()
+        own = {} if version is None else {"code_version": version}
+        return Study(connection, opening.open_study(connection.client, name, own | wanted | more))
     except BaseException:
         connection.close()
         raise
@@ -116,7 +127,7 @@ class Study:
         """
         heartbeat, wait = self._connection.heartbeat, FIRST_WAIT_S
         while not heartbeat.drained:
-            answer = self.client.ask(self.name, worker=heartbeat.worker, lease_s=LEASE_S)
+            answer = self.client.ask(self.name, 1, heartbeat.worker, LEASE_S, own_code_version())
             if answer.leases:
                 return StudyTrial(self.client, answer.leases[0], self.metric, heartbeat)
             if answer.reason not in ("waiting", "paused"):

@@ -33,6 +33,11 @@ CREATED = {
     "mode": "caviar",
     "policies": [],
     "constraints": [],
+    "tags": [],
+    "notes": "",
+    "code_version": None,
+    "data_version": None,
+    "changes": [],
     "revision": 0,
     "counts": {},
     "spent": {"trials": 0, "epochs": 0.0, "seconds": 0.0, "limit": None},
@@ -54,6 +59,7 @@ def test_a_study_is_created_and_read(http: httpx.Client) -> None:
 def test_a_study_that_was_read_can_be_created_again_under_another_name(server: RunningServer) -> None:
     server.client.create_study(DIGITS)
     found = {"state", "revision", "counts", "spent", "best", "unable", "waits_for", "created_at"}
+    found |= {"data_version", "changes"}
     read = server.client.study("digits").model_dump(mode="json", exclude=found)
 
     copy = server.client.create_study(read | {"name": "copy"})

@@ -41,6 +41,10 @@ def test_given_parameters_make_a_queued_trial(http: httpx.Client) -> None:
         "applied_version": None,
         "applied_step": None,
         "dataset": None,
+        "tags": [],
+        "notes": "",
+        "code_version": None,
+        "data_version": None,
         "invalid": None,
         "drawn": {
             "sampler": None,

@@ -64,12 +64,15 @@ def test_defaults_of_a_study_are_those_of_the_design() -> None:
         "params": None,
         "policies": [],
         "constraints": [],
+        "tags": [],
+        "notes": "",
+        "code_version": None,
     }
 
 
 def test_an_unknown_field_is_refused_with_the_known_ones_and_a_near_one() -> None:
     assert sentence_of(AskRequest, cuont=1) == (
-        "unknown field; did you mean count? the fields are count, worker, lease_s"
+        "unknown field; did you mean count? the fields are count, worker, lease_s, code_version"
     )
 
 

@@ -10,11 +10,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from sturgeon.checkout import code_version
 from sturgeon.messages import CheckpointRule
 from sturgeon.placeholders import filled
+from sturgeon.values import Json
 from worker.child.protocol import (
     ChildMessage,
     DesiredRun,
+    FindingsMessage,
     Finished,
     Job,
     LastWord,
@@ -24,6 +27,7 @@ from worker.child.protocol import (
     SavedCheckpoint,
     Unable,
 )
+from worker.child.versions import data_version
 from worker.own import environment
 from worker.own.allowed import NotHere, folder
 from worker.own.arguments import values_for
@@ -105,6 +109,8 @@ class _OwnRun:
     def messages(self) -> Iterator[ChildMessage]:
         """One start of the program after the other, until there is a last word."""
         yield from self._steering.begun(self._job.desired)
+        if versions := self._versions():
+            yield FindingsMessage({"versions": versions})
         while True:
             program = self._started()
             try:
@@ -118,6 +124,15 @@ class _OwnRun:
                 yield from self._log_message()
                 yield last
                 return
+
+    def _versions(self) -> Json:
+        """The commit of the code, and the fingerprint of the data that the task names. Raises: NotHere."""
+        data = [self._cwd / path for path in self._job.task.get("data") or ()]
+        missing = next((path for path in data if not path.exists()), None)
+        if missing is not None:
+            raise NotHere(f"There is no file or folder {missing} on this worker, which the task names as data.")
+        found = {"code": code_version(self._cwd), "data": data_version(data)}
+        return {what: version for what, version in found.items() if version is not None}
 
     def _started(self) -> Program:
         params = self._steering.params

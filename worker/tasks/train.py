@@ -6,17 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
+from sturgeon.messages import FindingKind
+from sturgeon.values import Json
 from trainer.checkpoint import Checkpoint
 from trainer.config import ConfigError, TrainConfig, config_from
 from trainer.data.encoding import Encoding
 from trainer.data.errors import DataMissing
 from trainer.data.normalization import Normalization
+from trainer.data.places import find_below
 from trainer.data.preparation import Data, prepare, require_metric
 from trainer.refusal import Refusal
 from trainer.stack import useful_models
 from trainer.streams.stream import PREFIX
 from trainer.training import Command, Run, begin, resume
 from worker.child.protocol import DesiredRun, FindingsMessage, Finished, Job, PlacedMessage, Unable
+from worker.child.versions import data_version
 from worker.tasks import stream
 from worker.tasks.keeping import CheckpointKeeper
 from worker.tasks.steering import LEFT, Trial
@@ -51,13 +55,15 @@ def run(
         if configs[0].dataset.startswith(PREFIX):
             yield from _follow(jobs, configs, desired, news)
             return
+        versions = _versions(configs[0], jobs[0])
         data = prepare(configs[0], jobs[0].data_dirs, *_inputs(jobs[0]))
         require_metric(data, jobs[0].task.get("metric"))
+        found = FindingsMessage({"dataset": data.summary, **versions})
         beginnings = [_Beginning(place, *each, data) for place, each in enumerate(zip(jobs, configs, strict=True))]
         # More models than the cache holds would slow each other down: the others wait for their turn.
         size = useful_models(configs[0], data)
         for start in range(0, len(beginnings), size):
-            yield from _train_together(beginnings[start : start + size], data, desired, news)
+            yield from _train_together(beginnings[start : start + size], data, found, desired, news)
     except DataMissing as error:
         yield from ((place, Unable(str(error))) for place in range(len(jobs)))
     except Refusal as error:
@@ -77,6 +83,14 @@ def _follow(
         raise ConfigError("Trials that follow a stream do so by themselves.")
     messages = stream.run(jobs[0], configs[0], lambda: desired(0), lambda _step: news())
     yield from ((0, message) for message in messages)
+
+
+def _versions(config: TrainConfig, job: Job) -> dict[FindingKind, Json]:
+    """The fingerprint of the data file, as a finding; nothing for data that come with the trainer."""
+    kind, _, file = config.dataset.partition(":")
+    if kind not in ("csv", "npz"):
+        return {}
+    return {"versions": {"data": data_version([find_below(file, job.data_dirs, file)])}}
 
 
 def _inputs(job: Job) -> tuple[Normalization | None, Encoding | None]:
@@ -109,14 +123,19 @@ class _Beginning:
 
 
 def _train_together(
-    beginnings: Sequence[_Beginning], data: Data, desired: Callable[[int], DesiredRun], news: Callable[[], bool]
+    beginnings: Sequence[_Beginning],
+    data: Data,
+    found: FindingsMessage,
+    desired: Callable[[int], DesiredRun],
+    news: Callable[[], bool],
 ) -> Iterator[PlacedMessage]:
+    """found: what was found out about the data."""
     left = {beginning.place for beginning in beginnings if desired(beginning.place).leave}
     yield from ((place, LEFT) for place in left)
     beginnings = [beginning for beginning in beginnings if beginning.place not in left]
     if not beginnings:
         return
-    yield from ((beginning.place, FindingsMessage({"dataset": data.summary})) for beginning in beginnings)
+    yield from ((beginning.place, found) for beginning in beginnings)
     trials, firsts = [], []
     for beginning in beginnings:
         trial, first = beginning.trial()

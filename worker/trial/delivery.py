@@ -94,7 +94,12 @@ class Delivery:
     def findings(self, findings: Mapping[m.FindingKind, Mapping[str, object]]) -> None:
         """Store what the run has found out, by kind."""
         for kind, body in findings.items():
-            self._unless_refused(partial(self._put_finding, kind, body), "finding refused", kind=kind)
+            try:
+                self._unless_refused(partial(self._put_finding, kind, body), "finding refused", kind=kind)
+            except NotFound:  # an older server knows no versions; if it is the trial that is gone, the next call learns
+                if kind != "versions":
+                    raise
+                self._log.warning("the server keeps no versions of code and data")
 
     def _put_finding(self, kind: m.FindingKind, body: Mapping[str, object]) -> None:
         study, number, fence = self._where

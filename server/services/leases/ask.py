@@ -15,6 +15,7 @@ from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.leases.stacks import Dispatched, DispatchRequest, new_stacks, take_queued
 from server.services.metrics import Counters
+from server.services.runs import versions
 from server.services.runs.resume import begin_again
 from server.services.sampling.exhaustion import samples_left
 from server.services.sampling.history import SamplerView
@@ -52,7 +53,20 @@ class AskContext:
 def ask(asks: AskContext, name: str, request: messages.AskRequest, key: IdempotencyKey) -> messages.Leases:
     """Hand out queued trials of the study, else new ones. Raises: NotFound, IdempotencyMismatch."""
     wanted = DispatchRequest(request.count, request.worker, request.lease_s * 1_000_000)
-    return dispatch(asks, name, wanted, key)
+    answer = dispatch(asks, name, wanted, key)
+    if request.code_version is not None and answer.leases:
+        _record_code(asks, name, answer.leases, messages.RunVersions(code=request.code_version))
+    return answer
+
+
+def _record_code(asks: AskContext, name: str, given: list[messages.Lease], told: messages.RunVersions) -> None:
+    """Store the code that the trials will run with, unless they were taken away meanwhile."""
+    with asks.database.writing() as tx:
+        study = lookup.lock_study(tx, name)
+        rows = lookup.lock_trials(tx, study, [lease.number for lease in given])
+        fences = {lease.number: lease.fence for lease in given}
+        if held := [row for number, row in sorted(rows.items()) if row.fence == fences[row.number]]:
+            versions.record(tx, study, held, told, tx.now())
 
 
 def dispatch(asks: AskContext, name: str, wanted: DispatchRequest, key: IdempotencyKey) -> messages.Leases:

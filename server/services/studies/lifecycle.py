@@ -7,7 +7,7 @@ import secrets
 from server.services import blob_sweep, lookup, views
 from server.services.idempotency import IdempotencyKey, Nothing, claim_or_replay, store_answer
 from server.services.pagination import after_of, page_of
-from server.services.runs import completion
+from server.services.runs import completion, versions
 from server.services.sampling.best import best_of, best_of_each, best_trials
 from server.services.sampling.sampler_pool import SamplerPool
 from server.services.studies import budgets, placement, sources, space_edits, validation
@@ -114,10 +114,17 @@ def _values(request: messages.StudyRequest, seed: int, now: int) -> Json:
         "task_kind": None if task is None else task.kind,
         "needs": _stored_needs(request.needs),
         "policies": [policy.model_dump(mode="json") for policy in request.policies],
+        "tags": request.tags,
+        "notes": request.notes,
+        "code_version": _code_version(request),
         "seq": 0,
         "next_number": 0,
         "created_at": now,
     }
+
+
+def _code_version(request: messages.StudyRequest) -> Json | None:
+    return None if request.code_version is None else request.code_version.model_dump(mode="json", exclude_none=True)
 
 
 def _sampler(request: messages.StudyRequest) -> str:
@@ -136,7 +143,8 @@ def _sampler_options(request: messages.StudyRequest) -> Json:
 
 def _answer(tx: Transaction, row: StudyRow) -> messages.Study:
     used = studies.amounts(tx, [row.id])
-    return views.study(row, used[row.id], best_trials(tx, row, 1), placement.of_studies(tx, [row], used)[row.id])
+    study = views.study(row, used[row.id], best_trials(tx, row, 1), placement.of_studies(tx, [row], used)[row.id])
+    return study.model_copy(update={"changes": versions.changes(tx, row)})
 
 
 def read(database: Database, name: str) -> messages.Study:
@@ -145,11 +153,13 @@ def read(database: Database, name: str) -> messages.Study:
         return _answer(tx, lookup.get_study(tx, name))
 
 
-def listing(database: Database, page_size: int, page_token: str | None) -> messages.Page[messages.Study]:
-    """A page of all studies, the oldest first. Raises: Invalid (an unknown page token)."""
+def listing(
+    database: Database, page_size: int, page_token: str | None, tag: str | None = None
+) -> messages.Page[messages.Study]:
+    """A page of all studies, or of those with a tag, the oldest first. Raises: Invalid (an unknown page token)."""
     after = after_of(page_token)
     with database.reading() as tx:
-        rows = studies.page(tx, after, page_size + 1)
+        rows = studies.page(tx, after, page_size + 1, tag)
         used = studies.amounts(tx, [row.id for row in rows])
         best = best_of_each(tx, rows)
         placed = placement.of_studies(tx, rows, used)
@@ -175,6 +185,10 @@ def change(transactions: Transactions, name: str, patch: messages.StudyPatch, ke
             return answered
         if patch.title is not None:
             scope.update_study(title=patch.title)
+        if patch.tags is not None:
+            scope.update_study(tags=patch.tags)
+        if patch.notes is not None:
+            scope.update_study(notes=patch.notes)
         if patch.budget is not None:
             _set_budget(scope, patch.budget)
         if patch.needs is not None:

@@ -199,6 +199,18 @@ def cancel(transactions: Transactions, name: str, number: TrialNumber, key: Idem
     return _change(transactions, name, number, key, decide)
 
 
+def describe(
+    transactions: Transactions, name: str, number: TrialNumber, patch: messages.TrialPatch, key: IdempotencyKey
+) -> messages.Trial:
+    """Write what the patch gives of a trial's tags and notes. Raises: NotFound, IdempotencyMismatch."""
+
+    def decide(scope: Scope, row: TrialRow) -> TrialRow:
+        given = patch.model_dump(exclude_none=True)
+        return trials.update(scope.tx, row.id, **given) if given else row
+
+    return _change(transactions, name, number, key, decide)
+
+
 def invalidate(
     transactions: Transactions, name: str, number: TrialNumber, reason: str, key: IdempotencyKey
 ) -> messages.Trial:

@@ -13,13 +13,14 @@ from pydantic import BaseModel, ValidationError
 
 from server.services import lookup
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
+from server.services.runs import versions
 from server.store import findings, leases
 from server.store.engine import Database
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from sturgeon.errors import LeaseLost, NotFound
 from sturgeon.identifiers import Fence, TrialNumber
-from sturgeon.messages import ErrorAnalysis, FindingKind, TagsRequest
+from sturgeon.messages import ErrorAnalysis, FindingKind, RunVersions, TagsRequest
 from sturgeon.training import STREAM
 
 
@@ -38,6 +39,17 @@ def store_finding(
                 return  # the same upload came before
             raise LeaseLost(f"The lease of trial {number} is not yours any more; its {kind} was not stored.")
         findings.replace(tx, trial.id, kind, body, now)
+
+
+def store_versions(database: Database, name: str, number: TrialNumber, fence: Fence, told: RunVersions) -> None:
+    """Store the code and the data that the lease's holder runs with. Raises: NotFound, LeaseLost."""
+    with database.writing() as tx:
+        study = lookup.lock_study(tx, name)
+        trial = lookup.lock_trial(tx, study, number)
+        if (renewed := leases.renew(tx, trial.id, fence)) is not None:
+            versions.record(tx, study, [renewed], told, tx.now())
+        elif not leases.was_held(study, trial, fence):
+            raise LeaseLost(f"The lease of trial {number} is not yours any more; its versions were not stored.")
 
 
 def diagnosis(database: Database, name: str, number: TrialNumber) -> Json:
