@@ -136,6 +136,8 @@ def _facts(study: Study) -> Json:
         "pruning": _rule(study),
         "task": _task(task),
         "needs": study.needs.model_dump(exclude_defaults=True) or None,
+        "waits": study.waits_for,
+        **{f"not on {one.worker}": one.reason for one in study.unable},
         "a trial's value": _value_of(study),
         "fixed": (study.train_task.fixed if study.train_task else None) or None,
         "search": _search(study.search),

@@ -15,6 +15,7 @@ from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.cli.trials import first_line, mark, param_names, with_recommended
 from sturgeon.cli.versions import changes
+from sturgeon.cli.workers import why_unable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,26 +64,29 @@ def _print_json_lines(snapshots: Iterable[Snapshot]) -> None:
 
 
 def _print_lines(snapshots: Iterable[Snapshot]) -> Snapshot | None:
-    last = waited = None
+    last = None
     told: list[str] = []
     for snapshot in snapshots:
         if last is None:
             say(headline(snapshot))
         for trial in snapshot.finished:
             say(f"trial {trial.number}: {_ended_with(snapshot.study, trial)}")
-        if (waits := snapshot.study.waits_for) and waits != waited:
-            say(waits)
-        waited = waits
-        for sentence in changes(snapshot.study):
+        for sentence in notices(snapshot.study):
             if sentence not in told:
                 say(sentence)
-        told = changes(snapshot.study)
+        told = notices(snapshot.study)
         if last is not None and snapshot.finished and not snapshot.ended:
             say(_so_far(snapshot))
         last = snapshot
     if last is not None:
         say(headline(last))
     return last
+
+
+def notices(study: Study) -> list[str]:
+    """What people should know of a study besides its numbers: who cannot run it, why nobody does, what has changed."""
+    waits = [] if study.waits_for is None else [cell(study.waits_for)]
+    return [*map(why_unable, study.unable[:SHOWN]), *waits, *changes(study)]
 
 
 def _ended_with(study: Study, trial: Trial) -> str:
@@ -134,9 +138,7 @@ def picture(snapshot: Snapshot) -> RenderableType:
 
     study = snapshot.study
     bar = ProgressBar(total=study.budget.max_trials, completed=snapshot.done, width=min(BAR, tables.window()))
-    parts: list[RenderableType] = [headline(snapshot), bar, *changes(study)]
-    if study.waits_for is not None:
-        parts.append(cell(study.waits_for))
+    parts: list[RenderableType] = [headline(snapshot), bar, *notices(study)]
     if snapshot.running:
         parts.append(
             table(

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sturgeon.cli.output import ago, print_json, print_table, say
+from sturgeon.cli.output import ago, cell, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
 
 if TYPE_CHECKING:
-    from sturgeon.messages import Worker
+    from sturgeon.messages import Unable, Worker
 
 commands = typer.Typer()
+
+NUMBERS = ("running", "slots", "gpus", "memory")
 
 
 @commands.command()
@@ -28,8 +30,10 @@ def workers(
     listed = known if every else [worker for worker in known if not worker.gone]
     if session.json:
         return print_json(listed)
-    rows = [(w.name, str(w.running), str(w.slots), ago(w.last_seen_at), _state(w)) for w in listed]
-    print_table(("worker", "running", "slots", "seen", ""), rows, right=("running", "slots"), keep=("",))
+    columns, numbers = ("worker", "running", "slots", "seen", "gpus", "memory", "labels", "runs", ""), NUMBERS
+    print_table(columns, map(_row, listed), right=numbers, keep=("",), last=("runs", "memory", "gpus", "labels"))
+    for unable in (one for worker in listed for one in worker.unable):
+        say(why_unable(unable))
     if hidden := len(known) - len(listed):
         say(f"\nNot shown: {hidden} that have not called for a minute (--all shows them).")
     return None
@@ -47,6 +51,18 @@ def drain(
         return print_json(answer)
     say(f"{answer.name} ends when it has finished what it runs ({answer.running} trials).")
     return None
+
+
+def _row(worker: Worker) -> tuple[object, ...]:
+    memory = None if worker.memory_gb is None else f"{worker.memory_gb:.3g} GB"
+    has = (str(worker.gpus) if worker.gpus else None, memory, worker.labels or None, worker.kinds)
+    seen = ago(worker.last_seen_at)
+    return (worker.name, str(worker.running), str(worker.slots), seen, *has, _state(worker))
+
+
+def why_unable(unable: Unable) -> str:
+    """A sentence on a worker that cannot run a study."""
+    return cell(f"{unable.worker} cannot run {unable.study}: {unable.reason}")
 
 
 def _state(worker: Worker) -> str:

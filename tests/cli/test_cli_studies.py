@@ -6,11 +6,13 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sturgeon.cli.following import Follower
 from tests.cli.command import BOWL, Command
 from tests.processes import DEADLINE_S
 
@@ -188,7 +190,7 @@ def test_workers_are_listed_with_all_their_slots_and_without_those_that_are_gone
 
     header, row, note = [line for line in sturgeon("workers").out.splitlines() if line]
 
-    assert header.split() == ["worker", "running", "slots", "seen"]
+    assert header.split() == ["worker", "running", "slots", "seen", "gpus", "memory", "labels", "runs"]
     assert row.split()[:3] == ["rig-1", "3", "4"]
     assert note == "Not shown: 1 that have not called for a minute (--all shows them)."
     assert [worker["name"] for worker in sturgeon("workers", "-o", "json").json] == ["rig-1"]
@@ -230,3 +232,27 @@ def offered(line: str, **env: str) -> list[str]:
     ran = subprocess.run([str(script)], env={**asked, **env}, capture_output=True, text=True, timeout=DEADLINE_S)
     assert ran.stderr == ""
     return ran.stdout.split()
+
+
+def test_who_cannot_run_a_study_is_named_wherever_people_look(
+    sturgeon: Command, server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = {"kind": "command", "argv": ["train"]}
+    server.client.create_study({**BOWL, "name": "own", "task": task, "needs": {"labels": ["a100"]}})
+    offer = {"kinds": ["command"], "gpus": 2, "total_gpus": 2, "memory_gb": 64, "labels": ["a100"]}
+    for _ in range(2):
+        [lease] = server.client.lease("rig-1", offer=offer).leases
+        server.client.release("own", lease.number, lease.fence, unable="there is no program train\x1b[31m")
+    cancel = partial(server.client.patch_study, "own", {"state": "cancelled"})
+    monkeypatch.setattr("sturgeon.cli.watch.Follower", partial(Follower, sleep=lambda _seconds: cancel()))
+
+    header, row, why = sturgeon("workers").out.splitlines()
+    shown, watched = sturgeon("study", "show", "own").out, sturgeon("study", "watch", "own").out.splitlines()
+
+    assert header.split()[4:] == ["gpus", "memory", "labels", "runs"]
+    assert row.split()[-5:] == ["2", "64", "GB", "a100", "command"]
+    sentence = "rig-1 cannot run own: there is no program train\\x1b[31m"
+    assert why == sentence
+    assert watched[1:3] == [sentence, "No worker can run it. rig-1: there is no program train\\x1b[31m"]
+    told = [line.split() for line in shown.splitlines() if "rig-1" in line]
+    assert [line[0] for line in told] == ["waits", "not"]
