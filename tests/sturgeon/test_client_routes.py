@@ -138,7 +138,6 @@ ROUTES: list[tuple[Call, str, Any, Any]] = [
 
 KEYED = (
     "PATCH /v1/studies/s",
-    "PUT /v1/studies/s/trials/3/errors/tags",
     "POST /v1/studies",
     "DELETE /v1/studies/s",
     "DELETE /v1/studies/s?force=true",
