@@ -224,6 +224,17 @@ def limited(tx: Transaction) -> list[StudyRow]:
     return [StudyRow(*row) for row in tx.execute(statement)]
 
 
+def without_source(tx: Transaction) -> list[StudyRow]:
+    """The studies whose trials may start from a study that was not there yet, by id."""
+    mentions = [sa.cast(column, sa.Text).like('%"start_from"%') for column in (studies.c.task, studies.c.space)]
+    statement = sa.select(studies).where(
+        studies.c.source_study_id.is_(None),
+        studies.c.task_kind == "train",
+        sa.or_(*mentions, studies.c.mode == "panda"),
+    )
+    return [StudyRow(*row) for row in tx.execute(statement.order_by(studies.c.id))]
+
+
 @dataclass(frozen=True)
 class Eligible:
     """The studies that a worker may get trials of: with a task of these kinds, and none of those that are left out, by

@@ -33,7 +33,8 @@ def checkpointed(client: Client, content: bytes = b"weights") -> None:
     client.put_checkpoint("first", 0, 10, content, lease.fence, 1.0, 0.5)
 
 
-FITTING: Json = {"hidden_units": [16, 8], "batch_norm": True, "start_from": "first/0"}
+LAYERS: Json = {"hidden_units": [16, 8], "batch_norm": True}
+FITTING: Json = LAYERS | {"start_from": "first/0"}
 WRONG: dict[str, tuple[Json, Json, str]] = {
     "units": ({"hidden_units": [16, 4]}, {}, "/task/fixed/hidden_units"),
     "one number": ({"hidden_units": 16}, {}, "/task/fixed/hidden_units"),
@@ -104,3 +105,52 @@ def test_no_trial_starts_from_the_next_study_of_its_sources_name(source: Client,
     with pytest.raises(NotFound):
         source.checkpoint("first", 0, "best", task["start_from_study"])
     assert http.get("/v1/studies/first/trials/0/checkpoints/best").content == b"other weights"
+
+
+def tied_to(client: Client, name: str) -> int | None:
+    """The id of the study that a new trial starts from."""
+    [lease] = client.ask(name).leases
+    assert lease.task is not None
+    found: int | None = lease.task.get("start_from_study")
+    return found
+
+
+FROM_FIRST = {"start_from": {"type": "fixed", "value": "first/0"}}
+LATER: dict[str, Json] = {
+    "task": study("second", FITTING),
+    "space": study("second", LAYERS, space=DIGITS["space"] | FROM_FIRST),
+    "panda": study("second", LAYERS, mode="panda", params={"start_from": "first/0"}),
+}
+
+
+@pytest.mark.fault("W2")
+@pytest.mark.parametrize("later", LATER.values(), ids=LATER)
+def test_a_source_that_is_made_later_is_meant_and_not_the_next_one_of_its_name(
+    server: RunningServer, later: Json
+) -> None:
+    client = server.client
+    client.create_study(later)
+    client.create_study(study("other", {"hidden_units": [16, 8]}))
+    client.create_study(study("first", {"hidden_units": [16, 8], "batch_norm": True}))
+    meant = tied_to(client, "second")
+    checkpointed(client)
+    assert client.checkpoint("first", 0, "best", meant) == b"weights"
+
+    client.delete_study("first", force=True)
+    client.create_study(study("first", {"hidden_units": 64}))
+    checkpointed(client, b"other weights")
+
+    with pytest.raises(NotFound, match="was deleted, and another one has its name"):
+        client.checkpoint("first", 0, "best", meant)
+
+
+@pytest.mark.fault("W2")
+def test_an_edit_that_names_another_source_means_that_one(source: Client) -> None:
+    source.create_study(study("other", {"hidden_units": [16, 8], "batch_norm": True}))
+    source.create_study(study("second", LAYERS, space=DIGITS["space"] | FROM_FIRST, budget={"max_trials": 9}))
+    first = tied_to(source, "second")
+
+    source.patch_study("second", {"space": DIGITS["space"] | {"start_from": {"type": "fixed", "value": "other/0"}}})
+
+    assert first is not None
+    assert tied_to(source, "second") not in (first, None)

@@ -66,8 +66,8 @@ def _created(tx: Transaction, request: messages.StudyRequest) -> StudyRow:
         given = sources.given(request.space, request.params or {})
         unfit = sources.problems(tx, request.task, request.space, given)
         validation.require_none(unfit, "The study is not valid")
-        source = sources.source_of(tx, request.task, given)
-    row = insert_study(tx, request, seed, now, None if source is None else source[0].id)
+        source = sources.source_study(tx, request.task, given)
+    row = insert_study(tx, request, seed, now, source)
     if row is None:
         raise StudyExists(f"A study named {request.name} exists already; choose another name.")
     return _begin_panda(tx, row, request, now) if request.mode == "panda" else row
@@ -80,6 +80,7 @@ def insert_study(
     row = studies.insert(tx, _values(request, seed, now) | {"source_study_id": source})
     if row is not None:
         space_revisions.insert(tx, RevisionRow(row.id, row.revision, row.space, row.constraints, {}, row.seq, now))
+        sources.tie_to(tx, row)
     return row
 
 

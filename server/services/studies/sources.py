@@ -6,13 +6,14 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from server.services import views
 from server.services.studies.live_params import initial_params
 from server.store import studies, trials
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.errors import FieldProblem
-from sturgeon.identifiers import TrialNumber
+from sturgeon.identifiers import StudyId, TrialNumber
 from sturgeon.messages import TrainStudyTask
 from sturgeon.space import Fixed, Space
 from sturgeon.training import DATASETS, TrainTask
@@ -39,17 +40,51 @@ def given(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
     return fixed | dict(params)
 
 
-def source_of(tx: Transaction, task: TrainStudyTask, given: Mapping[str, Any]) -> tuple[StudyRow, TrialRow] | None:
-    """The trial that `start_from` names; None where it names none, or one that is not there yet.
+def given_of(tx: Transaction, study: StudyRow, space: Space) -> dict[str, Any]:
+    """As `given`, of a study that is there, with this space."""
+    panda = trials.find(tx, study.id, TrialNumber(0)) if study.mode == "panda" else None
+    return given(space, {} if panda is None else panda.params)
+
+
+def study_named(task: TrainStudyTask, given: Mapping[str, Any]) -> str | None:
+    """The name of the study of which trials start from a trial; None where they start from none.
 
     given: as the function of this name makes it.
     """
+    named = _named(task, given)
+    return None if named is None else named[0]
+
+
+def _named(task: TrainStudyTask, given: Mapping[str, Any]) -> tuple[str, TrialNumber] | None:
     named = (task.fixed | dict(given)).get("start_from")
     if not isinstance(named, str):
         return None
     name, _, number = named.rpartition("/")
-    study = studies.find(tx, name)
-    trial = None if study is None else trials.find(tx, study.id, TrialNumber(int(number)))
+    return name, TrialNumber(int(number))
+
+
+def source_study(tx: Transaction, task: TrainStudyTask, given: Mapping[str, Any]) -> StudyId | None:
+    """The id of the study that `start_from` names; None where it names none, or one that is not there yet: `tie_to`
+    gives it then."""
+    name = study_named(task, given)
+    study = None if name is None else studies.find(tx, name)
+    return None if study is None else study.id
+
+
+def tie_to(tx: Transaction, made: StudyRow) -> None:
+    """A study has been made: those whose trials start from the study of this name mean this one from now on, and not
+    another one that gets its name."""
+    for study in studies.without_source(tx):
+        task = TrainStudyTask.model_validate(study.task)
+        if study_named(task, given_of(tx, study, views.space_of(study))) == made.name:
+            studies.update(tx, study.id, source_study_id=made.id)
+
+
+def source_of(tx: Transaction, task: TrainStudyTask, given: Mapping[str, Any]) -> tuple[StudyRow, TrialRow] | None:
+    """The trial that `start_from` names; None where it names none, or one that is not there yet."""
+    named = _named(task, given)
+    study = None if named is None else studies.find(tx, named[0])
+    trial = None if named is None or study is None else trials.find(tx, study.id, named[1])
     return None if study is None or trial is None else (study, trial)
 
 

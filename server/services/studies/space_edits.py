@@ -16,6 +16,7 @@ from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.errors import FieldProblem, WrongState, json_pointer
+from sturgeon.identifiers import StudyId
 from sturgeon.messages import TrainStudyTask
 from sturgeon.messages.tasks import task_of
 from sturgeon.search.registry import search_problems
@@ -44,10 +45,7 @@ def edit_space(scope: Scope, patch: messages.StudyPatch) -> None:
     if space == old and _were_added(tx, study, added):
         return
     _require_possible(tx, study, space, added)
-    if study.trains:
-        task = TrainStudyTask.model_validate(study.task)
-        unfit = sources.problems(tx, task, space, sources.given(space, {}))
-        validation.require_none(unfit, "The space is not valid")
+    source = _source(tx, study, old, space) if study.trains else study.source_study_id
     seq = study_rows.next_seq(tx, study.id)
     revision, stored = study.revision + 1, stored_space(space)
     space_revisions.insert(tx, RevisionRow(study.id, revision, stored, constraints, added, seq, now))
@@ -57,7 +55,20 @@ def edit_space(scope: Scope, patch: messages.StudyPatch) -> None:
     if constraints != study.constraints:
         detail["constraints"] = constraints
     events.insert(tx, study.id, "space", now, revision=revision, **detail)
-    scope.update_study(space=stored, constraints=constraints, revision=revision)
+    scope.update_study(space=stored, constraints=constraints, revision=revision, source_study_id=source)
+
+
+def _source(tx: Transaction, study: StudyRow, old: Space, space: Space) -> StudyId | None:
+    """The study that trials start from after the edit: another one only where the edit names another.
+
+    Raises: Invalid (its trial does not fit).
+    """
+    task = TrainStudyTask.model_validate(study.task)
+    before, given = sources.given_of(tx, study, old), sources.given_of(tx, study, space)
+    validation.require_none(sources.problems(tx, task, space, given), "The space is not valid")
+    if sources.study_named(task, given) == sources.study_named(task, before):
+        return study.source_study_id
+    return sources.source_study(tx, task, given)
 
 
 def _were_added(tx: Transaction, study: StudyRow, added: Json) -> bool:
