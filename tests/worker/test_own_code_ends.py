@@ -122,6 +122,18 @@ def test_a_program_that_has_stopped_itself_is_ended_too(program: OwnProgram, mar
     assert mark.left() == []
 
 
+def test_a_program_that_stops_its_guard_is_ended_without_it(
+    program: OwnProgram, mark: Marked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.own.program.END_WITHIN_S", 0.3)
+    script = "import os, signal, time; os.kill(os.getppid(), signal.SIGSTOP); time.sleep(600)"
+
+    last = program.last(script, env=mark.env, limits={"seconds": 0.3, "grace_s": 0.1})
+
+    assert last.error == "The program took longer than its limit of 0.3 s."
+    assert mark.left() == []
+
+
 def test_a_program_that_closes_its_output_is_heard_by_its_file(program: OwnProgram) -> None:
     script = """
         import os, sys
@@ -279,7 +291,9 @@ def test_what_is_left_of_a_worker_whose_processes_all_were_killed_is_ended_by_th
         assert run.stdout.readline() == b"reported\n"
         guards = [pid for pid in mark.left() if b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(guards[0], signal.SIGSTOP)
-        assert end_left_over() == 0  # it is guarded
+        with monkeypatch.context() as other_installation:
+            other_installation.setattr("worker.own.guard.__file__", "/elsewhere/worker/own/guard.py")
+            assert end_left_over() == 0  # it is guarded
         run.kill()
         run.wait()
         os.kill(guards[0], signal.SIGKILL)

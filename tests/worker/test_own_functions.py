@@ -46,6 +46,13 @@ def test_a_function_is_called_by_its_signature(program: OwnProgram, module: str,
     assert (last.state, last.metrics) == ("complete", metrics), last.error
 
 
+def test_a_returned_nan_is_divergence(program: OwnProgram) -> None:
+    last = called(program, "def run(lr): return float('nan')")
+
+    assert isinstance(last, Finished)
+    assert last.state == "diverged"
+
+
 def test_an_interpreter_without_sturgeon_and_a_user_with_our_names_are_enough(program: OwnProgram) -> None:
     for name in ("sturgeon", "trial_process", "trainer", "worker", "objective"):
         program.script("MINE = 1", f"{name}.py")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from worker.own.said import Saved
 
 QUIET_S: Final = 5.0
 """A folder in which nothing has changed for so long is whole, where the program does not say so itself."""
+LOOK_EVERY_S: Final = 0.02
+"""So often the folder is looked at; less often if it has so many files that this takes long."""
 QUIET_AT_THE_END_S: Final = 1.0
 SHARE_OF_TIME: Final = 0.02
 SHARE_OF_TIME_FOR_THE_BEST: Final = 0.1
@@ -48,6 +51,7 @@ class FolderKeeper:
         self._handed_at, self._cost_s, self._handed_epoch = clock(), 0.0, 0.0
         self._state, self._state_since = "", clock()
         self._is_wanted = False
+        self._looked_at, self._look_cost_s = -math.inf, 0.0
         self._packed_state = ""
 
     def has_one_since(self, step: int) -> bool:
@@ -99,6 +103,14 @@ class FolderKeeper:
     def due(self, curve: Curve, version: int) -> SavedCheckpoint | None:
         """What is to be handed over now, while the program runs."""
         now = self._clock()
+        if now - self._looked_at < max(LOOK_EVERY_S, self._look_cost_s / SHARE_OF_TIME):
+            return None
+        due = self._due(curve, version, now)
+        self._looked_at = self._clock()
+        self._look_cost_s = self._looked_at - now
+        return due
+
+    def _due(self, curve: Curve, version: int, now: float) -> SavedCheckpoint | None:
         if self._says_so:
             saved = self._saved
             if saved is None or not self._is_due(saved, curve, now):

@@ -37,8 +37,9 @@ def _runs() -> tuple[dict[str, dict[int, int]], set[str]]:
     for pid, (_, started) in guard.processes().items():
         with suppress(OSError):  # it has ended, or is another user's
             line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if guard.__file__.encode() in line:
-                guarded |= {part.decode(errors="replace") for part in line if PREFIX.encode() in part}
+            # A guard of any installation: several may have workers on this machine.
+            if line[1:3] == [b"-I", b"-S"] and line[3].endswith(b"/worker/own/guard.py"):
+                guarded.add(line[5].decode(errors="replace"))
             entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
             for entry in entries:
                 if entry.startswith(mark):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +27,9 @@ LAST_OUTPUT_S: Final = 2.0
 F_SETPIPE_SZ: Final = 1031
 PIPE_SIZE: Final = 1 << 20
 
+END_WITHIN_S: Final = guard.END_WITHIN_S + 5
+"""So long a guard may take to end a program, before it is taken for dead itself."""
+
 Stream = Literal["stdout", "stderr"]
 
 
@@ -41,6 +46,7 @@ class Program:
         self.cannot: str | None = None
         self._mark = f"STURGEON_TRIAL={folder}"
         self._said = b""
+        self._killed_at = math.inf
         guard.become_subreaper()  # where the guard is killed, what it guarded comes here
         self._others = guard.descendants(os.getpid())
         self._control, theirs = socket.socketpair()
@@ -75,6 +81,8 @@ class Program:
         When the program ends, `exit` is set, and the rest of its output comes from `rest`.
         """
         until = time.monotonic() + AT_ONCE_S
+        if time.monotonic() - self._killed_at > END_WITHIN_S:
+            self._lose_guard()
         while self.exit is None:
             ready = self._selector.select(wait_s)
             for key, _ in ready:
@@ -109,15 +117,21 @@ class Program:
         data = self._control.recv(4096)
         self._said += data
         if data and not self._said.endswith(b"\n"):
-            return
+            return None
         self._control.setblocking(True)
-        if not data:  # somebody has killed the guard; the kernel then kills the program, but not what came of it
-            self._end_orphans()
-            self.exit = -9
-            return
+        if not data:  # somebody has killed the guard
+            return self._lose_guard()
         end = json.loads(self._said)
         self.cannot = end.get("cannot")
         self.exit = end.get("exit", 127)
+        return None
+
+    def _lose_guard(self) -> None:
+        """Go on without the guard, which is gone or does not answer. The kernel kills the program with it, but not what
+        came of the program."""
+        self._guard.kill()
+        self._end_orphans()
+        self.exit = -signal.SIGKILL
 
     def terminate(self) -> None:
         """Ask it to end."""
@@ -125,6 +139,7 @@ class Program:
 
     def kill(self) -> None:
         """End it with all its descendants; `exit` follows."""
+        self._killed_at = min(self._killed_at, time.monotonic())
         self._order(b"K")
 
     def _order(self, order: bytes) -> None:
@@ -150,8 +165,7 @@ class Program:
             self._guard.wait(guard.END_WITHIN_S)
 
     def _until_ended(self) -> Iterator[tuple[Stream, bytes]]:
-        until = time.monotonic() + guard.END_WITHIN_S + 1
-        while self.exit is None and time.monotonic() < until:
+        while self.exit is None:
             yield from self.read(0.1)
 
     def _orphans(self) -> dict[int, int]:
