@@ -1,13 +1,12 @@
-"""Search over your own code: ask for parameters, report while it runs, tell how it went.
+"""Search over your own code: each trial is asked for, held while it runs, and told as the loop's body ends.
 
-Start a server with `sturgeon serve`, then run `python examples/own_code.py`.
+Run `python examples/own_code.py`: it uses the server of STURGEON_SERVER, or else starts one on `./.sturgeon`. Run it
+again, and it goes on where it was; run it twice at a time, and both share the work.
 """
 
-import os
-import uuid
 from collections.abc import Iterator
 
-from sturgeon import Client
+import sturgeon
 
 
 def train(learning_rate: float, beta: float) -> Iterator[tuple[int, float]]:
@@ -19,24 +18,15 @@ def train(learning_rate: float, beta: float) -> Iterator[tuple[int, float]]:
         yield step, x**2 + 10 * y**2
 
 
-STUDY = {
-    "name": f"valley-{uuid.uuid4().hex[:8]}",
-    "metric": "loss",
-    "space": {
-        "learning_rate": {"type": "float", "low": 1e-4, "high": 1, "scale": "log"},
-        "beta": {"type": "float", "low": 0.5, "high": 0.999, "scale": "one_minus_log"},
-    },
-    "budget": {"max_trials": 20},
-    "task": None,
-}
+space = {"learning_rate": sturgeon.log(1e-4, 1), "beta": sturgeon.one_minus_log(0.5, 0.999)}
+study = sturgeon.study("valley", space, minimize="loss", trials=20)
+for trial in study:
+    for step, loss in train(**trial.params):
+        if step % 25 == 0:
+            trial.report(step, loss=loss)
+        if trial.should_stop:
+            break
 
-with Client(os.environ.get("STURGEON_SERVER", "http://127.0.0.1:8000"), os.environ.get("STURGEON_TOKEN")) as client:
-    study = client.create_study(STUDY).name
-    while leases := client.ask(study, worker="own_code.py").leases:
-        lease = leases[0]
-        for step, loss in train(**lease.params):
-            if step % 25 == 0:
-                client.report(study, lease.number, lease.fence, [{"step": step, "metrics": {"loss": loss}}])
-        client.tell(study, lease.number, lease.fence, {"loss": loss}, step=step)
-    best = client.best(study).winner
-    print(f"The best of {study} is trial {best.number}: loss {best.value:.3g} with {best.params}.")
+best = study.recommended
+if best is not None:
+    print(f"The best of {study.name} is trial {best.number}: loss {best.value:.3g} with {best.params}.")

@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,10 @@ from sturgeon.values import Json
 TRIALS: Final = 50
 NUMBER: Final = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|-?inf)"
 TRIAL_PLACEHOLDERS: Final = ("trial.number", "trial.seed", "checkpoint", "params_file")
-NAMES_US: Final = re.compile(rb"(?i)sturgeon(?!_(?:param|seed|number|study|trial|checkpoint|desired))")
+REPORTS_BY_ITSELF: Final = re.compile(
+    rb"^\s*(?:import|from)\s+sturgeon\b|\bsturgeon\s+report\b|STURGEON_REPORTS|STURGEON[\"' ]", re.MULTILINE
+)
+"""What the source of a program has that reports by one of the ways of docs/own-code.md."""
 LARGEST_SOURCE: Final = 1_000_000
 
 
@@ -89,23 +92,12 @@ def plan_of_file(content: Mapping[str, Any], stem: str, options: Options) -> Pla
         study["task"] = {"kind": "command", "argv": argv}
     if not study.get("task"):
         raise WrongInput("The file needs a command, or a task: what is to be run?")
-    merged = Options(
-        options.minimize or _taken(study, "minimize"),
-        options.maximize or _taken(study, "maximize"),
-        options.trials or _taken(study, "trials"),
-        options.workers if options.workers is not None else _taken(study, "workers"),
-        options.name or study.get("name"),
-        options.seed,
-        options.epochs,
-        options.timeout,
-        options.read,
-        options.metrics_file,
-    )
+    said = {field: study.pop(field, None) for field in ("minimize", "maximize", "trials", "workers")}
+    if options.minimize or options.maximize:
+        said |= {"minimize": None, "maximize": None}
+    given = {name: value for name, value in asdict(options).items() if value not in (None, ())}
+    merged = replace(Options(**said, name=study.get("name")), **given)
     return _plan(study, merged, stem)
-
-
-def _taken(study: Json, field: str) -> Any:
-    return study.pop(field, None)
 
 
 def _plan(study: Json, options: Options, stem: str) -> Plan:
@@ -171,7 +163,7 @@ def _with_metrics(task: Json, metric: str, options: Options) -> Json:
     lines = dict(metrics.get("lines") or {}) | dict(_read_option(text) for text in options.read)
     if options.metrics_file is not None:
         metrics["file"] = options.metrics_file
-    if not lines and not metrics.get("file") and not _knows_sturgeon(task["argv"]):
+    if not lines and not metrics.get("file") and not _reports_by_itself(task["argv"]):
         lines[metric] = line_pattern(metric)
     limits = (task.get("limits") or {}) | ({} if options.timeout is None else {"seconds": options.timeout})
     added = {"metrics": metrics | ({"lines": lines} if lines else {}), "limits": limits, "epochs": options.epochs}
@@ -190,13 +182,12 @@ def _read_option(text: str) -> tuple[str, str]:
     return name.strip(), pattern
 
 
-def _knows_sturgeon(argv: Sequence[str]) -> bool:
-    """Whether a file of the command names Sturgeon, other than to read its parameters: then it reports by itself, and
-    its lines are for people."""
+def _reports_by_itself(argv: Sequence[str]) -> bool:
+    """Whether a file of the command reports by itself; the lines that it prints are for people then."""
     for argument in argv:
         file = Path(argument)
         try:
-            if file.is_file() and file.stat().st_size < LARGEST_SOURCE and NAMES_US.search(file.read_bytes()):
+            if file.is_file() and file.stat().st_size < LARGEST_SOURCE and REPORTS_BY_ITSELF.search(file.read_bytes()):
                 return True
         except OSError:
             continue

@@ -45,7 +45,7 @@ def study(
     reduce: m.Reduce | None = None,
     search: Mapping[str, Any] | None = None,
     pruning: Mapping[str, Any] | None = None,
-    task: Mapping[str, Any] | None = None,
+    task: str | Mapping[str, Any] | None = None,
     server: str | None = None,
     token: str | None = None,
     folder: str | os.PathLike[str] = ".sturgeon",
@@ -63,7 +63,8 @@ def study(
         minimize, maximize: the metric by which trials are compared; one of the two.
         trials: how many in all. A study that has fewer gets more; one that has more is another study.
         reduce: "last" (the last value that a trial reports is its score) or "best".
-        search, pruning, task, more: further fields of the study as the server takes them (docs/python.md).
+        task: what workers run, if they do: "module:function", or a task as the server takes it.
+        search, pruning, more: further fields of the study as the server takes them (docs/python.md).
 
     Raises: Conflict (a study of this name exists, and differs: each difference is named), NotFound (there is none,
     and no space is given), Invalid (it cannot be made), SturgeonError (no server can be reached or started).
@@ -71,6 +72,8 @@ def study(
     if minimize is not None and maximize is not None:
         raise SturgeonError("Give minimize or maximize, not both: a study has one metric.")
     metric = minimize or maximize
+    if isinstance(task, str):
+        task = {"kind": "python", "call": task}
     fields = {"space": space, "metric": metric, "reduce": reduce, "search": search, "pruning": pruning, "task": task}
     wanted: dict[str, Any] = {field: value for field, value in fields.items() if value is not None}
     if metric is not None:
@@ -184,6 +187,14 @@ class Study:
             run_trial(objective, trial, self.metric, catch)
             done += 1
         return self
+
+    def wait(self) -> m.Study:
+        """Wait until the study has ended, for one whose trials workers run; the study as it is then."""
+        wait = FIRST_WAIT_S
+        while (info := self.info).state in ("active", "paused"):
+            time.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT_S)
+        return info
 
     def enqueue(self, **params: object) -> int:
         """Have these parameters tried next; the number of their trial."""

@@ -14,28 +14,14 @@ from typing import Any
 import pytest
 
 from sturgeon import embedded
-from sturgeon.cli.tune_plans import NAMES_US, Options, line_pattern, plan_of_file
+from sturgeon.cli.files import read_mapping
+from sturgeon.cli.tune_plans import REPORTS_BY_ITSELF, Options, line_pattern, plan_of_file, plan_of_options
 from sturgeon.space import Space
 from tests.cli.command import Command
 from tests.processes import DEADLINE_S, STURGEON, clean_environment, wait_until
 from tests.running import RunningServer
+from tests.system.readme import ROOT, block_with
 
-SKLEARN = """\
-import argparse
-from sklearn.datasets import load_diabetes
-from sklearn.linear_model import Lasso, Ridge
-from sklearn.model_selection import train_test_split
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--alpha", type=float, default=1.0)
-parser.add_argument("--model", default="lasso")
-given = parser.parse_args()
-x, y = load_diabetes(return_X_y=True)
-train_x, dev_x, train_y, dev_y = train_test_split(x, y, random_state=1)
-model = {"lasso": Lasso, "ridge": Ridge}[given.model](alpha=given.alpha)
-model.fit(train_x, train_y)
-print(f"dev score: {model.score(dev_x, dev_y):.4f}")
-"""
 SHELL = """\
 #!/bin/sh
 # The time of a made-up build, by its number of jobs.
@@ -54,9 +40,10 @@ for step in range(3):
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, which has the programs that are tuned."""
-    for name, text in {"train.py": SKLEARN, "build.sh": SHELL, "plain.py": PLAIN}.items():
+    for name, text in {"build.sh": SHELL, "plain.py": PLAIN}.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "build.sh").chmod(0o755)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -64,7 +51,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def printed_number(command: list[str]) -> float:
     """The number at the end of what a command prints."""
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE_S)
-    return float(done.stdout.split()[-1])
+    return float(done.stdout.replace("=", " ").split()[-1])
 
 
 def suggested(out: str) -> list[str]:
@@ -76,19 +63,31 @@ def suggested(out: str) -> list[str]:
 
 
 def test_a_scikit_learn_script_is_tuned_by_a_file_without_any_server(here: Path) -> None:
-    (here / "search.yaml").write_text(
-        "space:\n  alpha: log:1e-3..10.0\n  model: lasso|ridge\nmaximize: r2\ntrials: 4\nworkers: 2\n"
-        "search: {sampler: sobol, seed: 1}\n"
-        f"command: {sys.executable} train.py --alpha {{alpha}} --model {{model}}\n"
-    )
-    command = [STURGEON, "tune", "search.yaml", "--read", "r2=dev score: ([-0-9.]+)"]
-    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=DEADLINE_S)
+    env = clean_environment() | {"PATH": f"{STURGEON.parent}:{os.environ['PATH']}"}
+    command = ["sturgeon", "tune", "examples/fit_diabetes.yaml", "--trials", "4", "--seed", "1"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=DEADLINE_S)
 
     assert done.returncode == 0, done.stderr
-    best, default = printed_number(suggested(done.stdout)), printed_number([sys.executable, "train.py"])
-    assert best > default
-    assert f"It has r2 {best:.4g}." in done.stdout
+    python, *best = suggested(done.stdout)
+    assert (python, best[:2]) == ("python", ["examples/fit_diabetes.py", "--alpha"])
+    best_r2 = printed_number([sys.executable, *best])
+    assert best_r2 > printed_number([sys.executable, "examples/fit_diabetes.py"]) + 0.05
+    assert f"It has r2 {best_r2:.4g}." in done.stdout
     assert not embedded.is_locked(here / ".sturgeon" / embedded.SERVER)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_command_of_the_readme_is_that_of_the_example_file() -> None:
+    block = block_with("sturgeon tune")
+    words = shlex.split(block.replace("\\\n", " "))
+    options, command = words[2 : words.index("--")], words[words.index("--") + 1 :]
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    space = [options[i + 1] for i, option in enumerate(options) if option == "--space"]
+
+    plan = plan_of_options(space, command, Options(maximize=given["--maximize"], trials=int(given["--trials"])))
+
+    content = read_mapping(ROOT / "examples" / "fit_diabetes.yaml")
+    assert plan.study == plan_of_file(content, "fit_diabetes", Options()).study
 
 
 @pytest.mark.usefixtures("here")
@@ -290,16 +289,18 @@ def test_a_metric_is_found_in_the_lines_that_print_it(line: str, value: str | No
 @pytest.mark.parametrize(
     ("source", "reports"),
     [
-        (b"import sturgeon", True),
+        (b"import json\nimport sturgeon\n", True),
+        (b"def f():\n    from sturgeon import trial\n", True),
         (b"sturgeon report loss=1", True),
         (b"print('STURGEON', json.dumps(x))", True),
         (b"os.environ['STURGEON_REPORTS']", True),
         (b"lr = os.environ['STURGEON_PARAM_LR']", False),
         (b"seed=$STURGEON_SEED", False),
+        (b"# A script that knows nothing of Sturgeon; import sturgeon-free things", False),
     ],
 )
 def test_a_program_that_reports_by_itself_is_known_by_what_it_names(source: bytes, reports: bool) -> None:
-    assert bool(NAMES_US.search(source)) is reports
+    assert bool(REPORTS_BY_ITSELF.search(source)) is reports
 
 
 def test_another_space_begins_another_study_and_more_trials_do_not() -> None:
@@ -323,3 +324,17 @@ def test_other_commands_find_the_embedded_server_of_their_folder(
     (here / ".sturgeon" / "token").touch()
 
     assert sturgeon("study", "list", "-o", "json").json == []
+
+
+def test_options_win_over_what_the_file_says() -> None:
+    content = {"space": {"x": "0..1"}, "minimize": "loss", "command": "true", "trials": 10, "workers": 3, "name": "f"}
+
+    plan = plan_of_file(content, "stem", Options(maximize="score", trials=20, workers=0, name="mine"))
+
+    assert (plan.study["metric"], plan.study["direction"], plan.study["budget"]) == (
+        "score",
+        "maximize",
+        {"max_trials": 20},
+    )
+    assert (plan.workers, plan.name) == (0, "mine")
+    assert not {"minimize", "maximize", "trials", "workers", "command"} & plan.study.keys()
