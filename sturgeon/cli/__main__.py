@@ -25,6 +25,11 @@ def main() -> NoReturn:
 
         sys.exit(report_command(sys.argv[2:]))
     import sturgeon.ours_first  # noqa: F401 - before all that it is for
+    from sturgeon.cli.garbage import collect_seldom
+
+    collect_seldom()
+    # The command line of httpx, which no command of ours needs: it brings Click, Pygments and more of Rich.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
     from sturgeon.cli.app import main as run_and_exit
 
     if interruptible:

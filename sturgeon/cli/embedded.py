@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from sturgeon import embedded
+from sturgeon.cli.garbage import collect_as_usual
 from sturgeon.errors import SturgeonError
 
 commands = typer.Typer()
@@ -50,6 +51,7 @@ def embedded_server(
         fresh.rename(here / embedded.ADDRESS)
         supervised("embedded server", lambda: _end_when_unused(here, idle_s), lambda _: _end())
 
+    collect_as_usual()
     serve(settings, listening)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sturgeon.cli.garbage import collect_as_usual
 from sturgeon.cli.inputs import WrongInput, any_path, data_folders, existing_folder, label_word, not_empty, output_file
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected, formatted
@@ -88,6 +89,7 @@ def serve(
     )
     from server.serving import serve as run_server
 
+    collect_as_usual()
     run_server(settings)
 
 
@@ -258,4 +260,5 @@ def worker(
         studies=tuple(study or ()),
         **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
     )
+    collect_as_usual()
     raise typer.Exit(run(options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.settings import Settings
+from sturgeon.cli.garbage import collect_seldom
 from tests.cli.command import BOWL, Command
 from tests.processes import DEADLINE_S
 from worker.daemon import WorkerOptions
@@ -20,6 +22,19 @@ from worker.daemon import WorkerOptions
 if TYPE_CHECKING:
     from tests.processes import ServerProcess
     from tests.running import RunningServer
+
+
+def test_a_server_collects_its_garbage_as_usual_after_imports_that_did_not(
+    sturgeon: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_usual, running = gc.get_threshold(), []
+    monkeypatch.setattr("server.serving.serve", lambda _settings: running.append((gc.get_threshold(), gc.isenabled())))
+    collect_seldom()
+    seldom = gc.get_threshold()
+    sturgeon("serve")
+    gc.unfreeze()
+    assert seldom > as_usual
+    assert running == [(as_usual, True)]
 
 
 def test_serve_makes_its_database_and_answers(sturgeon: Command, server_process: Callable[..., ServerProcess]) -> None:

@@ -151,13 +151,19 @@ def test_the_installed_script_answers_and_never_shows_a_traceback() -> None:
 def test_help_and_study_commands_import_neither_numpy_nor_fastapi() -> None:
     script = f"""
 import sys
-from sturgeon.cli.app import run
-run(["--help"]), run(["study", "list", "--server", {NOBODY!r}])
-heavy = {{"numpy", "fastapi", "sqlalchemy", "server", "worker", "trainer"}} & set(sys.modules)
+from sturgeon.cli.__main__ import main
+for words in ["--help"], ["study", "list", "--server", {NOBODY!r}]:
+    sys.argv = ["sturgeon", *words]
+    try:
+        main()
+    except SystemExit as end:
+        print(end.code)
+heavy = {{"numpy", "fastapi", "sqlalchemy", "server", "worker", "trainer", "click"}} & set(sys.modules)
 sys.exit(f"imported {{heavy}}" if heavy else 0)
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE_S)
     assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == "3"  # nobody answers there, as the client has found out
 
 
 def test_the_shell_is_offered_commands_and_choices() -> None:
