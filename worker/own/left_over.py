@@ -20,8 +20,12 @@ def end_left_over() -> int:
     A run's processes have its folder in their environment; its guard has it among its arguments.
     """
     found, guarded = _runs()
+    if found.keys() <= guarded:
+        return 0
+    # A run that begins just now may show its program before its guard; not twice.
+    found, guarded_now = _runs()
     ended = 0
-    for folder in found.keys() - guarded:
+    for folder in found.keys() - guarded - guarded_now:
         guard.kill_all(found[folder])
         ended += len(found[folder])
         shutil.rmtree(folder, ignore_errors=True)
