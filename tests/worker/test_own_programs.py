@@ -207,6 +207,7 @@ def test_a_program_that_never_reports_fails_with_a_sentence_that_says_how(progra
         ({"cwd": "nowhere"}, "There is no folder"),
         ({"argv": ["no-such-program-here"]}, "There is no program no-such-program-here"),
         ({"argv": ["./train.sh"]}, "could not be started on this worker: Exec format error"),
+        ({"argv": ["true", "x" * 200_000]}, "could not be started on this worker: Argument list too long"),
     ],
 )
 def test_what_is_missing_on_this_worker_gives_the_trial_to_another(

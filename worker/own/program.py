@@ -37,6 +37,7 @@ class Program:
     """Started at once. To be used in one thread, and closed at last: then nothing of it runs any more.
 
     `exit`: None while it runs, then its exit code (negative: the signal). `cannot`: why it could not be started.
+    Raises: OSError (nor could the guard).
     """
 
     def __init__(
@@ -50,18 +51,12 @@ class Program:
         guard.become_subreaper()  # where the guard is killed, what it guarded comes here
         self._others = guard.descendants(os.getpid())
         self._control, theirs = socket.socketpair()
-        with theirs:
-            own = [sys.executable, "-I", "-S", guard.__file__, str(theirs.fileno()), str(folder), str(nice)]
-            self._guard = subprocess.Popen(
-                [*own, *argv],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=cwd,
-                env=dict(environment),
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
+        try:
+            with theirs:
+                self._guard = _guard_of(argv, theirs, cwd, environment, folder, nice)
+        except OSError:
+            self._control.close()
+            raise
         self._selector = selectors.DefaultSelector()
         for stream, file in self._files().items():
             os.set_blocking(file.fileno(), False)
@@ -178,3 +173,19 @@ class Program:
         while (found := self._orphans()) and time.monotonic() < until:
             guard.kill_all(found)
             time.sleep(0.01)
+
+
+def _guard_of(
+    argv: Sequence[str], control: socket.socket, cwd: Path, environment: Mapping[str, str], folder: Path, nice: int
+) -> subprocess.Popen[bytes]:
+    own = [sys.executable, "-I", "-S", guard.__file__, str(control.fileno()), str(folder), str(nice)]
+    return subprocess.Popen(
+        [*own, *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        env=dict(environment),
+        pass_fds=[control.fileno()],
+        start_new_session=True,
+    )

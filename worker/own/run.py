@@ -145,7 +145,10 @@ class _OwnRun:
         self._limits.begin()
         self._steering.started()
         self._result = None
-        return Program(argv, self._cwd, whole, self._place, self._limits.nice)
+        try:
+            return Program(argv, self._cwd, whole, self._place, self._limits.nice)
+        except OSError as error:
+            raise NotHere(f"The program could not be started on this worker: {error.strerror}.") from error
 
     def _watch(self, program: Program) -> Iterator[ChildMessage]:
         while program.exit is None:
