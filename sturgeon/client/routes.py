@@ -20,7 +20,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import BinaryIO, Literal, Self, SupportsFloat
+from typing import BinaryIO, Final, Literal, Self, SupportsFloat
 from urllib.parse import quote
 
 import httpx
@@ -34,6 +34,7 @@ from sturgeon.states import ToldState, TrialState
 from sturgeon.values import Json
 
 Body = BaseModel | Mapping[str, object]
+LEFT_OUT: Final = b"\n.. left out ..\n"
 _Scalar = str | int | float | bool | None
 
 
@@ -344,8 +345,9 @@ class Client:
         self._wire.download(f"{_trial(study, number)}/checkpoints/{step}", {}, file, math.inf)
 
     def put_trial_log(self, study: str, number: int, fence: int, text: str) -> None:
-        """All that the present run has printed so far; it replaces what was sent before, and renews the lease."""
-        content = text.encode("utf-8", "replace")
+        """All that the present run has printed so far; it replaces what was sent before, and renews the lease. Of more
+        than a server takes, the beginning and the end."""
+        content = _shortened(text.encode("utf-8", "replace"), m.LARGEST_LOG)
         query, kind = {"fence": fence}, {"Content-Type": "text/plain; charset=utf-8"}
         self._wire.send("PUT", f"{_trial(study, number)}/log", content, query=query, headers=kind)
 
@@ -577,3 +579,12 @@ def _lines(chunks: Iterable[str]) -> Iterator[str]:
         yield from (line.removesuffix("\r") for line in lines)
     if rest:
         yield rest
+
+
+def _shortened(text: bytes, most: int) -> bytes:
+    """UTF-8 of at most so many bytes: the first quarter and the last three quarters."""
+    if len(text) <= most:
+        return text
+    first, last = most // 4, most - most // 4 - len(LEFT_OUT)
+    parts = (text[:first], text[-last:])
+    return LEFT_OUT.join(part.decode(errors="ignore").encode() for part in parts)

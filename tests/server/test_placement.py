@@ -216,10 +216,10 @@ def test_work_wakes_only_those_whom_it_fits() -> None:
     plain, label = Offer(), Offer(labels=frozenset({"a100"}))
     waiters = [queue.enter(1, offer) for offer in (plain, label, plain)]
 
-    queue.wake([Work("s", "train", Needs(labels=["a100"]).model_dump(), 5), Work("t", "command", None, 5)])
+    queue.wake([Work("s", "train", Needs(labels=["a100"]), 5), Work("t", "command", Needs(), 5)])
     assert [waiter.woken.is_set() for waiter in waiters] == [False, True, False]
 
-    queue.wake([Work("s", "train", None, 1)])
+    queue.wake([Work("s", "train", Needs(), 1)])
     assert [waiter.woken.is_set() for waiter in waiters] == [True, True, False]
 
 

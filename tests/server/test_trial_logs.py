@@ -113,3 +113,16 @@ def test_a_studys_logs_are_deleted_with_it(server: RunningServer, http: httpx.Cl
     server.client.delete_study("bowl", force=True)
 
     assert LOG_BYTES not in http.get("/metrics").text
+
+
+def test_of_a_log_that_is_too_long_the_client_sends_the_beginning_and_the_end(
+    server: RunningServer, leased_trial: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sturgeon.messages.LARGEST_LOG", 103)
+
+    server.client.put_trial_log("bowl", 0, leased_trial.fence, "ä" * 60)
+    text = server.client.trial_log("bowl", 0)
+
+    first, _, last = text.partition("\n.. left out ..\n")
+    assert (set(first), len(first), set(last)) == ({"ä"}, 12, {"ä"})
+    assert 90 < len(text.encode()) <= 103

@@ -21,6 +21,7 @@ from worker.child.protocol import (
     LeaveStack,
     Paused,
     SavedCheckpoint,
+    Unable,
 )
 
 DONE = Finished("complete", step=30, metrics={"dev_error": 0.25})
@@ -196,6 +197,17 @@ def test_a_finding_whose_lease_is_lost_ends_the_run(running: Running) -> None:
 
     assert running.until_ended() is None
     assert running.server.calls == []
+
+
+def test_a_trial_that_cannot_run_here_is_given_back_with_the_reason(running: Running) -> None:
+    running.say(Unable("no such file: caf\udce9.csv\0" + "x" * 3000))
+    running.until_ended()
+
+    [sent] = running.server.named("release")
+    assert (sent["fence"], len(sent["unable"])) == (2, 2000)
+    assert sent["unable"].startswith("no such file: caf?.csv?xxx")
+    assert running.trial.unable is not None
+    assert not running.server.named("tell")
 
 
 def test_a_trial_whose_stack_broke_is_released_to_run_alone(running: Running) -> None:

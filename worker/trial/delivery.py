@@ -23,6 +23,7 @@ LOST: Final = (LeaseLost, TrialFinished, NotFound)
 FINAL: Final = (*LOST, Unauthorized)
 REPORT_EVERY_S: Final = 0.2
 REPORTING_SHARE: Final = 0.2
+LONGEST_REASON: Final = 2000
 RELEASE_PATIENCE_S: Final = 3.0
 
 
@@ -139,7 +140,8 @@ class Delivery:
 
     def release(self, unstackable: bool = False, unable: str | None = None) -> None:
         """Give the trial back; `unstackable`: to be run by itself; `unable`: why this worker cannot run it."""
-        self._insist(lambda: self._patient.release(*self._where, alone=unstackable, unable=unable))
+        why = None if unable is None else _plain(unable)
+        self._insist(lambda: self._patient.release(*self._where, alone=unstackable, unable=why))
 
     def release_soon(self) -> bool:
         """Give the trial back, unless that takes long: then its lease runs out. Whether it was given back."""
@@ -170,3 +172,8 @@ class Delivery:
         except Problem as error:
             self._log.error(event, reason=error.message, **about)
             return None
+
+
+def _plain(reason: str) -> str:
+    """The reason as a server takes it, whatever the names of files are made of."""
+    return reason.replace("\0", "?").encode("utf-8", "replace").decode()[:LONGEST_REASON] or "unknown"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from server.services.studies.placement import Offer
-from server.store.json_columns import Json
+from sturgeon.messages import Needs
 
 
 @dataclass
@@ -17,8 +17,12 @@ class Work:
 
     study: str
     kind: str
-    needs: Json | None
+    needs: Needs
     trials: int
+
+    def is_for(self, offer: Offer) -> bool:
+        """Whether a worker with this offer gets one of them."""
+        return offer.takes(self.study) and offer.fits(self.kind, self.needs)
 
 
 @dataclass(eq=False)
@@ -71,7 +75,7 @@ class LongPollQueue:
         """Wake waiters, the longest first, until they have slots for all trials; only those whom some of it fits."""
         left = [replace(one) for one in work]
         for waiter in list(self._queue):
-            fitting = [one for one in left if one.trials > 0 and waiter.offer.gets(one.study, one.kind, one.needs)]
+            fitting = [one for one in left if one.trials > 0 and one.is_for(waiter.offer)]
             if fitting:
                 self._queue.remove(waiter)
                 waiter.woken.set()

@@ -111,7 +111,10 @@ def work_that_waits(database: Database) -> list[Work]:
     with database.reading() as tx:
         queued, new = leases.queued_for_workers(tx), study_rows.new_trials_for_workers(tx)
         found = study_rows.demands(tx, {*queued, *new})
-        return [Work(*found[one], queued.get(one, 0) + new.get(one, 0)) for one in sorted(found)]
+    return [
+        Work(study.name, study.kind, needs_of(study.needs), queued.get(study_id, 0) + new.get(study_id, 0))
+        for study_id, study in sorted(found.items())
+    ]
 
 
 def renew(database: Database, request: messages.RenewRequest) -> messages.RenewAnswer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from server.services import views
@@ -52,10 +52,13 @@ class Offer:
             return by_gpus
         return min(by_gpus, math.floor(self.memory_gb / needs.memory_gb))
 
-    def gets(self, name: str, kind: str, needs: Json | None) -> bool:
-        """Whether a trial of this study may go to the worker."""
-        is_wanted = name not in self.skip and (self.only is None or name in self.only)
-        return kind in self.kinds and is_wanted and self.room_for(needs_of(needs)) > 0
+    def takes(self, name: str) -> bool:
+        """Whether the worker wants trials of the study of this name."""
+        return name not in self.skip and (self.only is None or name in self.only)
+
+    def fits(self, kind: str, needs: Needs) -> bool:
+        """Whether the worker can run a task of this kind with these needs."""
+        return kind in self.kinds and self.room_for(needs) > 0
 
 
 def _names(given: Sequence[str] | None) -> frozenset[str] | None:
@@ -92,7 +95,7 @@ def in_all(stored: Json | None) -> Offer:
 
 def lacking(needs: Needs, kind: str, offers: Sequence[Offer]) -> str | None:
     """Why none of these workers gets a trial, in a sentence; None where one does."""
-    if any(offer.gets("", kind, needs.model_dump()) for offer in offers):
+    if any(offer.fits(kind, needs) for offer in offers):
         return None
     if not offers:
         return "No worker is there; start one with `sturgeon worker`."
@@ -106,7 +109,8 @@ def lacking(needs: Needs, kind: str, offers: Sequence[Offer]) -> str | None:
     if missing:
         parts.append(f"the label {', '.join(missing)}")
     if needs.gpus > (most := max(offer.gpus for offer in of_kind)):
-        parts.append(f"{needs.gpus} GPUs ({most} at most)" if most else f"{needs.gpus} GPUs")
+        wanted = f"{needs.gpus} GPU{'s' if needs.gpus > 1 else ''}"
+        parts.append(f"{wanted} ({most} at most)" if most else wanted)
     memory = max(math.inf if offer.memory_gb is None else offer.memory_gb for offer in of_kind)
     if needs.memory_gb is not None and needs.memory_gb > memory:
         parts.append(f"{needs.memory_gb:g} GB of memory ({memory:.3g} at most)")
@@ -139,11 +143,11 @@ def _has_trials_to_give_out(row: StudyRow, used: Amounts) -> bool:
 
 def _waits_for(row: StudyRow, offers: Mapping[str, Offer], own: Sequence[messages.Unable]) -> str | None:
     assert row.task_kind is not None
-    here = [replace(offer, only=None) for offer in offers.values() if offer.only is None or row.name in offer.only]
-    if why := lacking(needs_of(row.needs), row.task_kind, here):
+    needs, here = needs_of(row.needs), {name: offer for name, offer in offers.items() if offer.takes(row.name)}
+    if why := lacking(needs, row.task_kind, list(here.values())):
         return why
     reasons = {one.worker: one.reason for one in own}
-    fitting = [name for name, offer in offers.items() if offer.gets(row.name, row.task_kind, row.needs)]
+    fitting = [name for name, offer in here.items() if offer.fits(row.task_kind, needs)]
     if not all(name in reasons for name in fitting):
         return None
     return f"No worker can run it. {fitting[0]}: {reasons[fitting[0]]}"
