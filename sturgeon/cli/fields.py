@@ -1,4 +1,4 @@
-"""`sturgeon task-fields`: the fields of a train task, with types, ranges and defaults."""
+"""`sturgeon task-fields | schema`: the fields of a train task, and the forms of what commands print as JSON."""
 
 from __future__ import annotations
 
@@ -34,6 +34,30 @@ def task_fields(
     rows = [(field, one["type"], one["default"], one["use"], one["description"]) for field, one in fields.items()]
     print_table(("field", "type and range", "default", "use", "what"), rows, prose=("what", "type and range"))
     return None
+
+
+@commands.command()
+@formatted
+def schema(
+    session: Session,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[COMMAND]...", help="A command, as in `sturgeon schema study best`.")
+    ] = None,
+) -> None:
+    """Print the JSON schema of what a command prints with -o json, or list the commands that have one."""
+    from sturgeon.cli.forms import FORMS, LINES, schema
+
+    known = {**FORMS, **LINES}
+    if not command:
+        listed = {name: schema(name).get("title", schema(name).get("type", "")) for name in sorted(known)}
+        if session.json:
+            return print_json(listed)
+        rows = [(name, "an object in each line" if name in LINES else "", form) for name, form in listed.items()]
+        return print_table(("command", "", "form"), rows)
+    name = " ".join(command)
+    if name not in known:
+        raise WrongInput(f"`sturgeon {name}` prints no JSON; `sturgeon schema` lists the commands that do.")
+    return print_json(schema(name))
 
 
 def described() -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from server.settings import Settings
 from sturgeon.cli.app import run
-from tests.cli.command import BOWL, Command, Ran
+from tests.cli.command import BOWL, Command, Ran, command_of
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -28,7 +28,7 @@ def sturgeon(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         capsys.readouterr()
         code = run([str(argument) for argument in arguments])
-        return Ran(code, *capsys.readouterr())
+        return Ran(code, *capsys.readouterr(), command_of(tuple(map(str, arguments))))
 
     return command
 

@@ -10,6 +10,8 @@ from typer.main import get_command
 from server.app import create_app
 from server.settings import Settings
 from sturgeon.cli.app import app
+from sturgeon.cli.forms import FORMS, LINES
+from tests.cli.command import Command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +31,7 @@ COMMANDS: Final = {
     "enqueue_trial": "trial enqueue",
     "ask_trials": "trial ask",
     "read_trial": "trial show",
+    "change_trial": "trial describe",
     "trial_metrics": "trial curve",
     "tell_trial": "trial tell",
     "release_trial": "trial release",
@@ -75,6 +78,7 @@ OF_PROGRAMS: Final = {
     "keep_errors",
     "keep_dataset",
     "keep_log",
+    "keep_versions",
 }
 """What `sturgeon worker`, or a program in a trial, sends while it trains; a person has no curve to send."""
 
@@ -95,3 +99,13 @@ def test_every_operation_of_the_server_has_a_command(tmp_path: Path) -> None:
 
     assert operations == COMMANDS.keys() | OF_PROGRAMS
     assert set(COMMANDS.values()) <= set(leaves(get_command(app)))
+
+
+def test_every_command_but_programs_has_a_documented_form_of_json(sturgeon: Command) -> None:
+    programs = {"serve", "worker", "report", "embedded-server"}
+    assert FORMS.keys().isdisjoint(LINES)
+    assert set(leaves(get_command(app))) == FORMS.keys() | LINES.keys() | programs
+
+    assert sturgeon("schema", "-o", "json").json.keys() == FORMS.keys() | LINES.keys()
+    assert {"recommended", "verdict"} <= sturgeon("schema", "study", "best").json["properties"].keys()
+    assert sturgeon("schema", "serve").code == 2

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from sturgeon.cli.following import Follower
 from sturgeon.cli.watch import picture
-from tests.cli.command import Command
+from tests.cli.command import Command, assert_form
 from tests.processes import DEADLINE_S
 
 if TYPE_CHECKING:
@@ -121,3 +121,4 @@ def test_json_lines_are_trials(
     monkeypatch.setattr("sturgeon.cli.watch.Follower", partial(Follower, sleep=happen))
     (line,) = sturgeon("study", "watch", "bowl", "-o", "json").out.splitlines()
     assert json.loads(line)["number"] == 3
+    assert_form("study watch", json.loads(line))
