@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from server.store.amounts import Amounts
 from server.store.checkpoints import CheckpointRow
 from server.store.events import EventRow
 from server.store.json_columns import Json
@@ -13,7 +14,7 @@ from server.store.late_results import LateRow
 from server.store.proposals import ProposalRow
 from server.store.reports import ReportRow
 from server.store.space_revisions import RevisionRow
-from server.store.studies import Amounts, StudyRow
+from server.store.studies import StudyRow
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
 from server.store.unable import UnableRow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -23,27 +24,37 @@ def best_groups(tx: Transaction, study: StudyRow, most: int | None = None) -> li
 
     A group is complete when none of its trials may still get a result. Failed, cancelled and invalid ones do not count.
     """
-    ranked = _ranked([study.id]).subquery()
-    statement = sa.select(ranked.c.key).order_by(ranked.c.place).limit(most)
-    return [key for (key,) in tx.execute(statement)]
+    return [key for (key,) in tx.execute(_best_groups(all_of_them=most is None), {"studies": [study.id], "most": most})]
+
+
+@cache
+def _best_groups(*, all_of_them: bool) -> sa.Select[Any]:
+    ranked = _ranked().subquery()
+    statement = sa.select(ranked.c.key).order_by(ranked.c.place)
+    return statement if all_of_them else statement.limit(sa.bindparam("most", type_=sa.Integer))
 
 
 def best_group_of_each(tx: Transaction, study_ids: Sequence[int]) -> dict[int, list[TrialRow]]:
     """Study id -> the complete trials of its best group, by number. In one statement, however many studies there are;
     a study without a complete group is not in it."""
-    ranked = _ranked(study_ids).subquery()
+    complete: dict[int, list[TrialRow]] = {}
+    for row in tx.execute(_best_group_of_each(), {"studies": list(study_ids)}):
+        complete.setdefault(row.study_id, []).append(TrialRow(*row))
+    return complete
+
+
+@cache
+def _best_group_of_each() -> sa.Select[Any]:
+    ranked = _ranked().subquery()
     best = sa.and_(trials.c.study_id == ranked.c.study_id, ranked.c.key == _KEY, ranked.c.place == 1)
     # A group's numbers follow each other: with this the index on (study, number) finds them.
     near = sa.and_(trials.c.number >= ranked.c.key, trials.c.number < ranked.c.key + ranked.c.replicates)
     statement = sa.select(trials).join(ranked, sa.and_(best, near)).where(_COMPLETE)
-    complete: dict[int, list[TrialRow]] = {}
-    for row in tx.execute(statement.order_by(trials.c.study_id, trials.c.number)):
-        complete.setdefault(row.study_id, []).append(TrialRow(**row._mapping))
-    return complete
+    return statement.order_by(trials.c.study_id, trials.c.number)
 
 
-def _ranked(study_ids: Sequence[int]) -> sa.Select[Any]:
-    """(study_id, key, place, replicates) of the complete groups of these studies; the best of each has place 1."""
+def _ranked() -> sa.Select[Any]:
+    """(study_id, key, place, replicates) of the complete groups of `studies`; the best of each has place 1."""
     open_trial = sa.and_(_VALID, trials.c.state.not_in(("complete", "failed", "cancelled")))
     count = sa.func.sum(sa.case((_COMPLETE, 1), else_=0))
     replicates = sa.cast(studies.c.replicates, sa.Double)
@@ -60,17 +71,23 @@ def _ranked(study_ids: Sequence[int]) -> sa.Select[Any]:
     return (
         sa.select(trials.c.study_id, _KEY.label("key"), place.label("place"), studies.c.replicates)
         .join(studies, studies.c.id == trials.c.study_id)
-        .where(trials.c.study_id.in_(study_ids))
+        .where(trials.c.study_id.in_(sa.bindparam("studies", expanding=True)))
         .group_by(trials.c.study_id, _KEY, studies.c.direction, studies.c.replicates)
         .having(count > 0, sa.func.sum(sa.case((open_trial, 1), else_=0)) == 0)
     )
 
 
+_COMPLETE_OF: Final = (
+    sa.select(trials)
+    .where(trials.c.study_id == sa.bindparam("study"), _COMPLETE, _KEY.in_(sa.bindparam("groups", expanding=True)))
+    .order_by(trials.c.number)
+)
+
+
 def complete_of(tx: Transaction, study: StudyRow, groups: Iterable[int]) -> dict[int, list[TrialRow]]:
     """Group -> its complete trials that are not invalid, by number."""
-    statement = sa.select(trials).where(trials.c.study_id == study.id, _COMPLETE, _KEY.in_(list(groups)))
     complete: dict[int, list[TrialRow]] = {}
-    for row in tx.execute(statement.order_by(trials.c.number)):
-        trial = TrialRow(**row._mapping)
+    for row in tx.execute(_COMPLETE_OF, {"study": study.id, "groups": list(groups)}):
+        trial = TrialRow(*row)
         complete.setdefault(trial.number if trial.group_number is None else trial.group_number, []).append(trial)
     return complete

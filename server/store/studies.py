@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -169,45 +169,6 @@ def take_numbers(tx: Transaction, study: StudyRow, count: int) -> bool:
     state has changed, or the budget is spent."""
     seen = {"study": study.id, "first": study.next_number, "seen_revision": study.revision}
     return tx.execute(_TAKE_NUMBERS, {**seen, "next": study.next_number + count}).rowcount == 1
-
-
-MOST_EPOCHS: Final = 1e30
-"""A trial counts with so many epochs at most. None that reports what it may comes near it; but rows from before epochs
-were limited may hold more, and PostgreSQL refuses a sum that overflows."""
-
-
-@dataclass
-class Amounts:
-    """How many trials of a study are in each state, and what all its trials have used."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    epochs: float = 0.0
-    seconds: float = 0.0
-
-
-def amounts(tx: Transaction, study_ids: Sequence[int]) -> dict[int, Amounts]:
-    """Study id -> what its trials come to."""
-    statement = (
-        sa.select(
-            trials.c.study_id,
-            trials.c.state,
-            sa.func.count(),
-            sa.func.sum(_at_most(trials.c.spent_epochs, MOST_EPOCHS)),
-            sa.func.sum(trials.c.spent_us),
-        )
-        .where(trials.c.study_id.in_(study_ids))
-        .group_by(trials.c.study_id, trials.c.state)
-    )
-    used = {study_id: Amounts() for study_id in study_ids}
-    for study_id, state, count, epochs, microseconds in tx.execute(statement):
-        used[study_id].counts[state] = count
-        used[study_id].epochs += epochs
-        used[study_id].seconds += int(microseconds) / 1e6
-    return used
-
-
-def _at_most(column: sa.Column[float], most: float) -> sa.ColumnElement[float]:
-    return sa.case((column > most, most), else_=column)
 
 
 def pandas(tx: Transaction) -> list[StudyRow]:

@@ -82,6 +82,10 @@ class Sampler:
     looks_back: Callable[[Space], bool] = lambda _space: True
     prepare: Callable[[Space, int, History], None] = nothing_to_prepare
 
+    def is_quick(self, space: Space) -> bool:
+        """Whether a draw is a formula of the seed and the number alone: it looks at nothing and tries nothing out."""
+        return not (self.needs_history or self.looks_back(space) or space.constraints)
+
 
 Build = Callable[[Mapping[str, Any], Memo], Sampler]
 """Makes a study's sampler from its recorded options. What it stores in the memo saves work, and changes no point."""

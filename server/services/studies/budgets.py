@@ -14,7 +14,7 @@ from server.services.sampling.best import best_trials
 from server.services.sampling.exhaustion import is_exhausted
 from server.services.transactions import Scope, Transactions
 from server.services.views import budget_of
-from server.store import events, leases, studies, trials
+from server.store import amounts, events, leases, studies, trials
 from server.store.engine import Transaction
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
@@ -87,7 +87,7 @@ def _limit_reached(tx: Transaction, study: StudyRow) -> str | None:
     if study.limits is None:
         return None
     budget = budget_of(study)
-    used = studies.amounts(tx, [study.id])[study.id]
+    used = amounts.of_studies(tx, [study.id])[study.id]
     limits = rules.Limits(budget.max_epochs, budget.max_seconds)
     spent = rules.Spent(used.epochs, used.seconds, None)
     if budget.stop_when is not None:

@@ -13,7 +13,7 @@ from server.services.sampling.sampler_pool import SamplerPool
 from server.services.studies import budgets, placement, sources, space_edits, validation
 from server.services.transactions import Scope, Transactions
 from server.services.trial_rows import new_trial
-from server.store import checkpoints, events, space_revisions, studies, trials
+from server.store import amounts, checkpoints, events, space_revisions, studies, trials
 from server.store.blobs import BlobFolder
 from server.store.engine import Database, Transaction
 from server.store.json_columns import Json
@@ -143,7 +143,7 @@ def _sampler_options(request: messages.StudyRequest) -> Json:
 
 
 def _answer(tx: Transaction, row: StudyRow) -> messages.Study:
-    used = studies.amounts(tx, [row.id])
+    used = amounts.of_studies(tx, [row.id])
     study = views.study(row, used[row.id], best_trials(tx, row, 1), placement.of_studies(tx, [row], used)[row.id])
     return study.model_copy(update={"changes": versions.changes(tx, row)})
 
@@ -161,7 +161,7 @@ def listing(
     after = after_of(page_token)
     with database.reading() as tx:
         rows = studies.page(tx, after, page_size + 1, tag)
-        used = studies.amounts(tx, [row.id for row in rows])
+        used = amounts.of_studies(tx, [row.id for row in rows])
         best = best_of_each(tx, rows)
         placed = placement.of_studies(tx, rows, used)
         items = [views.study(row, used[row.id], best[row.id], placed[row.id]) for row in rows]
@@ -249,7 +249,7 @@ def delete(database: Database, blobs: BlobFolder, name: str, key: IdempotencyKey
         if claim_or_replay(tx, key, Nothing, None) is not None:
             return
         study = lookup.lock_study(tx, name)
-        running = studies.amounts(tx, [study.id])[study.id].counts.get("running", 0)
+        running = amounts.of_studies(tx, [study.id])[study.id].counts.get("running", 0)
         if running and not force:
             raise StudyBusy(f"{running} trials of {name} are running; wait for them, or add ?force=true.")
         hashes = checkpoints.of_study(tx, study.id)
