@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -288,17 +290,24 @@ def test_the_loop_waits_while_others_run_the_last_trials(
     assert (trial.number, waits) == (0, [0.2])
 
 
-def test_trials_and_curves_are_data_frames(bowl: sturgeon.Study) -> None:
-    pytest.importorskip("pandas")
+def test_trials_and_curves_are_rows_of_data_frames(bowl: sturgeon.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pandas is given; the tests of the wheel have a real one."""
+    pandas = ModuleType("pandas")
+    pandas.__spec__ = ModuleSpec("pandas", None)
+    pandas.DataFrame = lambda rows, columns: (rows, columns)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pandas", pandas)
     for trial in bowl:
         for epoch in range(2):
-            trial.report(epoch, loss=trial.number + epoch)
+            trial.report(epoch, loss=trial.number + epoch, other=0.5)
 
-    frame, curves = bowl.dataframe(), bowl.curves()
+    (trials, columns), (reports, curve_columns) = bowl.dataframe(), bowl.curves()
 
-    assert list(frame["value"]) == [1, 2, 3, 4]
-    assert list(frame["params.x"]) == [trial.params["x"] for trial in bowl.trials]
-    assert curves[["trial", "step", "loss"]].values.tolist()[:3] == [[0, 0, 0], [0, 1, 1], [1, 0, 1]]
+    assert [(row["state"], row["value"]) for row in trials] == [("complete", n) for n in (1, 2, 3, 4)]
+    assert [row["params.x"] for row in trials] == [trial.params["x"] for trial in bowl.trials]
+    assert columns[:3] == ["number", "state", "value"]
+    assert columns[-3:] == ["params.x", "metrics.loss", "metrics.other"]
+    assert [(row["trial"], row["step"], row["loss"]) for row in reports][:3] == [(0, 0, 0), (0, 1, 1), (1, 0, 1)]
+    assert curve_columns == ["trial", "step", "epoch", "at", "loss", "other"]
 
 
 def test_without_pandas_a_data_frame_says_what_to_install(

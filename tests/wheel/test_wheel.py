@@ -37,6 +37,17 @@ with Processes(Path.cwd()) as processes, Client(processes.start_server()) as cli
 """
 
 
+SEARCH: Final = """
+import sturgeon
+with sturgeon.study("flat", {"x": sturgeon.linear(0, 1)}, minimize="loss", trials=4) as study:
+    for trial in study:
+        for step in range(2):
+            trial.report(step, loss=1)
+    trials, curves = study.dataframe(), study.curves()
+    print(len(trials), trials["metrics.loss"].tolist(), len(curves))
+"""
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_wheel(tmp_path_factory.mktemp("wheel"))
@@ -84,6 +95,15 @@ def test_the_client_alone_names_the_extra_that_a_command_needs(client: Environme
         assert done.returncode == 1
 
 
+def test_the_client_alone_says_what_tune_and_an_embedded_server_need(client: Environment, tmp_path: Path) -> None:
+    tune = [client.sturgeon, "tune", "--space", "x=0..1.0", "--minimize", "loss", "--", "echo", "{x}"]
+    python = [client.python, "-c", "import sturgeon; sturgeon.study('bowl')"]
+    for command in (tune, python):
+        done = client.run(*command, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.endswith('pip install "sturgeon[local]"\n')
+
+
 def test_every_command_of_the_client_alone_has_help(client: Environment, tmp_path: Path) -> None:
     script = """
 import sys
@@ -112,6 +132,26 @@ def test_local_searches_with_peoples_own_code(local: Environment, tmp_path: Path
     with folder_of_a_user(tmp_path) as cwd:
         done = local.run(local.python, "-c", OWN_CODE, cwd=cwd)
     assert (done.stdout, done.stderr) == ("completed True\n", "")
+
+
+def test_local_tunes_a_script_in_one_command(local: Environment, tmp_path: Path) -> None:
+    (tmp_path / "fit.py").write_text("import sys\nprint(f'loss={(float(sys.argv[1]) - 0.3) ** 2:.6f}')\n")
+    options = ["--space", "x=0..1.0", "--minimize", "loss", "--trials", "8", "--seed", "1"]
+    with folder_of_a_user(tmp_path) as cwd:
+        done = local.run(local.sturgeon, "tune", *options, "--", local.python, "fit.py", "{x}", cwd=cwd)
+        assert (done.returncode, done.stderr) == (0, "")
+        best = done.stdout.split()[-1]
+        assert abs(float(best) - 0.3) < 0.1
+        listed = local.run(local.sturgeon, "study", "list", "-o", "json", cwd=cwd)
+    assert '"state": "completed"' in listed.stdout
+
+
+def test_local_with_pandas_gives_data_frames_without_a_server(local: Environment, wheel: Path, tmp_path: Path) -> None:
+    local.install(wheel, "notebook")
+    with folder_of_a_user(tmp_path) as cwd:
+        (tmp_path / "search.py").write_text(SEARCH)
+        done = local.run(local.python, "-W", "error", "search.py", cwd=cwd)
+    assert (done.stdout, done.stderr) == ("4 [1.0, 1.0, 1.0, 1.0] 8\n", "")
 
 
 def test_local_alone_names_the_extra_of_the_networks(local: Environment, tmp_path: Path) -> None:
