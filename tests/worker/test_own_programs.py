@@ -284,3 +284,14 @@ def test_trials_side_by_side_have_a_metrics_file_each(program: OwnProgram) -> No
 
     assert (program.folder / "m-3.jsonl").exists()
     assert end.metrics == {"loss": 2.0}
+
+
+def test_a_worker_without_room_for_files_gives_its_trials_to_others(
+    program: OwnProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(program.folder / "nowhere"))
+
+    last = program.last("print()")
+
+    assert isinstance(last, Unable)
+    assert last.reason.startswith("The files of a run cannot be written on this worker: ")

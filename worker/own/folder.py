@@ -7,6 +7,7 @@ the worker has to know of the run.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import shutil
@@ -108,7 +109,8 @@ def _add(packed: tarfile.TarFile, info: tarfile.TarInfo, content: bytes) -> None
 def unpack(content: bytes, folder: Path) -> dict[str, object]:
     """Make the folder what it was when it was packed, in place of what it has now; the memory that came with it.
 
-    Nothing is written outside of it, whatever the bytes are. Raises: Damaged (the folder is then empty).
+    Nothing is written outside of it, whatever the bytes are. Raises: Damaged (the folder is then empty),
+    OSError (the disk is full).
     """
     empty(folder)
     try:
@@ -120,6 +122,8 @@ def unpack(content: bytes, folder: Path) -> dict[str, object]:
             packed.extractall(folder, [one for one in members if one.name != MEMORY], filter="data")
     except (tarfile.TarError, OSError, ValueError, EOFError, RecursionError) as error:
         empty(folder)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise Damaged(f"the checkpoint is no whole folder: {error}") from None
     except Damaged:
         empty(folder)

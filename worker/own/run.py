@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -71,16 +70,16 @@ class Command(Protocol):
 
 def run_program(job: Job, command: Command, desired: Callable[[], DesiredRun]) -> Iterator[ChildMessage]:
     """Runs the program of a trial; yields what the trial has to say, at last its last word."""
-    place = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
-        yield from _OwnRun(job, command, desired, place).messages()
+        with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as place:
+            yield from _OwnRun(job, command, desired, Path(place)).messages()
     except NotHere as error:
         yield Unable(str(error)[:LONGEST_REASON])
     except (Misread, Damaged) as error:
         sentence = str(error)
         yield Finished("failed", error=sentence[:1].upper() + sentence[1:].rstrip(".") + ".", retry=False)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    except OSError as error:
+        yield Unable(f"The files of a run cannot be written on this worker: {error}"[:LONGEST_REASON])
 
 
 class _OwnRun:
