@@ -116,7 +116,7 @@ def _schema(depth: int) -> Json:
 
 
 PlainText = Annotated[str, AfterValidator(plain_text), _Described({"pattern": NO_NUL})]
-PlainValue = Annotated[Any, BeforeValidator(plain_value), _Described(_schema(MOST_DEPTH - 2))]
+PlainValue = Annotated[Any, BeforeValidator(plain_value), _Described(_schema(MOST_DEPTH))]
 
 _LETTERS: Final = "A-Za-z\u00c0-\u024f\u0370-\u03ff\u0400-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3"
 _SIGNS: Final = r"0-9_.\-/:;@%+*#$&|~^!?<>'()\[\]"
