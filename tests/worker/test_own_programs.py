@@ -231,6 +231,10 @@ def test_what_is_missing_on_this_worker_gives_the_trial_to_another(
         (("false",), ["true"], False),
         (("./run.sh",), ["./run.sh"], True),
         (("./run.sh",), ["../run.sh"], False),
+        (("{folder}/*.sh",), ["{folder}/run.sh"], True),
+        (("{folder}/*.sh",), ["{folder}/../run.sh"], False),
+        (("./*.sh",), ["./../run.sh"], False),
+        (("*/run.sh",), ["{folder}/../run.sh"], True),
     ],
 )
 def test_only_what_the_owner_of_the_worker_allows_is_run(
@@ -239,6 +243,8 @@ def test_only_what_the_owner_of_the_worker_allows_is_run(
     for path in (program.folder / "run.sh", program.folder.parent / "run.sh"):
         path.write_text("#!/bin/sh\n")
         path.chmod(0o755)
+    argv = [part.format(folder=program.folder) for part in argv]
+    patterns = tuple(pattern.format(folder=program.folder) for pattern in patterns)
     one = job(program.folder, {"kind": "command", "argv": argv})
     object.__setattr__(one, "own", rules(program.folder, commands=patterns))
 

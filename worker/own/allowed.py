@@ -26,10 +26,7 @@ def program(argv: Sequence[str], rules: OwnCodeRules, cwd: Path, environment: Ma
     """
     name = argv[0]
     path = _path_of(name, rules, cwd, environment)
-    # "./train.sh" is another file in another folder: only its whole path says which.
-    is_plain = "/" not in name or cwd == rules.folder
-    spoken = [name if is_plain else None, path, None if path is None else str(Path(path).resolve())]
-    if not any(one is not None and fnmatchcase(one, pattern) for one in spoken for pattern in rules.commands):
+    if not any(fnmatchcase(one, pattern) for one in _spoken(name, path, cwd, rules) for pattern in rules.commands):
         raise NotHere(
             f"This worker does not allow the command {name}: start it with --allow-command {_quoted(name)}, "
             "if whoever creates studies may run it."
@@ -37,6 +34,16 @@ def program(argv: Sequence[str], rules: OwnCodeRules, cwd: Path, environment: Ma
     if path is None:
         raise NotHere(f"There is no program {name} on this worker.")
     return [path, *argv[1:]]
+
+
+def _spoken(name: str, path: str | None, cwd: Path, rules: OwnCodeRules) -> list[str]:
+    """What the owner may have allowed the program as. "./train.sh" is another file in another folder, and ".." leads
+    out of what a pattern names: then only its whole path says which it is."""
+    spoken = [] if path is None else [str(Path(path).resolve())]
+    if ".." in Path(name).parts:
+        return spoken
+    is_plain = "/" not in name or cwd == rules.folder
+    return [*spoken, *([name] if is_plain else []), *([] if path is None else [path])]
 
 
 def _path_of(name: str, rules: OwnCodeRules, cwd: Path, environment: Mapping[str, str]) -> str | None:
