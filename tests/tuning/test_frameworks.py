@@ -1,0 +1,122 @@
+"""The integrations with the real Keras, Lightning and PyTorch, in an environment of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sturgeon.client import Client
+from tests.processes import LONG_DEADLINE_S, STURGEON, ServerProcess, clean_environment
+from tests.system.readme import ROOT, blocks
+from tests.system.test_own_code_session import END_ALL, SESSION, assert_the_weights_are_those_of_the_schedule
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
+
+PYTHON = ROOT / ".venv-frameworks" / "bin" / "python"
+
+pytestmark = pytest.mark.xdist_group("heavy")
+
+
+def environment(**more: str) -> dict[str, str]:
+    assert PYTHON.exists(), "make .venv-frameworks/installed makes the environment of these tests"
+    return clean_environment() | {"OMP_NUM_THREADS": "1", "KERAS_BACKEND": "torch"} | more
+
+
+def checked(script: str, folder: Path, **more: str) -> str:
+    """What a script of `frameworks` prints, in the folder of the project's files; it ends with "checked"."""
+    (folder / "examples").symlink_to(ROOT / "examples")
+    done = subprocess.run(
+        [PYTHON, "-P", ROOT / "tests" / "tuning" / "frameworks" / script],
+        cwd=folder,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=LONG_DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.endswith("checked\n")
+    return done.stdout
+
+
+def assert_searched(server: RunningServer, study: str, metric: str, metrics: set[str], steps: list[int]) -> None:
+    """Two trials of three epochs, whose curves have all metrics."""
+    trials = list(server.client.all_trials(study))
+    assert [trial.state for trial in trials] == ["complete", "complete"]
+    for trial in trials:
+        curve = server.client.trial_metrics(study, trial.number).items
+        assert [(report.step, report.epoch) for report in curve] == list(zip(steps, (1, 2, 3), strict=True))
+        assert all(set(report.metrics) == metrics for report in curve)
+        assert trial.value == curve[-1].metrics[metric]
+    assert server.client.best(study).recommended is not None
+
+
+def test_keras_reports_stops_and_follows_live_parameters(server: RunningServer, tmp_path: Path) -> None:
+    checked("keras_checks.py", tmp_path, STURGEON_SERVER=server.url)
+    metrics = {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert_searched(server, "keras-digits", "val_loss", metrics, [1, 2, 3])
+
+
+def test_lightning_reports_and_stops(server: RunningServer, tmp_path: Path) -> None:
+    checked("lightning_checks.py", tmp_path, STURGEON_SERVER=server.url)
+    assert_searched(server, "lightning-digits", "dev_loss", {"dev_loss", "dev_error"}, [19, 38, 57])
+
+
+def test_a_torch_loop_goes_on_bit_for_bit_from_its_folder(tmp_path: Path) -> None:
+    lines = [line for line in checked("torch_checks.py", tmp_path).splitlines() if line.startswith("STURGEON ")]
+    reports = [json.loads(line.removeprefix("STURGEON ")) for line in lines]
+    assert [report["step"] for report in reports] == list(range(1, 21))
+    assert reports[-1]["dev_error"] < reports[0]["dev_error"]
+
+
+LOOP = """
+import time
+import torch
+import sturgeon
+from sturgeon.integrations.torch import Loop
+
+trial = sturgeon.trial()
+model = torch.nn.ParameterList([torch.tensor(5.0, dtype=torch.float64)])
+optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+loop = Loop(trial, trial.params["epochs"], live={"lr": "lr"}, model=model, optimizer=optimizer)
+for epoch in loop:
+    optimizer.zero_grad()
+    (model[0] ** 2).backward()
+    optimizer.step()
+    loop.report(loss=float(model[0].detach()) ** 2)
+    time.sleep(0.05)
+"""
+
+
+def test_a_torch_loop_is_steered_paused_forked_and_rolled_back(
+    tmp_path: Path, server_process: Callable[..., ServerProcess]
+) -> None:
+    """The session of docs/own-code.md, with a loop of PyTorch in the place of its own."""
+    server = server_process()
+    script = "\n".join(blocks(SESSION)).replace("http://127.0.0.1:8000", server.url)
+    start, end = "cat > loop.py <<'END'", "\nEND\n"
+    head, _, rest = script.partition(start)
+    script = f"{END_ALL}{head}{start}{LOOP}END\n{rest.partition(end)[2]}"
+    path = os.pathsep.join(map(str, (PYTHON.parent, STURGEON.parent, os.environ["PATH"])))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=environment(STURGEON_SERVER=server.url, PATH=path),
+        capture_output=True,
+        text=True,
+        timeout=LONG_DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}\n{server.output[-2000:]}"
+    with Client(server.url) as client:
+        entries = client.timeline("loop", 0).items
+        verbs = ["params", "pause", "resume", "checkpoint", "params", "rollback", "stop"]
+        assert [one.verb for one in entries] == verbs
+        assert_the_weights_are_those_of_the_schedule(client, entries[0].from_step, entries[5].restore)
