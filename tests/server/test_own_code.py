@@ -54,6 +54,7 @@ def test_a_worker_is_told_the_whole_task_of_own_code(server: RunningServer) -> N
         "call": "train:run",
         "cwd": None,
         "env": {"A": "1"},
+        "data": [],
         "metrics": {"lines": {}, "file": None},
         "limits": {"seconds": None, "memory_gb": None, "grace_s": 10.0, "nice": 0, "log_mb": 1.0},
         "checkpoints": None,

@@ -267,3 +267,14 @@ def test_what_a_study_needs_can_be_changed(server: RunningServer) -> None:
         ["a100"],
         [],
     ]
+
+
+def test_what_other_studies_need_is_counted_when_an_older_one_goes_first(server: RunningServer) -> None:
+    create(server, "plain")
+    create(server, "needy", needs=GPU)
+    server.client.enqueue("plain", {"x": 0, "n": 1})
+    for number in range(3):
+        server.client.enqueue("needy", {"x": 0.1 * number, "n": 1})
+
+    assert got(server, slots=4, gpus=1) == ["plain"]
+    assert got(server, slots=4, gpus=1) == ["needy"]
