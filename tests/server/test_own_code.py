@@ -66,49 +66,47 @@ def test_a_worker_is_told_the_whole_task_of_own_code(server: RunningServer) -> N
     assert server.client.study("own").task is not None
 
 
-@pytest.mark.parametrize(
-    ("task", "pointer", "sentence"),
-    [
-        ({"argv": []}, "/task/argv", "write 1 to 1000 entries"),
-        ({"argv": [""]}, "/task/argv", "its first entry is the program"),
-        ({"argv": ["{x}"]}, "/task/argv", "its first entry is the program"),
-        ({"argv": ["a", "b\0"]}, "/task/argv/1", "without NUL"),
-        ({"argv": ["a", "{x"]}, "/task/argv/1", "write {{ for a brace"),
-        ({"argv": ["a", "--lr", "{lr}"]}, "/task/argv/2", "{lr} is unknown parameter"),
-        ({"argv": ["a", "{checkpoint}"]}, "/task/argv/1", 'write "checkpoints"'),
-        (
-            {"argv": ["a"], "metrics": {"lines": {"loss": "loss=("}}},
-            "/task/metrics/lines/loss",
-            "no regular expression",
-        ),
-        ({"argv": ["a"], "metrics": {"lines": {"loss": "loss"}}}, "/task/metrics/lines/loss", "this one has 0"),
-        ({"argv": ["a"], "metrics": {"lines": {"loss": "(a)(b)"}}}, "/task/metrics/lines/loss", "this one has 2"),
-        ({"argv": ["a"], "metrics": {"file": "/etc/passwd"}}, "/task/metrics/file", "below the folder"),
-        ({"argv": ["a"], "metrics": {"file": "a/../../b"}}, "/task/metrics/file", "below the folder"),
-        ({"argv": ["a"], "env": {"A=B": "1"}}, "/task/env/A=B", "match"),
-        ({"argv": ["a"], "env": {"A": "1\0"}}, "/task/env/A", "without NUL"),
-        ({"argv": ["a"], "limits": {"log_mb": 17}}, "/task/limits/log_mb", "16"),
-        ({"argv": ["a"], "limits": {"seconds": 0}}, "/task/limits/seconds", "greater than 0"),
-        ({"argv": ["a"], "kind": "shell"}, "/task/kind", "'train', 'command', 'python'"),
-        ({"argv": ["a"], "call": "m:f"}, "/task/call", "unknown field"),
-        ({"argv": ["a"], "epochs": 0}, "/task/epochs", "greater than or equal to 1"),
-    ],
-)
-def test_a_task_that_cannot_run_is_refused_where_it_is_wrong(
-    server: RunningServer, task: dict[str, Any], pointer: str, sentence: str
-) -> None:
-    with pytest.raises(Invalid) as refused:
-        create(server, task)
-
-    assert [(one.pointer, sentence in one.detail) for one in refused.value.errors] == [(pointer, True)]
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"argv": []}, "/task/argv", "write 1 to 1000 entries"),
+    ({"argv": [""]}, "/task/argv", "its first entry is the program"),
+    ({"argv": ["{x}"]}, "/task/argv", "its first entry is the program"),
+    ({"argv": ["a", "b\0"]}, "/task/argv/1", "without NUL"),
+    ({"argv": ["a", "{x"]}, "/task/argv/1", "write {{ for a brace"),
+    ({"argv": ["a", "--lr", "{lr}"]}, "/task/argv/2", "{lr} is unknown parameter"),
+    ({"argv": ["a", "{checkpoint}"]}, "/task/argv/1", 'write "checkpoints"'),
+    (
+        {"argv": ["a"], "metrics": {"lines": {"loss": "loss=("}}},
+        "/task/metrics/lines/loss",
+        "no regular expression",
+    ),
+    ({"argv": ["a"], "metrics": {"lines": {"loss": "loss"}}}, "/task/metrics/lines/loss", "this one has 0"),
+    ({"argv": ["a"], "metrics": {"lines": {"loss": "(a)(b)"}}}, "/task/metrics/lines/loss", "this one has 2"),
+    ({"argv": ["a"], "metrics": {"file": "/etc/passwd"}}, "/task/metrics/file", "below the folder"),
+    ({"argv": ["a"], "metrics": {"file": "a/../../b"}}, "/task/metrics/file", "below the folder"),
+    ({"argv": ["a"], "env": {"A=B": "1"}}, "/task/env/A=B", "match"),
+    ({"argv": ["a"], "env": {"A": "1\0"}}, "/task/env/A", "without NUL"),
+    ({"argv": ["a"], "limits": {"log_mb": 17}}, "/task/limits/log_mb", "16"),
+    ({"argv": ["a"], "limits": {"seconds": 0}}, "/task/limits/seconds", "greater than 0"),
+    ({"argv": ["a"], "kind": "shell"}, "/task/kind", "'train', 'command', 'python'"),
+    ({"argv": ["a"], "call": "m:f"}, "/task/call", "unknown field"),
+    ({"argv": ["a"], "epochs": 0}, "/task/epochs", "greater than or equal to 1"),
+]
+"""A task, where it is wrong, and a part of the sentence that says so."""
 
 
-@pytest.mark.parametrize("call", ["run", "train:", ":run", "a b:run", "train:run()", "../train:run", "a:b:c"])
-def test_what_names_no_python_function_is_refused(server: RunningServer, call: str) -> None:
-    with pytest.raises(Invalid) as refused:
-        server.client.create_study(BOWL | {"task": {"kind": "python", "call": call}})
+def test_a_task_that_cannot_run_is_refused_where_it_is_wrong(server: RunningServer) -> None:
+    for task, pointer, sentence in REFUSED:
+        with pytest.raises(Invalid) as refused:
+            create(server, task)
+        told = [(one.pointer, sentence in one.detail) for one in refused.value.errors]
+        assert told == [(pointer, True)], refused.value.errors
 
-    assert [one.pointer for one in refused.value.errors] == ["/task/call"]
+
+def test_what_names_no_python_function_is_refused(server: RunningServer) -> None:
+    for call in ("run", "train:", ":run", "a b:run", "train:run()", "../train:run", "a:b:c"):
+        with pytest.raises(Invalid) as refused:
+            server.client.create_study(BOWL | {"task": {"kind": "python", "call": call}})
+        assert [one.pointer for one in refused.value.errors] == ["/task/call"], call
 
 
 def test_braces_and_the_names_of_a_run_are_no_parameters(server: RunningServer) -> None:

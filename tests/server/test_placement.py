@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from server.services.leases.long_poll import LongPollQueue, Work
-from server.services.studies.placement import Offer, lacking
-from sturgeon.messages import Lease, Needs
+from server.services.studies.placement import UNLIMITED, Offer, lacking
+from sturgeon.messages import Lease, LeaseRequest, Needs
 from tests.server.studies import BOWL, DIGITS
 
 if TYPE_CHECKING:
@@ -51,26 +51,28 @@ def test_a_worker_that_names_no_kinds_gets_train_tasks_only(server: RunningServe
     ("needs", "offer", "trials"),
     [
         ({"gpus": 1}, {"gpus": 0}, 0),
-        ({"gpus": 1}, {"gpus": 1}, 1),
         ({"gpus": 2}, {"gpus": 5}, 2),
         ({"memory_gb": 8}, {"memory_gb": 7.9}, 0),
         ({"memory_gb": 8}, {"memory_gb": 16.5}, 2),
-        ({"memory_gb": 8}, {}, 3),
+        ({"memory_gb": 8}, {}, UNLIMITED),
         ({"labels": ["a100", "nvme"]}, {"labels": ["a100"]}, 0),
-        ({"labels": ["a100"]}, {"labels": ["nvme", "a100"]}, 3),
+        ({"labels": ["a100"]}, {"labels": ["nvme", "a100"]}, UNLIMITED),
         ({"gpus": 1, "memory_gb": 8}, {"gpus": 2, "memory_gb": 8}, 1),
     ],
 )
+def test_as_many_trials_fit_as_what_is_free_allows(needs: dict[str, Any], offer: dict[str, Any], trials: int) -> None:
+    assert Offer.free(LeaseRequest(worker="ada", **offer)).room_for(Needs(**needs)) == trials
+
+
 @pytest.mark.parametrize("queued", [False, True], ids=["new", "queued"])
-def test_a_worker_gets_as_many_trials_as_fit_together(
-    server: RunningServer, needs: dict[str, Any], offer: dict[str, Any], trials: int, queued: bool
-) -> None:
-    create(server, "own", needs=needs)
+def test_a_worker_gets_as_many_trials_as_fit_together(server: RunningServer, queued: bool) -> None:
+    create(server, "own", needs={"gpus": 2, "labels": ["a100"]})
     if queued:
         for number in range(4):
             server.client.enqueue("own", {"x": 0.1 * number, "n": 1})
 
-    assert got(server, slots=3, **offer) == ["own"] * trials
+    assert got(server, slots=3, gpus=5) == []
+    assert got(server, slots=3, gpus=5, labels=["a100"]) == ["own", "own"]
 
 
 @pytest.mark.parametrize("stack", [1, 4])
