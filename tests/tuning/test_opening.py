@@ -131,3 +131,22 @@ def test_each_builder_makes_the_parameter_that_its_name_says(parameter: dict[str
 
     assert space.problems() == []
     assert space.model_dump(mode="json", exclude_unset=True)["a"] == stored
+
+
+def test_a_task_that_says_less_than_the_stored_one_is_the_same(open_study: OpenStudy) -> None:
+    task = {"kind": "command", "argv": ["fit", "{x}"], "metrics": {"lines": {"loss": "loss=(.*)"}}}
+    open_study(task=task)
+
+    assert open_study(task=task).info.budget.max_trials == 4
+    with pytest.raises(errors.Conflict, match="its task has argv"):
+        open_study(task=task | {"argv": ["fit", "-v", "{x}"]})
+
+
+def test_a_function_for_workers_is_named_by_its_module(open_study: OpenStudy, server: RunningServer) -> None:
+    study = open_study(task="train:run", trials=1)
+
+    assert study.info.task is not None
+    assert study.info.task.model_dump(include={"kind", "call"}) == {"kind": "python", "call": "train:run"}
+    lease = server.client.lease("ada", offer={"kinds": ["python"]}).leases[0]
+    server.client.tell("bowl", lease.number, lease.fence, {"loss": 0.5})
+    assert study.wait().state == "completed"
