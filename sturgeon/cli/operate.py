@@ -235,7 +235,8 @@ def worker(
 ) -> None:
     """Run a worker, which leases trials from the server and trains them until it is stopped."""
     from sturgeon.messages import MOST_LEASES
-    from worker.daemon import WorkerOptions, run
+    from worker.daemon import run
+    from worker.options import WorkerOptions
 
     if slots * stack > MOST_LEASES:
         raise WrongInput(f"--slots times --stack must be at most {MOST_LEASES}: one heartbeat renews no more leases.")

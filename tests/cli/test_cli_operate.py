@@ -17,7 +17,7 @@ from server.settings import Settings
 from sturgeon.cli.garbage import collect_seldom
 from tests.cli.command import BOWL, Command
 from tests.processes import DEADLINE_S
-from worker.daemon import WorkerOptions
+from worker.options import WorkerOptions
 
 if TYPE_CHECKING:
     from tests.processes import ServerProcess

@@ -18,7 +18,8 @@ from tests.processes import wait_until
 from tests.running import RunningServer
 from worker.child import process
 from worker.child.protocol import DesiredRun, Finished, Job, Unable
-from worker.daemon import Daemon, WorkerOptions
+from worker.daemon import Daemon
+from worker.options import WorkerOptions
 from worker.tasks import train
 
 Start = Callable[..., None]

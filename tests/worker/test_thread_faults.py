@@ -23,7 +23,8 @@ from worker import heartbeat
 from worker.child import process
 from worker.child.process import CannotStart, Child
 from worker.child.protocol import Finished, Job, SavedCheckpoint
-from worker.daemon import Daemon, WorkerOptions
+from worker.daemon import Daemon
+from worker.options import WorkerOptions
 
 QUICK = {"kind": "train", "dataset": "iris", "epochs": 3, "checkpoints": None}
 FAULT = LookupError("no such thing")
