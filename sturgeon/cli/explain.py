@@ -44,7 +44,13 @@ def rounds(
         raise NotFound(f"{study} is searched by {answer.sampler}, which has no rounds.")
     columns = ("round", "results", "trials", "best", "trial", "most important", "elites", "")
     numbers = ("round", "results", "trials", "best", "trial")
-    print_table(columns, [_row(facts, round_) for round_ in answer.items], right=numbers, keep=("best",), last=("",))
+    print_table(
+        columns,
+        [_row(facts, round_) for round_ in answer.items],
+        right=numbers,
+        keep=("best",),
+        prose=("most important", "elites"),
+    )
     for round_ in answer.items:
         if round_.boxes and (round_.current or every):
             _print_boxes(round_)

@@ -107,8 +107,8 @@ def print_table(
     room = tables.width()
     built, left_out = table(columns, rows, right=right, prose=prose, keep=keep, last=last, room=room)
     _console(room).print(built)
-    if left_out:
-        say(tables.not_shown(left_out))
+    if any(left_out):
+        say(tables.not_shown(left_out, room))
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

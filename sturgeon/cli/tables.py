@@ -96,9 +96,10 @@ def _stretched(shown: Sequence[int], wanted: Sequence[int], shortest: Callable[[
     return given
 
 
-def not_shown(names: Sequence[str]) -> str:
-    """What to say of the columns that were left out."""
-    return f"Not shown for want of room: {', '.join(names)} (--wide shows all)."
+def not_shown(names: Sequence[str], room: int) -> str:
+    """What to say of the columns that were left out, in lines that fit. One without a name is not named."""
+    said = f"Not shown for want of room: {', '.join(filter(None, names))} (--wide shows all)."
+    return "\n".join(textwrap.wrap(said, max(room, 1), break_long_words=False, break_on_hyphens=False))
 
 
 def facts(lines: Sequence[tuple[str, str]], room: int) -> list[str]:

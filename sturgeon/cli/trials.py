@@ -81,7 +81,7 @@ def _print_rows(
         for item in items
     ]
     numbers = ("trial", study.metric, *noise, *metrics, *params)
-    print_table((*numbers, ""), rows, right=numbers, keep=(study.metric, ""), last=metrics[::-1])
+    print_table((*numbers, ""), rows, right=numbers, keep=(study.metric, ""), last=metrics)
 
 
 def _noise(study: Study, item: BestTrial) -> tuple[str | None, str]:
