@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from sturgeon.cli.session import Session
+from sturgeon import embedded
+from sturgeon.cli.session import EMBEDDED, Session
 from sturgeon.errors import SturgeonError
 
 
 def study_names(context: typer.Context, incomplete: str) -> list[str]:
     """The names of studies that begin with what was typed."""
+    session = _session(context)
+    if session.is_embedded and embedded.running(EMBEDDED.absolute()) is None:
+        return []  # to start it takes seconds
     try:
-        with _session(context).client(patience_s=0.0, timeout=1.0) as client:
+        with session.client(patience_s=0.0, timeout=1.0) as client:
             names = [study.name for study in client.studies(page_size=1000).items]
     except SturgeonError:
         return []

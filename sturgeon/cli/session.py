@@ -73,9 +73,12 @@ class Session:
     def _embedded(self) -> EmbeddedServer | None:
         """The server of `./.sturgeon`, where `sturgeon tune` and `sturgeon.study` keep their studies; it is started
         if it does not run, and used until this command ends."""
-        if self.server or servers.named_server() or not (EMBEDDED / "token").exists():
-            return None
-        return embedded.server(EMBEDDED.absolute())
+        return embedded.server(EMBEDDED.absolute()) if self.is_embedded else None
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether no server was named, and this folder has an embedded one."""
+        return not (self.server or servers.named_server()) and (EMBEDDED / "token").exists()
 
     @property
     def json(self) -> bool:
