@@ -95,6 +95,8 @@ def space(
     content = read_mapping(file)
     is_study = "metric" in content and isinstance(content.get("space"), dict)
     patch = {"space": content["space"] if is_study else content, "added": dict(map(_named, added or []))}
+    if is_study and "constraints" in content:
+        patch["constraints"] = content["constraints"]
     with session.client() as client:
         print_study(session, client.patch_study(study, patch))
 
@@ -127,6 +129,7 @@ def revisions(session: Session, study: StudyArgument) -> None:
             revision.revision,
             revision.created_at,
             revision.added or None,
+            revision.constraints or None,
             {
                 name: revision.space[name].model_dump(exclude_none=True, exclude_defaults=True)
                 for name in revision.space
@@ -135,7 +138,7 @@ def revisions(session: Session, study: StudyArgument) -> None:
         for revision in spaces
     ]
     print_table(
-        ("revision", "since", "older trials count as having", "space"),
+        ("revision", "since", "older trials count as having", "constraints", "space"),
         rows,
         prose=("older trials count as having", "space"),
     )

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sturgeon.checkout import code_version
+from tests.worker.own_programs import OwnProgram
 from worker.child import versions
-from worker.child.protocol import DesiredRun, FindingsMessage, Job
+from worker.child.protocol import DesiredRun, FindingsMessage, Job, Unable
 from worker.child.versions import data_version
 from worker.tasks import train
 
@@ -88,3 +89,25 @@ def test_a_train_task_tells_the_fingerprint_of_its_file(tmp_path: Path) -> None:
     messages.close()
     assert isinstance(found, FindingsMessage)
     assert found.findings["versions"] == {"data": data_version([tmp_path / "points.csv"])}
+
+
+def test_a_program_tells_its_commit_and_the_fingerprint_of_its_data(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.csv").write_text("1\n")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    program = OwnProgram(tmp_path)
+
+    program.last("print('STURGEON {\"loss\": 1}')", data=["data"])
+
+    [found] = [one.findings["versions"] for one in program.said if isinstance(one, FindingsMessage)]
+    assert found["data"] == data_version([tmp_path / "data"])
+    assert (len(str(found["code"]["commit"])), found["code"]["dirty"]) == (40, True)  # the script is not in it
+
+
+def test_a_worker_without_the_data_of_a_program_gives_its_trial_back(tmp_path: Path) -> None:
+    last = OwnProgram(tmp_path).last("raise SystemExit(1)", data=["data/x.csv"])
+
+    assert isinstance(last, Unable)
+    assert "There is no file or folder" in last.reason
