@@ -21,7 +21,7 @@ Number = int | float
 Value = str | bool | int | float | None | list[Any] | dict[str, Any]
 """What a parameter may be: a JSON value, of bounded size."""
 
-MOST_DEPTH: Final = 4
+MOST_DEPTH: Final = 3
 MOST_ENTRIES: Final = 100
 MOST_PARTS: Final = 1000
 MOST_CHARACTERS: Final = 1000
@@ -29,7 +29,7 @@ MOST_CHARACTERS: Final = 1000
 
 def plain_value(value: object) -> object:
     """`value`, if it is a `Value` and can be stored: no infinite numbers, NUL, lone surrogates, huge integers; lists
-    and objects up to 4 deep, of 100 entries each and 1000 in all.
+    and objects up to 3 deep, of 100 entries each and 1000 in all.
 
     Raises: ValueError.
     """
@@ -118,11 +118,10 @@ def _schema(depth: int) -> Json:
 PlainText = Annotated[str, AfterValidator(plain_text), _Described({"pattern": NO_NUL})]
 PlainValue = Annotated[Any, BeforeValidator(plain_value), _Described(_schema(MOST_DEPTH))]
 
-_LETTERS: Final = "A-Za-z\u00c0-\u024f\u0370-\u03ff\u0400-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3"
-_SIGNS: Final = r"0-9_.\-/:;@%+*#$&|~^!?<>'()\[\]"
-Name = Annotated[str, Field(max_length=100, pattern=f"^[{_LETTERS}{_SIGNS}]+( [{_LETTERS}{_SIGNS}]+)*$")]
+_SIGNS: Final = r"A-Za-z0-9_.\-/:;@%+*#$&|~^!?<>'()\[\]"
+Name = Annotated[str, Field(pattern=f"^[{_SIGNS}]([{_SIGNS} ]{{0,98}}[{_SIGNS}])?$")]
 """The name of a parameter or a metric: `lr`, `--lr`, `val/loss`, `mAP50-95(B)`, `dev loss`. Letters, digits and signs,
-with single blanks between them, but none of = , ` " { } and the backslash: those end a name in `name=value`, in a
+with blanks between them, but none of = , ` " { } and the backslash: those end a name in `name=value`, in a
 list, in a constraint, in a placeholder and in JSON."""
 
 

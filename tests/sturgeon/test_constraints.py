@@ -191,7 +191,7 @@ def test_a_condition_that_can_never_hold_is_refused(parent: Any, wanted: Any, se
     assert sentence in problem.detail
 
 
-@pytest.mark.parametrize("name", ["val/loss", "--lr", "mAP50-95(B)", "dev loss", "a~b", "η", "学习率", "0", "x'"])
+@pytest.mark.parametrize("name", ["val/loss", "--lr", "mAP50-95(B)", "dev loss", "a~b", "0", "x'"])
 def test_names_may_have_signs(name: str) -> None:
     space = Space.model_validate({name: {**UNIT, "low": 2}, "b": UNIT}).constrained([f"`{name}` > b"])
 
@@ -199,9 +199,7 @@ def test_names_may_have_signs(name: str) -> None:
     assert space.constraint_problems() == []
 
 
-@pytest.mark.parametrize(
-    "name", ["", " lr", "a  b", "a=b", "a,b", "a{b}", 'a"b', "a`b", "a\\b", "a\nb", "a\u200bb", "x" * 101]
-)
+@pytest.mark.parametrize("name", ["", " lr", "lr ", "a=b", "a,b", "a{b}", 'a"b', "a`b", "a\\b", "a\nb", "η", "x" * 101])
 def test_names_that_would_end_elsewhere_are_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         Space.model_validate({name: UNIT})

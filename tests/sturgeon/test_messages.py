@@ -126,7 +126,7 @@ def test_answers_ignore_what_a_newer_server_adds(answer: type[BaseModel]) -> Non
         (StudyRequest, STUDY | {"name": "../etc"}),
         (StudyRequest, STUDY | {"name": "n" * 101}),
         (StudyRequest, STUDY | {"name": "bowl\n"}),
-        (StudyRequest, STUDY | {"metric": "dev  error"}),
+        (StudyRequest, STUDY | {"metric": "dev error "}),
         (StudyRequest, STUDY | {"direction": "down"}),
         (StudyRequest, STUDY | {"budget": {"max_trials": 0}}),
         (StudyRequest, STUDY | {"budget": {"max_trials": 1_000_001}}),
