@@ -97,14 +97,34 @@ STREAM: Final[Json] = TRAIN | {
     "budget": {"max_trials": 12, "stop_when": {"metric": "train_loss", "above": 1e9}},
 }
 STUDIES |= {"panda": TRAIN, "stream": STREAM}
+NEEDS: Final[Json] = {"gpus": 1, "memory_gb": 8.0, "labels": ["a100"]}
+OWN_TASK: Final[Json] = {
+    "epochs": 20,
+    "limits": {"seconds": 60.0, "memory_gb": 8.0, "grace_s": 10.0, "nice": 5, "log_mb": 1.0},
+    "checkpoints": {"best": 1, "last": 1, "every_s": 30.0, "every_epochs": 2},
+}
+STUDIES |= {
+    "command": OWN_CODE | {"needs": NEEDS, "task": OWN_TASK | {"kind": "command", "argv": ["train", "{x}"]}},
+    "python": OWN_CODE | {"needs": NEEDS, "task": OWN_TASK | {"kind": "python", "call": "train:run"}},
+}
 GAP: Final[Json] = {"name": "variance", "between": ["train", "dev"], "size": 0.1, "uncertainty": 0.1, "clear": True}
 BODIES: Final[dict[str, Json]] = {
     "POST /v1/studies": OWN_CODE,
-    "PATCH /v1/studies/{study}": {"budget": {"max_trials": 14, **LIMITS}, "added": {"y": 1}},
+    "PATCH /v1/studies/{study}": {"budget": {"max_trials": 14, **LIMITS}, "added": {"y": 1}, "needs": NEEDS},
     "POST /v1/space:preview": {"space": SPACE, "seed": 0, "examples": 5},
     "POST /v1/studies/{study}/trials": {"params": {"x": 0.5, "n": 2, "c": 0}},
     "POST /v1/studies/{study}/trials:ask": {"count": 2, "lease_s": 60},
-    "POST /v1/leases": {"worker": "ada", "slots": 1, "total_slots": 2, "wait": 0, "stack": 2},
+    "POST /v1/leases": {
+        "worker": "ada",
+        "slots": 1,
+        "total_slots": 2,
+        "wait": 0,
+        "stack": 2,
+        "gpus": 1,
+        "total_gpus": 2,
+        "memory_gb": 8.0,
+        "total_memory_gb": 64.0,
+    },
     "POST /v1/leases:renew": {
         "worker": "ada",
         "held": [{"study": "s", "number": 0, "fence": 1, "applied_version": 0, "applied_step": 0}],
