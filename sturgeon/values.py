@@ -116,7 +116,8 @@ def _schema(depth: int) -> Json:
 
 
 PlainText = Annotated[str, AfterValidator(plain_text), _Described({"pattern": NO_NUL})]
-PlainValue = Annotated[Any, BeforeValidator(plain_value), _Described(_schema(MOST_DEPTH))]
+# Two levels are described, so that the description stays short; deeper values are taken, too.
+PlainValue = Annotated[Any, BeforeValidator(plain_value), _Described(_schema(MOST_DEPTH - 2))]
 
 _SIGNS: Final = r"A-Za-z0-9_.\-/:;@%+*#$&|~^!?<>'()\[\]"
 Name = Annotated[str, Field(pattern=f"^[{_SIGNS}]([{_SIGNS} ]{{0,98}}[{_SIGNS}])?$")]

@@ -103,11 +103,22 @@ def check(case: Case, http: httpx.Client, session: requests.Session, *, replaced
     except (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL, UnicodeEncodeError):
         return  # no client could send it
     excluded = [checks.positive_data_acceptance] if is_refused_for_its_meaning(sent, case.operation.label) else []
-    excluded += [checks.negative_data_rejection] if replaced else []
+    excluded += [checks.negative_data_rejection] if replaced or is_deeper_than_described(case.body) else []
     case.validate_response(sent, excluded_checks=excluded)
     if sent.status_code >= 400:
         [kind] = sent.headers["content-type"]
         refusal(httpx.Response(sent.status_code, headers={"content-type": kind}, content=sent.content))
+
+
+def is_deeper_than_described(body: object) -> bool:
+    """A value of a parameter may have more levels than the two that the description tells of: with all four, made-up
+    requests took minutes."""
+    return _levels(body) > 4
+
+
+def _levels(body: object) -> int:
+    inside = body.values() if isinstance(body, dict) else body if isinstance(body, list) else None
+    return 0 if inside is None else 1 + max(map(_levels, inside), default=0)
 
 
 def is_refused_for_its_meaning(sent: Response, operation: str) -> bool:
