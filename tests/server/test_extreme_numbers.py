@@ -14,17 +14,16 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from server.app import create_app
 from server.background import Duties
 from server.services import lookup
 from server.services.sampling.refit import refit
-from server.settings import Settings
 from server.store.tables import trials
 from sturgeon.errors import NotFound
 from sturgeon.identifiers import TrialNumber
 from sturgeon.scales import SCALES, ScaleName
 from sturgeon.search.preview import preview
 from sturgeon.space import Space
+from tests.server.description import openapi
 from tests.server.extreme_numbers import BODIES, FLOATS, STUDIES, Description, Json, one_replaced
 from tests.server.studies import BOWL
 
@@ -36,7 +35,7 @@ pytestmark = pytest.mark.fault("L2")
 HUGE: Final = 1.7e308
 TINY: Final = 5e-324
 LONG: Final = {"spent_epochs": HUGE, "run_epoch": HUGE}
-DESCRIPTION: Final = Description(create_app(Settings(database_url="sqlite:///unused.db")).openapi())
+DESCRIPTION: Final = Description(openapi())
 NAMES: Final = (f"s{number}" for number in itertools.count())
 CREATE: Final = "POST /v1/studies"
 TRIAL: Final = "/v1/studies/{study}/trials/{number}"

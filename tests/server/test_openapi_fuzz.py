@@ -23,8 +23,7 @@ from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.schemas import APIOperation, wrap_test_function
 from schemathesis.specs.openapi import checks
 
-from server.app import create_app
-from server.settings import Settings
+from tests.server.description import openapi
 from tests.server.studies import refusal
 
 Both = tuple[httpx.Client, httpx.Client]
@@ -34,8 +33,7 @@ EXCEPTIONS = tomllib.loads((Path(__file__).parents[2] / "schemathesis.toml").rea
 HAVE_A_MEANING = set(EXCEPTIONS[0]["include-name"])
 """The operations that may answer 422 to what their schema allows."""
 
-# Nothing is opened here: the description alone is made.
-schema = schemathesis.openapi.from_dict(create_app(Settings(database_url="sqlite:///unused.db")).openapi())
+schema = schemathesis.openapi.from_dict(openapi())
 OPERATIONS = {operation.label: operation for operation in (found.ok() for found in schema.get_all_operations())}
 LEFT_OUT = (  # what schemathesis notes of a test of which it could not make all requests
     builder.InvalidHeadersExampleMark,
