@@ -67,7 +67,7 @@ def suggested(out: str) -> list[str]:
 
 def test_a_scikit_learn_script_is_tuned_by_a_file_without_any_server(here: Path) -> None:
     env = clean_environment() | {"PATH": f"{STURGEON.parent}:{os.environ['PATH']}"}
-    command = ["sturgeon", "tune", "examples/fit_diabetes.yaml", "--trials", "4", "--seed", "1"]
+    command = ["sturgeon", "tune", "examples/fit_diabetes.yaml", "--trials", "3", "--seed", "1"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=DEADLINE_S)
 
     assert done.returncode == 0, done.stderr

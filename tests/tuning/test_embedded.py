@@ -132,10 +132,12 @@ def test_a_server_that_others_use_is_not_ended_with_us(folder: Path) -> None:
         embedded._end_server = original
 
 
-def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
-    (folder / "sturgeon.db").mkdir(parents=True)
+def test_a_server_that_cannot_start_says_why(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "python").write_text("#!/bin/sh\necho 'The database is of a newer version.' >&2\nexit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
 
-    with pytest.raises(SturgeonError, match=r"did not start; .*server.log ends with: "):
+    with pytest.raises(SturgeonError, match=r"did not start; .*server.log ends with: The database is of a newer"):
         embedded.server(folder)
     assert embedded._uses == {}
 
