@@ -120,3 +120,56 @@ def test_a_torch_loop_is_steered_paused_forked_and_rolled_back(
         verbs = ["params", "pause", "resume", "checkpoint", "params", "rollback", "stop"]
         assert [one.verb for one in entries] == verbs
         assert_the_weights_are_those_of_the_schedule(client, entries[0].from_step, entries[5].restore)
+
+
+SCRIPT = """
+import argparse
+import torch
+from sklearn.datasets import load_digits
+
+options = argparse.ArgumentParser()
+options.add_argument("--lr", type=float, default=1e-5)
+lr = options.parse_args().lr
+torch.manual_seed(0)
+X, y = (torch.tensor(part) for part in load_digits(return_X_y=True))
+X = X.float() / 16
+model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+optimizer = torch.optim.Adam(model.parameters(), lr)
+for epoch in range(3):
+    for rows in torch.randperm(1200).split(64):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(X[rows]), y[rows]).backward()
+        optimizer.step()
+    print(f"epoch {epoch + 1}: val_loss={float(torch.nn.functional.cross_entropy(model(X[1200:]), y[1200:])):.4f}")
+"""
+
+
+def test_tune_improves_a_torch_script_that_knows_nothing_of_it(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    command = [
+        STURGEON,
+        "tune",
+        "--space",
+        "lr=log:1e-5..1e-1",
+        "--minimize",
+        "val_loss",
+        "--trials",
+        "5",
+        "-o",
+        "json",
+    ]
+    command += ["--read", r"val_loss=val_loss=([0-9.]+)", "--seed", "3"]
+    given = environment(PATH=os.pathsep.join(map(str, (PYTHON.parent, os.environ["PATH"]))))
+
+    def ran(*arguments: str | Path) -> str:
+        done = subprocess.run(
+            arguments, cwd=tmp_path, env=given, capture_output=True, text=True, timeout=LONG_DEADLINE_S, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    by_default = float(ran(PYTHON, "train.py").rpartition("val_loss=")[2])
+    found = json.loads(ran(*command, "--", "python", "train.py", "--lr", "{lr}"))
+    assert found["best"][0]["value"] < by_default / 2
+    lr = found["recommended"]["params"]["lr"]
+    assert found["command"] == f"python train.py --lr {lr}"
