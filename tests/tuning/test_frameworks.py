@@ -154,7 +154,7 @@ def test_tune_improves_a_torch_script_that_knows_nothing_of_it(tmp_path: Path) -
         "--minimize",
         "val_loss",
         "--trials",
-        "5",
+        "4",
         "-o",
         "json",
     ]
