@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 from pydantic import Field, FiniteFloat
 
 from sturgeon.space.parameters import ParameterKind, StepSize, is_left_out, no_range
-from sturgeon.space.steps import value_at
+from sturgeon.space.steps import MOST_STEPS, steps_problem, value_at
 from sturgeon.values import is_number
 
 TAIL: Final = 6.0
@@ -156,10 +156,10 @@ class Normal(ParameterKind):
             return f"with a step it may have {MOST_VALUES} values at most: write a larger step, or low and high"
         if step < 8 * math.ulp(max(abs(least), abs(largest))):
             return f"the step {step!r} is too small for numbers of this size: write a larger one"
-        if self.low is not None and self.high is not None:
-            steps = (self.high - self.low) / step
-            if abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
-                return f"high cannot be reached from low {self.low!r} in steps of {step!r}"
+        if self.low is not None and self.high is not None and (problem := steps_problem(self.low, self.high, step)):
+            return problem
+        if not (largest - (self.low or 0.0)) / step <= MOST_STEPS:
+            return "its values may lie 2^45 steps from low at most: write a greater low or a larger step"
         return None if self.cells > 1 else "it has one value only: write a smaller step, or a fixed parameter"
 
     def decode(self, u: float) -> Any:

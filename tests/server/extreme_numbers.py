@@ -60,6 +60,16 @@ SPACE: Final[Json] = {
     "c": {"type": "choice", "values": [0, 1, "a"]},
     "f": {"type": "fixed", "value": 3},
 }
+KINDS: Final[Json] = {
+    "x": {"type": "float", "low": -1, "high": 1, "step": 0.25},
+    "n": {"type": "int", "low": 1, "high": 4, "step": 1},
+    "c": {"type": "choice", "values": [0, 1, "a"], "weights": [1, 2.0, 1e-3]},
+    "normal": {"type": "normal", "mean": 0.0, "sd": 1.0, "low": -2.0, "high": 2.0, "step": 0.5},
+    "lognormal": {"type": "lognormal", "mean": 0.0, "sd": 1.0, "low": 0.5, "high": 8.0, "step": 0.5},
+    "first": {"type": "float", "low": 0, "high": 1, "when": {"n": {"at_least": 2, "at_most": 3}}},
+    "second": {"type": "float", "low": 0, "high": 1, "when": {"n": {"above": 1, "below": 4}}},
+}
+"""Every kind of parameter that has numbers which SPACE does not have."""
 OWN_CODE: Final[Json] = {
     "metric": "loss",
     "space": SPACE,
@@ -78,6 +88,7 @@ STUDIES: Final[dict[str, Json]] = {
         "pruning": {"rule": "curve", "grace": 1, "power": 0.25, "epochs": 20},
     },
     "grid": OWN_CODE | {"search": SEARCH | {"sampler": "grid", "points": 9}},
+    "kinds": OWN_CODE | {"space": KINDS},
 }
 """Of one's own code, by sampler."""
 
@@ -108,6 +119,15 @@ STUDIES |= {
     "python": OWN_CODE | {"needs": NEEDS, "task": OWN_TASK | {"kind": "python", "call": "train:run"}},
 }
 GAP: Final[Json] = {"name": "variance", "between": ["train", "dev"], "size": 0.1, "uncertainty": 0.1, "clear": True}
+COLUMN: Final[Json] = {
+    "column": "age",
+    "kind": "number",
+    "inputs": 2,
+    "missing": 1,
+    "fill": 30.5,
+    "categories": [],
+    "other": False,
+}
 BODIES: Final[dict[str, Json]] = {
     "POST /v1/studies": OWN_CODE,
     "PATCH /v1/studies/{study}": {"budget": {"max_trials": 14, **LIMITS}, "added": {"y": 1}, "needs": NEEDS},
@@ -159,7 +179,24 @@ BODIES: Final[dict[str, Json]] = {
         "mistakes": [{"row": 1, "label": "a", "predicted": "b", "probability": 0.5, "tags": ["c"]}],
         "categories": [{"tag": "c", "count": 1, "share": 1.0, "ceiling": 0.1, "error_after": 0.0}],
     },
-    "PUT /v1/studies/{study}/trials/{number}/dataset": DATASET,
+    "POST /v1/studies/{study}/trials:import": {
+        "trials": [
+            {
+                "key": "optuna:study/1",
+                "params": {"x": 0.5, "n": 2, "c": 0},
+                "state": "complete",
+                "metrics": {"loss": 0.5},
+                "step": 2,
+                "started_at": "2026-11-27T12:00:00Z",
+                "finished_at": "2026-11-27T12:01:00Z",
+                "reports": [{"step": 1, "epoch": 1.0, "metrics": {"loss": 0.7}}],
+            }
+        ]
+    },
+    "PUT /v1/studies/{study}/trials/{number}/dataset": DATASET | {"encoded": [COLUMN]},
+    "PUT /v1/studies/{study}/trials/{number}/versions": {
+        "data": {"sha256": 64 * "0", "files": 1, "size": 1000, "partial": False}
+    },
     "PUT /v1/studies/{study}/trials/{number}/diagnosis": {
         "errors": {"dev": 0.1},
         "sizes": {"dev": 10},

@@ -54,6 +54,14 @@ def test_the_bodies_of_this_test_have_every_number_of_the_interface() -> None:
 UNBOUNDED: Final = {
     ("Float", "low"),
     ("Float", "high"),
+    ("Float", "step"),
+    *(("Normal", name) for name in ("mean", "sd", "low", "high", "step")),
+    *(("LogNormal", name) for name in ("mean", "sd", "low", "high", "step")),
+    ("Choice", "weights"),
+    ("Range", "at_least"),
+    ("Range", "at_most"),
+    ("Range", "above"),
+    ("Range", "below"),
     ("Choice", "values"),
     ("Fixed", "value"),
     ("StopWhen", "below"),
@@ -64,6 +72,7 @@ UNBOUNDED: Final = {
     ("CategoryFound", "share"),
     ("CategoryFound", "ceiling"),
     ("CategoryFound", "error_after"),
+    ("EncodedColumn", "fill"),
 }
 """What a metric or a parameter of one's own code may be, and findings, which nobody computes with."""
 
@@ -120,7 +129,7 @@ class Story:
             body = BODIES[report] | {"applied_version": None, "applied_step": None}
             self.send(report, body, number, fence=fence, events=[] if at == 2 else body["events"])
         self.checkpoint(number, fence)
-        for kind in ("errors", "diagnosis", "dataset"):
+        for kind in ("errors", "diagnosis", "dataset", "versions"):
             self.send(f"PUT {TRIAL}/{kind}", BODIES[f"PUT {TRIAL}/{kind}"], number, f"?fence={fence}")
         tags = self._http.put(
             f"/v1/studies/{self.study}/trials/{number}/errors/tags", json={"tags": {"1": ["a"], "999999999999": ["b"]}}
@@ -154,6 +163,7 @@ class Story:
             "POST /v1/space:preview",
             "POST /v1/studies/{study}/trials",
             "POST /v1/studies/{study}/trials:tell",
+            "POST /v1/studies/{study}/trials:import",
             "POST /v1/leases:renew",
             f"POST {TRIAL}:release",
         ):
