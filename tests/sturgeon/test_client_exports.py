@@ -9,7 +9,7 @@ import sturgeon
 
 
 def test_exactly_the_public_names_are_exported() -> None:
-    spaces = ["choice", "fixed", "integer", "linear", "log", "logit", "one_minus_log"]
+    spaces = ["choice", "fixed", "integer", "linear", "log", "logit", "lognormal", "normal", "one_minus_log"]
     others = ["Client", "Study", "StudyTrial", "__version__", "errors", "study", "trial"]
     assert sorted(sturgeon.__all__) == sorted([*others, *spaces])
     assert all(hasattr(sturgeon, name) for name in sturgeon.__all__)
