@@ -138,7 +138,8 @@ def test_a_program_that_always_fails_ends_soon_with_its_last_lines(
     assert ran.code == 1
     assert "Each of the first 3 attempts has failed" in ran.err
     assert ran.err.strip().endswith("loading\nno data here")
-    assert server.client.studies().items[0].counts["failed"] <= 4
+    # The worker goes on until it is told; each attempt begins a new Python, so far fewer than the 50 of the budget.
+    assert server.client.studies().items[0].counts["failed"] < 50
 
 
 def test_ctrl_c_leaves_nothing_running_and_says_how_to_go_on(

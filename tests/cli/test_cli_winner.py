@@ -114,10 +114,12 @@ def test_show_and_watch_name_both(sturgeon: Command, lucky: RunningServer, winne
     assert f", recommended dev_error {facts['recommended'].strip()}" in last
 
 
-def test_the_demo_ends_with_both(lucky: RunningServer, winner: int, capsys: pytest.CaptureFixture[str]) -> None:
-    _print_result(Session(lucky.url), lucky.client, 1.0)
+def test_the_demo_ends_with_both(
+    lucky: RunningServer, winner: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _print_result(Session(lucky.url), lucky.client, tmp_path, 1.0)
     said = capsys.readouterr().out
-    _print_result(Session(lucky.url, output="json"), lucky.client, 1.0)
+    _print_result(Session(lucky.url, output="json"), lucky.client, tmp_path, 1.0)
     told = json.loads(capsys.readouterr().out)
 
     assert f"Recommended: trial {winner}. Trial {LUCKY} has the best dev_error" in said
