@@ -1,5 +1,5 @@
 """The client of the server's HTTP interface."""
 
-from sturgeon.client.routes import Client
+from sturgeon.client.client import Client
 
 __all__ = ["Client"]

@@ -79,7 +79,7 @@ def test_the_client_alone_is_small_and_answers(client: Environment, tmp_path: Pa
             done = client.run(*command, "--version", cwd=cwd)
             assert (done.stdout, done.stderr) == (f"sturgeon {__version__}\n", "")
     done = client.run(client.python, "-W", "error", "-c", "import sturgeon; print(sturgeon.Client)", cwd=tmp_path)
-    assert (done.stdout, done.stderr) == ("<class 'sturgeon.client.routes.Client'>\n", "")
+    assert (done.stdout, done.stderr) == ("<class 'sturgeon.client.client.Client'>\n", "")
 
 
 def test_the_client_alone_names_the_extra_that_a_command_needs(client: Environment, tmp_path: Path) -> None:
