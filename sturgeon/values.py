@@ -120,7 +120,8 @@ PlainText = Annotated[str, AfterValidator(plain_text), _Described({"pattern": NO
 PlainValue = Annotated[Any, BeforeValidator(plain_value), _Described(_schema(MOST_DEPTH - 2))]
 
 _SIGNS: Final = r"A-Za-z0-9_.\-/:;@%+*#$&|~^!?<>'()\[\]"
-Name = Annotated[str, Field(pattern=f"^[{_SIGNS}]([{_SIGNS} ]{{0,98}}[{_SIGNS}])?$")]
+NAME: Final = f"^[{_SIGNS}]([{_SIGNS} ]{{0,98}}[{_SIGNS}])?$"
+Name = Annotated[str, Field(pattern=NAME)]
 """The name of a parameter or a metric: `lr`, `--lr`, `val/loss`, `mAP50-95(B)`, `dev loss`. Letters, digits and signs,
 with blanks between them, but none of = , ` " { } and the backslash: those end a name in `name=value`, in a
 list, in a constraint, in a placeholder and in JSON."""

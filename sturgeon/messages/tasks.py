@@ -113,7 +113,9 @@ def _require_short(texts: Sequence[str]) -> None:
         raise ValueError(f"write at most {MOST_TEXT} characters in all; a file can hold more")
 
 
-EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")]
+ENVIRONMENT_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,199}$"
+EnvironmentName = Annotated[str, Field(pattern=ENVIRONMENT_NAME)]
+CALL: Final = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 
 
 class OwnCode(Request):
@@ -178,9 +180,9 @@ class PythonTask(OwnCode):
     that it returns is the study's metric, a dict holds metrics; a generator yields reports."""
 
     kind: Literal["python"]
-    call: Annotated[
-        str, Field(max_length=500, pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
-    ] = Field(description='"module:function", for example "train:run".')
+    call: Annotated[str, Field(max_length=500, pattern=CALL)] = Field(
+        description='"module:function", for example "train:run".'
+    )
 
 
 class Needs(Request):

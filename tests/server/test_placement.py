@@ -179,8 +179,8 @@ def test_a_study_says_what_no_worker_has(server: RunningServer) -> None:
     got(server, "big", total_gpus=2, labels=["a100"])  # its GPUs are busy
 
     assert said == [
-        "No worker is there; start one with `sturgeon worker`.",
-        "No worker that is there runs tasks of kind command; start one with --allow-command.",
+        "No worker is there; start one with `sturgeon worker --allow-command PROGRAM`.",
+        "No worker that is there runs tasks of kind command; start one with `sturgeon worker --allow-command PROGRAM`.",
         "None of the 2 workers has the label a100 and 2 GPUs (1 at most).",
     ]
     assert server.client.study("own").waits_for is None
@@ -252,7 +252,9 @@ def test_a_worker_for_some_studies_gets_no_trials_of_others(server: RunningServe
             server.client.enqueue(name, {"x": 0, "n": 1})
 
     assert [got(server, "ada", only=["second"]) for _ in range(3)] == [["second"], ["second"], []]
-    assert server.client.study("first").waits_for == "No worker is there; start one with `sturgeon worker`."
+    assert server.client.study("first").waits_for == (
+        "No worker is there; start one with `sturgeon worker --allow-command PROGRAM`."
+    )
 
 
 def test_what_a_study_needs_can_be_changed(server: RunningServer) -> None:

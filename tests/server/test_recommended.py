@@ -116,7 +116,7 @@ def test_only_a_complete_trial_in_the_present_space_is_recommended(server: Runni
     assert [item.number for item in best.items] == [20]
     assert best.recommended is not None
     assert best.recommended.number == 7  # x = -0.3: the least in the space that is left
-    assert "outside of the present space" in best.recommended.why
+    assert "outside the present space" in best.recommended.why
 
 
 def test_of_more_results_than_a_model_takes_the_best_is_recommended(

@@ -81,14 +81,25 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "/space/learning_rate/when/optimiser",
         "learning_rate: when names 'optimiser', which is no parameter of this space; its parameters are learning_rate",
     ),
-    ({"metric": "dev error"}, "/metric", "metric: it should match pattern"),
+    ({"metric": "dev,error"}, "/metric", "metric: write at most 100 letters, digits and signs, with blanks between"),
+    ({"name": "my study"}, "/name", "name: write at most 100 letters, digits and . _ -, the first one a letter or a"),
+    (
+        {"task": {"kind": "python", "call": "train.run"}},
+        "/task/call",
+        'task.call: write "module:function", for example "train:run"',
+    ),
+    (
+        {"task": {"kind": "command", "argv": ["a"], "env": {"A-B": "1"}}},
+        "/task/env/A-B",
+        "task.env.A-B: write at most 200 letters, digits and _, the first one no digit",
+    ),
     (
         {"metric": "test_error"},
         "/metric",
         "metric: write one of dev_error, dev_loss, train_error, train_loss, train_dev_error; "
         "the search never reads the test part",
     ),
-    (task(kind="command"), "/task/kind", "task.kind: it should be 'train'"),
+    (task(kind="comand"), "/task/kind", "task.kind: it should be one of 'train', 'command', 'python'"),
     (task(dataset="mnist"), "/task/dataset", "dataset must be one of digits, "),
     (task(dataset="npz:../secret"), "/task/dataset", "dataset must be one of digits, "),
     (task(epochs=0), "/task/epochs", "task.epochs: it should be greater than or equal to 1"),

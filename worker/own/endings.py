@@ -44,7 +44,7 @@ def unreported(metric: str) -> str:
         f"The program ended without an error, but never reported {metric}. Report it by a line "
         f'`STURGEON {{"{metric}": 0.2}}` on standard output, by `sturgeon.trial().report({metric}=0.2)` in Python, by '
         f"`sturgeon report {metric}=0.2` in a shell, or name a pattern for the lines that it prints: "
-        f"`metrics.lines.{metric}` of the task."
+        f"`metrics.lines.{metric}` of the task, or --read of `sturgeon tune`."
     )
 
 

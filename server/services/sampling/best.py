@@ -108,7 +108,6 @@ def _why(study: StudyRow, taken: messages.BestTrial, top: messages.BestTrial, *,
     if taken.number == top.number:
         return f"Trial {taken.number} has the best {study.metric}, and the results around it agree."
     return (
-        f"Trial {top.number} has the best {study.metric} ({top.value:.4g}); but that looks like luck, or lies "
-        f"outside of the present space: of the trials in it, with the results around them, trial {taken.number} "
-        f"({taken.value:.4g}) is the best without the noise."
+        f"Trial {top.number} has the best {study.metric} ({top.value:.4g}), but that looks like luck, or lies outside "
+        f"the present space. By all results together, trial {taken.number} ({taken.value:.4g}) is the best in it."
     )

@@ -98,13 +98,11 @@ def lacking(needs: Needs, kind: str, offers: Sequence[Offer]) -> str | None:
     """Why none of these workers gets a trial, in a sentence; None where one does."""
     if any(offer.fits(kind, needs) for offer in offers):
         return None
-    if not offers:
-        return "No worker is there; start one with `sturgeon worker`."
     of_kind = [offer for offer in offers if kind in offer.kinds]
     if not of_kind:
-        allow = {"command": "--allow-command", "python": "--allow-python"}.get(kind)
-        hint = f"; start one with {allow}" if allow else ""
-        return f"No worker that is there runs tasks of kind {kind}{hint}."
+        allow = {"command": " --allow-command PROGRAM", "python": " --allow-python MODULE"}.get(kind, "")
+        lacks = f"No worker that is there runs tasks of kind {kind}" if offers else "No worker is there"
+        return f"{lacks}; start one with `sturgeon worker{allow}`."
     parts = []
     missing = [label for label in needs.labels if not any(label in offer.labels for offer in of_kind)]
     if missing:
