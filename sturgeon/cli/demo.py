@@ -110,15 +110,16 @@ def _search(session: Session, client: Client, address: str, processes: Processes
     client.create_study(STUDY)
     if not session.json:
         say(f"A server at {address} and {WORKERS} workers search 30 networks on digits.")
-    for number in range(1, WORKERS + 1):
-        name = f"demo-{number}"
+    names = [f"demo-{number}" for number in range(1, WORKERS + 1)]
+    for name in names:
         processes.start(name, "worker", "--server", address, "--name", name, "--drain-s", "1")
 
     def checked_sleep(seconds: float) -> None:
         processes.check()
         time.sleep(seconds)
 
-    _show(session, Follower(client, "digits", every_s=0.5, best=BEST, detailed=WORKERS, sleep=checked_sleep))
+    follower = Follower(client, "digits", every_s=0.5, best=BEST, detailed=WORKERS, sleep=checked_sleep, starting=names)
+    _show(session, follower)
 
 
 def _show(session: Session, snapshots: Iterable[Snapshot]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -50,7 +50,11 @@ class Snapshot:
 @dataclass
 class Follower:
     """Polls a study every `every_s` seconds, for its `best` best trials and the reports of its `detailed` first running
-    trials."""
+    trials.
+
+    starting: workers that were started beside it. Until one of them has called the server, no snapshot says what the
+    study waits for: the next moment brings it.
+    """
 
     client: Client
     name: str
@@ -58,6 +62,7 @@ class Follower:
     best: int = 5
     detailed: int = 0
     sleep: Callable[[float], None] = time.sleep
+    starting: Collection[str] = ()
     known: set[Ending] = field(default_factory=set)
 
     def __iter__(self) -> Iterator[Snapshot]:
@@ -76,11 +81,17 @@ class Follower:
 
     def _snapshot(self) -> Snapshot:
         # The study comes first: all trials that it counts as finished are then among those that are read after it.
-        study = self.client.study(self.name)
+        study = self._study()
         running = list(self.client.all_trials(self.name, state="running", sort="number"))
         latest = {trial.number: report for trial in running[: self.detailed] if (report := self._last_report(trial))}
         finished, best = self._newly_finished(), self.client.best(self.name, self.best)
         return Snapshot(study, running, latest, finished, best, self._failures(study))
+
+    def _study(self) -> Study:
+        if self.starting and any(worker.name in self.starting for worker in every_item(self.client.workers)):
+            self.starting = ()
+        study = self.client.study(self.name)  # read after the workers: what it waits for is then what they lack
+        return study.model_copy(update={"waits_for": None}) if self.starting else study
 
     def _failures(self, study: Study) -> list[Trial]:
         if not self.detailed or not study.counts.get("failed"):

@@ -6,9 +6,10 @@ import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 from sturgeon.cli.following import Follower, Snapshot
 from sturgeon.cli.inputs import WrongInput, not_empty
@@ -24,7 +25,7 @@ from sturgeon.cli.tune_plans import (
     without_placeholder,
 )
 from sturgeon.cli.tune_results import best_command, print_result
-from sturgeon.cli.tune_servers import Host, default_workers, host_of
+from sturgeon.cli.tune_servers import Host, default_workers, host_of, worker_name
 from sturgeon.errors import SturgeonError
 
 if TYPE_CHECKING:
@@ -36,9 +37,27 @@ commands = typer.Typer()
 FAILURES: Final = 3
 """After so many failed attempts without one that succeeded, the program itself is taken to be wrong."""
 PATIENCE_S: Final = 120.0
+BEHIND: Final = "Write the command behind --, like: -- python train.py --lr {lr}"
 
 
-@commands.command()
+class _BehindDashes(TyperCommand):
+    """Refuses a command that does not stand behind --: its options would be taken for those of `sturgeon tune`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        behind, with_space = "--" in args, any(word.startswith("--space") for word in args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            if behind or not with_space:
+                raise
+            what = error.format_message().partition(" (Possible options")[0]
+            raise WrongInput(f"{what.rstrip('.')}. {BEHIND}") from None
+        if not behind and not ctx.resilient_parsing and len(ctx.params.get("what") or ()) > 1:
+            raise WrongInput(BEHIND)
+        return rest
+
+
+@commands.command(cls=_BehindDashes)
 @connected
 def tune(
     session: Session,
@@ -80,7 +99,7 @@ def tune(
     plan = _plan(what or [], space or [], options)
     here = plan.workers if plan.workers is not None else default_workers(session)
     if here and plan.argv:
-        check_program(plan.argv)
+        check_program(plan.argv, plan.folder)
     with ended_by_sigterm(), host_of(session) as host:
         _tune(session, plan, host, here)
 
@@ -120,9 +139,10 @@ def _opened(client: Client, plan: Plan) -> Study:
 
 def _run(session: Session, client: Client, plan: Plan, host: Host, workers: int) -> None:
     with Processes(host.folder, cwd=Path.cwd(), env=host.environment) as processes:
-        if workers:
-            processes.start("tune-worker", *host.worker_arguments(plan, workers))
-        watched = _Watched(client, plan, processes, client.study(plan.name))
+        worker = worker_name() if workers else None
+        if worker:
+            processes.start("tune-worker", *host.worker_arguments(plan, worker, workers))
+        watched = _Watched(client, plan, processes, [worker] if worker else [])
         try:
             _show(session, watched)
         except KeyboardInterrupt:
@@ -148,11 +168,10 @@ class _Watched:
     Raises: SturgeonError (a process has ended, the program fails each time, or no worker can run it).
     """
 
-    def __init__(self, client: Client, plan: Plan, processes: Processes, before: Study) -> None:
+    def __init__(self, client: Client, plan: Plan, processes: Processes, workers: list[str]) -> None:
         self._client, self._plan, self._processes = client, plan, processes
         self._failed_before = self._failures()
-        self._follower = Follower(client, plan.name, every_s=0.5, detailed=12, sleep=self._sleep)
-        self._unable_before = len(before.unable)
+        self._follower = Follower(client, plan.name, every_s=0.5, detailed=12, sleep=self._sleep, starting=workers)
 
     def __iter__(self) -> Iterator[Snapshot]:
         for snapshot in self._follower:

@@ -26,6 +26,8 @@ REPORTS_BY_ITSELF: Final = re.compile(
 )
 """What the source of a program has that reports by one of the ways of docs/own-code.md."""
 LARGEST_SOURCE: Final = 1_000_000
+SCRIPTS: Final = (".py", ".sh", ".R", ".jl", ".pl", ".rb", ".js", ".lua", ".m")
+"""How the name of a script ends that stands right behind the program that runs it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Plan:
     def argv(self) -> list[str]:
         """The command of the study's task; empty if it has another one."""
         return list((self.study.get("task") or {}).get("argv", ()))
+
+    @property
+    def folder(self) -> Path:
+        """Where the command runs."""
+        return Path((self.study.get("task") or {}).get("cwd") or ".")
 
     @property
     def module(self) -> str | None:
@@ -115,7 +122,7 @@ def _plan(study: Json, options: Options, stem: str) -> Plan:
     if task.get("kind") == "command":
         check_command(task.get("argv") or [], study["space"])
         study["task"] = _with_metrics(task, str(study["metric"]), options)
-    study["name"] = options.name or f"{_plain(stem)}-{_mark_of(study)}"
+    study["name"] = _checked(options.name) if options.name else f"{_plain(stem)}-{_mark_of(study)}"
     return Plan(study, options.workers)
 
 
@@ -136,9 +143,13 @@ def check_command(argv: Sequence[str], space: Iterable[str]) -> None:
                 )
 
 
-def check_program(argv: Sequence[str]) -> None:
-    """Check that the program can be run here. Raises: WrongInput."""
+def check_program(argv: Sequence[str], folder: Path) -> None:
+    """Check that the program can be run here, and that the script that it is to run is in `folder`. Raises:
+    WrongInput."""
     program = argv[0]
+    script = argv[1] if len(argv) > 1 else ""
+    if script.endswith(SCRIPTS) and not names_in(script) and not (folder / script).exists():
+        raise WrongInput(f"There is no file {script} here for {program} to run.")
     if shutil.which(program) is None and program not in ("python", "python3"):
         there = Path(program).exists()
         raise WrongInput(
@@ -197,6 +208,15 @@ def _reports_by_itself(argv: Sequence[str]) -> bool:
 def _script_of(command: Sequence[str]) -> str:
     """The first argument that is a file, for the study's name; else the program."""
     return next((argument for argument in command[1:] if Path(argument).is_file()), command[0])
+
+
+def _checked(name: str) -> str:
+    from sturgeon.messages import STUDY_NAME
+    from sturgeon.messages.patterns import SENTENCES
+
+    if not re.match(STUDY_NAME, name):
+        raise WrongInput(f"The study's name {name!r}: {SENTENCES[STUDY_NAME]}.")
+    return name
 
 
 def _plain(stem: str) -> str:

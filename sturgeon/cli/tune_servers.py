@@ -41,16 +41,21 @@ class Host:
 
         return Client(self.url, self.token, patience_s=patience_s)
 
-    def worker_arguments(self, plan: Plan, slots: int) -> list[str]:
+    def worker_arguments(self, plan: Plan, name: str, slots: int) -> list[str]:
         """The arguments of a worker for this study alone, which may run nothing but its command or its module."""
         require("local", "A worker here (or use --workers 0)")
         arguments = ["worker", "--slots", str(slots), "--study", plan.name, "--drain-s", "0"]
-        arguments += ["--name", f"tune-{os.getpid()}-{secrets.token_hex(3)}", "--spool", str(self.folder / "spool")]
+        arguments += ["--name", name, "--spool", str(self.folder / "spool")]
         if plan.argv:
             arguments += ["--allow-command", glob.escape(plan.argv[0])]
         if plan.module is not None:
             arguments += ["--allow-python", plan.module]
         return arguments + [part for name in self.passed for part in ("--pass-env", name)]
+
+
+def worker_name() -> str:
+    """A name that no other worker of the server has."""
+    return f"tune-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 def default_workers(session: Session) -> int:

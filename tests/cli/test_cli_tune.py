@@ -110,6 +110,7 @@ def test_programs_that_know_nothing_are_tuned_by_options(
     ran = sturgeon(*options, "--", *command)
 
     assert ran.code == 0, ran.err
+    assert "worker" not in ran.out  # it is started here, and no business of theirs
     [study] = server.client.studies().items
     assert study.counts["complete"] == 6
     best = server.client.best(study.name).winner
@@ -206,6 +207,19 @@ def programs_in(folder: Path) -> list[str]:
         (["--space", "lr=lin:0..1", "--minimize", "loss", "--", "./build.sh"], "there is no scale lin"),
         (["--space", "a=0..1", "--space", "a=0..2", "--minimize", "loss", "--", "./build.sh"], "names a twice"),
         (["--space", "a=0..1", "--minimize", "loss", "--read", "loss", "--", "./build.sh"], "METRIC=PATTERN"),
+        (
+            ["--space", "lr=0..1", "--minimize", "loss", "./build.sh", "--lr", "{lr}"],
+            "No such option: --lr. Write the comm",
+        ),
+        (["--space", "lr=0..1", "--minimize", "loss", "./build.sh", "--seed", "{lr}"], "valid int"),
+        (["--space", "lr=0..1", "--minimize", "loss", "./build.sh", "--seed", "{lr}"], "Write the command behind --"),
+        (
+            ["--space", "lr=0..1", "--minimize", "loss", "./build.sh", "{lr}", "--seed", "3"],
+            "Write the command behind --",
+        ),
+        (["--space", "lr=0..1", "--minimise", "loss", "--", "./build.sh"], "No such option: --minimise"),
+        (["--space", "lr=0..1", "--minimize", "loss", "--", "python", "trian.py"], "There is no file trian.py here"),
+        (["--space", "a=0..1", "--minimize", "loss", "--name", "my study", "--", "./build.sh"], "'my study': write at"),
         (["no-such-file.yaml"], "There is no file no-such-file.yaml"),
     ],
 )

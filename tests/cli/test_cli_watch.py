@@ -18,7 +18,7 @@ from rich.console import Console
 
 from sturgeon.cli.following import Follower
 from sturgeon.cli.watch import picture
-from tests.cli.command import Command, assert_form
+from tests.cli.command import BOWL, Command, assert_form
 from tests.processes import DEADLINE_S
 
 if TYPE_CHECKING:
@@ -69,6 +69,21 @@ def test_a_trial_that_is_requeued_is_seen_to_finish_again(half_searched: Running
     happen = between_polls(run_again, lambda: client.tell("bowl", 3, 1, {"loss": 1.0}))
     seen = [[t.number for t in shot.finished] for shot in Follower(client, "bowl", sleep=happen)]
     assert seen == [[], [2], [3]]
+
+
+def test_while_its_own_workers_start_a_study_waits_for_nobody(server: RunningServer) -> None:
+    client = server.client
+    client.create_study(BOWL | {"task": {"kind": "command", "argv": ["./bowl", "{x}"]}, "needs": {"labels": ["a100"]}})
+    happen = between_polls(
+        lambda: client.lease("another"),
+        lambda: client.lease("own", offer={"kinds": ["command"]}),
+        lambda: client.patch_study("bowl", {"state": "cancelled"}),
+    )
+
+    shots = list(Follower(client, "bowl", sleep=happen, starting=["own"]))
+
+    lacks = "None of the 2 workers has the label a100."
+    assert [shot.study.waits_for for shot in shots] == [None, None, lacks, None]
 
 
 def test_a_stopped_study_ends_when_its_last_running_trial_does(half_searched: RunningServer) -> None:
