@@ -10,10 +10,11 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import shutil
 import stat
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -118,9 +119,8 @@ def unpack(content: bytes, folder: Path) -> dict[str, object]:
             memory, members = _memory(packed), packed.getmembers()
             if sum(member.size for member in members) > len(content):
                 raise Damaged("the checkpoint says that it is larger than it is")
-            # The filter refuses absolute paths, links and devices that lead out of the folder.
-            packed.extractall(folder, [one for one in members if one.name != MEMORY], filter="data")
-    except (tarfile.TarError, OSError, ValueError, EOFError, RecursionError) as error:
+            _extract(packed, [one for one in members if one.name != MEMORY], folder)
+    except (tarfile.TarError, OSError, ValueError, OverflowError, EOFError, RecursionError) as error:
         empty(folder)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -129,6 +129,45 @@ def unpack(content: bytes, folder: Path) -> dict[str, object]:
         empty(folder)
         raise
     return memory
+
+
+def _extract(packed: tarfile.TarFile, members: Sequence[tarfile.TarInfo], folder: Path) -> None:
+    """Write what `pack` packs: files, folders, and links that stay in the folder. Anything else is refused.
+
+    `TarFile.extractall` is safe with its `filter` alone, which Python has from 3.11.4 on.
+    Raises: ValueError (a member is of another kind, or leads out of the folder), OSError, tarfile.TarError.
+    """
+    times, links = [], []
+    for member in members:
+        name = member.name.lstrip("/")
+        path = folder / name
+        if ".." in Path(name).parts or not _is_within(path.parent, folder):
+            raise ValueError(f"{name} leads out of the folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if member.issym():
+            path.symlink_to(member.linkname)
+            links.append(path)
+            continue
+        if member.isdir():
+            path.mkdir(exist_ok=True)
+        elif member.isreg() and (content := packed.extractfile(member)) is not None:
+            with content, path.open("xb") as file:  # x: no link of this name is followed
+                shutil.copyfileobj(content, file)
+            path.chmod(0o755 if member.mode & 0o100 else 0o644)
+        else:
+            raise ValueError(f"{name} is no file, folder or link")
+        times.append((path, member.mtime))
+    for link in links:  # in the end: where a link leads may depend on another one
+        if link.readlink().is_absolute() or not _is_within(link, folder):
+            raise ValueError(f"{link.name} is a link that leads out of the folder")
+    for path, changed in reversed(times):  # a folder's after those of what is in it
+        os.utime(path, (changed, changed))
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    """Whether a path leads into the folder, its links followed as far as they are there."""
+    inside = Path(os.path.realpath(folder))
+    return Path(os.path.realpath(path)).is_relative_to(inside)
 
 
 def _memory(packed: tarfile.TarFile) -> dict[str, object]:
