@@ -201,14 +201,15 @@ def _call(target: str, metric: str) -> int:
         called: Any = importlib.import_module(name)
         for part in function.split("."):
             called = getattr(called, part)
+            if isinstance(called, type(sys)):  # the worker's owner has allowed this module, not those that it imports
+                return _unable(current, target, f"{part} is another module")
     except (ModuleNotFoundError, AttributeError) as error:
         missing = getattr(error, "name", None)
         if isinstance(error, AttributeError) and missing != function.rpartition(".")[2]:
             return _failed(current, error)
         if isinstance(error, ModuleNotFoundError) and missing is None:
             return _failed(current, error)
-        current._write({"sturgeon": "unable", "reason": f"{target} cannot be called here: {error}"})
-        return 1
+        return _unable(current, target, str(error))
     except Exception as error:
         return _failed(current, error)
     try:
@@ -217,6 +218,11 @@ def _call(target: str, metric: str) -> int:
         return _failed(current, error)
     current._write({"sturgeon": "result", "metrics": {name: _number(name, value) for name, value in metrics.items()}})
     return 0
+
+
+def _unable(current: TrialProcess, target: str, why: str) -> int:
+    current._write({"sturgeon": "unable", "reason": f"{target} cannot be called here: {why}"})
+    return 1
 
 
 def _failed(current: TrialProcess, error: Exception) -> int:

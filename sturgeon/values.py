@@ -82,6 +82,11 @@ def plain_text(text: str) -> str:
     return text
 
 
+def as_plain_text(text: str) -> str:
+    """`text` as both databases can store it, with a question mark for what they cannot."""
+    return text.replace("\0", "?").encode("utf-8", "replace").decode()
+
+
 def _is_utf8(text: str) -> bool:
     try:
         text.encode()

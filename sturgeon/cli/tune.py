@@ -31,6 +31,7 @@ from sturgeon.errors import SturgeonError
 if TYPE_CHECKING:
     from sturgeon.client import Client
     from sturgeon.messages import Study
+    from sturgeon.states import TrialState
 
 commands = typer.Typer()
 
@@ -147,7 +148,7 @@ def _run(session: Session, client: Client, plan: Plan, host: Host, workers: int)
             _show(session, watched)
         except KeyboardInterrupt:
             if not session.json:
-                done = sum(client.study(plan.name).counts.get(state, 0) for state in ("complete", "pruned", "diverged"))
+                done = sum(watched.counts.get(state, 0) for state in ("complete", "pruned", "diverged"))
                 say(f"\nInterrupted after {done} trials of {plan.name}. The same command goes on from there.")
             raise
 
@@ -172,9 +173,12 @@ class _Watched:
         self._client, self._plan, self._processes = client, plan, processes
         self._failed_before = self._failures()
         self._follower = Follower(client, plan.name, every_s=0.5, detailed=12, sleep=self._sleep, starting=workers)
+        self.counts: dict[TrialState, int] = {}
+        """How many trials there are of each state, as far as is known."""
 
     def __iter__(self) -> Iterator[Snapshot]:
         for snapshot in self._follower:
+            self.counts = snapshot.study.counts
             self._look(snapshot.study)
             yield snapshot
 

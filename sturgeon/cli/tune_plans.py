@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sturgeon.cli.inputs import WrongInput
 from sturgeon.cli.short_spaces import parameter_of, space_of
-from sturgeon.placeholders import names_in
+from sturgeon.placeholders import as_text, names_in
 from sturgeon.values import Json
 
 TRIALS: Final = 50
@@ -89,14 +89,14 @@ def plan_of_file(content: Mapping[str, Any], stem: str, options: Options) -> Pla
     study = dict(content)
     if not isinstance(study.get("space"), dict):
         raise WrongInput("The file needs a space: names with ranges.")
+    _check_kinds(study)
     study["space"] = {
         name: parameter_of(name, form) if isinstance(form, str) else form for name, form in study["space"].items()
     }
     if (command := study.pop("command", None)) is not None:
         if "task" in study:
             raise WrongInput("Write a command or a task, not both.")
-        argv = shlex.split(command) if isinstance(command, str) else list(command)
-        study["task"] = {"kind": "command", "argv": argv}
+        study["task"] = {"kind": "command", "argv": _argv_of(command)}
     if not study.get("task"):
         raise WrongInput("The file needs a command, or a task: what is to be run?")
     said = {field: study.pop(field, None) for field in ("minimize", "maximize", "trials", "workers")}
@@ -105,6 +105,52 @@ def plan_of_file(content: Mapping[str, Any], stem: str, options: Options) -> Pla
     given = {name: value for name, value in asdict(options).items() if value not in (None, ())}
     merged = replace(Options(**said, name=study.get("name")), **given)
     return _plan(study, merged, stem)
+
+
+_TEXT, _MAPPING = (str, "text"), (dict, "a mapping")
+_KINDS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
+    "command": ((str, list), "text, or a list"),
+    "name": _TEXT,
+    "metric": _TEXT,
+    "minimize": _TEXT,
+    "maximize": _TEXT,
+    "trials": (int, "a whole number"),
+    "workers": (int, "a whole number"),
+    "budget": _MAPPING,
+    "search": _MAPPING,
+    "task": _MAPPING,
+    "task.argv": (list, "a list"),
+    "task.metrics": _MAPPING,
+    "task.metrics.lines": _MAPPING,
+    "task.limits": _MAPPING,
+}
+"""What a plan is made of, before the server looks at the whole."""
+
+
+def _check_kinds(study: Json) -> None:
+    for path, (kind, word) in _KINDS.items():
+        value: Any = study
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
+            raise WrongInput(f"{path} is {word}, not {as_text(value)[:60]}.")
+    for name, least in (("trials", 1), ("workers", 0)):
+        if study.get(name) is not None and study[name] < least:
+            raise WrongInput(f"{name} is at least {least}, not {study[name]}.")
+    for argument in (study.get("task") or {}).get("argv") or ():
+        if not isinstance(argument, str):
+            raise WrongInput(f"task.argv is a list of text; put {as_text(argument)[:60]} in quotes.")
+
+
+def _argv_of(command: str | list[Any]) -> list[str]:
+    """The arguments; a number in a list is its text. Raises: WrongInput."""
+    try:
+        argv = shlex.split(command) if isinstance(command, str) else [as_text(part) for part in command]
+    except ValueError as error:
+        raise WrongInput(f"The command cannot be cut into words: {str(error).lower()}.") from None
+    if not argv or not argv[0].strip():
+        raise WrongInput("The command is empty; write the program and its arguments.")
+    return argv
 
 
 def _plan(study: Json, options: Options, stem: str) -> Plan:

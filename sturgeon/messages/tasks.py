@@ -75,14 +75,28 @@ def one_group(pattern: str) -> str:
     return pattern
 
 
-def _below_the_folder(path: str) -> str:
+def below_the_folder(path: str) -> str:
+    """`path`, if it is relative and leads nowhere else. Raises: ValueError."""
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts or not parts.parts:
         raise ValueError('write the path of a file below the folder of the program, for example "out/metrics.jsonl"')
     return path
 
 
+def _with_placeholders(argument: str) -> str:
+    names_in(argument)
+    return argument
+
+
 Pattern = Annotated[PlainText, Field(min_length=1, max_length=500), AfterValidator(one_group)]
+
+
+ReportsFile = Annotated[
+    PlainText,
+    Field(min_length=1, max_length=1000),
+    AfterValidator(below_the_folder),
+    AfterValidator(_with_placeholders),
+]
 
 
 class MetricSources(Request):
@@ -94,8 +108,10 @@ class MetricSources(Request):
         description="For a metric, or for `step` and `epoch`: a regular expression whose one group is its value in a "
         "line of stdout or stderr.",
     )
-    file: Annotated[PlainText, Field(min_length=1, max_length=1000), AfterValidator(_below_the_folder)] | None = Field(
-        default=None, description='A file below `cwd` with a JSON object in each line: {"step": 3, "dev_loss": 0.2}.'
+    file: ReportsFile | None = Field(
+        default=None,
+        description='A file below `cwd` with a JSON object in each line: {"step": 3, "dev_loss": 0.2}. It may have '
+        "placeholders, as arguments have.",
     )
 
 
@@ -143,11 +159,6 @@ class OwnCode(Request):
     epochs: Annotated[int, Field(ge=1, le=LARGEST_STEP)] | None = Field(
         default=None, description="How long a whole trial is, in epochs, or in steps if it reports no epochs."
     )
-
-
-def _with_placeholders(argument: str) -> str:
-    names_in(argument)
-    return argument
 
 
 def _program_first(argv: list[str]) -> list[str]:

@@ -177,8 +177,13 @@ class Study:
             catch: exceptions that end their trial alone. Any other ends the whole call, and is raised.
             start_method: "fork" or "spawn", if the choice above does not suit.
 
-        Raises: SturgeonError (the function cannot be given to other processes), and what the function raises.
+        Raises: SturgeonError (the function cannot be given to other processes), ValueError, TypeError (before anything
+            runs), and what the function raises.
         """
+        if workers < 1:
+            raise ValueError(f"workers is at least 1, not {workers}")
+        if not callable(objective):
+            raise TypeError(f"The objective must be a function; it is {type(objective).__name__}.")
         if workers > 1:
             processes.optimize(self, objective, workers, trials, catch, start_method)
             return self

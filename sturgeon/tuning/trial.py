@@ -17,6 +17,7 @@ from sturgeon.errors import LeaseLost, TrialFinished
 from sturgeon.objective import metrics_of
 from sturgeon.states import ToldState
 from sturgeon.tuning.heartbeat import Heartbeat
+from sturgeon.values import as_plain_text
 
 log = logging.getLogger("sturgeon")
 LONGEST_ERROR: Final = 5000
@@ -201,6 +202,7 @@ class StudyTrial:
             return self._close()
         self._close()
         if error is not None:
+            error = as_plain_text(error)
             log.warning("%s failed: %s", self, error)
         try:
             self._client.tell(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sturgeon.cli.inputs import WrongInput
 from sturgeon.cli.tune_plans import REPORTS_BY_ITSELF, Options, line_pattern, plan_of_file
 from sturgeon.space import Space
 
@@ -81,6 +82,35 @@ def test_another_space_begins_another_study_and_more_trials_do_not() -> None:
 
     assert name("0..1", 10) == name("0..1", 20)
     assert len({name("0..1", 10), name("0..2", 10), name("0..1", 10, "error")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"command": 5}, "command is text, or a list, not 5"),
+        ({"command": "python 'x"}, "cannot be cut into words: no closing quotation"),
+        ({"command": []}, "The command is empty"),
+        ({"minimize": ["loss"]}, "minimize is text"),
+        ({"trials": "many"}, "trials is a whole number, not many"),
+        ({"trials": 0}, "trials is at least 1"),
+        ({"workers": True}, "workers is a whole number, not true"),
+        ({"budget": 3}, "budget is a mapping, not 3"),
+        ({"command": None, "task": "train.py"}, "task is a mapping"),
+        ({"command": None, "task": {"kind": "command", "argv": "train.py"}}, "task.argv is a list"),
+        ({"command": None, "task": {"kind": "command", "argv": ["a", 5]}}, "put 5 in quotes"),
+        ({"command": None, "task": {"kind": "command", "argv": ["a"], "limits": 5}}, "task.limits is a mapping"),
+        ({"command": None, "task": {"kind": "command", "argv": ["a"], "metrics": {"lines": []}}}, "metrics.lines is a"),
+    ],
+)
+def test_a_file_whose_fields_are_of_another_kind_is_refused(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(WrongInput, match=re.escape(sentence)):
+        plan_of_file({"space": {"x": "0..1"}, "minimize": "loss", "command": "true"} | fields, "f", Options())
+
+
+def test_a_number_in_a_list_of_arguments_is_its_text() -> None:
+    content = {"space": {"x": "0..1"}, "minimize": "loss", "command": ["python", "train.py", "--epochs", 5, 1e-4]}
+
+    assert plan_of_file(content, "f", Options()).argv[2:] == ["--epochs", "5", "0.0001"]
 
 
 def test_options_win_over_what_the_file_says() -> None:

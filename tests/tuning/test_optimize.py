@@ -81,6 +81,27 @@ def test_an_asynchronous_objective_is_refused(bowl: sturgeon.Study) -> None:
         bowl.optimize(objective)
 
 
+def test_what_cannot_run_is_refused_before_a_trial_begins(bowl: sturgeon.Study) -> None:
+    with pytest.raises(TypeError, match="must be a function; it is int"):
+        bowl.optimize(5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        bowl.optimize(lambda x: x, workers=0)
+
+    assert bowl.trials == []
+
+
+def test_an_error_whose_text_cannot_be_stored_is_told_and_raised(bowl: sturgeon.Study) -> None:
+    def objective(x: float) -> float:
+        raise ValueError("caf\udce9\0")
+
+    with pytest.raises(ValueError, match="caf"):
+        bowl.optimize(objective)
+
+    [trial] = bowl.trials
+    assert trial.error is not None
+    assert trial.error.startswith("ValueError: caf??")
+
+
 def test_caught_exceptions_end_their_trial_alone(bowl: sturgeon.Study) -> None:
     def objective(trial: Any) -> float:
         if trial.number % 2:

@@ -190,6 +190,14 @@ def test_a_refused_finding_does_not_cost_the_result(running: Running, refusal: e
     assert [name for name, _ in running.server.calls] == ["errors", "tell"]
 
 
+def test_the_error_of_a_trial_is_told_whatever_it_quotes(running: Running) -> None:
+    running.say(Finished("failed", error="ValueError: caf\udce9\0"))
+    running.until_ended()
+
+    [told] = running.server.named("tell")
+    assert told["error"] == "ValueError: caf??"
+
+
 def test_a_finding_whose_lease_is_lost_ends_the_run(running: Running) -> None:
     running.server.faults = {"diagnosis": [errors.LeaseLost()]}
 

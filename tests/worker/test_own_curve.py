@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from sturgeon.messages.forms import LARGEST_STEP
 from worker.own.curve import Curve
 from worker.own.said import MOST_METRICS, Misread, Reported, Saved, said_in
 
@@ -87,6 +88,12 @@ def test_a_report_has_no_more_metrics_than_the_server_takes() -> None:
     [(_, metrics)] = added(one, *parts)
 
     assert len(metrics) == MOST_METRICS
+
+
+def test_after_the_largest_step_no_other_is_made_up() -> None:
+    steps = [step for step, _ in added(curve(), at(LARGEST_STEP, loss=1), at(None, loss=2), at(None, loss=3))]
+
+    assert steps == [LARGEST_STEP]
 
 
 def test_a_metric_that_is_not_finite_is_divergence_only_of_the_studys() -> None:

@@ -97,6 +97,7 @@ def test_the_trial_of_a_script_that_imports_sturgeon_is_the_very_trial(program: 
         ("nowhere:run", "No module named 'nowhere'"),
         ("job:walk", "has no attribute 'walk'"),
         ("needs:run", "No module named 'not_installed_here'"),
+        ("job:os.getcwd", "os is another module"),
     ],
 )
 def test_a_module_or_function_that_is_missing_gives_the_trial_to_another_worker(
@@ -104,7 +105,7 @@ def test_a_module_or_function_that_is_missing_gives_the_trial_to_another_worker(
 ) -> None:
     program.script("import not_installed_here", "needs.py")
 
-    last = called(program, "def run(lr): return lr", call)
+    last = called(program, "import os\ndef run(lr): return lr", call)
 
     assert isinstance(last, Unable)
     assert why in last.reason

@@ -75,6 +75,9 @@ def test_no_secret_of_the_worker_and_nothing_of_ours_reaches_a_program(
         "STURGEON_SERVER": "s",
         "AWS_SECRET_ACCESS_KEY": "k",
         "HF_TOKEN": "h",
+        "TF_VAR_db": "d",
+        "TORCH_LICENSE_KEY": "l",
+        "TF_SMTP_PASSWD": "p",
         "CONDA_TOKEN": "c",
         "PYTHONPATH": "/ours:/theirs",
         "PYTHONSAFEPATH": "1",
@@ -290,6 +293,44 @@ def test_trials_side_by_side_have_a_metrics_file_each(program: OwnProgram) -> No
 
     assert (program.folder / "m-3.jsonl").exists()
     assert end.metrics == {"loss": 2.0}
+
+
+def test_a_metrics_file_stays_below_the_folder_whatever_the_parameters_are(program: OwnProgram) -> None:
+    end = program.last("", metrics={"file": "{out}.jsonl"}, params={"out": "../../other"})
+
+    assert (end.state, end.retry) == ("failed", False)
+    assert "{out}.jsonl is ../../other.jsonl in this trial" in end.error
+
+
+def test_a_pipe_in_place_of_a_metrics_file_is_not_waited_for(program: OwnProgram) -> None:
+    script = """
+        import os, time
+        os.mkfifo("m.jsonl")
+        os.remove(os.environ["STURGEON_REPORTS"])
+        os.mkfifo(os.environ["STURGEON_REPORTS"])
+        print('STURGEON {"loss": 2}', flush=True)
+        time.sleep(60)
+    """
+
+    end = program.last(script, metrics={"file": "m.jsonl"}, limits={"seconds": 1, "grace_s": 0})
+
+    assert "took longer than its limit" in end.error
+
+
+def test_reports_of_what_no_text_can_hold_are_complained_of_and_the_others_count(program: OwnProgram) -> None:
+    script = r"""
+        for field in (r'"step": "\ud800", "loss": 1', r'"sturgeon": "\ud800"', r'"loss": "\ud800"', '"loss": 3'):
+            print("STURGEON {" + field + "}")
+    """
+
+    assert program.last(script).metrics == {"loss": 3.0}
+    assert program.log.count("cannot be understood") == 3
+
+
+def test_a_program_without_a_result_is_told_what_was_wrong_with_its_report(program: OwnProgram) -> None:
+    end = program.last("""print('STURGEON {"loss": 1, "a=b": 2}')""")
+
+    assert "never reported loss. A report could not be understood: no metric can be called 'a=b'." in end.error
 
 
 def test_a_worker_without_room_for_files_gives_its_trials_to_others(

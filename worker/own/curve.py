@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from sturgeon.direction import Direction, sign_of
+from sturgeon.messages.forms import LARGEST_STEP
 from worker.own.said import MOST_METRICS, Reported
 
 
@@ -53,7 +54,7 @@ class Curve:
         if reported.step is not None:
             return reported.step
         is_same = reported.is_part and self._open is not None and not set(reported.metrics) & set(self._open)
-        return self.step if is_same else self.step + 1
+        return self.step if is_same else min(self.step + 1, LARGEST_STEP)
 
     def flush(self) -> Iterator[Reported]:
         """The report of the newest step, if it was not given yet."""

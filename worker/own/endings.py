@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import NamedTuple
 
 from worker.child.protocol import Finished
 from worker.own.curve import Curve
@@ -12,11 +13,19 @@ from worker.own.said import Failed, Result
 LONGEST_ERROR = 9000
 
 
+class Output(NamedTuple):
+    """What a program has written: its last lines, and what of its reports could not be understood."""
+
+    last_lines: str
+    complaint: str = ""
+
+
 def finished(
-    exit_code: int, ending: Ending | None, result: Result | Failed | None, curve: Curve, metric: str, lines: str
+    exit_code: int, ending: Ending | None, result: Result | Failed | None, curve: Curve, metric: str, output: Output
 ) -> Finished:
-    """What to tell of a program that has ended for good; `lines` are its last ones. Where it was to stop, the state is
-    complete: whoever stopped it knows of what."""
+    """What to tell of a program that has ended for good. Where it was to stop, the state is complete: whoever stopped
+    it knows of what."""
+    lines = output.last_lines
     step, metrics = curve.told
     if ending is not None and ending.reason:
         return _failed(ending.reason, lines, retry=ending.why == "memory")  # elsewhere there may be more of it
@@ -28,7 +37,7 @@ def finished(
         return _failed(reason, lines)
     if metric not in metrics:
         unmeasured = f"The program was stopped before it reported {metric}."
-        return _failed(unmeasured if was_stopped else unreported(metric), lines, retry=False)
+        return _failed(unmeasured if was_stopped else unreported(metric, output.complaint), lines, retry=False)
     return Finished("complete", step, metrics)
 
 
@@ -38,10 +47,11 @@ def pruned(curve: Curve) -> Finished:
     return Finished("pruned", step, metrics)
 
 
-def unreported(metric: str) -> str:
-    """How to report."""
+def unreported(metric: str, complaint: str = "") -> str:
+    """How to report. complaint: what was wrong with a report."""
+    misread = f" A report could not be understood: {complaint}." if complaint else ""
     return (
-        f"The program ended without an error, but never reported {metric}. Report it by a line "
+        f"The program ended without an error, but never reported {metric}.{misread} Report it by a line "
         f'`STURGEON {{"{metric}": 0.2}}` on standard output, by `sturgeon.trial().report({metric}=0.2)` in Python, by '
         f"`sturgeon report {metric}=0.2` in a shell, or name a pattern for the lines that it prints: "
         f"`metrics.lines.{metric}` of the task, or --read of `sturgeon tune`."

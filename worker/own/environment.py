@@ -25,8 +25,9 @@ PASSED: Final = (
 """The variables of the worker that reach a program; `--pass-env` adds to them."""
 
 NEVER: Final = ("STURGEON_*", "PYTHONSAFEPATH")
-SECRET: Final = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|API_?KEY|ACCESS_?KEY", re.IGNORECASE)
-"""What the list above does not let through, though a pattern of it may match."""
+SECRET: Final = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|KEY|^TF_VAR_", re.IGNORECASE)
+"""What the list above does not let through, though a pattern of it may match. TF_VAR_* are Terraform's, not
+TensorFlow's, and often secret."""
 
 LONGEST_VARIABLE: Final = 100_000
 

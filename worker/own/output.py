@@ -41,8 +41,8 @@ class KeptOutput:
             self._left_out += dropped
 
     def note(self, sentence: str) -> None:
-        """A line of ours."""
-        self.add(f"[sturgeon] {sentence}\n".encode())
+        """A line of ours; it may quote what no text can hold."""
+        self.add(f"[sturgeon] {sentence}\n".encode(errors="replace"))
 
     def text(self) -> str:
         """All that is kept, as lines; bytes that are no text are replaced, and of a line that was written over, as

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from sturgeon.checkout import code_version
 from sturgeon.messages import CheckpointRule
+from sturgeon.messages.tasks import below_the_folder
 from sturgeon.placeholders import filled
 from sturgeon.values import Json
 from worker.child.protocol import (
@@ -31,7 +32,7 @@ from worker.own import environment
 from worker.own.allowed import NotHere, folder
 from worker.own.arguments import values_for
 from worker.own.curve import Curve
-from worker.own.endings import finished, pruned
+from worker.own.endings import Output, finished, pruned
 from worker.own.folder import Damaged
 from worker.own.keeping import FolderKeeper
 from worker.own.left_over import PREFIX
@@ -82,6 +83,15 @@ def run_program(job: Job, command: Command, desired: Callable[[], DesiredRun]) -
         yield Unable(f"The files of a run cannot be written on this worker: {error}"[:LONGEST_REASON])
 
 
+def _reports_file(named: str, job: Job) -> str:
+    """Empty where a parameter in its name is not active. Raises: Misread."""
+    path = "".join(filled([named], values_for(job, {}) | dict(job.params)))
+    try:
+        return below_the_folder(path) if path else ""
+    except ValueError:
+        raise Misread(f"metrics.file {named} is {path[:200]} in this trial, which leads out of its folder") from None
+
+
 class _OwnRun:
     def __init__(self, job: Job, command: Command, desired: Callable[[], DesiredRun], place: Path) -> None:
         self._job, self._command, self._desired, self._place = job, command, desired, place
@@ -100,7 +110,7 @@ class _OwnRun:
         (place / "reports.jsonl").touch(mode=0o600)
         metrics = dict(task.get("metrics") or {})
         if metrics.get("file") is not None:  # each trial may have its own
-            metrics["file"] = "".join(filled([metrics["file"]], values_for(job, {}) | dict(job.params)))
+            metrics["file"] = _reports_file(metrics["file"], job)
         self._sources = Sources(metrics, place / "reports.jsonl", self._cwd, self._log)
         self._result: Result | Failed | None = None
         self._log_sent, self._log_at, self._heard_at = 0, time.monotonic(), 0.0
@@ -233,7 +243,8 @@ class _OwnRun:
             yield from self._steering.ended(step)
             return Paused(step)
         yield from self._take_result()
-        end = finished(exit_code, ending, self._result, self._curve, self._metric, self._log.last_lines())
+        output = Output(self._log.last_lines(), self._sources.complaint)
+        end = finished(exit_code, ending, self._result, self._curve, self._metric, output)
         if why == "stop":
             yield from self._steering.ended(self._curve.step)
             if end.state != "diverged" and self._steering.newest.pruned:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -29,6 +31,8 @@ class Sources:
         self._streams: dict[Stream, Lines] = {"stdout": Lines(only), "stderr": Lines(only)}
         self._followed = [_Followed(reports), *([_Followed(cwd / str(file))] if file else [])]
         self._log, self._complaints = log, 0
+        self.complaint = ""
+        """What could not be understood first."""
 
     def heard(self, stream: Stream, data: bytes) -> list[Said]:
         """What a part of the output says. Raises: PatternTooSlow."""
@@ -64,12 +68,16 @@ class Sources:
             yield said_in(text)
         except Misread as error:
             self._complaints += 1
+            self.complaint = self.complaint or str(error)
             if self._complaints <= MOST_COMPLAINTS:
                 self._log.note(f"what was said cannot be understood: {error}")
 
 
 class _Followed:
-    """A file of lines that grows. What it has when the run begins, as a file of another trial does, is passed by."""
+    """A file of lines that grows. What it has when the run begins, as a file of another trial does, is passed by.
+
+    What is no file, as a pipe, is never read: whoever opens one waits until somebody writes.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path, self._lines = path, Lines()
@@ -80,7 +88,7 @@ class _Followed:
             about = self._path.stat()
         except OSError:
             return 0, 0
-        return about.st_ino, about.st_size
+        return (about.st_ino, about.st_size) if stat.S_ISREG(about.st_mode) else (0, 0)
 
     def rest(self) -> Iterator[str]:
         """The last line, if no line end has come."""
@@ -92,8 +100,10 @@ class _Followed:
             return
         if inode != self._inode or size < self._read:  # it was written anew
             self._inode, self._read, self._lines = inode, 0, Lines()
+        if not inode:
+            return
         try:
-            with self._path.open("rb") as file:
+            with open(self._path, "rb", opener=_without_waiting) as file:
                 file.seek(self._read)
                 while most > 0 and (data := file.read(READ_AT_ONCE)):
                     self._read += len(data)
@@ -101,3 +111,7 @@ class _Followed:
                     yield from self._lines.added(data)
         except OSError:
             return
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import Invalid, LeaseLost, NotFound, Problem, SturgeonError, TrialFinished, Unauthorized
-from sturgeon.values import Json
+from sturgeon.values import Json, as_plain_text
 from worker.child.protocol import Applied, Finished, Progress, RunEventMessage, SavedCheckpoint
 from worker.child.sources import stored_checkpoint
 from worker.logs import Log
@@ -134,13 +134,14 @@ class Delivery:
         log.info("trial told", **({"error": trial.error} if trial.error else {}))
 
     def _tell(self, end: Finished) -> m.Trial:
+        error = None if end.error is None else as_plain_text(end.error)
         return self._insist(
-            lambda: self._patient.tell(*self._where, end.metrics, end.state, end.step, end.where, end.error, end.retry)
+            lambda: self._patient.tell(*self._where, end.metrics, end.state, end.step, end.where, error, end.retry)
         )
 
     def release(self, unstackable: bool = False, unable: str | None = None) -> None:
         """Give the trial back; `unstackable`: to be run by itself; `unable`: why this worker cannot run it."""
-        why = None if unable is None else _plain(unable)
+        why = None if unable is None else (as_plain_text(unable) or "unknown")[:LONGEST_REASON]
         self._insist(lambda: self._patient.release(*self._where, alone=unstackable, unable=why))
 
     def release_soon(self) -> bool:
@@ -172,8 +173,3 @@ class Delivery:
         except Problem as error:
             self._log.error(event, reason=error.message, **about)
             return None
-
-
-def _plain(reason: str) -> str:
-    """The reason as a server takes it, whatever the names of files are made of."""
-    return reason.replace("\0", "?").encode("utf-8", "replace").decode()[:LONGEST_REASON] or "unknown"

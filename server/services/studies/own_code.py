@@ -15,14 +15,17 @@ def problems(request: StudyRequest, task: OwnCode) -> list[FieldProblem]:
 
 
 def placeholder_problems(task: OwnCode, space: Space) -> list[FieldProblem]:
-    """Arguments of a command that name what is no parameter of the space."""
-    if not isinstance(task, CommandTask):
-        return []
+    """Arguments of a command, and the name of a metrics file, that name what is no parameter of the space."""
     known = [*space, *TRIAL_PLACEHOLDERS]
+    argv = task.argv if isinstance(task, CommandTask) else []
+    texts = {f"argv/{place}": argument for place, argument in enumerate(argv)}
+    if task.metrics.file is not None:
+        texts["metrics/file"] = task.metrics.file
     return [
-        FieldProblem(f"/task/argv/{place}", f"argv: {{{name}}} is {unknown_name('parameter', name, known).message()}")
-        for place, argument in enumerate(task.argv)
-        for name in names_in(argument)
+        FieldProblem(f"/task/{field}", f"{title}: {{{name}}} is {unknown_name('parameter', name, known).message()}")
+        for field, text in texts.items()
+        for title in ("argv" if field.startswith("argv") else "metrics.file",)
+        for name in names_in(text)
         if name not in known
     ]
 
