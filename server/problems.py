@@ -143,6 +143,8 @@ def _sentence(error: dict[str, Any]) -> str:
         return f"it should be one of {error['ctx']['expected_tags']}"
     if error["type"] == "finite_number" and "metrics" in error["loc"]:
         return 'write a finite number, or null; the end of a run that diverged is told by {"state": "diverged"}'
+    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return "write an object: names with values"
     if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] in SENTENCES:
         return SENTENCES[error["ctx"]["pattern"]]
     sentence = str(error["msg"]).removeprefix("Value error, ").replace("Input should be a valid", "write a valid", 1)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 STOP = 10
-"""The exit code of `sturgeon report --stopped` where the trial shall stop or pause."""
+"""The exit code of `sturgeon report --stopped` where the trial should stop or pause."""
 
 
 class TrialProcess:
@@ -263,7 +263,7 @@ def report_command(arguments: list[str] | None = None) -> int:
     parser.add_argument("--step", type=int, help="the step that they are of; by default the next one")
     parser.add_argument("--epoch", type=float, help="the epoch that they are of")
     parser.add_argument("--saved", type=int, metavar="STEP", help="the checkpoint folder is whole at this step")
-    parser.add_argument("--stopped", action="store_true", help=f"exit with {STOP} if the trial shall stop or pause")
+    parser.add_argument("--stopped", action="store_true", help=f"exit with {STOP} if the trial should stop or pause")
     given = parser.parse_args(arguments)
     metrics = {}
     for one in given.metrics:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from sturgeon import __version__, extras
 from sturgeon.cli import (
@@ -39,6 +40,7 @@ from sturgeon.cli import (
     watch,
     workers,
 )
+from sturgeon.cli.inputs import WrongInput
 from sturgeon.cli.output import say
 from sturgeon.cli.session import OutputOption, ServerOption, Session, TokenFileOption, WideOption
 from sturgeon.errors import Problem, ServerUnreachable, SturgeonError, Unauthorized
@@ -50,13 +52,35 @@ UNREACHABLE: Final = 3
 INTERRUPTED: Final = 130
 
 TOKEN_HINT: Final = "Name its file with --token-file or STURGEON_TOKEN_FILE, or set STURGEON_TOKEN."
+WORDS: Final = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "write a whole number",
+    "Input should be a valid number, unable to parse string as a number": "write a number",
+    "Input should be": "it should be",
+}
 EPILOG: Final = (
     "Exit codes: 0 success; 1 refused by the server, not found, or failed; 2 the command, an option or an input file "
     "is wrong; 3 the server cannot be reached; 130 interrupted."
 )
 
+
+class _Root(TyperGroup):
+    """Says where a command stands that was written without its group, as `sturgeon best`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except typer.TyperException:
+            groups = [name for name, group in self.commands.items() if args[0] in getattr(group, "commands", ())]
+            if not groups:
+                raise
+            meant = " or ".join(f"`sturgeon {group} {args[0]}`" for group in groups)
+            raise WrongInput(f"No such command '{args[0]}'. Do you mean {meant}?") from None
+
+
 app = typer.Typer(
     name="sturgeon",
+    cls=_Root,
     help="Search hyperparameters: a server hands out trials, workers run them, and the server keeps the best models.",
     epilog=EPILOG,
     no_args_is_help=True,
@@ -144,7 +168,9 @@ def _with_fields(error: SturgeonError) -> str:
 
 
 def _complain(text: str, code: int) -> int:
-    sentence = text.strip().replace("Value error, ", "")  # pydantic's prefix, which typer passes on
+    sentence = text.strip()
+    for pydantics, ours in WORDS.items():  # typer passes pydantic's on
+        sentence = sentence.replace(pydantics, ours)
     if sentence:  # empty when a command without its subcommand has printed its help
         say(f"sturgeon: {sentence}", sys.stderr)
     return code

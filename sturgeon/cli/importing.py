@@ -52,7 +52,7 @@ def import_(
 ) -> None:
     """Make a study of another tool's file, or bring the finished trials of an Optuna storage into a study.
 
-    What a study cannot say is named on standard error. Trials that were imported before are not imported again.
+    What a study cannot express is named on standard error. Trials that were imported before are not imported again.
     """
     if create and out is not None:
         raise WrongInput("--create makes the study, --out writes it: choose one.")

@@ -130,7 +130,9 @@ def backup(
 @connected
 def worker(
     session: Session,
-    slots: Annotated[int, typer.Option(min=1, max=1000, help="Trials that run at a time; best one for each core.")] = 1,
+    slots: Annotated[
+        int, typer.Option(min=1, max=1000, help="Trials that run at a time; one for each core is best.")
+    ] = 1,
     stack: Annotated[
         int,
         typer.Option(
@@ -201,7 +203,7 @@ def worker(
             metavar="GLOB",
             parser=not_empty,
             help="A program that studies may run here, by its name or path, as python or '/opt/jobs/*.sh'; "
-            "repeat the option for several. Whoever creates studies can do what it can do.",
+            "repeat the option for several. Whoever may create studies can do whatever it can do.",
         ),
     ] = None,
     allow_python: Annotated[
@@ -233,7 +235,7 @@ def worker(
         ),
     ] = None,
 ) -> None:
-    """Run a worker, which leases trials from the server and trains them until it is stopped."""
+    """Run a worker, which leases trials from the server and runs them until it is stopped."""
     from sturgeon.messages import MOST_LEASES
     from worker.daemon import run
     from worker.options import WorkerOptions

@@ -70,9 +70,13 @@ def tune(
         list[str] | None,
         typer.Option(metavar="NAME=RANGE", parser=not_empty, help='As "lr=log:1e-5..1e-1", "units=64|128", "n=1..4".'),
     ] = None,
-    minimize: Annotated[str | None, typer.Option(metavar="METRIC", parser=not_empty, help="Lower is better.")] = None,
-    maximize: Annotated[str | None, typer.Option(metavar="METRIC", parser=not_empty, help="Higher is better.")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="How many in all (default: 50).")] = None,
+    minimize: Annotated[
+        str | None, typer.Option(metavar="METRIC", parser=not_empty, help="The metric; lower is better.")
+    ] = None,
+    maximize: Annotated[
+        str | None, typer.Option(metavar="METRIC", parser=not_empty, help="The metric; higher is better.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all (default: 50).")] = None,
     workers: Annotated[
         int | None,
         typer.Option(min=0, max=1000, help="How many run at a time here (default: 1; 0 if a server is named)."),
@@ -88,11 +92,15 @@ def tune(
     metrics_file: Annotated[
         str | None, typer.Option(metavar="FILE", parser=not_empty, help="A file of JSON lines that the command writes.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of a whole trial: bad ones end early.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of a whole trial; with it, bad trials end early.")
+    ] = None,
     timeout: Annotated[float | None, typer.Option(metavar="SECONDS", min=1, help="A trial's longest time.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The seed of the search.")] = None,
 ) -> None:
-    """Search the best parameters of a command, with a server and workers started here; the same command goes on.
+    """Search for the best parameters of a command, on a server and workers that are started here.
+
+    Run the same command again to go on where it ended.
 
     sturgeon tune --space "lr=log:1e-5..1e-1" --minimize dev_loss -- python train.py --lr {lr}
     """

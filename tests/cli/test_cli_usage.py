@@ -74,13 +74,16 @@ def test_a_command_without_its_subcommand_shows_help_and_is_a_usage_error(
     ("arguments", "sentence"),
     [
         (("studdy", "list"), "No such command 'studdy'. Did you mean 'study'?"),
+        (("best", "bowl"), "No such command 'best'. Do you mean `sturgeon study best`?"),
+        (("show", "bowl"), "Do you mean `sturgeon study show` or `sturgeon trial show`?"),
+        (("study", "best", "bowl", "-k", "many"), "'--count' / '-k': write a whole number"),
         (("study", "show"), "Missing argument 'STUDY'."),
         (("study", "best", "bowl", "-k", "0"), "Invalid value for '--count' / '-k'"),
         (("study", "list", "-o", "xml"), "'xml' is not one of 'table', 'json'."),
         (("study", "create", "nowhere.json"), "There is no file nowhere.json."),
         (
             ("serve", "--port", "99999"),
-            "--port (or STURGEON_PORT): Input should be less than or equal to 65535.",
+            "--port (or STURGEON_PORT): it should be less than or equal to 65535.",
         ),
         (("study", "export", "bowl", "--model", "m.npz", "-O", "t.csv"), "--model writes only a model"),
     ],

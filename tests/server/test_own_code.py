@@ -72,7 +72,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"argv": ["{x}"]}, "/task/argv", "its first entry is the program"),
     ({"argv": ["a", "b\0"]}, "/task/argv/1", "without NUL"),
     ({"argv": ["a", "{x"]}, "/task/argv/1", "write {{ for a brace"),
-    ({"argv": ["a", "--lr", "{lr}"]}, "/task/argv/2", "{lr} is unknown parameter"),
+    ({"argv": ["a", "--lr", "{lr}"]}, "/task/argv/2", "{lr}: unknown parameter"),
     ({"argv": ["a", "{checkpoint}"]}, "/task/argv/1", 'write "checkpoints"'),
     (
         {"argv": ["a"], "metrics": {"lines": {"loss": "loss=("}}},
@@ -84,7 +84,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"argv": ["a"], "metrics": {"file": "/etc/passwd"}}, "/task/metrics/file", "below the folder"),
     ({"argv": ["a"], "metrics": {"file": "a/../../b"}}, "/task/metrics/file", "below the folder"),
     ({"argv": ["a"], "metrics": {"file": "a/{x"}}, "/task/metrics/file", "write {{ for a brace"),
-    ({"argv": ["a"], "metrics": {"file": "{lr}.jsonl"}}, "/task/metrics/file", "{lr} is unknown parameter"),
+    ({"argv": ["a"], "metrics": {"file": "{lr}.jsonl"}}, "/task/metrics/file", "{lr}: unknown parameter"),
     ({"argv": ["a"], "env": {"A=B": "1"}}, "/task/env/A=B", "the first one no digit"),
     ({"argv": ["a"], "env": {"A": "1\0"}}, "/task/env/A", "without NUL"),
     ({"argv": ["a"], "limits": {"log_mb": 17}}, "/task/limits/log_mb", "16"),
@@ -121,7 +121,7 @@ def test_braces_and_the_names_of_a_run_are_no_parameters(server: RunningServer) 
 def test_a_parameter_that_an_argument_names_stays_in_the_space(server: RunningServer) -> None:
     create(server)
 
-    with pytest.raises(Invalid, match=r"\{x\} is unknown parameter"):
+    with pytest.raises(Invalid, match=r"\{x\}: unknown parameter"):
         server.client.patch_study("own", {"space": {"n": BOWL["space"]["n"]}})
 
 

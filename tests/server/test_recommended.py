@@ -87,6 +87,22 @@ def test_where_the_results_agree_the_best_is_recommended(server: RunningServer) 
     assert best.recommended.why.endswith("and the results around it agree.")
 
 
+def test_of_two_trials_with_the_same_score_neither_is_called_the_better(server: RunningServer) -> None:
+    server.client.create_study(LINE)
+    for x in (1.0, *(i / 10 - 1 for i in range(20))):  # the first one is lucky
+        server.client.enqueue("bowl", {"x": x})
+        [lease] = server.client.ask("bowl").leases
+        server.client.tell("bowl", lease.number, lease.fence, {"loss": 0 if x == 1 else round(x * x, 4)})
+
+    best = server.client.best("bowl")
+
+    assert [item.number for item in best.items] == [0]
+    assert best.recommended is not None
+    assert best.recommended.why == (
+        "Trials 0 and 11 have the same best loss; by all results together, trial 11 is the best in the present space."
+    )
+
+
 def test_a_few_results_recommend_the_best_and_none_recommend_nothing(server: RunningServer) -> None:
     server.client.create_study(LINE)
     assert server.client.best("bowl").recommended is None

@@ -71,6 +71,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "/space/learning_rate",
         "learning_rate: a log scale starts above 0: write a low greater than 0, or scale linear",
     ),
+    (space(learning_rate=[0.1, 1]), "/space/learning_rate", "space.learning_rate: write an object: names with values"),
+    ({"budget": 3}, "/budget", "budget: write an object: names with values"),
     (
         space(learning_rate=RATE | {"low": "0.1"}),
         "/space/learning_rate/low",

@@ -107,6 +107,11 @@ def _why(study: StudyRow, taken: messages.BestTrial, top: messages.BestTrial, *,
         )
     if taken.number == top.number:
         return f"Trial {taken.number} has the best {study.metric}, and the results around it agree."
+    if taken.value == top.value:
+        return (
+            f"Trials {top.number} and {taken.number} have the same best {study.metric}; by all results together, trial "
+            f"{taken.number} is the best in the present space."
+        )
     return (
         f"Trial {top.number} has the best {study.metric} ({top.value:.4g}), but that looks like luck, or lies outside "
         f"the present space. By all results together, trial {taken.number} ({taken.value:.4g}) is the best in it."

@@ -22,7 +22,7 @@ def placeholder_problems(task: OwnCode, space: Space) -> list[FieldProblem]:
     if task.metrics.file is not None:
         texts["metrics/file"] = task.metrics.file
     return [
-        FieldProblem(f"/task/{field}", f"{title}: {{{name}}} is {unknown_name('parameter', name, known).message()}")
+        FieldProblem(f"/task/{field}", f"{title}: {{{name}}}: {unknown_name('parameter', name, known).message()}")
         for field, text in texts.items()
         for title in ("argv" if field.startswith("argv") else "metrics.file",)
         for name in names_in(text)
