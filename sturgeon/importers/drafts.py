@@ -132,7 +132,9 @@ def uniform(low: float, high: float, *, log: bool = False, step: float | None = 
 
 
 def rounded(low: float, high: float, q: float, *, log: bool = False, whole: bool = False) -> Json:
-    """A number between two ends that is rounded to a multiple of q."""
+    """A number between two ends that is rounded to a multiple of q. Raises: CannotImport."""
+    if q <= 0:
+        raise CannotImport(f"A step (q) is above 0, not {q}.")
     first, last = (float(round(Decimal(repr(end)) / Decimal(repr(q))) * Decimal(repr(q))) for end in (low, high))
     if log and first <= q / 2:  # a log scale has no step at 0
         first = float(Decimal(repr(q)))

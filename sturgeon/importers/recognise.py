@@ -22,6 +22,7 @@ NAMES: Final[dict[Tool, str]] = {
     "ray": "a space of Ray Tune",
     "optuna": "a space of Optuna",
 }
+_OF_ANOTHER_KIND: Final = (AttributeError, TypeError, LookupError, ValueError, ArithmeticError, RecursionError)
 _OBJECT: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -34,12 +35,16 @@ def imported(source: str, read: Callable[[Path], Json], tool: Tool | None = None
     """
     path = Path(source)
     if path.suffix == ".py":
-        found, draft = _from_python(path, tool)
+        content = None
     elif source != "-" and not path.exists() and _OBJECT.fullmatch(source):
-        found, draft = _from_mapping(space_of(source, Path.cwd()), path, read, tool)
+        content = space_of(source, Path.cwd())
     else:
-        found, draft = _from_mapping(read(path), path, read, tool)
-    return found, draft.finished(path.stem if source != "-" else "imported")
+        content = read(path)
+    try:
+        found, draft = _from_python(path, tool) if content is None else _from_mapping(content, path, read, tool)
+        return found, draft.finished(path.stem if source != "-" else "imported")
+    except _OF_ANOTHER_KIND as error:  # no tool's format has a schema: each field may be anything
+        raise CannotImport(f"A field of it is not what the tool takes there: {error}.") from error
 
 
 def _from_mapping(content: Json, path: Path, read: Callable[[Path], Json], tool: Tool | None) -> tuple[Tool, Draft]:

@@ -253,6 +253,17 @@ def test_an_import_can_be_created_at_once(sturgeon: Command) -> None:
         ("lr: {_type: uniform, _value: [2, 1]}\n", [], "low must be less than high"),
         ("lr: tune.uniform(0, 1)\n", ["--from", "wandb"], "A sweep has parameters"),
         ("kind: Experiment\napiVersion: kubeflow.org/v1\nspec: {nasConfig: {}}\n", [], "no list spec.parameters"),
+        (
+            "kind: Experiment\napiVersion: kubeflow.org/v1\nmetadata: 5\nspec: {parameters: [5]}\n",
+            [],
+            "A field of it is not",
+        ),
+        ("x: {_type: quniform, _value: [0, 1, 0]}\n", [], "A step (q) is above 0"),
+        (
+            "method: grid\nparameters: {x: {distribution: log_uniform, min: 900, max: 999}}\n",
+            [],
+            "A field of it is not",
+        ),
     ],
 )
 def test_what_is_no_search_is_refused_with_its_reason(

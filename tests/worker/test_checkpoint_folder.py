@@ -106,6 +106,16 @@ def gigantic() -> bytes:
     return bytes(block) + b"x" * 512 + bytes(1024)
 
 
+def remembering(memory: str) -> bytes:
+    """A folder whose memory is this text."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        about = tarfile.TarInfo(".sturgeon.json")
+        about.size = len(memory)
+        archive.addfile(about, io.BytesIO(memory.encode()))
+    return packed.getvalue()
+
+
 LINK, HARD, DEVICE = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE
 
 
@@ -131,6 +141,9 @@ LINK, HARD, DEVICE = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE
         archive(member("device", type=DEVICE, devmajor=1, devminor=3)),
         gigantic(),
         archive(member(".sturgeon.json", size=3), member("a", size=3)),
+        remembering('{"epoch": 1' + "0" * 400 + "}"),
+        remembering('{"told": [3, null, {"loss": Infinity}]}'),
+        remembering('{"epoch": 1e999}'),
     ],
 )
 def test_a_damaged_or_hostile_file_writes_nothing_outside_and_leaves_an_empty_folder(

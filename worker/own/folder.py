@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import math
 import os
 import shutil
 import stat
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from sturgeon.trial_process import folder_state
+from sturgeon.values import LARGEST_INT
 
 MEMORY: Final = ".sturgeon.json"
 LARGEST_MEMORY: Final = 1_000_000
@@ -176,8 +178,18 @@ def _memory(packed: tarfile.TarFile) -> dict[str, object]:
         return {}
     content = packed.extractfile(first)
     assert content is not None
-    memory = json.loads(content.read())
+    memory = json.loads(content.read(), parse_int=_moderate, parse_float=_moderate, parse_constant=_moderate)
     return memory if isinstance(memory, dict) else {}
+
+
+def _moderate(text: str) -> int | float:
+    """A number that a run can have reported, or its step. Raises: ValueError."""
+    number = int(text) if text.lstrip("-").isdigit() else float(text)
+    if isinstance(number, int) and abs(number) > LARGEST_INT:
+        raise ValueError(f"its memory has a number that is too large: {text[:30]}")
+    if not math.isfinite(number):
+        raise ValueError(f"its memory has a number that is not finite: {text[:30]}")
+    return number
 
 
 def empty(folder: Path) -> None:
