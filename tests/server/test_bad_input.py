@@ -210,7 +210,7 @@ def test_an_unknown_address_is_not_found(both_kinds: Both, path: str) -> None:
         ("QUERY", "/v1/studies/bowl/best", {"GET"}),
         ("GET", "/v1/leases", {"POST"}),
         ("GET", f"{BOWL}/trials/0:stop", {"POST"}),
-        ("DELETE", f"{BOWL}/trials/0", {"GET"}),
+        ("DELETE", f"{BOWL}/trials/0", {"GET", "PATCH"}),
         ("PUT", f"{BOWL}/trials/0/checkpoints/best", {"GET"}),
         ("POST", f"{BOWL}/trials/0/checkpoints/3", {"GET", "PUT"}),
     ],

@@ -32,7 +32,7 @@ def test_beyond_the_budget_an_ask_gets_nothing_and_is_told_why(server: RunningSe
 
     spent = server.client.ask("bowl")
 
-    assert (spent.leases, spent.reason) == ([], "budget")
+    assert (spent.leases, spent.reason) == ([], "waiting")  # one of the four may come back
 
 
 @pytest.mark.usefixtures("bowl")
@@ -55,7 +55,7 @@ def test_failed_and_cancelled_trials_count_and_a_requeue_takes_no_number(server:
 
     assert numbers(server.client.ask("bowl", count=4).leases) == [0]
     assert numbers(server.client.ask("bowl", count=4).leases) == [3]
-    assert server.client.ask("bowl").reason == "budget"
+    assert server.client.ask("bowl").reason == "waiting"
 
 
 def test_queued_trials_go_out_before_new_ones_are_drawn_and_the_oldest_first(

@@ -141,7 +141,7 @@ def test_a_grid_ends_when_it_is_exhausted(server: RunningServer) -> None:
     leases = server.client.ask("bowl", count=100).leases
     assert len({key(lease.params) for lease in leases}) == len(leases) < 100
 
-    assert server.client.ask("bowl").reason == "exhausted"
+    assert server.client.ask("bowl").reason == "waiting"  # a point that is held may come back
     assert server.client.study("bowl").state == "active"
     tell(server, leases)
 

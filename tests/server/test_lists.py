@@ -289,6 +289,11 @@ def test_workers_are_listed_with_what_they_run(server: RunningServer, http: http
             "running": 2,
             "drain": False,
             "gone": False,
+            "kinds": ["train"],
+            "gpus": 0,
+            "memory_gb": None,
+            "labels": [],
+            "unable": [],
         },
         {
             "name": "bob",
@@ -298,6 +303,11 @@ def test_workers_are_listed_with_what_they_run(server: RunningServer, http: http
             "running": 2,
             "drain": False,
             "gone": False,
+            "kinds": ["train"],
+            "gpus": 0,
+            "memory_gb": None,
+            "labels": [],
+            "unable": [],
         },
     ]
 

@@ -64,7 +64,7 @@ def test_numbers_follow_what_happened(server: RunningServer, http: httpx.Client,
         ("trials", "queued"): 1,
         ("studies", "active"): 1,
         ("studies", "paused"): 1,
-        ("stored_bytes", "late_results"): 103,
+        ("stored_bytes", "late_results"): 118,
         ("stored_rows", "events"): 3,
         ("stored_rows", "late_results"): 1,
     }

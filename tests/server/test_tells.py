@@ -49,6 +49,7 @@ def test_a_told_trial_is_complete_with_all_that_was_told(server: RunningServer, 
             "level": None,
             "model": None,
             "fallback": None,
+            "imported": None,
             "numerics": numerics().fingerprint,
         },
         "created_at": "2026-01-01T12:00:00Z",
@@ -59,6 +60,10 @@ def test_a_told_trial_is_complete_with_all_that_was_told(server: RunningServer, 
         "applied_version": None,
         "applied_step": None,
         "dataset": None,
+        "tags": [],
+        "notes": "",
+        "code_version": None,
+        "data_version": None,
     }
     assert server.client.trial("bowl", 0) == told
 

@@ -54,7 +54,7 @@ def test_an_npz_file_is_read_with_its_labels_as_class_names(folder):
 def test_no_path_leads_out_of_the_data_folders(folder):
     (folder / "link.npz").symlink_to(folder.parent / "outside.npz")
     for escape in ("../outside.npz", "link.npz", str(folder.parent / "outside.npz"), "missing.npz"):
-        with pytest.raises(DataError, match="not below"):
+        with pytest.raises(DataError, match="no file below the --data folders"):
             load(f"npz:{escape}", [folder])
     with pytest.raises(DataError, match="--data"):
         load("npz:good.npz")

@@ -64,7 +64,7 @@ def test_a_csv_file_gives_classes_values_or_labels_by_its_target_columns(tmp_pat
     (tmp_path / "t.csv").write_text("a,size,sunny,windy,kind\n1,2.5,0,1,cat\n2,3.5,1,,dog\n\n3,1.2,1,0,cat\n")
     (tmp_path / "numbers.csv").write_text("a,size,sunny,windy\n1,2.5,0,1\n2,3.5,1,\n3,1.2,1,0\n")
     with pytest.raises(DataError, match="line 3, column 'windy': the cell is empty"):
-        load("csv:t.csv", [tmp_path], target="size")
+        load("csv:t.csv", [tmp_path], target="windy")
     (tmp_path / "kinds.csv").write_text("a,kind\n1,cat\n2,dog\n3,cat\n")
     kinds = load("csv:kinds.csv", [tmp_path])
     assert (kinds.kind, kinds.names, kinds.y.tolist(), kinds.X.tolist()) == (
@@ -88,8 +88,8 @@ def test_a_csv_file_gives_classes_values_or_labels_by_its_target_columns(tmp_pat
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a,b\n1,2\n3\n", "line 3 has 1 cells, line 1 has 2"),
-        ("a,b\n1,x\n?,y\n", "line 3, column 'a': '\\?' stands for a missing value"),
+        ("a,b\n1,2\n3\n", "line 3 has 1 cell, line 1 has 2"),
+        ("a,b\n1,x\n2,?\n3,y\n", "line 3, column 'b': '\\?' stands for a missing value"),
         ("", "has no rows"),
         ("a,b\n", "no rows below its header"),
     ],
