@@ -213,12 +213,13 @@ def test_only_what_no_later_read_can_mend_counts_as_lost(
     def refuse(_path: Path, _mode: str) -> object:
         raise OSError(number, "no luck")
 
-    monkeypatch.setattr(Path, "open", refuse)
-    if is_lost:
-        assert blobs.open(sha256) is None
-    else:
-        with pytest.raises(Unavailable, match="no luck"):
-            blobs.open(sha256)
+    with monkeypatch.context() as patched:  # only here: fixtures read files when they end
+        patched.setattr(Path, "open", refuse)
+        if is_lost:
+            assert blobs.open(sha256) is None
+        else:
+            with pytest.raises(Unavailable, match="no luck"):
+                blobs.open(sha256)
 
 
 # --- what the worker makes of it
