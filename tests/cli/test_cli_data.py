@@ -73,6 +73,14 @@ def test_predict_encodes_new_rows_as_the_training_file(sturgeon: Command, shops:
     assert sturgeon("predict", model, new, "-o", "json").json["unseen"] == {"column 'town'": 1}
 
 
+def test_a_row_of_empty_cells_has_its_prediction_but_for_those_at_the_end(sturgeon: Command, model: Path) -> None:
+    rows = "Bern;2026-02-01;3,5\n;;\n\nChur;2026-02-02;\n;;\n;;\n"
+
+    predicted = sturgeon("predict", model, "-", stdin=rows).out.split()
+
+    assert (len(predicted), predicted[0], predicted[2]) == (3, "many", "few")
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -224,7 +224,8 @@ def _even_rows(source: str, text: str, delimiter: str) -> tuple[list[int], list[
 
 
 def _rows(source: str, text: str, delimiter: str) -> tuple[list[int], list[list[str]]]:
-    """The rows that are not empty, and the lines on which they begin."""
+    """The rows, and the lines on which they begin. Empty lines are passed by, and so are rows of empty cells at the
+    end, as spreadsheets write them; amid the file such a row is one, so that each prediction is of its row."""
     reader = csv.reader(
         io.StringIO(text, newline=""), skipinitialspace=delimiter != "\t", strict=True, delimiter=delimiter
     )
@@ -233,10 +234,13 @@ def _rows(source: str, text: str, delimiter: str) -> tuple[list[int], list[list[
     line = 1
     try:
         for row in reader:
-            if any(row):
+            if len(row) > 1 or any(row):
                 lines.append(line)
                 rows.append([cell.strip() for cell in row])
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"{source}, line {line}: it is not csv ({error}).") from None
+    while rows and not any(rows[-1]):
+        lines.pop()
+        rows.pop()
     return lines, rows
