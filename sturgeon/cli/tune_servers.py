@@ -65,11 +65,16 @@ def default_workers(session: Session) -> int:
 
 @contextlib.contextmanager
 def host_of(session: Session) -> Iterator[Host]:
-    """The server that was named, or the embedded one, which ends with this command unless others use it, too."""
+    """The server that was named, or the embedded one, which ends with this command unless others use it, too.
+
+    Raises: ServerUnreachable (the one that was named does not answer).
+    """
     named = session.server or servers.named_server()
     folder = FOLDER.absolute()
     if named is not None:
         token = session.token()
+        with session.client() as client:
+            client.ready()  # a wrong address fails soon, without the patience of a long search
         folder.mkdir(exist_ok=True)
         yield Host(named, token, folder, environment=_told(named, token))
         return

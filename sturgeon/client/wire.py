@@ -191,9 +191,9 @@ class Wire:
                 wait = max(wait, _retry_after_s(answer))
             waited = self._patience.clock() - started
             if waited + wait > self._patience.seconds:
+                often = f", tried {tries} times in {waited:.0f} s" if tries > 1 else ""
                 raise ServerUnreachable(
-                    f"The server at {self._base_url} {_why(answer)}, tried {tries} times in {waited:.0f} s: "
-                    "is it running, and is the address right?"
+                    f"The server at {self._base_url} {_why(answer)}{often}: is it running, and is the address right?"
                 )
             self._patience.sleep(wait)
 

@@ -14,12 +14,16 @@ from sturgeon.tuning.heartbeat import Heartbeat
 PATIENCE_S = 120.0
 """How long a call waits for a server that restarts: a search of a night shall outlast it."""
 
+FIRST_PATIENCE_S = 10.0
+"""How long the first call waits: an address that is wrong is told soon."""
+
 
 class Connection:
     """The client and the heartbeat of one process. It can be pickled: another process connects anew.
 
     server: an address, or None for STURGEON_SERVER; without that an embedded server on `folder` is used.
-    Raises: SturgeonError (no server was named and none could be started, or the token cannot be read).
+    Raises: SturgeonError (no server was named and none could be started, the one that was named does not answer, or the
+    token cannot be read).
     """
 
     def __init__(self, server: str | None, token: str | None, folder: str | os.PathLike[str]) -> None:
@@ -27,6 +31,9 @@ class Connection:
         self._folder = None if address else Path(folder).absolute()
         self._server, self._token = address, token if token is not None else servers.token() if address else None
         self._pid = 0
+        if address is not None:
+            with Client(address, self._token, patience_s=FIRST_PATIENCE_S) as client:
+                client.ready()
         self._connect()
 
     @property

@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,7 @@ def programs_in(folder: Path) -> list[str]:
             ["--space", "lr=0..1", "--minimize", "loss", "./build.sh", "--lr", "{lr}"],
             "No such option: --lr. Write the comm",
         ),
-        (["--space", "lr=0..1", "--minimize", "loss", "./build.sh", "--seed", "{lr}"], "valid int"),
+        (["--space", "lr=0..1", "--minimize", "loss", "./build.sh", "--seed", "{lr}"], "a whole number"),
         (["--space", "lr=0..1", "--minimize", "loss", "./build.sh", "--seed", "{lr}"], "Write the command behind --"),
         (
             ["--space", "lr=0..1", "--minimize", "loss", "./build.sh", "{lr}", "--seed", "3"],
@@ -251,6 +252,18 @@ def test_a_file_that_says_too_little_or_too_much_is_refused(
 
     assert ran.code == 2
     assert sentence in ran.err
+
+
+@pytest.mark.usefixtures("here")
+def test_a_server_that_does_not_answer_is_told_soon(sturgeon: Command) -> None:
+    named = ("--server", "http://127.0.0.1:1")
+    began = time.monotonic()
+
+    ran = sturgeon("tune", *named, "--space", "x=0..1", "--minimize", "loss", "--", "./build.sh", "{x}")
+
+    assert ran.code == 3
+    assert "http://127.0.0.1:1 did not answer" in ran.err
+    assert time.monotonic() - began < 30  # the patience of a search that runs is two minutes
 
 
 # --- afterwards

@@ -150,3 +150,11 @@ def test_a_function_for_workers_is_named_by_its_module(open_study: OpenStudy, se
     lease = server.client.lease("ada", offer={"kinds": ["python"]}).leases[0]
     server.client.tell("bowl", lease.number, lease.fence, {"loss": 0.5})
     assert study.wait().state == "completed"
+
+
+def test_a_server_that_does_not_answer_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sturgeon.tuning.connection.FIRST_PATIENCE_S", 0.0)
+    monkeypatch.setattr("sturgeon.tuning.connection.PATIENCE_S", 3.0)
+
+    with pytest.raises(errors.ServerUnreachable, match=r"did not answer \([^,]*\): is it running"):
+        sturgeon.study("any", server="http://127.0.0.1:1")
