@@ -4,7 +4,9 @@ Python hides a raised exception from what is finalised while it travels. But its
 the instruction at which it was raised; if that is still the frame's last instruction, or that one raises an exception
 again, one is on its way.
 From Python 3.12 on the traceback belongs to the exception. In 3.11 the two meet only where it is caught, so that one
-may have to look again a little later.
+may have to look again a little later. Only what a `raise` has just made is known at once: it was allocated right before
+its traceback. Any other exception that nothing refers to may be an old one that C code keeps.
+One that was made before `gc.freeze()` cannot be found: only the place where it was raised is known.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from typing import Final
 
 FEW_REFERENCES: Final = 6
 """More than an exception has that only the interpreter and the functions below refer to."""
-RAISES: Final = frozenset({dis.opmap["RERAISE"], dis.opmap["RAISE_VARARGS"]})
+MADE_WITH_IT: Final = (tuple, list, dict)
+"""What an exception's constructor allocates after it: its arguments and attributes."""
+RAISE: Final = dis.opmap["RAISE_VARARGS"]
+RAISES: Final = frozenset({dis.opmap["RERAISE"], RAISE})
 
 
 class Leaving:
@@ -40,9 +45,7 @@ class Leaving:
 
     def where(self) -> str:
         """The place where it was raised."""
-        traceback = self._tracebacks[-1]
-        while traceback.tb_next is not None:
-            traceback = traceback.tb_next
+        traceback = _innermost(self._tracebacks[-1])
         return f"{PurePath(traceback.tb_frame.f_code.co_filename).name}, line {traceback.tb_lineno}"
 
 
@@ -79,17 +82,30 @@ def _owner(traceback: TracebackType, *, travels: bool) -> BaseException | None:
             if issubclass(type(found), BaseException) and found.__traceback__ is part:
                 return found  # type: ignore[no-any-return]
         part = next((one for one in referrers if isinstance(one, TracebackType) and one.tb_next is part), None)
-    return _unreferenced() if travels and sys.version_info < (3, 12) else None
+    return _just_raised(_innermost(traceback)) if travels and sys.version_info < (3, 12) else None
 
 
-def _unreferenced() -> BaseException | None:
-    """The newest exception that nothing in Python refers to, and that has not been caught yet: the one on its way."""
+def _innermost(traceback: TracebackType) -> TracebackType:
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback
+
+
+def _just_raised(traceback: TracebackType) -> BaseException | None:
+    """The exception that the `raise` at this traceback's place has made; None if it may be another one."""
+    if traceback.tb_frame.f_code.co_code[traceback.tb_lasti] != RAISE:
+        return None  # C code raised it, and has perhaps not made it yet
     for generation in range(3):
-        objects = gc.get_objects(generation)
+        objects = gc.get_objects(generation)  # the collector has them as they were allocated
         try:
-            for found in reversed(objects):
+            place = next((place for place, one in enumerate(objects) if one is traceback), 0)
+            while place > 0:
+                place -= 1
+                found = objects[place]
                 if _is_untold(found) and _only_in(objects, found):
                     return found  # type: ignore[no-any-return]
+                if type(found) not in MADE_WITH_IT:
+                    return None
         finally:
             objects.clear()  # it may have what refers to it, and would keep all of it alive
     return None
@@ -103,4 +119,4 @@ def _is_untold(found: object) -> bool:
 def _only_in(objects: list[object], found: object) -> bool:
     if sys.getrefcount(found) > FEW_REFERENCES:  # quick, where to look for the referrers is not
         return False
-    return all(one is objects or isinstance(one, FrameType) for one in gc.get_referrers(found))
+    return all(one is objects for one in gc.get_referrers(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ def sturgeon(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         capsys.readouterr()
         code = run([str(argument) for argument in arguments])
+        gc.unfreeze()  # a server or a worker froze what there was; other tests look for it
         return Ran(code, *capsys.readouterr(), command_of(tuple(map(str, arguments))))
 
     return command

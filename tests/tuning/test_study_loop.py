@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -136,6 +137,31 @@ def test_an_exception_that_was_caught_and_forgotten_is_told_as_failed(bowl: stur
     [trial] = bowl.trials
     assert trial.state == "failed"
     assert "test_study_loop.py, line " in (trial.error or "")
+
+
+KEPT = ValueError("kept")
+
+
+def raise_a_kept_one_after_another_was_made(_trial: Any) -> None:
+    _unused = OSError("never raised")
+    raise KEPT
+
+
+@pytest.mark.parametrize("body", [through_finally, raising(KEPT), raise_a_kept_one_after_another_was_made])
+def test_another_exception_that_is_alive_is_not_taken_for_what_was_raised(bowl: sturgeon.Study, body: Body) -> None:
+    """Nothing that Python shows refers to an exception that C code keeps, as to one that is on its way."""
+    old = OSError("kept by C code")
+    address = id(old)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(old))
+    del old
+    try:
+        with pytest.raises(ValueError, match=r"kept|invalid literal") as raised:
+            leave_by(bowl, body)
+        [trial] = bowl.trials
+    finally:
+        ctypes.pythonapi.Py_DecRef(ctypes.cast(address, ctypes.py_object))
+
+    assert (trial.error or "").startswith(f"ValueError: {raised.value} (test_study_loop.py, line ")
 
 
 @pytest.mark.parametrize("leave", [leave_by, leave_through_a_generator])
