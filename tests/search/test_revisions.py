@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sturgeon.search.coarse_to_fine import suggest
 from sturgeon.search.revisions import Revision, edit_problems, point_under
 from sturgeon.search.samplers import Finished, History
-from sturgeon.space import Choice, Fixed, Float, Int, Space
+from sturgeon.space import AnyParameter, Choice, Fixed, Space
 from tests.search.spaces import spaces
 
 
@@ -33,20 +33,26 @@ def edits(draw: st.DrawFn) -> tuple[Space, Space, dict[str, Any]]:
         new[name] = plain | ({"when": conditions} if conditions else {})
     new["new"] = {"type": "float", "low": 0, "high": 1}
     space = Space.model_validate(new)
-    while space.problems():  # a condition on a value that was taken out
+    if space.problems():  # a condition on a value that was taken out
         space = Space.model_validate({name: {**p, "when": None} for name, p in new.items()})
+    assert space.problems() == []
     return old, space, {"new": draw(st.floats(0, 1))}
 
 
-def narrowed(draw: st.DrawFn, parameter: Float | Int | Choice | Fixed) -> dict[str, Any]:
+def narrowed(draw: st.DrawFn, parameter: AnyParameter) -> dict[str, Any]:
     if isinstance(parameter, Choice):
-        return {"values": draw(st.lists(st.sampled_from(parameter.values), min_size=1, unique=True))}
-    assert isinstance(parameter, Float | Int)
+        places = draw(st.lists(st.sampled_from(range(len(parameter.values))), min_size=1, unique=True))
+        weights = {"weights": [parameter.weights[i] for i in places]} if parameter.weights else {}
+        return {"values": [parameter.values[i] for i in places], **weights}
+    if isinstance(parameter, Fixed):
+        return {}
     low, high = parameter.decode(draw(st.floats(0, 0.4))), parameter.decode(draw(st.floats(0.6, 1)))
-    return {"low": low, "high": high} if low < high and (high - low) >= abs(high) * 1e-9 else {}
+    if not low < high or (high - low) < abs(high) * 1e-9:
+        return {}
+    return {"low": low, "high": high}
 
 
-def takes(parameter: Float | Int | Choice | Fixed, value: object) -> bool:
+def takes(parameter: AnyParameter, value: object) -> bool:
     try:
         parameter.encode(value)
     except ValueError:

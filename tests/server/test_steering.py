@@ -8,7 +8,7 @@ import pytest
 
 from server.services import lookup
 from server.services.runs import desired_state
-from sturgeon.errors import Invalid, LeaseLost
+from sturgeon.errors import Conflict, LeaseLost
 from sturgeon.messages import Lease
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test_what_was_applied_is_kept_and_never_goes_back(server: RunningServer, lea
 def test_a_version_that_nobody_desired_cannot_have_been_applied(server: RunningServer, leased_trial: Lease) -> None:
     request_change(server, params={"learning_rate": 0.3})
 
-    with pytest.raises(Invalid, match="nobody has requested version 2, the newest is 1") as refused:
+    with pytest.raises(Conflict, match="nobody has requested version 2, the newest is 1") as refused:
         server.client.report("bowl", 0, 1, [REPORTED], applied_version=2, applied_step=40)
     renewed = server.client.renew("ada", [held(leased_trial, applied_version=2, applied_step=40)])
 

@@ -23,7 +23,7 @@ from server.store.json_columns import Json
 from server.store.studies import Eligible
 from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import Invalid, LeaseLost, NotFound, TrialFinished
+from sturgeon.errors import Conflict, LeaseLost, NotFound, TrialFinished
 from sturgeon.identifiers import Fence, StudyId, TrialNumber
 from sturgeon.states import TERMINAL
 
@@ -137,7 +137,7 @@ def renew(database: Database, request: messages.RenewRequest) -> messages.RenewA
 def _acknowledged(tx: Transaction, row: TrialRow, held: messages.Held) -> TrialRow:
     try:
         return desired_state.acknowledge(tx, row, held.applied_version, held.applied_step)
-    except Invalid:  # an error in one trial must not cost the others their leases
+    except Conflict:  # an error in one trial must not cost the others their leases
         return row
 
 

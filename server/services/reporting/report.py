@@ -26,7 +26,7 @@ def report(
 ) -> messages.ReportAnswer:
     """Store metrics of steps and renew the lease; the answer says what is desired of the run.
 
-    Raises: NotFound, LeaseLost, ReportConflict, Invalid (a version was applied that nobody desired).
+    Raises: NotFound, LeaseLost, ReportConflict, Conflict (a version was applied that nobody desired).
     """
     with transactions.database.writing() as tx:
         study = lookup.get_study(tx, name)

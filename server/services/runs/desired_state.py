@@ -35,7 +35,7 @@ from server.store.engine import Transaction
 from server.store.json_columns import Json
 from server.store.timeline import EntryRow
 from server.store.trials import TrialRow
-from sturgeon.errors import FieldProblem, Invalid
+from sturgeon.errors import Conflict, FieldProblem
 from sturgeon.identifiers import Step, Version
 from sturgeon.messages import Desired
 
@@ -99,13 +99,13 @@ def acknowledge(tx: Transaction, row: TrialRow, version: Version | None, step: S
 
     A version that is not newer than the stored one changes nothing.
 
-    Raises: Invalid (a version that nobody has requested).
+    Raises: Conflict (a version that nobody has requested).
     """
     if version is None or version <= (row.applied_version or 0):
         return row
     if version > (newest := desired_of(row).version):
         detail = f"nobody has requested version {version}, the newest is {newest}: send the one that an answer gave you"
-        raise Invalid(f"applied_version: {detail}.", (FieldProblem("/applied_version", detail),))
+        raise Conflict(f"applied_version: {detail}.", (FieldProblem("/applied_version", detail),))
     settled, entries = _settle(tx, row, version, step or Step(0))
     for entry in entries:
         if entry.verb == "rollback" and entry.version in settled.applied:
