@@ -178,8 +178,13 @@ def wait_until(reached: Callable[[], bool], what: str) -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without a developer's own settings of Sturgeon."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("STURGEON_")}
+    """This process's environment without a developer's own settings of Sturgeon, and without PYTHONSAFEPATH: a worker
+    that ran in this process has set it, and a script would not find the modules beside it."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("STURGEON_") and name != "PYTHONSAFEPATH"
+    }
 
 
 def die_with_parent(how: signal.Signals) -> Callable[[], None]:

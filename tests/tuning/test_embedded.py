@@ -16,7 +16,7 @@ import pytest
 from sturgeon import embedded
 from sturgeon.client import Client
 from sturgeon.errors import SturgeonError
-from tests.processes import DEADLINE_S, wait_until
+from tests.processes import DEADLINE_S, clean_environment, wait_until
 
 USER = """
 import sys
@@ -34,7 +34,7 @@ class User:
         self._process = subprocess.Popen(
             [sys.executable, "-c", USER],
             cwd=folder,
-            env=os.environ | env,
+            env=clean_environment() | env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -16,7 +16,7 @@ import sturgeon
 from sturgeon import errors
 from sturgeon.tuning import processes
 from sturgeon.tuning.processes import ObjectiveFailed
-from tests.processes import DEADLINE_S, wait_until
+from tests.processes import DEADLINE_S, clean_environment, die_with_parent, wait_until
 from tests.running import RunningServer
 
 Objective = Callable[..., object]
@@ -166,7 +166,7 @@ def test_a_function_of_a_module_runs_in_fresh_processes(server: RunningServer, t
         "    study = sturgeon.study('bowl', {'x': sturgeon.linear(-1, 1)}, minimize='loss', trials=4)\n"
         "    study.optimize(mine.objective, workers=2)\n"
     )
-    env = os.environ | {"STURGEON_SERVER": server.url}
+    env = clean_environment() | {"STURGEON_SERVER": server.url}
     subprocess.run([sys.executable, "search.py"], cwd=tmp_path, env=env, check=True, timeout=DEADLINE_S)
 
     trials = server.client.trials("bowl").items
@@ -223,7 +223,8 @@ def test_a_search_that_is_ended_leaves_no_process_and_gives_its_trials_back(
     program = subprocess.Popen(
         [sys.executable, "search.py"],
         cwd=tmp_path,
-        env=os.environ | {"STURGEON_SERVER": server.url},
+        env=clean_environment() | {"STURGEON_SERVER": server.url},
+        preexec_fn=die_with_parent(signal.SIGKILL),
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
