@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import socket
 import tarfile
 from collections.abc import Callable
@@ -76,6 +77,26 @@ def test_a_folder_that_is_too_large_or_that_changed_is_not_packed(tmp_path: Path
     with pytest.raises(NotPacked, match="0 MB, more than 0 MB"):
         pack(folder, tmp_path / "a.tar", {}, 100)
     assert not pack(folder, tmp_path / "a.tar", {}, MOST, state="of another time")
+
+
+def test_a_link_with_an_absolute_path_leads_to_the_same_file_elsewhere(tmp_path: Path) -> None:
+    folder = made(tmp_path / "one")
+    (folder / "deep" / "newest").symlink_to(folder / "weights.bin")
+    assert pack(folder, tmp_path / "a.tar", {}, MOST)
+    shutil.rmtree(folder)
+
+    unpack((tmp_path / "a.tar").read_bytes(), tmp_path / "other")
+
+    assert (tmp_path / "other" / "deep" / "newest").read_bytes() == b"\0\1" * 1000
+
+
+@pytest.mark.parametrize("target", ["/etc/hostname", "../outside", "deep/../../outside"])
+def test_a_folder_with_a_link_that_leads_out_of_it_is_not_packed(tmp_path: Path, target: str) -> None:
+    folder = made(tmp_path / "one")
+    (folder / "out").symlink_to(target)
+
+    with pytest.raises(NotPacked, match="the link out leads out of the checkpoint folder"):
+        pack(folder, tmp_path / "a.tar", {}, MOST)
 
 
 def member(name: str, **fields: object) -> tarfile.TarInfo:

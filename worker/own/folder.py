@@ -80,13 +80,23 @@ def _members(folder: Path) -> list[tuple[tarfile.TarInfo, Path]]:
         elif stat.S_ISDIR(about.st_mode):
             info.type = tarfile.DIRTYPE
         elif stat.S_ISLNK(about.st_mode):
-            info.type, info.linkname = tarfile.SYMTYPE, str(path.readlink())
+            info.type, info.linkname = tarfile.SYMTYPE, _inner_target(path, folder)
         else:
             continue
         members.append((info, path))
         if len(members) > MOST_FILES:
             raise NotPacked(f"the checkpoint folder has over {MOST_FILES} files")
     return members
+
+
+def _inner_target(link: Path, folder: Path) -> str:
+    """Where a link leads, from its own folder on: another worker has another path. Raises: NotPacked, OSError."""
+    if not _is_within(link, folder):  # it would be refused where the run goes on
+        raise NotPacked(f"the link {link.relative_to(folder)} leads out of the checkpoint folder")
+    target = link.readlink()
+    if target.is_absolute():
+        return os.path.relpath(os.path.realpath(target), os.path.realpath(link.parent))
+    return str(target)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
