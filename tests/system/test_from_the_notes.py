@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.processes import LONG_DEADLINE_S, ServerProcess, WorkerProcess, clean_environment
-from tests.system.readme import ROOT, blocks
+from tests.processes import ServerProcess, WorkerProcess, clean_environment
+from tests.system.readme import ROOT, blocks, run
 
 DOCUMENT = (ROOT / "docs/from-the-notes.md").read_text(encoding="utf-8")
 ROWS = {*range(1, 14), 18, 19, 20, *range(22, 29)}
@@ -39,19 +38,8 @@ def test_every_command_of_the_document_works(
     server = server_process()
     worker_process(server.url, "--slots", "2", "--data", str(data))
     script = "\n".join(blocks(DOCUMENT)).replace("/tmp/notes-data", str(data))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    printed = run(script, ROOT, STURGEON_SERVER=server.url)
 
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=ROOT,
-        env=clean_environment() | {"STURGEON_SERVER": server.url, "PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=LONG_DEADLINE_S,
-        check=False,
-    )
-
-    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    assert re.search(r'"gradient_norm_1":\d', done.stdout)
-    assert re.search(r'"plateau_epochs":\d', done.stdout)
-    assert '{"tag":"smudged","count":1' in done.stdout
+    assert re.search(r'"gradient_norm_1":\d', printed)
+    assert re.search(r'"plateau_epochs":\d', printed)
+    assert '{"tag":"smudged","count":1' in printed

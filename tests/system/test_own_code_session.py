@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sturgeon.client import Client
-from tests.processes import LONG_DEADLINE_S, STURGEON, ServerProcess, clean_environment
-from tests.system.readme import ROOT, blocks
+from tests.processes import ServerProcess
+from tests.system.readme import ROOT, blocks, run
 
 SESSION = (ROOT / "docs" / "own-code.md").read_text(encoding="utf-8").partition("## A session")[2]
 END_ALL = "trap 'kill $(jobs -p); wait' EXIT\n"
@@ -23,19 +21,8 @@ def test_the_session_of_a_steered_loop_works_as_written(
 ) -> None:
     server = server_process()
     script = END_ALL + "\n".join(blocks(SESSION)).replace("http://127.0.0.1:8000", server.url)
-    path = f"{STURGEON.parent}{os.pathsep}{os.environ['PATH']}"
+    run(script, tmp_path, STURGEON_SERVER=server.url)
 
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=tmp_path,
-        env=clean_environment() | {"STURGEON_SERVER": server.url, "PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=LONG_DEADLINE_S,
-        check=False,
-    )
-
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}\n{server.output[-2000:]}"
     with Client(server.url) as client:
         entries = client.timeline("loop", 0).items
         assert [(one.verb, one.state) for one in entries] == [

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sturgeon.client import Client
-from tests.processes import LONG_DEADLINE_S, STURGEON, ServerProcess, WorkerProcess, clean_environment
-from tests.system.readme import ROOT, blocks
+from tests.processes import ServerProcess, WorkerProcess
+from tests.system.readme import ROOT, blocks, run
 
 SESSION = (ROOT / "docs" / "panda.md").read_text(encoding="utf-8").partition("## A session with curl")[2]
 
@@ -26,20 +24,9 @@ def test_the_session_with_curl_works_as_written_and_its_replay_is_exact(
     server = server_process()
     worker_process(server.url, "--slots", "2")
     script = "\n".join(blocks(SESSION)).replace("http://127.0.0.1:8000", server.url)
-    path = f"{STURGEON.parent}{os.pathsep}{os.environ['PATH']}"
+    printed = run(script, tmp_path, STURGEON_SERVER=server.url)
 
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=tmp_path,
-        env=clean_environment() | {"STURGEON_SERVER": server.url, "PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=LONG_DEADLINE_S,
-        check=False,
-    )
-
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}\n{server.output[-2000:]}"
-    assert re.search(r"exact: the weights at steps [0-9, ]+ are the same, bit for bit\.$", done.stdout.strip())
+    assert re.search(r"exact: the weights at steps [0-9, ]+ are the same, bit for bit\.$", printed.strip())
     with Client(server.url) as client:
         told = client.timeline("digits", 6).items
         assert [(one.verb, one.state, one.actor) for one in told] == [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,26 +12,11 @@ import pytest
 from sklearn.datasets import load_digits
 
 from sturgeon.client import Client
-from tests.processes import LONG_DEADLINE_S, STURGEON, ServerProcess, WorkerProcess, clean_environment
+from tests.processes import STURGEON, ServerProcess, WorkerProcess
 from tests.running import RunningServer
-from tests.system.readme import README, ROOT, block_with, curl_walk
+from tests.system.readme import README, ROOT, block_with, curl_walk, run
 
 ADDRESS = "http://127.0.0.1:8000"
-
-
-def run(script: str, folder: Path) -> str:
-    """The output of a block, run by bash; every command of it must succeed."""
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=folder,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=LONG_DEADLINE_S,
-        check=False,
-    )
-    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 def test_the_curl_walk_works_as_written_with_two_minutes_between_ask_and_tell(

@@ -13,20 +13,21 @@ import pytest
 
 from sturgeon.client import Client
 from tests.processes import LONG_DEADLINE_S, STURGEON, ServerProcess, clean_environment
-from tests.system.readme import ROOT, blocks
+from tests.system.readme import ROOT, blocks, run
 from tests.system.test_own_code_session import END_ALL, SESSION, assert_the_weights_are_those_of_the_schedule
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
 
 PYTHON = ROOT / ".venv-frameworks" / "bin" / "python"
+FRAMEWORKS = {"OMP_NUM_THREADS": "1", "KERAS_BACKEND": "torch"}
 
 pytestmark = pytest.mark.xdist_group("heavy")
 
 
 def environment(**more: str) -> dict[str, str]:
     assert PYTHON.exists(), "make .venv-frameworks/installed makes the environment of these tests"
-    return clean_environment() | {"OMP_NUM_THREADS": "1", "KERAS_BACKEND": "torch"} | more
+    return clean_environment() | FRAMEWORKS | more
 
 
 def checked(script: str, folder: Path, **more: str) -> str:
@@ -104,17 +105,7 @@ def test_a_torch_loop_is_steered_paused_forked_and_rolled_back(
     start, end = "cat > loop.py <<'END'", "\nEND\n"
     head, _, rest = script.partition(start)
     script = f"{END_ALL}{head}{start}{LOOP}END\n{rest.partition(end)[2]}"
-    path = os.pathsep.join(map(str, (PYTHON.parent, STURGEON.parent, os.environ["PATH"])))
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=tmp_path,
-        env=environment(STURGEON_SERVER=server.url, PATH=path),
-        capture_output=True,
-        text=True,
-        timeout=LONG_DEADLINE_S,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}\n{server.output[-2000:]}"
+    run(script, tmp_path, **FRAMEWORKS, STURGEON_SERVER=server.url, PATH=str(PYTHON.parent))
     with Client(server.url) as client:
         entries = client.timeline("loop", 0).items
         verbs = ["params", "pause", "resume", "checkpoint", "params", "rollback", "stop"]
