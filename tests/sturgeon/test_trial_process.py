@@ -152,7 +152,7 @@ def test_the_command_is_there_before_the_command_line_is_imported(tmp_path: Path
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_what_runs_in_a_users_interpreter_is_of_the_standard_library_and_of_python_3_9(file: str) -> None:
+def test_what_a_users_interpreter_runs_needs_only_python_3_9_and_its_library(file: str) -> None:
     tree = ast.parse(Path(file).read_text(encoding="utf-8"), feature_version=(3, 9))
 
     imported = {

@@ -280,7 +280,7 @@ for _ in program.messages(Path("clings.py").read_text(), sys.argv[1], env={"TEST
 """
 
 
-def test_what_is_left_of_a_worker_whose_processes_all_were_killed_is_ended_by_the_next(
+def test_what_is_left_of_a_worker_that_was_killed_whole_is_ended_by_the_next(
     tmp_path: Path, mark: Marked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

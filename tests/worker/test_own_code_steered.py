@@ -135,7 +135,7 @@ def test_a_program_that_read_its_parameters_once_is_started_again_for_a_change(p
     assert last.metrics["loss"] == applied.step + 0.25 * (30 - applied.step)
 
 
-def test_without_a_checkpoint_folder_a_program_that_does_not_read_keeps_its_parameters(program: OwnProgram) -> None:
+def test_without_a_checkpoint_folder_a_program_that_reads_nothing_keeps_its_params(program: OwnProgram) -> None:
     script = """
         import time
         for step in range(40):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -21,8 +21,10 @@ from worker.child.protocol import (
     Finished,
     Job,
     LastWord,
+    LeaveStack,
     LogMessage,
     Paused,
+    PlacedMessage,
     Progress,
     SavedCheckpoint,
     Unable,
@@ -67,6 +69,16 @@ class Command(Protocol):
     """
 
     def __call__(self, start: Start) -> list[str]: ...
+
+
+def run_alone(
+    jobs: Sequence[Job], command_of: Callable[[Job], Command], desired: Callable[[int], DesiredRun]
+) -> Iterator[PlacedMessage]:
+    """Runs the program of the one trial in `jobs`; several leave their stack, since each has a process of its own."""
+    if len(jobs) > 1:
+        yield from ((place, LeaveStack("It runs a program of its own.")) for place in range(len(jobs)))
+        return
+    yield from ((0, message) for message in run_program(jobs[0], command_of(jobs[0]), lambda: desired(0)))
 
 
 def run_program(job: Job, command: Command, desired: Callable[[], DesiredRun]) -> Iterator[ChildMessage]:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from sturgeon import objective, trial_process
-from worker.child.protocol import DesiredRun, Job, LeaveStack, PlacedMessage
+from worker.child.protocol import DesiredRun, Job, PlacedMessage
 from worker.own import allowed
-from worker.own.run import Start, run_program
+from worker.own.run import Start, run_alone
 
 FILES: Final = (trial_process.__file__, objective.__file__)
 """What the interpreter is given of ours, as copies: beside them is nothing else that it could import."""
@@ -19,11 +19,7 @@ def run(
     jobs: Sequence[Job], desired: Callable[[int], DesiredRun], _news: Callable[[], bool] = lambda: False
 ) -> Iterator[PlacedMessage]:
     """Calls the function for a trial; yields what it has to say, at last its last word, with its place in `jobs`."""
-    if len(jobs) > 1:  # each has a process of its own
-        yield from ((place, LeaveStack("It runs a program of its own.")) for place in range(len(jobs)))
-        return
-    command = _Call(jobs[0])
-    yield from ((0, message) for message in run_program(jobs[0], command, lambda: desired(0)))
+    return run_alone(jobs, _Call, desired)
 
 
 class _Call:
