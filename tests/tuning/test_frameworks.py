@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.running import RunningServer
 
 PYTHON = ROOT / ".venv-frameworks" / "bin" / "python"
-FRAMEWORKS = {"OMP_NUM_THREADS": "1", "KERAS_BACKEND": "torch"}
+FRAMEWORKS = {"KERAS_BACKEND": "torch"}
 
 pytestmark = pytest.mark.xdist_group("heavy")
 
