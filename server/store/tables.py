@@ -393,6 +393,54 @@ trial_logs: Final = sa.Table(
     sa.Column("at", sa.BigInteger, nullable=False),
 )
 
+# Whom servers tell of what happens. `free_at`: from when on a server may deliver, in steady time. `failures`: how often
+# that failed in a row.
+webhooks: Final = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("study_id", _Key, sa.ForeignKey("studies.id", ondelete="CASCADE")),  # null: all studies
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("events", sa.JSON, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("free_at", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Index(None, "study_id"),
+    sqlite_autoincrement=True,
+)
+
+# The outbox: written with the event that it tells of, in one transaction. `due_at` and `since` are in steady time.
+deliveries: Final = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("webhook_id", _Key, sa.ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False, unique=True),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),  # to the byte: it is signed
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("status", sa.Integer),  # of the last answer
+    sa.Column("error", sa.Text),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.Column("since", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("state IN ('waiting', 'delivered', 'given_up')", "state_known"),
+    sa.Index(None, "webhook_id", "state", "due_at"),
+    sqlite_autoincrement=True,
+)
+
+# The recommended trial that webhooks were told last, and the study's sequence number at which it was looked for. A
+# number that is null: there was a webhook before there was a look.
+told_best: Final = sa.Table(
+    "told_best",
+    metadata,
+    sa.Column("study_id", _Key, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.Integer),
+)
+
 idempotency_keys: Final = sa.Table(
     "idempotency_keys",
     metadata,
