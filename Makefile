@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test test-faults test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-report-cost bench-trainer bench-install-sizes secrets clean
+.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-report-cost bench-trainer bench-install-sizes secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.12]"
@@ -31,13 +31,17 @@ worker: $(VENV)/runtime ## Run a worker for the server at 127.0.0.1:8000; more o
 	$(BIN)/sturgeon worker $(ARGS)
 
 # Hundreds of processes start, and one that may not keep bytecode compiles all that it imports.
-test test-faults test-long test-wheel test-lowest: export PYTHONDONTWRITEBYTECODE :=
+test test-faults test-browser test-long test-wheel test-lowest: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(VENV)/development $(VENV)-frameworks/installed ## Run all tests, on both databases; a part of them with ARGS=tests/trainer.
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 $(ARGS)
 
 test-faults: $(VENV)/development ## Run only the tests of faults that were found once: each is named in its test's mark.
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 -m "fault and not long and not wheel" $(ARGS)
+
+# One process: playwright leaves an event loop running where it was used, and one browser is enough for all.
+test-browser: $(VENV)/development ## Run the tests of the web page in Chromium; `make test` does so, too.
+	$(BIN)/python -m pytest -p no:xdist tests/browser $(ARGS)
 
 test-long: $(VENV)/development ## Run the tests that need minutes or a machine of their own: many more throws of the dice that kill workers.
 	$(BIN)/python -m pytest -m long $(ARGS)

@@ -1,0 +1,93 @@
+"""One server with workers, and one browser, for all tests; a fresh window for each.
+
+These tests have a process of their own (`make test-browser`; `make test` starts it): playwright leaves an event loop
+running in the process that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sturgeon.client import Client
+from tests.browser.chromium import MISSING, find_chromium, running_chromium
+from tests.browser.watched import watch_context
+from tests.errors import WATCH
+from tests.processes import DEADLINE_S, ServerProcess, WorkerProcess
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if find_chromium() is None:
+        for item in items:
+            if item.path.is_relative_to(HERE):
+                item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with running_chromium() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    server = ServerProcess(tmp_path_factory.mktemp("server"), (), {})
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def workers(shared_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[WorkerProcess]]:
+    """Two workers of the shared server, called ant and bee."""
+    folder = tmp_path_factory.mktemp("workers")
+    started = [WorkerProcess(shared_server.url, name, folder, (), {}) for name in ("ant", "bee")]
+    for worker in started:
+        worker.start()
+    yield started
+    for worker in started:
+        worker.kill()
+
+
+@pytest.fixture
+def server(shared_server: ServerProcess) -> ServerProcess:
+    """The server of all tests, whose errors during this one count."""
+    WATCH.watch(shared_server.log)
+    return shared_server
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[Client]:
+    with Client(server.url) as one:
+        yield one
+
+
+@pytest.fixture
+def window(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Open windows, each without cookies, on the server at this address; with playwright's options for contexts."""
+    opened = []
+
+    def open_window(url: str, **options: Any) -> BrowserContext:
+        context = browser.new_context(base_url=url, **options)
+        opened.append(context)
+        context.set_default_timeout(DEADLINE_S * 1000 / 3)
+        watch_context(context, url)
+        return context
+
+    yield open_window
+    for context in opened:
+        context.close()
+
+
+@pytest.fixture
+def page(server: ServerProcess, window: Callable[..., BrowserContext]) -> Page:
+    """An empty page in a fresh window of 1280 by 800 pixels on the shared server."""
+    return window(server.url, viewport={"width": 1280, "height": 800}).new_page()
