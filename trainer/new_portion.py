@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from trainer.analysis.error_analysis import Predictions
 from trainer.analysis.evaluation import Evaluator, Score
 from trainer.checkpoint import Checkpoint
+from trainer.data.images import image_shape, small_pictures
 from trainer.data.normalization import Normalization
 from trainer.data.preparation import Data
 from trainer.layers.parameters import Array
@@ -116,11 +118,23 @@ def _recent_metrics(recent: tuple[tuple[float, int], ...]) -> dict[str, float]:
 def _measured(state: StreamState, portion: Portion, outputs: Array | None) -> MeasuredPortion:
     """outputs: probabilities `[m, C]`, or values; None where they are not finite."""
     first = sum(record.examples for record in state.portions)
-    predictions = None
+    predictions = pictures = None
     if state.form.kind == "classes" and outputs is not None:
         rows = first + np.arange(len(portion))
         predictions = Predictions.from_probabilities(outputs, portion.Y.argmax(axis=1), rows)
-    return MeasuredPortion(portion.name, len(state.portions), first, state.trained_on, predictions)
+        pictures = _pictures(portion, predictions)
+    return MeasuredPortion(portion.name, len(state.portions), first, state.trained_on, predictions, pictures)
+
+
+def _pictures(portion: Portion, predictions: Predictions) -> dict[str, Any] | None:
+    """Of the mistakes, the surest first."""
+    shape = image_shape(portion.X)
+    if shape is None:
+        return None
+    wrong = np.flatnonzero(predictions.predicted != predictions.labels)
+    wrong = wrong[np.argsort(-predictions.confidence[wrong], kind="stable")]
+    rows = predictions.rows[wrong].tolist()
+    return small_pictures(portion.X[wrong], rows, shape, float(portion.X.min()), float(portion.X.max()))
 
 
 def _adapted_metrics(model: Checkpoint, portion: Portion) -> dict[str, float]:

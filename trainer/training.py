@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from trainer.analysis.error_analysis import Predictions
 from trainer.checkpoint import Checkpoint
@@ -46,6 +47,7 @@ class MeasuredPortion:
 
     number: of the portion, from 0. first_row: the number of examples before it. trained_on: the number of examples that
     train_error was measured on. predictions: None unless the targets are classes; rows count from the stream's start.
+    pictures: of its mistakes, see `images.small_pictures`; None if the inputs are none.
     """
 
     name: str
@@ -53,6 +55,7 @@ class MeasuredPortion:
     first_row: int
     trained_on: int
     predictions: Predictions | None
+    pictures: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

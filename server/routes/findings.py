@@ -42,7 +42,7 @@ def keep_errors(
     study: StudyPath, number: NumberPath, body: messages.ErrorsFinding, fence: FenceQuery, database: InDatabase
 ) -> None:
     """Upload the error analysis, as the lease's holder."""
-    findings.store_finding(database, study, number, "errors", fence, body.model_dump(mode="json"))
+    findings.store_finding(database, study, number, "errors", fence, body.model_dump(mode="json", exclude_unset=True))
 
 
 @router.put("/dataset", status_code=204)

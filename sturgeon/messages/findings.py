@@ -16,6 +16,8 @@ Size = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Texts = Annotated[list[PlainText], Sized(1000)]
 Parts = Sized(100)
+RowNumber = Annotated[str, Field(pattern=r"^[0-9]{1,12}$")]
+Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 Names = Annotated[list[Annotated[PlainText, Field(max_length=100)]], Sized(100)]
 MOST_MISTAKES = 10_000
 
@@ -63,6 +65,24 @@ class CategoryFound(_Known):
     error_after: FiniteFloat
 
 
+class PicturesFound(WholeNumbers):
+    """Small pictures of mistakes, by row: base64 of a byte (0 black, 255 white) for each pixel and channel."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    height: Annotated[int, Field(ge=1, le=64)]
+    width: Annotated[int, Field(ge=1, le=64)]
+    channels: Literal[1, 3]
+    pixels: Annotated[dict[RowNumber, Base64], Sized(MOST_MISTAKES)]
+
+    @model_validator(mode="after")
+    def _are_whole(self) -> Self:
+        size = self.height * self.width * self.channels
+        if any(len(text) != 4 * -(-size // 3) for text in self.pixels.values()):
+            raise ValueError("pixels: write a byte for each pixel and channel, in base64")
+        return self
+
+
 class ErrorAnalysis(_Known):
     """The misclassified examples among `examples`, the surest first, and their table of categories."""
 
@@ -71,6 +91,7 @@ class ErrorAnalysis(_Known):
     wrong: Size
     mistakes: Annotated[list[MistakeFound], Sized(MOST_MISTAKES)]
     categories: Annotated[list[CategoryFound], Sized(MOST_MISTAKES)]
+    pictures: PicturesFound | None = Field(None, description="Of the mistakes, if the inputs are pictures.")
 
     @model_validator(mode="after")
     def _counts_agree(self) -> Self:

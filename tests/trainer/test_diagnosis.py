@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import base64
 import json
 
 import numpy as np
 import pytest
 
+from sturgeon.messages import ErrorsFinding
 from trainer.analysis.diagnosis import diagnose
 from trainer.analysis.error_analysis import (
     Mistake,
@@ -16,6 +18,8 @@ from trainer.analysis.error_analysis import (
     mistakes_report,
 )
 from trainer.config import TrainConfig
+from trainer.data.images import image_shape, small_pictures
+from trainer.data.loading import load
 from trainer.data.preparation import prepare
 from trainer.training import train
 
@@ -92,6 +96,43 @@ def test_the_analysis_of_a_run_is_plain_json_and_agrees_with_its_metrics():
     assert len(report["mistakes"]) == 5
     assert set(report["suspected"]) == {"train", "dev", "test"}
     assert sum(category["count"] for category in report["categories"]) == report["wrong"]
+
+
+def test_mistakes_on_pictures_come_with_their_pixels_in_the_order_of_the_mistakes():
+    data = prepare(TrainConfig("digits", epochs=1))
+    *_, last = train(TrainConfig("digits", epochs=1), data, 0)
+    report = analysis(last.checkpoint(), data, limit=5)
+    pictures, rows = report["pictures"], [mistake["row"] for mistake in report["mistakes"]]
+    assert (pictures["height"], pictures["width"], pictures["channels"]) == (8, 8, 1)
+    assert list(pictures["pixels"]) == [str(row) for row in rows]
+    drawn = np.frombuffer(base64.b64decode(pictures["pixels"][str(rows[0])]), np.uint8)
+    np.testing.assert_allclose(drawn, load("digits").X[rows[0]] / 16 * 255, atol=0.6)
+    assert ErrorsFinding.model_validate(report).root.pictures is not None
+
+
+@pytest.mark.parametrize(
+    ("X", "shape"),
+    [
+        (np.zeros((2, 64)), (8, 8, 1)),
+        (np.zeros((2, 28, 20)), (28, 20, 1)),
+        (np.zeros((2, 4, 4, 3)), (4, 4, 3)),
+        (np.zeros((2, 4, 4, 2)), None),
+        (np.zeros((2, 49)), None),
+        (np.zeros((2, 63)), None),
+        (np.full((2, 64), -1.0), None),
+        (np.full((2, 64), np.nan), None),
+        (np.zeros((2, 64, 1)), None),
+    ],
+)
+def test_only_inputs_of_the_form_of_pictures_are_taken_for_some(X: np.ndarray, shape: tuple[int, ...] | None):
+    assert image_shape(X) == shape
+
+
+def test_large_pictures_are_thinned_and_only_as_many_kept_as_an_upload_should_hold():
+    X = np.linspace(0, 1, 300 * 64 * 48).reshape(300, -1)
+    pictures = small_pictures(X, range(300), (64, 48, 1), 0.0, 1.0)
+    assert (pictures["height"], pictures["width"]) == (32, 24)
+    assert list(pictures["pixels"]) == [str(row) for row in range(200_000 // (32 * 24))]
 
 
 @pytest.mark.fault("L1")

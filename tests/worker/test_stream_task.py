@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -189,6 +190,22 @@ def test_what_a_run_finds_out_about_fresh_examples_is_told_while_it_goes_on(
     with np.load(job.data_dirs[0] / "s" / mistake["portion"]) as portion:
         assert str(portion["y"][mistake["portion_row"]]) == mistake["label"]
     assert mistake["row"] == mistake["portion_row"] + {"4.npz": 120, "5.npz": 180}[mistake["portion"]]
+
+
+def test_mistakes_on_pictures_of_a_stream_come_with_their_pixels(tmp_path: Path) -> None:
+    rng, folder = np.random.default_rng(1), tmp_path / "s"
+    folder.mkdir()
+    for number in range(3):
+        np.savez(folder / f"{number}.npz", X=rng.integers(0, 256, (30, 64)), y=np.arange(30) % 3)
+    (folder / END).touch()
+    [end] = of(Finished, ran(Job(TASK, {}, seed=3, data_dirs=(tmp_path,))))
+    errors = end.findings["errors"]
+    assert set(errors["pictures"]["pixels"]) == {str(mistake["row"]) for mistake in errors["mistakes"]}
+    mistake = errors["mistakes"][0]
+    drawn = np.frombuffer(base64.b64decode(errors["pictures"]["pixels"][str(mistake["row"])]), np.uint8)
+    with np.load(folder / mistake["portion"]) as portion:
+        shares = (portion["X"][mistake["portion_row"]] - portion["X"].min()) / np.ptp(portion["X"])
+    np.testing.assert_allclose(drawn, shares * 255, atol=0.51)
 
 
 def test_unreported_findings_come_with_the_end_without_abandoned_portions(job: Job) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from trainer.analysis.evaluation import predicted_outputs
 from trainer.checkpoint import Checkpoint
+from trainer.data.images import small_pictures
 from trainer.data.label_noise import suspected
 from trainer.data.preparation import Data
 from trainer.layers.parameters import Array
@@ -105,11 +107,11 @@ def categories(
     ]
 
 
-def analysis(checkpoint: Checkpoint, data: Data, part: str = "dev", limit: int = 500) -> dict[str, object]:
+def analysis(checkpoint: Checkpoint, data: Data, part: str = "dev", limit: int = 500) -> dict[str, Any]:
     """The errors of a run's model on one part of the data, as plain JSON values.
 
-    What `mistakes_report` gives, and "suspected": the rows of train, dev and test whose labels look wrong to the model
-    (at most `limit` each). Empty unless the targets are classes.
+    What `mistakes_report` gives, "suspected": the rows of train, dev and test whose labels look wrong to the model (at
+    most `limit` each), and "pictures" of the mistakes if the inputs are any. Empty unless the targets are classes.
     """
     if checkpoint.kind != "classes":
         return {}
@@ -120,12 +122,13 @@ def analysis(checkpoint: Checkpoint, data: Data, part: str = "dev", limit: int =
         for name in ("train", "dev", "test")
         if name in by_part
     }
-    return mistakes_report(part, by_part[part], checkpoint.class_names, limit) | {"suspected": doubtful}
+    report = mistakes_report(part, by_part[part], checkpoint.class_names, limit) | {"suspected": doubtful}
+    return report | _pictures(data, part, [mistake["row"] for mistake in report["mistakes"]])
 
 
 def mistakes_report(
     part: str, predictions: Predictions, class_names: tuple[str, ...], limit: int = 500
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Mistakes (at most `limit`, those with the highest confidence first), their categories, and the confusion matrix
     (None of more than MOST_CONFUSED classes), as plain JSON values.
     """
@@ -148,3 +151,14 @@ def _predictions(checkpoint: Checkpoint, data: Data, part: str) -> Predictions:
     examples = data.parts[part]
     outputs = predicted_outputs(checkpoint, examples.X)
     return Predictions.from_probabilities(outputs, examples.Y.argmax(axis=1), examples.rows)
+
+
+def _pictures(data: Data, part: str, rows: list[int]) -> dict[str, Any]:
+    """Small pictures of these rows of a part of the data, as the network got them, in their own units."""
+    if data.image is None:
+        return {}
+    examples = data.parts[part]
+    place_of = {row: place for place, row in enumerate(examples.rows.tolist())}
+    X = data.normalization.undo(examples.X)
+    wrong = X[[place_of[row] for row in rows]]
+    return {"pictures": small_pictures(wrong, rows, data.image, float(X.min()), float(X.max()))}

@@ -11,6 +11,7 @@ from trainer.data.cells import LARGEST, label_problem
 from trainer.data.columns import Column
 from trainer.data.dialects import Dialect
 from trainer.data.errors import DataError
+from trainer.data.images import ImageShape, image_shape
 from trainer.layers.parameters import Array
 
 
@@ -24,7 +25,8 @@ class Dataset:
     synthetic: rows that are made up; they are trained on, but never in dev or test. inputs: names of the n features,
     where the data have some. dropped: columns that are not read. columns: of a csv file, what the n columns of X hold,
     which `encoding.fit` turns into inputs; X is NaN where a cell is missing, missing_inputs: how often in each column.
-    dialect: how that file is written. notes: sentences about columns that mislead.
+    dialect: how that file is written. notes: sentences about columns that mislead. image: the shape of
+    the pictures that the rows of X are, if they are any.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Dataset:
     missing_inputs: tuple[int, ...] = ()
     dialect: Dialect = field(default_factory=Dialect)
     notes: tuple[str, ...] = ()
+    image: ImageShape | None = None
 
 
 def checked(
@@ -82,7 +85,8 @@ def checked(
     rows = np.arange(0) if synthetic is None else synthetic
     lacking = tuple(np.isnan(flat).sum(axis=0).tolist()) if columns else ()
     about = tuple(inputs), tuple(dropped), tuple(columns), lacking
-    return Dataset(name, kind, flat, targets, target_names, given or {}, rows, *about)
+    image = None if columns else image_shape(X)
+    return Dataset(name, kind, flat, targets, target_names, given or {}, rows, *about, image=image)
 
 
 def decoded(name: str, array: str, values: Array) -> Array:

@@ -16,6 +16,7 @@ from trainer.data.datasets import Dataset
 from trainer.data.dialects import Dialect
 from trainer.data.encoding import Encoding, fit
 from trainer.data.errors import DataError
+from trainer.data.images import ImageShape
 from trainer.data.label_noise import with_noise
 from trainer.data.loading import load
 from trainer.data.normalization import Normalization
@@ -57,7 +58,7 @@ class Data:
     train, by themselves); all but train may be empty. warnings: sentences about data that will mislead. passes: how
     often an epoch goes through train; more than once only with a stream's portions. undefined: why a part has no error,
         by its name. summary: what the data set was read as, see `summary.summary`; empty for a stream. encoding: how
-        columns of a csv file became the n features of X.
+        columns of a csv file became the n features of X. image: the shape of the pictures that X are, if they are any.
     """
 
     kind: str
@@ -70,6 +71,7 @@ class Data:
     undefined: Mapping[str, str] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
     encoding: Encoding | None = None
+    image: ImageShape | None = None
 
     @property
     def loss(self) -> str:
@@ -155,6 +157,7 @@ def split_up(
         undefined=_undefined(dataset.kind, parts),
         summary=summary(dataset, rows, encoding),
         encoding=encoding,
+        image=dataset.image,
     )
 
 

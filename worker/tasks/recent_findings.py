@@ -3,6 +3,7 @@ seen them. The diagnosis calls them dev."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ import numpy as np
 from sturgeon.messages import FindingKind
 from sturgeon.values import Json
 from trainer.analysis.error_analysis import Predictions, mistakes_report
+from trainer.data.images import MOST_BYTES
 from trainer.new_portion import RECENT
 from trainer.training import MeasuredPortion
 from trainer.training import Progress as Trained
@@ -108,4 +110,14 @@ class RecentFindings:
             )
             mistake |= {"portion": plain(portion.name), "portion_row": mistake["row"] - portion.first_row}
         doubtful = [row for one in reversed(measured) for row in one.rows[one.suspected].tolist()]
-        return errors | {"suspected": {"dev": doubtful[:LIMIT]}}
+        return errors | {"suspected": {"dev": doubtful[:LIMIT]}} | self._pictures(errors["mistakes"])
+
+    def _pictures(self, mistakes: list[Json]) -> Json:
+        """Of these mistakes, those of the newest portions first."""
+        found = [pictures for one in reversed(self._portions) if (pictures := one.portion.pictures) is not None]
+        if not found:
+            return {}
+        rows = {str(mistake["row"]) for mistake in mistakes}
+        pixels = {row: text for pictures in found for row, text in pictures["pixels"].items() if row in rows}
+        most = MOST_BYTES // (found[0]["height"] * found[0]["width"] * found[0]["channels"])
+        return {"pictures": dict(found[0]) | {"pixels": dict(itertools.islice(pixels.items(), most))}}
