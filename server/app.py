@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from server import problems
 from server.background import LOOK_EVERY_S, Background, Duties, look_for_work
-from server.browsers import BrowserGate, SecurityHeaders
+from server.browsers import BrowserGate, SecurityHeaders, refusal_of_another_page
+from server.dashboard import pages as dashboard
 from server.description import narrowed
 from server.gate import RequestLog, SizeGate, TokenGate
 from server.routes import (
@@ -72,6 +73,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     for module in (studies, explaining, trials, panda, leases, checkpoints, findings, logs, observing, preview):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
+    dashboard.install(app)
     _describe(app)
     app.add_middleware(
         SizeGate,
@@ -81,7 +83,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     if (token := settings.shared_token()) is None:
         app.add_middleware(BrowserGate, names=settings.names())
     else:
-        app.add_middleware(TokenGate, token=token)
+        names = settings.names()
+        app.add_middleware(TokenGate, token=token, of_browser=lambda scope: refusal_of_another_page(scope, names))
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestLog, counters=app.state.counters)  # added last, so that it sees each request first
     return app

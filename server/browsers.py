@@ -33,7 +33,12 @@ PAGE: Final = (
     "default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     "script-src 'self'{scripts}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-"""That of pages: their own scripts run, by their hashes, and nothing of anybody else."""
+"""That of /docs: its own scripts run, by their hashes, and nothing of anybody else."""
+OUR_PAGE: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""That of our pages: nothing stands in the page itself, neither script nor style."""
 HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -71,7 +76,7 @@ class BrowserGate:
                 f"{host[:100]!r}; STURGEON_ALLOWED_HOSTS adds names."
             )
         origin = headers.get("origin")
-        if origin is not None and not self._is_same(origin, host):
+        if origin is not None and not _is_same(origin, host, self._names):
             return Forbidden(f"A page of {origin[:100]!r} may not use this server.")
         if scope["method"] not in CHANGING:
             return None
@@ -82,10 +87,25 @@ class BrowserGate:
     def _is_ours(self, name: str) -> bool:
         return LOOPBACK_NAME.fullmatch(name) is not None or name in self._names
 
-    def _is_same(self, origin: str, host: str) -> bool:
-        """Whether the page is this server's own; behind a proxy, that of one of our further names."""
-        name = _name_of(urlsplit(origin).netloc) if "://" in origin else ""
-        return urlsplit(origin).netloc.lower() == host.lower() or name in self._names
+
+def _is_same(origin: str, host: str, names: frozenset[str]) -> bool:
+    """Whether the page is this server's own; behind a proxy, that of one of our further names."""
+    name = _name_of(urlsplit(origin).netloc) if "://" in origin else ""
+    return urlsplit(origin).netloc.lower() == host.lower() or name in names
+
+
+def refusal_of_another_page(scope: Scope, names: frozenset[str]) -> Problem | None:
+    """Why a request that a cookie allows is refused: only our own pages change something, and they say so in a header
+    that no form of another page can send. Reading needs neither: SameSite keeps the cookie from other pages."""
+    if scope["method"] not in CHANGING:
+        return None
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    if origin is None or not _is_same(origin, headers.get("host", ""), names):
+        return Forbidden("Only a page of this server may change anything with its cookie; programs send the token.")
+    if "x-requested-with" not in headers:
+        return Forbidden("Send the header `X-Requested-With` with any value: the form of another page could not.")
+    return None
 
 
 def _refusal_of_any_page(scope: Scope, headers: Headers) -> Problem | None:
@@ -130,10 +150,11 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message["headers"])
                 headers.update(HEADERS)
-                if headers.get("content-type", "").startswith("text/html"):
-                    start = message  # the policy of a page depends on its scripts
+                is_html = headers.get("content-type", "").startswith("text/html")
+                if is_html and scope["path"].startswith("/docs"):
+                    start = message  # the policy of this page depends on its scripts
                     return
-                headers["Content-Security-Policy"] = NO_PAGE
+                headers["Content-Security-Policy"] = OUR_PAGE if is_html else NO_PAGE
             elif start is not None:
                 page, start = start, None
                 MutableHeaders(raw=page["headers"])["Content-Security-Policy"] = _policy(message.get("body", b""))

@@ -1,10 +1,10 @@
-"""/healthz, /readyz, /metrics, and the way from / to /docs."""
+"""/healthz, /readyz and /metrics."""
 
 from __future__ import annotations
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from server.routes.dependencies import InBlobs, InCounters, InDatabase, InLanes
@@ -49,9 +49,3 @@ def metrics(database: InDatabase, counters: InCounters) -> Response:
             gauge.labels(what).set(amount)
     page = generate_latest(counters.registry) + generate_latest(registry)
     return Response(page, media_type=CONTENT_TYPE_LATEST)
-
-
-@router.get("/", include_in_schema=False)
-def root() -> RedirectResponse:
-    """The way to the documentation."""
-    return RedirectResponse("/docs")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.running import RunningServer
 
 TOKEN = "an open sesame, ñ".replace(" ", "-").replace("ñ", "n")
-OPEN = {"/", "/healthz", "/readyz", "/docs", "/openapi.json"}
+OPEN = {"/healthz", "/readyz", "/docs", "/openapi.json"}
 
 
 @pytest.fixture

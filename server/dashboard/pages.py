@@ -1,0 +1,51 @@
+"""The pages, one route each, and the files that they load."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, FastAPI, Path, Request
+from fastapi.responses import HTMLResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from server.dashboard import login
+from server.dashboard.rendering import FOLDER, page
+from sturgeon.messages import STUDY_NAME
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+StudyPath = Annotated[str, Path(pattern=STUDY_NAME)]
+
+
+@router.get("/")
+def studies(request: Request) -> Response:
+    """All studies."""
+    return page(request, "studies.html")
+
+
+@router.get("/new")
+def new_study(request: Request) -> Response:
+    """A study from a form or a file."""
+    return page(request, "new.html")
+
+
+@router.get("/studies/{study}")
+def study(request: Request, study: StudyPath) -> Response:
+    """One study: its pictures, its trials, and what can be done to it."""
+    return page(request, "study.html", study=study)
+
+
+class _Files(StaticFiles):
+    """Files that a browser asks about each time, and mostly gets no answer but `304`: so it never has an old one."""
+
+    def file_response(self, *args: object, **named: object) -> Response:
+        answer: Response = super().file_response(*args, **named)  # type: ignore[arg-type]
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+
+def install(app: FastAPI) -> None:
+    """Serve the pages, the login and the files."""
+    app.include_router(router)
+    app.include_router(login.router)
+    app.mount("/static", _Files(directory=FOLDER / "static"), name="static")

@@ -1,0 +1,270 @@
+// Pictures: a specification from the server, drawn when it comes into view, and changed without being drawn anew.
+
+import { get } from "./api.js";
+import { el, fill } from "./dom.js";
+import { number } from "./format.js";
+import { onTheme, vegaConfig } from "./theme.js";
+
+let loading = null;
+
+/** Vega, loaded once and only where a picture is seen. It sets window.vega and window.vegaEmbed. */
+function vega() {
+  loading ??= import(document.documentElement.dataset.vega).then((module) => ({
+    vega: module.vega ?? globalThis.vega,
+    embed: module.vegaEmbed ?? globalThis.vegaEmbed,
+  }));
+  return loading;
+}
+
+/**
+ * A picture in `element`: `chart(element, "/studies/x/plots/history?data=false", {rows})`, or a specification in place of
+ * the path. `data`: name of a dataset -> its values. Options: `label`, what it shows, for those who cannot see it; `eager`.
+ *
+ * `update(name, values, removed)`: takes changed values; of a dataset with numbers those with the same number are replaced.
+ * `replace(name, values)`: all of a dataset. `signal(name, value)`; `onSignal(name, f)`. `select(numbers)` and
+ * `onSelect(f)`: the trials that are picked out in the picture, through its signal `selected`. `drawn`: a promise.
+ * Zoom and selection survive an update, and a change of the theme.
+ */
+export function chart(element, spec, data = {}, options = {}) {
+  return new Picture(element, spec, data, options);
+}
+
+class Picture {
+  constructor(element, spec, data, options) {
+    Object.assign(this, { element, spec, options, sets: {}, dirty: new Set(), signals: {}, listeners: [], view: null });
+    for (const [name, values] of Object.entries(data)) this.sets[name] = new DataSet(values);
+    element.classList.add("chart");
+    if (options.label) Object.entries({ role: "img", "aria-label": options.label }).forEach(([k, v]) => element.setAttribute(k, v));
+    this.drawn = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
+    this.drawn.catch(() => {});
+    this.seen = Boolean(options.eager);
+    this.observer = new IntersectionObserver(([entry]) => this.#visible(entry.isIntersecting), { rootMargin: "150px" });
+    this.observer.observe(element);
+    this.unTheme = onTheme(() => this.view && this.#draw());
+    this.sizes = new ResizeObserver(() => this.#resized());
+    this.sizes.observe(element);
+  }
+
+  update(name, values, removed = []) {
+    const set = (this.sets[name] ??= new DataSet([]));
+    set.change(values, removed);
+    this.dirty.add(name);
+    this.#flush();
+  }
+
+  replace(name, values) {
+    const set = (this.sets[name] ??= new DataSet([]));
+    set.replace(values);
+    this.dirty.add(name);
+    this.#flush();
+  }
+
+  /** Another specification, such as of another pair of parameters; the data stay. */
+  respec(spec) {
+    this.spec = spec;
+    this.signals = {};
+    if (this.seen && (this.view || this.failed)) return this.#draw();
+    return undefined;
+  }
+
+  signal(name, value) {
+    this.signals[name] = value;
+    this.#signal(name, value);
+  }
+
+  onSignal(name, f) {
+    this.listeners.push([name, f]);
+    if (this.view) listen(this.view, name, f);
+  }
+
+  select(numbers) {
+    this.signal("selected", [...numbers]);
+  }
+
+  onSelect(f) {
+    this.onSignal("selected", f);
+  }
+
+  close() {
+    this.observer.disconnect();
+    this.sizes.disconnect();
+    this.unTheme();
+    this.view?.finalize();
+    this.view = null;
+  }
+
+  #visible(isSeen) {
+    this.seen = isSeen || Boolean(this.options.eager);
+    if (!isSeen) return;
+    if (!this.view && !this.drawing) this.#draw();
+    else this.#flush();
+  }
+
+  async #draw() {
+    this.drawing = true;
+    try {
+      const [{ vega: library, embed }, spec] = await Promise.all([vega(), typeof this.spec === "string" ? get(this.spec) : this.spec]);
+      this.library = library;
+      const state = this.view?.getState({ data: () => false, signals: (name, op) => Boolean(name) && isKept(name, op) });
+      this.view?.finalize();
+      const host = el("div");
+      fill(this.element, host);
+      const result = await embed(host, structuredClone(spec), {
+        ast: true, renderer: "canvas", actions: false, defaultStyle: false, config: vegaConfig(), tooltip: tip,
+        patch: (compiled) => this.#filled(compiled),
+      });
+      this.view = result.view;
+      for (const [name, f] of this.listeners) listen(this.view, name, f);
+      for (const [name, value] of Object.entries({ ...state?.signals, ...this.signals })) this.#signal(name, value, false);
+      await this.view.runAsync();
+      this.failed = false;
+      this.resolve(this.view);
+    } catch (problem) {
+      this.failed = true;
+      this.view = null;
+      fill(this.element, el("p", { class: "problem" }, problem.detail ?? "This picture cannot be drawn."));
+      if (!problem.detail) console.error(problem);
+      this.reject(problem);
+    } finally {
+      this.drawing = false;
+    }
+    this.#flush();
+  }
+
+  /** Puts the data into the compiled specification, so that it is drawn once. */
+  #filled(compiled) {
+    for (const [name, set] of Object.entries(this.sets)) {
+      const found = compiled.data?.find((one) => one.name === name);
+      if (found) {
+        found.values = set.fresh();
+        delete found.url;
+      }
+    }
+    this.dirty.clear();
+    return compiled;
+  }
+
+  #flush() {
+    if (!this.view || this.drawing || !this.seen || !this.dirty.size) return;
+    for (const name of this.dirty) {
+      if (!has(this.view, name)) continue;
+      const { remove, insert } = this.sets[name].changes();
+      this.view.change(name, this.library.changeset().remove(remove).insert(insert));
+    }
+    this.dirty.clear();
+    this.view.runAsync();
+  }
+
+  #signal(name, value, run = true) {
+    if (!this.view) return;
+    try {
+      this.view.signal(name, value);
+    } catch {
+      return; // this picture has no such signal
+    }
+    if (run) this.view.runAsync();
+  }
+
+  #resized() {
+    const width = this.element.clientWidth;
+    if (!this.view || width === this.width || !width) return;
+    this.width = width;
+    dispatchEvent(new Event("resize")); // how Vega-Lite's `container` and our own specifications hear of a new size
+  }
+}
+
+/** The values of a dataset as Vega has them: copies, since Vega writes into them, and by number, so that they can be replaced. */
+class DataSet {
+  constructor(values) {
+    this.replace(values);
+    this.gone = [];
+  }
+
+  replace(values) {
+    this.gone = [...(this.gone ?? []), ...this.tuples()];
+    this.byNumber = new Map();
+    this.plain = [];
+    this.added = [];
+    this.#take(values);
+  }
+
+  change(values, removed) {
+    const numbers = new Set([...values, ...removed].map((one) => one.number));
+    for (const n of numbers) {
+      for (const tuple of this.byNumber.get(n) ?? []) this.gone.push(tuple);
+      this.byNumber.delete(n);
+    }
+    this.#take(values);
+  }
+
+  #take(values) {
+    for (const one of values) {
+      const tuple = { ...one };
+      if (one.number === undefined) this.plain.push(tuple);
+      else if (this.byNumber.has(one.number)) this.byNumber.get(one.number).push(tuple);
+      else this.byNumber.set(one.number, [tuple]);
+      this.added.push(tuple);
+    }
+  }
+
+  tuples() {
+    return [...(this.byNumber?.values() ?? [])].flat().concat(this.plain ?? []);
+  }
+
+  /** All values as new copies, for a new view. */
+  fresh() {
+    const values = this.tuples().map((tuple) => ({ ...tuple }));
+    this.gone = [];
+    this.replace(values);
+    this.gone = [];
+    this.added = [];
+    return this.tuples();
+  }
+
+  /** What has to be done to the view since the last time. */
+  changes() {
+    const added = new Set(this.added);
+    const gone = new Set(this.gone);
+    const answer = { remove: this.gone.filter((one) => !added.has(one)), insert: this.added.filter((one) => !gone.has(one)) };
+    [this.gone, this.added] = [[], []];
+    return answer;
+  }
+}
+
+function has(view, name) {
+  try {
+    view.data(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function listen(view, name, f) {
+  try {
+    view.addSignalListener(name, (_name, value) => f(value));
+  } catch {
+    // this picture has no such signal
+  }
+}
+
+const isKept = (name) => !/^(width|height|padding|autosize|background|style|parent|datum|item|event|cursor)$/.test(name);
+
+let tipNode = null;
+
+/** The tooltip of a picture. What it says becomes text, never markup. */
+function tip(_handler, event, _item, value) {
+  if (value === null || value === undefined || value === "") return tipNode?.remove();
+  tipNode ??= el("div", { class: "chart-tip" });
+  const lines = typeof value === "object" && !Array.isArray(value)
+    ? el("table", {}, Object.entries(value).map(([name, one]) => el("tr", {}, el("th", {}, name), el("td", {}, shown(one)))))
+    : shown(value);
+  fill(tipNode, lines);
+  document.body.append(tipNode);
+  const { width, height } = tipNode.getBoundingClientRect();
+  tipNode.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - width - 8))}px`;
+  tipNode.style.top = `${event.clientY + 18 + height > innerHeight ? event.clientY - height - 12 : event.clientY + 18}px`;
+  return undefined;
+}
+
+const shown = (one) => (typeof one === "number" ? number(one, 5) : typeof one === "object" ? JSON.stringify(one) : String(one));
