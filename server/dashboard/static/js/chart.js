@@ -34,6 +34,8 @@ class Picture {
     Object.assign(this, { element, spec, options, sets: {}, dirty: new Set(), signals: {}, listeners: [], view: null });
     for (const [name, values] of Object.entries(data)) this.sets[name] = new DataSet(values);
     element.classList.add("chart");
+    element.picture = this; // whoever has the element finds the view: tests, and people in the browser's console
+    if (typeof spec === "string") element.dataset.picture = spec.match(/\/plots\/(\w+)/)?.[1] ?? "";
     if (options.label) Object.entries({ role: "img", "aria-label": options.label }).forEach(([k, v]) => element.setAttribute(k, v));
     this.drawn = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
     this.drawn.catch(() => {});
