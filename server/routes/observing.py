@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from server.routes.bodies import BodyRoute
 from server.routes.dependencies import InDatabase, PageSize, PageToken, StudyPath, WorkerPath, WorkersPageToken
@@ -28,10 +30,14 @@ def drain_worker(worker: WorkerPath, database: InDatabase) -> messages.Worker:
 
 @router.get("/studies/{study}/events")
 def list_events(
-    study: StudyPath, database: InDatabase, page_size: PageSize = 100, page_token: PageToken = None
+    study: StudyPath,
+    database: InDatabase,
+    page_size: PageSize = 100,
+    page_token: PageToken = None,
+    number: Annotated[messages.Number | None, Query(description="Only the events of this trial.")] = None,
 ) -> messages.Page[messages.Event]:
     """What people and the server did to the study and its trials, the oldest first."""
-    return observability.list_events(database, study, page_size, page_token)
+    return observability.list_events(database, study, page_size, page_token, number)
 
 
 @router.get("/studies/{study}/revisions")

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Depends, Header, Path, Response
 from server.routes.bodies import BodyRoute
 from server.routes.dependencies import IdempotencyHeader, InDatabase, InTransactions, NumberPath, StudyPath
 from server.services.idempotency import IdempotencyKey
-from server.services.panda import branches, commands, timeline
+from server.services.panda import branches, commands, lineage, timeline
 from server.services.panda.commands import SteeringRequest
 from sturgeon import messages
 
@@ -129,6 +129,12 @@ def promote_trial(
 def read_timeline(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Timeline:
     """What happened to the trial, whose branch it is, and the schedule that its training comes to."""
     return timeline.read(database, study, number)
+
+
+@router.get("/lineage")
+def read_lineage(study: StudyPath, number: NumberPath, database: InDatabase) -> messages.Lineage:
+    """The whole tree of forks and promoted trials that the trial belongs to."""
+    return lineage.read(database, study, number)
 
 
 @router.get("/proposals")

@@ -20,7 +20,7 @@ from server.store.trials import TrialRow
 from server.store.unable import UnableRow
 from server.store.workers import WorkerRow
 from sturgeon import messages
-from sturgeon.identifiers import Version
+from sturgeon.identifiers import TrialNumber, Version
 from sturgeon.messages.tasks import task_of
 from sturgeon.search.separation import mean, spread
 from sturgeon.space import Space
@@ -286,8 +286,10 @@ def checkpoint(row: CheckpointRow) -> messages.Checkpoint:
     )
 
 
-def worker(row: WorkerRow, running: int, gone: bool, cannot_run: Sequence[UnableRow]) -> messages.Worker:
-    """running: how many trials it holds. gone: it has not called for a while."""
+def worker(
+    row: WorkerRow, running: int, gone: bool, cannot_run: Sequence[UnableRow], holds: Sequence[tuple[str, int]]
+) -> messages.Worker:
+    """running: how many trials it runs; holds: which ones. gone: it has not called for a while."""
     return messages.Worker(
         name=row.name,
         first_seen_at=moment(row.first_seen_at),
@@ -297,6 +299,7 @@ def worker(row: WorkerRow, running: int, gone: bool, cannot_run: Sequence[Unable
         drain=row.drain,
         gone=gone,
         unable=[unable(one) for one in cannot_run],
+        holds=[messages.TrialName(study=study, number=TrialNumber(number)) for study, number in holds],
         **(row.offer or {}),
     )
 

@@ -68,8 +68,13 @@ def count_all(tx: Transaction) -> int:
     return int(tx.execute(sa.select(sa.func.count()).select_from(events)).scalar_one())
 
 
-def page(tx: Transaction, study_id: StudyId, after: int, size: int) -> list[EventRow]:
+def page(
+    tx: Transaction, study_id: StudyId, after: int, size: int, number: TrialNumber | None = None
+) -> list[EventRow]:
+    """Up to `size` events after one; of one trial, if its number is given."""
     statement = sa.select(events).where(events.c.study_id == study_id, events.c.id > after)
+    if number is not None:
+        statement = statement.where(events.c.number == number)
     return [EventRow(*row) for row in tx.execute(statement.order_by(events.c.id).limit(size))]
 
 

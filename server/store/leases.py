@@ -241,3 +241,18 @@ def running_by_worker(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
         .group_by(trials.c.worker)
     )
     return dict(tx.execute(statement).all())
+
+
+def held_by_worker(tx: Transaction, names: Iterable[str], most: int = 1000) -> dict[str, list[tuple[str, int]]]:
+    """Worker -> study and number of the trials that it runs, `most` of all together."""
+    statement = (
+        sa.select(trials.c.worker, studies.c.name, trials.c.number)
+        .join(studies, studies.c.id == trials.c.study_id)
+        .where(trials.c.state == "running", trials.c.worker.in_(list(names)))
+        .order_by(trials.c.study_id, trials.c.number)
+        .limit(most)
+    )
+    held: dict[str, list[tuple[str, int]]] = {}
+    for worker, study, number in tx.execute(statement):
+        held.setdefault(worker, []).append((study, number))
+    return held

@@ -107,6 +107,12 @@ def find(tx: Transaction, study_id: StudyId, number: TrialNumber) -> TrialRow | 
 _UPDATE: Final = trials.update().where(trials.c.id == sa.bindparam("trial")).returning(trials)
 
 
+def branches(tx: Transaction, study_id: StudyId) -> list[TrialRow]:
+    """All trials of a study that go on from another one's checkpoint, by number."""
+    statement = sa.select(trials).where(trials.c.study_id == study_id, trials.c.parent_number.is_not(None))
+    return [TrialRow(*row) for row in tx.execute(statement.order_by(trials.c.number))]
+
+
 def update(tx: Transaction, trial_id: TrialId, **columns: object) -> TrialRow:
     """Write columns of a trial other than its state and fence, which only `transition` and leases write."""
     if not columns.keys().isdisjoint({"state", "fence"}):

@@ -96,6 +96,10 @@ class SteeringRoutes(Connected):
         """What happened to a trial, whose branch it is, and the schedule that its training comes to."""
         return self._wire.ask(m.Timeline, "GET", f"{trial_path(study, number)}/timeline")
 
+    def lineage(self, study: str, number: int) -> m.Lineage:
+        """The whole tree of forks and promoted trials that a trial belongs to."""
+        return self._wire.ask(m.Lineage, "GET", f"{trial_path(study, number)}/lineage")
+
     def proposals(self, study: str, number: int) -> list[m.Proposal]:
         """What policies would change, the oldest first."""
         return self._wire.ask(m.Page[m.Proposal], "GET", f"{trial_path(study, number)}/proposals").items

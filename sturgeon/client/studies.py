@@ -42,8 +42,12 @@ class StudyRoutes(Connected):
         """The `k` best trials, best first."""
         return self._wire.ask(m.Best, "GET", f"{study_path(study)}/best", query={"k": k})
 
-    def events(self, study: str, page_size: int | None = None, page_token: str | None = None) -> m.Page[m.Event]:
-        return self._wire.ask(m.Page[m.Event], "GET", f"{study_path(study)}/events", query=paged(page_size, page_token))
+    def events(
+        self, study: str, page_size: int | None = None, page_token: str | None = None, number: int | None = None
+    ) -> m.Page[m.Event]:
+        """What happened to a study, or to one trial of it, the oldest first."""
+        query = paged(page_size, page_token) | given(number=number)
+        return self._wire.ask(m.Page[m.Event], "GET", f"{study_path(study)}/events", query=query)
 
     def rounds(self, study: str) -> m.Rounds:
         """What coarse to fine believed when each of its rounds began: boxes, importance, elites, alarms."""

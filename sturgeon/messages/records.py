@@ -13,6 +13,11 @@ from sturgeon.strictness import Sized
 from sturgeon.values import Json, PlainText
 
 
+class TrialName(Answer):
+    study: str
+    number: identifiers.TrialNumber
+
+
 class Worker(Answer):
     name: str
     first_seen_at: AwareDatetime
@@ -26,6 +31,9 @@ class Worker(Answer):
     memory_gb: float | None = None
     labels: list[str] = Field(default_factory=list)
     unable: list[Unable] = Field(default_factory=list, description="The studies that it cannot run, and why.")
+    holds: list[TrialName] = Field(
+        default_factory=list, description="The trials that it runs; at most 1,000 of all workers in an answer."
+    )
 
 
 class Checkpoint(Answer):

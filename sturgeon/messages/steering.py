@@ -10,7 +10,7 @@ from sturgeon import identifiers
 from sturgeon.messages.forms import Answer, Params, Reason, Request, SomeParams, Step
 from sturgeon.messages.policies import Guard
 from sturgeon.messages.trials import Change, Desired, Parent
-from sturgeon.states import TrialState
+from sturgeon.states import Mode, TrialState
 from sturgeon.strictness import Sized
 from sturgeon.values import Json
 
@@ -121,6 +121,28 @@ class Timeline(Answer):
     start: Start
     schedule: list[Change]
     lost: list[LostCheckpoint]
+
+
+class Relative(Answer):
+    """A trial of a lineage. `parent`: the trial and the step of the checkpoint that it began with. `changed`: the live
+    parameters in which it began otherwise than that one was."""
+
+    number: identifiers.TrialNumber
+    parent: Parent | None
+    state: TrialState
+    mode: Mode
+    value: float | None
+    invalid: bool
+    changed: Json
+
+
+class Lineage(Answer):
+    """`GET .../{n}/lineage`: the trial at the root, and all that go on from it and from each other, by number. Of more
+    than 1,000 the newest are `left_out`."""
+
+    root: identifiers.TrialNumber
+    items: list[Relative]
+    left_out: int = 0
 
 
 ProposalState = Literal["open", "accepted", "dismissed", "outdated"]

@@ -38,6 +38,19 @@ def lease(server: RunningServer, worker: str = "ada", **offer: Any) -> Lease:
     return one
 
 
+def test_a_worker_is_listed_with_the_trials_that_it_runs(server: RunningServer) -> None:
+    for name in ("own", "other"):
+        create(server, name)
+    assert [*got(server, slots=4), *got(server, slots=4)] == ["own"] * 4 + ["other"] * 4
+    server.client.tell("own", 2, 1, {"loss": 1.0})
+
+    [ada] = server.client.workers().items
+    names = [f"{one.study} {one.number}" for one in ada.holds]
+    assert names == ["own 0", "own 1", "own 3", "other 0", "other 1", "other 2", "other 3"]
+    assert ada.running == 7
+    assert [f"{one.study} {one.number}" for one in server.client.drain_worker("ada").holds] == names
+
+
 def test_a_worker_that_names_no_kinds_gets_train_tasks_only(server: RunningServer) -> None:
     create(server, "own")
     server.client.enqueue("own", {"x": 0, "n": 1})

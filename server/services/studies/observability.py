@@ -22,6 +22,7 @@ from server.store.blobs import BlobFolder
 from server.store.engine import Database
 from sturgeon import messages
 from sturgeon.errors import NotFound, Unavailable
+from sturgeon.identifiers import TrialNumber
 
 
 def list_workers(database: Database, page_size: int, page_token: str | None) -> messages.Page[messages.Worker]:
@@ -31,8 +32,15 @@ def list_workers(database: Database, page_size: int, page_token: str | None) -> 
         gone = {row.name: workers.is_gone(tx, row) for row in rows}
         running = leases.running_by_worker(tx, [row.name for row in rows])
         cannot = unable.of_workers(tx, [row.name for row in rows])
+        holds = leases.held_by_worker(tx, [row.name for row in rows])
     items = [
-        views.worker(row, running.get(row.name, 0), gone[row.name], [one for one in cannot if one.worker == row.name])
+        views.worker(
+            row,
+            running.get(row.name, 0),
+            gone[row.name],
+            [one for one in cannot if one.worker == row.name],
+            holds.get(row.name, ()),
+        )
         for row in rows[:page_size]
     ]
     return messages.Page(items=items, next_page_token=items[-1].name if len(rows) > page_size else None)
@@ -45,14 +53,20 @@ def drain(database: Database, name: str) -> messages.Worker:
         if row is None:
             raise NotFound(f"There is no worker named {name}; GET /v1/workers lists them.")
         running = leases.running_by_worker(tx, [name]).get(name, 0)
-        return views.worker(row, running, workers.is_gone(tx, row), unable.of_workers(tx, [name]))
+        holds = leases.held_by_worker(tx, [name]).get(name, ())
+        return views.worker(row, running, workers.is_gone(tx, row), unable.of_workers(tx, [name]), holds)
 
 
-def list_events(database: Database, name: str, size: int, token: str | None) -> messages.Page[messages.Event]:
-    """The events of a study, the oldest first. Raises: NotFound, Invalid (an unknown page token)."""
+def list_events(
+    database: Database, name: str, size: int, token: str | None, number: TrialNumber | None = None
+) -> messages.Page[messages.Event]:
+    """The events of a study, or of one trial of it, the oldest first.
+
+    Raises: NotFound, Invalid (an unknown page token).
+    """
     after = after_of(token)
     with database.reading() as tx:
-        rows = events.page(tx, lookup.get_study(tx, name).id, after, size + 1)
+        rows = events.page(tx, lookup.get_study(tx, name).id, after, size + 1, number)
     return page_of([views.event(row) for row in rows], size, [row.id for row in rows])
 
 

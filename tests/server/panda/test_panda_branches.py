@@ -171,3 +171,35 @@ def test_the_epoch_that_a_checkpoint_says_may_be_sent_back_as_epochs(worker: Man
     desired = worker.client.trial("bear", 0).desired
     assert desired is not None
     assert desired.params == {"epochs": 70}
+
+
+def test_the_lineage_is_the_same_tree_from_each_of_its_trials_with_what_each_changed(trained: ManualWorker) -> None:
+    trained.client.enqueue("bear", {})
+    trained.client.fork("bear", 0, [{"learning_rate": 0.2}], step=40)
+    trained.take(2)
+    trained.upload(60, 0.2)
+    trained.client.fork("bear", 2, [{"l2": 0.7}], step=60, control=False, raise_budget=True)
+
+    tree = trained.client.lineage("bear", 4)
+
+    assert [(one.number, one.parent and (one.parent.number, one.parent.step)) for one in tree.items] == [
+        (0, None),
+        (2, (0, 40)),
+        (3, (0, 40)),
+        (4, (2, 60)),
+    ]
+    assert [one.changed for one in tree.items] == [{}, {"learning_rate": 0.2}, {}, {"l2": 0.7}]
+    assert all(trained.client.lineage("bear", number) == tree for number in (0, 2, 3))
+    assert [one.number for one in trained.client.lineage("bear", 1).items] == [1]
+
+
+def test_events_can_be_asked_for_of_one_trial(trained: ManualWorker) -> None:
+    trained.client.fork("bear", 0, [{"learning_rate": 0.2}], step=40)
+    trained.client.patch_study("bear", {"state": "paused"})
+    trained.client.fork("bear", 0, [{"learning_rate": 0.4}], step=40)
+    everything = trained.client.events("bear").items
+    assert {one.number for one in everything} == {0, None}
+    assert trained.client.events("bear", number=0).items == [one for one in everything if one.number == 0] != []
+    first = trained.client.events("bear", page_size=1, number=0)
+    rest = trained.client.events("bear", page_token=first.next_page_token, number=0).items
+    assert [*first.items, *rest] == trained.client.events("bear", number=0).items
