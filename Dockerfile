@@ -14,7 +14,7 @@ COPY worker ./worker
 COPY trainer ./trainer
 COPY migrations ./migrations
 RUN pip install --no-deps --no-build-isolation .
-RUN cd / && python -m trainer.compile_loops
+RUN cd / && python -m trainer.compile_loops && python -m server.dashboard.assets
 
 # A new volume takes over the owner of the folder that it covers.
 RUN useradd --uid 10001 --create-home sturgeon \

@@ -113,6 +113,7 @@ $(VENV)/runtime: requirements.txt pyproject.toml
 	@$(PIP) -r requirements.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m trainer.compile_loops
+	@$(BIN)/python -m server.dashboard.assets
 	@touch $@
 
 $(VENV)/development: requirements-dev.txt $(VENV)/runtime

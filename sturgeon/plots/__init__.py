@@ -1,0 +1,11 @@
+"""Pictures of studies and trials, one file each, as pure functions from answers of the server to specifications.
+
+A specification (`specs.Spec`) is Vega-Lite 6, or Vega 6 for `parallel`. It is the same on the page, in a file, in the
+report and in a notebook. `registry.PLOTS` names all kinds, and says which answers each needs.
+
+- The data are named datasets, of the rows as the server gives them. All that is derived from them (the best so far,
+  clipped axes, ranks) is derived in the specification, so that a page changes `rows` alone.
+- No colour is in a specification: marks name styles and ranges that `theme.config` has, for light and for dark.
+- A text of a user is data, or a title. It is never a field, nor part of an expression: parameters are p0, p1, ..
+- Signals that a page may set: `highlight` (numbers of trials). A mark of a trial has its row as its datum.
+"""

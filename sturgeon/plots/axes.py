@@ -1,0 +1,157 @@
+"""Parameters as axes: on the scale that the space names, with labels as people read the values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sturgeon.messages.rows import TableParameter
+from sturgeon.plots.specs import Spec, short
+
+MOST_VALUES: Final = 30
+"""Values of a choice on one axis."""
+
+SHARES: Final = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
+"""Where an axis of odds has labels."""
+
+
+def searched(parameters: Iterable[TableParameter]) -> list[TableParameter]:
+    """Those that vary: neither fixed, nor of one value, nor taken out of the space."""
+    return [one for one in parameters if one.current and one.kind != "fixed" and not _is_constant(one)]
+
+
+def _is_constant(parameter: TableParameter) -> bool:
+    if parameter.values is not None:
+        return len(parameter.values) < 2
+    return parameter.low is not None and parameter.low == parameter.high
+
+
+def is_choice(parameter: TableParameter) -> bool:
+    """Whether its values are names, not places on a scale."""
+    return parameter.kind in ("choice", "fixed")
+
+
+def position(parameter: TableParameter) -> str:
+    """The field that `to_position` adds."""
+    return f"at_{parameter.field}"
+
+
+def to_position(parameter: TableParameter) -> list[Spec]:
+    """Transforms: rows in which the parameter is active, with its place on the axis."""
+    raw, place = f"datum.{parameter.field}", position(parameter)
+    if is_choice(parameter):
+        return [{"filter": f"isValid({raw})"}, {"calculate": raw, "as": place}]
+    return [
+        {"filter": f"isValid({raw}) && isNumber({raw})"},
+        {"calculate": place_expression(parameter, raw), "as": place},
+        {"filter": f"isValid(datum.{place}) && isFinite(datum.{place}){_bound(parameter, place)}"},
+    ]
+
+
+def place_expression(parameter: TableParameter, raw: str) -> str:
+    """The place of a value on the axis: 1 - beta, the log of the odds, or the value."""
+    match parameter.scale:
+        case "one_minus_log":
+            return f"1 - {raw}"
+        case "logit":
+            return f"log({raw} / (1 - {raw}))"
+        case _:
+            return raw
+
+
+def _bound(parameter: TableParameter, place: str) -> str:
+    return f" && datum.{place} > 0" if _is_log(parameter) else ""
+
+
+def _is_log(parameter: TableParameter) -> bool:
+    return parameter.scale in ("log", "one_minus_log")
+
+
+def encoding(parameter: TableParameter, **axis: Any) -> Spec:
+    """The axis of a parameter, for `x` or `y`."""
+    title = short(parameter.name, 48)
+    found: Spec = {"field": position(parameter), "title": title}
+    if is_choice(parameter):
+        values = (parameter.values or [])[:MOST_VALUES]
+        return found | {
+            "type": "ordinal",
+            "scale": {"domain": values},
+            "axis": {"labelAngle": 0, "labelLimit": 110, **axis},
+        }
+    return found | {"type": "quantitative", "scale": scale_of(parameter), "axis": _axis_of(parameter) | axis}
+
+
+def scale_of(parameter: TableParameter) -> Spec:
+    """The Vega-Lite scale of a number: the range of the space, or more where trials lie outside of it."""
+    ends = [end for end in (parameter.low, parameter.high) if end is not None]
+    places = sorted(place_of(parameter, end) for end in ends)
+    found: Spec = {"zero": False, "nice": False, "padding": 6}
+    if len(places) == 2 and all(map(math.isfinite, places)):
+        found["domain"] = {"unionWith": places}
+    if _is_log(parameter):
+        found["type"] = "log"
+    if parameter.scale == "one_minus_log":
+        found["reverse"] = True
+    return found
+
+
+def place_of(parameter: TableParameter, value: float) -> float:
+    """`place_expression`, in Python."""
+    match parameter.scale:
+        case "one_minus_log":
+            return 1 - value
+        case "logit":
+            return math.log(value / (1 - value)) if 0 < value < 1 else math.inf
+        case _:
+            return value
+
+
+def _axis_of(parameter: TableParameter) -> Spec:
+    ticks = ticks_of(parameter)
+    found: Spec = {"values": ticks} if ticks else {"tickCount": 5}
+    return found | {"labelExpr": label_expression(parameter), "labelOverlap": True}
+
+
+def label_expression(parameter: TableParameter) -> str:
+    """What is written at a tick: the value, not its place."""
+    match parameter.scale:
+        case "one_minus_log":
+            return "format(1 - datum.value, '.6~g')"
+        case "logit":
+            return "format(1 / (1 + exp(-datum.value)), '.4~g')"
+        case "log":
+            plain = "datum.value >= 0.001 && datum.value < 100000"
+            return f"{plain} ? format(datum.value, ',.4~g') : format(datum.value, '.3~e')"
+        case _:
+            return "abs(datum.value) < 1e6 ? format(datum.value, ',.6~g') : format(datum.value, '.3~e')"
+
+
+def ticks_of(parameter: TableParameter) -> list[float]:
+    """The places of ticks: powers of ten, and 2 and 5 times these where there are few; none: let Vega choose."""
+    low, high = parameter.low, parameter.high
+    if low is None or high is None or not low < high:
+        return []
+    if parameter.scale == "logit":
+        return [place_of(parameter, share) for share in SHARES if low <= share <= high] or _ends(parameter)
+    if not _is_log(parameter):
+        return []
+    first, last = sorted((place_of(parameter, low), place_of(parameter, high)))
+    if first <= 0:  # one_minus_log up to a beta that rounds to 1
+        return []
+    return powers(first, last)
+
+
+def _ends(parameter: TableParameter) -> list[float]:
+    return [place_of(parameter, end) for end in (parameter.low, parameter.high) if end is not None]
+
+
+def powers(first: float, last: float) -> list[float]:
+    """Round numbers between two positive ones: 3 to 8 of them where there are so many."""
+    low, high = math.floor(math.log10(first)), math.ceil(math.log10(last))
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        ticks = [factor * 10.0**exponent for exponent in range(low, high + 1) for factor in factors]
+        inside = [float(f"{tick:.6g}") for tick in ticks if first * 0.999 <= tick <= last * 1.001]
+        if len(inside) >= 3:
+            return inside[:: math.ceil(len(inside) / 8)]
+    return []

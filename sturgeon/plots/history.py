@@ -1,0 +1,133 @@
+"""`history`: the score of each trial in the order of their numbers, and the best so far."""
+
+from __future__ import annotations
+
+from sturgeon.direction import less_is_better
+from sturgeon.messages.rows import Table
+from sturgeon.plots import marks
+from sturgeon.plots.scores import best_op, beyond_edge, robust, score_axis
+from sturgeon.plots.specs import HEIGHT, WIDTH, Spec, number_text, short, single, vega_lite
+from sturgeon.states import TrialState
+
+NO_SCORE = "datum.state === 'failed' || datum.state === 'cancelled' || datum.state === 'diverged'"
+
+
+def history(table: Table, width: int | None = WIDTH) -> Spec:
+    """All trials, and the best so far as a step line. A trial that was stopped stands, hollow, where its best report
+    is; one that left no value is a sign at the edge of the worst."""
+    states = marks.states_in(table.rows)
+    content: Spec = {
+        "params": [marks.HIGHLIGHT, marks.names_param(table.parameters)],
+        **single(width, HEIGHT),
+        "layer": [
+            _points(table, states),
+            _without_value(table),
+            *_best_so_far(table),
+            *beyond_edge(_placed(table), table.direction),
+        ],
+    }
+    objective = short(table.objective)
+    better = "less is better" if less_is_better(table.direction) else "more is better"
+    subtitle = [f"{_counts(table)}; the line is the best so far; {better}; hollow: stopped early, at its best report"]
+    return vega_lite(f"{objective} of each trial", subtitle, {"rows": table.rows}, content)
+
+
+def _counts(table: Table) -> str:
+    drawn = f"{number_text(table.total)} trials" if table.total != 1 else "1 trial"
+    return f"{drawn}, {number_text(table.left_out)} of them not drawn" if table.left_out else drawn
+
+
+def _placed(table: Table) -> list[Spec]:
+    """Rows with a value: the score, or the best report of one that has none."""
+    value = {"calculate": "isValid(datum.score) ? datum.score : datum.so_far", "as": "value"}
+    return [marks.COUNTED, value, *robust("value", table.direction)]
+
+
+def _number_axis() -> Spec:
+    return {
+        "field": "number",
+        "type": "quantitative",
+        "title": "trial",
+        "scale": {"zero": False, "nice": False, "padding": 8},
+        "axis": {"grid": False, "tickMinStep": 1, "tickCount": 8, "format": ",d"},
+    }
+
+
+def _points(table: Table, states: list[TrialState]) -> Spec:
+    total = len(table.rows)
+    opacity = marks.opacity_of(total)
+    filled = {"test": "datum.state === 'complete'", "value": opacity * 0.9}
+    emphasised = {"test": marks.HIGHLIGHTED, "value": 3}
+    return {
+        "transform": _placed(table),
+        "mark": {"type": "point", "filled": False, "size": marks.size_of(total), "strokeWidth": 1.3, "aria": False},
+        "encoding": {
+            "x": _number_axis(),
+            "y": {"field": "shown", "type": "quantitative", "scale": {"zero": False, "padding": 10}}
+            | {"axis": score_axis(short(table.objective))},
+            "stroke": marks.state_colour(states),
+            "fill": marks.state_colour(states),
+            "fillOpacity": {"condition": [filled], "value": 0},
+            "strokeOpacity": {"value": opacity},
+            "strokeWidth": {"condition": [emphasised], "value": 1.3},
+            "shape": marks.state_shape(states),
+            "tooltip": marks.trial_tooltip(table.parameters),
+        },
+    }
+
+
+def _without_value(table: Table) -> Spec:
+    empty = "!isValid(datum.score) && !isValid(datum.so_far)"
+    return {
+        "transform": [marks.COUNTED, {"filter": f"{empty} && ({NO_SCORE})"}],
+        "mark": {"type": "point", "filled": True, "size": 40, "opacity": 0.8, "aria": False},
+        "encoding": {
+            "x": _number_axis(),
+            "y": {"value": 2 if less_is_better(table.direction) else "height"},
+            "color": marks.state_colour([], legend=False),
+            "shape": marks.state_shape([], legend=False),
+            "tooltip": marks.trial_tooltip(table.parameters),
+        },
+    }
+
+
+def _best_so_far(table: Table) -> list[Spec]:
+    """A step line through the complete trials, and a ring around the trial that is the best."""
+    op = best_op(table.direction)
+    best = {"window": [{"op": op, "field": "score", "as": "best"}], "sort": [{"field": "number"}], "frame": [None, 0]}
+    line = [marks.FINISHED_WELL, *robust("score", table.direction), best]
+    clipped = {"calculate": "clamp(datum.best, datum.lowest, datum.highest)", "as": "best_shown"}
+    ends = {
+        "joinaggregate": [{"op": e, "field": "shown", "as": f"{e_}est"} for e, e_ in (("min", "low"), ("max", "high"))]
+    }
+    first = {
+        "window": [{"op": "row_number", "as": "place"}],
+        "sort": [{"field": "place_of_score"}, {"field": "number"}],
+    }
+    cost = {"calculate": f"{'' if less_is_better(table.direction) else '-'}datum.score", "as": "place_of_score"}
+    return [
+        {
+            "transform": [*line, ends, clipped],
+            "mark": {"type": "line", "interpolate": "step-after", "style": ["best"], "aria": False},
+            "encoding": {
+                "x": _number_axis(),
+                "y": {"field": "best_shown", "type": "quantitative"},
+                "order": {"field": "number", "type": "quantitative"},
+            },
+        },
+        {
+            "transform": [
+                marks.FINISHED_WELL,
+                *robust("score", table.direction),
+                cost,
+                first,
+                {"filter": "datum.place === 1"},
+            ],
+            "mark": {"type": "point", "size": 180, "style": ["best-point"], "filled": False, "aria": False},
+            "encoding": {
+                "x": _number_axis(),
+                "y": {"field": "shown", "type": "quantitative"},
+                "tooltip": marks.trial_tooltip(table.parameters),
+            },
+        },
+    ]

@@ -1,0 +1,43 @@
+"""All kinds of pictures by name: the function that draws each, and the answers of the server that it takes.
+
+    spec = PLOTS["slice"].draw(table=table, rounds=rounds, field="p0", width=None)
+
+Each function takes the answers that `needs` names, by these names, then `options`, then `width`: pixels, or None for as
+wide as its place on a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sturgeon.plots.history import history
+from sturgeon.plots.specs import Spec
+
+Need = Literal["table", "rounds", "importance", "curves", "trial_curves", "timeline", "diagnosis", "errors", "events"]
+"""An answer of the server, as `sturgeon.messages` has it: Table, Rounds, Importance, Curves, TrialCurves and Timeline;
+diagnosis and errors are plain JSON, events a list of Event."""
+
+OPTIONAL: Final[frozenset[Need]] = frozenset({"rounds", "events", "timeline"})
+"""None may be given for these, where there are none."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A kind of picture. `of`: what it shows. `options`: further arguments, all of them texts that may be left out.
+
+    `datasets`: the named data in its specification, the one that a page updates first.
+    """
+
+    draw: Callable[..., Spec]
+    of: Literal["study", "trial"]
+    needs: tuple[Need, ...]
+    about: str
+    datasets: tuple[str, ...] = ("rows",)
+    options: tuple[str, ...] = ()
+
+
+PLOTS: Final[dict[str, Plot]] = {
+    "history": Plot(history, "study", ("table",), "the score of each trial, and the best so far"),
+}

@@ -1,0 +1,94 @@
+"""Scores as positions: the robust range of an axis, derived in the specification.
+
+A penalty of 1e300 must not flatten a picture. So the axis ends where nearly all good trials lie, and what is beyond is
+drawn at its edge, and counted. The range follows the data: a page that adds rows needs no new specification.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sturgeon.direction import Direction, less_is_better
+from sturgeon.plots.specs import Spec
+
+ENORMOUS: Final = 1e6
+"""So many times the smallest score (or 1), a score is a penalty: it does not count for the range."""
+
+FLAT: Final = 25.0
+"""The range is cut only where the worst is so many spreads from the best, else it would hide more than it shows."""
+
+KEPT: Final = 10.0
+"""Then it ends so many spreads from the best. The spread is from the best to the third quartile, or to the median or
+the first quartile where these are much nearer."""
+
+NEARER: Final = 20.0
+
+
+def robust(field: str, direction: Direction | None) -> list[Spec]:
+    """Transforms that keep rows whose `field` is a number, and add
+
+    - `shown`: the value, within the robust range;
+    - `beyond`: -1 below it, 1 above it, 0 within.
+
+    Values better than the range are cut only if they are enormous. Without a direction, low is taken for good.
+    """
+    sign = "" if direction is None or less_is_better(direction) else "-"
+    return [
+        {"filter": f"isValid(datum.{field}) && isNumber(datum.{field}) && isFinite(datum.{field})"},
+        {"calculate": f"abs(datum.{field})", "as": "size"},
+        {"joinaggregate": [{"op": "min", "field": "size", "as": "least"}]},
+        {"calculate": f"datum.size <= {ENORMOUS} * max(1, datum.least) ? {sign}datum.{field} : null", "as": "cost"},
+        {
+            "joinaggregate": [
+                {"op": op, "field": "cost", "as": f"cost_{op}"} for op in ("min", "q1", "median", "q3", "max")
+            ]
+        },
+        {"calculate": _spread(), "as": "spread"},
+        {"calculate": _limit(), "as": "limit"},
+        {"calculate": f"clamp({sign}datum.{field}, datum.cost_min, datum.limit)", "as": "cost_shown"},
+        {"calculate": f"{sign}datum.cost_shown", "as": "shown"},
+        {"calculate": f"datum.{field} > datum.shown ? 1 : datum.{field} < datum.shown ? -1 : 0", "as": "beyond"},
+    ]
+
+
+def _spread() -> str:
+    third, median, first = (f"(datum.cost_{op} - datum.cost_min)" for op in ("q3", "median", "q1"))
+    nearer = f"({median} > 0 && {third} > {NEARER} * {median} ? {median} : {third})"
+    return f"{first} > 0 && {nearer} > {NEARER} * {first} ? {first} : {nearer}"
+
+
+def _limit() -> str:
+    cut = f"datum.spread > 0 && datum.cost_max - datum.cost_min > {FLAT} * datum.spread"
+    return f"{cut} ? datum.cost_min + {KEPT} * datum.spread : datum.cost_max"
+
+
+def beyond_edge(transforms: list[Spec], direction: Direction | None, what: str = "trials") -> list[Spec]:
+    """Layers: a dashed line where the range was cut, and how many rows lie beyond; nothing where none does.
+
+    what: our word for a row.
+    """
+    low_is_good = direction is None or less_is_better(direction)
+    beyond = [*transforms, {"filter": "datum.beyond != 0"}]
+    count = [{"op": "count", "as": "count"}, {"op": "max" if low_is_good else "min", "field": "shown", "as": "edge"}]
+    counted = [*beyond, {"aggregate": count}, {"filter": "datum.count > 0"}]
+    text = f"format(datum.count, ',') + ' {what} beyond this line'"
+    place = {"align": "right", "baseline": "bottom" if low_is_good else "top", "dy": -5 if low_is_good else 5}
+    y = {"field": "edge", "type": "quantitative"}
+    return [
+        {"transform": counted, "mark": {"type": "rule", "style": ["edge"], "aria": False}, "encoding": {"y": y}},
+        {
+            "transform": [*counted, {"calculate": text, "as": "note"}],
+            "mark": {"type": "text", "style": ["note"], **place, "aria": False},
+            "encoding": {"x": {"value": "width"}, "y": y, "text": {"field": "note", "type": "nominal"}},
+        },
+    ]
+
+
+def score_axis(title: str, **more: Any) -> Spec:
+    """The axis of scores: not from 0, unless 0 is near."""
+    return {"title": title, "tickCount": 5, "format": "~g", **more}
+
+
+def best_op(direction: Direction) -> str:
+    """The aggregate that gives the best value."""
+    return "min" if less_is_better(direction) else "max"

@@ -1,0 +1,78 @@
+"""Specifications: the outermost part that all pictures share, and how data and a theme are put into one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sturgeon.plots.theme import Theme, config
+
+Spec = dict[str, Any]
+"""A Vega-Lite or Vega specification, as plain JSON."""
+
+VEGA_LITE: Final = "https://vega.github.io/schema/vega-lite/v6.json"
+VEGA: Final = "https://vega.github.io/schema/vega/v6.json"
+
+WIDTH: Final = 720
+HEIGHT: Final = 320
+LONGEST_TEXT: Final = 80
+"""Characters of a user's text in a title; beyond them it is cut."""
+
+
+def vega_lite(
+    title: str,
+    subtitle: Sequence[str],
+    datasets: Mapping[str, Sequence[Mapping[str, Any]]],
+    content: Mapping[str, Any],
+    *,
+    description: str | None = None,
+) -> Spec:
+    """A picture of `content`, which has layers or panels, on named datasets; the first is that of all marks."""
+    spec: Spec = {
+        "$schema": VEGA_LITE,
+        "description": short(description or title, 300),
+        "title": heading(title, subtitle),
+    }
+    spec |= {"data": {"name": next(iter(datasets))}, "datasets": {name: list(rows) for name, rows in datasets.items()}}
+    return spec | dict(content)
+
+
+def heading(title: str, subtitle: Sequence[str] = ()) -> Spec:
+    """A title, and below it what the picture says, one line each."""
+    lines = [short(line, 140) for line in subtitle if line]
+    return {"text": short(title), **({"subtitle": lines} if lines else {})}
+
+
+def single(width: int | None, height: int = HEIGHT) -> Spec:
+    """The size of one panel: as wide as its place on a page where no width is given."""
+    if width is None:
+        return {"width": "container", "height": height, "autosize": {"type": "fit-x", "contains": "padding"}}
+    return {"width": width, "height": height}
+
+
+def themed(spec: Spec, theme: Theme = "light") -> Spec:
+    """The picture in the colours of a theme."""
+    return spec | {"config": config(theme)}
+
+
+def without_data(spec: Spec) -> Spec:
+    """The picture with its datasets empty, for a page that has the rows already."""
+    if spec["$schema"] == VEGA_LITE:
+        return spec | {"datasets": {name: [] for name in spec["datasets"]}}
+    return spec | {"data": [one | {"values": []} if "values" in one else one for one in spec["data"]]}
+
+
+def short(text: str, most: int = LONGEST_TEXT) -> str:
+    """A text of a user on one line, without control characters, cut where it is too long for a picture."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def number_text(value: float | None, digits: int = 4) -> str:
+    """A number for people: 0.0123, 1.2e-05, 10,000."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == int(value) and abs(value) < 10**7:
+        return f"{int(value):,}"
+    return f"{value:.{digits}g}"
