@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Path, Request
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from server.dashboard import login
+from server.dashboard import assets, login
 from server.dashboard.rendering import FOLDER, page
 from sturgeon.messages import STUDY_NAME
 
@@ -48,4 +48,5 @@ def install(app: FastAPI) -> None:
     """Serve the pages, the login and the files."""
     app.include_router(router)
     app.include_router(login.router)
+    app.include_router(assets.router)
     app.mount("/static", _Files(directory=FOLDER / "static"), name="static")

@@ -10,11 +10,14 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from server.dashboard.assets import VEGA_URL
+
 FOLDER: Final = Path(__file__).parent
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
 _TEMPLATES.globals["version"] = version("sturgeon")
+_TEMPLATES.globals["vega"] = VEGA_URL
 
 
 def page(request: Request, template: str, status: int = 200, **names: object) -> HTMLResponse:

@@ -7,5 +7,6 @@ report and in a notebook. `registry.PLOTS` names all kinds, and says which answe
   clipped axes, ranks) is derived in the specification, so that a page changes `rows` alone.
 - No colour is in a specification: marks name styles and ranges that `theme.config` has, for light and for dark.
 - A text of a user is data, or a title. It is never a field, nor part of an expression: parameters are p0, p1, ..
-- Signals that a page may set: `highlight` (numbers of trials). A mark of a trial has its row as its datum.
+- The signal `selected` holds the numbers of the trials that are picked out. A mark of a trial has its row as datum.
+- On a page, `specs.for_page` takes the data and the title away: the page has both.
 """

@@ -17,7 +17,7 @@ def history(table: Table, width: int | None = WIDTH) -> Spec:
     is; one that left no value is a sign at the edge of the worst."""
     states = marks.states_in(table.rows)
     content: Spec = {
-        "params": [marks.HIGHLIGHT, marks.names_param(table.parameters)],
+        "params": [marks.SELECTED, marks.names_param(table.parameters)],
         **single(width, HEIGHT),
         "layer": [
             _points(table, states),
@@ -57,7 +57,7 @@ def _points(table: Table, states: list[TrialState]) -> Spec:
     total = len(table.rows)
     opacity = marks.opacity_of(total)
     filled = {"test": "datum.state === 'complete'", "value": opacity * 0.9}
-    emphasised = {"test": marks.HIGHLIGHTED, "value": 3}
+    emphasised = {"test": marks.IS_SELECTED, "value": 3}
     return {
         "transform": _placed(table),
         "mark": {"type": "point", "filled": False, "size": marks.size_of(total), "strokeWidth": 1.3, "aria": False},

@@ -1,4 +1,4 @@
-"""Marks of trials: colour and shape by state, the tooltip, and what a page highlights."""
+"""Marks of trials: colour and shape by state, the tooltip, and which of them are picked out."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sturgeon.states import TRIAL_STATES, TrialState
 MOST_TOLD: Final = 12
 """Parameters in a tooltip."""
 
-HIGHLIGHT: Final[Spec] = {"name": "highlight", "value": []}
-"""The parameter of a picture that holds the numbers of the trials to highlight; a page sets it."""
+SELECTED: Final[Spec] = {"name": "selected", "value": []}
+"""The signal that holds the numbers of the trials that are picked out; a page sets and reads it."""
 
-HIGHLIGHTED: Final = "indexof(highlight, datum.number) >= 0"
+IS_SELECTED: Final = "indexof(selected, datum.number) >= 0"
 COUNTED: Final[Spec] = {"filter": "!datum.invalid"}
 FINISHED_WELL: Final[Spec] = {"filter": "datum.state === 'complete' && !datum.invalid"}
 
@@ -36,7 +36,7 @@ def state_colour(shown: Sequence[str], *, legend: bool = True) -> Spec:
 
 
 def state_shape(shown: Sequence[str], *, legend: bool = True) -> Spec:
-    """Shape by state: the sign beside the colour; both share one legend."""
+    """The sign of each state beside its colour; both share one legend."""
     scale = {"domain": list(TRIAL_STATES), "range": [SHAPES[state] for state in TRIAL_STATES]}
     return state_colour(shown, legend=legend) | {"scale": scale}
 

@@ -56,11 +56,12 @@ def themed(spec: Spec, theme: Theme = "light") -> Spec:
     return spec | {"config": config(theme)}
 
 
-def without_data(spec: Spec) -> Spec:
-    """The picture with its datasets empty, for a page that has the rows already."""
+def for_page(spec: Spec) -> Spec:
+    """The picture without data and title, for a page that has both: its datasets are there, and empty."""
+    bare = {key: value for key, value in spec.items() if key != "title"}
     if spec["$schema"] == VEGA_LITE:
-        return spec | {"datasets": {name: [] for name in spec["datasets"]}}
-    return spec | {"data": [one | {"values": []} if "values" in one else one for one in spec["data"]]}
+        return bare | {"datasets": {name: [] for name in spec["datasets"]}}
+    return bare | {"data": [one | {"values": []} if "values" in one else one for one in spec["data"]]}
 
 
 def short(text: str, most: int = LONGEST_TEXT) -> str:

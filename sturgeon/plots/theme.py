@@ -1,6 +1,6 @@
 """The look of all pictures: colours with a meaning, light and dark, and the Vega configuration made of them.
 
-The names are those of the custom properties of the page's style sheet, without their `--`.
+Colours that the page's style sheet has, too, have the names of its custom properties, without their `--`.
 """
 
 from __future__ import annotations
@@ -13,56 +13,56 @@ Theme = Literal["light", "dark"]
 
 PALETTE: Final[dict[Theme, dict[str, str]]] = {
     "light": {
-        "surface": "#ffffff",
-        "text": "#1c2430",
-        "muted": "#5a6575",
-        "line": "#e3e7ed",
-        "accent": "#1f62c7",
-        "state-queued": "#7c8797",
-        "state-running": "#1f62c7",
-        "state-paused": "#7a4fc4",
-        "state-complete": "#0f7564",
-        "state-pruned": "#a86400",
-        "state-diverged": "#b02a86",
-        "state-failed": "#c22f2f",
-        "state-cancelled": "#6b7280",
-        "series-1": "#1f62c7",
-        "series-2": "#c2571a",
-        "series-3": "#0f7564",
-        "series-4": "#8a3fb0",
-        "series-5": "#8a6d00",
-        "series-6": "#a8324a",
-        "ramp-1": "#0b2f66",
-        "ramp-2": "#1f6aa8",
-        "ramp-3": "#5fa8c4",
-        "ramp-4": "#a9cdd3",
-        "ramp-5": "#d5dee3",
+        "background": "#fbfcfc",
+        "text": "#17262a",
+        "muted": "#536469",
+        "line": "#d9e2e3",
+        "accent": "#0f7285",
+        "state-queued": "#6b7a7e",
+        "state-running": "#0a67b3",
+        "state-paused": "#6a55b8",
+        "state-complete": "#1d7a4f",
+        "state-pruned": "#a76a00",
+        "state-diverged": "#a2338f",
+        "state-failed": "#c4302b",
+        "state-cancelled": "#6b7a7e",
+        "series-1": "#0f7285",
+        "series-2": "#b8561b",
+        "series-3": "#6a55b8",
+        "series-4": "#7c7a12",
+        "series-5": "#a2338f",
+        "series-6": "#4a6b8a",
+        "ramp-1": "#0b3a4a",
+        "ramp-2": "#11708a",
+        "ramp-3": "#4fa3b0",
+        "ramp-4": "#9fc9cc",
+        "ramp-5": "#d3dfe0",
     },
     "dark": {
-        "surface": "#151a21",
-        "text": "#e7ebf1",
-        "muted": "#9ba7b7",
-        "line": "#2b333f",
-        "accent": "#6ea8ff",
-        "state-queued": "#7f8b9b",
-        "state-running": "#6ea8ff",
-        "state-paused": "#b39bff",
-        "state-complete": "#3fc7a8",
-        "state-pruned": "#e0a040",
-        "state-diverged": "#ea7cc8",
-        "state-failed": "#f47a74",
-        "state-cancelled": "#8b95a3",
-        "series-1": "#6ea8ff",
-        "series-2": "#f0965a",
-        "series-3": "#3fc7a8",
-        "series-4": "#c58bea",
-        "series-5": "#d4b84a",
-        "series-6": "#f07f92",
-        "ramp-1": "#ffe9a8",
-        "ramp-2": "#f3b65f",
-        "ramp-3": "#c9707a",
-        "ramp-4": "#7b4a7c",
-        "ramp-5": "#423c5e",
+        "background": "#10181a",
+        "text": "#e4ecec",
+        "muted": "#9fb1b5",
+        "line": "#2a393d",
+        "accent": "#55c3d6",
+        "state-queued": "#8d9da1",
+        "state-running": "#5fb2f0",
+        "state-paused": "#a99bf0",
+        "state-complete": "#5cc492",
+        "state-pruned": "#e0a63c",
+        "state-diverged": "#e07fcf",
+        "state-failed": "#f2776f",
+        "state-cancelled": "#8d9da1",
+        "series-1": "#55c3d6",
+        "series-2": "#f0a05a",
+        "series-3": "#a99bf0",
+        "series-4": "#cfc25a",
+        "series-5": "#e07fcf",
+        "series-6": "#8fb4d8",
+        "ramp-1": "#fff3c4",
+        "ramp-2": "#8fd9c8",
+        "ramp-3": "#3f9fb0",
+        "ramp-4": "#2f6472",
+        "ramp-5": "#2b434a",
     },
 }
 """Ramps begin with the best."""
@@ -99,7 +99,7 @@ def config(theme: Theme = "light") -> dict[str, Any]:
     colours = PALETTE[theme]
     ink, muted, line = colours["text"], colours["muted"], colours["line"]
     return {
-        "background": colours["surface"],
+        "background": colours["background"],
         "font": FONT,
         "padding": 8,
         "view": {"stroke": None, "continuousWidth": 720, "continuousHeight": 320},
@@ -134,7 +134,7 @@ def config(theme: Theme = "light") -> dict[str, Any]:
             "score": [colours[f"ramp-{number}"] for number in range(1, 6)],
             "amount": [line, colours["ramp-3" if theme == "light" else "ramp-4"], colours["ramp-1"]],
         },
-        "style": _styles(ink, muted, line, colours["surface"], colours["accent"]),
+        "style": _styles(ink, muted, line, colours["background"], colours["accent"]),
     }
 
 
@@ -157,7 +157,7 @@ def _axis(colours: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _styles(ink: str, muted: str, line: str, surface: str, accent: str) -> dict[str, Any]:
+def _styles(ink: str, muted: str, line: str, background: str, accent: str) -> dict[str, Any]:
     """What marks of each style look like; a mark names its styles, and has no colour itself."""
     return {
         "best": {"color": ink, "strokeWidth": 2},
@@ -169,7 +169,7 @@ def _styles(ink: str, muted: str, line: str, surface: str, accent: str) -> dict[
         "edge": {"color": muted, "strokeWidth": 1, "strokeDash": [2, 3]},
         "note": {"color": muted, "fontSize": 12},
         "strong-note": {"color": ink, "fontSize": 12},
-        "on-bar": {"color": surface, "fontSize": 12},
+        "on-bar": {"color": background, "fontSize": 12},
         "track": {"color": line},
         "accent": {"color": accent, "strokeWidth": 2},
     }

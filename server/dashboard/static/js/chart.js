@@ -105,14 +105,15 @@ class Picture {
   async #draw() {
     this.drawing = true;
     try {
-      const [{ vega: library, embed }, spec] = await Promise.all([vega(), typeof this.spec === "string" ? get(this.spec) : this.spec]);
+      const asked = typeof this.spec === "string" ? get(this.spec) : this.spec;
+      const [{ vega: library, embed }, config, spec] = await Promise.all([vega(), vegaConfig(), asked]);
       this.library = library;
       const state = this.view?.getState({ data: () => false, signals: (name, op) => Boolean(name) && isKept(name, op) });
       this.view?.finalize();
       const host = el("div");
       fill(this.element, host);
       const result = await embed(host, structuredClone(spec), {
-        ast: true, renderer: "canvas", actions: false, defaultStyle: false, config: vegaConfig(), tooltip: tip,
+        ast: true, renderer: "canvas", actions: false, defaultStyle: false, config, tooltip: tip,
         patch: (compiled) => this.#filled(compiled),
       });
       this.view = result.view;

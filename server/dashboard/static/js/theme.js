@@ -1,4 +1,6 @@
-// Light and dark, and what pictures need to know of it. Colours are written once, in sturgeon.css.
+// Light and dark, and what pictures need to know of it. The colours are in sturgeon.css; pictures have the same.
+
+import { get } from "./api.js";
 
 const KEY = "sturgeon.theme";
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -34,22 +36,17 @@ dark.addEventListener("change", () => {
 /** A custom property of the style sheet: `colour("--accent")`. */
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** The config of Vega and Vega-Lite: our fonts, sizes and colours of everything that is no mark. */
-export function vegaConfig() {
-  const [ink, muted, line, accent] = ["--text", "--muted", "--line", "--accent"].map(colour);
+/** The configuration of pictures for each theme, from the server, which has it for pictures in files, too. */
+let themes = null;
+
+/** The config of Vega and Vega-Lite in the present theme: all colours of marks, and our font at the size of the page. */
+export async function vegaConfig() {
+  themes ??= get("/static/vega-themes.json");
+  const config = structuredClone((await themes)[theme()]);
   const style = getComputedStyle(document.body);
   const font = style.fontFamily;
   const size = Math.round(parseFloat(style.fontSize) * 0.8);
-  const text = { labelFont: font, titleFont: font, labelFontSize: size, titleFontSize: size, labelColor: muted };
-  return {
-    background: "transparent",
-    font,
-    mark: { color: accent },
-    text: { fill: ink, font, fontSize: size },
-    title: { color: ink, subtitleColor: muted, font, fontSize: size + 1, fontWeight: 600, anchor: "start" },
-    view: { stroke: null },
-    axis: { ...text, titleColor: muted, titleFontWeight: 400, domainColor: line, tickColor: line, gridColor: line },
-    header: { ...text, titleColor: ink },
-    legend: { ...text, titleColor: muted, titleFontWeight: 400 },
-  };
+  const text = { labelFont: font, titleFont: font, labelFontSize: size, titleFontSize: size };
+  for (const part of ["axis", "header", "legend"]) Object.assign(config[part], text);
+  return { ...config, background: "transparent", padding: 2, font };
 }
