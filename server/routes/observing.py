@@ -35,9 +35,10 @@ def list_events(
     page_size: PageSize = 100,
     page_token: PageToken = None,
     number: Annotated[messages.Number | None, Query(description="Only the events of this trial.")] = None,
+    newest_first: bool = False,
 ) -> messages.Page[messages.Event]:
-    """What people and the server did to the study and its trials, the oldest first."""
-    return observability.list_events(database, study, page_size, page_token, number)
+    """What people and the server did to the study and its trials, the oldest first unless said otherwise."""
+    return observability.list_events(database, study, page_size, page_token, number, newest_first=newest_first)
 
 
 @router.get("/studies/{study}/revisions")

@@ -69,13 +69,24 @@ def count_all(tx: Transaction) -> int:
 
 
 def page(
-    tx: Transaction, study_id: StudyId, after: int, size: int, number: TrialNumber | None = None
+    tx: Transaction,
+    study_id: StudyId,
+    after: int,
+    size: int,
+    number: TrialNumber | None = None,
+    *,
+    newest_first: bool = False,
 ) -> list[EventRow]:
-    """Up to `size` events after one; of one trial, if its number is given."""
-    statement = sa.select(events).where(events.c.study_id == study_id, events.c.id > after)
+    """Up to `size` events after one (-1: from the first); of one trial, if its number is given. With `newest_first`
+    those before it, backwards (-1: from the last)."""
+    statement = sa.select(events).where(events.c.study_id == study_id)
     if number is not None:
         statement = statement.where(events.c.number == number)
-    return [EventRow(*row) for row in tx.execute(statement.order_by(events.c.id).limit(size))]
+    if not newest_first:
+        statement = statement.where(events.c.id > after).order_by(events.c.id)
+    else:
+        statement = (statement.where(events.c.id < after) if after >= 0 else statement).order_by(events.c.id.desc())
+    return [EventRow(*row) for row in tx.execute(statement.limit(size))]
 
 
 def known_keys(

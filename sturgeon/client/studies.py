@@ -43,10 +43,15 @@ class StudyRoutes(Connected):
         return self._wire.ask(m.Best, "GET", f"{study_path(study)}/best", query={"k": k})
 
     def events(
-        self, study: str, page_size: int | None = None, page_token: str | None = None, number: int | None = None
+        self,
+        study: str,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        number: int | None = None,
+        newest_first: bool | None = None,
     ) -> m.Page[m.Event]:
-        """What happened to a study, or to one trial of it, the oldest first."""
-        query = paged(page_size, page_token) | given(number=number)
+        """What happened to a study, or to one trial of it, the oldest first unless said otherwise."""
+        query = paged(page_size, page_token) | given(number=number, newest_first=newest_first)
         return self._wire.ask(m.Page[m.Event], "GET", f"{study_path(study)}/events", query=query)
 
     def rounds(self, study: str) -> m.Rounds:

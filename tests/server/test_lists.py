@@ -368,3 +368,15 @@ def test_a_listed_trial_is_the_one_that_is_read(http: httpx.Client) -> None:
 @pytest.mark.parametrize("query", [{"sort": "loss"}, {"state": "done"}, {"invalid": "perhaps"}, {"format": "xml"}])
 def test_an_unknown_sort_or_filter_is_refused(http: httpx.Client, query: dict[str, str]) -> None:
     assert refusal(http.get("/v1/studies/bowl/trials", params=query)) == (422, "invalid")
+
+
+def test_events_are_also_listed_from_the_newest_on(server: RunningServer, http: httpx.Client) -> None:
+    path = seven_events(server)
+    oldest_first = [event["id"] for event in http.get(path).json()["items"]]
+
+    page = http.get(path, params={"newest_first": True, "page_size": 4}).json()
+    rest = {"newest_first": True, "page_token": page["next_page_token"]}
+    listed = [event["id"] for event in page["items"] + http.get(path, params=rest).json()["items"]]
+
+    assert len(oldest_first) == 7
+    assert listed == oldest_first[::-1]

@@ -58,15 +58,22 @@ def drain(database: Database, name: str) -> messages.Worker:
 
 
 def list_events(
-    database: Database, name: str, size: int, token: str | None, number: TrialNumber | None = None
+    database: Database,
+    name: str,
+    size: int,
+    token: str | None,
+    number: TrialNumber | None = None,
+    *,
+    newest_first: bool = False,
 ) -> messages.Page[messages.Event]:
-    """The events of a study, or of one trial of it, the oldest first.
+    """The events of a study, or of one trial of it, the oldest first unless said otherwise.
 
     Raises: NotFound, Invalid (an unknown page token).
     """
     after = after_of(token)
     with database.reading() as tx:
-        rows = events.page(tx, lookup.get_study(tx, name).id, after, size + 1, number)
+        study_id = lookup.get_study(tx, name).id
+        rows = events.page(tx, study_id, after, size + 1, number, newest_first=newest_first)
     return page_of([views.event(row) for row in rows], size, [row.id for row in rows])
 
 
