@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI, Path, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from server.dashboard import assets, login
 from server.dashboard.rendering import FOLDER, page
+from sturgeon.errors import FieldProblem, Invalid, TooLarge
 from sturgeon.messages import STUDY_NAME
+from sturgeon.study_texts import Unreadable, read_text
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -33,6 +36,26 @@ def new_study(request: Request) -> Response:
 def study(request: Request, study: StudyPath) -> Response:
     """One study: its pictures, its trials, and what can be done to it."""
     return page(request, "study.html", study=study)
+
+
+MOST_TEXT: Final = 200_000
+"""Bytes of a file that is pasted: YAML takes long to read."""
+
+
+@router.post("/new:read")
+async def read_study_file(request: Request) -> Response:
+    """A study's file, YAML or JSON, as the JSON that `POST /v1/studies` takes.
+
+    Raises: TooLarge, Invalid (with `line:N` as the pointer).
+    """
+    body = await request.body()
+    if len(body) > MOST_TEXT:
+        raise TooLarge(f"A study's file has at most {MOST_TEXT} bytes here; `sturgeon study create` takes larger ones.")
+    try:
+        return JSONResponse(await run_sync(read_text, body.decode("utf-8-sig", "replace")))
+    except Unreadable as error:
+        problems = (FieldProblem(f"line:{error.line}", f"The text {error.what}."),) if error.line else ()
+        raise Invalid(f"The text {error.what}.", problems) from None
 
 
 class _Files(StaticFiles):

@@ -1,27 +1,13 @@
-"""Reading a study or a space from a JSON or YAML file.
-
-YAML is read by the rules of YAML 1.2, so that it means what the same text means as JSON: 1e-4 is a number, `no` and
-2026-11-23 are text.
-"""
+"""Reading a study or a space from a JSON or YAML file."""
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from pathlib import Path
-from typing import Any, ClassVar, Final, NoReturn
-
-import yaml
 
 from sturgeon.cli.inputs import WrongInput
 from sturgeon.cli.streams import read_input
+from sturgeon.study_texts import Unreadable, read_text
 from sturgeon.values import Json
-
-MOST_VALUES: Final = 100_000
-"""Values that a YAML file with aliases may have, those of each alias counted."""
-
-_TAG: Final = "tag:yaml.org,2002:"
 
 
 def read_mapping(file: Path) -> Json:
@@ -34,134 +20,8 @@ def read_mapping(file: Path) -> Json:
         text = read_input() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise WrongInput(f"{source} is not text in UTF-8.") from None
-    is_yaml = file.suffix in (".yaml", ".yml") or (file.suffix != ".json" and not text.lstrip().startswith(("{", "[")))
+    is_yaml = {".yaml": True, ".yml": True, ".json": False}.get(file.suffix)
     try:
-        content = _from_yaml(text) if is_yaml else _from_json(text)
-    except json.JSONDecodeError as error:
-        raise WrongInput(f"{source} is not JSON: {error}.") from None
-    except yaml.YAMLError as error:
-        raise WrongInput(f"{source} is not valid YAML: {_location(error)}.") from None
-    except RecursionError:
-        raise WrongInput(f"{source} is nested too deeply.") from None
-    except ValueError as error:
-        raise WrongInput(f"{source} cannot be read: {error}.") from None
-    if not isinstance(content, dict):
-        raise WrongInput(f"{source} is not a mapping: write names with values, as in examples/digits.yaml.")
-    return content
-
-
-def _from_json(text: str) -> object:
-    return json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    mapping = dict(pairs)
-    if len(mapping) < len(pairs):
-        names = [name for name, _ in pairs]
-        duplicate = next(name for i, name in enumerate(names) if name in names[:i])
-        raise ValueError(f"the name {duplicate!r} is used twice in one object")
-    return mapping
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is not a finite number")
-    return number
-
-
-def _from_yaml(text: str) -> object:
-    return yaml.load(text, _Loader)  # a safe loader, with fewer types
-
-
-def _location(error: yaml.YAMLError) -> str:
-    """Where the error is and what is wrong, in one line."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
-    return " ".join(str(error).split())
-
-
-class _Loader(yaml.SafeLoader):
-    """Only JSON's types, by the core schema of YAML 1.2. Each name may be used once in a mapping."""
-
-    # PyYAML's way: filled below.
-    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - an instance attribute for its stubs
-    yaml_constructors: ClassVar[dict[Any, Any]] = {}
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self._values = 0
-        self._values_of: dict[int, int] = {}
-
-    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
-        """Counts the values: a few aliases that refer to each other stand for any number of them."""
-        alias = self.peek_event() if self.check_event(yaml.AliasEvent) else None  # type: ignore[no-untyped-call]
-        before = self._values
-        node: yaml.Node | None = super().compose_node(parent, index)
-        if alias is None:
-            self._values += 1
-            self._values_of[id(node)] = self._values - before
-            return node
-        if id(node) not in self._values_of:
-            problem = f"the alias *{alias.anchor} stands for what contains it"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=alias.start_mark)
-        self._values += self._values_of[id(node)]
-        if self._values > MOST_VALUES:
-            problem = f"with the alias *{alias.anchor} there are more than {MOST_VALUES} values"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=alias.start_mark)
-        return node
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        assert node is not None
-        names: set[str] = set()
-        for key, _ in node.value:
-            if key.tag not in (f"{_TAG}str", f"{_TAG}merge"):
-                raise yaml.MarkedYAMLError(
-                    problem='a name must be text: put it in quotes ("..")', problem_mark=key.start_mark
-                )
-            if key.value in names:
-                problem = f"the name {key.value!r} is used twice in one mapping"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            names.add(key.value)
-        return node
-
-
-def _number(_loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float:
-    text = node.value
-    try:
-        if node.tag == f"{_TAG}float":
-            return _finite(text.replace(".inf", "inf").replace(".nan", "nan"))
-        return int(text, 0) if text.startswith(("0x", "0o")) else int(text)
-    except ValueError as error:
-        raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
-
-
-def _unknown(_loader: yaml.SafeLoader, node: yaml.Node) -> NoReturn:
-    problem = f"write text, numbers, lists and mappings; {node.tag.removeprefix(_TAG)} is not supported"
-    raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
-
-
-_CORE: Final = {
-    "null": (r"~|null|Null|NULL|", "~nN\0", lambda _loader, _node: None),
-    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF", lambda _loader, node: node.value.lower() == "true"),
-    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789", _number),
-    "float": (
-        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
-        "-+.0123456789",
-        _number,
-    ),
-    "merge": (r"<<", "<", _unknown),
-}
-for _name, (_pattern, _first, _construct) in _CORE.items():
-    # "\0" stands for the empty text, which PyYAML looks up under "".
-    _starts = ["" if character == "\0" else character for character in _first]
-    _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _starts)
-    _Loader.yaml_constructors[_TAG + _name] = _construct
-_Loader.yaml_constructors |= {
-    f"{_TAG}str": yaml.SafeLoader.construct_yaml_str,
-    f"{_TAG}seq": yaml.SafeLoader.construct_yaml_seq,
-    f"{_TAG}map": yaml.SafeLoader.construct_yaml_map,
-    None: _unknown,
-}
+        return read_text(text, is_yaml=is_yaml)
+    except Unreadable as error:
+        raise WrongInput(f"{source} {error.what}.") from None

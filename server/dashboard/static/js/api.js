@@ -42,6 +42,15 @@ async function asked(method, path, { body, signal, headers = {} }) {
   return read(answer);
 }
 
+/** The study in a text of YAML or JSON, as `POST /studies` takes it. Raises: Problem with pointers `line:N`. */
+export async function readText(text) {
+  const headers = { "Content-Type": "text/plain; charset=utf-8", "X-Requested-With": "sturgeon" };
+  const answer = await fetch("/new:read", { method: "POST", headers, body: text }).catch(() => {
+    throw new Away();
+  });
+  return read(answer);
+}
+
 async function read(answer) {
   if (answer.status === 401) toLogin();
   const isJson = /json/.test(answer.headers.get("Content-Type") ?? "");
