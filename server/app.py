@@ -15,7 +15,7 @@ from fastapi_offline import FastAPIOffline
 from threadpoolctl import threadpool_limits
 
 from server import problems
-from server.background import LOOK_EVERY_S, Background, Duties, look_for_work
+from server.background import LOOK_EVERY_S, TELL_EVERY_S, Background, Duties, look_for_work
 from server.browsers import BrowserGate, SecurityHeaders, refusal_of_another_page
 from server.dashboard import pages as dashboard
 from server.description import narrowed
@@ -32,6 +32,7 @@ from server.routes import (
     preview,
     studies,
     trials,
+    webhooks,
 )
 from server.routes.lanes import KEPT, SENDING, Lanes
 from server.services.leases import housekeeping
@@ -41,6 +42,9 @@ from server.services.metrics import Counters
 from server.services.quotas import Quotas
 from server.services.sampling.refit import Refitter
 from server.services.transactions import Transactions
+from server.services.webhooks import best_watch
+from server.services.webhooks.addresses import networks_of
+from server.services.webhooks.delivery import Courier
 from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Clock, Database
@@ -68,9 +72,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.blobs = BlobFolder(settings.checkpoints)
     app.state.long_polls = LongPollQueue()
     app.state.asks = AskContext(app.state.database, app.state.counters)
+    app.state.courier = Courier(app.state.database, app.state.counters, networks_of(settings.webhook_networks))
     app.state.refitter = Refitter(app.state.database, app.state.asks.sampler_pool)
     problems.install(app)
-    for module in (studies, explaining, trials, panda, leases, checkpoints, findings, logs, observing, preview):
+    of_trials = (trials, panda, leases, checkpoints, findings, logs)
+    for module in (studies, explaining, *of_trials, observing, preview, webhooks):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     dashboard.install(app)
@@ -93,7 +99,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
 DOCUMENTED = {
     400: "The body is not JSON.",
     401: "The token is missing or wrong.",
-    403: "It comes from a page, or by a name, that is not this server's own.",
+    403: "It comes from a page, by a name or leads to an address that this server does not allow.",
     404: "There is no such thing.",
     409: "It does not fit the present state.",
     412: "It was changed since it was read.",
@@ -145,6 +151,10 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     duties = Duties(app.state.transactions, app.state.blobs, settings.lease_s, settings.max_attempts)
     background.every(settings.reap_every_s, "duties", duties)
     background.every(LOOK_EVERY_S, "look for work", lambda: look_for_work(database, app.state.long_polls, loop))
+    courier: Courier = app.state.courier
+    background.every(TELL_EVERY_S, "webhooks", lambda: courier.step())
+    pool = app.state.asks.sampler_pool
+    background.every(TELL_EVERY_S, best_watch.DUTY, lambda: best_watch.watch(app.state.transactions, pool))
     refitter: Refitter = app.state.refitter
     await anyio.to_thread.run_sync(housekeeping.begin, database)
     refitter.start()
@@ -153,4 +163,5 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     finally:
         await anyio.to_thread.run_sync(refitter.stop)
         await anyio.to_thread.run_sync(background.stop)
+        await anyio.to_thread.run_sync(courier.stop)
         database.dispose()

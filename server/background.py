@@ -18,6 +18,7 @@ from sturgeon.threads import supervised
 
 CLEAN_UP_EVERY_US = 3_600_000_000
 LOOK_EVERY_S = 0.5
+TELL_EVERY_S = 1.0
 
 
 class Background:

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     token: SecretStr | None = Field(None, description="The shared bearer token.")
     token_file: Path | None = Field(None, description="A file with the shared bearer token.")
     allowed_hosts: str = Field("", description="Further names of a server without a token, such as a proxy's: A,B.")
+    webhook_networks: str = Field(
+        "", description="Networks that webhooks may reach although they are not public: 10.0.0.0/8, 127.0.0.1."
+    )
     lease_s: Annotated[float, Field(ge=0.5, le=3600)] = Field(30.0, description="A worker's lease, in seconds.")
     reap_every_s: Annotated[float, Field(gt=0, le=600)] = Field(
         5.0, description="Seconds between two searches for expired leases."

@@ -13,6 +13,7 @@ from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
 from server.services.transactions import Transactions
+from server.services.webhooks.delivery import Courier
 from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
@@ -77,6 +78,11 @@ def _lanes(request: Request) -> Lanes:
     return lanes
 
 
+def _courier(request: Request) -> Courier:
+    courier: Courier = request.app.state.courier
+    return courier
+
+
 InLanes = Annotated[Lanes, Depends(_lanes)]
 InDatabase = Annotated[Database, Depends(_database)]
 InAsks = Annotated[AskContext, Depends(_asks)]
@@ -84,6 +90,7 @@ InCounters = Annotated[Counters, Depends(_counters)]
 InTransactions = Annotated[Transactions, Depends(_transactions)]
 InSettings = Annotated[Settings, Depends(_settings)]
 InBlobs = Annotated[BlobFolder, Depends(_blobs)]
+InCourier = Annotated[Courier, Depends(_courier)]
 InLongPolls = Annotated[LongPollQueue, Depends(_long_polls)]
 
 StudyPath = Annotated[str, Path(pattern=STUDY_NAME)]

@@ -41,7 +41,7 @@ def metrics(database: InDatabase, counters: InCounters) -> Response:
     size, count = observability.stored(database)
     kept = {
         "sturgeon_stored_bytes": ("Bytes that checkpoints, late results and logs take", size),
-        "sturgeon_stored_rows": ("Events and late results that are kept", count),
+        "sturgeon_stored_rows": ("Events and late results that are kept, and messages that webhooks wait for", count),
     }
     for name, (text, amounts) in kept.items():
         gauge = Gauge(name, text, ["what"], registry=registry)

@@ -48,6 +48,15 @@ class Counters:
             ["kind"],
             registry=self.registry,
         )
+        self.webhook_deliveries = Counter(
+            "sturgeon_webhook_deliveries",
+            "Attempts to tell a webhook, by event and outcome",
+            ["event", "outcome"],
+            registry=self.registry,
+        )
+        self.webhooks_given_up = Counter(
+            "sturgeon_webhook_given_up", "Messages that no attempt within a day could deliver", registry=self.registry
+        )
         self.requests = Histogram(
             "sturgeon_request_seconds",
             "Time to answer, by route",

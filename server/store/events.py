@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from server.store import outbox
 from server.store.engine import Transaction
 from server.store.json_columns import Json
 from server.store.tables import events
@@ -44,7 +45,9 @@ _INSERT: Final = events.insert()
 def insert(
     tx: Transaction, study_id: StudyId, kind: str, now: int, number: TrialNumber | None = None, **detail: object
 ) -> None:
+    """Write what happened, and put it into the outbox of the webhooks that want to be told of it."""
     tx.execute(_INSERT, {"study_id": study_id, "number": number, "kind": kind, "detail": detail, "at": now})
+    outbox.tell(tx, study_id, kind, now, number, detail)
 
 
 def keep_newest(tx: Transaction, count: int) -> int:

@@ -38,6 +38,7 @@ from sturgeon.cli import (
     trials,
     tune,
     watch,
+    webhooks,
     workers,
 )
 from sturgeon.cli.inputs import WrongInput
@@ -94,6 +95,9 @@ one_trial.add_typer(trial.commands)
 one_trial.add_typer(describing.of_trial)
 pandas = typer.Typer(help="Steer one model while it trains, and branch from it.", no_args_is_help=True)
 app.add_typer(pandas, name="panda")
+webhook = typer.Typer(help="Tell other programs of what happens to studies.", no_args_is_help=True)
+app.add_typer(webhook, name="webhook")
+webhook.add_typer(webhooks.commands)
 for module in (tune, demo, operate, workers, data, predict, report, embedded, importing, status, fields):
     app.add_typer(module.commands)
 for module in (studies, budgets, explain, trials, findings, spaces, watch, export, records):

@@ -22,7 +22,7 @@ class ShownStudy(m.Study):
 
 
 class Deleted(_Form):
-    deleted: str = Field(description="The name of the study that is gone.")
+    deleted: str = Field(description="What is gone: a study's name, or a webhook's id.")
 
 
 class Status(_Form):
@@ -201,6 +201,11 @@ FORMS: dict[str, Any] = {
     "trial show": m.Trial,
     "trial tell": m.Trial,
     "tune": Tuned,
+    "webhook add": m.NewWebhook,
+    "webhook delete": Deleted,
+    "webhook deliveries": list[m.Delivery],
+    "webhook list": list[m.Webhook],
+    "webhook test": m.Delivery,
     "workers": list[m.Worker],
 }
 """The form of each command's output."""

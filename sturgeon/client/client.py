@@ -28,10 +28,13 @@ from sturgeon.client.service import ServiceRoutes
 from sturgeon.client.steering import SteeringRoutes
 from sturgeon.client.studies import StudyRoutes
 from sturgeon.client.trials import TrialRoutes
+from sturgeon.client.webhooks import WebhookRoutes
 from sturgeon.client.wire import Patience, Wire
 
 
-class Client(StudyRoutes, TrialRoutes, LeaseRoutes, FileRoutes, SteeringRoutes, FindingRoutes, ServiceRoutes):
+class Client(
+    StudyRoutes, TrialRoutes, LeaseRoutes, FileRoutes, SteeringRoutes, FindingRoutes, ServiceRoutes, WebhookRoutes
+):
     """A server's routes as methods; use it from any number of threads, and close it (or use `with`).
 
     Args:

@@ -176,6 +176,7 @@ from sturgeon.messages.trials import (
     Resume,
     Trial,
 )
+from sturgeon.messages.webhooks import Delivery, NewWebhook, Webhook, WebhookEvent, WebhookRequest
 
 __all__ = [
     "LARGEST_EPOCH",
@@ -208,6 +209,7 @@ __all__ = [
     "Curves",
     "DataVersion",
     "DatasetSummary",
+    "Delivery",
     "Desired",
     "DiagnosisFinding",
     "Direction",
@@ -252,6 +254,7 @@ __all__ = [
     "MetricSources",
     "Metrics",
     "Needs",
+    "NewWebhook",
     "Number",
     "NumericsUsed",
     "Overview",
@@ -337,6 +340,9 @@ __all__ = [
     "Verb",
     "Version",
     "VersionChange",
+    "Webhook",
+    "WebhookEvent",
+    "WebhookRequest",
     "WhyLost",
     "WhyNothing",
     "Worker",

@@ -90,6 +90,7 @@ def test_expiries_are_told_in_events(server: RunningServer) -> None:
     assert [(event.kind, event.number, event.detail) for event in server.client.events("bowl").items] == [
         ("lease_expired", 0, {"worker": "ada", "then": "queued"}),
         ("lease_expired", 0, {"worker": "ada", "then": "queued"}),
+        ("failed", 0, {"attempts": 3, "reason": "The lease ran out 3 times without a report."}),
         ("lease_expired", 0, {"worker": "ada", "then": "failed"}),
     ]
 

@@ -44,6 +44,13 @@ REPLAY: dict[str, Any] = {
 }  # fmt: skip
 HELD: dict[str, Any] = {"study": "s", "number": 3, "fence": 2}
 
+WEBHOOK: dict[str, Any] = {
+    "id": 3, "url": "https://h/", "study": None, "events": ["drift"], "failures": 0, "created_at": NOW, "secret": "w"
+}  # fmt: skip
+DELIVERY: dict[str, Any] = {
+    "id": "msg_1", "event": "test", "state": "waiting", "attempts": 0, "status": None, "error": None, "at": NOW
+}  # fmt: skip
+
 Call = Callable[[Client], Any]
 ROUTES: list[tuple[Call, str, Any, Any]] = [
     (lambda c: c.create_study({"name": "s"}), "POST /v1/studies", {"name": "s"}, STUDY),
@@ -53,6 +60,16 @@ ROUTES: list[tuple[Call, str, Any, Any]] = [
         None,
         PAGE,
     ),
+    (
+        lambda c: c.create_webhook("https://h/", events=["drift"]),
+        "POST /v1/webhooks",
+        {"url": "https://h/", "study": None, "events": ["drift"]},
+        WEBHOOK,
+    ),
+    (lambda c: c.webhooks(page_size=2), "GET /v1/webhooks?page_size=2", None, PAGE),
+    (lambda c: c.delete_webhook(3), "DELETE /v1/webhooks/3", None, None),
+    (lambda c: c.test_webhook(3), "POST /v1/webhooks/3:test", None, DELIVERY),
+    (lambda c: c.deliveries(3), "GET /v1/webhooks/3/deliveries", None, PAGE),
     (lambda c: c.study("s"), "GET /v1/studies/s", None, STUDY),
     (lambda c: c.patch_study("s", {"state": "paused"}), "PATCH /v1/studies/s", {"state": "paused"}, STUDY),
     (lambda c: c.delete_study("s", force=True), "DELETE /v1/studies/s?force=true", None, None),

@@ -9,8 +9,8 @@ from server.services.runs import desired_state, pruning
 from server.services.runs.curve import present_run_reports
 from server.services.transactions import Scope
 from server.services.views import desired_of
+from server.store import events, trials
 from server.store import studies as study_rows
-from server.store import trials
 from server.store.engine import Transaction
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
@@ -37,6 +37,10 @@ def finish(scope: Scope, row: TrialRow, outcome: Outcome, *, raise_fence: bool =
     end = {"left_seq": study_rows.next_seq(scope.tx, scope.study.id), "finished_at": scope.now}
     row = trials.transition(scope.tx, row, state, raise_fence=raise_fence, **columns, **end)
     desired_state.close_timeline(scope.tx, row)
+    if state == "failed":
+        reason = (row.error or "").strip().splitlines()
+        detail = {"attempts": row.attempt, "reason": reason[-1][:500] if reason else ""}
+        events.insert(scope.tx, scope.study.id, "failed", scope.now, row.number, **detail)
     scope.tx.after_commit(scope.counters.finished_trials.labels(state).inc)
     return row
 

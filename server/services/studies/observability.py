@@ -9,6 +9,7 @@ from server.store import (
     events,
     late_results,
     leases,
+    outbox,
     room,
     schema,
     space_revisions,
@@ -111,15 +112,19 @@ def require_ready(database: Database, blobs: BlobFolder) -> None:
 
 
 def stored(database: Database) -> tuple[dict[str, int], dict[str, int]]:
-    """What grows with use: how many bytes checkpoints, late results and logs take, and how many late results and events
-    there are."""
+    """What grows with use: how many bytes checkpoints, late results and logs take, and how many late results, events
+    and messages to webhooks there are."""
     with database.reading() as tx:
         size = {
             "checkpoints": checkpoints.total_size(tx),
             "late_results": late_results.total_size(tx),
             "logs": trial_logs.total_size(tx),
         }
-        count = {"events": events.count_all(tx), "late_results": late_results.count_all(tx)}
+        count = {
+            "events": events.count_all(tx),
+            "late_results": late_results.count_all(tx),
+            "webhook_deliveries_waiting": outbox.count_waiting(tx),
+        }
     return _present(size), _present(count)
 
 
