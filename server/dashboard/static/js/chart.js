@@ -18,7 +18,8 @@ function vega() {
 
 /**
  * A picture in `element`: `chart(element, "/studies/x/plots/history?data=false", {rows})`, or a specification in place of
- * the path. `data`: name of a dataset -> its values. Options: `label`, what it shows, for those who cannot see it; `eager`.
+ * the path. `data`: name of a dataset -> its values. Options: `label`, what it shows, for those who cannot see it; `eager`;
+ * `onTitle(title, [lines])`: the page shows the title of the specification itself, and the picture has none.
  *
  * `update(name, values, removed)`: takes changed values; of a dataset with numbers those with the same number are replaced.
  * `replace(name, values)`: all of a dataset. `signal(name, value)`; `onSignal(name, f)`. `select(numbers)` and
@@ -112,7 +113,7 @@ class Picture {
       this.view?.finalize();
       const host = el("div");
       fill(this.element, host);
-      const result = await embed(host, structuredClone(spec), {
+      const result = await embed(host, this.#titled(structuredClone(spec)), {
         ast: true, renderer: "canvas", actions: false, defaultStyle: false, config, tooltip: tip,
         patch: (compiled) => this.#filled(compiled),
       });
@@ -132,6 +133,15 @@ class Picture {
       this.drawing = false;
     }
     this.#flush();
+  }
+
+  /** The specification; without its title where the page shows that. */
+  #titled(spec) {
+    if (!this.options.onTitle || !spec.title) return spec;
+    const { text = spec.title, subtitle = [] } = spec.title;
+    this.options.onTitle([text].flat().join(" "), [subtitle].flat());
+    delete spec.title;
+    return spec;
   }
 
   /** Puts the data into the compiled specification, so that it is drawn once. */

@@ -55,17 +55,18 @@ export function text(node, value) {
 /** The element with this id. */
 export const byId = (id) => document.getElementById(id);
 
+// The same signs as in pictures (sturgeon/plots/theme.py).
 const MARKS = {
-  queued: "M6 2a4 4 0 1 0 .01 0z",
-  running: "M2 2l8 4-8 4z",
+  queued: "M2.5 2.5h7v7h-7z",
+  running: "M6 1l5 5-5 5-5-5z",
   paused: "M2.5 2h2.5v8h-2.5zM7 2h2.5v8h-2.5z",
   complete: "M6 2a4 4 0 1 0 .01 0z",
-  pruned: "M6 1l5 5-5 5-5-5z",
+  pruned: "M6 10.5l5-9h-10z",
   diverged: "M6 1.5l5 9h-10z",
   failed: "M2 3.4l1.4-1.4 2.6 2.6 2.6-2.6 1.4 1.4-2.6 2.6 2.6 2.6-1.4 1.4-2.6-2.6-2.6 2.6-1.4-1.4 2.6-2.6z",
   cancelled: "M1.5 5h9v2h-9z",
-  active: "M2 2l8 4-8 4z",
-  done: "M6 2a4 4 0 1 0 .01 0z",
+  active: "M6 1l5 5-5 5-5-5z",
+  completed: "M6 2a4 4 0 1 0 .01 0z",
   stopped: "M2 2h8v8h-8z",
 };
 

@@ -1,7 +1,5 @@
 // Light and dark, and what pictures need to know of it. The colours are in sturgeon.css; pictures have the same.
 
-import { get } from "./api.js";
-
 const KEY = "sturgeon.theme";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
@@ -41,7 +39,7 @@ let themes = null;
 
 /** The config of Vega and Vega-Lite in the present theme: all colours of marks, and our font at the size of the page. */
 export async function vegaConfig() {
-  themes ??= get("/static/vega-themes.json");
+  themes ??= fetch("/static/vega-themes.json").then((answer) => answer.json());
   const config = structuredClone((await themes)[theme()]);
   const style = getComputedStyle(document.body);
   const font = style.fontFamily;

@@ -5,27 +5,11 @@ import { byId, command, el, empty, fill, state, svg, text } from "../dom.js";
 import { ago, count, integer, number } from "../format.js";
 import { failed } from "../forms.js";
 import { live } from "../live.js";
+import { ended, progress } from "../progress.js";
 import { table } from "../table.js";
 
-const ENDED = ["complete", "pruned", "diverged", "failed", "cancelled"];
 const host = byId("studies");
 const isNarrow = matchMedia("(max-width: 40rem)").matches;
-
-/** How far a study has come, by what became of its trials. */
-export function progress({ counts, max_trials: most }) {
-  const bar = el("span", { class: "progress", role: "img", "aria-label": spoken(counts, most) });
-  for (const name of [...ENDED, "running", "paused"]) {
-    if (!counts[name]) continue;
-    const piece = el("span", { class: name });
-    piece.style.width = `${(100 * counts[name]) / Math.max(most, 1)}%`;
-    bar.append(piece);
-  }
-  return bar;
-}
-
-const ended = (counts) => ENDED.reduce((sum, name) => sum + (counts[name] ?? 0), 0);
-const spoken = (counts, most) =>
-  `${ended(counts)} of ${most} trials have ended: ${Object.entries(counts).filter(([, n]) => n).map(([name, n]) => `${n} ${name}`).join(", ") || "none yet"}`;
 
 /** A line of the best so far, without axes: how it falls, not how far. */
 function spark(values) {
@@ -38,15 +22,15 @@ function spark(values) {
 }
 
 const COLUMNS = [
-  { id: "name", label: "Study", width: isNarrow ? 13 : 26, value: (s) => s.name, cell: (s) => s.name },
+  { id: "name", label: "Study", width: isNarrow ? 13 : 24, value: (s) => s.name, cell: (s) => s.name },
   { id: "state", label: "State", width: 9, value: (s) => s.state, cell: (s) => state(s.state) },
   { id: "progress", label: "Progress", width: 14, value: (s) => ended(s.counts) / s.max_trials, cell: (s) => progress(s) },
-  { id: "trials", label: "Trials", width: 11, end: true, value: (s) => ended(s.counts), cell: (s) => `${integer(ended(s.counts))} / ${integer(s.max_trials)}` },
+  { id: "trials", label: "Trials", width: 13, end: true, value: (s) => ended(s.counts), cell: (s) => `${integer(ended(s.counts))} / ${integer(s.max_trials)}` },
   { id: "best", label: "Best", width: 10, end: true, value: (s) => s.best, cell: (s) => number(s.best) },
   { id: "objective", label: "Metric", width: 12, value: (s) => s.objective },
   { id: "spark", label: "Best so far", width: 12, sortable: false, value: () => null, cell: (s) => spark(s.sparkline) },
-  { id: "workers", label: "Workers", width: 7, end: true, value: (s) => s.workers, cell: (s) => (s.workers ? integer(s.workers) : "") },
-  { id: "tags", label: "Tags", width: 18, value: (s) => s.tags.join(" "), cell: (s) => tagList(s.tags) },
+  { id: "workers", label: "Workers", width: 6, end: true, value: (s) => s.workers, cell: (s) => (s.workers ? integer(s.workers) : "") },
+  { id: "tags", label: "Tags", width: 16, value: (s) => s.tags.join(" "), cell: (s) => tagList(s.tags) },
   { id: "title", label: "Title", width: 30, hidden: true, value: (s) => s.title },
   { id: "created", label: "Created", width: 11, hidden: true, value: (s) => s.created_at, cell: (s) => ago(s.created_at) },
   { id: "changed", label: "Changed", width: 11, end: true, value: (s) => s.changed_at, cell: (s) => ago(s.changed_at) },
@@ -60,7 +44,7 @@ class Page {
     this.studies = new Map(studies.map((study) => [study.name, study]));
     this.tags = new Set();
     this.search = el("input", { type: "search", placeholder: "Search names, titles, tags", "aria-label": "Search studies", on: { input: () => this.draw() } });
-    this.states = el("select", { "aria-label": "State", on: { change: () => this.draw() } }, [["", "All states"], ["active", "Active"], ["paused", "Paused"], ["done", "Done"], ["stopped", "Stopped"], ["cancelled", "Cancelled"]].map(([value, label]) => el("option", { value }, label)));
+    this.states = el("select", { "aria-label": "State", on: { change: () => this.draw() } }, [["", "All states"], ["active", "Active"], ["paused", "Paused"], ["completed", "Completed"], ["stopped", "Stopped"], ["cancelled", "Cancelled"]].map(([value, label]) => el("option", { value }, label)));
     this.states.className = "short";
     this.tagBar = el("div", { class: "tags", role: "group", "aria-label": "Tags" });
     this.amount = el("span", { class: "amount", role: "status" });
@@ -113,8 +97,9 @@ class Page {
   }
 
   async drawWorkers() {
-    const workers = (await all("/workers").catch(() => [])).filter((worker) => Date.now() - new Date(worker.last_seen_at ?? worker.seen_at) < 90_000);
-    text(this.workers, workers.length ? `${count(workers.length, "worker")} at work` : "No worker at work");
+    const workers = (await all("/workers").catch(() => [])).filter((worker) => !worker.gone);
+    const [slots, running] = ["slots", "running"].map((name) => workers.reduce((sum, worker) => sum + worker[name], 0));
+    text(this.workers, workers.length ? `${count(workers.length, "worker")}: ${count(running, "trial")} in ${count(slots, "slot")}` : "No worker is here");
   }
 }
 

@@ -5,30 +5,55 @@ import { byId, el, fill } from "../dom.js";
 import { failed } from "../forms.js";
 import { live } from "../live.js";
 import { Rows } from "../rows.js";
-import { Trials } from "../study/trials.js";
-import { Pictures } from "../study/pictures.js";
-import { Summary } from "../study/summary.js";
+import { Actions } from "../study/actions.js";
 import { Events } from "../study/events.js";
+import { Pictures } from "../study/pictures.js";
+import { heading, Summary } from "../study/summary.js";
+import { Trials } from "../study/trials.js";
 
 const name = document.body.dataset.study;
 const host = byId("study");
+const path = `/studies/${part(name)}`;
+
+class Page {
+  constructor(study, table) {
+    this.rows = new Rows(table);
+    this.revision = study.revision;
+    this.head = document.querySelector(".heading");
+    this.actions = new Actions(path, study, (changed) => this.take(changed));
+    this.head.append(this.actions.node);
+    this.summary = new Summary(path, study, (changed) => heading(this.head, changed));
+    this.trials = new Trials(path, this.rows, { onSelect: (numbers) => this.pictures.select(numbers) });
+    this.pictures = new Pictures(path, this.rows, (numbers) => this.trials.only(numbers?.length ? numbers : null));
+    this.events = new Events(path);
+    fill(host, this.summary.node, this.pictures.above, this.trials.node, this.pictures.below, this.events.node);
+    host.removeAttribute("aria-busy");
+    this.live = live(`${path}/stream`, {
+      rows: (changed) => this.rows.apply(changed.rows ?? changed),
+      study: (changed) => this.take(changed),
+      events: (more) => this.events.take(more.items ?? more),
+    }, { since: table.cursor });
+  }
+
+  take(study) {
+    this.actions.take(study);
+    this.summary.take(study);
+    if (study.revision !== this.revision) this.#revised(study.revision);
+  }
+
+  /** Another space has other columns and other pictures. */
+  async #revised(revision) {
+    this.revision = revision;
+    this.rows.replace(await get(`${path}/rows`));
+    this.trials.revised();
+    this.pictures.respec();
+  }
+}
 
 async function begin() {
-  const path = `/studies/${part(name)}`;
   try {
     const [study, table] = await Promise.all([get(path), get(`${path}/rows`)]);
-    const rows = new Rows(table);
-    const summary = new Summary(path, study, rows);
-    const trials = new Trials(path, rows);
-    const pictures = new Pictures(path, study, rows, (numbers) => trials.only(numbers));
-    const events = new Events(path);
-    fill(host, summary.node, pictures.first, trials.node, pictures.more, events.node);
-    host.removeAttribute("aria-busy");
-    live(`${path}/stream`, {
-      rows: (changed) => rows.apply(changed.rows ?? changed),
-      study: (changed) => summary.take(changed),
-      events: (more) => events.take(more),
-    }, { since: table.cursor });
+    new Page(study, table);
   } catch (problem) {
     failed(host, problem, problem.status === 404 ? null : begin);
     if (problem.status === 404) host.append(el("p", {}, el("a", { href: "/" }, "All studies")));

@@ -1,20 +1,151 @@
-// The pictures of a study.
+// The pictures of a study: each is drawn when it comes into view, and changed as trials change.
 
+import { get, part } from "../api.js";
 import { chart } from "../chart.js";
-import { el } from "../dom.js";
+import { el, empty, fill } from "../dom.js";
+import { field } from "../forms.js";
+
+const MANY = 3000; // with more rows pictures follow once a second
+const SLICES = 8;
+const CURVE_POINTS = 60_000; // of all curves together
 
 export class Pictures {
-  /** `onPick(numbers or null)`: trials were brushed in a picture. */
-  constructor(path, study, rows, onPick) {
-    Object.assign(this, { path, study, rows, onPick, charts: [] });
-    this.first = el("div", { class: "grid" }, this.#picture("history", "Over time", "The score of each trial, and the best so far"));
-    this.more = el("div", { class: "grid" });
-    rows.subscribe((changed, removed) => this.charts.forEach((one) => one.update("rows", changed, removed)));
+  /** `onPick(numbers or null)`: trials were picked out in a picture. */
+  constructor(path, rows, onPick) {
+    Object.assign(this, { path, rows, onPick, charts: [], changed: new Map(), removed: new Map(), timer: null });
+    this.above = el("div", { class: "grid" }, this.#history(), this.#importance(), this.#parallel());
+    this.below = el("div", { class: "grid" }, this.#slices(), this.#map(), this.#curves());
+    rows.subscribe((changed, removed) => this.#collect(changed, removed));
   }
 
-  #picture(kind, title, label) {
-    const host = el("div", {});
-    this.charts.push(chart(host, `${this.path}/plots/${kind}?data=false`, { rows: this.rows.all() }, { label }));
-    return el("section", {}, el("div", { class: "heading" }, el("h2", {}, title)), host);
+  /** Picks trials out in all pictures. */
+  select(numbers) {
+    for (const one of this.charts) one.select(numbers);
   }
+
+  /** All pictures anew: the space has another revision. */
+  respec() {
+    for (const one of this.charts) one.respec(one.spec);
+  }
+
+  #collect(changed, removed) {
+    for (const row of removed) this.removed.set(row.number, row);
+    for (const row of changed) this.changed.set(row.number, row);
+    this.timer ??= setTimeout(() => this.#pass(), this.rows.byNumber.size > MANY ? 1000 : 200);
+  }
+
+  /** One picture a task, so that none keeps the page from answering for long. */
+  #pass() {
+    this.timer = null;
+    const [changed, removed] = [[...this.changed.values()], [...this.removed.values()]];
+    this.changed.clear();
+    this.removed.clear();
+    this.charts.forEach((one, i) => setTimeout(() => one.update("rows", changed, removed), 20 * i));
+    for (const f of this.followers ?? []) f();
+  }
+
+  #rowsChart(kind, query, label, host = el("div")) {
+    const one = chart(host, `${this.path}/plots/${kind}?data=false${query}`, { rows: this.rows.all() }, { label });
+    one.element.dataset.kind = kind;
+    this.charts.push(one);
+    return one;
+  }
+
+  #history() {
+    const one = this.#rowsChart("history", "", "The score of each trial, and the best so far");
+    one.onSelect((numbers) => this.onPick(numbers));
+    return section("Over time", "two-thirds", one.element);
+  }
+
+  #parallel() {
+    const one = this.#rowsChart("parallel", "", "Each trial as a line through its parameters; drag along an axis to pick trials out");
+    one.onSelect((numbers) => this.onPick(numbers));
+    const [all, ten, one_] = ["100", "10", "1"];
+    const top = el("select", { "aria-label": "Which trials are shown", class: "short", on: { change: () => one.signal("top", Number(top.value)) } }, [[all, "All trials"], [ten, "Best 10 %"], ["5", "Best 5 %"], [one_, "Best 1 %"]].map(([value, label]) => el("option", { value }, label)));
+    const clear = el("button", { type: "button", class: "quiet", on: { click: () => (one.respec(one.spec), this.onPick(null)) } }, "Clear brushes");
+    return section("Parameters", null, one.element, [top, clear], "Drag along an axis to pick trials out: the table follows.");
+  }
+
+  #importance() {
+    const host = el("div");
+    const one = chart(host, `${this.path}/plots/importance`, {}, { label: "How much each parameter changes the score" });
+    host.dataset.kind = "importance";
+    this.#follow(host, () => one.respec(`${this.path}/plots/importance?at=${Date.now()}`), 15_000);
+    return section("Importance", "third", host);
+  }
+
+  /** Calls `act` at most so often after rows have changed, while the element is in view. */
+  #follow(host, act, every) {
+    let [due, last, seen] = [false, performance.now(), false];
+    const look = () => {
+      if (!due || !seen || performance.now() - last < every) return;
+      [due, last] = [false, performance.now()];
+      act();
+    };
+    new IntersectionObserver(([entry]) => ((seen = entry.isIntersecting), look())).observe(host);
+    (this.followers ??= []).push(() => ((due = true), look()));
+    setInterval(look, 5000);
+  }
+
+  #slices() {
+    const searched = this.rows.parameters.filter((one) => one.kind !== "fixed" && one.current !== false);
+    const list = el("div", { class: "grid slices" });
+    const add = ({ field: name, name: label }) => list.append(el("div", { class: "half" }, this.#rowsChart("slice", `&field=${part(name)}`, `${label} against the score`).element));
+    searched.slice(0, SLICES).forEach(add);
+    const rest = searched.slice(SLICES);
+    const more = rest.length ? el("button", { type: "button", on: { click: () => (rest.forEach(add), more.remove()) } }, `${rest.length} more parameters`) : null;
+    return section("Each parameter against the score", null, [list, more], null, "Shaded: the boxes of the rounds, the latest the darkest. One sees the search close in.");
+  }
+
+  #map() {
+    const names = this.rows.parameters.filter((one) => one.kind !== "fixed").map((one) => [one.field, one.name]);
+    if (names.length < 2) return null;
+    const host = el("div");
+    const [x, y] = [0, 1].map((i) => field({ label: i ? "Up" : "Across", name: "xy"[i], options: names, value: names[i][0] }));
+    const spec = () => `${this.path}/plots/map?data=false&x=${part(x.input.value)}&y=${part(y.input.value)}`;
+    const one = chart(host, spec(), { rows: this.rows.all() }, { label: "Two parameters as a map" });
+    host.dataset.kind = "map";
+    this.charts.push(one);
+    for (const choice of [x, y]) choice.input.addEventListener("change", () => one.respec(spec()));
+    return section("Two parameters", "half", host, [x, y]);
+  }
+
+  #curves() {
+    const host = el("div");
+    const section_ = section("Learning curves", "half", host);
+    const observer = new IntersectionObserver(([entry]) => {
+      if (!entry.isIntersecting) return;
+      observer.disconnect();
+      this.#drawCurves(host).catch((problem) => fill(host, empty(problem.detail ?? String(problem))));
+    }, { rootMargin: "300px" });
+    observer.observe(section_);
+    return section_;
+  }
+
+  async #drawCurves(host) {
+    const points = Math.max(20, Math.min(200, Math.floor(CURVE_POINTS / Math.max(1, this.rows.byNumber.size))));
+    const first = await get(`${this.path}/curves?points=${points}`);
+    if (!first.curves.length) return void fill(host, empty("No trial has reported a curve yet."));
+    const one = chart(host, `${this.path}/plots/curves?data=false`, { curves: long(first) }, { label: "The metric of each trial, epoch by epoch" });
+    host.dataset.kind = "curves";
+    let { cursor } = first;
+    this.#follow(host, async () => {
+      const more = await get(`${this.path}/curves?points=${points}&since=${part(cursor)}`).catch(() => null);
+      if (!more) return;
+      cursor = more.cursor;
+      if (more.curves.length) one.update("curves", long(more));
+    }, 3000);
+  }
+}
+
+/** Curves as one row a point. */
+export function long({ curves }) {
+  return curves.flatMap(({ number, state, epochs, values }) => epochs.map((epoch, i) => ({ number, state, epoch, value: values[i] })));
+}
+
+function section(title, width, content, controls = null, note = null) {
+  const id = `section-${title.toLowerCase().replaceAll(/\W+/g, "-")}`;
+  return el("section", { class: width, "aria-labelledby": id },
+    el("div", { class: "heading" }, el("h2", { id }, title), controls && el("div", { class: "actions" }, controls)),
+    note && el("p", { class: "note" }, note), content);
 }

@@ -5,6 +5,7 @@ import { el, state, text } from "../dom.js";
 import { parseFilter } from "../filter.js";
 import { ago, count, duration, integer, number, value } from "../format.js";
 import { table } from "../table.js";
+import { TrialActions } from "./actions.js";
 
 /** The columns of trials: what all have, then the parameters of the study. */
 function columnsOf(rows) {
@@ -43,12 +44,13 @@ export class Trials {
     const host = el("div", { id: "trials" });
     this.table = table(host, {
       label: "Trials", storage: `trials.${this.study}`, columns: columnsOf(rows), key: (row) => row.number, sort: { id: "number", descending: true },
-      href: (row) => `/studies/${this.study}/trials/${part(row.number)}`, onSelect: (keys) => this.selected(keys, onSelect),
+      href: (row) => `/studies/${this.study}/trials/${part(row.number)}`, onSelect: (keys) => this.selected(keys),
       empty: el("p", { class: "empty" }, "No trial fits the filter, or none is there yet."),
     });
-    this.actions = el("div", { class: "actions", hidden: true });
+    this.onSelect = onSelect;
+    this.actions = new TrialActions(path, () => this.selected(new Set(), true));
     this.node = el("section", { "aria-labelledby": "trials-title" },
-      el("div", { class: "heading" }, el("h2", { id: "trials-title" }, "Trials"), this.actions),
+      el("div", { class: "heading" }, el("h2", { id: "trials-title" }, "Trials"), this.actions.node),
       el("div", { class: "toolbar" }, el("div", { class: "search" }, this.input), this.chip, this.table.chooser, this.amount), this.problem, host);
     rows.subscribe(() => this.soon());
     this.draw();
@@ -77,7 +79,15 @@ export class Trials {
     text(this.amount, left > 0 ? `${of}; ${integer(left)} older ones are not shown` : of);
   }
 
-  selected(keys, onSelect) {
-    onSelect([...keys]);
+  /** The space has another revision: other parameters, other columns. */
+  revised() {
+    this.table.setColumns(columnsOf(this.rows));
+    this.draw();
+  }
+
+  selected(keys, tell = false) {
+    if (tell) this.table.select(keys);
+    this.actions.show([...keys].map((n) => this.rows.byNumber.get(n)).filter(Boolean));
+    this.onSelect([...keys]);
   }
 }
