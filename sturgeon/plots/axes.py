@@ -12,6 +12,10 @@ from sturgeon.plots.specs import Spec, short
 MOST_VALUES: Final = 30
 """Values of a choice on one axis."""
 
+FEW: Final = 30
+BESIDE: Final = 0.5
+"""A whole number of at most so many values is drawn within so much of its place, so that one sees each trial."""
+
 SHARES: Final = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
 """Where an axis of odds has labels."""
 
@@ -49,6 +53,31 @@ def to_position(parameter: TableParameter) -> list[Spec]:
     ]
 
 
+def aside(parameter: TableParameter, other: bool = False) -> list[Spec]:
+    """Transforms that put trials of one value beside each other: `aside`, or `aside2`, in [0, 1], for `offset`; of a
+    whole number with few values it moves the place itself. By the trial's number, so that each stays where it is."""
+    golden = 0.7548776662466927 if other else 0.5698402909980532  # the plane's golden ratio: no two numbers are near
+    share = f"(datum.number * {golden}) % 1"
+    if is_choice(parameter):
+        return [{"calculate": share, "as": "aside2" if other else "aside"}]
+    if parameter.kind == "int" and parameter.scale == "linear" and _values_of(parameter) <= FEW:
+        place = position(parameter)
+        return [{"calculate": f"datum.{place} + ({share} - 0.5) * {BESIDE}", "as": place}]
+    return []
+
+
+def offset(parameter: TableParameter, channel: str, other: bool = False) -> Spec:
+    """The encoding that goes with `aside`: xOffset or yOffset of a choice."""
+    if not is_choice(parameter):
+        return {}
+    field = "aside2" if other else "aside"
+    return {f"{channel}Offset": {"field": field, "type": "quantitative", "scale": {"domain": [-0.2, 1.2]}}}
+
+
+def _values_of(parameter: TableParameter) -> float:
+    return math.inf if parameter.low is None or parameter.high is None else parameter.high - parameter.low
+
+
 def place_expression(parameter: TableParameter, raw: str) -> str:
     """The place of a value on the axis: 1 - beta, the log of the odds, or the value."""
     match parameter.scale:
@@ -76,8 +105,8 @@ def encoding(parameter: TableParameter, **axis: Any) -> Spec:
         values = (parameter.values or [])[:MOST_VALUES]
         return found | {
             "type": "ordinal",
-            "scale": {"domain": values},
-            "axis": {"labelAngle": 0, "labelLimit": 110, **axis},
+            "scale": {"type": "band", "domain": values},
+            "axis": {"labelAngle": 0, "labelOverlap": True, "labelLimit": 110, **axis},
         }
     return found | {"type": "quantitative", "scale": scale_of(parameter), "axis": _axis_of(parameter) | axis}
 

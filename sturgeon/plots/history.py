@@ -5,7 +5,7 @@ from __future__ import annotations
 from sturgeon.direction import less_is_better
 from sturgeon.messages.rows import Table
 from sturgeon.plots import marks
-from sturgeon.plots.scores import best_op, beyond_edge, robust, score_axis
+from sturgeon.plots.scores import best_of, best_op, beyond_edge, robust, score_axis
 from sturgeon.plots.specs import HEIGHT, WIDTH, Spec, number_text, short, single, vega_lite
 from sturgeon.states import TrialState
 
@@ -93,36 +93,21 @@ def _without_value(table: Table) -> Spec:
 
 def _best_so_far(table: Table) -> list[Spec]:
     """A step line through the complete trials, and a ring around the trial that is the best."""
+    complete = [marks.FINISHED_WELL, *robust("score", table.direction)]
     op = best_op(table.direction)
-    best = {"window": [{"op": op, "field": "score", "as": "best"}], "sort": [{"field": "number"}], "frame": [None, 0]}
-    line = [marks.FINISHED_WELL, *robust("score", table.direction), best]
-    clipped = {"calculate": "clamp(datum.best, datum.lowest, datum.highest)", "as": "best_shown"}
-    ends = {
-        "joinaggregate": [{"op": e, "field": "shown", "as": f"{e_}est"} for e, e_ in (("min", "low"), ("max", "high"))]
-    }
-    first = {
-        "window": [{"op": "row_number", "as": "place"}],
-        "sort": [{"field": "place_of_score"}, {"field": "number"}],
-    }
-    cost = {"calculate": f"{'' if less_is_better(table.direction) else '-'}datum.score", "as": "place_of_score"}
+    best = {"window": [{"op": op, "field": "shown", "as": "best"}], "sort": [{"field": "number"}], "frame": [None, 0]}
     return [
         {
-            "transform": [*line, ends, clipped],
+            "transform": [*complete, best],
             "mark": {"type": "line", "interpolate": "step-after", "style": ["best"], "aria": False},
             "encoding": {
                 "x": _number_axis(),
-                "y": {"field": "best_shown", "type": "quantitative"},
+                "y": {"field": "best", "type": "quantitative"},
                 "order": {"field": "number", "type": "quantitative"},
             },
         },
         {
-            "transform": [
-                marks.FINISHED_WELL,
-                *robust("score", table.direction),
-                cost,
-                first,
-                {"filter": "datum.place === 1"},
-            ],
+            "transform": best_of(complete),
             "mark": {"type": "point", "size": 180, "style": ["best-point"], "filled": False, "aria": False},
             "encoding": {
                 "x": _number_axis(),

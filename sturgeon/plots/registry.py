@@ -12,7 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from sturgeon.plots.curves import curves
+from sturgeon.plots.durations import durations
 from sturgeon.plots.history import history
+from sturgeon.plots.importance import importance
+from sturgeon.plots.pair_map import pair_map
+from sturgeon.plots.parallel import parallel
+from sturgeon.plots.slices import slices
 from sturgeon.plots.specs import Spec
 
 Need = Literal["table", "rounds", "importance", "curves", "trial_curves", "timeline", "diagnosis", "errors", "events"]
@@ -40,4 +46,30 @@ class Plot:
 
 PLOTS: Final[dict[str, Plot]] = {
     "history": Plot(history, "study", ("table",), "the score of each trial, and the best so far"),
+    "parallel": Plot(
+        parallel, "study", ("table",), "all parameters and the score, a line for each trial", options=("fields", "top")
+    ),
+    "slice": Plot(
+        slices,
+        "study",
+        ("table", "rounds"),
+        "each parameter against the score, and the boxes of each round",
+        ("rows", "boxes"),
+        options=("field",),
+    ),
+    "map": Plot(
+        pair_map,
+        "study",
+        ("table", "rounds"),
+        "two parameters as a map, coloured by the score",
+        ("rows", "boxes"),
+        options=("x", "y"),
+    ),
+    "importance": Plot(
+        importance, "study", ("importance",), "which parameters change the score, and how sure that is", ("importance",)
+    ),
+    "curves": Plot(curves, "study", ("curves",), "the learning curves of many trials", ("curves",), options=("scale",)),
+    "durations": Plot(durations, "study", ("table",), "how long trials were held by workers"),
 }
+"""`fields`: those of the axes ("p0,p3"); `top`: only the best so many per cent; `field`, `x`, `y`: of parameters;
+`scale`: linear or log."""

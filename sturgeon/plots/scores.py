@@ -28,7 +28,8 @@ def robust(field: str, direction: Direction | None) -> list[Spec]:
     """Transforms that keep rows whose `field` is a number, and add
 
     - `shown`: the value, within the robust range;
-    - `beyond`: -1 below it, 1 above it, 0 within.
+    - `beyond`: -1 below it, 1 above it, 0 within;
+    - `rank_cost`: what is less is better; `cost_shown`: the same, within the range.
 
     Values better than the range are cut only if they are enormous. Without a direction, low is taken for good.
     """
@@ -37,7 +38,8 @@ def robust(field: str, direction: Direction | None) -> list[Spec]:
         {"filter": f"isValid(datum.{field}) && isNumber(datum.{field}) && isFinite(datum.{field})"},
         {"calculate": f"abs(datum.{field})", "as": "size"},
         {"joinaggregate": [{"op": "min", "field": "size", "as": "least"}]},
-        {"calculate": f"datum.size <= {ENORMOUS} * max(1, datum.least) ? {sign}datum.{field} : null", "as": "cost"},
+        {"calculate": f"{sign}datum.{field}", "as": "rank_cost"},
+        {"calculate": f"datum.size <= {ENORMOUS} * max(1, datum.least) ? datum.rank_cost : null", "as": "cost"},
         {
             "joinaggregate": [
                 {"op": op, "field": "cost", "as": f"cost_{op}"} for op in ("min", "q1", "median", "q3", "max")
@@ -45,7 +47,7 @@ def robust(field: str, direction: Direction | None) -> list[Spec]:
         },
         {"calculate": _spread(), "as": "spread"},
         {"calculate": _limit(), "as": "limit"},
-        {"calculate": f"clamp({sign}datum.{field}, datum.cost_min, datum.limit)", "as": "cost_shown"},
+        {"calculate": "clamp(datum.rank_cost, datum.cost_min, datum.limit)", "as": "cost_shown"},
         {"calculate": f"{sign}datum.cost_shown", "as": "shown"},
         {"calculate": f"datum.{field} > datum.shown ? 1 : datum.{field} < datum.shown ? -1 : 0", "as": "beyond"},
     ]
@@ -62,16 +64,19 @@ def _limit() -> str:
     return f"{cut} ? datum.cost_min + {KEPT} * datum.spread : datum.cost_max"
 
 
-def beyond_edge(transforms: list[Spec], direction: Direction | None, what: str = "trials") -> list[Spec]:
+def beyond_edge(
+    transforms: list[Spec], direction: Direction | None, what: str = "trial", *, brief: bool = False
+) -> list[Spec]:
     """Layers: a dashed line where the range was cut, and how many rows lie beyond; nothing where none does.
 
-    what: our word for a row.
+    what: our word for a row. brief: in a narrow panel.
     """
     low_is_good = direction is None or less_is_better(direction)
     beyond = [*transforms, {"filter": "datum.beyond != 0"}]
     count = [{"op": "count", "as": "count"}, {"op": "max" if low_is_good else "min", "field": "shown", "as": "edge"}]
     counted = [*beyond, {"aggregate": count}, {"filter": "datum.count > 0"}]
-    text = f"format(datum.count, ',') + ' {what} beyond this line'"
+    words = "' beyond'" if brief else f"(datum.count === 1 ? ' {what}' : ' {what}s') + ' beyond this line'"
+    text = f"format(datum.count, ',') + {words}"
     place = {"align": "right", "baseline": "bottom" if low_is_good else "top", "dy": -5 if low_is_good else 5}
     y = {"field": "edge", "type": "quantitative"}
     return [
@@ -92,3 +97,9 @@ def score_axis(title: str, **more: Any) -> Spec:
 def best_op(direction: Direction) -> str:
     """The aggregate that gives the best value."""
     return "min" if less_is_better(direction) else "max"
+
+
+def best_of(transforms: list[Spec]) -> list[Spec]:
+    """Of rows that `robust` has prepared, the best; of several the first."""
+    first = {"window": [{"op": "row_number", "as": "place"}], "sort": [{"field": "rank_cost"}, {"field": "number"}]}
+    return [*transforms, first, {"filter": "datum.place === 1"}]

@@ -61,7 +61,7 @@ def for_page(spec: Spec) -> Spec:
     bare = {key: value for key, value in spec.items() if key != "title"}
     if spec["$schema"] == VEGA_LITE:
         return bare | {"datasets": {name: [] for name in spec["datasets"]}}
-    return bare | {"data": [one | {"values": []} if "values" in one else one for one in spec["data"]]}
+    return bare | {"data": [one | {"values": []} if one["name"] == "rows" else one for one in spec["data"]]}
 
 
 def short(text: str, most: int = LONGEST_TEXT) -> str:

@@ -35,8 +35,8 @@ PALETTE: Final[dict[Theme, dict[str, str]]] = {
         "ramp-1": "#0b3a4a",
         "ramp-2": "#11708a",
         "ramp-3": "#4fa3b0",
-        "ramp-4": "#9fc9cc",
-        "ramp-5": "#d3dfe0",
+        "ramp-4": "#93bfc5",
+        "ramp-5": "#c0d0d2",
     },
     "dark": {
         "background": "#10181a",
@@ -105,8 +105,18 @@ def config(theme: Theme = "light") -> dict[str, Any]:
         "view": {"stroke": None, "continuousWidth": 720, "continuousHeight": 320},
         "axis": _axis(colours),
         "axisY": {"domain": False},
-        "header": {"labelColor": ink, "titleColor": ink, "labelFontSize": 12, "titleFontSize": 12},
+        "text": {"font": FONT},
+        "header": {
+            "labelFont": FONT,
+            "titleFont": FONT,
+            "labelColor": ink,
+            "titleColor": ink,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+        },
         "legend": {
+            "labelFont": FONT,
+            "titleFont": FONT,
             "labelColor": ink,
             "titleColor": muted,
             "labelFontSize": 12,
@@ -117,6 +127,8 @@ def config(theme: Theme = "light") -> dict[str, Any]:
             "labelLimit": 240,
         },
         "title": {
+            "font": FONT,
+            "subtitleFont": FONT,
             "color": ink,
             "subtitleColor": muted,
             "fontSize": 15,
@@ -131,8 +143,8 @@ def config(theme: Theme = "light") -> dict[str, Any]:
         "range": {
             "state": [colours[f"state-{state}"] for state in TRIAL_STATES],
             "category": [colours[f"series-{number}"] for number in range(1, 7)],
-            "score": [colours[f"ramp-{number}"] for number in range(1, 6)],
-            "amount": [line, colours["ramp-3" if theme == "light" else "ramp-4"], colours["ramp-1"]],
+            "score": {"scheme": [colours[f"ramp-{number}"] for number in range(1, 6)]},
+            "amount": {"scheme": [line, colours["ramp-3"], colours["ramp-1"]]},
         },
         "style": _styles(ink, muted, line, colours["background"], colours["accent"]),
     }
@@ -140,6 +152,8 @@ def config(theme: Theme = "light") -> dict[str, Any]:
 
 def _axis(colours: dict[str, str]) -> dict[str, Any]:
     return {
+        "labelFont": FONT,
+        "titleFont": FONT,
         "labelColor": colours["muted"],
         "titleColor": colours["text"],
         "gridColor": colours["line"],
@@ -163,13 +177,27 @@ def _styles(ink: str, muted: str, line: str, background: str, accent: str) -> di
         "best": {"color": ink, "strokeWidth": 2},
         "best-point": {"color": ink, "strokeWidth": 2},
         "box": {"color": accent, "fillOpacity": 0.1, "stroke": accent, "strokeOpacity": 0.55, "strokeWidth": 1},
+        "box-now": {"color": accent, "fillOpacity": 0.05},
         "bar": {"color": accent},
         "spread": {"color": ink, "strokeWidth": 1.5},
         "rule": {"color": muted, "strokeWidth": 1},
+        "median": {"color": ink, "strokeWidth": 1.2, "strokeDash": [6, 3]},
         "edge": {"color": muted, "strokeWidth": 1, "strokeDash": [2, 3]},
         "note": {"color": muted, "fontSize": 12},
         "strong-note": {"color": ink, "fontSize": 12},
         "on-bar": {"color": background, "fontSize": 12},
+        "faint-line": {"stroke": muted, "strokeOpacity": 0.12, "strokeWidth": 1},
+        "axis-line": {"stroke": muted, "strokeWidth": 1},
+        "axis-label": {"fill": ink, "fontSize": 11, "stroke": None},
+        "axis-halo": {
+            "fill": background,
+            "stroke": background,
+            "strokeWidth": 4,
+            "strokeJoin": "round",
+            "fontSize": 11,
+        },
+        "axis-title": {"fill": ink, "fontSize": 12, "fontWeight": 600},
+        "brush": {"fill": accent, "fillOpacity": 0.22, "stroke": accent, "strokeWidth": 1},
         "track": {"color": line},
         "accent": {"color": accent, "strokeWidth": 2},
     }

@@ -46,5 +46,7 @@ export async function vegaConfig() {
   const size = Math.round(parseFloat(style.fontSize) * 0.8);
   const text = { labelFont: font, titleFont: font, labelFontSize: size, titleFontSize: size };
   for (const part of ["axis", "header", "legend"]) Object.assign(config[part], text);
+  Object.assign(config.title, { font, subtitleFont: font });
+  config.text.font = font;
   return { ...config, background: "transparent", padding: 2, font };
 }

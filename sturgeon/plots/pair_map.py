@@ -1,0 +1,127 @@
+"""`map`: two parameters as a map, coloured by the score."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sturgeon.direction import less_is_better
+from sturgeon.errors import NotFound
+from sturgeon.messages.rows import Table, TableParameter
+from sturgeon.messages.searches import Rounds
+from sturgeon.plots import axes, marks
+from sturgeon.plots.boxes import box_rows, edges
+from sturgeon.plots.scores import best_of, robust
+from sturgeon.plots.slices import chosen
+from sturgeon.plots.specs import WIDTH, Spec, short, single, vega_lite
+
+HEIGHT: Final = 420
+
+
+def pair_map(
+    table: Table, rounds: Rounds | None = None, x: str | None = None, y: str | None = None, width: int | None = WIDTH
+) -> Spec:
+    """Trials at their values of two parameters; x and y are fields, by default of the first two that vary.
+
+    A stopped trial is hollow, and has the colour of the score that is expected of it, or of its best report. Frames are
+    the boxes that the round draws from now.
+    Raises: NotFound (no parameter has this field, or only one varies).
+    """
+    across, up = _pair(table, x, y)
+    data = {"rows": table.rows, "boxes": box_rows(rounds, table.parameters)}
+    content = {
+        "params": [marks.SELECTED, marks.names_param(table.parameters)],
+        **single(width, HEIGHT),
+        "layer": [*_boxes(across, up), *_points(table, across, up), _best(table, across, up)],
+    }
+    title = f"{short(table.objective)} by {short(across.name, 40)} and {short(up.name, 40)}"
+    subtitle = ["the ring is the best; hollow: stopped early, with the score expected of it"]
+    return vega_lite(title, subtitle, data, content)
+
+
+def _pair(table: Table, x: str | None, y: str | None) -> tuple[TableParameter, TableParameter]:
+    across = chosen(table, x)[0]
+    others = [one for one in (chosen(table, y) if y else axes.searched(table.parameters)) if one.field != across.field]
+    if not others:
+        raise NotFound(f"A map takes two parameters; {table.study} varies only one.")
+    return across, others[0]
+
+
+def _placed(table: Table, *parameters: TableParameter) -> list[Spec]:
+    value = "isValid(datum.score) ? datum.score : isValid(datum.guess) ? datum.guess : datum.so_far"
+    beside = [*axes.aside(parameters[0]), *axes.aside(parameters[1], other=True)]
+    positions = [step for one in parameters for step in axes.to_position(one)]
+    return [marks.COUNTED, {"calculate": value, "as": "value"}, *positions, *beside, *robust("value", table.direction)]
+
+
+def _points(table: Table, across: TableParameter, up: TableParameter) -> list[Spec]:
+    """Two layers: the stopped trials, hollow, and above them the complete ones, the best on top."""
+    return [_some(table, across, up, complete=False), _some(table, across, up, complete=True)]
+
+
+def _some(table: Table, across: TableParameter, up: TableParameter, *, complete: bool) -> Spec:
+    scale = {"range": "score", "reverse": not less_is_better(table.direction), "zero": False, "nice": False}
+    legend = {"orient": "bottom", "direction": "horizontal", "gradientLength": 240, "format": "~g", "tickCount": 5}
+    those = {"filter": f"datum.state {'===' if complete else '!=='} 'complete'"}
+    size = marks.size_of(len(table.rows)) * 1.8
+    return {
+        "transform": [*_placed(table, across, up), those],
+        "mark": {"type": "point", "filled": complete, "strokeWidth": 1.6, "opacity": 0.9, "aria": False},
+        "encoding": {
+            **_place(across, up),
+            "color": {"field": "shown", "type": "quantitative", "scale": scale, "title": short(table.objective)}
+            | {"legend": legend},
+            "size": {"condition": {"test": marks.IS_SELECTED, "value": size * 3}, "value": size},
+            "shape": marks.state_shape([], legend=False),
+            "order": {"field": "cost_shown", "type": "quantitative", "sort": "descending"},
+            "tooltip": marks.trial_tooltip(table.parameters),
+        },
+    }
+
+
+def _place(across: TableParameter, up: TableParameter) -> Spec:
+    return {
+        "x": axes.encoding(across),
+        "y": axes.encoding(up),
+        **axes.offset(across, "x"),
+        **axes.offset(up, "y", other=True),
+    }
+
+
+def _best(table: Table, across: TableParameter, up: TableParameter) -> Spec:
+    return {
+        "transform": best_of([marks.FINISHED_WELL, *_placed(table, across, up)]),
+        "mark": {"type": "point", "size": 320, "style": ["best-point"], "filled": False, "aria": False},
+        "encoding": _place(across, up),
+    }
+
+
+def _boxes(across: TableParameter, up: TableParameter) -> list[Spec]:
+    """Frames, where both parameters are numbers: the two ranges of a box are joined by its round and its elite."""
+    if axes.is_choice(across) or axes.is_choice(up):
+        return []
+    ends = [
+        {"calculate": f"datum.field === '{one.field}' ? datum.{end} : null", "as": f"{end}_{one.field}"}
+        for one in (across, up)
+        for end in ("low", "high")
+    ]
+    joined = [{"op": "max", "field": one["as"], "as": one["as"]} for one in ends]
+    place = [step for one in (across, up) for step in edges(one, f"low_{one.field}", f"high_{one.field}")]
+    return [
+        {
+            "data": {"name": "boxes"},
+            "transform": [
+                {"filter": "datum.current"},
+                *ends,
+                {"aggregate": joined, "groupby": ["round", "elite", "level"]},
+                *place,
+            ],
+            "mark": {"type": "rect", "style": ["box"], "aria": False},
+            "encoding": {
+                "x": {**axes.encoding(across), "field": f"from_{across.field}"},
+                "x2": {"field": f"to_{across.field}"},
+                "y": {**axes.encoding(up), "field": f"from_{up.field}"},
+                "y2": {"field": f"to_{up.field}"},
+                "tooltip": {"value": {"expr": "{'round': datum.round, 'around trial': datum.elite}"}},
+            },
+        }
+    ]
