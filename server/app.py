@@ -30,6 +30,7 @@ from server.routes import (
     observing,
     panda,
     preview,
+    rows,
     studies,
     trials,
     webhooks,
@@ -41,6 +42,7 @@ from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
 from server.services.quotas import Quotas
 from server.services.sampling.refit import Refitter
+from server.services.shown.overview import Overviews
 from server.services.transactions import Transactions
 from server.services.webhooks import best_watch
 from server.services.webhooks.addresses import networks_of
@@ -73,10 +75,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.long_polls = LongPollQueue()
     app.state.asks = AskContext(app.state.database, app.state.counters)
     app.state.courier = Courier(app.state.database, app.state.counters, networks_of(settings.webhook_networks))
+    app.state.overviews = Overviews()
     app.state.refitter = Refitter(app.state.database, app.state.asks.sampler_pool)
     problems.install(app)
     of_trials = (trials, panda, leases, checkpoints, findings, logs)
-    for module in (studies, explaining, *of_trials, observing, preview, webhooks):
+    for module in (studies, explaining, *of_trials, observing, preview, rows, webhooks):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     dashboard.install(app)

@@ -12,6 +12,7 @@ from server.services import pagination
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
+from server.services.shown.overview import Overviews
 from server.services.transactions import Transactions
 from server.services.webhooks.delivery import Courier
 from server.settings import Settings
@@ -73,6 +74,11 @@ def _long_polls(request: Request) -> LongPollQueue:
     return long_polls
 
 
+def _overviews(request: Request) -> Overviews:
+    overviews: Overviews = request.app.state.overviews
+    return overviews
+
+
 def _lanes(request: Request) -> Lanes:
     lanes: Lanes = request.app.state.lanes
     return lanes
@@ -91,6 +97,7 @@ InTransactions = Annotated[Transactions, Depends(_transactions)]
 InSettings = Annotated[Settings, Depends(_settings)]
 InBlobs = Annotated[BlobFolder, Depends(_blobs)]
 InCourier = Annotated[Courier, Depends(_courier)]
+InOverviews = Annotated[Overviews, Depends(_overviews)]
 InLongPolls = Annotated[LongPollQueue, Depends(_long_polls)]
 
 StudyPath = Annotated[str, Path(pattern=STUDY_NAME)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -12,6 +12,7 @@ from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.tables import studies, trials
 from server.store.trials import TrialRow
+from sturgeon.identifiers import StudyId, TrialNumber
 
 TINY: Final = 1e-300
 _KEY = sa.func.coalesce(trials.c.group_number, trials.c.number)
@@ -54,7 +55,8 @@ def _best_group_of_each() -> sa.Select[Any]:
 
 
 def _ranked() -> sa.Select[Any]:
-    """(study_id, key, place, replicates) of the complete groups of `studies`; the best of each has place 1."""
+    """The complete groups of `studies` by study_id and key; the best of each study has place 1. `value` is the mean,
+    half of it with replicates; `signed` is that of which less is better, and `seq` where the group was complete."""
     open_trial = sa.and_(_VALID, trials.c.state.not_in(("complete", "failed", "cancelled")))
     count = sa.func.sum(sa.case((_COMPLETE, 1), else_=0))
     replicates = sa.cast(studies.c.replicates, sa.Double)
@@ -69,12 +71,63 @@ def _ranked() -> sa.Select[Any]:
     signed = sa.case((studies.c.direction == "minimize", mean), else_=-mean)
     place = sa.func.row_number().over(partition_by=trials.c.study_id, order_by=(signed, _KEY))
     return (
-        sa.select(trials.c.study_id, _KEY.label("key"), place.label("place"), studies.c.replicates)
+        sa.select(
+            trials.c.study_id,
+            _KEY.label("key"),
+            place.label("place"),
+            studies.c.replicates,
+            mean.label("value"),
+            signed.label("signed"),
+            sa.func.max(trials.c.left_seq).label("seq"),
+        )
         .join(studies, studies.c.id == trials.c.study_id)
         .where(trials.c.study_id.in_(sa.bindparam("studies", expanding=True)))
         .group_by(trials.c.study_id, _KEY, studies.c.direction, studies.c.replicates)
         .having(count > 0, sa.func.sum(sa.case((open_trial, 1), else_=0)) == 0)
     )
+
+
+class Improvement(NamedTuple):
+    """A group that was better than all before it; `place`: so many groups of its study were complete with it, of `of`
+    that are now."""
+
+    study_id: StudyId
+    number: TrialNumber
+    value: float
+    place: int
+    of: int
+
+
+def improvements(tx: Transaction, replicates: Mapping[StudyId, int]) -> list[Improvement]:
+    """How the best of each study came to be, in the order in which groups were complete. replicates: of each study."""
+    single = [study_id for study_id, count in replicates.items() if count == 1]
+    grouped = [study_id for study_id, count in replicates.items() if count > 1]
+    found = [Improvement(*row) for row in tx.execute(_improvements(_single()), {"studies": single})]
+    halved = (
+        [Improvement(*row) for row in tx.execute(_improvements(_ranked()), {"studies": grouped})] if grouped else []
+    )
+    return found + [one._replace(value=2 * one.value) for one in halved]
+
+
+def _single() -> sa.Select[Any]:
+    """As `_ranked`, of studies without replicates and without the places: their groups need not be put together."""
+    signed = sa.case((studies.c.direction == "minimize", trials.c.value), else_=-trials.c.value)
+    columns = (trials.c.study_id, trials.c.number.label("key"), trials.c.value)
+    statement = sa.select(*columns, signed.label("signed"), trials.c.left_seq.label("seq"))
+    among = trials.c.study_id.in_(sa.bindparam("studies", expanding=True))
+    return statement.join(studies, studies.c.id == trials.c.study_id).where(among, _COMPLETE)
+
+
+def _improvements(of: sa.Select[Any]) -> sa.Select[Any]:
+    groups = of.subquery()
+    study, in_order = groups.c.study_id, (groups.c.seq, groups.c.key)
+    best_before = sa.func.min(groups.c.signed).over(partition_by=study, order_by=in_order, rows=(None, -1))
+    place = sa.func.row_number().over(partition_by=study, order_by=in_order)
+    count = sa.func.count().over(partition_by=study)
+    compared = sa.select(groups, best_before.label("before"), place.label("order"), count.label("of")).subquery()
+    is_better = sa.or_(compared.c.before.is_(None), compared.c.signed < compared.c.before)
+    columns = (compared.c.study_id, compared.c.key, compared.c.value, compared.c.order, compared.c.of)
+    return sa.select(*columns).where(is_better).order_by(compared.c.study_id, compared.c.order)
 
 
 _COMPLETE_OF: Final = (

@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql import Insert
 
 from server.store import steady_clock
+from server.store.change_numbers import Counting
 from server.store.lock_order import LockOrder
 from server.store.steady_clock import Offset, Reading, SteadyClock
 from server.store.write_queue import Turn, WriteQueue
@@ -141,8 +142,13 @@ class Database:
         self.steady_clock = SteadyClock(time.monotonic if clock is None else None)
         file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
         self.write_queue = WriteQueue(f"{file}-queue") if file else None
-        self.on_change: Callable[[set[StudyId]], None] = lambda studies: None  # noqa: ARG005 - until somebody listens
+        self._listeners: list[Callable[[set[StudyId]], None]] = []
         self.name = self.engine.url.render_as_string(hide_password=True)
+
+    def on_commit(self, listener: Callable[[set[StudyId]], None]) -> None:
+        """Call `listener` after each commit of a writing transaction, with the studies of which a sampler sees
+        something else now; these may be none. It returns at once, and is called in the thread that has written."""
+        self._listeners.append(listener)
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
@@ -153,15 +159,15 @@ class Database:
     @contextmanager
     def writing(self, *, urgent: bool = False) -> Iterator[Transaction]:
         """A transaction that commits at the end of the block, and rolls back when the block raises. After a commit
-        `on_change` is called with the studies that changed, and the steps given to `after_commit` run.
+        the listeners of `on_commit` are called, and the steps given to `after_commit` run.
 
         urgent: it passes other writers of SQLite, see `WriteQueue`."""
         with self._transaction(write=True, urgent=urgent) as tx:
             yield tx
         if not tx.commits:
             return
-        if tx.changed_studies:
-            self.on_change(tx.changed_studies)
+        for listener in self._listeners:
+            listener(tx.changed_studies)
         tx.committed()
 
     @contextmanager
@@ -182,7 +188,9 @@ class Database:
             connection = connection.execution_options(**options, turn=turn)
             with connection.begin() as begun:
                 tx = Transaction(connection, self.clock, self.steady_clock)
-                yield tx
+                # A migration may be what makes the table of the count.
+                with Counting(connection) if write and foreign_keys and tx.is_sqlite else nullcontext():
+                    yield tx
                 if not tx.commits:
                     begun.rollback()
             if not foreign_keys:  # no other transaction may get this connection

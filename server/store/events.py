@@ -37,6 +37,7 @@ class EventRow:
     kind: str
     detail: Json
     at: int
+    changed: int
 
 
 _INSERT: Final = events.insert()

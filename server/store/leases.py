@@ -13,7 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from server.store import floors
+from server.store import change_numbers, floors
 from server.store import trials as trial_rows
 from server.store.engine import Transaction
 from server.store.json_columns import Json
@@ -177,9 +177,12 @@ def _better() -> dict[str, sa.ColumnElement[float]]:
 
 
 @cache
-def _renewing(*, epoch: bool, score: bool) -> ReturningUpdate[Any]:
+def _renewing(*, epoch: bool, score: bool, says_more: bool) -> ReturningUpdate[Any]:
     values = {"lease_until": _NOW + trials.c.lease_us, "spent_us": _held_for()}
     reached = (_reached() if epoch else {}) | (_better() if score else {})
+    if not (reached or says_more):  # of a run that goes on, nothing that people see is another
+        goes_on = trials.c.state == "running"
+        reached["changed"] = sa.case((goes_on, trials.c.changed), else_=change_numbers.ChangeNumber())
     return trial_rows.moving("running").where(held()).values(**values, **reached)
 
 
@@ -196,7 +199,7 @@ def renew(
     epoch: the epoch that the run reports. score: the best score that it reports, less is better.
     """
     said = {name: value for name, value in (("epoch", epoch), ("score", score)) if value is not None}
-    renewing = _renewing(epoch=epoch is not None, score=score is not None)
+    renewing = _renewing(epoch=epoch is not None, score=score is not None, says_more=bool(values))
     return trial_rows.move(tx, trial_id, renewing, {"held_under": fence, "now": tx.steady_now(), **said, **values})
 
 

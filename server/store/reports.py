@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -88,17 +88,28 @@ def curve(
 def _ends(
     tx: Transaction, trial_id: TrialId, rollbacks: Sequence[tuple[int, int]], since: Fence | None
 ) -> dict[tuple[int, int], int]:
-    """(rollback_generation, fence) -> the step from which on its reports do not count any more."""
+    """As `ends_of`, of one trial."""
     first = sa.func.min(reports.c.step)
     statement = sa.select(reports.c.rollback_generation, reports.c.fence, first).where(reports.c.trial_id == trial_id)
     if since is not None:
         statement = statement.where(reports.c.fence >= since)
     segments = tx.execute(statement.group_by(reports.c.rollback_generation, reports.c.fence)).all()
-    segments = sorted(segments, key=lambda segment: (segment.fence, segment.rollback_generation))
+    starts = run_starts.of_trial(tx, trial_id)
+    return ends_of([(fence, generation, step) for generation, fence, step in segments], starts, rollbacks)
+
+
+def ends_of(
+    segments: Iterable[tuple[Fence, int, int]], starts: Mapping[Fence, int], rollbacks: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], int]:
+    """(rollback_generation, fence) -> the step from which on its reports do not count any more.
+
+    segments: (fence, rollback_generation, its first step). starts: where runs went on from. rollbacks: (version, step).
+    """
+    newest_last = sorted(segments)
     ends: dict[tuple[int, int], int] = {}
-    starts, later = run_starts.of_trial(tx, trial_id), LARGEST
-    newer: Fence = segments[-1].fence if segments else Fence(0)
-    for rollback_generation, fence, step in reversed(segments):
+    later = LARGEST
+    newer: Fence = newest_last[-1][0] if newest_last else Fence(0)
+    for fence, rollback_generation, step in reversed(newest_last):
         if fence != newer:
             later, newer = min(later, starts.get(newer, LARGEST - 1) + 1), fence
         ends[rollback_generation, fence] = min(

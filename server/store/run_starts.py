@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
 from typing import Final
 
 import sqlalchemy as sa
@@ -22,3 +24,14 @@ def of_trial(tx: Transaction, trial_id: TrialId) -> dict[Fence, Step]:
     """By fence, the step of the checkpoint that the run went on from. A trial's first run is not in it."""
     statement = sa.select(run_starts.c.fence, run_starts.c.step).where(run_starts.c.trial_id == trial_id)
     return dict(tx.execute(statement).all())
+
+
+_OF_TRIALS: Final = sa.select(run_starts).where(run_starts.c.trial_id.in_(sa.bindparam("ids", expanding=True)))
+
+
+def of_trials(tx: Transaction, ids: Collection[TrialId]) -> dict[TrialId, dict[Fence, Step]]:
+    """As `of_trial`, of each of these trials that has any."""
+    found: dict[TrialId, dict[Fence, Step]] = defaultdict(dict)
+    for trial_id, fence, step in tx.execute(_OF_TRIALS, {"ids": list(ids)}):
+        found[trial_id][fence] = step
+    return found

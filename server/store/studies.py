@@ -55,6 +55,7 @@ class StudyRow:
     code_version: Json | None
     data_version: Json | None
     created_at: int
+    changed: int
 
     @property
     def trains(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from server.store.change_numbers import ChangeNumber
 from sturgeon.states import TERMINAL
 
 metadata: Final = sa.MetaData(
@@ -30,6 +31,22 @@ def _study_id() -> sa.Column[int]:
 def _trial_id() -> sa.Column[int]:
     return sa.Column("trial_id", _Key, sa.ForeignKey("trials.id", ondelete="CASCADE"), nullable=False)
 
+
+def _changed() -> sa.Column[int]:
+    """The number of the transaction that last wrote the row, see `change_numbers.py`. Each INSERT and UPDATE sets it by
+    itself, so none can forget to."""
+    number = ChangeNumber()
+    return sa.Column("changed", sa.BigInteger, nullable=False, server_default="0", default=number, onupdate=number)
+
+
+# Of SQLite, one row: the number of the last transaction that has changed anything.
+change_count: Final = sa.Table(
+    "change_count",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("id = 1", "one_row"),
+)
 
 studies: Final = sa.Table(
     "studies",
@@ -71,6 +88,7 @@ studies: Final = sa.Table(
     sa.Column("code_version", sa.JSON(none_as_null=True)),
     sa.Column("data_version", sa.JSON(none_as_null=True)),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    _changed(),
     sqlite_autoincrement=True,
 )
 
@@ -170,6 +188,7 @@ trials: Final = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("started_at", sa.BigInteger),
     sa.Column("finished_at", sa.BigInteger),
+    _changed(),
     sa.UniqueConstraint("study_id", "number"),
     # Rows that no service may write, whatever mistake it makes.
     sa.CheckConstraint(f"state IN ('queued', 'running', 'paused') OR {_ENDED}", "state_known"),
@@ -181,6 +200,7 @@ trials: Final = sa.Table(
     sa.Index(None, "study_id", "left_seq"),
     sa.Index(None, "state", "lease_until"),
     sa.Index(None, "worker"),
+    sa.Index(None, "changed", "study_id"),
 )
 
 # The times in which samplers do not see a trial: between its end (failed, cancelled) and its return to the queue.
@@ -355,6 +375,7 @@ events: Final = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("detail", sa.JSON, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
+    _changed(),
     sa.Index(None, "study_id", "id"),
     sa.Index(None, "study_id", "kind", "id"),
     sqlite_autoincrement=True,

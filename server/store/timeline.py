@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -129,3 +130,13 @@ def rollbacks(tx: Transaction, trial_id: TrialId) -> list[tuple[int, int]]:
         .order_by(timeline.c.version)
     )
     return [(row.version, row.restore) for row in tx.execute(statement)]
+
+
+def rollbacks_of(tx: Transaction, ids: Collection[TrialId]) -> dict[TrialId, list[tuple[int, int]]]:
+    """As `rollbacks`, of each of these trials that has any."""
+    among = timeline.c.trial_id.in_(sa.bindparam("ids", expanding=True))
+    statement = sa.select(timeline.c.trial_id, timeline.c.version, timeline.c.restore).where(among, _APPLIED_ROLLBACK)
+    found: dict[TrialId, list[tuple[int, int]]] = defaultdict(list)
+    for trial_id, version, step in tx.execute(statement.order_by(timeline.c.version), {"ids": list(ids)}):
+        found[trial_id].append((version, step))
+    return found

@@ -75,6 +75,7 @@ class TrialRow:
     created_at: int
     started_at: int | None
     finished_at: int | None
+    changed: int
 
     @property
     def score(self) -> float | None:

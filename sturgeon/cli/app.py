@@ -30,6 +30,7 @@ from sturgeon.cli import (
     records,
     replaying,
     report,
+    rows,
     spaces,
     status,
     streams,
@@ -92,6 +93,7 @@ app.add_typer(study, name="study")
 one_trial = typer.Typer(help="Look at one trial, run one yourself, or take it out.", no_args_is_help=True)
 app.add_typer(one_trial, name="trial")
 one_trial.add_typer(trial.commands)
+one_trial.add_typer(rows.of_trial)
 one_trial.add_typer(describing.of_trial)
 pandas = typer.Typer(help="Steer one model while it trains, and branch from it.", no_args_is_help=True)
 app.add_typer(pandas, name="panda")
@@ -102,6 +104,7 @@ for module in (tune, demo, operate, workers, data, predict, report, embedded, im
     app.add_typer(module.commands)
 for module in (studies, budgets, explain, trials, findings, spaces, watch, export, records):
     study.add_typer(module.commands)
+study.add_typer(rows.of_study)
 study.add_typer(describing.of_study)
 for module in (panda, proposals, panda_watch, replaying):
     pandas.add_typer(module.commands)

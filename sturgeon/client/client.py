@@ -24,6 +24,7 @@ import httpx
 from sturgeon.client.files import FileRoutes
 from sturgeon.client.findings import FindingRoutes
 from sturgeon.client.leases import LeaseRoutes
+from sturgeon.client.rows import RowRoutes
 from sturgeon.client.service import ServiceRoutes
 from sturgeon.client.steering import SteeringRoutes
 from sturgeon.client.studies import StudyRoutes
@@ -33,7 +34,15 @@ from sturgeon.client.wire import Patience, Wire
 
 
 class Client(
-    StudyRoutes, TrialRoutes, LeaseRoutes, FileRoutes, SteeringRoutes, FindingRoutes, ServiceRoutes, WebhookRoutes
+    StudyRoutes,
+    TrialRoutes,
+    LeaseRoutes,
+    FileRoutes,
+    SteeringRoutes,
+    FindingRoutes,
+    RowRoutes,
+    ServiceRoutes,
+    WebhookRoutes,
 ):
     """A server's routes as methods; use it from any number of threads, and close it (or use `with`).
 

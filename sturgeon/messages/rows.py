@@ -71,6 +71,8 @@ class Table(Answer):
 
     `cursor` is what `since` takes next, on any server. `total` trials are in the study, `left_out` of them are in no
     answer without `since`: it has the best and the newest. `rows` are each a `TableRow`, as plain objects.
+    `complete`: these rows are all, instead of those that were there before, as without `since`; a cursor of a study
+    that was deleted is answered so, too. `more`: others have changed, too; ask again with the cursor.
     """
 
     study: str
@@ -81,6 +83,8 @@ class Table(Answer):
     parameters: list[TableParameter]
     total: int
     left_out: int = 0
+    complete: bool = True
+    more: bool = False
     rows: Annotated[list[Json], Field(description="Each a TableRow.")]
 
 
@@ -102,7 +106,8 @@ class Curves(Answer):
     direction: Direction | None = Field(default=None, description="Null where the metric is not the objective.")
     axis: Literal["epoch", "step"] = Field(default="epoch", description="step: the trials report no epochs.")
     cursor: str
-    left_out: int = Field(default=0, description="So many more trials have curves; ask for them by number.")
+    left_out: int = Field(default=0, description="So many more trials may have curves; ask for them by number.")
+    more: bool = Field(default=False, description="Others have changed, too; ask again with the cursor.")
     curves: list[Curve]
 
 
@@ -112,13 +117,15 @@ class MetricCurve(Answer):
 
 
 class Intervention(Answer):
-    """An entry of the timeline as a mark on a curve. `epoch` is null until it counts."""
+    """An entry of the timeline as a mark on a curve. `epoch` is null until it counts. `restore`: the step that a
+    rollback went back to."""
 
     epoch: float | None
     step: int | None
     version: int
     kind: str
     change: Json
+    restore: int | None = None
     by: str
     reason: str
     state: Literal["pending", "applied", "superseded", "reverted"]
@@ -158,10 +165,11 @@ class StudySketch(Answer):
 
 
 class Overview(Answer):
-    """`GET /studies:overview`: all studies in one answer, the newest first; with `since` those that changed after it,
-    and the names of those that are `gone`."""
+    """`GET /studies:overview`: all studies in one answer, the newest first. The stream of all studies sends those that
+    have changed, and the names of those that are `gone`; `complete`: these are all, instead of those before."""
 
     cursor: str
     studies: list[StudySketch]
     total: int
     gone: list[str] = Field(default_factory=list)
+    complete: bool = True

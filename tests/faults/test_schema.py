@@ -106,7 +106,7 @@ def test_studies_of_the_first_schema_survive_the_upgrade(database_url: str) -> N
     }  # fmt: skip
     names = ", ".join(columns)
     values = ", ".join(f"'{value}'" if isinstance(value, str) else str(value) for value in columns.values())
-    with database.writing() as tx:
+    with database.migrating() as tx:
         schema.upgrade(tx, "20261122_0001")
         tx.execute(sa.text(f"INSERT INTO studies ({names}) VALUES ({values})".replace(":", r"\:")))
     schema.migrate(database_url)
@@ -151,7 +151,7 @@ def test_studies_from_before_say_what_their_tasks_tell(database_url: str) -> Non
     }
     columns = ("title", "state", "mode", "metric", "direction", "reduce", "space", "revision", "sampler", "seed")
     database = Database(database_url, connections=1)
-    with database.writing() as tx:
+    with database.migrating() as tx:
         schema.upgrade(tx, "20261127_0004")
         for name, task in tasks.items():
             statement = sa.text(

@@ -7,7 +7,7 @@ from typing import Final
 from server.services import blob_sweep
 from server.services.isolation import isolated
 from server.services.quotas import DEFAULT, Quotas
-from server.store import events, floors, idempotency, outbox, trial_logs, unable, workers
+from server.store import changes, events, floors, idempotency, outbox, trial_logs, unable, workers
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
 
@@ -16,9 +16,11 @@ DAY_US: Final = 86_400_000_000
 
 
 def begin(database: Database) -> None:
-    """What a server does once, before it serves: no fence that was forgotten with a restored backup is given again."""
+    """What a server does once, before it serves: no fence that was forgotten with a restored backup is given again, and
+    rows that a dump of another database brought do not count as changed for ever."""
     with database.writing() as tx:
         floors.raise_at_start(tx, tx.now())
+        changes.forget_foreign(tx)
 
 
 def clean_up(database: Database, blobs: BlobFolder, quotas: Quotas = DEFAULT) -> None:

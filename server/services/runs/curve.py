@@ -27,19 +27,20 @@ def counted_reports(
 ) -> list[ReportRow]:
     """The reports that count, in the order of their steps; of own code that starts again those of the latest run that
     reported."""
-    if _is_of_all_runs(study, row):
+    if is_of_all_runs(study, steered=row.desired is not None):
         return reports.curve(tx, row.id, applied_rollbacks(tx, row), after_step, size, since=row.begun_fence)
     latest = reports.latest_run(tx, row.id)
     return [] if latest is None else reports.of_run(tx, row.id, latest, after_step, size)
 
 
-def _is_of_all_runs(study: StudyRow, row: TrialRow) -> bool:
-    return study.goes_on or row.desired is not None
+def is_of_all_runs(study: StudyRow, *, steered: bool) -> bool:
+    """Whether a trial's curve is made of the reports of all its runs, not of the latest alone."""
+    return study.goes_on or steered
 
 
 def present_run_reports(tx: Transaction, study: StudyRow, row: TrialRow) -> list[ReportRow]:
     """As `counted_reports`; of own code that starts again what it reported under its present fence."""
-    if _is_of_all_runs(study, row):
+    if is_of_all_runs(study, steered=row.desired is not None):
         return counted_reports(tx, study, row)
     return reports.of_run(tx, row.id, row.fence)
 
@@ -62,7 +63,7 @@ class StoredCurve:
     def __init__(self, tx: Transaction, study: StudyRow, row: TrialRow) -> None:
         self._tx = tx
         self._row = row
-        self._fence = None if _is_of_all_runs(study, row) else row.fence
+        self._fence = None if is_of_all_runs(study, steered=row.desired is not None) else row.fence
         self._known: list[tuple[Segment, int]] = []
         self._begins = reports.LARGEST  # where the known segments begin
         self._is_whole = False

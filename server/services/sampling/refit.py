@@ -47,7 +47,7 @@ class Refitter:
         self._waiting: set[StudyId] = set()
         self._guard = Lock()
         self._thread: Thread | None = None
-        database.on_change = self.enqueue
+        database.on_commit(self.enqueue)
 
     def start(self) -> None:
         """Start the thread. After an unexpected error it goes on with the next study."""
