@@ -71,8 +71,8 @@ class Picture {
   }
 
   signal(name, value) {
-    this.signals[name] = value;
-    this.#signal(name, value);
+    if (this.view) this.#signal(name, value);
+    else this.signals[name] = value;
   }
 
   onSignal(name, f) {
@@ -81,11 +81,12 @@ class Picture {
   }
 
   select(numbers) {
+    this.told = String(numbers);
     this.signal("selected", [...numbers]);
   }
 
   onSelect(f) {
-    this.onSignal("selected", f);
+    this.onSignal("selected", (numbers) => String(numbers) === this.told || f(numbers)); // not what it was told itself
   }
 
   close() {
@@ -120,6 +121,7 @@ class Picture {
       this.view = result.view;
       for (const [name, f] of this.listeners) listen(this.view, name, f);
       for (const [name, value] of Object.entries({ ...state?.signals, ...this.signals })) this.#signal(name, value, false);
+      this.signals = {};
       await this.view.runAsync();
       this.failed = false;
       this.resolve(this.view);

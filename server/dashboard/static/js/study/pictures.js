@@ -7,6 +7,7 @@ import { field } from "../forms.js";
 
 const MANY = 3000; // with more rows pictures follow once a second
 const SLICES = 8;
+const AXES = [...Array(13).keys()]; // a picture of parallel coordinates has no more
 const CURVE_POINTS = 60_000; // of all curves together
 
 export class Pictures {
@@ -62,7 +63,7 @@ export class Pictures {
     one.onSelect((numbers) => this.onPick(numbers));
     const [all, ten, one_] = ["100", "10", "1"];
     const top = el("select", { "aria-label": "Which trials are shown", class: "short", on: { change: () => one.signal("top", Number(top.value)) } }, [[all, "All trials"], [ten, "Best 10 %"], ["5", "Best 5 %"], [one_, "Best 1 %"]].map(([value, label]) => el("option", { value }, label)));
-    const clear = el("button", { type: "button", class: "quiet", on: { click: () => (one.respec(one.spec), this.onPick(null)) } }, "Clear brushes");
+    const clear = el("button", { type: "button", class: "quiet", on: { click: () => AXES.forEach((i) => one.signal(`brush_${i}`, null)) } }, "Clear brushes");
     return section("Parameters", null, one.element, [top, clear], "Drag along an axis to pick trials out: the table follows.");
   }
 
