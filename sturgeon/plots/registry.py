@@ -12,20 +12,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from sturgeon.plots.confusion import confusion
 from sturgeon.plots.curves import curves
+from sturgeon.plots.diagnosis import diagnosis
+from sturgeon.plots.drift import drift
 from sturgeon.plots.durations import durations
+from sturgeon.plots.gradients import gradients
 from sturgeon.plots.history import history
 from sturgeon.plots.importance import importance
+from sturgeon.plots.knobs import knobs
 from sturgeon.plots.pair_map import pair_map
 from sturgeon.plots.parallel import parallel
 from sturgeon.plots.slices import slices
 from sturgeon.plots.specs import Spec
+from sturgeon.plots.trial_curves import trial_curves
 
-Need = Literal["table", "rounds", "importance", "curves", "trial_curves", "timeline", "diagnosis", "errors", "events"]
+Need = Literal["table", "rounds", "importance", "curves", "trial_curves", "timeline", "diagnosis", "errors"]
 """An answer of the server, as `sturgeon.messages` has it: Table, Rounds, Importance, Curves, TrialCurves and Timeline;
-diagnosis and errors are plain JSON, events a list of Event."""
+diagnosis and errors are plain JSON."""
 
-OPTIONAL: Final[frozenset[Need]] = frozenset({"rounds", "events", "timeline"})
+OPTIONAL: Final[frozenset[Need]] = frozenset({"rounds", "timeline"})
 """None may be given for these, where there are none."""
 
 
@@ -70,6 +76,35 @@ PLOTS: Final[dict[str, Plot]] = {
     ),
     "curves": Plot(curves, "study", ("curves",), "the learning curves of many trials", ("curves",), options=("scale",)),
     "durations": Plot(durations, "study", ("table",), "how long trials were held by workers"),
+    "trial_curves": Plot(
+        trial_curves,
+        "trial",
+        ("trial_curves",),
+        "all metrics of a trial, and the changes made while it trained",
+        ("curves", "interventions"),
+        options=("metric",),
+    ),
+    "knobs": Plot(
+        knobs,
+        "trial",
+        ("trial_curves", "timeline"),
+        "the live parameters of a model, with who changed them and why",
+        ("knobs",),
+        options=("knob",),
+    ),
+    "gradients": Plot(gradients, "trial", ("trial_curves",), "the norm of each layer's gradient", ("gradients",)),
+    "diagnosis": Plot(
+        diagnosis, "trial", ("diagnosis",), "bias, variance and data mismatch, as steps between errors", ("gaps",)
+    ),
+    "confusion": Plot(confusion, "trial", ("errors",), "which classes are taken for which", ("confusion",)),
+    "drift": Plot(
+        drift,
+        "trial",
+        ("trial_curves",),
+        "the error on each new portion of a stream, alarms and changes",
+        ("portions", "alarms", "interventions"),
+    ),
 }
 """`fields`: those of the axes ("p0,p3"); `top`: only the best so many per cent; `field`, `x`, `y`: of parameters;
-`scale`: linear or log."""
+`scale`: linear or log. A picture of several panels is one panel, as wide as its place on a page, if one of `field`,
+`metric` or `knob` (the names of a metric and of a parameter) says which."""

@@ -146,7 +146,7 @@ def config(theme: Theme = "light") -> dict[str, Any]:
             "score": {"scheme": [colours[f"ramp-{number}"] for number in range(1, 6)]},
             "amount": {"scheme": [line, colours["ramp-3"], colours["ramp-1"]]},
         },
-        "style": _styles(ink, muted, line, colours["background"], colours["accent"]),
+        "style": _styles(colours),
     }
 
 
@@ -171,8 +171,9 @@ def _axis(colours: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _styles(ink: str, muted: str, line: str, background: str, accent: str) -> dict[str, Any]:
+def _styles(colours: dict[str, str]) -> dict[str, Any]:
     """What marks of each style look like; a mark names its styles, and has no colour itself."""
+    ink, muted, line, background, accent = (colours[name] for name in ("text", "muted", "line", "background", "accent"))
     return {
         "best": {"color": ink, "strokeWidth": 2},
         "best-point": {"color": ink, "strokeWidth": 2},
@@ -186,6 +187,11 @@ def _styles(ink: str, muted: str, line: str, background: str, accent: str) -> di
         "note": {"color": muted, "fontSize": 12},
         "strong-note": {"color": ink, "fontSize": 12},
         "on-bar": {"color": background, "fontSize": 12},
+        "right": {"color": accent, "fillOpacity": 0.22},
+        "change": {"color": muted, "strokeWidth": 1.2},
+        "change-note": {"color": muted, "fontSize": 11},
+        "knob": {"color": accent, "stroke": accent, "strokeWidth": 1.5, "opacity": 1},
+        "alarm": {"color": colours["state-diverged"]},
         "faint-line": {"stroke": muted, "strokeOpacity": 0.12, "strokeWidth": 1},
         "axis-line": {"stroke": muted, "strokeWidth": 1},
         "axis-label": {"fill": ink, "fontSize": 11, "stroke": None},
