@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Path, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from server.dashboard import assets, login
+from server.dashboard import assets, fields, login
 from server.dashboard.rendering import FOLDER, page
 from sturgeon.errors import FieldProblem, Invalid, TooLarge
 from sturgeon.messages import STUDY_NAME
@@ -36,6 +36,42 @@ def new_study(request: Request) -> Response:
 def study(request: Request, study: StudyPath) -> Response:
     """One study: its pictures, its trials, and what can be done to it."""
     return page(request, "study.html", study=study)
+
+
+@router.get("/studies/{study}/trials/{number}")
+def trial(request: Request, study: StudyPath, number: str) -> Response:
+    """One trial: its curves, what can be done to it, and what its model gets wrong."""
+    return _of_trial(request, "trial.html", study, number)
+
+
+@router.get("/studies/{study}/drift/{number}")
+def drift(request: Request, study: StudyPath, number: str) -> Response:
+    """A trial that follows a stream: alarms, and what came of them."""
+    return _of_trial(request, "drift.html", study, number)
+
+
+@router.get("/studies/{study}/compare")
+def compare_trials(request: Request, study: StudyPath) -> Response:
+    """Trials side by side."""
+    return page(request, "compare.html", study=study)
+
+
+@router.get("/compare")
+def compare_studies(request: Request) -> Response:
+    """Studies side by side."""
+    return page(request, "compare.html", study="")
+
+
+@router.get("/workers")
+def workers(request: Request) -> Response:
+    """All workers."""
+    return page(request, "workers.html")
+
+
+def _of_trial(request: Request, template: str, study: str, number: str) -> Response:
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        return page(request, "missing.html", 404)
+    return page(request, template, study=study, number=int(number))
 
 
 MOST_TEXT: Final = 200_000
@@ -71,5 +107,6 @@ def install(app: FastAPI) -> None:
     """Serve the pages, the login and the files."""
     app.include_router(router)
     app.include_router(login.router)
+    app.include_router(fields.router)
     app.include_router(assets.router)
     app.mount("/static", _Files(directory=FOLDER / "static"), name="static")

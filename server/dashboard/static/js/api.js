@@ -30,7 +30,17 @@ export function send(method, path, body, { key = newKey(), headers = {}, signal 
   return asked(method, path, { body, signal, headers: { "Idempotency-Key": key, ...headers } });
 }
 
-async function asked(method, path, { body, signal, headers = {} }) {
+/** The plain text at a path. Raises: Problem, Away. */
+export async function getText(path) {
+  const answer = await sent("GET", path, { headers: { Accept: "text/plain" } });
+  return answer.ok ? answer.text() : read(answer);
+}
+
+async function asked(method, path, options) {
+  return read(await sent(method, path, options));
+}
+
+async function sent(method, path, { body, signal, headers = {} }) {
   const told = { Accept: "application/json", "X-Requested-With": "sturgeon", ...headers };
   if (body !== undefined) told["Content-Type"] = "application/json";
   const init = { method, headers: told, signal, credentials: "same-origin", cache: "no-store" };
@@ -39,7 +49,7 @@ async function asked(method, path, { body, signal, headers = {} }) {
     if (error.name === "AbortError") throw error;
     throw new Away();
   });
-  return read(answer);
+  return answer;
 }
 
 /** The study in a text of YAML or JSON, as `POST /studies` takes it. Raises: Problem with pointers `line:N`. */
