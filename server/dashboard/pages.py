@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Path, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from server.dashboard import assets, fields, login
+from server.dashboard import assets, fields, login, pictures
 from server.dashboard.rendering import FOLDER, page
 from sturgeon.errors import FieldProblem, Invalid, TooLarge
 from sturgeon.messages import STUDY_NAME
@@ -108,5 +108,6 @@ def install(app: FastAPI) -> None:
     app.include_router(router)
     app.include_router(login.router)
     app.include_router(fields.router)
+    app.include_router(pictures.router)
     app.include_router(assets.router)
     app.mount("/static", _Files(directory=FOLDER / "static"), name="static")

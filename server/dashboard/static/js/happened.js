@@ -50,8 +50,8 @@ export function sentence({ kind, detail }, study) {
   return [`${kind.replaceAll("_", " ")}${Object.keys(detail).length ? `: ${params(detail)}` : ""}`];
 }
 
-/** Events as a list, the newest first; with `trials` each names its trial. */
-export function eventList(events, study, { trials = true } = {}) {
-  const item = (one) => el("li", {}, when(one.at), el("span", {}, trials && one.number !== null ? [link(study, one.number), ": "] : null, sentence(one, study)));
-  return el("ol", { class: "events", reversed: true }, [...events].reverse().map(item));
+/** An event as an item of a list of the class `events`; with `trial` it names its trial. */
+export function eventItem(event, study, { trial = true } = {}) {
+  const of = trial && event.number !== null ? [el("a", { href: `/studies/${part(study)}/trials/${event.number}` }, `Trial ${event.number}`), ": "] : null;
+  return el("li", {}, when(event.at), el("span", {}, of, sentence(event, study)));
 }

@@ -2,16 +2,16 @@
 
 import { get, part } from "../api.js";
 import { el, fill } from "../dom.js";
-import { ago, time } from "../format.js";
 import { failed } from "../forms.js";
+import { eventItem } from "../happened.js";
 
 const PAGE = 25;
 const MOST = 500; // of a page that stays open, the oldest in view are dropped
-const PLAIN = new Set(["string", "number", "boolean"]);
 
 export class Events {
   constructor(path) {
     Object.assign(this, { path, items: [], token: null });
+    this.study = decodeURIComponent(path.split("/").at(-1));
     this.list = el("ol", { class: "events" });
     this.more = el("button", { type: "button", hidden: true, on: { click: () => this.#page() } }, "Earlier events");
     this.node = el("section", { "aria-labelledby": "events-title" }, el("div", { class: "heading" }, el("h2", { id: "events-title" }, "Events")), this.list, this.more);
@@ -40,20 +40,6 @@ export class Events {
     const fresh = events.filter((one) => !known.has(one.id));
     if (!fresh.length) return;
     this.items = [...this.items, ...fresh].sort((a, b) => b.id - a.id).slice(0, MOST);
-    fill(this.list, this.items.map((one) => this.#item(one)));
+    fill(this.list, this.items.map((one) => eventItem(one, this.study)));
   }
-
-  #item({ number: n, kind, detail, at }) {
-    const trial = n === null ? null : el("a", { href: `${this.path}/trials/${part(n)}` }, `trial ${n}`);
-    return el("li", {}, el("time", { datetime: at, title: time(at) }, ago(at)), el("span", { class: "kind" }, kind.replaceAll("_", " ")), el("span", {}, trial, trial ? " " : null, described(detail)));
-  }
-}
-
-/** The parts of an event that are not nested, in words. */
-export function described(detail) {
-  if (detail.reason) return `“${detail.reason}”`;
-  return Object.entries(detail)
-    .filter(([, one]) => one !== null && one !== "" && (PLAIN.has(typeof one) || (Array.isArray(one) && one.every((x) => PLAIN.has(typeof x)) && one.length)))
-    .map(([name, one]) => `${name.replaceAll("_", " ")} ${Array.isArray(one) ? one.join(", ") : one}`)
-    .join(", ");
 }

@@ -35,7 +35,7 @@ function gaps({ gaps: found, widest, errors }) {
   const most = Math.max(1e-9, ...found.map((gap) => gap.size + 2 * gap.uncertainty), ...Object.values(errors));
   const rows = found.map((gap) => el("tr", { class: gap.name === widest ? "widest" : null },
     el("th", { scope: "row" }, gap.name, el("span", { class: "note" }, ` ${NAMES[gap.between[0]] ?? gap.between[0]} to ${NAMES[gap.between[1]] ?? gap.between[1]}`)),
-    el("td", { class: "length" }, bar(gap, most)), el("td", { class: "end" }, percent(gap.size), el("span", { class: "note fixed" }, ` ± ${percent(gap.uncertainty)}`)),
+    el("td", { class: "length" }, bar(gap, most)), el("td", { class: "end" }, percent(gap.size), el("span", { class: "note" }, ` ± ${percent(gap.uncertainty)}`)),
     el("td", {}, gap.name === widest ? "the widest" : gap.clear ? "clear" : "not clear")));
   return el("table", { class: "plain gaps" }, el("caption", { class: "sr" }, "Gaps between errors"),
     el("thead", {}, el("tr", {}, ["Gap", "", "Size", ""].map((name) => el("th", { scope: "col", class: name === "Size" ? "end" : null }, name)))), el("tbody", {}, rows));

@@ -2,7 +2,7 @@
 
 import { getText } from "../api.js";
 import { el, fill, text } from "../dom.js";
-import { eventList } from "../happened.js";
+import { eventItem } from "../happened.js";
 import { hasEnded } from "./changes.js";
 
 const EVERY_MS = 2000;
@@ -71,14 +71,14 @@ export class Log {
 
 export class Happened {
   constructor(store) {
-    this.host = el("div");
+    this.host = el("ol", { class: "events" });
     this.node = el("section", { id: "events", "aria-labelledby": "events-title", hidden: true }, el("div", { class: "heading" }, el("h2", { id: "events-title" }, "What happened")), this.host);
     store.on("events", (events) => {
       const shown = events.map((one) => one.id).join();
       if (shown === this.shown) return;
       this.shown = shown;
       this.node.hidden = events.length === 0;
-      fill(this.host, eventList(events, store.name, { trials: false }));
+      fill(this.host, [...events].reverse().map((one) => eventItem(one, store.name, { trial: false })));
     });
   }
 }
