@@ -1,4 +1,7 @@
-"""Trials side by side, and studies: their curves in one picture, told apart by colour, dash and name."""
+"""Trials side by side, and studies: their curves in one picture, told apart by colour and dash.
+
+Trials and studies have places from 0, in the order in which they are compared; the page's key has their names.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ MOST: Final = 24
 
 
 def compared_curves(points: Sequence[Mapping[str, Any]] = (), scale: str = "linear", width: int | None = None) -> Spec:
-    """A line for each trial. The dataset `curves` has a row a point: name, place (of the trial, from 0), epoch, value."""
+    """A line for each trial. The dataset `curves` has a row a point: name and place of the trial, epoch, value."""
     positive = [{"filter": "datum.value > 0"}] if scale == "log" else []
     y_scale: Spec = {"type": "log", "nice": False} if scale == "log" else {"zero": False}
     x = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"grid": False, "tickMinStep": 1}}
@@ -38,8 +41,8 @@ def compared_studies(
 ) -> Spec:
     """The best score so far of each study, along the trials that have ended, or the hours since its first one began.
 
-    The dataset `rows` has the rows of all studies, each with name and place (of the study, from 0), less (whether less
-    is better) and hours (from the study's beginning to the trial's end).
+    The dataset `rows` has the rows of all studies, each with name and place of its study, less (whether less is better)
+    and hours (from the study's beginning to the trial's end).
     """
     ended = {"filter": "datum.state === 'complete' && !datum.invalid && isValid(datum.score) && isValid(datum.hours)"}
     order = [{"field": "hours"}, {"field": "number"}]

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 DASHBOARD = Path(__file__).parents[2] / "server" / "dashboard"
 MODULES = sorted((DASHBOARD / "static" / "js").rglob("*.js"))
 CSS = (DASHBOARD / "static" / "css" / "sturgeon.css").read_text(encoding="utf-8")
-PAGES = ("/", "/new", "/studies/digits")
+PAGES = (
+    "/",
+    "/new",
+    "/studies/digits",
+    "/studies/digits/trials/3",
+    "/studies/digits/drift/0",
+    "/studies/digits/compare",
+    "/compare",
+    "/workers",
+)
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -2,13 +2,12 @@
 
 /** The name and value of each assignment in a line. Throws a problem that names the one that is none. */
 export function parseAssignments(line) {
-  const params = {};
-  for (const one of split(line)) {
+  const pairs = split(line).map((one) => {
     const at = one.indexOf("=");
     if (at < 1) throw refusal(`"${one}" is no change. Write name=value, for example learning_rate=0.01.`);
-    params[one.slice(0, at).trim()] = parseValue(one.slice(at + 1));
-  }
-  return params;
+    return [one.slice(0, at).trim(), parseValue(one.slice(at + 1))];
+  });
+  return Object.fromEntries(pairs); // which also takes a name such as __proto__ as any other
 }
 
 /** A value: JSON if it is some (0.1, true, null, [0.9, 0.8], "a text"), else the text itself. */
