@@ -47,7 +47,8 @@ def compared_studies(
     ended = {"filter": "datum.state === 'complete' && !datum.invalid && isValid(datum.score) && isValid(datum.hours)"}
     order = [{"field": "hours"}, {"field": "number"}]
     x: Spec = {"field": "hours" if along == "time" else "ended", "type": "quantitative"}
-    x |= {"title": "hours" if along == "time" else "complete trials", "axis": {"grid": False}, "scale": {"nice": False}}
+    x |= {"title": "hours" if along == "time" else "complete trials", "scale": {"nice": False}}
+    x["axis"] = {"grid": False, "tickMinStep": 0 if along == "time" else 1}
     content = {
         **single(width, HEIGHT),
         "transform": [

@@ -7,6 +7,7 @@ import { failed } from "../forms.js";
 import { number } from "../format.js";
 import { eventItem, sentence } from "../happened.js";
 import { isStream } from "../trial/changes.js";
+import { driftData } from "../trial/curve_rows.js";
 import { TrialStore } from "../trial/store.js";
 import { changes } from "../trial/timeline.js";
 import { when } from "../when.js";
@@ -54,7 +55,7 @@ function drawAlarms() {
   const found = events.filter((one) => one.kind === "drift");
   const others = (timeline?.items ?? []).filter((one) => one.actor === "policy:drift" && !/^Drift at portion/.test(one.reason));
   const rows = found.map((one) => alarm(one, timeline?.items ?? [], proposals ?? []));
-  const usual = others.map((one) => el("tr", {}, el("th", { scope: "row", data: { label: "Portion" } }, "–"), cell("What changed", "calm again"), cell("What the policy did", one.reason, changes(one.params)), cell("When", when(one.at))));
+  const usual = others.map((one) => el("tr", {}, el("th", { scope: "row", data: { label: "Portion" } }, "–"), cell("What changed", "calm again"), cell("What the policy did", one.reason), cell("When", when(one.at))));
   fill(alarms, [...rows, ...usual].reverse());
   quiet.textContent = found.length ? "" : "No alarm so far: the inputs, the labels and the fresh error are as they were.";
   alarmSection.firstElementChild.after(quiet);
@@ -79,8 +80,10 @@ function alarm(event, items, proposals) {
 }
 
 function drawCurve() {
-  if (picture) return;
-  picture = chart(curve, `/studies/${part(study)}/plots/drift?number=${n}`, {}, { label: "Fresh error of each portion, with the alarms" });
+  if (!curve.isConnected || !store.curves) return;
+  const data = driftData(store.curves);
+  if (picture) for (const [name, rows] of Object.entries(data)) picture.replace(name, rows);
+  else picture = chart(curve, `/studies/${part(study)}/plots/drift?data=false&number=${n}`, data, { label: `The error on each portion, with ${data.alarms.length} alarms` });
 }
 
 async function begin() {
@@ -101,5 +104,6 @@ async function begin() {
   }
 }
 
+store.on("curves", drawCurve);
 for (const name of ["trial", "events", "timeline", "proposals"]) store.on(name, () => (drawFacts(), drawAlarms()));
 begin();
