@@ -17,6 +17,12 @@ def replace(tx: Transaction, trial_id: TrialId, kind: str, body: Json, now: int)
     tx.execute(findings.insert().values(trial_id=trial_id, kind=kind, body=body, at=now))
 
 
+def at(tx: Transaction, trial_id: TrialId) -> dict[str, int]:
+    """When each kind of finding that the trial has was stored last."""
+    statement = sa.select(findings.c.kind, findings.c.at).where(findings.c.trial_id == trial_id)
+    return dict(tx.execute(statement.order_by(findings.c.kind)).all())
+
+
 def find(tx: Transaction, trial_id: TrialId, kind: str) -> Json | None:
     """The trial's finding of this kind."""
     statement = sa.select(findings.c.body).where(findings.c.trial_id == trial_id, findings.c.kind == kind)

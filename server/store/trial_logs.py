@@ -27,6 +27,12 @@ def of_trial(tx: Transaction, trial_id: TrialId) -> list[bytes]:
     return list(tx.execute(statement.order_by(trial_logs.c.fence.desc())).scalars())
 
 
+def count(tx: Transaction, trial_id: TrialId) -> int:
+    """Of how many runs a log is kept."""
+    statement = sa.select(sa.func.count()).where(trial_logs.c.trial_id == trial_id)
+    return int(tx.execute(statement).scalar_one())
+
+
 def of_run(tx: Transaction, trial_id: TrialId, fence: Fence) -> bytes | None:
     """The log of a run."""
     statement = sa.select(trial_logs.c.body).where(trial_logs.c.trial_id == trial_id, trial_logs.c.fence == fence)

@@ -118,6 +118,11 @@ class Trial(Answer):
     dataset: DatasetSummary | None = Field(
         default=None, description="What its data were read as, when one trial is read; null in lists."
     )
+    findings: dict[str, AwareDatetime] = Field(
+        default_factory=dict,
+        description="When each finding, and people's tags, were stored last, when one trial is read;",
+    )
+    logs: int = Field(default=0, description="and of how many runs a log is kept.")
 
 
 class EnqueueRequest(Request):

@@ -89,9 +89,11 @@ def test_a_diagnosis_that_nobody_could_read_is_refused(server: RunningServer, le
 
 
 def test_whole_findings_are_read_and_tagged_as_they_came(server: RunningServer, leased_trial: Lease) -> None:
+    assert server.client.trial("bowl", 0).findings == {}
     server.client.put_finding("bowl", 0, "errors", leased_trial.fence, ERRORS)
     server.client.put_finding("bowl", 0, "diagnosis", leased_trial.fence, DIAGNOSIS)
 
+    assert list(server.client.trial("bowl", 0).findings) == ["diagnosis", "errors"]
     assert server.client.errors("bowl", 0) == ERRORS
     assert server.client.diagnosis("bowl", 0) == DIAGNOSIS
     by_hand = {"tag": "smudged", "count": 1, "share": 1.0, "ceiling": 0.1, "error_after": 0.0}

@@ -44,7 +44,8 @@ def test_a_log_renews_the_lease(server: RunningServer, leased_trial: Lease) -> N
 
 def test_the_logs_of_the_last_two_runs_are_kept(server: RunningServer, leased_trial: Lease) -> None:
     fences = [leased_trial.fence]
-    for text in ("first", "second", "third"):
+    for kept, text in enumerate(("first", "second", "third")):
+        assert server.client.trial("bowl", 0).logs == min(kept, 2)
         server.client.put_trial_log("bowl", 0, fences[-1], text)
         server.client.release("bowl", 0, fences[-1])
         fences.append(server.client.ask("bowl").leases[0].fence)

@@ -15,7 +15,7 @@ from server.services.studies import budgets
 from server.services.transactions import Scope, Transactions
 from server.services.trial_rows import new_trial, replicate_group
 from server.services.views import desired_of
-from server.store import events, findings, reports, trial_lists, trials
+from server.store import events, findings, reports, trial_lists, trial_logs, trials
 from server.store import studies as study_rows
 from server.store.engine import Database
 from server.store.json_columns import Json
@@ -35,6 +35,8 @@ def read(database: Database, name: str, number: TrialNumber) -> tuple[messages.T
         study = lookup.get_study(tx, name)
         row = lookup.get_trial(tx, study, number)
         trial = views.trial(name, row, dataset=findings.find(tx, row.id, "dataset"))
+        trial.findings = {kind: views.moment(at) for kind, at in findings.at(tx, row.id).items()}
+        trial.logs = trial_logs.count(tx, row.id)
         return trial, views.version_of(study, row)
 
 

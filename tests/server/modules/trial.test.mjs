@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 const js = "../../../server/dashboard/static/js";
-const { hasEnded, isStream, PARTS, stale, staleByEvents } = await import(`${js}/trial/changes.js`);
+const { hasEnded, isStream, PARTS, stale, staleByEvents, staleByRow } = await import(`${js}/trial/changes.js`);
 const { parseAssignments, parseBranches, parseValue } = await import(`${js}/trial/assignments.js`);
 const { chosenBy, handTags, retagged } = await import(`${js}/trial/tagging.js`);
 const { rgba } = await import(`${js}/trial/pixels.js`);
@@ -14,17 +14,20 @@ const TRIAL = { state: "running", step: 10, attempt: 0, worker: "ant", value: nu
 const PANDA = { task: { dataset: "digits" }, policies: [] };
 
 test("a trial that is as it was makes no part old, and a first one all of them", () => {
-  assert.deepEqual(stale(TRIAL, structuredClone(TRIAL), PANDA), new Set());
-  assert.deepEqual(stale(null, TRIAL, PANDA), new Set(PARTS));
+  assert.deepEqual(stale(TRIAL, structuredClone(TRIAL)), new Set());
+  assert.deepEqual(stale(null, TRIAL), new Set(PARTS));
 });
 
 test("only what can have changed is asked for again", () => {
-  assert.deepEqual(stale(TRIAL, { ...TRIAL, step: 11 }, PANDA), new Set(["curves", "checkpoints"]));
-  assert.deepEqual(stale(TRIAL, { ...TRIAL, step: 11 }, { ...PANDA, policies: [{}] }), new Set(["curves", "checkpoints", "proposals"]));
-  assert.deepEqual(stale(TRIAL, { ...TRIAL, applied_version: 3 }, PANDA), new Set(["timeline", "proposals", "checkpoints", "curves"]));
-  assert.deepEqual(stale(TRIAL, { ...TRIAL, worker: "bee" }, PANDA), new Set(["events"]));
-  assert.ok(stale(TRIAL, { ...TRIAL, step: 11 }, { task: { dataset: "stream:in" } }).has("errors"));
-  assert.deepEqual(stale(TRIAL, { ...TRIAL, state: "complete" }, PANDA), new Set(PARTS));
+  const row = { epochs: 3, so_far: 0.2, state: "running" };
+  assert.deepEqual(staleByRow(row, { ...row, worker: "bee" }, PANDA), new Set());
+  assert.deepEqual(staleByRow(row, { ...row, epochs: 4 }, PANDA), new Set(["curves", "checkpoints"]));
+  assert.deepEqual(staleByRow(undefined, row, { ...PANDA, policies: [{}] }), new Set(["curves", "checkpoints", "proposals"]));
+  assert.deepEqual(stale(TRIAL, { ...TRIAL, applied_version: 3 }), new Set(["timeline", "proposals", "checkpoints", "curves"]));
+  assert.deepEqual(stale(TRIAL, { ...TRIAL, worker: "bee" }), new Set(["events"]));
+  assert.deepEqual(stale(TRIAL, { ...TRIAL, findings: { tags: "now" } }), new Set(["errors"]));
+  assert.deepEqual(stale(TRIAL, { ...TRIAL, findings: { diagnosis: "now" } }), new Set(["diagnosis"]));
+  assert.deepEqual(stale(TRIAL, { ...TRIAL, state: "complete" }), new Set(PARTS));
   assert.deepEqual(staleByEvents([]), new Set());
   assert.deepEqual(staleByEvents([{ kind: "forked" }]), new Set(["events", "lineage", "checkpoints"]));
   assert.ok(hasEnded({ state: "pruned" }) && !hasEnded({ state: "paused" }));

@@ -20,8 +20,8 @@ const host = byId("trial");
 const store = new TrialStore(study, Number(number));
 const made = (Part) => new Part(store).node;
 const parts = [
-  made(Summary), made(Proposals), el("div", { class: "grid" }, made(Curves), el("div", { class: "third" }, made(Knobs), made(Parameters))),
-  ...[Timeline, Diagnosis, Mistakes, Gradients, Checkpoints, Lineage, Log, Data, Happened].map(made),
+  made(Summary), made(Proposals), el("div", { class: "grid" }, el("div", { class: "two-thirds" }, made(Curves), made(Timeline)), el("div", { class: "third" }, made(Knobs), made(Parameters))),
+  ...[Diagnosis, Mistakes, Gradients, Checkpoints, Lineage, Log, Data, Happened].map(made),
 ];
 
 function beside({ counts }) {

@@ -54,7 +54,7 @@ const pair = (name, shown, note = null) => el("tr", {}, el("th", { scope: "row" 
 const pairs = (rows) => el("tbody", {}, rows.filter(Boolean).map(([name, shown]) => pair(name, shown)));
 
 /** Where the parameters came from, in a sentence. */
-export function origin({ drawn, parent, seed }) {
+export function origin({ drawn, parent }) {
   const sentences = [];
   if (parent) sentences.push(`Goes on from trial ${parent.number}.`);
   else if (drawn.imported) sentences.push(`Came from another tool, where it is ${drawn.imported}.`);
@@ -63,7 +63,6 @@ export function origin({ drawn, parent, seed }) {
   else if (drawn.round === 0) sentences.push(`Drawn by ${drawn.sampler} in the even coverage.`);
   else if (drawn.elite !== null && drawn.elite !== undefined) sentences.push(`Drawn by ${drawn.sampler} in round ${drawn.round}, in a box around trial ${drawn.elite}${drawn.model ? `, chosen by the model ${drawn.model}` : ""}.`);
   else sentences.push(`Drawn by ${drawn.sampler}${drawn.round ? ` in round ${drawn.round}` : ""}${drawn.model ? `, chosen by the model ${drawn.model}` : ""}.`);
-  sentences.push(`Seed ${seed}.`);
   return sentences.join(" ");
 }
 

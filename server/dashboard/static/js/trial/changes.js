@@ -11,16 +11,21 @@ export const hasEnded = (trial) => ENDED.has(trial.state);
 /** Whether a study's trials follow a stream: they tell what they find out while they run. */
 export const isStream = (study) => String(study?.task?.dataset ?? "").startsWith("stream:");
 
+/** The parts to ask for again, by what differs between two rows of the trial: how far it has come. */
+export function staleByRow(before, after, study) {
+  const isSame = before && ["epochs", "so_far", "state"].every((name) => before[name] === after[name]);
+  return new Set(isSame ? [] : ["curves", "checkpoints", ...(study?.policies?.length ? ["proposals"] : [])]);
+}
+
 /** The parts to ask for again, by what differs between two answers of the trial. All of them without a first one. */
-export function stale(before, after, study) {
+export function stale(before, after) {
   if (!before) return new Set(PARTS);
   const parts = new Set();
   const differs = (read) => read(before) !== read(after);
   const isSteered = differs((trial) => trial.desired?.version) || differs((trial) => trial.applied_version);
-  const hasMoved = differs((trial) => trial.step) || differs((trial) => JSON.stringify(trial.metrics));
   if (isSteered) for (const one of ["timeline", "proposals", "checkpoints", "curves"]) parts.add(one);
-  if (hasMoved) for (const one of ["curves", "checkpoints", ...(study?.policies?.length ? ["proposals"] : [])]) parts.add(one);
-  if (hasMoved && isStream(study)) for (const one of ["diagnosis", "errors"]) parts.add(one);
+  if (differs((trial) => trial.findings?.diagnosis)) parts.add("diagnosis");
+  if (differs((trial) => trial.findings?.errors) || differs((trial) => trial.findings?.tags)) parts.add("errors");
   if (differs((trial) => trial.state)) for (const one of PARTS) parts.add(one);
   if (differs((trial) => trial.attempt) || differs((trial) => trial.worker)) parts.add("events");
   if (differs((trial) => trial.value)) parts.add("lineage");

@@ -11,7 +11,7 @@ export class Curves {
     this.host = el("div", { class: "tall" });
     this.choice = el("select", { "aria-label": "Metrics", on: { change: () => this.#turn(this.choice.value) } });
     this.changes = el("p", { class: "note" });
-    this.node = el("section", { id: "curves", class: "two-thirds", "aria-labelledby": "curves-title", hidden: true },
+    this.node = el("section", { id: "curves", "aria-labelledby": "curves-title", hidden: true },
       el("div", { class: "heading" }, el("h2", { id: "curves-title" }, "Curves"), el("div", { class: "actions" }, this.choice)), this.host, this.changes);
     store.on("curves", () => this.draw());
   }

@@ -30,7 +30,7 @@ export class Knobs {
     this.button = el("button", { class: "primary", disabled: true }, "Change");
     this.status = el("p", { class: "note", role: "status" });
     this.form = el("form", { class: "steering", novalidate: true, on: { submit: (event) => this.#submit(event), input: () => this.#mark() } },
-      this.grid, this.more, this.reason, this.guard, el("div", { class: "actions" }, this.button, el("button", { type: "reset", class: "quiet" }, "Undo"), this.status));
+      this.grid, this.more, this.reason, this.guard, el("div", { class: "actions" }, this.button, el("button", { type: "reset", class: "quiet" }, "Reset"), this.status));
     this.form.addEventListener("reset", (event) => (event.preventDefault(), this.#reset()));
     this.node = el("section", { id: "knobs", "aria-labelledby": "knobs-title", hidden: true }, el("div", { class: "heading" }, el("h2", { id: "knobs-title" }, "Knobs")), this.form);
     store.on("trial", () => this.draw());

@@ -17,13 +17,16 @@ export class Log {
     this.choices = el("div", { class: "segments", role: "group", "aria-label": "Which run" }, choice("last", "The last run"), choice("before", "The run before it"));
     this.node = el("section", { id: "log", "aria-labelledby": "log-title" }, el("div", { class: "heading" }, el("h2", { id: "log-title" }, "Log"), this.choices), this.status, this.pre);
     store.on("study", () => this.#begin());
-    store.on("trial", () => this.soon());
+    store.on("trial", () => (this.#begin(), this.soon()));
   }
 
   /** Only own code prints; a train task has no log. */
   #begin() {
-    const kind = this.store.study.task?.kind;
-    this.node.hidden = kind === "train" || !kind;
+    const { study, trial } = this.store;
+    if (!study || !trial) return;
+    const kind = study.task?.kind;
+    this.node.hidden = !trial.logs && (kind === "train" || !kind);
+    this.choices.hidden = trial.logs < 2;
     if (!this.node.hidden && this.kind !== kind) this.load();
     this.kind = kind;
   }
@@ -37,12 +40,18 @@ export class Log {
 
   /** Asks again in a while: as long as the trial runs, and once after it. */
   soon() {
-    if (this.node.hidden || this.timer || !this.kind || (hasEnded(this.store.trial) && this.isWhole)) return;
+    if (this.node.hidden || this.timer || !this.kind || !this.store.trial || (hasEnded(this.store.trial) && this.isWhole)) return;
     this.timer = setTimeout(() => ((this.timer = null), this.load()), EVERY_MS);
   }
 
   async load() {
     const run = this.run;
+    if (!this.store.trial.logs) {
+      this.pre.hidden = true;
+      text(this.status, "Nothing yet. A worker that runs your own code sends what it prints.");
+      this.soon();
+      return;
+    }
     const ended = this.store.trial && hasEnded(this.store.trial);
     try {
       const log = await getText(`${this.store.path}/log?run=${run}`);
@@ -52,7 +61,7 @@ export class Log {
     } catch (problem) {
       fill(this.pre);
       this.pre.hidden = true;
-      text(this.status, problem.status === 404 ? `Nothing yet: ${problem.detail}` : problem.detail);
+      text(this.status, problem.detail);
     }
     if (this.store.trial?.state === "running") this.soon();
   }

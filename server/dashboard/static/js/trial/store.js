@@ -2,7 +2,7 @@
 
 import { all, get } from "../api.js";
 import { live } from "../live.js";
-import { PARTS, stale, staleByEvents } from "./changes.js";
+import { PARTS, stale, staleByEvents, staleByRow } from "./changes.js";
 
 const WAIT_MS = { trial: 250, curves: 700, checkpoints: 1500, diagnosis: 4000, errors: 4000 };
 
@@ -19,8 +19,8 @@ export class TrialStore {
       checkpoints: async () => (await get(`${this.path}/checkpoints`)).items,
       curves: () => get(`${this.path}/curves?points=500`),
       lineage: () => get(`${this.path}/lineage`),
-      diagnosis: () => orNothing(get(`${this.path}/diagnosis`)),
-      errors: () => orNothing(get(`${this.path}/errors`)),
+      diagnosis: async () => (this.trial?.findings.diagnosis ? get(`${this.path}/diagnosis`) : null),
+      errors: async () => (this.trial?.findings.errors ? get(`${this.path}/errors`) : null),
       events: () => all(`${this.studyPath}/events?number=${number}`, 2000),
     };
   }
@@ -76,7 +76,9 @@ export class TrialStore {
   }
 
   #compare(trial) {
-    this.again(...stale(this.trial, trial, this.study));
+    const parts = stale(this.trial, trial);
+    this.trial = trial;
+    this.again(...parts);
   }
 
   #set(part, value) {
@@ -85,22 +87,14 @@ export class TrialStore {
   }
 
   #rows(rows) {
-    if (rows.some((row) => row.number === this.number)) this.again("trial");
+    const row = rows.find((one) => one.number === this.number);
+    if (row) this.again("trial", ...staleByRow(this.row, row, this.study));
+    this.row = row ?? this.row;
     const family = new Set((this.lineage?.items ?? []).map((one) => one.number));
     if (rows.some((row) => row.number !== this.number && (family.has(row.number) || row.parent === this.number))) this.again("lineage");
   }
 
   #events(events) {
     this.again(...staleByEvents(events.filter((one) => one.number === this.number)));
-  }
-}
-
-/** What a trial need not have: null where the server says that there is none. */
-async function orNothing(asked) {
-  try {
-    return await asked;
-  } catch (problem) {
-    if (problem.status === 404) return null;
-    throw problem;
   }
 }

@@ -19,13 +19,14 @@ export class Summary {
     this.state = byId("state");
     store.on("trial", () => this.draw());
     store.on("study", () => this.draw());
+    store.on("curves", () => this.draw());
   }
 
   draw() {
     const { trial, study } = this.store;
     if (!trial || !study) return;
     fill(this.state, state(trial.state, [trial.state, trial.invalid ? "invalid" : "", waiting(trial)].filter(Boolean).join(", ")));
-    fill(this.facts, facts(trial, study));
+    fill(this.facts, facts(trial, study, this.store.curves?.metrics));
     fill(this.notices, notices(trial));
     this.#tags(trial);
     this.#actions(trial, study);
@@ -67,22 +68,26 @@ function waiting(trial) {
   return "";
 }
 
-function facts(trial, study) {
+/** The last value of a curve, and its epoch. */
+const last = (curve) => ({ epoch: curve?.epochs.at(-1) ?? null, value: curve?.values.at(-1) ?? null });
+
+function facts(trial, study, curves = {}) {
   const fact = (name, ...value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
-  const epoch = trial.metrics.epoch ?? null;
+  const now = last(curves[study.metric]);
+  const epoch = hasEnded(trial) ? (trial.metrics.epoch ?? now.epoch) : now.epoch;
   const all = trial.params.epochs ?? study.task?.fixed?.epochs ?? study.task?.epochs;
   const isLong = String(study.task?.dataset ?? "").startsWith("stream:");
   const best = study.best?.number === trial.number && el("span", { class: "note" }, "the best of the study");
-  const score = trial.value ?? trial.metrics[study.metric];
+  const score = trial.value ?? trial.metrics[study.metric] ?? now.value;
   return [
-    fact(trial.value === null ? `${study.metric} so far` : study.metric, number(score), best),
+    fact(trial.value === null ? `${study.metric} now` : study.metric, number(score), best),
     trial.guess != null && fact("Predicted at its end", number(trial.guess)),
     epoch != null && fact(isLong ? "Portions" : "Epoch", all && !isLong ? `${number(epoch)} of ${number(all)}` : number(epoch)),
     trial.step != null && fact("Steps", number(trial.step)),
     fact("Kind", trial.mode),
     trial.worker && fact(hasEnded(trial) ? "Ran on" : "Runs on", el("a", { href: `/workers#${part(trial.worker)}` }, trial.worker)),
     fact("Attempt", number(trial.attempt + 1)),
-    trial.metrics.seconds != null && fact("Training time", duration(trial.metrics.seconds)),
+    (trial.metrics.seconds ?? last(curves.seconds).value) != null && fact("Training time", duration(trial.metrics.seconds ?? last(curves.seconds).value)),
     trial.started_at && fact("Began", when(trial.started_at)),
     trial.finished_at && fact("Ended", when(trial.finished_at)),
     trial.parent && fact("Goes on from", el("a", { href: `/studies/${part(trial.study)}/trials/${trial.parent.number}` }, `trial ${trial.parent.number}`), el("span", { class: "note" }, `step ${number(trial.parent.step)}`)),
