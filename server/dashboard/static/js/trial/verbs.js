@@ -90,11 +90,21 @@ export function fork(store, step = null) {
     submit: async (data) => {
       const branches = parseBranches(text(data, "branches")).map((params) => ({ params }));
       const body = { ...stepOf(data), branches: branches.length ? branches : [{ params: {} }], control: data.has("control") && branches.length > 0, raise_budget: data.has("raise"), reason: text(data, "reason") };
-      const { items } = await send("POST", `${store.path}:fork`, body);
+      const { items } = await send("POST", `${store.path}:fork`, body).catch(byLine);
       toast(`Forked: ${items.map((one) => `trial ${one.number}`).join(", ")}.`);
       store.again("lineage", "checkpoints", "events");
     },
   });
+}
+
+/** Each line of the field is a branch: a mistake in one stands at the field, and says its line. */
+function byLine(problem) {
+  const line = ({ pointer, detail }) => {
+    const at = pointer.match(/^\/branches\/(\d+)/);
+    return at ? { pointer: "/branches", detail: `Line ${Number(at[1]) + 1}: ${detail}` } : { pointer, detail };
+  };
+  problem.errors = (problem.errors ?? []).map(line);
+  throw problem;
 }
 
 /** A panda that goes on from this trial. */
