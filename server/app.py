@@ -31,11 +31,13 @@ from server.routes import (
     panda,
     preview,
     rows,
+    streaming,
     studies,
     trials,
     webhooks,
 )
 from server.routes.lanes import KEPT, SENDING, Lanes
+from server.services.changes.feed import Feed
 from server.services.leases import housekeeping
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
@@ -76,10 +78,12 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.asks = AskContext(app.state.database, app.state.counters)
     app.state.courier = Courier(app.state.database, app.state.counters, networks_of(settings.webhook_networks))
     app.state.overviews = Overviews()
+    app.state.feed = Feed(app.state.database, app.state.overviews)
+    app.state.long_polls.at_end(app.state.feed.streams.end)
     app.state.refitter = Refitter(app.state.database, app.state.asks.sampler_pool)
     problems.install(app)
     of_trials = (trials, panda, leases, checkpoints, findings, logs)
-    for module in (studies, explaining, *of_trials, observing, preview, rows, webhooks):
+    for module in (studies, explaining, *of_trials, observing, preview, rows, streaming, webhooks):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     dashboard.install(app)
@@ -161,9 +165,11 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     refitter: Refitter = app.state.refitter
     await anyio.to_thread.run_sync(housekeeping.begin, database)
     refitter.start()
+    app.state.feed.start()
     try:
         yield
     finally:
+        await anyio.to_thread.run_sync(app.state.feed.stop)
         await anyio.to_thread.run_sync(refitter.stop)
         await anyio.to_thread.run_sync(background.stop)
         await anyio.to_thread.run_sync(courier.stop)

@@ -174,11 +174,13 @@ class RequestLog:
         request_id = uuid.uuid4().hex[:16]
         began = time.perf_counter()
         status = 500
+        is_stream = False
 
         async def noted(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_stream
             if message["type"] == "http.response.start":
                 status = message["status"]
+                is_stream = Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream")
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
@@ -189,7 +191,8 @@ class RequestLog:
                 seconds = time.perf_counter() - began
                 route = getattr(scope.get("route"), "path", "none")
                 method = scope["method"] if scope["method"] in METHODS else "other"
-                self._counters.requests.labels(method, route).observe(seconds)
+                if not is_stream:  # how long it was open is not how long an answer took
+                    self._counters.requests.labels(method, route).observe(seconds)
                 note = log.warning if status >= 500 else log.debug
                 note(
                     "request",

@@ -2,6 +2,7 @@
 
     SturgeonError
     ├── ServerUnreachable            (client only: no answer)
+    │   ├── BrokenOff
     │   └── ClientClosed
     ├── MissingExtra                 (an extra of the package is not installed)
     └── Problem                      (an answer of the server: RFC 9457)
@@ -59,6 +60,10 @@ class SturgeonError(Exception):
 
 class ServerUnreachable(SturgeonError):
     """The server did not answer. Is it running, and is the address right?"""
+
+
+class BrokenOff(ServerUnreachable):
+    """The server went away in mid-answer."""
 
 
 class ClientClosed(ServerUnreachable):

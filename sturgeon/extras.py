@@ -27,6 +27,7 @@ MODULES: Final[dict[Extra, tuple[str, ...]]] = {
         "psycopg",
         "pydantic_settings",
         "sqlalchemy",
+        "sse_starlette",
         "structlog",
         "uvicorn",
         "vl_convert",

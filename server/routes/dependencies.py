@@ -9,6 +9,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from server.routes.lanes import Lanes
 from server.services import pagination
+from server.services.changes.feed import Feed
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
@@ -74,6 +75,11 @@ def _long_polls(request: Request) -> LongPollQueue:
     return long_polls
 
 
+def _feed(request: Request) -> Feed:
+    feed: Feed = request.app.state.feed
+    return feed
+
+
 def _overviews(request: Request) -> Overviews:
     overviews: Overviews = request.app.state.overviews
     return overviews
@@ -97,6 +103,7 @@ InTransactions = Annotated[Transactions, Depends(_transactions)]
 InSettings = Annotated[Settings, Depends(_settings)]
 InBlobs = Annotated[BlobFolder, Depends(_blobs)]
 InCourier = Annotated[Courier, Depends(_courier)]
+InFeed = Annotated[Feed, Depends(_feed)]
 InOverviews = Annotated[Overviews, Depends(_overviews)]
 InLongPolls = Annotated[LongPollQueue, Depends(_long_polls)]
 

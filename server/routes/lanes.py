@@ -26,7 +26,8 @@ BODIES: Final = 2
 SENDING: Final = 8
 """Threads beyond those of the places: they read what is being sent (exports, the files of /docs), and write what comes
 (checkpoints)."""
-KEPT: Final = RENEWALS + HEALTH + SENDING
+FEED: Final = 1
+KEPT: Final = RENEWALS + HEALTH + SENDING + FEED
 """Database connections beyond one for each place."""
 
 

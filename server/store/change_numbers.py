@@ -87,6 +87,12 @@ def is_past(moment: str, now: str) -> bool:
     return then.first <= then.end <= present.end and ascending
 
 
+def is_since(number: int, moment: str) -> bool:
+    """As `since`, of a row that was read."""
+    first, end, open_ = _snapshot(moment)
+    return number > first if end is None else number >= end or number in open_
+
+
 def since(column: sa.Column[int], moment: str) -> sa.ColumnElement[bool]:
     """Whether the row was written by a transaction that was committed after the moment, one that `is_past`."""
     first, end, _ = _snapshot(moment)

@@ -216,6 +216,7 @@ FORMS: dict[str, Any] = {
 
 LINES: dict[str, Any] = {
     "panda watch": m.ReportedMetrics | m.TimelineEntry | m.Proposal,
+    "study stream": m.StreamEvent,
     "study watch": m.Trial,
 }
 """Commands that print an object in each line, as it comes: the form of a line."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 
 from sturgeon import messages as m
 from sturgeon.client.connected import Connected
-from sturgeon.client.requests import given, study_path, trial_path
+from sturgeon.client.requests import given, lines_of, study_path, trial_path
+from sturgeon.errors import BrokenOff
 
 
 class RowRoutes(Connected):
@@ -36,3 +38,32 @@ class RowRoutes(Connected):
     def trial_curves(self, study: str, number: int, points: int | None = None) -> m.TrialCurves:
         """Every metric of a trial, and what was changed while it ran."""
         return self._wire.ask(m.TrialCurves, "GET", f"{trial_path(study, number)}/curves", query=given(points=points))
+
+    def stream(self, study: str | None = None, since: str | None = None) -> Iterator[m.StreamEvent]:
+        """What changes of a study, or of all, as it comes; from the cursor `since` on, or from now. After a break it
+        goes on where it was, as long as the client's patience lasts. It ends with NotFound when the study is deleted.
+        """
+        path = "/v1/stream" if study is None else f"{study_path(study)}/stream"
+        while True:
+            try:
+                with self._wire.stream(path, given(since=since)) as answer:
+                    for event in events_of(lines_of(answer.iter_text())):
+                        since = event.cursor or since
+                        yield event
+            except BrokenOff:
+                pass
+            self._wire.rest()
+
+
+def events_of(lines: Iterable[str]) -> Iterator[m.StreamEvent]:
+    """The server-sent events in the lines of a stream. Comments are left out."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        if line and name:
+            fields[name] = value.removeprefix(" ")
+        elif not line and "data" in fields:
+            yield m.StreamEvent(
+                event=fields.get("event", "message"), cursor=fields.get("id"), data=json.loads(fields["data"])
+            )
+            fields = {}

@@ -17,6 +17,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from sturgeon.errors import (
+    BrokenOff,
     ClientClosed,
     FieldProblem,
     Problem,
@@ -165,16 +166,20 @@ class Wire:
     def stream(self, path: str, query: Query) -> Iterator[httpx.Response]:
         """A GET whose body is read as it arrives.
 
-        Raises: ServerUnreachable (patience ended, or the answer broke off), Problem (the server refused).
+        Raises: ServerUnreachable (patience ended), BrokenOff (in mid-answer), Problem (the server refused).
         """
         request = self._http.build_request("GET", self._base_url + path, params=query, timeout=self._timeout)
         answer = self._patiently(request, stream=True)
         try:
             yield answer
         except httpx.TransportError as error:
-            raise ServerUnreachable(f"The server at {self._base_url} went away in mid-answer.") from error
+            raise BrokenOff(f"The server at {self._base_url} went away in mid-answer.") from error
         finally:
             answer.close()
+
+    def rest(self) -> None:
+        """Wait before something is asked again that came to its end by itself."""
+        self._patience.sleep(self._patience.wait_s(1))
 
     def _patiently(
         self, request: httpx.Request, stream: bool = False, keep: Callable[[httpx.Response], None] | None = None

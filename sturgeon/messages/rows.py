@@ -173,3 +173,13 @@ class Overview(Answer):
     total: int
     gone: list[str] = Field(default_factory=list)
     complete: bool = True
+
+
+class StreamEvent(Answer):
+    """An event of a stream. `rows`: a Table of the trials that have changed. `study`: the Study. `events`: new Events,
+    in `items`. `studies`: an Overview of those that have changed. `workers`: the Workers that have changed, in `items`,
+    and the names of those that are `gone`. The cursor comes with the last of what was sent at once."""
+
+    event: str
+    cursor: str | None = None
+    data: Json

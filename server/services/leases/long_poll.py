@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -39,6 +40,11 @@ class LongPollQueue:
         self._queue: deque[_Waiter] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.ended = False
+        self._at_end: list[Callable[[], None]] = []
+
+    def at_end(self, step: Callable[[], None]) -> None:
+        """Also do this when the waiting ends; it may be called from a signal handler."""
+        self._at_end.append(step)
 
     def anybody(self) -> bool:
         """Whether a call waits."""
@@ -64,6 +70,8 @@ class LongPollQueue:
     def end(self) -> None:
         """Wake all waiters, and let none wait from now on. May be called from a signal handler."""
         self.ended = True
+        for step in self._at_end:
+            step()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._wake_all)
 

@@ -35,7 +35,7 @@ def create(database: Database, request: messages.StudyRequest, key: IdempotencyK
         if (answered := claim_or_replay(tx, key, messages.Study, None)) is not None:
             return answered
         row = _created(tx, request)
-        answer = _answer(tx, row)
+        answer = as_message(tx, row)
         store_answer(tx, key, answer, created=row)
         return answer
 
@@ -53,7 +53,7 @@ def checked(database: Database, request: messages.StudyRequest) -> messages.Stud
     validation.require_valid(request)
     try:
         with database.writing() as tx:
-            raise _NotKept(_answer(tx, _created(tx, request)))
+            raise _NotKept(as_message(tx, _created(tx, request)))
     except _NotKept as dry:
         return dry.answer
 
@@ -142,7 +142,8 @@ def _sampler_options(request: messages.StudyRequest) -> Json:
     return REGISTERED[search.sampler].recorded(search, request.space, samples)
 
 
-def _answer(tx: Transaction, row: StudyRow) -> messages.Study:
+def as_message(tx: Transaction, row: StudyRow) -> messages.Study:
+    """The study with its counts and its best trial."""
     used = amounts.of_studies(tx, [row.id])
     study = views.study(row, used[row.id], best_trials(tx, row, 1), placement.of_studies(tx, [row], used)[row.id])
     return study.model_copy(update={"changes": versions.changes(tx, row)})
@@ -151,7 +152,7 @@ def _answer(tx: Transaction, row: StudyRow) -> messages.Study:
 def read(database: Database, name: str) -> messages.Study:
     """A study with its counts and its best trial. Raises: NotFound."""
     with database.reading() as tx:
-        return _answer(tx, lookup.get_study(tx, name))
+        return as_message(tx, lookup.get_study(tx, name))
 
 
 def listing(
@@ -201,7 +202,7 @@ def change(transactions: Transactions, name: str, patch: messages.StudyPatch, ke
             space_edits.edit_space(scope, patch)
         if patch.state is not None and patch.state != scope.study.state:
             _set_state(scope, patch.state)
-        answer = _answer(scope.tx, budgets.settle(scope))
+        answer = as_message(scope.tx, budgets.settle(scope))
         store_answer(scope.tx, key, answer)
         return answer
 

@@ -29,7 +29,7 @@ class Page {
     fill(host, this.summary.node, this.pictures.above, this.trials.node, this.pictures.below, this.events.node);
     host.removeAttribute("aria-busy");
     this.live = live(`${path}/stream`, {
-      rows: (changed) => this.rows.apply(changed.rows ?? changed),
+      rows: (changed) => (changed.complete ? this.rows.replace(changed) : this.rows.apply(changed.rows)),
       study: (changed) => this.take(changed),
       events: (more) => this.events.take(more.items ?? more),
     }, { since: table.cursor });

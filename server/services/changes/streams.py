@@ -1,0 +1,106 @@
+"""The open streams of a server. Each is read in the event loop, and written to by the one thread of the feed.
+
+A stream has room for one push. While its reader has not taken it, nothing is made for it: it gets all that has changed
+since in the next one. So a slow reader costs no memory, and no work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Final
+
+from sturgeon.errors import Overloaded
+
+MOST: Final = 1_000
+"""Streams of one server."""
+
+
+@dataclass(eq=False)
+class Stream:
+    """What one reader follows: a study, or all of them (None). Only the feed writes the fields but `waits` and `place`.
+
+    cursor: what its reader has. seen: up to which wake-up of the feed it was looked at. not_before: when it may be
+    given something again, in seconds of the monotonic clock. owes_study: it was not told of the study as it is now.
+    """
+
+    study: str | None
+    cursor: str
+    waits: bool = False
+    place: asyncio.Future[bytes | None] | None = None
+    seen: int = -1
+    not_before: float = 0.0
+    owes_study: bool = True
+    shown_study: bytes = b""
+    shown_workers: dict[str, bytes] = field(default_factory=dict)
+
+
+class Streams:
+    """All open streams. `begin` and `pushes` are for the event loop, the rest for any thread."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._open: set[Stream] = set()
+        self._guard = Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def waiting(self) -> list[Stream]:
+        """Those whose reader has taken all that it was given."""
+        with self._guard:
+            return [stream for stream in self._open if stream.waits]
+
+    def begin(self, study: str | None, cursor: str) -> Stream:
+        """Open a stream that goes on from a cursor. Raises: Overloaded (there are too many)."""
+        self._loop = asyncio.get_running_loop()
+        with self._guard:
+            if len(self._open) >= MOST:
+                raise Overloaded(f"The server has {MOST} open streams, and opens no more; try again in a moment.")
+            stream = Stream(study, cursor)
+            self._open.add(stream)
+        return stream
+
+    async def pushes(self, stream: Stream) -> AsyncGenerator[bytes]:
+        """What the stream is sent, until it ends."""
+        try:
+            while not self._ended:
+                stream.place = asyncio.get_running_loop().create_future()
+                stream.waits = True
+                self._wake()
+                body = await stream.place
+                if body is None:
+                    return
+                yield body
+        finally:
+            with self._guard:
+                self._open.discard(stream)
+
+    def give(self, stream: Stream, body: bytes | None) -> None:
+        """Send this to the reader, which waits; None ends the stream."""
+        place, stream.waits = stream.place, False
+        if self._loop is not None and place is not None:
+            with suppress(RuntimeError):  # the event loop has ended, and the stream with it
+                self._loop.call_soon_threadsafe(_put, place, body)
+
+    def end(self) -> None:
+        """End all streams, and let none wait from now on. May be called from a signal handler."""
+        self._ended = True
+        if self._loop is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._end_all)
+
+    def _end_all(self) -> None:
+        for stream in list(self._open):
+            if stream.place is not None:
+                _put(stream.place, None)
+
+
+def _put(place: asyncio.Future[bytes | None], body: bytes | None) -> None:
+    if not place.done():
+        place.set_result(body)
