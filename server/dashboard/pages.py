@@ -74,6 +74,34 @@ def _of_trial(request: Request, template: str, study: str, number: str) -> Respo
     return page(request, template, study=study, number=int(number))
 
 
+LESSONS: Final = {
+    4: "Bias and variance",
+    14: "Random values, not a grid",
+    15: "Coarse to fine",
+    16: "The right scale",
+    17: "Panda and caviar",
+    23: "Error analysis",
+    26: "Data mismatch",
+    29: "End to end",
+}
+"""The rows of the course that have a page, as `static/js/course/lessons.js` has them."""
+
+
+@router.get("/course")
+def course(request: Request) -> Response:
+    """The rows of the course that have a page."""
+    return page(request, "course.html")
+
+
+@router.get("/course/{row}")
+def lesson(request: Request, row: str) -> Response:
+    """A row of the course."""
+    title = next((title for number, title in LESSONS.items() if str(number) == row), None)
+    if title is None:
+        return page(request, "missing.html", 404)
+    return page(request, "lesson.html", row=row, title=title)
+
+
 MOST_TEXT: Final = 200_000
 """Bytes of a file that is pasted: YAML takes long to read."""
 

@@ -26,7 +26,7 @@ def pair_map(
     the boxes that the round draws from now.
     Raises: NotFound (no parameter has this field, or only one varies).
     """
-    across, up = _pair(table, x, y)
+    across, up = pair(table, x, y)
     data = {"rows": table.rows, "boxes": box_rows(rounds, table.parameters)}
     content = {
         "params": [marks.SELECTED, marks.names_param(table.parameters)],
@@ -38,7 +38,8 @@ def pair_map(
     return vega_lite(title, subtitle, data, content)
 
 
-def _pair(table: Table, x: str | None, y: str | None) -> tuple[TableParameter, TableParameter]:
+def pair(table: Table, x: str | None, y: str | None) -> tuple[TableParameter, TableParameter]:
+    """Two different parameters: those of the fields, or the first that vary. Raises: NotFound."""
     across = chosen(table, x)[0]
     others = [one for one in (chosen(table, y) if y else axes.searched(table.parameters)) if one.field != across.field]
     if not others:

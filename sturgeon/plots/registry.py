@@ -12,20 +12,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from sturgeon.plots.beta_scale import beta_scale
 from sturgeon.plots.confusion import confusion
 from sturgeon.plots.curves import curves
 from sturgeon.plots.diagnosis import diagnosis
 from sturgeon.plots.drift import drift
 from sturgeon.plots.durations import durations
 from sturgeon.plots.gradients import gradients
+from sturgeon.plots.grid_against_random import grid_against_random
 from sturgeon.plots.history import history
 from sturgeon.plots.importance import importance
 from sturgeon.plots.knobs import knobs
 from sturgeon.plots.pair_map import pair_map
+from sturgeon.plots.panda_caviar import panda_caviar
 from sturgeon.plots.parallel import parallel
 from sturgeon.plots.slices import slices
 from sturgeon.plots.specs import Spec
 from sturgeon.plots.trial_curves import trial_curves
+from sturgeon.plots.two_stage import two_stage
+from sturgeon.plots.zoom import zoom
 
 Need = Literal["table", "rounds", "importance", "curves", "trial_curves", "timeline", "diagnosis", "errors"]
 """An answer of the server, as `sturgeon.messages` has it: Table, Rounds, Importance, Curves, TrialCurves and Timeline;
@@ -103,6 +108,31 @@ PLOTS: Final[dict[str, Plot]] = {
         ("trial_curves",),
         "the error on each new portion of a stream, alarms and changes",
         ("portions", "alarms", "interventions"),
+    ),
+    "grid_against_random": Plot(
+        grid_against_random, "study", ("table",), "trials on a grid beside those at random", options=("field",)
+    ),
+    "beta_scale": Plot(
+        beta_scale, "study", ("table",), "where a parameter near 1 was tried, and even steps of it", options=("field",)
+    ),
+    "zoom": Plot(
+        zoom,
+        "study",
+        ("table", "rounds"),
+        "how the rounds of coarse to fine close in",
+        ("rows", "boxes"),
+        options=("x", "y"),
+    ),
+    "panda_caviar": Plot(
+        panda_caviar, "study", ("table", "curves"), "many models trained once, and one steered", ("curves", "rows")
+    ),
+    "two_stage": Plot(
+        two_stage,
+        "study",
+        ("table", "curves"),
+        "a pipeline and end to end as the data grow",
+        ("curves", "rows"),
+        ("field",),
     ),
 }
 """`fields`: those of the axes ("p0,p3"); `top`: only the best so many per cent; `field`, `x`, `y`: of parameters;

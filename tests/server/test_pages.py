@@ -31,6 +31,8 @@ PAGES = (
     "/studies/digits/compare",
     "/compare",
     "/workers",
+    "/course",
+    "/course/14",
 )
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
