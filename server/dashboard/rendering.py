@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -18,6 +20,25 @@ _TEMPLATES: Final = Environment(
 )
 _TEMPLATES.globals["version"] = version("sturgeon")
 _TEMPLATES.globals["vega"] = VEGA_URL
+
+
+@cache
+def imported(module: str) -> list[str]:
+    """The addresses of all modules that those in this markup import, so that a browser loads them at once, and not one
+    after the other as it meets their names."""
+    found: dict[str, None] = {}
+    left = re.findall(r'src="(/static/js/[^"]+)"', module)
+    while left:
+        file = FOLDER / left.pop().removeprefix("/")
+        for named in re.findall(r'from "(\.[^"]+)";', file.read_text(encoding="utf-8")):
+            address = "/" + (file.parent / named).resolve().relative_to(FOLDER).as_posix()
+            if address not in found:
+                found[address] = None
+                left.append(address)
+    return list(found)
+
+
+_TEMPLATES.globals["imported"] = imported
 
 
 def page(request: Request, template: str, status: int = 200, **names: object) -> HTMLResponse:

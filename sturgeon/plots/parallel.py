@@ -33,7 +33,7 @@ def parallel(table: Table, fields: str | None = None, top: str = "100", width: i
     """
     shown = _chosen(table, fields)
     content = {
-        "signals": [*_size(width), *_signals(table, shown, float(top))],
+        "signals": [*_size(width, len(shown) + 1), *_signals(table, shown, float(top))],
         "data": _data(table, shown),
         "scales": _scales(table),
         "marks": [*line_marks(table, len(shown)), *axis_marks(len(shown))],
@@ -70,10 +70,11 @@ def _varying(table: Table) -> list[TableParameter]:
     ] or searched
 
 
-def _size(width: int | None) -> list[Spec]:
+def _size(width: int | None, count: int) -> list[Spec]:
+    """On a page as wide as its place, but for the padding and the ends of the names; a small screen scrolls."""
     if width is not None:
         return [{"name": "width", "value": width}]
-    inside = "max(240, containerSize()[0] - 72)"
+    inside = f"max({70 * count}, containerSize()[0] - 128)"
     return [
         {"name": "width", "init": inside, "on": [{"events": {"source": "window", "type": "resize"}, "update": inside}]}
     ]

@@ -67,6 +67,9 @@ def test_what_a_page_loads_is_there_and_of_this_server(web: httpx.Client, path: 
         assert file.startswith("/static/")
         answer = web.get(file)
         assert answer.status_code == 200, file
+        if "/static/vega-" in file:  # it has its version in its name
+            assert "immutable" in answer.headers["cache-control"]
+            continue
         assert answer.headers["cache-control"] == "no-cache"
         assert web.get(file, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
 
@@ -92,6 +95,13 @@ def test_no_name_in_an_address_becomes_markup(web: httpx.Client, name: str) -> N
 def test_files_lead_nowhere_else(web: httpx.Client) -> None:
     for path in ("/static/../pages.py", "/static/%2e%2e/pages.py", "/static/js/..%2f..%2f..%2fpages.py", "/static/js/"):
         assert web.get(path).status_code in (404, 405), path
+
+
+def test_a_page_names_all_modules_that_it_will_need(web: httpx.Client) -> None:
+    named = set(re.findall(r'href="/static/js/([^"]+)"', web.get("/studies/digits").text))
+
+    assert {"dom.js", "table.js", "study/boxes.js", "dataset.js"} <= named
+    assert "pages/new.js" not in named
 
 
 def test_each_import_of_a_module_is_there() -> None:

@@ -2,10 +2,12 @@
 
 import { get } from "./api.js";
 import { el, fill } from "./dom.js";
-import { number } from "./format.js";
+import { DataSet } from "./dataset.js";
 import { onTheme, vegaConfig } from "./theme.js";
+import { lightened, tip } from "./tip.js";
 
 let loading = null;
+let turn = Promise.resolve(); // pictures are drawn one after the other, the first of the page first
 
 /** Vega, loaded once and only where a picture is seen. It sets window.vega and window.vegaEmbed. */
 function vega() {
@@ -19,7 +21,7 @@ function vega() {
 /**
  * A picture in `element`: `chart(element, "/studies/x/plots/history?data=false", {rows})`, or a specification in place of
  * the path. `data`: name of a dataset -> its values. Options: `label`, what it shows, for those who cannot see it; `eager`;
- * `onTitle(title, [lines])`: the page shows the title of the specification itself, and the picture has none.
+ * `told(row)`, what its tooltips say of a trial.
  *
  * `update(name, values, removed)`: takes changed values; of a dataset with numbers those with the same number are replaced.
  * `replace(name, values)`: all of a dataset. `signal(name, value)`; `onSignal(name, f)`. `select(numbers)` and
@@ -106,16 +108,19 @@ class Picture {
 
   async #draw() {
     this.drawing = true;
+    const [before, { promise, resolve: done }] = [turn, deferred()];
+    turn = promise;
     try {
       const asked = typeof this.spec === "string" ? get(this.spec) : this.spec;
       const [{ vega: library, embed }, config, spec] = await Promise.all([vega(), vegaConfig(), asked]);
+      await before;
       this.library = library;
       const state = this.view?.getState({ data: () => false, signals: (name, op) => Boolean(name) && isKept(name, op) });
       this.view?.finalize();
       const host = el("div");
       fill(this.element, host);
-      const result = await embed(host, this.#titled(structuredClone(spec)), {
-        ast: true, renderer: "canvas", actions: false, defaultStyle: false, config, tooltip: tip,
+      const result = await embed(host, lightened(spec), {
+        ast: true, renderer: "canvas", actions: false, defaultStyle: false, config, tooltip: tip(this.options.told),
         patch: (compiled) => this.#filled(compiled),
       });
       this.view = result.view;
@@ -133,17 +138,9 @@ class Picture {
       this.reject(problem);
     } finally {
       this.drawing = false;
+      setTimeout(done); // the page answers between two pictures
     }
     this.#flush();
-  }
-
-  /** The specification; without its title where the page shows that. */
-  #titled(spec) {
-    if (!this.options.onTitle || !spec.title) return spec;
-    const { text = spec.title, subtitle = [] } = spec.title;
-    this.options.onTitle([text].flat().join(" "), [subtitle].flat());
-    delete spec.title;
-    return spec;
   }
 
   /** Puts the data into the compiled specification, so that it is drawn once. */
@@ -188,62 +185,10 @@ class Picture {
   }
 }
 
-/** The values of a dataset as Vega has them: copies, since Vega writes into them, and by number, so that they can be replaced. */
-class DataSet {
-  constructor(values) {
-    this.replace(values);
-    this.gone = [];
-  }
-
-  replace(values) {
-    this.gone = [...(this.gone ?? []), ...this.tuples()];
-    this.byNumber = new Map();
-    this.plain = [];
-    this.added = [];
-    this.#take(values);
-  }
-
-  change(values, removed) {
-    const numbers = new Set([...values, ...removed].map((one) => one.number));
-    for (const n of numbers) {
-      for (const tuple of this.byNumber.get(n) ?? []) this.gone.push(tuple);
-      this.byNumber.delete(n);
-    }
-    this.#take(values);
-  }
-
-  #take(values) {
-    for (const one of values) {
-      const tuple = { ...one };
-      if (one.number === undefined) this.plain.push(tuple);
-      else if (this.byNumber.has(one.number)) this.byNumber.get(one.number).push(tuple);
-      else this.byNumber.set(one.number, [tuple]);
-      this.added.push(tuple);
-    }
-  }
-
-  tuples() {
-    return [...(this.byNumber?.values() ?? [])].flat().concat(this.plain ?? []);
-  }
-
-  /** All values as new copies, for a new view. */
-  fresh() {
-    const values = this.tuples().map((tuple) => ({ ...tuple }));
-    this.gone = [];
-    this.replace(values);
-    this.gone = [];
-    this.added = [];
-    return this.tuples();
-  }
-
-  /** What has to be done to the view since the last time. */
-  changes() {
-    const added = new Set(this.added);
-    const gone = new Set(this.gone);
-    const answer = { remove: this.gone.filter((one) => !added.has(one)), insert: this.added.filter((one) => !gone.has(one)) };
-    [this.gone, this.added] = [[], []];
-    return answer;
-  }
+function deferred() {
+  let resolve;
+  const promise = new Promise((f) => (resolve = f));
+  return { promise, resolve };
 }
 
 function has(view, name) {
@@ -264,22 +209,3 @@ function listen(view, name, f) {
 }
 
 const isKept = (name) => !/^(width|height|padding|autosize|background|style|parent|datum|item|event|cursor)$/.test(name);
-
-let tipNode = null;
-
-/** The tooltip of a picture. What it says becomes text, never markup. */
-function tip(_handler, event, _item, value) {
-  if (value === null || value === undefined || value === "") return tipNode?.remove();
-  tipNode ??= el("div", { class: "chart-tip" });
-  const lines = typeof value === "object" && !Array.isArray(value)
-    ? el("table", {}, Object.entries(value).map(([name, one]) => el("tr", {}, el("th", {}, name), el("td", {}, shown(one)))))
-    : shown(value);
-  fill(tipNode, lines);
-  document.body.append(tipNode);
-  const { width, height } = tipNode.getBoundingClientRect();
-  tipNode.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - width - 8))}px`;
-  tipNode.style.top = `${event.clientY + 18 + height > innerHeight ? event.clientY - height - 12 : event.clientY + 18}px`;
-  return undefined;
-}
-
-const shown = (one) => (typeof one === "number" ? number(one, 5) : typeof one === "object" ? JSON.stringify(one) : String(one));

@@ -2,8 +2,11 @@
 
 import { get, part } from "../api.js";
 import { chart } from "../chart.js";
-import { el, empty, fill } from "../dom.js";
+import { el, empty, fill, text } from "../dom.js";
+import { count } from "../format.js";
 import { field } from "../forms.js";
+import { toldOf } from "../tip.js";
+import { boxRows } from "./boxes.js";
 
 const MANY = 3000; // with more rows pictures follow once a second
 const SLICES = 8;
@@ -13,10 +16,21 @@ const CURVE_POINTS = 60_000; // of all curves together
 export class Pictures {
   /** `onPick(numbers or null)`: trials were picked out in a picture. */
   constructor(path, rows, onPick) {
-    Object.assign(this, { path, rows, onPick, charts: [], changed: new Map(), removed: new Map(), timer: null });
+    Object.assign(this, { path, rows, onPick, charts: [], boxed: [], boxes: [], changed: new Map(), removed: new Map(), timer: null, told: toldOf(rows) });
     this.above = el("div", { class: "grid" }, this.#history(), this.#importance(), this.#parallel());
     this.below = el("div", { class: "grid" }, this.#slices(), this.#map(), this.#curves());
     rows.subscribe((changed, removed) => this.#collect(changed, removed));
+    this.#boxes();
+    this.#follow(this.below, () => this.#boxes(), 10_000);
+  }
+
+  /** Where each round drew; of a sampler without rounds nothing. */
+  async #boxes() {
+    const rounds = await get(`${this.path}/rounds`).catch(() => null);
+    if (!rounds || rounds.items.length === this.rounds) return;
+    this.rounds = rounds.items.length;
+    this.boxes = boxRows(rounds, this.rows.parameters);
+    for (const one of this.boxed) one.replace("boxes", this.boxes);
   }
 
   /** Picks trials out in all pictures. */
@@ -46,9 +60,15 @@ export class Pictures {
   }
 
   #rowsChart(kind, query, label, host = el("div")) {
-    const one = chart(host, `${this.path}/plots/${kind}?data=false${query}`, { rows: this.rows.all() }, { label });
+    const one = chart(host, `${this.path}/plots/${kind}?data=false${query}`, { rows: this.rows.all() }, { label, told: this.told });
     one.element.dataset.kind = kind;
     this.charts.push(one);
+    return one;
+  }
+
+  #boxed(one) {
+    this.boxed.push(one);
+    one.replace("boxes", this.boxes);
     return one;
   }
 
@@ -69,10 +89,18 @@ export class Pictures {
 
   #importance() {
     const host = el("div");
-    const one = chart(host, `${this.path}/plots/importance`, {}, { label: "How much each parameter changes the score" });
+    const one = chart(host, `${this.path}/plots/importance?data=false`, {}, { label: "How much each parameter changes the score" });
     host.dataset.kind = "importance";
-    this.#follow(host, () => one.respec(`${this.path}/plots/importance?at=${Date.now()}`), 15_000);
-    return section("Importance", "third", host);
+    const told = el("p", { class: "note" });
+    const ask = async () => {
+      const found = await get(`${this.path}/importance`);
+      one.replace("importance", found.items.slice(0, 30));
+      const from = `from ${count(found.trials, "result")}; whiskers: ± 1 standard deviation over the last rounds`;
+      text(told, found.items.length ? `The share of what changes the score, ${from}.` : "Nothing is known yet: the search has learnt from too few results.");
+    };
+    ask().catch((problem) => text(told, problem.detail ?? String(problem)));
+    this.#follow(host, () => ask().catch(() => {}), 15_000);
+    return section("Importance", "third", [told, host]);
   }
 
   /** Calls `act` at most so often after rows have changed, while the element is in view. */
@@ -91,11 +119,11 @@ export class Pictures {
   #slices() {
     const searched = this.rows.parameters.filter((one) => one.kind !== "fixed" && one.current !== false);
     const list = el("div", { class: "grid slices" });
-    const add = ({ field: name, name: label }) => list.append(el("div", { class: "half" }, this.#rowsChart("slice", `&field=${part(name)}`, `${label} against the score`).element));
+    const add = ({ field: name, name: label }) => list.append(el("div", { class: "third" }, this.#boxed(this.#rowsChart("slice", `&field=${part(name)}`, `${label} against the score`)).element));
     searched.slice(0, SLICES).forEach(add);
     const rest = searched.slice(SLICES);
     const more = rest.length ? el("button", { type: "button", on: { click: () => (rest.forEach(add), more.remove()) } }, `${rest.length} more parameters`) : null;
-    return section("Each parameter against the score", null, [list, more], null, "Shaded: the boxes of the rounds, the latest the darkest. One sees the search close in.");
+    return section("Each parameter against the score", null, [list, more], null, "Bars above: where each round drew, the newest lowest. Where they get narrower, the search closes in.");
   }
 
   #map() {
@@ -104,9 +132,9 @@ export class Pictures {
     const host = el("div");
     const [x, y] = [0, 1].map((i) => field({ label: i ? "Up" : "Across", name: "xy"[i], options: names, value: names[i][0] }));
     const spec = () => `${this.path}/plots/map?data=false&x=${part(x.input.value)}&y=${part(y.input.value)}`;
-    const one = chart(host, spec(), { rows: this.rows.all() }, { label: "Two parameters as a map" });
+    const one = chart(host, spec(), { rows: this.rows.all() }, { label: "Two parameters as a map", told: this.told });
     host.dataset.kind = "map";
-    this.charts.push(one);
+    this.charts.push(this.#boxed(one));
     for (const choice of [x, y]) choice.input.addEventListener("change", () => one.respec(spec()));
     return section("Two parameters", "half", host, [x, y]);
   }
@@ -127,7 +155,7 @@ export class Pictures {
     const points = Math.max(20, Math.min(200, Math.floor(CURVE_POINTS / Math.max(1, this.rows.byNumber.size))));
     const first = await get(`${this.path}/curves?points=${points}`);
     if (!first.curves.length) return void fill(host, empty("No trial has reported a curve yet."));
-    const one = chart(host, `${this.path}/plots/curves?data=false`, { curves: long(first) }, { label: "The metric of each trial, epoch by epoch" });
+    const one = chart(host, `${this.path}/plots/curves?data=false`, { curves: long(first) }, { label: "The metric of each trial, epoch by epoch", told: this.told });
     host.dataset.kind = "curves";
     let { cursor } = first;
     this.#follow(host, async () => {
