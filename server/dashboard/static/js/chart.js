@@ -7,15 +7,22 @@ import { onTheme, vegaConfig } from "./theme.js";
 import { lightened, tip } from "./tip.js";
 
 let loading = null;
+let changeset = null;
 let turn = Promise.resolve(); // pictures are drawn one after the other, the first of the page first
 
-/** Vega, loaded once and only where a picture is seen. It sets window.vega and window.vegaEmbed. */
-function vega() {
-  loading ??= import(document.documentElement.dataset.vega).then((module) => ({
-    vega: module.vega ?? globalThis.vega,
-    embed: module.vegaEmbed ?? globalThis.vegaEmbed,
-  }));
+/** What draws specifications, loaded once and only where a picture is seen. */
+function vegaEmbed() {
+  loading ??= import(document.documentElement.dataset.vega).then(() => globalThis.vegaEmbed);
   return loading;
+}
+
+/** Vega's `changeset`, which its script does not hand out: taken from a change of nothing on its way into the view. */
+function changesetOf(view, name) {
+  let found = null;
+  view.pulse = (_operator, changes) => ((found = changes.constructor), view);
+  view.insert(name, []);
+  delete view.pulse;
+  return found;
 }
 
 /**
@@ -53,15 +60,26 @@ class Picture {
   update(name, values, removed = []) {
     const set = (this.sets[name] ??= new DataSet([]));
     set.change(values, removed);
-    this.dirty.add(name);
-    this.#flush();
+    this.#changed(name, set);
   }
 
   replace(name, values) {
     const set = (this.sets[name] ??= new DataSet([]));
     set.replace(values);
+    this.#changed(name, set);
+  }
+
+  #changed(name, set) {
     this.dirty.add(name);
+    if (set.isBehind && !this.seen && !this.drawing) this.#drop();
     this.#flush();
+  }
+
+  /** A picture that is out of sight and much behind is drawn anew when it is seen again. */
+  #drop() {
+    this.view?.finalize();
+    this.view = null;
+    for (const set of Object.values(this.sets)) set.forget();
   }
 
   /** Another specification, such as of another pair of parameters; the data stay. */
@@ -95,8 +113,7 @@ class Picture {
     this.observer.disconnect();
     this.sizes.disconnect();
     this.unTheme();
-    this.view?.finalize();
-    this.view = null;
+    this.#drop();
   }
 
   #visible(isSeen) {
@@ -112,9 +129,8 @@ class Picture {
     turn = promise;
     try {
       const asked = typeof this.spec === "string" ? get(this.spec) : this.spec;
-      const [{ vega: library, embed }, config, spec] = await Promise.all([vega(), vegaConfig(), asked]);
+      const [embed, config, spec] = await Promise.all([vegaEmbed(), vegaConfig(), asked]);
       await before;
-      this.library = library;
       const state = this.view?.getState({ data: () => false, signals: (name, op) => Boolean(name) && isKept(name, op) });
       this.view?.finalize();
       const host = el("div");
@@ -129,6 +145,7 @@ class Picture {
       this.signals = {};
       await this.view.runAsync();
       this.failed = false;
+      performance.mark("sturgeon.drawn", { detail: this.element.dataset.picture ?? null });
       this.resolve(this.view);
     } catch (problem) {
       this.failed = true;
@@ -161,7 +178,8 @@ class Picture {
     for (const name of this.dirty) {
       if (!has(this.view, name)) continue;
       const { remove, insert } = this.sets[name].changes();
-      this.view.change(name, this.library.changeset().remove(remove).insert(insert));
+      changeset ??= changesetOf(this.view, name);
+      this.view.change(name, changeset().remove(remove).insert(insert));
     }
     this.dirty.clear();
     this.view.runAsync();

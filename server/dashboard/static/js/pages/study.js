@@ -28,6 +28,7 @@ class Page {
     this.events = new Events(path);
     fill(host, this.summary.node, this.pictures.above, this.trials.node, this.pictures.below, this.events.node);
     host.removeAttribute("aria-busy");
+    host.page = this; // for those who look from the console
     this.live = live(`${path}/stream`, {
       rows: (changed) => (changed.complete ? this.rows.replace(changed) : this.rows.apply(changed.rows)),
       study: (changed) => this.take(changed),

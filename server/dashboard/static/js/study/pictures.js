@@ -61,7 +61,6 @@ export class Pictures {
 
   #rowsChart(kind, query, label, host = el("div")) {
     const one = chart(host, `${this.path}/plots/${kind}?data=false${query}`, { rows: this.rows.all() }, { label, told: this.told });
-    one.element.dataset.kind = kind;
     this.charts.push(one);
     return one;
   }
@@ -90,7 +89,6 @@ export class Pictures {
   #importance() {
     const host = el("div");
     const one = chart(host, `${this.path}/plots/importance?data=false`, {}, { label: "How much each parameter changes the score" });
-    host.dataset.kind = "importance";
     const told = el("p", { class: "note" });
     const ask = async () => {
       const found = await get(`${this.path}/importance`);
@@ -133,7 +131,6 @@ export class Pictures {
     const [x, y] = [0, 1].map((i) => field({ label: i ? "Up" : "Across", name: "xy"[i], options: names, value: names[i][0] }));
     const spec = () => `${this.path}/plots/map?data=false&x=${part(x.input.value)}&y=${part(y.input.value)}`;
     const one = chart(host, spec(), { rows: this.rows.all() }, { label: "Two parameters as a map", told: this.told });
-    host.dataset.kind = "map";
     this.charts.push(this.#boxed(one));
     for (const choice of [x, y]) choice.input.addEventListener("change", () => one.respec(spec()));
     return section("Two parameters", "half", host, [x, y]);
@@ -156,7 +153,6 @@ export class Pictures {
     const first = await get(`${this.path}/curves?points=${points}`);
     if (!first.curves.length) return void fill(host, empty("No trial has reported a curve yet."));
     const one = chart(host, `${this.path}/plots/curves?data=false`, { curves: long(first) }, { label: "The metric of each trial, epoch by epoch", told: this.told });
-    host.dataset.kind = "curves";
     let { cursor } = first;
     this.#follow(host, async () => {
       const more = await get(`${this.path}/curves?points=${points}&since=${part(cursor)}`).catch(() => null);

@@ -7,6 +7,8 @@ import { ago, count, duration, integer, number, value } from "../format.js";
 import { table } from "../table.js";
 import { TrialActions } from "./actions.js";
 
+const MANY = 3000;
+
 /** The columns of trials: what all have, then the parameters of the study. */
 function columnsOf(rows) {
   const parameters = rows.parameters.map(({ field, name, kind }) => ({
@@ -64,8 +66,9 @@ export class Trials {
     this.draw();
   }
 
+  /** Rows have changed. Thousands are sorted twice a second, not with every change. */
   soon() {
-    this.frame ??= requestAnimationFrame(() => ((this.frame = null), this.draw()));
+    this.timer ??= setTimeout(() => ((this.timer = null), this.draw()), this.rows.byNumber.size > MANY ? 500 : 50);
   }
 
   draw() {
