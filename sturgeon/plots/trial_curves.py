@@ -15,7 +15,7 @@ PANEL: Final = 200
 ALONE: Final = 280
 MOST_PANELS: Final = 8
 PARTS: Final = re.compile(
-    r"^(train|training|dev|val|valid|validation|test|train_dev|fresh|recent|adapted|guess)([_/.\- ])(?=.)",
+    r"^(train|training|dev|val|valid|validation|test|train_dev|fresh|recent|adapted)([_/.\- ])(?=.)",
     re.IGNORECASE,
 )
 """Metrics that differ in the part of the data alone are drawn together."""
