@@ -63,7 +63,7 @@ def _layers(labels: list[str]) -> list[Spec]:
     told += ", 'of this label': format(datum.share, '.1%')}"
     tooltip = {"value": {"expr": told}}
     place = _place(labels)
-    scale = {"type": "sqrt", "range": "amount", "zero": True}
+    scale = {"type": "sqrt", "range": "heatmap", "zero": True}
     colour = {"field": "count", "type": "quantitative", "scale": scale, "title": "mistakes"}
     colour["legend"] = {"orient": "right", "gradientLength": 120, "tickMinStep": 1, "format": ",d", "tickCount": 4}
     found: list[Spec] = [

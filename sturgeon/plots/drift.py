@@ -53,7 +53,8 @@ def _alarms(found: TrialCurves) -> list[dict[str, Any]]:
 def _errors() -> list[Spec]:
     scale = {"zero": True, "range": [HEIGHT - STRIP, 0]}
     y: Spec = {"field": "shown", "type": "quantitative", "scale": scale, "axis": score_axis("error")}
-    series: Spec = {"field": "series", "type": "nominal", "title": None, "scale": {"domain": list(SHOWN.values())}}
+    series: Spec = {"field": "series", "type": "nominal", "title": None}
+    series["scale"] = {"domain": list(SHOWN.values()), "range": "ordinal"}
     told = "{'portion': datum.epoch, 'what': datum.series, 'error': format(datum.value, '.4~g')}"
     x = epoch_axis("portion")
     dots = {

@@ -47,7 +47,7 @@ def _y() -> Spec:
 
 
 def _layer(layers: int) -> Spec:
-    scale = {"range": "score", "domain": [1, 1.35 * max(2, layers)], "zero": False}
+    scale = {"range": "ramp", "domain": [1, 1.35 * max(2, layers)], "zero": False}
     return {"field": "layer", "type": "quantitative", "scale": scale, "legend": None}
 
 

@@ -30,7 +30,7 @@ def states_in(rows: Iterable[Mapping[str, Any]]) -> list[TrialState]:
 def state_colour(shown: Sequence[str], *, legend: bool = True) -> Spec:
     """Colour by state. shown: the states in the legend."""
     found: Spec = {"field": "state", "type": "nominal", "title": None}
-    found["scale"] = {"domain": list(TRIAL_STATES), "range": "state"}
+    found["scale"] = {"domain": list(TRIAL_STATES), "range": "category"}
     found["legend"] = {"values": list(shown), "orient": "bottom", "direction": "horizontal"} if legend else None
     return found
 

@@ -60,7 +60,7 @@ def _points(table: Table, across: TableParameter, up: TableParameter) -> list[Sp
 
 
 def _some(table: Table, across: TableParameter, up: TableParameter, *, complete: bool) -> Spec:
-    scale = {"range": "score", "reverse": not less_is_better(table.direction), "zero": False, "nice": False}
+    scale = {"range": "ramp", "reverse": not less_is_better(table.direction), "zero": False, "nice": False}
     legend = {"orient": "bottom", "direction": "horizontal", "gradientLength": 240, "format": "~g", "tickCount": 5}
     those = {"filter": f"datum.state {'===' if complete else '!=='} 'complete'"}
     size = marks.size_of(len(table.rows)) * 1.8

@@ -200,7 +200,7 @@ def _scales(table: Table) -> list[Spec]:
     """The score's axis has the best on top, whichever way is better."""
     up = [HEIGHT, 0] if sign_of(table.direction) < 0 else [0, HEIGHT]
     domain = {"data": "scored", "field": "shown"}
-    colour: Spec = {"name": "colour", "type": "linear", "domain": domain, "range": "score", "zero": False}
+    colour: Spec = {"name": "colour", "type": "linear", "domain": domain, "range": "ramp", "zero": False}
     return [
         {"name": "score", "type": "linear", "domain": domain, "range": up, "zero": False, "nice": True},
         colour | {"reverse": not less_is_better(table.direction)},

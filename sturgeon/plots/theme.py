@@ -141,10 +141,10 @@ def config(theme: Theme = "light") -> dict[str, Any]:
             "limit": 680,
         },
         "range": {
-            "state": [colours[f"state-{state}"] for state in TRIAL_STATES],
-            "category": [colours[f"series-{number}"] for number in range(1, 7)],
-            "score": {"scheme": [colours[f"ramp-{number}"] for number in range(1, 6)]},
-            "amount": {"scheme": [line, colours["ramp-3"], colours["ramp-1"]]},
+            "category": [colours[f"state-{state}"] for state in TRIAL_STATES],
+            "ordinal": [colours[f"series-{number}"] for number in range(1, 7)],
+            "ramp": {"scheme": [colours[f"ramp-{number}"] for number in range(1, 6)]},
+            "heatmap": {"scheme": [line, colours["ramp-3"], colours["ramp-1"]]},
         },
         "style": _styles(colours),
     }
