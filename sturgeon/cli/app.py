@@ -25,6 +25,7 @@ from sturgeon.cli import (
     operate,
     panda,
     panda_watch,
+    plotting,
     predict,
     proposals,
     records,
@@ -103,7 +104,7 @@ app.add_typer(webhook, name="webhook")
 webhook.add_typer(webhooks.commands)
 for module in (tune, demo, operate, workers, data, predict, report, embedded, importing, status, fields):
     app.add_typer(module.commands)
-for module in (studies, budgets, explain, trials, findings, spaces, watch, streaming, export, records):
+for module in (studies, budgets, explain, trials, findings, spaces, watch, streaming, export, records, plotting):
     study.add_typer(module.commands)
 study.add_typer(rows.of_study)
 study.add_typer(describing.of_study)

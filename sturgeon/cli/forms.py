@@ -137,6 +137,18 @@ class Copied(_Form):
     size: int
 
 
+class Drawn(_Form):
+    file: str
+    study: str
+    kind: str
+    trial: int | None
+
+
+class Reported(_Form):
+    study: str
+    files: list[str] = Field(description="The report, and the pictures beside it if it is markdown.")
+
+
 FORMS: dict[str, Any] = {
     "backup": Copied,
     "data": m.DatasetSummary,
@@ -179,6 +191,7 @@ FORMS: dict[str, Any] = {
     "study list": list[m.Study],
     "study overview": m.Overview,
     "study pause": m.Study,
+    "study plot": Drawn,
     "study preview": m.Preview,
     "study replay": list[m.Replay],
     "study resume": m.Study,

@@ -143,3 +143,6 @@ connected = _taking("server", "token_file", "output", "wide")
 
 formatted = _taking("output", "wide")
 """For commands that only print."""
+
+addressed = _taking("server", "token_file")
+"""For commands that ask the server and whose -o is a file."""

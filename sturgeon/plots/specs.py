@@ -57,11 +57,13 @@ def themed(spec: Spec, theme: Theme = "light") -> Spec:
 
 
 def for_page(spec: Spec) -> Spec:
-    """The picture without data and title, for a page that has both: its datasets are there, and empty."""
+    """The picture without its first dataset, which a page has and changes, and without its title. The dataset is there,
+    and empty; others, such as boxes, stay."""
     bare = {key: value for key, value in spec.items() if key != "title"}
     if spec["$schema"] == VEGA_LITE:
-        return bare | {"datasets": {name: [] for name in spec["datasets"]}}
-    return bare | {"data": [one | {"values": []} if one["name"] == "rows" else one for one in spec["data"]]}
+        return bare | {"datasets": spec["datasets"] | {spec["data"]["name"]: []}}
+    first, *others = spec["data"]
+    return bare | {"data": [first | {"values": []}, *others]}
 
 
 def short(text: str, most: int = LONGEST_TEXT) -> str:

@@ -85,7 +85,7 @@ class Pictures:
     def __init__(self, client: Callable[[], Client], study: str, theme: Theme = "light") -> None:
         self._client, self._study, self.theme = client, study, theme
 
-    def history(self) -> altair.LayerChart:
+    def history(self) -> altair.TopLevelMixin:
         """The score of each trial, and the best so far."""
         return self._chart("history")
 
@@ -95,23 +95,23 @@ class Pictures:
         percent = None if top is None else str(float(top))
         return VegaPicture(themed(self._spec("parallel", fields=named, top=percent), self.theme))
 
-    def slice(self, parameter: str | None = None) -> altair.ConcatChart | altair.LayerChart:
+    def slice(self, parameter: str | None = None) -> altair.TopLevelMixin:
         """Each parameter against the score, or one of them, with the boxes of each round."""
         return self._chart("slice", field=parameter)
 
-    def map(self, x: str | None = None, y: str | None = None) -> altair.LayerChart:
+    def map(self, x: str | None = None, y: str | None = None) -> altair.TopLevelMixin:
         """Two parameters as a map, coloured by the score."""
         return self._chart("map", x=x, y=y)
 
-    def importance(self) -> altair.LayerChart:
+    def importance(self) -> altair.TopLevelMixin:
         """Which parameters change the score, and how sure that is."""
         return self._chart("importance")
 
-    def curves(self, metric: str | None = None, scale: str | None = None) -> altair.LayerChart:
+    def curves(self, metric: str | None = None, scale: str | None = None) -> altair.TopLevelMixin:
         """The learning curves of all trials; `scale`: linear or log."""
         return self._chart("curves", metric=metric, scale=scale)
 
-    def durations(self) -> altair.LayerChart:
+    def durations(self) -> altair.TopLevelMixin:
         """How long trials were held by workers."""
         return self._chart("durations")
 
@@ -123,11 +123,12 @@ class Pictures:
         require("notebook", "A picture in a notebook", ("altair",))
         return picture(self._client(), self._study, kind, number, **options)
 
-    def _chart(self, kind: str, number: int | None = None, **options: str | None) -> Any:
+    def _chart(self, kind: str, number: int | None = None, **options: str | None) -> altair.TopLevelMixin:
         spec = themed(self._spec(kind, number, **options), self.theme)
         import altair
 
-        return altair.Chart.from_dict(spec)
+        chart: altair.TopLevelMixin = altair.Chart.from_dict(spec)
+        return chart
 
 
 class VegaPicture:

@@ -24,6 +24,8 @@ from sturgeon.tuning.trial import StudyTrial
 if TYPE_CHECKING:
     import pandas
 
+    from sturgeon.tuning.pictures import Pictures
+
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
 
@@ -235,6 +237,16 @@ class Study:
         Raises: MissingExtra (pandas is not installed).
         """
         return tables.curves_frame(self.client, self.name)
+
+    @property
+    def plot(self) -> Pictures:
+        """Its pictures as charts of Altair, for a notebook: `study.plot.history()`.
+
+        Raises: MissingExtra (altair is not installed), when one is drawn.
+        """
+        from sturgeon.tuning.pictures import Pictures
+
+        return Pictures(lambda: self.client, self.name)
 
     # --- the connection
 

@@ -1,0 +1,9 @@
+"""The names of all pictures, which a command line completes before anything large is imported."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STUDY_KINDS: Final = ("history", "parallel", "slice", "map", "importance", "curves", "durations")
+TRIAL_KINDS: Final = ("trial_curves", "knobs", "gradients", "diagnosis", "confusion", "drift")
+KINDS: Final = (*STUDY_KINDS, *TRIAL_KINDS)
