@@ -14,14 +14,15 @@ from sturgeon.plots.specs import Spec
 ENORMOUS: Final = 1e6
 """So many times the smallest score (or 1), a score is a penalty: it does not count for the range."""
 
-FLAT: Final = 25.0
-"""The range is cut only where the worst is so many spreads from the best, else it would hide more than it shows."""
-
 KEPT: Final = 10.0
-"""Then it ends so many spreads from the best. The spread is from the best to the third quartile, or to the median or
-the first quartile where these are much nearer."""
+"""The range goes so many spreads, and so many times the size of good scores, beyond the best. The spread is from the
+best to the third quartile; or to the median or the first quartile, if what is beyond these is penalties as well."""
 
-NEARER: Final = 20.0
+CUT: Final = 2.5
+"""It is cut only if it would be so many times as wide otherwise; a cut hides something."""
+
+PENALTY: Final = 100.0
+"""A quartile is a penalty if it is so many times as far from the best as good scores are large (or 1)."""
 
 
 def robust(field: str, direction: Direction | None) -> list[Spec]:
@@ -45,7 +46,9 @@ def robust(field: str, direction: Direction | None) -> list[Spec]:
                 {"op": op, "field": "cost", "as": f"cost_{op}"} for op in ("min", "q1", "median", "q3", "max")
             ]
         },
+        {"calculate": "max(abs(datum.cost_min), abs(datum.cost_q1))", "as": "good"},
         {"calculate": _spread(), "as": "spread"},
+        {"calculate": f"{KEPT} * max(datum.spread, datum.good)", "as": "room"},
         {"calculate": _limit(), "as": "limit"},
         {"calculate": "clamp(datum.rank_cost, datum.cost_min, datum.limit)", "as": "cost_shown"},
         {"calculate": f"{sign}datum.cost_shown", "as": "shown"},
@@ -55,13 +58,13 @@ def robust(field: str, direction: Direction | None) -> list[Spec]:
 
 def _spread() -> str:
     third, median, first = (f"(datum.cost_{op} - datum.cost_min)" for op in ("q3", "median", "q1"))
-    nearer = f"({median} > 0 && {third} > {NEARER} * {median} ? {median} : {third})"
-    return f"{first} > 0 && {nearer} > {NEARER} * {first} ? {first} : {nearer}"
+    most = f"{PENALTY} * max(1, datum.good)"
+    return f"{third} <= {most} ? {third} : {median} <= {most} ? {median} : {first}"
 
 
 def _limit() -> str:
-    cut = f"datum.spread > 0 && datum.cost_max - datum.cost_min > {FLAT} * datum.spread"
-    return f"{cut} ? datum.cost_min + {KEPT} * datum.spread : datum.cost_max"
+    cut = f"datum.room > 0 && datum.cost_max - datum.cost_min > {CUT} * datum.room"
+    return f"{cut} ? datum.cost_min + datum.room : datum.cost_max"
 
 
 def beyond_edge(

@@ -178,7 +178,7 @@ def _styles(colours: dict[str, str]) -> dict[str, Any]:
         "best": {"color": ink, "strokeWidth": 2},
         "best-point": {"color": ink, "strokeWidth": 2},
         "box": {"color": accent, "fillOpacity": 0.1, "stroke": accent, "strokeOpacity": 0.55, "strokeWidth": 1},
-        "box-now": {"color": accent, "fillOpacity": 0.05},
+        "box-now": {"color": accent, "fillOpacity": 0.025},
         "bar": {"color": accent},
         "spread": {"color": ink, "strokeWidth": 1.5},
         "rule": {"color": muted, "strokeWidth": 1},
