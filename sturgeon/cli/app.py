@@ -37,6 +37,7 @@ from sturgeon.cli import (
     streaming,
     streams,
     studies,
+    study_report,
     trial,
     trials,
     tune,
@@ -104,7 +105,7 @@ app.add_typer(webhook, name="webhook")
 webhook.add_typer(webhooks.commands)
 for module in (tune, demo, operate, workers, data, predict, report, embedded, importing, status, fields):
     app.add_typer(module.commands)
-for module in (studies, budgets, explain, trials, findings, spaces, watch, streaming, export, records, plotting):
+for module in (studies, budgets, explain, trials, findings, spaces, watch, streaming, export, records, plotting, study_report):
     study.add_typer(module.commands)
 study.add_typer(rows.of_study)
 study.add_typer(describing.of_study)

@@ -194,6 +194,7 @@ FORMS: dict[str, Any] = {
     "study plot": Drawn,
     "study preview": m.Preview,
     "study replay": list[m.Replay],
+    "study report": Reported,
     "study resume": m.Study,
     "study revisions": list[m.SpaceRevision],
     "study rounds": m.Rounds,
