@@ -18,7 +18,7 @@ from typing import Any, Final
 from benchmarks.results_file import add_write_option, write_results
 from tests.wheel.environments import Environment, build_wheel
 
-EXTRAS: Final = ("", "local", "trainer", "optuna", "notebook", "all")
+EXTRAS: Final = ("", "local", "trainer", "optuna", "notebook", "plots", "all")
 IMPORTS: Final = {
     "import": "import sturgeon",
     "client": "from sturgeon import Client",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sturgeon.messages.rows import TableParameter
+from sturgeon.messages.rows import CellValue, TableParameter
 from sturgeon.plots.specs import Spec, short
 
 MOST_VALUES: Final = 30
@@ -45,7 +45,8 @@ def to_position(parameter: TableParameter) -> list[Spec]:
     """Transforms: rows in which the parameter is active, with its place on the axis."""
     raw, place = f"datum.{parameter.field}", position(parameter)
     if is_choice(parameter):
-        return [{"filter": f"isValid({raw})"}, {"calculate": raw, "as": place}]
+        known = f"indexof(values_{parameter.field}, {raw}) >= 0"
+        return [{"filter": known}, {"calculate": raw, "as": place}]
     return [
         {"filter": f"isValid({raw}) && isNumber({raw})"},
         {"calculate": place_expression(parameter, raw), "as": place},
@@ -78,6 +79,15 @@ def _values_of(parameter: TableParameter) -> float:
     return math.inf if parameter.low is None or parameter.high is None else parameter.high - parameter.low
 
 
+def value_params(parameters: Iterable[TableParameter]) -> list[Spec]:
+    """The values of choices as signals, which `to_position` reads: so none is part of an expression."""
+    return [{"name": f"values_{one.field}", "value": _values(one)} for one in parameters if is_choice(one)]
+
+
+def _values(parameter: TableParameter) -> list[CellValue]:
+    return (parameter.values or [])[:MOST_VALUES]
+
+
 def place_expression(parameter: TableParameter, raw: str) -> str:
     """The place of a value on the axis: 1 - beta, the log of the odds, or the value."""
     match parameter.scale:
@@ -102,10 +112,9 @@ def encoding(parameter: TableParameter, **axis: Any) -> Spec:
     title = short(parameter.name, 48)
     found: Spec = {"field": position(parameter), "title": title}
     if is_choice(parameter):
-        values = (parameter.values or [])[:MOST_VALUES]
         return found | {
             "type": "ordinal",
-            "scale": {"type": "band", "domain": values},
+            "scale": {"type": "band", "domain": _values(parameter)},
             "axis": {"labelAngle": 0, "labelOverlap": True, "labelLimit": 110, **axis},
         }
     return found | {"type": "quantitative", "scale": scale_of(parameter), "axis": _axis_of(parameter) | axis}

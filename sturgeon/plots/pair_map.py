@@ -29,7 +29,7 @@ def pair_map(
     across, up = pair(table, x, y)
     data = {"rows": table.rows, "boxes": box_rows(rounds, table.parameters)}
     content = {
-        "params": [marks.SELECTED, marks.names_param(table.parameters)],
+        "params": [marks.SELECTED, marks.names_param(table.parameters), *axes.value_params((across, up))],
         **single(width, HEIGHT),
         "layer": [*_boxes(across, up), *_points(table, across, up), _best(table, across, up)],
     }

@@ -25,6 +25,10 @@ PENALTY: Final = 100.0
 """A quartile is a penalty if it is so many times as far from the best as good scores are large (or 1)."""
 
 
+TINY: Final = 1e-300
+"""Below it a score is drawn as 0: scales divide by their width, and could not by such a one."""
+
+
 def robust(field: str, direction: Direction | None) -> list[Spec]:
     """Transforms that keep rows whose `field` is a number, and add
 
@@ -40,26 +44,36 @@ def robust(field: str, direction: Direction | None) -> list[Spec]:
         {"calculate": f"abs(datum.{field})", "as": "size"},
         {"joinaggregate": [{"op": "min", "field": "size", "as": "least"}]},
         {"calculate": f"{sign}datum.{field}", "as": "rank_cost"},
-        {"calculate": f"datum.size <= {ENORMOUS} * max(1, datum.least) ? datum.rank_cost : null", "as": "cost"},
+        {"calculate": f"datum.size < {ENORMOUS} * max(1, datum.least) ? datum.rank_cost : null", "as": "cost"},
         {
             "joinaggregate": [
                 {"op": op, "field": "cost", "as": f"cost_{op}"} for op in ("min", "q1", "median", "q3", "max")
             ]
         },
-        {"calculate": "max(abs(datum.cost_min), abs(datum.cost_q1))", "as": "good"},
+        {"calculate": _good(), "as": "good"},
         {"calculate": _spread(), "as": "spread"},
         {"calculate": f"{KEPT} * max(datum.spread, datum.good)", "as": "room"},
         {"calculate": _limit(), "as": "limit"},
         {"calculate": "clamp(datum.rank_cost, datum.cost_min, datum.limit)", "as": "cost_shown"},
-        {"calculate": f"{sign}datum.cost_shown", "as": "shown"},
-        {"calculate": f"datum.{field} > datum.shown ? 1 : datum.{field} < datum.shown ? -1 : 0", "as": "beyond"},
+        {"calculate": f"abs(datum.cost_shown) < {TINY} ? 0 : {sign}datum.cost_shown", "as": "shown"},
+        {
+            "calculate": f"datum.rank_cost === datum.cost_shown ? 0 : datum.{field} > datum.shown ? 1 : -1",
+            "as": "beyond",
+        },
     ]
+
+
+def _good() -> str:
+    """How large good scores are: as the first quartile, unless only the best is no penalty."""
+    best = "abs(datum.cost_min)"
+    penalty = f"datum.cost_q1 - datum.cost_min > {PENALTY} * max(1, {best})"
+    return f"{penalty} ? max(1, {best}) : max({best}, abs(datum.cost_q1))"
 
 
 def _spread() -> str:
     third, median, first = (f"(datum.cost_{op} - datum.cost_min)" for op in ("q3", "median", "q1"))
     most = f"{PENALTY} * max(1, datum.good)"
-    return f"{third} <= {most} ? {third} : {median} <= {most} ? {median} : {first}"
+    return f"{third} <= {most} ? {third} : {median} <= {most} ? {median} : {first} <= {most} ? {first} : 0"
 
 
 def _limit() -> str:

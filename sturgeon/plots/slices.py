@@ -30,7 +30,7 @@ def slices(table: Table, rounds: Rounds | None = None, field: str | None = None,
     data = {"rows": table.rows, "boxes": box_rows(rounds, table.parameters)}
     has_boxes = rounds is not None and bool(data["boxes"] or not rounds.items)
     states = marks.states_in(table.rows)
-    params = [marks.SELECTED, marks.names_param(table.parameters)]
+    params = [marks.SELECTED, marks.names_param(table.parameters), *axes.value_params(shown)]
     if field is not None:
         panel = {"params": params, **single(width, PANEL), "layer": _layers(table, shown[0], states, has_boxes)}
         return vega_lite(f"{short(table.objective)} by {short(shown[0].name)}", [], data, panel)

@@ -104,7 +104,7 @@ def _layers(found: TrialCurves, panel: int, name: str, members: Sequence[str]) -
     names = [short(member, 40) for member in members]
     x = epoch_axis(found.axis)
     y: Spec = {"field": "shown", "type": "quantitative", "scale": {"zero": False}}
-    series: Spec = {"field": "metric", "type": "nominal", "sort": names, "title": None}
+    series: Spec = {"field": "metric", "type": "nominal", "title": None}
     series["scale"] = {"domain": names, "range": "ordinal"}
     legend = {"orient": "top", "direction": "horizontal", "offset": 16 if found.interventions else 4}
     series["legend"] = legend | {"symbolType": "stroke"} if len(names) > 1 else None
