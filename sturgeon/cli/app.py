@@ -105,7 +105,20 @@ app.add_typer(webhook, name="webhook")
 webhook.add_typer(webhooks.commands)
 for module in (tune, demo, operate, workers, data, predict, report, embedded, importing, status, fields):
     app.add_typer(module.commands)
-for module in (studies, budgets, explain, trials, findings, spaces, watch, streaming, export, records, plotting, study_report):
+for module in (
+    studies,
+    budgets,
+    explain,
+    trials,
+    findings,
+    spaces,
+    watch,
+    streaming,
+    export,
+    records,
+    plotting,
+    study_report,
+):
     study.add_typer(module.commands)
 study.add_typer(rows.of_study)
 study.add_typer(describing.of_study)
