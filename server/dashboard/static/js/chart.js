@@ -8,6 +8,7 @@ import { lightened, tip } from "./tip.js";
 
 let loading = null;
 let changeset = null;
+const REST = 12; // times as long as its last change took
 let turn = Promise.resolve(); // pictures are drawn one after the other, the first of the page first
 
 /** What draws specifications, loaded once and only where a picture is seen. */
@@ -71,7 +72,7 @@ class Picture {
 
   #changed(name, set) {
     this.dirty.add(name);
-    if (set.isBehind && !this.seen && !this.drawing) this.#drop();
+    if (set.isBehind && !this.seen && !this.drawing && !this.changing) this.#drop();
     this.#flush();
   }
 
@@ -173,8 +174,27 @@ class Picture {
     return compiled;
   }
 
-  #flush() {
-    if (!this.view || this.drawing || !this.seen || !this.dirty.size) return;
+  /** Makes the changes since the last time; a picture that takes long rests for longer, so that the page goes on answering. */
+  async #flush() {
+    if (!this.view || this.drawing || this.changing || !this.seen || !this.dirty.size) return;
+    const wait = (this.rests ?? 0) - performance.now();
+    if (wait > 0) {
+      this.timer ??= setTimeout(() => ((this.timer = null), this.#flush()), wait);
+      return;
+    }
+    const began = performance.now();
+    this.changing = true;
+    try {
+      this.#change();
+      await this.view.runAsync();
+    } finally {
+      this.changing = false;
+      this.rests = performance.now() + REST * (performance.now() - began);
+    }
+    this.#flush();
+  }
+
+  #change() {
     for (const name of this.dirty) {
       if (!has(this.view, name)) continue;
       const { remove, insert } = this.sets[name].changes();
@@ -182,7 +202,6 @@ class Picture {
       this.view.change(name, changeset().remove(remove).insert(insert));
     }
     this.dirty.clear();
-    this.view.runAsync();
   }
 
   #signal(name, value, run = true) {

@@ -5,7 +5,7 @@ import { hideBanner, showBanner } from "./shell.js";
 
 const STALE_S = 15;
 const HIDDEN_S = 20; // a browser has six connections to a server: a tab that nobody looks at holds none of them
-const WAITS_S = [0.5, 1, 2, 4, 8, 15];
+const WAITS_S = [0.5, 1, 2, 3, 5];
 
 /**
  * Listens at a path below /v1: `live("/studies/x/stream", {rows(data) {}, study(data) {}})`. After a break it goes on
