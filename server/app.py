@@ -29,6 +29,7 @@ from server.routes import (
     logs,
     observing,
     panda,
+    plots,
     preview,
     rows,
     streaming,
@@ -42,6 +43,7 @@ from server.services.leases import housekeeping
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
+from server.services.pictures import Pictures
 from server.services.quotas import Quotas
 from server.services.sampling.refit import Refitter
 from server.services.shown.overview import Overviews
@@ -77,13 +79,14 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.long_polls = LongPollQueue()
     app.state.asks = AskContext(app.state.database, app.state.counters)
     app.state.courier = Courier(app.state.database, app.state.counters, networks_of(settings.webhook_networks))
+    app.state.pictures = Pictures(app.state.database, app.state.asks.sampler_pool)
     app.state.overviews = Overviews()
     app.state.feed = Feed(app.state.database, app.state.overviews)
     app.state.long_polls.at_end(app.state.feed.streams.end)
     app.state.refitter = Refitter(app.state.database, app.state.asks.sampler_pool)
     problems.install(app)
     of_trials = (trials, panda, leases, checkpoints, findings, logs)
-    for module in (studies, explaining, *of_trials, observing, preview, rows, streaming, webhooks):
+    for module in (studies, explaining, *of_trials, observing, preview, rows, plots, streaming, webhooks):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     dashboard.install(app)

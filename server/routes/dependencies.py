@@ -13,6 +13,7 @@ from server.services.changes.feed import Feed
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
+from server.services.pictures import Pictures
 from server.services.shown.overview import Overviews
 from server.services.transactions import Transactions
 from server.services.webhooks.delivery import Courier
@@ -80,6 +81,11 @@ def _feed(request: Request) -> Feed:
     return feed
 
 
+def _pictures(request: Request) -> Pictures:
+    pictures: Pictures = request.app.state.pictures
+    return pictures
+
+
 def _overviews(request: Request) -> Overviews:
     overviews: Overviews = request.app.state.overviews
     return overviews
@@ -104,6 +110,7 @@ InSettings = Annotated[Settings, Depends(_settings)]
 InBlobs = Annotated[BlobFolder, Depends(_blobs)]
 InCourier = Annotated[Courier, Depends(_courier)]
 InFeed = Annotated[Feed, Depends(_feed)]
+InPictures = Annotated[Pictures, Depends(_pictures)]
 InOverviews = Annotated[Overviews, Depends(_overviews)]
 InLongPolls = Annotated[LongPollQueue, Depends(_long_polls)]
 

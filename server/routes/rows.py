@@ -62,4 +62,5 @@ def list_curves(
 @router.get("/studies/{study}/trials/{number}/curves", response_model=messages.TrialCurves)
 def read_trial_curves(study: StudyPath, number: NumberPath, database: InDatabase, points: Points = 500) -> Response:
     """Every metric of a trial, and what was changed while it ran."""
-    return Response(trial_curves.trial_curves(database, study, number, points), media_type=JSON)
+    found = trial_curves.read_trial_curves(database, study, number, points)
+    return Response(found.model_dump_json(), media_type=JSON)

@@ -9,6 +9,7 @@ from sturgeon import messages as m
 from sturgeon.client.connected import Connected
 from sturgeon.client.requests import given, lines_of, study_path, trial_path
 from sturgeon.errors import BrokenOff
+from sturgeon.values import Json
 
 
 class RowRoutes(Connected):
@@ -38,6 +39,13 @@ class RowRoutes(Connected):
     def trial_curves(self, study: str, number: int, points: int | None = None) -> m.TrialCurves:
         """Every metric of a trial, and what was changed while it ran."""
         return self._wire.ask(m.TrialCurves, "GET", f"{trial_path(study, number)}/curves", query=given(points=points))
+
+    def plot(self, study: str, kind: str, number: int | None = None, width: int | None = None, **options: str) -> Json:
+        """The specification of a picture of a study, or of a trial, with its data, in Vega-Lite or Vega."""
+        path = study_path(study) if number is None else trial_path(study, number)
+        query = given(width=width, **options)
+        spec: Json = self._wire.send("GET", f"{path}/plots/{kind}", query=query).json()
+        return spec
 
     def stream(self, study: str | None = None, since: str | None = None) -> Iterator[m.StreamEvent]:
         """What changes of a study, or of all, as it comes; from the cursor `since` on, or from now. After a break it

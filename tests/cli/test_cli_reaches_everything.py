@@ -68,6 +68,8 @@ COMMANDS: Final = {
     "test_webhook": "webhook test",
     "list_deliveries": "webhook deliveries",
     "overview": "study overview",
+    "study_plot": "study plot",
+    "trial_plot": "study plot",
     "list_rows": "study rows",
     "list_curves": "study curves",
     "read_trial_curves": "trial curves",

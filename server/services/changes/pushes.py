@@ -50,7 +50,7 @@ def of_one(tx: Transaction, name: str, since: str) -> StudyChange | None:
     if study is None:
         return None
     table = read_rows(tx, study, since, PART).table
-    found = [("rows", to_json(table))] if table.rows or table.complete else []
+    found = [("rows", to_json(table, inf_nan_mode="null"))] if table.rows or table.complete else []
     known = cursor_of(since, of_study(study), changes.moment(tx))
     if table.more or known is None:  # the rest is told with the last of the rows
         return StudyChange(Push(found, table.cursor), study, is_touched=known is None)

@@ -37,7 +37,7 @@ class Wanted(NamedTuple):
 def curves(database: Database, name: str, wanted: Wanted) -> bytes:
     """One metric of many trials, as JSON: messages.Curves. Raises: NotFound."""
     with database.reading() as tx:
-        return to_json(read_curves(tx, lookup.get_study(tx, name), wanted))
+        return to_json(read_curves(tx, lookup.get_study(tx, name), wanted), inf_nan_mode="null")
 
 
 def read_curves(tx: Transaction, study: StudyRow, wanted: Wanted) -> Json:

@@ -30,7 +30,7 @@ class Rows(NamedTuple):
 
     def as_json(self) -> bytes:
         """The bytes of the answer."""
-        return to_json(self.table, by_alias=True)
+        return to_json(self.table, inf_nan_mode="null")
 
 
 def rows(database: Database, name: str, since: str | None) -> bytes:

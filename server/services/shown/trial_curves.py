@@ -16,14 +16,14 @@ from sturgeon import messages
 from sturgeon.identifiers import TrialNumber
 
 
-def trial_curves(database: Database, name: str, number: TrialNumber, points: int) -> bytes:
-    """A messages.TrialCurves as JSON, each curve of at most so many points. Raises: NotFound."""
+def read_trial_curves(database: Database, name: str, number: TrialNumber, points: int) -> messages.TrialCurves:
+    """Each curve of at most so many points. Raises: NotFound."""
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         trial = lookup.get_trial(tx, study, number)
         counted = counted_reports(tx, study, trial)
         entries = timeline.of_trial(tx, trial.id)
-    answer = messages.TrialCurves(
+    return messages.TrialCurves(
         study=name,
         number=number,
         state=trial.state,
@@ -32,7 +32,6 @@ def trial_curves(database: Database, name: str, number: TrialNumber, points: int
         metrics={metric: _curve(counted, metric, points) for metric in _metrics(counted)},
         interventions=[_intervention(entry, counted) for entry in entries],
     )
-    return answer.model_dump_json().encode()
 
 
 def _metrics(counted: Sequence[ReportRow]) -> list[str]:

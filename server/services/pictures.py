@@ -1,0 +1,106 @@
+"""The specification of each picture, with its data: what `sturgeon/plots` makes of the server's own answers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Final
+
+from pydantic_core import to_json
+
+from server.services import lookup
+from server.services.panda import timeline
+from server.services.sampling import rounds
+from server.services.sampling.sampler_pool import SamplerPool
+from server.services.shown.curves import Wanted, read_curves
+from server.services.shown.rows import read_rows
+from server.services.shown.trial_curves import read_trial_curves
+from server.services.trials import findings
+from server.store.engine import Database
+from sturgeon import messages
+from sturgeon.errors import NotFound
+from sturgeon.identifiers import TrialNumber
+from sturgeon.plots.registry import PLOTS, Need, Plot
+from sturgeon.plots.specs import for_page
+
+POINTS: Final = 200
+POINTS_OF_ONE: Final = 1_000
+RECENT: Final = 2
+"""Studies whose rows are kept: a page asks for several pictures of one study."""
+
+
+class Pictures:
+    """Draws the pictures of one server's studies."""
+
+    def __init__(self, database: Database, sampler_pool: SamplerPool) -> None:
+        self._database, self._sampler_pool = database, sampler_pool
+        self._recent: OrderedDict[str, messages.Table] = OrderedDict()
+        self._guard = Lock()
+
+    def draw(
+        self,
+        study: str,
+        number: TrialNumber | None,
+        kind: str,
+        options: Mapping[str, str | None],
+        *,
+        width: int | None,
+        with_data: bool,
+    ) -> bytes:
+        """The specification of a study's picture, or of a trial's, as JSON. Of the options those that the kind takes.
+
+        with_data: else its datasets are empty, and a page fills them. Raises: NotFound (also of the kind).
+        """
+        plot = _plot(kind, "study" if number is None else "trial")
+        answers = {need: self._answer(need, study, number, options.get("metric")) for need in plot.needs}
+        chosen = {name: text for name in plot.options if (text := options.get(name)) is not None}
+        spec = plot.draw(**answers, **chosen, width=width)
+        return to_json(spec if with_data else for_page(spec), inf_nan_mode="null")
+
+    def _answer(self, need: Need, study: str, number: TrialNumber | None, metric: str | None) -> object:
+        of_study: dict[str, Callable[[], object]] = {
+            "table": lambda: self._table(study),
+            "rounds": lambda: rounds.list_rounds(self._database, self._sampler_pool, study),
+            "importance": lambda: rounds.importance(self._database, self._sampler_pool, study),
+            "curves": lambda: self._curves(study, metric),
+        }
+        if number is None:
+            return of_study[need]()
+        of_trial: dict[str, Callable[[], object]] = {
+            "trial_curves": lambda: read_trial_curves(self._database, study, number, POINTS_OF_ONE),
+            "timeline": lambda: timeline.read(self._database, study, number),
+            "diagnosis": lambda: findings.diagnosis(self._database, study, number),
+            "errors": lambda: findings.errors(self._database, study, number),
+        }
+        return (of_study | of_trial)[need]()
+
+    def _table(self, study: str) -> messages.Table:
+        """The rows; those that were read for another picture, with what has changed since."""
+        with self._guard:
+            known = self._recent.get(study)
+        with self._database.reading() as tx:
+            table = read_rows(tx, lookup.get_study(tx, study), None if known is None else known.cursor).table
+        if known is not None and not table.complete:
+            by_number = {row["number"]: row for row in (*known.rows, *table.rows)}
+            rows = [by_number[number] for number in sorted(by_number)] if table.rows else known.rows
+            table = table.model_copy(update={"rows": rows, "complete": True, "left_out": table.total - len(rows)})
+        with self._guard:
+            self._recent[study] = table
+            self._recent.move_to_end(study)
+            while len(self._recent) > RECENT:
+                self._recent.popitem(last=False)
+        return table
+
+    def _curves(self, study: str, metric: str | None) -> messages.Curves:
+        with self._database.reading() as tx:
+            found = read_curves(tx, lookup.get_study(tx, study), Wanted(POINTS, metric))
+        return messages.Curves.model_validate(found)
+
+
+def _plot(kind: str, of: str) -> Plot:
+    plot = PLOTS.get(kind)
+    if plot is None or plot.of != of:
+        kinds = ", ".join(name for name, one in PLOTS.items() if one.of == of)
+        raise NotFound(f"There is no picture {kind!r} of a {of}; there are {kinds}.")
+    return plot

@@ -1,0 +1,56 @@
+"""Pictures as specifications, with the server's own rows in them or without."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from sturgeon.messages import Lease
+from sturgeon.plots.registry import PLOTS
+from tests.server.studies import refusal
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
+
+
+@pytest.mark.usefixtures("finished_trial")
+def test_a_picture_has_the_rows_of_its_study_as_they_are_now(server: RunningServer, http: httpx.Client) -> None:
+    one = http.get("/v1/studies/bowl/plots/history").json()
+    [lease] = server.client.ask("bowl").leases
+    server.client.invalidate("bowl", 0, "wrong")
+    two = http.get("/v1/studies/bowl/plots/history?width=500").json()
+
+    assert [row["number"] for row in one["datasets"]["rows"]] == [0]
+    assert two["datasets"]["rows"] == server.client.rows("bowl").rows
+    assert [row["number"] for row in two["datasets"]["rows"]] == [0, lease.number]
+    assert http.get("/v1/studies/bowl/plots/history?data=false").json()["datasets"] == {"rows": []}
+
+
+@pytest.mark.usefixtures("finished_trial")
+@pytest.mark.parametrize("kind", [kind for kind, plot in PLOTS.items() if plot.of == "study" and kind != "two_stage"])
+def test_each_kind_of_picture_of_a_study_is_there(http: httpx.Client, kind: str) -> None:
+    answer = http.get(f"/v1/studies/bowl/plots/{kind}?field=p0&x=p0&y=p1&scale=log&top=50&data=false")
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["$schema"].startswith("https://vega.github.io/schema/vega")
+
+
+def test_a_trial_has_pictures_of_its_own(server: RunningServer, http: httpx.Client, leased_trial: Lease) -> None:
+    server.client.report("bowl", 0, leased_trial.fence, [{"step": 1, "epoch": 1, "metrics": {"loss": 0.5}}])
+
+    spec = http.get("/v1/studies/bowl/trials/0/plots/trial_curves").json()
+
+    assert "0.5" in json.dumps(spec["datasets"]["curves"])
+    assert http.get("/v1/studies/bowl/plots/trial_curves?number=0").json() == spec
+
+
+@pytest.mark.usefixtures("leased_trial")
+@pytest.mark.parametrize(
+    "path",
+    ["plots/pie", "plots/trial_curves", "trials/0/plots/history", "trials/7/plots/knobs", "trials/0/plots/errors"],
+)
+def test_a_picture_that_is_not_there_is_not_found(http: httpx.Client, path: str) -> None:
+    assert refusal(http.get(f"/v1/studies/bowl/{path}")) == (404, "not_found")
