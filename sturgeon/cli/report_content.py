@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sturgeon.cli.output import cell, metric
+from sturgeon.cli.trials import first_line
 from sturgeon.cli.versions import changes, version_text
 from sturgeon.errors import NotFound
 from sturgeon.tuning.pictures import picture
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 BEST: Final = 5
 REASONS: Final = 5
+FAILED: Final = 200
+"""Failed trials whose reasons are counted."""
+
 PICTURES: Final = ("history", "slice", "parallel", "importance", "curves")
 CAPTIONS: Final = {
     "history": "All trials in the order of their numbers, and the best so far.",
@@ -75,11 +79,14 @@ class Facts:
     best: m.Best
     table: m.Table
     pictures: Sequence[Picture]
+    failed: Sequence[m.Trial] = ()
 
 
 def gathered(client: Client, name: str) -> Facts:
     """Ask for all that a report needs. Raises: NotFound (no such study)."""
-    return Facts(client.study(name), client.best(name, BEST), client.rows(name), list(_pictures(client, name)))
+    study, best, table = client.study(name), client.best(name, BEST), client.rows(name)
+    failed = client.trials(name, state="failed", page_size=FAILED).items
+    return Facts(study, best, table, list(_pictures(client, name)), failed)
 
 
 def blocks(facts: Facts) -> list[Block]:
@@ -213,8 +220,7 @@ def _ends(facts: Facts) -> Iterator[Block]:
     invalid = [str(row["number"]) for row in facts.table.rows if row.get("invalid")]
     if invalid:
         yield Prose(f"Taken out by a person, and counted nowhere: {', '.join(invalid)}.")
-    reasons = Counter(row["error"] for row in facts.table.rows if row["state"] == "failed" and row.get("error"))
-    if reasons:
+    if reasons := Counter(first_line(trial.error) or "no reason was told" for trial in facts.failed):
         yield Rows(
             [(reason, str(n)) for reason, n in reasons.most_common(REASONS)],
             ("why trials failed", "trials"),
