@@ -5,6 +5,7 @@ The server is imported by the fixtures that need it, so that tests of the traine
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 
@@ -12,10 +13,11 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that a test
 
 import logging
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -33,6 +35,7 @@ hypothesis.settings.register_profile("sturgeon", deadline=None, derandomize="CI"
 hypothesis.settings.load_profile("sturgeon")
 
 leftovers.mark_this_run()
+gc.disable()  # until the tests are collected: that leaves a million objects, and no garbage to look for
 _numbers = itertools.count()
 LONGEST_FIRST = ("system", "faults", "races", "worker", "cli")
 
@@ -42,10 +45,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent.name not in LONGEST_FIRST)
 
 
+def pytest_collection_finish() -> None:
+    """What is there by now stays: it is never looked at again."""
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     """At the very end, when the processes of pytest-xdist have ended too: nothing of this run may be left."""
     yield
+    if "tests.processes" in sys.modules:
+        sys.modules["tests.processes"].end_zygote()
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
     if found := leftovers.left_behind(os.environ[leftovers.MARK]):
@@ -191,6 +202,31 @@ def serve(at_end: ExitStack) -> Callable[[Settings], RunningServer]:
 def server(settings: Settings, serve: Callable[[Settings], RunningServer]) -> RunningServer:
     """A server that listens, has no studies, and whose clock stands still. Once on each kind of database."""
     return serve(settings)
+
+
+@pytest.fixture(scope="session")
+def shared_server(
+    migrated_sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., RunningServer]]:
+    """The server with these settings, which outlasts a test, without studies; one kind of database is enough here."""
+    from tests.server.shared_servers import SharedServers, forget_all
+
+    made: dict[str, SharedServers] = {}
+
+    def on(name: str, **options: Any) -> RunningServer:
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            file = folder / "sturgeon.db"
+            made[name] = SharedServers(
+                folder, {"sqlite": lambda: f"sqlite:///{shutil.copy(migrated_sqlite_file, file)}"}, **options
+            )
+        server = made[name].on("sqlite")
+        forget_all(server)
+        return server
+
+    yield on
+    for servers in made.values():
+        servers.stop()
 
 
 @pytest.fixture

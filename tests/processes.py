@@ -7,14 +7,16 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import httpx
 
 from tests.errors import WATCH
+from tests.forked import STURGEON as STURGEON
+from tests.forked import Forked, Zygote
 
 DEADLINE_S = 180.0
 """So long a test waits for what comes at once on a quiet machine: enough for one at load 15. It waits for signals, so
@@ -25,7 +27,6 @@ LONG_DEADLINE_S = 840.0
 
 PR_SET_PDEATHSIG = 1
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.01, 0.2
-STURGEON = Path(sys.executable).with_name("sturgeon")
 libc = ctypes.CDLL(None)
 
 
@@ -37,7 +38,7 @@ class Process:
         self.folder = folder
         self.log = folder / f"{name}.log"
         self.env = clean_environment() | env
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: subprocess.Popen[bytes] | Forked | None = None
 
     @property
     def pid(self) -> int:
@@ -55,6 +56,9 @@ class Process:
     def start(self) -> None:
         WATCH.watch(self.log)
         with self.log.open("ab") as log:
+            if zygote().can_start(self.command, self.env):
+                self._child = zygote().start(self.command, self.folder, self.env, log)
+                return
             self._child = subprocess.Popen(
                 self.command,
                 cwd=self.folder,
@@ -204,6 +208,18 @@ def die_with_parent(how: signal.Signals) -> Callable[[], None]:
             signal.signal(stop, signal.SIG_DFL)
 
     return prepare
+
+
+@cache
+def zygote() -> Zygote:
+    """The one of these tests. The main thread has to be the first that asks for it."""
+    return Zygote(die_with_parent(signal.SIGKILL))
+
+
+def end_zygote() -> None:
+    """When the tests end."""
+    if zygote.cache_info().currsize:
+        zygote().end()
 
 
 def free_port() -> int:

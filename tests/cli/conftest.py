@@ -13,7 +13,6 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
-from server.settings import Settings
 from sturgeon.cli.app import run
 from tests.cli.command import BOWL, Command, Ran, command_of
 
@@ -28,8 +27,12 @@ def sturgeon(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     def command(*arguments: str | Path, stdin: str = "") -> Ran:
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         capsys.readouterr()
+        frozen = gc.get_freeze_count()
         code = run([str(argument) for argument in arguments])
-        gc.unfreeze()  # a server or a worker froze what there was; other tests look for it
+        if gc.get_freeze_count() != frozen:  # a server or a worker froze what there was; other tests look for it
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
         return Ran(code, *capsys.readouterr(), command_of(tuple(map(str, arguments))))
 
     return command
@@ -51,29 +54,17 @@ def silent_server() -> Iterator[None]:
 
 
 @pytest.fixture
-def server(
-    migrated_sqlite_url: str,
-    tmp_path: Path,
-    serve: Callable[[Settings], RunningServer],
-    monkeypatch: pytest.MonkeyPatch,
-) -> RunningServer:
-    """A server without studies, to which `sturgeon` speaks; one kind of database is enough here."""
-    checkpoints = tmp_path / "checkpoints"
-    running = serve(Settings(database_url=migrated_sqlite_url, checkpoints=checkpoints, max_attempts=1))
+def server(shared_server: Callable[..., RunningServer], monkeypatch: pytest.MonkeyPatch) -> RunningServer:
+    """A server without studies, to which `sturgeon` speaks."""
+    running = shared_server("spoken_to", max_attempts=1)
     monkeypatch.setenv("STURGEON_SERVER", running.url)
     return running
 
 
 @pytest.fixture
-def secured(
-    migrated_sqlite_url: str,
-    tmp_path: Path,
-    serve: Callable[[Settings], RunningServer],
-    monkeypatch: pytest.MonkeyPatch,
-) -> RunningServer:
+def secured(shared_server: Callable[..., RunningServer], monkeypatch: pytest.MonkeyPatch) -> RunningServer:
     """A server without studies that wants the token `sesame`."""
-    token, checkpoints = SecretStr("sesame"), tmp_path / "checkpoints"
-    running = serve(Settings(database_url=migrated_sqlite_url, checkpoints=checkpoints, token=token))
+    running = shared_server("secured", token=SecretStr("sesame"))
     monkeypatch.setenv("STURGEON_SERVER", running.url)
     return running
 

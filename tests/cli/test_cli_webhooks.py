@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def reaches_here(server: RunningServer) -> RunningServer:
+def reaches_here(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> RunningServer:
     """A server whose webhooks may reach this machine."""
-    server.app.state.courier.networks = networks_of("127.0.0.1")
+    monkeypatch.setattr(server.app.state.courier, "networks", networks_of("127.0.0.1"))
     return server
 
 

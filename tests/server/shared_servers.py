@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from server.settings import Settings
 from server.store.tables import metadata
@@ -15,16 +16,17 @@ from tests.running import NOON, RunningServer
 class SharedServers:
     """One server on each kind of database, started when it is first needed."""
 
-    def __init__(self, folder: Path, make_database: Mapping[str, Callable[[], str]]) -> None:
+    def __init__(self, folder: Path, make_database: Mapping[str, Callable[[], str]], **options: Any) -> None:
         self._folder = folder
         self._make_database = make_database
+        self._options = {"reap_every_s": 600} | options
         self._running: dict[str, RunningServer] = {}
 
     def on(self, kind: str) -> RunningServer:
         if kind not in self._running:
             url = self._make_database[kind]()
             self._running[kind] = RunningServer(
-                Settings(database_url=url, checkpoints=self._folder / kind, reap_every_s=600)
+                Settings(database_url=url, checkpoints=self._folder / kind, **self._options)
             )
             self._running[kind].start()
         return self._running[kind]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from server.settings import Settings
-from tests.running import RunningServer
+if TYPE_CHECKING:
+    from tests.running import RunningServer
 
 
 @pytest.fixture
-def server(migrated_sqlite_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]) -> RunningServer:
+def server(shared_server: Callable[..., RunningServer]) -> RunningServer:
     """A server whose leases are short, so that heartbeats come often, and never run out: its clock stands still."""
-    folder = tmp_path / "checkpoints"
-    return serve(Settings(database_url=migrated_sqlite_url, checkpoints=folder, lease_s=0.6, max_attempts=1))
+    return shared_server("of_workers", lease_s=0.6, max_attempts=1)
