@@ -151,20 +151,22 @@ def test_what_one_server_stored_another_one_sends(
 
 
 def test_a_message_comes_again_later_and_later_under_the_same_id(server: RunningServer, courier: Courier) -> None:
-    with Receiver(500, 503, 200) as receiver:
+    with Receiver(500, 503, 500, 500, 500, 200) as receiver:
         webhook = server.client.create_webhook(receiver.url, events=["study_done"])
         finish(server, 0.5)
         ids = []
-        for seconds in (0, 5.6, 11.2):
-            server.advance(seconds=seconds)
+        for seconds in (0, 5.6, 11.2, 22.4, 44.8, 88.8):  # never less than the wait before it, of 5 s, 10 s .. 80 s
+            server.advance(seconds=seconds * 0.8)
+            if seconds:
+                deliver(courier)
+                assert receiver.requests.empty()  # it is too early
+            server.advance(seconds=seconds * 0.2)
             deliver(courier)
             ids.append(receiver.next().headers["webhook-id"])
-            server.advance(seconds=1)
-            deliver(courier)  # too early
 
         assert len(set(ids)) == 1
         assert receiver.requests.empty()
-        assert states(server, webhook.id) == [("study_done", "delivered", 3)]
+        assert states(server, webhook.id) == [("study_done", "delivered", 6)]
         assert server.client.webhooks().items[0].failures == 0
 
 
@@ -190,8 +192,11 @@ def test_two_servers_do_not_deliver_at_once_unless_one_is_lost(
     courier.step()
     first = receiver.next()
 
-    other.step()
-    other.settle()
+    with Receiver() as third:
+        server.client.test_webhook(server.client.create_webhook(third.url).id)
+        other.step()
+        third.next()
+        other.settle()
     assert receiver.requests.empty()
 
     server.advance(seconds=TAKEN_US / 1e6)
@@ -233,7 +238,8 @@ def test_a_server_that_stops_waits_for_no_receiver(
 
     courier.stop()
 
-    assert states(server, told.id) == [("test", "waiting", 1)]
+    [delivery] = server.client.deliveries(told.id).items
+    assert (delivery.state, delivery.error) == ("waiting", "127.0.0.1: the server has ended meanwhile")
 
 
 def test_a_redirect_is_not_followed(server: RunningServer, courier: Courier, receiver: Receiver) -> None:

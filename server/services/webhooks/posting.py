@@ -30,12 +30,12 @@ class Line:
     def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
         self._deadline = time.monotonic() + timeout_s
         self._socket: socket.socket | None = None
-        self._cut = False
+        self.is_cut = False
 
     def left(self) -> float:
         """Seconds until the time limit. Raises: TimeoutError (there are none, or the line was cut)."""
         left = self._deadline - time.monotonic()
-        if left <= 0 or self._cut:
+        if left <= 0 or self.is_cut:
             raise TimeoutError("it took too long")
         return left
 
@@ -45,7 +45,7 @@ class Line:
 
     def cut(self) -> None:
         """End the attempt at once, from another thread."""
-        self._cut = True
+        self.is_cut = True
         if self._socket is not None:
             try:
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -73,7 +73,7 @@ def post(
     except Refused as refused:
         return Outcome(None, refused.message)
     except (OSError, HTTPException, UnicodeError) as error:
-        return Outcome(None, f"{target.host}: {_reason(error)}")
+        return Outcome(None, f"{target.host}: {'the server has ended meanwhile' if line.is_cut else _reason(error)}")
     if 300 <= status < 400:
         return Outcome(status, f"the answer was {status}: redirects are not followed; give the address it leads to")
     return Outcome(status, None if 200 <= status < 300 else f"the answer was {status}")
