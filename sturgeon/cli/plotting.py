@@ -12,7 +12,7 @@ from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, addressed
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.errors import SturgeonError
-from sturgeon.plots.kinds import KINDS, STUDY_KINDS, TRIAL_KINDS
+from sturgeon.plots.kinds import COURSE_KINDS, KINDS, STUDY_KINDS, TRIAL_KINDS
 
 if TYPE_CHECKING:
     from sturgeon.plots.drawing import Format
@@ -33,7 +33,7 @@ def plot(
         str,
         typer.Argument(
             metavar="KIND",
-            help=f"{', '.join(STUDY_KINDS)}; with --trial {', '.join(TRIAL_KINDS)}.",
+            help=f"{', '.join((*STUDY_KINDS, *COURSE_KINDS))}; with --trial {', '.join(TRIAL_KINDS)}.",
             autocompletion=_kinds,
         ),
     ],

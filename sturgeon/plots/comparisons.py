@@ -79,7 +79,7 @@ def _told_apart() -> Spec:
     by_place: Spec = {"field": "place", "type": "ordinal", "legend": None}
     return {
         "detail": {"field": "place"},
-        "color": by_place | {"scale": {"domain": places, "range": "category"}},
+        "color": by_place | {"scale": {"domain": places, "range": "ordinal"}},
         "strokeDash": by_place | {"scale": {"domain": places, "range": [dash_of(place) for place in places]}},
     }
 

@@ -44,7 +44,7 @@ def _placed(table: Table, parameter: TableParameter) -> list[Spec]:
 
 
 def _colour() -> Spec:
-    scale = {"domain": list(WAYS), "range": "category"}
+    scale = {"domain": list(WAYS), "range": "ordinal"}
     legend = {"orient": "bottom", "direction": "horizontal"}
     return {"field": "way", "type": "nominal", "title": None, "scale": scale, "legend": legend}
 

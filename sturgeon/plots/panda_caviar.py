@@ -44,7 +44,7 @@ def _colour(*, legend: bool = True) -> Spec:
         "field": "mode",
         "type": "nominal",
         "title": None,
-        "scale": {"domain": list(MODES), "range": "category"},
+        "scale": {"domain": list(MODES), "range": "ordinal"},
     }
     return found | {"legend": {"orient": "bottom", "direction": "horizontal"} if legend else None}
 

@@ -30,7 +30,7 @@ def zoom(
 
 
 def _colour(field: str, *, legend: bool = True) -> Spec:
-    found: Spec = {"field": field, "type": "ordinal", "title": "round", "scale": {"range": "score", "reverse": True}}
+    found: Spec = {"field": field, "type": "ordinal", "title": "round", "scale": {"range": "ramp", "reverse": True}}
     return found | {"legend": {"orient": "bottom", "direction": "horizontal"} if legend else None}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import struct
 import zlib
 
@@ -11,11 +12,11 @@ import pytest
 
 from sturgeon.plots.drawing import drawn
 from sturgeon.plots.history import history
-from sturgeon.plots.kinds import KINDS, STUDY_KINDS
+from sturgeon.plots.kinds import KINDS, TRIAL_KINDS
 from sturgeon.plots.registry import OPTIONAL, PLOTS
 from sturgeon.plots.slices import slices
 from sturgeon.plots.specs import VEGA_LITE, for_page
-from sturgeon.plots.theme import DASHES, PALETTE, SHAPES, Theme
+from sturgeon.plots.theme import DASHES, PALETTE, SHAPES, Theme, config
 from sturgeon.states import TRIAL_STATES
 from tests.plots.answers import rounds, row, scored, table
 from tests.plots.test_pictures_bear_anything import every, hostile
@@ -28,7 +29,7 @@ def test_the_registry_knows_what_each_function_takes() -> None:
         assert list(parameters) == [*plot.needs, *plot.options, "width"], kind
         optional = {name for name, one in parameters.items() if one.default is None}
         assert optional & set(plot.needs) == OPTIONAL & set(plot.needs), kind
-        assert (plot.of == "study") == (kind in STUDY_KINDS)
+        assert (plot.of == "study") == (kind not in TRIAL_KINDS)
 
 
 def test_each_picture_has_the_datasets_that_the_registry_names() -> None:
@@ -57,6 +58,12 @@ def test_no_colour_is_in_a_specification() -> None:
         assert "#" not in json.dumps({name: part for name, part in spec.items() if name not in ("datasets", "data")}), (
             kind
         )
+
+
+def test_a_scale_names_no_range_that_a_theme_does_not_have() -> None:
+    for kind, spec in every(hostile()).items():
+        named = set(re.findall(r'"range": "(\w+)"', json.dumps(spec))) - {"width", "height"}
+        assert named <= config("light")["range"].keys() == config("dark")["range"].keys(), kind
 
 
 def luminance(colour: str) -> float:
