@@ -29,8 +29,9 @@ def narrowed(schema: dict[str, Any]) -> dict[str, Any]:
     """FastAPI's description, with what it leaves out or leaves open.
 
     The fields of a train task are a schema of their own, TrainTask. All problems refer to one schema. (As a response's
-    `model` it would be offered as plain JSON, too.) An object whose names have a pattern has no others, and a parameter
-    of an address or a header is left out instead of being null.
+    `model` it would be offered as plain JSON, too.) An object whose names have a pattern has no others, what is in a
+    list or an object of any form is plain JSON, and a parameter of an address or a header is left out instead of being
+    null.
     """
     schema["components"]["schemas"]["ProblemAnswer"] = ProblemAnswer.model_json_schema()
     schema["components"]["schemas"]["PlainJson"] = PLAIN_JSON
@@ -49,6 +50,8 @@ def _close_objects(part: object) -> None:
             part.setdefault("additionalProperties", False)
         if part.get("additionalProperties") is True:
             part |= PLAIN_OBJECT
+        if part.get("items") is True:
+            part["items"] = {"$ref": "#/components/schemas/PlainJson"}
         for value in part.values():
             _close_objects(value)
     elif isinstance(part, list):

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from sturgeon.errors import (
     BadRequest,
+    Contradiction,
     FieldProblem,
     Forbidden,
     InternalError,
@@ -120,7 +121,9 @@ async def _validation(request: Request, error: Exception) -> Response:
         return problem_response(UnsupportedMediaType())
     problems = tuple(_field_problem(field_error, error.body) for field_error in errors[:MOST_ERRORS])
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return problem_response(Invalid(f"The request is not valid: {problems[0].detail}{more}.", problems))
+    # What our own validators refuse by a ValueError, no schema can say.
+    kind_of_problem = Contradiction if all(error["type"] == "value_error" for error in errors) else Invalid
+    return problem_response(kind_of_problem(f"The request is not valid: {problems[0].detail}{more}.", problems))
 
 
 def _field_problem(error: dict[str, Any], body: object) -> FieldProblem:

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     client_patience_s: Annotated[float, Field(ge=0.05, le=3600)] = Field(
         30.0, description="Seconds after which a client that neither sends nor reads is dropped."
     )
+    longest_wait_s: Annotated[float, Field(ge=0, le=30)] = Field(
+        8.0, description="Seconds after which a request that waits for work is answered, however long it would wait."
+    )
     max_body_mb: Annotated[float, Field(gt=0, le=10_000)] = Field(8.0, description="The largest JSON body, in MB.")
     max_checkpoint_mb: Annotated[float, Field(gt=0, le=100_000)] = Field(
         512.0, description="The largest checkpoint, in MB."

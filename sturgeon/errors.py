@@ -25,6 +25,7 @@
         │   └── QuotaExceeded
         ├── UnsupportedMediaType 415
         ├── Invalid             422
+        │   └── Contradiction   409  (its form is right, so the description of the interface allows it)
         ├── InternalError       500
         └── Unavailable         503
             └── Overloaded
@@ -207,6 +208,13 @@ class Invalid(Problem):
 
     code = "invalid"
     status = 422
+
+
+class Contradiction(Invalid):
+    """What the request says does not go together, or does not fit what is stored."""
+
+    code = "contradiction"
+    status = 409
 
 
 class InternalError(Problem):

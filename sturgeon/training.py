@@ -188,7 +188,7 @@ class TrainTask(BaseModel):
         lt=1,
     )
     split_seed: int = _field(
-        0, "seed of the split, shared by all trials of a study", searchable=False, ge=0, le=2**63 - 1
+        0, "seed of the split, shared by all trials of a study", searchable=False, ge=0, le=9_223_372_036_854_774_000
     )
     label_noise: float = _field(
         0, "share of training labels replaced by a random other class", searchable=False, ge=0, lt=1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeGuard
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 NO_NUL: Final = r"^[^\u0000]*$"
 LARGEST_INT: Final = 2**53  # beyond it a float, and so JSON in many languages, cannot tell two integers apart
@@ -63,23 +63,29 @@ def _inside(part: object) -> list[object]:
         if abs(part) > LARGEST_INT:
             raise ValueError("write an integer of at most 2^53")
     elif part is not None and (not isinstance(part, float) or not math.isfinite(part)):
-        raise ValueError("write a finite number, a string, true, false, null, or a list or an object of these")
+        raise bad_form("write a finite number, a string, true, false, null, or a list or an object of these")
     return []
 
 
 def _text(text: object) -> None:
     if not isinstance(text, str):
-        raise ValueError("write an object whose names are text")
+        raise bad_form("write an object whose names are text")
     plain_text(text)
     if len(text) > MOST_CHARACTERS:
-        raise ValueError(f"write at most {MOST_CHARACTERS} characters")
+        raise bad_form(f"write at most {MOST_CHARACTERS} characters")
 
 
 def plain_text(text: str) -> str:
     """`text`, if both databases can store it. Raises: ValueError."""
     if "\0" in text or not _is_utf8(text):
-        raise ValueError("write text without NUL characters and lone surrogates")
+        raise bad_form("write text without NUL characters and lone surrogates")
     return text
+
+
+def bad_form(sentence: str) -> ValueError:
+    """The error of a value that the server's description forbids, so that it is refused as `Invalid`. Any other
+    ValueError of a validator is about what no schema can say, and refused as a `Contradiction`."""
+    return PydanticCustomError("bad_form", "{sentence}", {"sentence": sentence})
 
 
 def as_plain_text(text: str) -> str:
@@ -108,21 +114,12 @@ class _Described:
 _TEXT: Final[Json] = {"type": "string", "maxLength": MOST_CHARACTERS, "pattern": NO_NUL}
 
 
-def _schema(depth: int) -> Json:
-    """The JSON schema of a value whose lists and objects are `depth` deep at most."""
-    kinds: list[Json] = [_TEXT, {"type": "number"}, {"type": "boolean"}, {"type": "null"}]
-    if depth:
-        inner = _schema(depth - 1)
-        kinds.append({"type": "array", "maxItems": MOST_ENTRIES, "items": inner})
-        names = {"maxLength": MOST_CHARACTERS, "pattern": NO_NUL}
-        fields = {"maxProperties": MOST_ENTRIES, "propertyNames": names, "additionalProperties": inner}
-        kinds.append({"type": "object"} | fields)
-    return {"anyOf": kinds}
-
-
 PlainText = Annotated[str, AfterValidator(plain_text), _Described({"pattern": NO_NUL})]
-# Two levels are described, so that the description stays short; deeper values are taken, too.
-PlainValue = Annotated[Any, BeforeValidator(plain_value), _Described(_schema(MOST_DEPTH - 2))]
+# What is inside of a list or an object may be anything by its form: `server/description.py` writes it out.
+_LIST: Final[Json] = {"type": "array", "maxItems": MOST_ENTRIES, "items": True}
+_OBJECT: Final[Json] = {"type": "object", "maxProperties": MOST_ENTRIES, "additionalProperties": True}
+_KINDS: Final[list[Json]] = [_TEXT, *({"type": kind} for kind in ("number", "boolean", "null")), _LIST, _OBJECT]
+PlainValue = Annotated[Any, BeforeValidator(plain_value), _Described({"anyOf": _KINDS})]
 
 _SIGNS: Final = r"A-Za-z0-9_.\-/:;@%+*#$&|~^!?<>'()\[\]"
 NAME: Final = f"^[{_SIGNS}]([{_SIGNS} ]{{0,98}}[{_SIGNS}])?$"

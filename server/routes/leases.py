@@ -30,10 +30,11 @@ async def lease_trials(
 ) -> messages.Leases:
     """Hand out trials of any active study with a task. With `wait`, the answer waits until there is work.
 
-    A waiting worker costs no thread and no place.
+    A waiting worker costs no thread and no place. The wait ends before the 10 s after which many clients and proxies
+    take a server for dead.
     """
     idempotency_key = IdempotencyKey.of(key, "POST /leases", request)
-    until = time.monotonic() + request.wait
+    until = time.monotonic() + min(request.wait, settings.longest_wait_s)
     while True:
         async with lanes.work.place(client_of(http)):
             answer = await run_sync(worker_leases.lease, asks, request, settings.lease_s, idempotency_key)

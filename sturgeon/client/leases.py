@@ -48,9 +48,10 @@ class LeaseRoutes(Connected):
         total_slots: int | None = None,
         offer: Mapping[str, object] | None = None,
     ) -> m.Leases:
-        """At most `slots` trials of any active study, waiting up to `wait` seconds (0 .. 30); or so many stacks of
-        up to `stack` (1 .. 32) trials of one shape. total_slots: with the busy ones, for the list of workers. offer:
-        what else the worker has, fields of `LeaseRequest`: kinds, gpus, memory_gb, their totals, labels, skip, only."""
+        """At most `slots` trials of any active study, waiting up to `wait` seconds (0 .. 30; the server may answer
+        sooner); or so many stacks of up to `stack` (1 .. 32) trials of one shape. total_slots: with the busy ones, for
+        the list of workers. offer: what else the worker has, fields of `LeaseRequest`: kinds, gpus, memory_gb, their
+        totals, labels, skip, only."""
         body = {"worker": worker, "slots": slots, "wait": wait} | ({"stack": stack} if stack > 1 else {})
         body |= ({} if total_slots is None else {"total_slots": total_slots}) | dict(offer or {})
         return self._wire.ask(m.Leases, "POST", "/v1/leases", body, once=True, longer_s=wait)

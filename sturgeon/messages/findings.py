@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Discriminator, Field, FiniteFloat, RootModel, T
 
 from sturgeon.messages.forms import LARGEST_STEP
 from sturgeon.strictness import Sized, WholeNumbers
-from sturgeon.values import Json, PlainText, plain_text
+from sturgeon.values import Json, PlainText, bad_form, plain_text
 
 FindingKind = Literal["diagnosis", "errors", "dataset", "versions"]
 Size = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
@@ -199,5 +199,5 @@ def plain_json(body: Json) -> Json:
         plain_text(json.dumps(body, ensure_ascii=False, allow_nan=False).replace("\\u0000", "\0"))
     except ValueError as error:
         reason = str(error) if "write" in str(error) else "write finite numbers, and null for one that is not"
-        raise ValueError(reason) from None
+        raise bad_form(reason) from None
     return body

@@ -14,7 +14,7 @@ from sturgeon.values import Name, PlainText, PlainValue
 
 LARGEST_STEP: Final = 2**53
 LARGEST_EPOCH: Final = 1_000_000_000
-LARGEST_SEED: Final = 2**63 - 1
+LARGEST_SEED: Final = 9_223_372_036_854_774_000  # 64 bits; OpenAPI writes it as a float, with 16 digits
 LARGEST_FENCE: Final = 2**31 - 1
 LARGEST_STACK: Final = 32
 MOST_LEASES: Final = 1000

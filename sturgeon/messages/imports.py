@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from sturgeon import identifiers
 from sturgeon.messages.forms import Answer, Epoch, Metrics, Params, Request, Step
 from sturgeon.strictness import Sized
-from sturgeon.values import PlainText
+from sturgeon.values import PlainText, bad_form
 
 SourceKey = Annotated[PlainText, Field(min_length=1, max_length=300)]
 
@@ -18,11 +18,17 @@ SourceKey = Annotated[PlainText, Field(min_length=1, max_length=300)]
 def _as_text(at: object) -> object:
     """Numbers are no dates: nothing says whether they are seconds. Raises: ValueError."""
     if not isinstance(at, str | datetime):
-        raise ValueError("write a date as 2026-11-27T13:30:00Z")
+        raise bad_form("write a date as 2026-11-27T13:30:00Z")
     return at
 
 
-Moment = Annotated[AwareDatetime, Field(strict=False, ge=datetime(1970, 1, 1, tzinfo=UTC)), BeforeValidator(_as_text)]
+def _of_computers(at: datetime) -> datetime:
+    if at < datetime(1970, 1, 1, tzinfo=UTC):
+        raise ValueError("write a date of 1970-01-01T00:00:00Z or later")
+    return at
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_as_text), AfterValidator(_of_computers)]
 
 
 class ImportedReport(Request):

@@ -51,7 +51,9 @@ class LeaseRequest(Request):
         default=None,
         description="The number of all slots of the worker, busy ones included; shown in the list of workers.",
     )
-    wait: Annotated[FiniteFloat, Field(ge=0, le=30)] = 0.0
+    wait: Annotated[FiniteFloat, Field(ge=0, le=30)] = Field(
+        default=0.0, description="How many seconds the answer may wait for work; the server may answer sooner."
+    )
     stack: Annotated[int, Field(ge=1, le=LARGEST_STACK)] = Field(
         default=1, description="How many trials of one shape a slot takes; they train side by side."
     )

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, PrivateAttr, RootModel
 
-from sturgeon.errors import FieldProblem, Invalid, json_pointer
+from sturgeon.errors import Contradiction, FieldProblem, json_pointer
 from sturgeon.space.conditions import MAX_PARAMETERS, Range, predicate
 from sturgeon.space.constraints import Constraint, constraint
 from sturgeon.space.normals import LogNormal, Normal
@@ -166,7 +166,7 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Sized(MAX_PARAMETERS, lea
     def encode(self, params: Mapping[str, object]) -> tuple[float, ...]:
         """The point of `params`: its decode gives them again. Inactive parameters get 0.5.
 
-        Raises: Invalid (a name is unknown, missing, or given although its condition does not hold; a value lies
+        Raises: Contradiction (a name is unknown, missing, or given although its condition does not hold; a value lies
         outside; a constraint does not hold).
         """
         problems = [
@@ -189,7 +189,7 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Sized(MAX_PARAMETERS, lea
             known = {name: value for name, value in values.items() if name in active}
             problems = [FieldProblem("", one.sentence(known)) for one in self.broken(known)]
         if problems:
-            raise Invalid(f"The parameters do not fit the space. {problems[0].detail}.", tuple(problems))
+            raise Contradiction(f"The parameters do not fit the space. {problems[0].detail}.", tuple(problems))
         return tuple(units.get(name, 0.5) for name in self.searched)
 
     def _with_fixed(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,7 +205,7 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Sized(MAX_PARAMETERS, lea
         active = self._active(self._with_fixed(values))
         try:
             return self.encode({name: value for name, value in values.items() if name in active})
-        except Invalid:
+        except Contradiction:
             return None
 
     def complete(self, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,10 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, problem["code"]
 
 
+NOT_VALID: Final = ((422, "invalid"), (409, "contradiction"))
+"""How a body is refused: for its form, which the description forbids, or for what it says."""
+
+
 DATASET: dict[str, Any] = {
     "dataset": "csv:t.csv",
     "kind": "classes",

@@ -71,7 +71,7 @@ def test_a_checkpoint_has_a_limit_of_its_own(
     torn = small.put(CHECKPOINT, content=send(b"x" * 5000))
     large = small.put(CHECKPOINT, content=send(b"x" * 5001))
 
-    assert (refusal(torn), refusal(large)) == ((422, "invalid"), (413, "too_large"))
+    assert (refusal(torn), refusal(large)) == ((409, "contradiction"), (413, "too_large"))
     assert list((tmp_path / "checkpoints").glob("**/*")) == []
 
 

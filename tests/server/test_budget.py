@@ -10,7 +10,7 @@ import pytest
 from server.services.studies import budgets
 from sturgeon.errors import BudgetSpent
 from sturgeon.messages import Lease, Trial
-from tests.server.studies import BOWL, refusal
+from tests.server.studies import BOWL, NOT_VALID, refusal
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -207,5 +207,5 @@ def test_limits_that_mean_nothing_are_refused(http: httpx.Client, budget: dict[s
         http.post("/v1/studies", json=BOWL | {"name": "other", "budget": budget}),
         http.patch("/v1/studies/bowl", json={"budget": budget}),
     ):
-        assert refusal(answer) == (422, "invalid")
+        assert refusal(answer) in NOT_VALID
         assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]

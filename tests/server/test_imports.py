@@ -67,7 +67,7 @@ def test_a_trial_that_does_not_fit_is_named_and_the_others_are_taken(server: Run
         other(6, reports=[{"step": 1, "metrics": {}}, {"step": 1, "metrics": {}}]),
     ]
     items = server.client.import_trials("bowl", asked).items
-    assert [item.code for item in items] == ["invalid", "invalid", "invalid", None, None, "invalid", "invalid"]
+    assert [item.code for item in items] == [*["contradiction"] * 3, None, None, *["contradiction"] * 2]
     assert "write a number from -1.0 to 1.0" in (items[0].detail or "")
     assert "needs the study's metric loss" in (items[2].detail or "")
     assert [item.number for item in items] == [None, None, None, 0, 1, None, None]

@@ -27,7 +27,7 @@ def test_neighbouring_bounds_on_any_scale_give_no_server_error(
         body = {"name": scale, "metric": "loss", "space": {"p": range_}, "budget": {"max_trials": 20}}
         answer = http.post("/v1/studies", json=body)
         if answer.status_code != 201:
-            assert refusal(answer) == (422, "invalid")
+            assert refusal(answer) == (409, "contradiction")
             continue
         created.append(scale)
         assert http.post("/v1/space:preview", json={"space": {"p": range_}}).status_code == 200

@@ -16,7 +16,7 @@ from server.services.sampling.history import history_at
 from sturgeon.direction import Direction, sign_of
 from sturgeon.messages import Desired, Lease
 from sturgeon.search.pruning import Rule, Settings
-from tests.server.studies import BOWL, DIGITS, Json, refusal
+from tests.server.studies import BOWL, DIGITS, NOT_VALID, Json, refusal
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -209,7 +209,7 @@ def test_a_rule_is_chosen_by_what_is_known_of_the_trials(server: RunningServer, 
 def test_settings_that_mean_nothing_are_refused(http: httpx.Client, study: Json, pointer: str) -> None:
     answer = http.post("/v1/studies", json=study)
 
-    assert refusal(answer) == (422, "invalid")
+    assert refusal(answer) in NOT_VALID
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 

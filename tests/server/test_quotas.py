@@ -52,7 +52,7 @@ def test_an_upload_that_will_be_refused_is_refused_before_its_body_comes(
     with socket.create_connection((address.host, address.port or 0), timeout=DEADLINE_S) as connection:
         connection.sendall(head.encode())  # and nothing of the body
 
-        assert connection.recv(12) == (b"HTTP/1.1 409" if "fence" in wrong else b"HTTP/1.1 422")
+        assert connection.recv(12) == b"HTTP/1.1 409"
 
     assert on_disk(server) == []
 
@@ -108,7 +108,7 @@ def test_an_upload_that_arrives_torn_or_ends_early_leaves_nothing(
     with pytest.raises(ConnectionError):
         http.put(PATH, params={"fence": lease.fence, "sha256": "0" * 64}, content=ends_early())
 
-    assert refusal(torn) == (422, "invalid")
+    assert refusal(torn) == (409, "contradiction")
     assert server.client.checkpoints("digits", 0).items == []
     assert http.get("/healthz").is_success
     assert [path for path in on_disk(server) if path.is_file()] == []

@@ -14,7 +14,7 @@ from sturgeon.search.registry import SAMPLERS
 from sturgeon.search.samplers import NOTHING
 from sturgeon.search.sobol import sobol_search
 from sturgeon.space import Space
-from tests.server.studies import BOWL, refusal
+from tests.server.studies import BOWL, NOT_VALID, refusal
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -59,7 +59,7 @@ def test_a_search_that_cannot_be_is_refused_by_name(
 ) -> None:
     answer = http.post("/v1/studies", json=BOWL | study | {"search": search})
 
-    assert refusal(answer) == (422, "invalid")
+    assert refusal(answer) in NOT_VALID
     [problem] = answer.json()["errors"]
     assert problem["pointer"] == pointer
     assert problem["detail"].startswith(detail)

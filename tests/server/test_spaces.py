@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from sturgeon.errors import Invalid
-from tests.server.studies import DIGITS, refusal
+from tests.server.studies import DIGITS, NOT_VALID, refusal
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -123,7 +123,7 @@ def test_what_is_wrong_with_a_space_is_told_at_its_place(
 ) -> None:
     answer = http.post("/v1/studies", json=STUDY | changed)
 
-    assert refusal(answer) == (422, "invalid")
+    assert refusal(answer) in NOT_VALID
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     if "space" not in changed:
         preview = http.post("/v1/space:preview", json={"space": SPACE} | changed)
@@ -134,10 +134,10 @@ def test_the_trainer_s_fields_are_checked_at_the_ends_of_a_distribution(http: ht
     task = DIGITS["task"] | {"fixed": {}}
     for name, space, status in (
         ("a", {"learning_rate": {"type": "lognormal", "mean": -3, "sd": 1}}, 201),
-        ("b", {"keep_prob": {"type": "normal", "mean": 0.9, "sd": 0.1}}, 422),
+        ("b", {"keep_prob": {"type": "normal", "mean": 0.9, "sd": 0.1}}, 409),
         ("c", {"keep_prob": {"type": "normal", "mean": 0.9, "sd": 0.1, "low": 0.5, "high": 1}}, 201),
         ("d", {"hidden_units": {"type": "normal", "mean": 64, "sd": 10, "step": 8, "low": 16}}, 201),
-        ("e", {"hidden_units": {"type": "choice", "values": [[8, 8], {"a": 1}]}}, 422),
+        ("e", {"hidden_units": {"type": "choice", "values": [[8, 8], {"a": 1}]}}, 409),
     ):
         answer = http.post("/v1/studies", json=DIGITS | {"name": name, "space": space, "task": task})
         assert answer.status_code == status, answer.text

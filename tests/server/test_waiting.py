@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from server.settings import Settings
 from tests.processes import DEADLINE_S, wait_until
 from tests.server.studies import DIGITS
 
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def server(fresh_server: RunningServer) -> RunningServer:
-    """A server whose waiters a test may let go."""
+    """A server whose waiters a test may let go; they wait as long as they said."""
+    lets_wait(fresh_server, 30)
     return fresh_server
+
+
+def lets_wait(server: RunningServer, seconds: float) -> None:
+    server.app.state.settings = server.app.state.settings.model_copy(update={"longest_wait_s": seconds})
 
 
 @pytest.fixture
@@ -44,6 +50,18 @@ def test_without_work_a_worker_waits_as_long_as_it_said(server: RunningServer) -
 
     assert (answer.leases, answer.reason) == ([], "waiting")
     assert 1.0 <= time.monotonic() - began < 5
+
+
+@pytest.mark.fault("L10")
+def test_no_worker_waits_longer_than_its_server_lets_it(server: RunningServer) -> None:
+    assert Settings().longest_wait_s < 10  # the time-out of many clients and proxies
+    lets_wait(server, 0.5)
+    began = time.monotonic()
+
+    answer = server.client.lease("ada", wait=30)
+
+    assert (answer.leases, answer.reason) == ([], "waiting")
+    assert 0.5 <= time.monotonic() - began < 20
 
 
 @pytest.mark.usefixtures("paused")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from sturgeon import messages
 from sturgeon.errors import Problem, problem_classes
 from sturgeon.messages import (
+    LARGEST_SEED,
     AskRequest,
     Held,
     LeaseRequest,
@@ -132,7 +133,7 @@ def test_answers_ignore_what_a_newer_server_adds(answer: type[BaseModel]) -> Non
         (StudyRequest, STUDY | {"budget": {"max_trials": 1_000_001}}),
         (StudyRequest, STUDY | {"search": {"sampler": "annealing"}}),
         (StudyRequest, STUDY | {"search": {"seed": -1}}),
-        (StudyRequest, STUDY | {"search": {"seed": 2**63}}),
+        (StudyRequest, STUDY | {"search": {"seed": LARGEST_SEED + 1}}),
     ],
     ids=lambda x: str(x)[:60],
 )

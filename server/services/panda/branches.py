@@ -24,7 +24,7 @@ from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import BudgetSpent, FieldProblem, Invalid, NotFound, WrongState
+from sturgeon.errors import BudgetSpent, Contradiction, FieldProblem, NotFound, WrongState
 from sturgeon.identifiers import Step, TrialNumber
 
 
@@ -33,8 +33,8 @@ def fork(
 ) -> messages.Page[messages.Trial]:
     """A queued trial for each branch, and the unchanged control after them.
 
-    Raises: NotFound (the trial, the checkpoint), Invalid (a change that is not live or out of range, no epochs left),
-    BudgetSpent, WrongState, IdempotencyMismatch.
+    Raises: NotFound (the trial, the checkpoint), Contradiction (a change that is not live or out of range, no
+    epochs left), BudgetSpent, WrongState, IdempotencyMismatch.
     """
     with transactions.on_study(name) as scope:
         tx, study = scope.tx, scope.study
@@ -103,7 +103,7 @@ def make_branches(
 ) -> list[TrialRow]:
     """Queued pandas that go on from the parent's checkpoint, one for each change. The study's row is locked.
 
-    Raises: Invalid (no epochs left), WrongState, BudgetSpent.
+    Raises: Contradiction (no epochs left), WrongState, BudgetSpent.
     """
     tx, study, now = scope.tx, scope.study, scope.now
     entries = timeline.of_trial(tx, parent.id)
@@ -147,7 +147,9 @@ def _require_epochs_left(study: StudyRow, params: Json, checkpoint: CheckpointRo
     epochs = live_params.task_fields(study, params)["epochs"]
     if checkpoint.epoch >= epochs:
         detail = f"epochs: the checkpoint has done all {epochs}; write more, for example {2 * epochs}"
-        raise Invalid(f"Branch {place} has nothing left to train: {detail}.", (FieldProblem("/params/epochs", detail),))
+        raise Contradiction(
+            f"Branch {place} has nothing left to train: {detail}.", (FieldProblem("/params/epochs", detail),)
+        )
 
 
 def _require_numbers_left(scope: Scope, count: int, *, raise_budget: bool) -> None:

@@ -20,7 +20,7 @@ from server.store.proposals import ProposalRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import FieldProblem, Invalid, NotFound, PreconditionFailed, TrialFinished, WrongState
+from sturgeon.errors import Contradiction, FieldProblem, NotFound, PreconditionFailed, TrialFinished, WrongState
 from sturgeon.identifiers import Step, TrialNumber
 from sturgeon.states import TERMINAL
 from sturgeon.training import TRAIN_METRICS
@@ -70,7 +70,7 @@ def require_steerable(study: StudyRow, row: TrialRow, seen: int | None) -> None:
 def change(
     transactions: Transactions, request: SteeringRequest, params: Json, guard: messages.Guard | None
 ) -> messages.Steered:
-    """Change live parameters. Raises: as `_steer`, and Invalid for what cannot change or is out of range."""
+    """Change live parameters. Raises: as `_steer`, and Contradiction for what cannot change or is out of range."""
 
     def decide(scope: Scope, row: TrialRow) -> TrialRow:
         validation.require_live(scope.study, row, params)
@@ -86,11 +86,11 @@ def change(
 
 
 def require_guard(study: StudyRow, guard: messages.Guard, pointer: str = "/guard/metric") -> None:
-    """Raises: Invalid for a metric of which nobody knows which way is worse."""
+    """Raises: Contradiction for a metric of which nobody knows which way is worse."""
     known = TRAIN_METRICS if study.trains else (study.metric,)
     if guard.metric not in {study.metric, *known}:
         detail = f"metric: write one of {', '.join(dict.fromkeys([study.metric, *known]))}"
-        raise Invalid(f"The guard cannot watch that: {detail}.", (FieldProblem(pointer, detail),))
+        raise Contradiction(f"The guard cannot watch that: {detail}.", (FieldProblem(pointer, detail),))
 
 
 def pause(transactions: Transactions, request: SteeringRequest) -> messages.Steered:
@@ -155,7 +155,7 @@ def checkpoint(transactions: Transactions, request: SteeringRequest) -> messages
 
 def rollback(transactions: Transactions, request: SteeringRequest, step: Step | None, params: Json) -> messages.Steered:
     """Back to a checkpoint, from there with other parameters. Raises: as `_steer`, NotFound (no such checkpoint), and
-    Invalid as `change`."""
+    Contradiction as `change`."""
 
     def decide(scope: Scope, row: TrialRow) -> TrialRow:
         validation.require_live(scope.study, row, params)

@@ -19,7 +19,7 @@ from server.store import leases, trials
 from server.store.json_columns import Json
 from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import FieldProblem, Invalid, LeaseLost, Problem, TrialFinished, json_pointer
+from sturgeon.errors import Contradiction, FieldProblem, LeaseLost, Problem, TrialFinished, json_pointer
 from sturgeon.identifiers import TrialNumber
 from sturgeon.states import REQUEUEABLE, TERMINAL
 
@@ -29,7 +29,7 @@ def tell(
 ) -> messages.Trial:
     """End a trial.
 
-    Raises: NotFound, LeaseLost, TrialFinished, Invalid (complete without the study's metric).
+    Raises: NotFound, LeaseLost, TrialFinished, Contradiction (complete without the study's metric).
     """
     with transactions.on_study(name) as scope:
         outcome = _tell(scope, max_attempts, lookup.lock_trial(scope.tx, scope.study, number), request)
@@ -136,7 +136,7 @@ def _columns(scope: Scope, trial: TrialRow, request: messages.TellRequest, value
 def _value(scope: Scope, trial: TrialRow, request: messages.TellRequest) -> float | None:
     """The study's metric in the tell; with `"reduce": "best"` the best over the run's reports and the tell.
 
-    A trial that diverged or failed has none. Raises: Invalid for a complete one without it.
+    A trial that diverged or failed has none. Raises: Contradiction for a complete one without it.
     """
     if request.state in ("diverged", "failed"):
         return None
@@ -150,7 +150,7 @@ def _value(scope: Scope, trial: TrialRow, request: messages.TellRequest) -> floa
             f"a complete trial needs the study's metric {study.metric} as a finite number; "
             'if it is not finite, tell {"state": "diverged"}'
         )
-        raise Invalid(
+        raise Contradiction(
             f"The tell lacks its metric: {detail}.", (FieldProblem(json_pointer("metrics", study.metric), detail),)
         )
     return value

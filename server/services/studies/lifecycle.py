@@ -29,7 +29,7 @@ from sturgeon.states import STUDY_MOVES, StudyState
 
 
 def create(database: Database, request: messages.StudyRequest, key: IdempotencyKey) -> messages.Study:
-    """Create a study, which is active at once. Raises: Invalid, StudyExists, IdempotencyMismatch."""
+    """Create a study, which is active at once. Raises: Contradiction, StudyExists, IdempotencyMismatch."""
     validation.require_valid(request)
     with database.writing() as tx:
         if (answered := claim_or_replay(tx, key, messages.Study, None)) is not None:
@@ -49,7 +49,7 @@ class _NotKept(Exception):
 
 
 def checked(database: Database, request: messages.StudyRequest) -> messages.Study:
-    """The study that `create` would make; it is made, and rolled back. Raises: Invalid, StudyExists."""
+    """The study that `create` would make; it is made, and rolled back. Raises: Contradiction, StudyExists."""
     validation.require_valid(request)
     try:
         with database.writing() as tx:
@@ -59,7 +59,7 @@ def checked(database: Database, request: messages.StudyRequest) -> messages.Stud
 
 
 def _created(tx: Transaction, request: messages.StudyRequest) -> StudyRow:
-    seed = secrets.randbits(63) if request.search.seed is None else request.search.seed
+    seed = secrets.randbelow(messages.LARGEST_SEED) if request.search.seed is None else request.search.seed
     now = tx.now()
     source = None
     if isinstance(request.task, messages.TrainStudyTask):
@@ -178,7 +178,7 @@ def best(database: Database, pool: SamplerPool, name: str, k: int) -> messages.B
 def change(transactions: Transactions, name: str, patch: messages.StudyPatch, key: IdempotencyKey) -> messages.Study:
     """Change what the patch gives.
 
-    Raises: NotFound, WrongState, Invalid (a budget below what was given out, or an edit of the space that is not
+    Raises: NotFound, WrongState, Contradiction (a budget below what was given out, or an edit of the space that is not
     possible), IdempotencyMismatch.
     """
     space_edits.require_together(patch)

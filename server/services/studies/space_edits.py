@@ -34,7 +34,7 @@ def edit_space(scope: Scope, patch: messages.StudyPatch) -> None:
     """Make the patch's space and constraints a new revision of the study; what it does not give stays. What the study
     has already is no revision. The study's row is locked.
 
-    Raises: Invalid (the edit is not possible), WrongState (the study is cancelled).
+    Raises: Contradiction (the edit is not possible), WrongState (the study is cancelled).
     """
     tx, study, now, added = scope.tx, scope.study, scope.now, patch.added
     if study.state == "cancelled":
@@ -61,7 +61,7 @@ def edit_space(scope: Scope, patch: messages.StudyPatch) -> None:
 def _source(tx: Transaction, study: StudyRow, old: Space, space: Space) -> StudyId | None:
     """The study that trials start from after the edit: another one only where the edit names another.
 
-    Raises: Invalid (its trial does not fit).
+    Raises: Contradiction (its trial does not fit).
     """
     task = TrainStudyTask.model_validate(study.task)
     before, given = sources.given_of(tx, study, old), sources.given_of(tx, study, space)
@@ -104,7 +104,7 @@ def _task_problems(task: messages.StudyTask, space: Space) -> list[FieldProblem]
 
 
 def require_together(patch: messages.StudyPatch) -> None:
-    """Raises: Invalid (the patch gives `added` without `space`)."""
+    """Raises: Contradiction (the patch gives `added` without `space`)."""
     if patch.added and patch.space is None:
         detail = "added: write the new `space` beside it"
         validation.require_none([FieldProblem("/added", detail)], "The change is not valid")

@@ -14,7 +14,7 @@ from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.direction import less_is_better
-from sturgeon.errors import FieldProblem, Invalid, json_pointer
+from sturgeon.errors import Contradiction, FieldProblem, json_pointer
 from sturgeon.identifiers import TrialNumber
 from sturgeon.messages import Budget, Direction, OwnCode, Policy, Pruning, Reduce, StudyRequest, TrainStudyTask
 from sturgeon.search.feasible import constraint_problems
@@ -24,7 +24,7 @@ from sturgeon.training import STREAM, TRAIN_METRICS, field_problem, flagged, tas
 
 
 def require_valid(request: StudyRequest) -> None:
-    """Raises: Invalid (with all problems of the space, the search, the task, the pruning and the budget)."""
+    """Raises: Contradiction (with all problems of the space, the search, the task, the pruning and the budget)."""
     problems = space_problems(request.space) + search_problems(request.search, request.space)
     if request.mode == "panda":  # a panda may search nothing: all parameters may be given
         problems = [problem for problem in problems if problem.pointer != "/space"]
@@ -40,24 +40,24 @@ def require_valid(request: StudyRequest) -> None:
 
 
 def require_policies(study: StudyRow, policies: Sequence[Policy]) -> None:
-    """Raises: Invalid (metrics that nobody reports, and changes of parameters that are not live or out of range)."""
+    """Raises: Contradiction (metrics that nobody reports, changes of parameters that are not live or out of range)."""
     task = TrainStudyTask.model_validate(study.task) if study.trains else None
     require_none(policy_problems(policies, task, study.metric), "The policies are not valid")
 
 
 def require_live(study: StudyRow, trial: TrialRow, params: Json, pointer: str = "/params") -> None:
-    """Raises: Invalid (with a sentence for each parameter that is unknown, not live, or out of its physical range)."""
+    """Raises: Contradiction (a sentence for each parameter that is unknown, not live, or out of its physical range)."""
     require_none(live_problems(study, trial, params, pointer), "The change is not possible")
 
 
 def require_space(space: Space) -> None:
-    """Raises: Invalid (with all problems of the space)."""
+    """Raises: Contradiction (with all problems of the space)."""
     require_none(space_problems(space), "The space is not valid")
 
 
 def require_budget(tx: Transaction, budget: Budget, study: StudyRow) -> None:
-    """Raises: Invalid (the budget is below the trials that were given out already, or would part replicates, or its
-    goal is on the wrong side, or about a metric that is not defined)."""
+    """Raises: Contradiction (the budget is below the trials that were given out already, or would part replicates, or
+    its goal is on the wrong side, or about a metric that is not defined)."""
     problems = budget_problems(budget, study.replicates) + _goal_problems(budget, study.metric, study.direction)
     problems += undefined_metrics_of(tx, study, Space.model_validate(study.space), budget)
     given_out = study.next_number
@@ -128,10 +128,10 @@ def _pruning_problems(request: StudyRequest) -> list[FieldProblem]:
 
 
 def require_none(problems: list[FieldProblem], what: str) -> None:
-    """Raises: Invalid (there are problems; its sentence is that of the first)."""
+    """Raises: Contradiction (there are problems; its sentence is that of the first)."""
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise Invalid(f"{what}: {problems[0].detail.rstrip('.')}{more}.", tuple(problems))
+        raise Contradiction(f"{what}: {problems[0].detail.rstrip('.')}{more}.", tuple(problems))
 
 
 def space_problems(space: Space) -> list[FieldProblem]:

@@ -23,7 +23,7 @@ from server.store.studies import StudyRow
 from server.store.trial_lists import After, Listing
 from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import BudgetSpent, Invalid, TrialFinished, WrongState
+from sturgeon.errors import BudgetSpent, Contradiction, TrialFinished, WrongState
 from sturgeon.identifiers import TrialNumber, Version
 from sturgeon.space import Space
 from sturgeon.states import REQUEUEABLE, TERMINAL
@@ -68,7 +68,7 @@ def _token(which: Listing, row: TrialRow) -> str:
 def enqueue(transactions: Transactions, name: str, params: Json, key: IdempotencyKey) -> messages.Trial:
     """Queue a trial with these parameters, or as many as the study's replicates: then the answer is the first of them.
 
-    Raises: NotFound, Invalid, BudgetSpent, WrongState, IdempotencyMismatch.
+    Raises: NotFound, Contradiction, BudgetSpent, WrongState, IdempotencyMismatch.
     """
     with transactions.on_study(name) as scope:
         if (answered := claim_or_replay(scope.tx, key, messages.Trial, scope.study)) is not None:
@@ -96,9 +96,9 @@ def enqueue(transactions: Transactions, name: str, params: Json, key: Idempotenc
 def _encode(space: Space, params: Json) -> tuple[float, ...]:
     try:
         return space.encode(params)
-    except Invalid as error:
+    except Contradiction as error:
         problems = tuple(problem._replace(pointer=f"/params{problem.pointer}") for problem in error.errors)
-        raise Invalid(error.message, problems) from None
+        raise Contradiction(error.message, problems) from None
 
 
 def _require_number_left(study: StudyRow) -> None:

@@ -16,7 +16,7 @@ from server.store.json_columns import Json
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.direction import best_value
-from sturgeon.errors import BudgetSpent, FieldProblem, Invalid, Problem, WrongState
+from sturgeon.errors import BudgetSpent, Contradiction, FieldProblem, Problem, WrongState
 from sturgeon.identifiers import TrialNumber
 from sturgeon.messages import ImportedOne, ImportedTrial
 from sturgeon.space import Space
@@ -81,16 +81,16 @@ def _import_all(scope: Scope, asked: Sequence[ImportedTrial]) -> dict[str, Impor
 def _row(scope: Scope, space: Space, number: TrialNumber, trial: ImportedTrial) -> Json:
     """The row of a trial that has ended.
 
-    Raises: Invalid (it does not fit the space, has no value, ends before it begins, or reports a step twice).
+    Raises: Contradiction (it does not fit the space, has no value, ends before it begins, or reports a step twice).
     """
     if trial.finished_at < trial.started_at:
-        raise Invalid("finished_at is before started_at.")
+        raise Contradiction("finished_at is before started_at.")
     if len({report.step for report in trial.reports}) < len(trial.reports):
-        raise Invalid("Two reports have the same step.")
+        raise Contradiction("Two reports have the same step.")
     point = space.place(trial.params)
     if point is None:
         space.encode(trial.params)  # raises, and says why
-        raise Invalid("The parameters do not fit the space.")
+        raise Contradiction("The parameters do not fit the space.")
     value = _value(scope, trial)
     params = {name: trial.params.get(name, drawn) for name, drawn in space.decode(point).items()}
     return new_trial(scope.study, number, params, point, scope.now) | {
@@ -108,7 +108,7 @@ def _row(scope: Scope, space: Space, number: TrialNumber, trial: ImportedTrial) 
 
 
 def _value(scope: Scope, trial: ImportedTrial) -> float | None:
-    """The trial's value, as `Outcome` has it. Raises: Invalid (a complete trial has none)."""
+    """The trial's value, as `Outcome` has it. Raises: Contradiction (a complete trial has none)."""
     if trial.state in ("diverged", "failed"):
         return None
     metric = scope.study.metric
@@ -120,7 +120,7 @@ def _value(scope: Scope, trial: ImportedTrial) -> float | None:
         value = present[-1]
     if value is None and trial.state == "complete":
         sentence = f"a complete trial needs the study's metric {metric} as a finite number"
-        raise Invalid(sentence.capitalize() + ".", (FieldProblem("/metrics", sentence),))
+        raise Contradiction(sentence.capitalize() + ".", (FieldProblem("/metrics", sentence),))
     return value
 
 

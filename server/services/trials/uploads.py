@@ -16,7 +16,7 @@ from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import FieldProblem, Invalid, LeaseLost, QuotaExceeded, WrongState
+from sturgeon.errors import Contradiction, FieldProblem, LeaseLost, QuotaExceeded, WrongState
 from sturgeon.identifiers import NO_VERSION, Fence, Step, TrialNumber, Version
 
 
@@ -41,8 +41,8 @@ def admit(database: Database, name: str, number: TrialNumber, upload: Upload) ->
     """Refuse what the body cannot mend, before any of it is read. The stored checkpoint, if this very upload has come
     before; its lease may be lost by now.
 
-    Raises: NotFound, LeaseLost, Invalid (it has a change in it that the worker has not acknowledged), WrongState (the
-    run has gone back to an earlier step since).
+    Raises: NotFound, LeaseLost, Contradiction (it has a change in it that the worker has not acknowledged), WrongState
+    (the run has gone back to an earlier step since).
     """
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
@@ -66,11 +66,11 @@ def store(
 ) -> messages.Checkpoint:
     """Store the checkpoint that has come, and drop those that the study's rule does not keep.
 
-    Raises: as `admit`, Unavailable (the disk does not take it), Invalid (the bytes are torn), QuotaExceeded.
+    Raises: as `admit`, Unavailable (the disk does not take it), Contradiction (the bytes are torn), QuotaExceeded.
     """
     if incoming.sha256 != upload.sha256:
         detail = "the body's SHA-256 is not the query's; send all bytes again"
-        raise Invalid(f"The checkpoint arrived torn: {detail}.", (FieldProblem("query:sha256", detail),))
+        raise Contradiction(f"The checkpoint arrived torn: {detail}.", (FieldProblem("query:sha256", detail),))
     blobs.ensure(upload.sha256, incoming)
     with database.writing() as tx:
         study = lookup.get_study(tx, name)
@@ -113,12 +113,12 @@ def _lost(number: TrialNumber) -> LeaseLost:
 def _require_present_generation(tx: Transaction, trial: TrialRow, upload: Upload) -> None:
     """Refuse a checkpoint that does not belong to the trial's present rollback generation.
 
-    Raises: Invalid (it has a change in it that the worker has not acknowledged), WrongState (it is from after a step
-    that the run has gone back to).
+    Raises: Contradiction (it has a change in it that the worker has not acknowledged), WrongState (it is from after
+    a step that the run has gone back to).
     """
     if upload.version > (trial.applied_version or 0):
         detail = f"the worker has not acknowledged version {upload.version}; report it as applied_version first"
-        raise Invalid(f"version: {detail}.", (FieldProblem("query:version", detail),))
+        raise Contradiction(f"version: {detail}.", (FieldProblem("query:version", detail),))
     for version, step in applied_rollbacks(tx, trial):
         if upload.version < version and upload.step > step:
             void = f"its checkpoint of step {upload.step} does not count any more"

@@ -163,7 +163,7 @@ def test_the_epoch_that_a_checkpoint_says_may_be_sent_back_as_epochs(worker: Man
     assert answer.status_code == 201
     assert [trial["params"]["epochs"] for trial in answer.json()["items"]] == [63, 63]
     refused = http.post("/v1/studies/bear/trials/0:fork", json={"branches": [{"params": {"epochs": 63.5}}]})
-    assert refused.status_code == 422
+    assert refused.status_code == 409
     for path, sent in (("params", {"epochs": 70.0}), (":promote", {"epochs": 80.0})):
         method = "PATCH" if path == "params" else "POST"
         url = f"/v1/studies/bear/trials/0{'/' if path == 'params' else ''}{path}"
