@@ -22,6 +22,17 @@ def test_make_help_explains_every_target() -> None:
     assert sorted(explained) == sorted(targets[1].split())
 
 
+def test_ci_runs_the_checks_the_tests_the_wheel_and_the_lowest_versions() -> None:
+    run = (ROOT / ".ci" / "run").read_text().splitlines()
+
+    assert [line for line in run if line.startswith("make ")] == [
+        "make check",
+        "make test",
+        "make test-wheel",
+        "make test-lowest",
+    ]
+
+
 @pytest.mark.fault("N")
 @pytest.mark.parametrize(
     ("pythons", "chosen"),
