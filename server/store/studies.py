@@ -82,6 +82,7 @@ def insert(tx: Transaction, values: Json) -> StudyRow | None:
     return update(tx, study_id, fence_floor=floor.fence, version_floor=floor.version)
 
 
+CREATION_LOCK: Final = 0x73747564  # "stud": the advisory lock of PostgreSQL between two creations of studies
 _FIND: Final = sa.select(studies).where(studies.c.name == sa.bindparam("name"))
 
 
@@ -186,6 +187,13 @@ def limited(tx: Transaction) -> list[StudyRow]:
     return [StudyRow(*row) for row in tx.execute(statement)]
 
 
+def wait_to_create(tx: Transaction) -> None:
+    """Let no other transaction that calls this go on before this one ends: of two studies that are created at once, one
+    may name the other, and neither sees the other before it is committed. To be called before the first lookup."""
+    if not tx.is_sqlite:  # there the write transaction is the lock
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATION_LOCK)))
+
+
 def without_source(tx: Transaction) -> list[StudyRow]:
     """The studies whose trials may start from a study that was not there yet, by id."""
     mentions = [sa.cast(column, sa.Text).like('%"start_from"%') for column in (studies.c.task, studies.c.space)]
@@ -195,6 +203,11 @@ def without_source(tx: Transaction) -> list[StudyRow]:
         sa.or_(*mentions, studies.c.mode == "panda"),
     )
     return [StudyRow(*row) for row in tx.execute(statement.order_by(studies.c.id))]
+
+
+def give_source(tx: Transaction, study_id: StudyId, source: StudyId) -> None:
+    """Write down from which study the trials of this one start; it may have been deleted meanwhile."""
+    tx.execute(sa.update(studies).where(studies.c.id == study_id).values(source_study_id=source))
 
 
 @dataclass(frozen=True)

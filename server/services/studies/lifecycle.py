@@ -59,6 +59,7 @@ def checked(database: Database, request: messages.StudyRequest) -> messages.Stud
 
 
 def _created(tx: Transaction, request: messages.StudyRequest) -> StudyRow:
+    studies.wait_to_create(tx)
     seed = secrets.randbelow(messages.LARGEST_SEED) if request.search.seed is None else request.search.seed
     now = tx.now()
     source = None

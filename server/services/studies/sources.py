@@ -74,10 +74,15 @@ def source_study(tx: Transaction, task: TrainStudyTask, given: Mapping[str, Any]
 def tie_to(tx: Transaction, made: StudyRow) -> None:
     """A study has been made: those whose trials start from the study of this name mean this one from now on, and not
     another one that gets its name."""
-    for study in studies.without_source(tx):
-        task = TrainStudyTask.model_validate(study.task)
-        if study_named(task, given_of(tx, study, views.space_of(study))) == made.name:
-            studies.update(tx, study.id, source_study_id=made.id)
+    # Again until there is none: a retest may have been made while this waited for the row of its panda's study.
+    while waiting := [study for study in studies.without_source(tx) if _is_named(tx, made, study)]:
+        for study in waiting:
+            studies.give_source(tx, study.id, made.id)
+
+
+def _is_named(tx: Transaction, made: StudyRow, study: StudyRow) -> bool:
+    task = TrainStudyTask.model_validate(study.task)
+    return study_named(task, given_of(tx, study, views.space_of(study))) == made.name
 
 
 def source_of(tx: Transaction, task: TrainStudyTask, given: Mapping[str, Any]) -> tuple[StudyRow, TrialRow] | None:
