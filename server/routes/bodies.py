@@ -1,4 +1,5 @@
-"""Reading request bodies. Nothing that grows with a body is done in the event loop, and what one may hold is bounded.
+"""Reading request bodies, and writing answers. Nothing that grows with one is done in the event loop, and what a body
+may hold is bounded.
 
 When a request has come whole, it waits for a place to work in (`lanes.py`).
 
@@ -11,13 +12,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
+from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from anyio.to_thread import run_sync
 from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic_core import to_json
 
 from server.routes.lanes import Lanes, client_of
 from sturgeon.errors import BadRequest, TooLarge, UnsupportedMediaType
@@ -32,8 +37,24 @@ MOST_VALUES: Final = 200_000
 class BodyRoute(APIRoute):
     """A route whose large JSON bodies are validated in a thread before the route sees them, and which works in a place.
 
-    A route that is `async` waits for something else, too, so it takes its places by itself.
+    A route that is `async` waits for something else, too, so it takes its places by itself. Another one writes its
+    answer as JSON in the thread that made it. (Routes that set headers leave it to FastAPI: they answer one thing.)
     """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        if not iscoroutinefunction(endpoint):
+            endpoint = self._writing(endpoint, options.get("status_code") or 200)
+        super().__init__(path, endpoint, **options)
+
+    def _writing(self, endpoint: Callable[..., Any], status_code: int) -> Callable[..., Any]:
+        @wraps(endpoint)
+        def write(**values: Any) -> Any:
+            answer = endpoint(**values)
+            if answer is None or isinstance(answer, Response) or _sets_headers(self.dependant):
+                return answer
+            return Response(_json(answer), status_code, media_type="application/json")
+
+        return write
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """As FastAPI's own, behind the reading of the body."""
@@ -72,6 +93,14 @@ class BodyRoute(APIRoute):
         if problems:
             raise RequestValidationError(problems, body=sent)
         return message
+
+
+def _sets_headers(dependant: Dependant) -> bool:
+    return dependant.response_param_name is not None or any(map(_sets_headers, dependant.dependencies))
+
+
+def _json(answer: BaseModel | dict[str, Any]) -> str | bytes:
+    return answer.model_dump_json() if isinstance(answer, BaseModel) else to_json(answer)
 
 
 class _Read(Request):
