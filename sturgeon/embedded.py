@@ -20,10 +20,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from sturgeon.errors import SturgeonError
 from sturgeon.extras import require
@@ -90,6 +91,37 @@ def running(folder: Path) -> str | None:
             raise SturgeonError(f"The server of {folder} did not start within {STARTS_WITHIN_S:.0f} s.")
         time.sleep(LOOKS_EVERY_S)
     return None
+
+
+def revive(folder: Path) -> None:
+    """Start the server again, at its old address, if it has ended though this process uses it: it was killed, or the
+    memory ran out. All its users find it there.
+
+    Raises: SturgeonError (it cannot be started; the sentence quotes its log).
+    """
+    folder = folder.resolve()
+    if folder not in _uses or is_locked(folder / SERVER):
+        return
+    with locked(folder / START):
+        if not is_locked(folder / SERVER):
+            _started(folder, IDLE_S, port=_last_port(folder))
+
+
+def sleep_and_revive(folder: Path) -> Callable[[float], None]:
+    """How a client of the folder's server sleeps between two tries of a call."""
+
+    def sleep(seconds: float) -> None:
+        time.sleep(seconds)
+        revive(folder)
+
+    return sleep
+
+
+def _last_port(folder: Path) -> int:
+    """The port of the last server; 0, which is any, if that is not known."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return urlsplit(json.loads((folder / ADDRESS).read_text(encoding="utf-8"))["url"]).port or 0
+    return 0
 
 
 def leave(folder: Path, end: bool = False) -> None:
@@ -201,13 +233,14 @@ def _token_of(folder: Path) -> str:
 # --- the server's process
 
 
-def _started(folder: Path, idle_s: float) -> str:
-    """Start a server and wait for its address. Under `start.lock`. Raises: SturgeonError."""
+def _started(folder: Path, idle_s: float, port: int = 0) -> str:
+    """Start a server and wait for its address; port 0 is any. Under `start.lock`. Raises: SturgeonError."""
     require("local", "An embedded server (or name one that runs: STURGEON_SERVER)")
     (folder / ADDRESS).unlink(missing_ok=True)
+    options = ["--idle-s", str(idle_s), "--port", str(port)]
     with (folder / LOG).open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "sturgeon.cli", "embedded-server", str(folder), "--idle-s", str(idle_s)],
+            [sys.executable, "-P", "-m", "sturgeon.cli", "embedded-server", str(folder), *options],
             cwd=folder,
             env={name: value for name, value in os.environ.items() if not name.startswith("STURGEON_")},
             stdin=subprocess.DEVNULL,

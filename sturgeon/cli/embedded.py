@@ -26,6 +26,7 @@ ATTEMPTS = 2
 def embedded_server(
     folder: Annotated[Path, typer.Argument(metavar="DIR")],
     idle_s: Annotated[float, typer.Option("--idle-s", metavar="SECONDS")] = embedded.IDLE_S,
+    port: Annotated[int, typer.Option("--port")] = 0,
 ) -> None:
     """Serve the studies of a folder until nobody uses it any more."""
     from server.serving import serve
@@ -40,7 +41,7 @@ def embedded_server(
     settings = Settings(
         database_url="sqlite:///sturgeon.db",
         checkpoints=Path("checkpoints"),
-        port=0,
+        port=port,
         max_attempts=ATTEMPTS,
         token_file=Path(embedded.TOKEN),
     )

@@ -6,6 +6,7 @@ import contextlib
 import glob
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ class Host:
     """A server, and how workers of it are started here.
 
     environment: what they need to reach it. passed: the variables that their programs
-    see, besides those that every worker passes on.
+    see, besides those that every worker passes on. is_embedded: it is started again if it ends.
     """
 
     url: str
@@ -35,11 +36,13 @@ class Host:
     folder: Path
     passed: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    is_embedded: bool = False
 
     def client(self, patience_s: float) -> Client:
         from sturgeon.client import Client
 
-        return Client(self.url, self.token, patience_s=patience_s)
+        sleep = embedded.sleep_and_revive(self.folder) if self.is_embedded else time.sleep
+        return Client(self.url, self.token, patience_s=patience_s, sleep=sleep)
 
     def worker_arguments(self, plan: Plan, name: str, slots: int) -> list[str]:
         """The arguments of a worker for this study alone, which may run nothing but its command or its module."""
@@ -82,7 +85,7 @@ def host_of(session: Session) -> Iterator[Host]:
     try:
         # The command is the user's own, and so is this machine: it sees what it would see without us.
         passed = tuple(name for name in os.environ if not name.startswith("STURGEON_"))
-        yield Host(running.url, running.token, running.folder, passed, _told(running.url, running.token))
+        yield Host(running.url, running.token, running.folder, passed, _told(running.url, running.token), True)
     finally:
         embedded.leave(folder, end=True)
 

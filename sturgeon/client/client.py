@@ -84,8 +84,9 @@ class Client(
         """Close all connections; a call that waits in another thread ends with ServerUnreachable."""
         self._wire.close()
 
-    def with_patience(self, patience_s: float, sleep: Callable[[float], None] = time.sleep) -> Self:
-        """The same connections with another patience; `sleep` may raise to end a call that waits."""
+    def with_patience(self, patience_s: float, sleep: Callable[[float], None] | None = None) -> Self:
+        """The same connections with another patience; `sleep` may raise to end a call that waits. None: as this one
+        sleeps."""
         other = copy.copy(self)
-        other._wire = self._wire.with_patience(Patience(patience_s, sleep))
+        other._wire = self._wire.with_patience(Patience(patience_s, sleep or self._wire.sleep))
         return other

@@ -87,6 +87,11 @@ class Wire:
             trust_env=not local,  # a network's proxy cannot reach our own loopback
         )
 
+    @property
+    def sleep(self) -> Callable[[float], None]:
+        """How it waits between two tries."""
+        return self._patience.sleep
+
     def with_patience(self, patience: Patience) -> Wire:
         """The same connections, with another patience."""
         other = copy.copy(self)

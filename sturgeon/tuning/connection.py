@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ class Connection:
             running = embedded.server(self._folder)
             self._server, self._token = running.url, running.token
         assert self._server is not None
-        self._client = Client(self._server, self._token, patience_s=PATIENCE_S)
+        sleep = time.sleep if self._folder is None else embedded.sleep_and_revive(self._folder)
+        self._client = Client(self._server, self._token, patience_s=PATIENCE_S, sleep=sleep)
         self._heartbeat = Heartbeat(self._client)
         self._pid = os.getpid()
 

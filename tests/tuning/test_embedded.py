@@ -8,14 +8,17 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import sturgeon
 from sturgeon import embedded
 from sturgeon.client import Client
 from sturgeon.errors import SturgeonError
+from sturgeon.tuning.connection import PATIENCE_S
 from tests.processes import DEADLINE_S, clean_environment, wait_until
 
 USER = """
@@ -111,6 +114,24 @@ def test_a_server_that_was_killed_is_followed_by_another_with_its_studies(tmp_pa
     finally:
         embedded.leave(folder, end=True)
     assert not embedded.is_locked(folder / embedded.SERVER)
+
+
+def test_a_server_that_was_killed_while_it_is_used_is_started_again(folder: Path) -> None:
+    with sturgeon.study("bowl", {"x": sturgeon.linear(0, 1)}, minimize="loss", trials=2, folder=folder) as study:
+        first = told(folder)
+        os.kill(first["pid"], signal.SIGKILL)
+        wait_until_ended(folder)
+        began = time.monotonic()
+
+        for trial in study:
+            trial.report(loss=trial.params.x)
+
+        again = told(folder)
+        assert (again["url"], again["pid"] != first["pid"]) == (first["url"], True)
+        assert [trial.state for trial in study.trials] == ["complete", "complete"]
+        assert time.monotonic() - began < PATIENCE_S / 2
+    embedded.revive(folder)  # of a folder that this process does not use any more
+    wait_until_ended(folder)
 
 
 def test_a_server_that_others_use_is_not_ended_with_us(folder: Path) -> None:
