@@ -10,7 +10,7 @@ from sturgeon.messages.forms import LARGEST_STEP, Answer, Direction, Params, Req
 from sturgeon.messages.metadata import CodeVersion, DataVersion, Notes, Tags, VersionChange
 from sturgeon.messages.policies import Policies, Policy
 from sturgeon.messages.searches import Search
-from sturgeon.messages.tasks import Needs, StudyTask, TrainStudyTask
+from sturgeon.messages.tasks import CommandTask, Needs, PythonTask, StudyTask, TrainStudyTask
 from sturgeon.space import MAX_PARAMETERS, Constraints, Space
 from sturgeon.states import Mode, StudyState, TrialState
 from sturgeon.values import Json, Name, PlainText
@@ -181,6 +181,10 @@ class StudyPatch(Request):
     policies: Policies | None = None
     needs: Needs | None = Field(
         default=None, description="Instead of what the study needed of a worker; trials that run go on where they are."
+    )
+    task: Annotated[CommandTask | PythonTask, Field(discriminator="kind")] | None = Field(
+        default=None,
+        description="Of a study that has none: your own code, which workers run from now on.",
     )
     space: Space | None = Field(
         default=None,

@@ -82,7 +82,7 @@ def start_method_for(objective: Objective) -> StartMethod:
 
     Raises: SturgeonError (neither is possible; it says what to write instead).
     """
-    if _is_importable(objective):
+    if is_importable(objective):
         return "spawn"
     name = name_of(objective)
     if "fork" not in multiprocessing.get_all_start_methods() or sys.platform == "darwin":
@@ -99,7 +99,8 @@ def start_method_for(objective: Objective) -> StartMethod:
     return "fork"
 
 
-def _is_importable(objective: Objective) -> bool:
+def is_importable(objective: Objective) -> bool:
+    """Whether other processes find it by its name in a module."""
     module = getattr(objective, "__module__", None)
     if module in (None, "__main__"):
         return False

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sturgeon import messages as m
 from sturgeon.checkout import code_version
 from sturgeon.client import Client
 from sturgeon.errors import BudgetSpent, SturgeonError
-from sturgeon.tuning import left_loops, opening, processes, tables
+from sturgeon.tuning import fleet, left_loops, opening, processes, tables
 from sturgeon.tuning.connection import Connection
+from sturgeon.tuning.fleet import FIRST_WAIT_S, LONGEST_WAIT_S
 from sturgeon.tuning.heartbeat import LEASE_S, log
 from sturgeon.tuning.processes import StartMethod
 from sturgeon.tuning.running import run_trial
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     import pandas
 
     from sturgeon.tuning.pictures import Pictures
-
-FIRST_WAIT_S: Final = 0.2
-LONGEST_WAIT_S: Final = 5.0
 
 
 @cache
@@ -160,9 +159,9 @@ class Study:
 
     def optimize(
         self,
-        objective: Callable[..., object],
+        objective: Callable[..., object] | str,
         *,
-        workers: int = 1,
+        workers: int | Literal["fleet"] = 1,
         trials: int | None = None,
         catch: type[Exception] | tuple[type[Exception], ...] = (),
         start_method: StartMethod | None = None,
@@ -173,17 +172,27 @@ class Study:
         the metric or a mapping of metrics, or yields reports and is ended early when the trial should stop.
 
         Args:
+            objective: the function, or its name as "module:function".
             workers: processes on this machine; 1 runs in this one. A function of a module is started afresh in each;
                 one of the script itself, a lambda or a closure is forked (Linux). Ctrl-C ends all of them.
+                "fleet": workers run it (`sturgeon worker --allow-python MODULE`, on any machines), each in its own
+                folder. The study gets a task by it; this call waits, and logs how far it is. Ctrl-C ends the wait.
             trials: how many to run in this call at most; by default until the study has no more.
             catch: exceptions that end their trial alone. Any other ends the whole call, and is raised.
             start_method: "fork" or "spawn", if the choice above does not suit.
 
         Raises: SturgeonError (the function cannot be given to other processes), ValueError, TypeError (before anything
-            runs), and what the function raises.
+            runs), and what the function raises. With "fleet" failures end their trial alone; ObjectiveFailed if all do.
         """
+        if workers == "fleet":
+            if trials is not None or catch or start_method is not None:
+                raise ValueError('trials, catch and start_method are for processes of this machine, not for "fleet"')
+            fleet.optimize(self, fleet.call_of(objective))
+            return self
         if workers < 1:
             raise ValueError(f"workers is at least 1, not {workers}")
+        if isinstance(objective, str):
+            objective = pkgutil.resolve_name(objective)
         if not callable(objective):
             raise TypeError(f"The objective must be a function; it is {type(objective).__name__}.")
         if workers > 1:
@@ -196,12 +205,9 @@ class Study:
         return self
 
     def wait(self) -> m.Study:
-        """Wait until the study has ended, for one whose trials workers run; the study as it is then."""
-        wait = FIRST_WAIT_S
-        while (info := self.info).state in ("active", "paused"):
-            time.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT_S)
-        return info
+        """Wait until the study has ended, for one whose trials workers run; the study as it is then. The log of
+        `sturgeon` tells how far it is."""
+        return fleet.wait(self)
 
     def enqueue(self, **params: object) -> int:
         """Have these parameters tried next; the number of their trial."""

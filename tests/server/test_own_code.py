@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sturgeon.errors import Invalid
-from sturgeon.messages import Lease
+from sturgeon.errors import Invalid, WrongState
+from sturgeon.messages import Lease, PythonTask
 from tests.server.studies import BOWL
 
 if TYPE_CHECKING:
@@ -223,3 +223,19 @@ def test_any_parameter_of_own_code_may_be_steered_and_forked(server: RunningServ
 def test_a_task_that_is_too_long_for_a_command_line_is_refused(server: RunningServer, task: dict[str, Any]) -> None:
     with pytest.raises(Invalid, match="write at most 100000 characters in all"):
         create(server, task)
+
+
+def test_a_study_without_a_task_is_given_own_code_once(server: RunningServer) -> None:
+    client, task = server.client, {"kind": "python", "call": "train:run"}
+    client.create_study(BOWL)
+    client.enqueue("bowl", {"x": 0.5, "n": 2})
+    assert client.lease("ada", offer={"kinds": ["python"]}).leases == []
+
+    for _ in range(2):  # the same once more is no other task
+        assert client.patch_study("bowl", {"task": task}).task == PythonTask.model_validate(task)
+
+    [lease] = client.lease("ada", offer={"kinds": ["python"]}).leases
+    assert (lease.number, lease.params, lease.task and lease.task["call"]) == (0, {"x": 0.5, "n": 2}, "train:run")
+    with pytest.raises(WrongState, match="bowl has a task, which its trials were made for"):
+        client.patch_study("bowl", {"task": task | {"call": "train:other"}})
+    assert [event.kind for event in client.events("bowl").items].count("task") == 1

@@ -10,7 +10,7 @@ from server.services.pagination import after_of, page_of
 from server.services.runs import completion, versions
 from server.services.sampling.best import best_of, best_of_each, best_trials
 from server.services.sampling.sampler_pool import SamplerPool
-from server.services.studies import budgets, placement, sources, space_edits, validation
+from server.services.studies import budgets, own_code, placement, sources, space_edits, validation
 from server.services.transactions import Scope, Transactions
 from server.services.trial_rows import new_trial
 from server.store import amounts, checkpoints, events, space_revisions, studies, trials
@@ -196,6 +196,8 @@ def change(transactions: Transactions, name: str, patch: messages.StudyPatch, ke
             _set_budget(scope, patch.budget)
         if patch.needs is not None:
             _set_needs(scope, patch.needs)
+        if patch.task is not None:
+            _set_task(scope, patch.task)
         if patch.policies is not None:
             validation.require_policies(scope.study, patch.policies)
             scope.update_study(policies=[policy.model_dump(mode="json") for policy in patch.policies])
@@ -221,6 +223,19 @@ def _set_needs(scope: Scope, needs: messages.Needs) -> None:
     if wanted != scope.study.needs:
         events.insert(scope.tx, scope.study.id, "needs", scope.now, **needs.model_dump(mode="json"))
         scope.update_study(needs=wanted)
+
+
+def _set_task(scope: Scope, task: messages.CommandTask | messages.PythonTask) -> None:
+    """Raises: Contradiction (it names no parameter of the space), WrongState (the study has another task)."""
+    wanted = task.model_dump(mode="json")
+    if scope.study.task == wanted:
+        return
+    if scope.study.task is not None:
+        raise WrongState(f"The study {scope.study.name} has a task, which its trials were made for.")
+    problems = own_code.problems(views.space_of(scope.study), task)
+    validation.require_none(problems, "The task is not valid")
+    events.insert(scope.tx, scope.study.id, "task", scope.now, task=task.kind)
+    scope.update_study(task=wanted, task_kind=wanted["kind"])
 
 
 def _stored_needs(needs: messages.Needs) -> Json | None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from sturgeon.errors import FieldProblem
-from sturgeon.messages import TRIAL_PLACEHOLDERS, CommandTask, OwnCode, StudyRequest
+from sturgeon.messages import TRIAL_PLACEHOLDERS, CommandTask, OwnCode
 from sturgeon.placeholders import names_in
 from sturgeon.space import Space
 from sturgeon.strictness import unknown_name
 
 
-def problems(request: StudyRequest, task: OwnCode) -> list[FieldProblem]:
-    """What keeps this task from running with the request's space."""
-    return placeholder_problems(task, request.space) + _checkpoint_problems(task)
+def problems(space: Space, task: OwnCode) -> list[FieldProblem]:
+    """What keeps this task from running with parameters of this space."""
+    return placeholder_problems(task, space) + _checkpoint_problems(task)
 
 
 def placeholder_problems(task: OwnCode, space: Space) -> list[FieldProblem]:

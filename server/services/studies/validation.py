@@ -32,7 +32,7 @@ def require_valid(request: StudyRequest) -> None:
     if not problems and isinstance(request.task, TrainStudyTask):
         problems = _metric_problems(request, request.task) + task_problems_of(request.task, request.space)
     if not problems and isinstance(request.task, OwnCode):
-        problems = own_code.problems(request, request.task)
+        problems = own_code.problems(request.space, request.task)
     problems += panda_problems(request) + policy_problems(request.policies, _train_task(request), request.metric)
     problems += _reduce_problems(request)
     problems += _pruning_problems(request) + _goal_problems(request.budget, request.metric, request.direction)
