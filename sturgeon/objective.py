@@ -29,8 +29,8 @@ def run(function: Callable[..., object], trial: Reporting, metric: str | None) -
 
     It is called with the trial if its first parameter is named `trial` or is its only one, and names no parameter of
     the space; all other parameters are filled by name from the trial's. A returned number is `metric`, a mapping is
-    metrics by name. A generator's yields are reports: numbers, or mappings that may have a `step` and an `epoch`; it is
-    closed after the report at which the trial should stop.
+    metrics by name (`step` and `epoch` are none). A generator's yields are reports: numbers, or mappings that may have
+    a `step` and an `epoch`; it is closed after the report at which the trial should stop.
 
     Raises: TypeError (the function does not take these parameters, or what it returns or yields is no metric).
     """
@@ -41,6 +41,8 @@ def run(function: Callable[..., object], trial: Reporting, metric: str | None) -
     if inspect.iscoroutine(answer):
         answer.close()
         raise TypeError(f"{name_of(function)} is asynchronous; write a function that returns its metrics.")
+    if isinstance(answer, Mapping):
+        answer = {name: value for name, value in answer.items() if name == metric or name not in ("step", "epoch")}
     return metrics_of(answer, metric)
 
 

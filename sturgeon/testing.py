@@ -8,8 +8,10 @@ def test_my_objective():
 
 from __future__ import annotations
 
+import itertools
 import operator
-from collections.abc import Callable, Iterator, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
 
 from sturgeon import objective as objectives
@@ -23,6 +25,8 @@ __all__ = ["Objective", "ObjectiveFault", "Report", "Trial", "check_objective", 
 Objective = Callable[..., object]
 Point = dict[str, Any]
 MOST_POINTS = 60
+MOST_BETWEEN = 4
+DRAWS = 10_000
 
 
 class ObjectiveFault(AssertionError):
@@ -97,19 +101,25 @@ def run(
     return trial
 
 
-def edge_points(space: Mapping[str, Any] | Space) -> list[Point]:
-    """Parameters at the corners of a space: its middle, all lowest, all highest, and each value of each choice.
+def edge_points(space: Mapping[str, Any] | Space, constraints: Sequence[str] = ()) -> list[Point]:
+    """Parameters at the corners of a space: its middle, all lowest, all highest, and each value of each choice. Those
+    that break a constraint are left out; where all do, some from between that break none take their place.
 
-    Raises: Invalid (it is no space).
+    Raises: Invalid (it is no space, a constraint is none, or nothing was found that satisfies all of them).
     """
     checked = space if isinstance(space, Space) else Space.model_validate(dict(space))
     if problems := checked.problems():
         raise Invalid(f"The space is not valid. {problems[0].detail}.", tuple(problems))
+    checked = checked.constrained([*(one.text for one in checked.constraints), *constraints])
+    if problems := checked.constraint_problems():
+        raise Invalid(f"The constraints are not valid. {problems[0].detail}.", tuple(problems))
     found: list[Point] = []
-    for point in _corners(checked):
+    for point in itertools.chain(_corners(checked), _between(checked)):
         params = checked.decode(point)
-        if not any(_same_point(params, other) for other in found):
+        if not checked.broken(params) and not any(_same_point(params, other) for other in found):
             found.append(params)
+    if not found:
+        raise Invalid(f"None of {DRAWS} random points of the space satisfies the constraints.")
     return found[:MOST_POINTS]
 
 
@@ -118,6 +128,7 @@ def check_objective(
     space: Mapping[str, Any] | Space,
     *,
     metric: str,
+    constraints: Sequence[str] = (),
     deterministic: bool = True,
     seed: int = 0,
 ) -> None:
@@ -130,7 +141,7 @@ def check_objective(
 
     Raises: ObjectiveFault (an AssertionError with a line for each fault), Invalid (it is no space).
     """
-    points = edge_points(space)
+    points = edge_points(space, constraints)
     faults = [fault for point in points for fault in _faults_at(objective, point, metric, seed)]
     if not faults:
         first = run(objective, points[0], metric=metric, seed=seed)
@@ -149,6 +160,18 @@ def _corners(space: Space) -> Iterator[list[float]]:
     for place, name in enumerate(names):
         for unit in _units(space, name):
             yield [unit if i == place else 0.5 for i in range(len(names))]
+
+
+def _between(space: Space) -> Iterator[list[float]]:
+    """Random points, the same each time, for a space whose corners break its constraints."""
+    if space.constraints:
+        draw = random.Random(0)
+        satisfying = (
+            point
+            for point in ([draw.random() for _ in space.searched] for _ in range(DRAWS))
+            if not space.broken(space.decode(point))
+        )
+        yield from itertools.islice(satisfying, MOST_BETWEEN)
 
 
 def _units(space: Space, name: str) -> list[float]:

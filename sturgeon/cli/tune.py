@@ -25,7 +25,7 @@ from sturgeon.cli.tune_plans import (
     without_placeholder,
 )
 from sturgeon.cli.tune_results import best_command, print_result
-from sturgeon.cli.tune_servers import Host, default_workers, host_of, worker_name
+from sturgeon.cli.tune_servers import Host, default_workers, host_of, remove_old_logs, worker_name
 from sturgeon.errors import SturgeonError
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ def _run(session: Session, client: Client, plan: Plan, host: Host, workers: int)
     with Processes(host.folder, cwd=Path.cwd(), env=host.environment) as processes:
         worker = worker_name() if workers else None
         if worker:
-            processes.start("tune-worker", *host.worker_arguments(plan, worker, workers))
+            remove_old_logs(host.folder)
+            processes.start(worker, *host.worker_arguments(plan, worker, workers))
         watched = _Watched(client, plan, processes, [worker] if worker else [])
         try:
             _show(session, watched)

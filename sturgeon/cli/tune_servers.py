@@ -56,6 +56,24 @@ class Host:
         return arguments + [part for name in self.passed for part in ("--pass-env", name)]
 
 
+def remove_old_logs(folder: Path) -> None:
+    """Delete the logs of workers whose `sturgeon tune` has ended; each has a log of its own."""
+    for log in folder.glob("tune-*-*.log"):
+        pid = log.name.split("-")[1]
+        if pid.isdigit() and not _is_running(int(pid)):
+            log.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def worker_name() -> str:
     """A name that no other worker of the server has."""
     return f"tune-{os.getpid()}-{secrets.token_hex(3)}"

@@ -21,6 +21,7 @@ from sturgeon.cli.app import app
 from sturgeon.cli.completion import study_names
 from sturgeon.cli.files import read_mapping
 from sturgeon.cli.tune_plans import Options, plan_of_file, plan_of_options
+from sturgeon.cli.tune_servers import remove_old_logs, worker_name
 from tests.cli.command import Command
 from tests.processes import DEADLINE_S, STURGEON, clean_environment, wait_until
 from tests.running import RunningServer
@@ -286,3 +287,17 @@ def test_completion_starts_no_server(here: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(embedded, "server", lambda folder: pytest.fail(f"a server of {folder} was started"))
 
     assert study_names(typer.Context(get_command(app)), "") == []
+
+
+def test_each_tune_has_a_worker_log_of_its_own_and_old_ones_are_deleted(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    logs = [f"tune-{ended.pid}-abc.log", f"tune-{os.getpid()}-def.log", "server.log", "tune-x-y.log"]
+    for log in logs:
+        (tmp_path / log).touch()
+
+    remove_old_logs(tmp_path)
+
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(logs[1:])
+    assert worker_name().startswith(f"tune-{os.getpid()}-")
+    assert worker_name() != worker_name()

@@ -94,3 +94,32 @@ def test_a_trial_for_unit_tests_keeps_what_is_reported() -> None:
 
     assert [report.step for report in trial.reports] == [0, 1]
     assert trial.result == trial.reports[-1].metrics
+
+
+def test_only_points_that_satisfy_the_constraints_are_tried() -> None:
+    tried = []
+
+    def of_both(trial: Any) -> float:
+        tried.append(dict(trial.params))
+        return 1.0
+
+    square = {"a": sturgeon.linear(0, 1), "b": sturgeon.linear(0, 1)}
+    testing.check_objective(of_both, square, metric="loss", constraints=["a <= b"])
+    assert tried
+    assert all(point["a"] <= point["b"] for point in tried)
+    between = testing.edge_points(square, ["a > 0.6", "a < 0.7"])  # which no corner does
+    assert between
+    assert all(0.6 < point["a"] < 0.7 for point in between)
+
+
+def test_constraints_that_nothing_satisfies_are_refused() -> None:
+    with pytest.raises(errors.Invalid, match="satisfies the constraints"):
+        testing.edge_points({"a": sturgeon.linear(0, 1)}, ["a < 0.00001", "a > 0.000001"])
+    with pytest.raises(errors.Invalid, match="b is no parameter of the space"):
+        testing.edge_points({"a": sturgeon.linear(0, 1)}, ["b < 1"])
+
+
+def test_a_step_and_an_epoch_that_are_returned_are_no_metrics() -> None:
+    ran = testing.run(lambda a: {"step": 3, "epoch": 1, "loss": a}, {"a": 2.0})
+    assert ran.result == {"loss": 2.0}
+    assert testing.run(lambda a: {"epoch": a}, {"a": 2.0}, metric="epoch").result == {"epoch": 2.0}

@@ -20,7 +20,7 @@ from tests.worker.own_programs import OwnProgram
 from tests.worker.processes import trial_processes
 from worker.child.protocol import DesiredRun, Finished, Progress
 from worker.own.guard import marked
-from worker.own.left_over import end_left_over
+from worker.own.left_over import LOCK, PREFIX, end_left_over, run_folder
 from worker.own.output import KeptOutput, Lines
 
 StartWorker = Callable[..., WorkerProcess]
@@ -303,6 +303,22 @@ def test_what_is_left_of_a_worker_that_was_killed_whole_is_ended_by_the_next(
     assert end_left_over() >= 4
     wait_until(lambda: len(mark.left()) <= 1, "they had ended")  # one has nothing of the run in its environment
     assert list(tmp_path.glob("sturgeon-trial-*")) == []
+
+
+def test_the_folder_of_a_killed_run_is_deleted_by_the_next_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    stranger, killed = tmp_path / f"{PREFIX}stranger", tmp_path / f"{PREFIX}killed"
+    for folder in (stranger, killed):
+        folder.mkdir()
+    (killed / LOCK).touch()
+    (killed / "packed.tar").write_bytes(b"0" * 1000)
+
+    with run_folder() as running:
+        assert end_left_over() == 0
+        assert sorted(tmp_path.iterdir()) == sorted([stranger, running])
+    assert list(tmp_path.iterdir()) == [stranger]
 
 
 @pytest.mark.parametrize("victim", ["worker", "child"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,13 +15,41 @@ from worker.own import guard
 PREFIX: Final = "sturgeon-trial-"
 """How the folder of a run is called, in the folder for temporary files."""
 
+LOCK: Final = ".worker"
+"""In that folder, the file that the worker's process for this run holds locked."""
+
+
+@contextmanager
+def run_folder() -> Iterator[Path]:
+    """A folder for the files of a run, deleted in the end. As long as this process lives, its lock says so."""
+    folders = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
+    with folders as folder, (Path(folder) / LOCK).open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(folder)
+
 
 def end_left_over() -> int:
-    """End all processes of runs that nobody guards any more, and delete their folders; how many processes there were.
+    """End all processes of runs that nobody guards any more, and delete the folders of runs whose worker was killed.
+    Returns how many processes there were.
 
     A run's processes have its folder in their environment; its guard has it among its arguments.
     """
     found, guarded = _runs()
+    ended = _end(found, guarded)
+    _delete_folders(guarded)
+    return ended
+
+
+def _delete_folders(guarded: set[str]) -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        # It may have just been deleted, have no lock yet, be in use, or be another user's.
+        with suppress(OSError), (folder / LOCK).open("r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if str(folder) not in guarded:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end(found: dict[str, dict[int, int]], guarded: set[str]) -> int:
     if found.keys() <= guarded:
         return 0
     # A run that begins just now may show its program before its guard; not twice.

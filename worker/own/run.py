@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,7 +36,7 @@ from worker.own.curve import Curve
 from worker.own.endings import Output, finished, pruned
 from worker.own.folder import Damaged
 from worker.own.keeping import FolderKeeper
-from worker.own.left_over import PREFIX
+from worker.own.left_over import run_folder
 from worker.own.limits import Limits
 from worker.own.output import KeptOutput
 from worker.own.program import Program, Stream
@@ -84,8 +83,8 @@ def run_alone(
 def run_program(job: Job, command: Command, desired: Callable[[], DesiredRun]) -> Iterator[ChildMessage]:
     """Runs the program of a trial; yields what the trial has to say, at last its last word."""
     try:
-        with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as place:
-            yield from _OwnRun(job, command, desired, Path(place)).messages()
+        with run_folder() as place:
+            yield from _OwnRun(job, command, desired, place).messages()
     except NotHere as error:
         yield Unable(str(error)[:LONGEST_REASON])
     except (Misread, Damaged) as error:
