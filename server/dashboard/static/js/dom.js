@@ -76,6 +76,9 @@ export function state(name, label = name) {
   return el("span", { class: `state state-${name}` }, mark, el("span", {}, label));
 }
 
+/** A sentence of the server, in which code stands between backticks. */
+export const coded = (sentence) => sentence.split("`").map((one, i) => (i % 2 ? el("code", {}, one) : one));
+
 /** A command to copy. */
 export function command(line) {
   const copy = el("button", { type: "button", class: "quiet", on: { click: () => put(line, copy) } }, "Copy");

@@ -1,7 +1,7 @@
 // What a study has come to: its state, how far it is, the best and the recommended trial.
 
 import { get, part } from "../api.js";
-import { el, fill, state, text } from "../dom.js";
+import { coded, el, fill, state, text } from "../dom.js";
 import { count, duration, integer, number, percent, value } from "../format.js";
 import { ended, progress } from "../progress.js";
 
@@ -48,7 +48,7 @@ export class Summary {
     if (!found) return null;
     const same = found.number === this.study.best?.number;
     const params = Object.entries(found.params).slice(0, 6).map(([name, one]) => `${name} ${value(one)}`).join(", ");
-    return el("div", { class: "wide" }, el("dt", {}, "Recommended"), el("dd", {}, this.#trial(found.number), same ? ", the best" : `, ${number(found.value)}`, note(found.why), this.best.verdict ? note(this.best.verdict) : null, note(params)));
+    return el("div", { class: "wide" }, el("dt", {}, "Recommended"), el("dd", {}, this.#trial(found.number), same ? ", the best" : `, ${number(found.value)}`, note(coded(found.why)), this.best.verdict ? note(this.best.verdict) : null, note(params)));
   }
 
   #trial(n) {
@@ -63,7 +63,7 @@ export class Summary {
       ...unable.slice(0, 3).map((one) => `${one.worker} cannot run it: ${one.reason}`),
       failed > 2 && failed / Math.max(1, ended(counts)) > 0.2 ? `${percent(failed / ended(counts))} of the trials that ended have failed; the column Error says why.` : null,
     ].filter(Boolean);
-    fill(this.notices, sentences.map((one) => el("p", { class: "notice" }, one)));
+    fill(this.notices, sentences.map((one) => el("p", { class: "notice" }, coded(one))));
   }
 }
 
