@@ -66,9 +66,19 @@ def for_page(spec: Spec) -> Spec:
     return bare | {"data": [first | {"values": []}, *others]}
 
 
+OF_EVERY_OBJECT: Final = frozenset(
+    "constructor toString toLocaleString valueOf hasOwnProperty isPrototypeOf propertyIsEnumerable __proto__ "
+    "__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__".split()
+)
+"""With a constant text of such a name Vega draws nothing: `Operator not defined`."""
+ZERO_WIDTH_SPACE: Final = "\u200b"
+
+
 def short(text: str, most: int = LONGEST_TEXT) -> str:
     """A text of a user on one line, without control characters, cut where it is too long for a picture."""
     line = "".join(c if c.isprintable() else " " for c in text)
+    if line in OF_EVERY_OBJECT:
+        return line + ZERO_WIDTH_SPACE  # as a title it is looked up among a plain object's keys, where these are found
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
