@@ -5,13 +5,15 @@ The answers are large, so they are made and written in the thread of the request
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
 
 from server.routes.bodies import BodyRoute
 from server.routes.dependencies import InDatabase, InOverviews, NumberPath, StudyPath
-from server.services.shown import curves, rows, trial_curves
+from server.services.shown import all_metrics, curves, rows, trial_curves
+from server.services.shown.all_metrics import Form
 from server.services.shown.cursors import LOOKS_LIKE
 from server.services.shown.curves import Wanted
 from server.services.shown.thinning import LEAST
@@ -64,3 +66,23 @@ def read_trial_curves(study: StudyPath, number: NumberPath, database: InDatabase
     """Every metric of a trial, and what was changed while it ran."""
     found = trial_curves.read_trial_curves(database, study, number, points)
     return Response(found.model_dump_json(), media_type=JSON)
+
+
+MEDIA_TYPES: Final[dict[Form, str]] = {
+    "csv": "text/csv; charset=utf-8",
+    "ndjson": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+}
+FILES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {media_type.partition(";")[0]: {} for media_type in MEDIA_TYPES.values()}}
+}
+
+
+@router.get("/studies/{study}/metrics", response_class=StreamingResponse, responses=FILES)
+def export_metrics(
+    study: StudyPath,
+    database: InDatabase,
+    format: Annotated[Form, Query(description="parquet where the server has pyarrow (`sturgeon[parquet]`).")] = "csv",
+) -> StreamingResponse:
+    """All metrics of all trials, a row for each report that counts, by trial and step."""
+    return StreamingResponse(all_metrics.all_metrics(database, study, format), media_type=MEDIA_TYPES[format])

@@ -17,6 +17,9 @@ AT_ONCE: Final = 100
 """So many trials a query: their points are in memory at once."""
 
 
+FEW: Final = 1_000
+
+
 class CurveOf(NamedTuple):
     """What tells which reports of a trial count. `steered`: it has a desired state."""
 
@@ -58,6 +61,12 @@ def _by_number(tx: Transaction, statement: sa.Select[Any]) -> list[CurveOf]:
     return sorted((CurveOf(*row) for row in tx.execute(statement)), key=lambda one: one.number)
 
 
+def page(tx: Transaction, study_id: StudyId, after: int, size: int) -> list[CurveOf]:
+    """Up to `size` trials of numbers above `after`, by number."""
+    statement = _TRIALS.where(trials.c.study_id == study_id, trials.c.number > after)
+    return _by_number(tx, statement.order_by(trials.c.number).limit(size))
+
+
 def points(tx: Transaction, ids: Sequence[TrialId], metric: str) -> Iterator[Point]:
     """A metric of all reports of these trials, also of those that count no more, by trial, run, generation, step."""
     value = reports.c.metrics[metric].as_float()
@@ -66,3 +75,27 @@ def points(tx: Transaction, ids: Sequence[TrialId], metric: str) -> Iterator[Poi
     among = statement.where(reports.c.trial_id.in_(sa.bindparam("ids", expanding=True)))
     for first in range(0, len(ids), AT_ONCE):
         yield from tx.execute(among, {"ids": sorted(ids)[first : first + AT_ONCE]}).all()
+
+
+Report = tuple[TrialId, Fence, int, int, float | None, tuple[int, dict[str, float | None]]]
+"""A `Point` with all metrics of the report, and when it came."""
+
+
+def whole_reports(tx: Transaction, ids: Sequence[TrialId]) -> Iterator[Report]:
+    """As `points`, with all metrics, a few reports in memory at a time."""
+    place = (reports.c.trial_id, reports.c.fence, reports.c.rollback_generation, reports.c.step)
+    statement = sa.select(*place, reports.c.epoch, reports.c.at, reports.c.metrics).order_by(*place)
+    among = statement.where(reports.c.trial_id.in_(sa.bindparam("ids", expanding=True)))
+    for *point, at, metrics in tx.execute(among.execution_options(yield_per=FEW), {"ids": sorted(ids)}):
+        trial_id, fence, generation, step, epoch = point
+        yield trial_id, fence, generation, step, epoch, (at, metrics)
+
+
+def metric_names(tx: Transaction, study_id: StudyId) -> list[str]:
+    """The names of all metrics in the reports of a study, sorted."""
+    keys = sa.func.json_each if tx.is_sqlite else sa.func.json_object_keys
+    names = keys(reports.c.metrics).table_valued("key")
+    names = names if tx.is_sqlite else names.render_derived()
+    statement = sa.select(names.c.key).select_from(reports).join(trials, trials.c.id == reports.c.trial_id)
+    found = tx.execute(statement.join(names, sa.true()).where(trials.c.study_id == study_id).distinct())
+    return sorted(found.scalars())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO, Literal
 
 from sturgeon import messages as m
 from sturgeon.client.connected import Connected
@@ -39,6 +41,15 @@ class RowRoutes(Connected):
     def trial_curves(self, study: str, number: int, points: int | None = None) -> m.TrialCurves:
         """Every metric of a trial, and what was changed while it ran."""
         return self._wire.ask(m.TrialCurves, "GET", f"{trial_path(study, number)}/curves", query=given(points=points))
+
+    def metrics(self, study: str, format: Literal["csv", "ndjson"] = "ndjson") -> Iterator[str]:
+        """Every report of all trials that counts, as lines of text, without line ends, as they arrive."""
+        with self._wire.stream(f"{study_path(study)}/metrics", {"format": format}) as answer:
+            yield from lines_of(answer.iter_text())
+
+    def download_metrics(self, study: str, file: BinaryIO, format: Literal["csv", "ndjson", "parquet"]) -> None:
+        """Write every report of all trials that counts into an empty file that was opened for bytes."""
+        self._wire.download(f"{study_path(study)}/metrics", {"format": format}, file, math.inf)
 
     def plot(self, study: str, kind: str, number: int | None = None, width: int | None = None, **options: str) -> Json:
         """The specification of a picture of a study, or of a trial, with its data, in Vega-Lite or Vega."""

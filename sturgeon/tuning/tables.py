@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
-from functools import partial
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sturgeon import messages as m
@@ -29,11 +30,10 @@ def curves_frame(client: Client, study: str) -> pandas.DataFrame:
 
 
 def curve_rows(client: Client, study: str) -> Iterator[Row]:
-    """Each report: trial, step, epoch, at, and its metrics by name."""
-    for trial in client.all_trials(study, sort="number"):
-        for report in _reports(client, study, int(trial.number)):
-            place = {"trial": int(trial.number), "step": report.step, "epoch": report.epoch, "at": report.at}
-            yield place | report.metrics
+    """Each report that counts: trial, step, epoch, at, and its metrics by name."""
+    for line in client.metrics(study):
+        row: Row = json.loads(line)
+        yield row | {"at": datetime.fromisoformat(row["at"])}
 
 
 def trial_row(trial: m.Trial) -> Row:
@@ -41,15 +41,6 @@ def trial_row(trial: m.Trial) -> Row:
     row: Row = {name: getattr(trial, name) for name in (*FIRST, *DATES)}
     row |= {f"params.{name}": value for name, value in trial.params.items()}
     return row | {f"metrics.{name}": value for name, value in trial.metrics.items()}
-
-
-def _reports(client: Client, study: str, number: int) -> Iterable[m.ReportedMetrics]:
-    page_of, token = partial(client.trial_metrics, study, number), None
-    while True:
-        page = page_of(page_token=token)
-        yield from page.items
-        if (token := page.next_page_token) is None:
-            return
 
 
 def _frame(rows: list[Row], columns: tuple[str, ...]) -> pandas.DataFrame:

@@ -73,6 +73,7 @@ COMMANDS: Final = {
     "list_rows": "study rows",
     "list_curves": "study curves",
     "read_trial_curves": "trial curves",
+    "export_metrics": "study export",
     "preview_space": "study preview",
     "healthz": "status",
     "readyz": "status",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from pydantic_core import to_json
 
@@ -15,7 +15,7 @@ from server.services.shown.cursors import Cursor, cursor_of
 from server.services.shown.rows import of_study
 from server.services.shown.thinning import kept
 from server.store import changes, curve_points, reports, run_starts, timeline
-from server.store.curve_points import CurveOf, Point
+from server.store.curve_points import CurveOf, Point, Report
 from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
 from sturgeon.identifiers import Fence
@@ -53,7 +53,8 @@ def read_curves(tx: Transaction, study: StudyRow, wanted: Wanted) -> Json:
         chosen = curve_points.since(tx, study.id, known.moment, known.after, MOST)
     last = chosen[-1].number if known is not None and wanted.numbers is None and len(chosen) == MOST else None
     cursor = Cursor(of_study(study), now) if known is None else known.next(now, last)
-    found = list(_counted(tx, study, chosen, metric))
+    points = curve_points.points(tx, [one.id for one in chosen], metric)
+    found = [(of, [one for one in counts if one[-1] is not None]) for of, counts in counted(tx, study, chosen, points)]
     by_epoch = any(epoch is not None for _, points in found for *_, epoch, _ in points)
     return {
         "study": study.name,
@@ -69,7 +70,7 @@ def read_curves(tx: Transaction, study: StudyRow, wanted: Wanted) -> Json:
 
 def _curve(of: CurveOf, points: Sequence[Point], most: int) -> Json:
     along = [(float(step) if epoch is None else epoch, value) for *_, step, epoch, value in points]
-    places = kept([value for _, value in along], most)  # type: ignore[misc]  # `_counted` leaves out null
+    places = kept([value for _, value in along], most)  # type: ignore[misc]  # those are left out above
     return {
         "number": of.number,
         "state": of.state,
@@ -78,25 +79,30 @@ def _curve(of: CurveOf, points: Sequence[Point], most: int) -> Json:
     }
 
 
-def _counted(
-    tx: Transaction, study: StudyRow, chosen: Sequence[CurveOf], metric: str
-) -> Iterator[tuple[CurveOf, list[Point]]]:
-    """The points of each trial that count and have a value, by step; trials by id. See `runs/curve.py`."""
+AnyPoint = TypeVar("AnyPoint", Point, Report)
+
+
+def counted(
+    tx: Transaction, study: StudyRow, chosen: Sequence[CurveOf], points: Iterable[AnyPoint]
+) -> Iterator[tuple[CurveOf, list[AnyPoint]]]:
+    """Of all points of the chosen trials those that count, by step; trials by id. See `runs/curve.py`."""
     by_id = {one.id: one for one in chosen}
     starts = run_starts.of_trials(tx, by_id)
     rollbacks = timeline.rollbacks_of(tx, [one.id for one in chosen if one.steered])
-    for trial_id, group in groupby(curve_points.points(tx, list(by_id), metric), itemgetter(0)):
-        of, points = by_id[trial_id], list(group)
+    for trial_id, group in groupby(points, itemgetter(0)):
+        of, found = by_id[trial_id], list(group)
         if is_of_all_runs(study, steered=of.steered):
             began = of.begun_fence or 0
-            points = points if points[0][1] >= began else [point for point in points if point[1] >= began]
-            points = _of_all_runs(points, starts.get(trial_id, {}), rollbacks.get(trial_id, []))
-        elif points[0][1] != points[-1][1]:
-            points = [point for point in points if point[1] == points[-1][1]]
-        yield of, [point for point in points if point[-1] is not None]
+            found = found if found[0][1] >= began else [point for point in found if point[1] >= began]
+            found = _of_all_runs(found, starts.get(trial_id, {}), rollbacks.get(trial_id, []))
+        elif found[0][1] != found[-1][1]:
+            found = [point for point in found if point[1] == found[-1][1]]
+        yield of, found
 
 
-def _of_all_runs(points: list[Point], starts: Mapping[Fence, int], rollbacks: Sequence[tuple[int, int]]) -> list[Point]:
+def _of_all_runs(
+    points: list[AnyPoint], starts: Mapping[Fence, int], rollbacks: Sequence[tuple[int, int]]
+) -> list[AnyPoint]:
     """The points that count; of one run, as most are, all do."""
     if not rollbacks and (not points or points[0][1:3] == points[-1][1:3]):
         return points

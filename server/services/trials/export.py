@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import tempfile
 from collections.abc import Iterator
-from tempfile import SpooledTemporaryFile
 from typing import Final
 
 from server.services import lookup, views
+from server.services.exports import CHUNK, IN_MEMORY, csv_line, streamed
 from server.store import space_revisions, trial_lists, trials
 from server.store.engine import Database, Transaction
 from server.store.json_columns import Json
@@ -18,9 +16,6 @@ from server.store.studies import StudyRow
 from server.store.trial_lists import After, Listing
 
 EXPORT_PAGE = 1000
-IN_MEMORY: Final = 1_000_000
-"""An export of more characters is kept on disk while it is sent."""
-CHUNK: Final = 65_536
 PLAIN: Final = (
     "number",
     "state",
@@ -34,9 +29,6 @@ PLAIN: Final = (
     "finished_at",
 )
 """The columns of every csv file, before the parameters and metrics."""
-
-# Also the wide forms of the four signs, which East Asian spreadsheets take for them.
-FORMULA_STARTS: Final = (*"=+-@\t\r", *"\uff1d\uff0b\uff0d\uff20")
 
 
 def export(database: Database, name: str, which: Listing, form: str) -> Iterator[str]:
@@ -54,24 +46,20 @@ def export(database: Database, name: str, which: Listing, form: str) -> Iterator
     except BaseException:
         file.close()
         raise
-    return _streamed(file)
-
-
-def _streamed(file: SpooledTemporaryFile[str]) -> Iterator[str]:
-    with file:
-        file.seek(0)
-        yield from iter(lambda: file.read(CHUNK), "")
+    return streamed(file, CHUNK)
 
 
 def _texts(tx: Transaction, study: StudyRow, which: Listing, form: str) -> Iterator[str]:
     columns = _columns(tx, study)
     if form == "csv":
-        yield _csv([*PLAIN, *columns])
+        yield csv_line([*PLAIN, *columns])
     after: After | None = None
     while rows := trial_lists.page(tx, study.id, which, after, EXPORT_PAGE):
         items = [views.trial(study.name, row).model_dump(mode="json") for row in rows]
         if form == "csv":
-            yield "".join(_csv([*(item[name] for name in PLAIN), *(_cell(item, c) for c in columns)]) for item in items)
+            yield "".join(
+                csv_line([*(item[name] for name in PLAIN), *(_cell(item, c) for c in columns)]) for item in items
+            )
         else:
             yield "".join(json.dumps(item, allow_nan=False) + "\n" for item in items)
         after = trial_lists.place_of(rows[-1], which)
@@ -88,15 +76,3 @@ def _cell(item: Json, column: str) -> object:
     group, _, name = column.partition(".")
     value = item[group].get(name)
     return json.dumps(value) if isinstance(value, bool | list | dict) else value
-
-
-def _csv(cells: list[object]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(["" if cell is None else _inert(cell) for cell in cells])
-    return text.getvalue()
-
-
-def _inert(cell: object) -> object:
-    """A text that a spreadsheet would run as a formula gets an apostrophe in front, which spreadsheets take for "this
-    is text"; numbers stay as they are."""
-    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" \n").startswith(FORMULA_STARTS) else cell
