@@ -29,7 +29,7 @@ function changesetOf(view, name) {
 /**
  * A picture in `element`: `chart(element, "/studies/x/plots/history?data=false", {rows})`, or a specification in place of
  * the path. `data`: name of a dataset -> its values. Options: `label`, what it shows, for those who cannot see it; `eager`;
- * `told(row)`, what its tooltips say of a trial.
+ * `told(row)`, what its tooltips say of a trial; `config`, what its Vega configuration has beside that of the theme.
  *
  * `update(name, values, removed)`: takes changed values; of a dataset with numbers those with the same number are replaced.
  * `replace(name, values)`: all of a dataset. `signal(name, value)`; `onSignal(name, f)`. `select(numbers)` and
@@ -137,7 +137,7 @@ class Picture {
       const host = el("div");
       fill(this.element, host);
       const result = await embed(host, lightened(spec), {
-        ast: true, renderer: "canvas", actions: false, defaultStyle: false, config, tooltip: tip(this.options.told),
+        ast: true, renderer: "canvas", actions: false, defaultStyle: false, config: { ...config, ...this.options.config }, tooltip: tip(this.options.told),
         patch: (compiled) => this.#filled(compiled),
       });
       this.view = result.view;

@@ -48,13 +48,19 @@ export function showProblem(form, problem) {
   const left = [];
   for (const { pointer, detail } of problem.errors ?? []) {
     const found = best(fields, pointer);
-    if (found) mark(found, found.dataset.pointer === pointer ? detail : `${rest(pointer, found)}: ${detail}`);
+    if (found) mark(found, found.dataset.pointer === pointer ? plain(pointer, detail) : `${rest(pointer, found)}: ${detail}`);
     else left.push(pointer ? `${pointer}: ${detail}` : detail);
   }
   const isTold = problem.errors?.length > 0 && left.length === 0;
   if (!isTold) left.unshift(problem.detail ?? String(problem));
   if (left.length) form.prepend(el("div", { class: "problem summary", role: "alert" }, left.map((one) => el("p", {}, one))));
   (form.querySelector("[aria-invalid]") ?? form.querySelector(".problem"))?.focus?.();
+}
+
+/** A sentence without the name of its field, which is the field that it stands at. */
+function plain(pointer, detail) {
+  const name = `${pointer.slice(1).replaceAll("/", ".")}: `;
+  return detail.startsWith(name) ? detail.slice(name.length) : detail;
 }
 
 const rest = (pointer, found) => pointer.slice(found.dataset.pointer.length + 1) || pointer;

@@ -22,15 +22,15 @@ function spark(values) {
 }
 
 const COLUMNS = [
-  { id: "name", label: "Study", width: isNarrow ? 13 : 24, value: (s) => s.name, cell: (s) => s.name },
+  { id: "name", label: "Study", width: isNarrow ? 12 : 19, value: (s) => s.name, cell: (s) => s.name },
   { id: "state", label: "State", width: 9, value: (s) => s.state, cell: (s) => state(s.state) },
-  { id: "progress", label: "Progress", width: 14, value: (s) => ended(s.counts) / s.max_trials, cell: (s) => progress(s) },
+  { id: "progress", label: "Progress", width: isNarrow ? 6 : 13, value: (s) => ended(s.counts) / s.max_trials, cell: (s) => progress(s) },
   { id: "trials", label: "Trials", width: 13, end: true, value: (s) => ended(s.counts), cell: (s) => `${integer(ended(s.counts))} / ${integer(s.max_trials)}` },
-  { id: "best", label: "Best", width: 10, end: true, value: (s) => s.best, cell: (s) => number(s.best) },
-  { id: "objective", label: "Metric", width: 12, value: (s) => s.objective },
+  { id: "best", label: "Best", width: isNarrow ? 8 : 18, end: true, value: (s) => s.best, cell: (s) => (isNarrow || s.best == null ? number(s.best) : [el("span", { class: "note" }, `${s.objective} `), number(s.best)]) },
+  { id: "objective", label: "Metric", width: 12, hidden: true, value: (s) => s.objective },
   { id: "spark", label: "Best so far", width: 12, sortable: false, value: () => null, cell: (s) => spark(s.sparkline) },
   { id: "workers", label: "Workers", width: 6, end: true, value: (s) => s.workers, cell: (s) => (s.workers ? integer(s.workers) : "") },
-  { id: "tags", label: "Tags", width: 16, value: (s) => s.tags.join(" "), cell: (s) => tagList(s.tags) },
+  { id: "tags", label: "Tags", width: 14, value: (s) => s.tags.join(" "), cell: (s) => tagList(s.tags) },
   { id: "title", label: "Title", width: 30, hidden: true, value: (s) => s.title },
   { id: "created", label: "Created", width: 11, hidden: true, value: (s) => s.created_at, cell: (s) => ago(s.created_at) },
   { id: "changed", label: "Changed", width: 11, end: true, value: (s) => s.changed_at, cell: (s) => ago(s.changed_at) },
@@ -50,7 +50,7 @@ class Page {
     this.amount = el("span", { class: "amount", role: "status" });
     this.workers = el("a", { class: "amount", href: "/workers" });
     const list = el("div", { id: "studies-table" });
-    this.table = table(list, { label: "Studies", storage: isNarrow ? "studies-narrow" : "studies", columns: COLUMNS, key: (s) => s.name, href: (s) => `/studies/${part(s.name)}`, sort: { id: "changed", descending: true }, empty: el("p", { class: "empty" }, "No study fits. Take a word out of the search, or a tag.") });
+    this.table = table(list, { label: "Studies", storage: isNarrow ? "studies-narrow" : "studies", columns: COLUMNS, key: (s) => s.name, href: (s) => `/studies/${part(s.name)}`, sort: { id: "created", descending: true }, empty: el("p", { class: "empty" }, "No study fits. Take a word out of the search, or a tag.") });
     fill(host, el("div", { class: "toolbar" }, el("div", { class: "search" }, this.search), this.states, this.table.chooser, this.amount, this.workers), this.tagBar, list);
     host.removeAttribute("aria-busy");
     this.draw();
@@ -110,6 +110,7 @@ async function begin() {
     else {
       fill(host, empty("There is no study yet. Make one here, or run the demo:", command("sturgeon demo"), el("p", {}, "A study needs a worker that runs its trials:"), command(`sturgeon worker --server ${location.origin}`)));
       host.removeAttribute("aria-busy");
+      const first = live("/stream", { studies: () => (first.close(), begin()) }, { since: overview.cursor });
     }
   } catch (problem) {
     failed(host, problem, begin);

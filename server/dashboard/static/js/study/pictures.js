@@ -88,7 +88,7 @@ export class Pictures {
 
   #importance() {
     const host = el("div");
-    const one = chart(host, `${this.path}/plots/importance?data=false`, {}, { label: "How much each parameter changes the score" });
+    const one = chart(host, `${this.path}/plots/importance?data=false`, {}, { label: "How much each parameter changes the score", config: { padding: { left: 2, top: 2, bottom: 2, right: 64 } } });
     const told = el("p", { class: "note" });
     const ask = async () => {
       const found = await get(`${this.path}/importance`);
