@@ -13,12 +13,14 @@ import pytest
 
 from sturgeon.cli.report_content import Code, Prose, Rows
 from sturgeon.cli.report_markdown import as_markdown
-from sturgeon.plots.kinds import STUDY_KINDS
+from sturgeon.plots import drawing
+from sturgeon.plots.kinds import KINDS, STUDY_KINDS
 from tests.cli.command import BOWL, Command
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
 
+GUIDE: Final = (Path(__file__).parents[2] / "docs" / "pictures.md").read_text(encoding="utf-8")
 HOSTILE: Final = "</title><script>alert(1)</script> & \"'"
 
 
@@ -60,28 +62,26 @@ def test_every_picture_of_a_study_can_be_drawn_from_a_server(sturgeon: Command) 
     assert sturgeon("study", "plot", "bowl", "trial_curves", "--trial", "1", "-o", "t.json").code == 0
 
 
-@pytest.mark.usefixtures("searched")
-@pytest.mark.parametrize(
-    ("arguments", "code", "sentence"),
-    [
-        (["pie"], 1, "There is no picture pie: write one of history, "),
-        (["history", "-o", "h.gif"], 2, "h.gif: write a name that ends in .png, .svg, .html, .json."),
-        (["knobs"], 2, "knobs is a picture of one trial: say which."),
-        (["history", "--trial", "1"], 2, "history is a picture of a whole study: leave the trial out."),
-        (["history", "-p", "x"], 2, "history takes no 1 parameters: slice and knobs take one, "),
-        (["slice", "-p", "z"], 1, "bowl has no parameter z; it has x, y."),
-        (["history", "--log"], 2, "history takes no scale."),
-        (["diagnosis", "--trial", "1"], 1, "Trial 1 has no diagnosis; "),
-    ],
-)
-def test_a_picture_that_cannot_be_drawn_says_why(
-    arguments: list[str], code: int, sentence: str, sturgeon: Command, in_folder: Path
-) -> None:
-    ran = sturgeon("study", "plot", "bowl", *arguments)
+REFUSED: Final = {
+    "pie": (1, "There is no picture pie: write one of history, "),
+    "history -o h.gif": (2, "h.gif: write a name that ends in .png, .svg, .html, .json."),
+    "knobs": (2, "knobs is a picture of one trial: say which."),
+    "history --trial 1": (2, "history is a picture of a whole study: leave the trial out."),
+    "history -p x": (2, "history takes no 1 parameters: slice and knobs take one, "),
+    "slice -p z": (1, "bowl has no parameter z; it has x, y."),
+    "history --log": (2, "history takes no scale."),
+    "diagnosis --trial 1": (1, "Trial 1 has no diagnosis; "),
+}
 
-    assert ran.code == code
-    assert ran.err.startswith(f"sturgeon: {sentence}")
-    assert list(in_folder.glob("*.png")) == []
+
+@pytest.mark.usefixtures("searched")
+def test_a_picture_that_cannot_be_drawn_says_why(sturgeon: Command, in_folder: Path) -> None:
+    for arguments, (code, sentence) in REFUSED.items():
+        ran = sturgeon("study", "plot", "bowl", *arguments.split())
+
+        assert ran.code == code, arguments
+        assert ran.err.startswith(f"sturgeon: {sentence}"), arguments
+    assert list(in_folder.glob("*.*g")) == []
 
 
 @pytest.mark.usefixtures("searched")
@@ -93,6 +93,34 @@ def test_a_picture_without_its_extra_names_it(sturgeon: Command, monkeypatch: py
     assert ran.code == 1
     assert ran.err.endswith('This brings it: pip install "sturgeon[plots]"\n')
     assert sturgeon("study", "plot", "bowl", "history", "-o", "h.json").code == 0  # a specification needs none
+
+
+def test_the_commands_of_the_guide_draw_what_they_say(
+    sturgeon: Command, server: RunningServer, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "_bundle", str)  # Vega's script takes seconds; another test has it
+    space = {name: {"type": "float", "low": 0.1, "high": 0.9} for name in ("learning_rate", "beta1")}
+    server.client.create_study(BOWL | {"name": "digits", "space": space, "budget": {"max_trials": 8}})
+    for lease in server.client.ask("digits", 8).leases:
+        reports = [{"step": step, "metrics": {"loss": 1 / step, "train_error": 1 / step}} for step in (1, 2)]
+        server.client.report("digits", lease.number, lease.fence, reports)
+        server.client.tell("digits", lease.number, lease.fence, {"loss": float(lease.number)})
+
+    lines = re.findall(r"^sturgeon study plot (.*?) *(?:#.*)?$", GUIDE, re.MULTILINE)
+
+    for line in lines:
+        assert sturgeon("study", "plot", *line.split()).code == 0, line
+    assert len(lines) == 7
+    assert len(list(in_folder.iterdir())) == 7
+    assert (in_folder / "parallel.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_the_guide_and_the_help_name_every_kind(sturgeon: Command) -> None:
+    told = sturgeon("study", "plot", "-h").out
+    rows = [line for line in GUIDE.splitlines() if line.startswith("| `")]
+
+    assert [kind for kind in KINDS if kind not in told] == []
+    assert tuple(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in rows))) == KINDS
 
 
 @pytest.mark.usefixtures("hostile_study")
