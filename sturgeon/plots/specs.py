@@ -66,10 +66,11 @@ def for_page(spec: Spec) -> Spec:
     return bare | {"data": [first | {"values": []}, *others]}
 
 
-OF_EVERY_OBJECT: Final = frozenset(
-    "constructor toString toLocaleString valueOf hasOwnProperty isPrototypeOf propertyIsEnumerable __proto__ "
-    "__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__".split()
-)
+OF_EVERY_OBJECT: Final = {
+    *("constructor", "toString", "toLocaleString", "valueOf", "hasOwnProperty", "isPrototypeOf"),
+    *("propertyIsEnumerable", "__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__"),
+    "__lookupSetter__",
+}
 """With a constant text of such a name Vega draws nothing: `Operator not defined`."""
 ZERO_WIDTH_SPACE: Final = "\u200b"
 
