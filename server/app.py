@@ -46,6 +46,7 @@ from server.services.metrics import Counters
 from server.services.pictures import Pictures
 from server.services.quotas import Quotas
 from server.services.sampling.refit import Refitter
+from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.overview import Overviews
 from server.services.transactions import Transactions
 from server.services.webhooks import best_watch
@@ -79,7 +80,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.long_polls = LongPollQueue()
     app.state.asks = AskContext(app.state.database, app.state.counters)
     app.state.courier = Courier(app.state.database, app.state.counters, networks_of(settings.webhook_networks))
-    app.state.pictures = Pictures(app.state.database, app.state.asks.sampler_pool)
+    app.state.curve_memo = CurveMemo()
+    app.state.pictures = Pictures(app.state.database, app.state.asks.sampler_pool, app.state.curve_memo)
     app.state.overviews = Overviews()
     app.state.feed = Feed(app.state.database, app.state.overviews)
     app.state.long_polls.at_end(app.state.feed.streams.end)

@@ -14,6 +14,7 @@ from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
 from server.services.metrics import Counters
 from server.services.pictures import Pictures
+from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.overview import Overviews
 from server.services.transactions import Transactions
 from server.services.webhooks.delivery import Courier
@@ -86,6 +87,11 @@ def _pictures(request: Request) -> Pictures:
     return pictures
 
 
+def _curve_memo(request: Request) -> CurveMemo:
+    memo: CurveMemo = request.app.state.curve_memo
+    return memo
+
+
 def _overviews(request: Request) -> Overviews:
     overviews: Overviews = request.app.state.overviews
     return overviews
@@ -111,6 +117,7 @@ InBlobs = Annotated[BlobFolder, Depends(_blobs)]
 InCourier = Annotated[Courier, Depends(_courier)]
 InFeed = Annotated[Feed, Depends(_feed)]
 InPictures = Annotated[Pictures, Depends(_pictures)]
+InCurveMemo = Annotated[CurveMemo, Depends(_curve_memo)]
 InOverviews = Annotated[Overviews, Depends(_overviews)]
 InLongPolls = Annotated[LongPollQueue, Depends(_long_polls)]
 

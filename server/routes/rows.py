@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from server.routes.bodies import BodyRoute
-from server.routes.dependencies import InDatabase, InOverviews, NumberPath, StudyPath
+from server.routes.dependencies import InCurveMemo, InDatabase, InOverviews, NumberPath, StudyPath
 from server.services.shown import all_metrics, curves, rows, trial_curves
 from server.services.shown.all_metrics import Form
 from server.services.shown.cursors import LOOKS_LIKE
@@ -51,6 +51,7 @@ def list_rows(study: StudyPath, database: InDatabase, since: Since = None) -> Re
 def list_curves(
     study: StudyPath,
     database: InDatabase,
+    memo: InCurveMemo,
     points: Points = 200,
     metric: Annotated[Name | None, Query(description="By default that of the study.")] = None,
     numbers: Numbers = None,
@@ -58,7 +59,7 @@ def list_curves(
 ) -> Response:
     """One metric of up to 1,000 trials, the newest, of the reports that count. The ends and the extremes are kept."""
     chosen = None if numbers is None else [int(number) for number in numbers.split(",")][: curves.MOST]
-    return Response(curves.curves(database, study, Wanted(points, metric, chosen, since)), media_type=JSON)
+    return Response(curves.curves(database, memo, study, Wanted(points, metric, chosen, since)), media_type=JSON)
 
 
 @router.get("/studies/{study}/trials/{number}/curves", response_model=messages.TrialCurves)

@@ -13,6 +13,7 @@ from server.services import lookup
 from server.services.panda import timeline
 from server.services.sampling import rounds
 from server.services.sampling.sampler_pool import SamplerPool
+from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.curves import Wanted, read_curves
 from server.services.shown.rows import read_rows
 from server.services.shown.trial_curves import read_trial_curves
@@ -33,8 +34,8 @@ RECENT: Final = 2
 class Pictures:
     """Draws the pictures of one server's studies."""
 
-    def __init__(self, database: Database, sampler_pool: SamplerPool) -> None:
-        self._database, self._sampler_pool = database, sampler_pool
+    def __init__(self, database: Database, sampler_pool: SamplerPool, curve_memo: CurveMemo) -> None:
+        self._database, self._sampler_pool, self._curve_memo = database, sampler_pool, curve_memo
         self._recent: OrderedDict[str, messages.Table] = OrderedDict()
         self._guard = Lock()
 
@@ -94,7 +95,7 @@ class Pictures:
 
     def _curves(self, study: str, metric: str | None) -> messages.Curves:
         with self._database.reading() as tx:
-            found = read_curves(tx, lookup.get_study(tx, study), Wanted(POINTS, metric))
+            found = read_curves(tx, self._curve_memo, lookup.get_study(tx, study), Wanted(POINTS, metric))
         return messages.Curves.model_validate(found)
 
 

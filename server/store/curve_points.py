@@ -28,6 +28,7 @@ class CurveOf(NamedTuple):
     state: TrialState
     begun_fence: Fence | None
     steered: bool
+    changed: int
 
 
 Point = tuple[TrialId, Fence, int, int, float | None, float | None]
@@ -35,7 +36,12 @@ Point = tuple[TrialId, Fence, int, int, float | None, float | None]
 
 
 _TRIALS: Final = sa.select(
-    trials.c.id, trials.c.number, trials.c.state, trials.c.begun_fence, trials.c.desired.is_not(sa.null())
+    trials.c.id,
+    trials.c.number,
+    trials.c.state,
+    trials.c.begun_fence,
+    trials.c.desired.is_not(sa.null()),
+    trials.c.changed,
 )
 
 

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from server.services import lookup
 from server.services.runs.curve import is_of_all_runs
 from server.services.shown.cursors import Cursor, cursor_of
+from server.services.shown.curve_memo import CurveKey, CurveMemo, ThinCurve
 from server.services.shown.rows import of_study
 from server.services.shown.thinning import kept
 from server.store import changes, curve_points, reports, run_starts, timeline
@@ -34,13 +35,13 @@ class Wanted(NamedTuple):
     since: str | None = None
 
 
-def curves(database: Database, name: str, wanted: Wanted) -> bytes:
+def curves(database: Database, memo: CurveMemo, name: str, wanted: Wanted) -> bytes:
     """One metric of many trials, as JSON: messages.Curves. Raises: NotFound."""
     with database.reading() as tx:
-        return to_json(read_curves(tx, lookup.get_study(tx, name), wanted), inf_nan_mode="null")
+        return to_json(read_curves(tx, memo, lookup.get_study(tx, name), wanted), inf_nan_mode="null")
 
 
-def read_curves(tx: Transaction, study: StudyRow, wanted: Wanted) -> Json:
+def read_curves(tx: Transaction, memo: CurveMemo, study: StudyRow, wanted: Wanted) -> Json:
     """A messages.Curves; made by hand, since it may have 200,000 points."""
     metric = wanted.metric or study.metric
     now = changes.moment(tx)
@@ -53,30 +54,41 @@ def read_curves(tx: Transaction, study: StudyRow, wanted: Wanted) -> Json:
         chosen = curve_points.since(tx, study.id, known.moment, known.after, MOST)
     last = chosen[-1].number if known is not None and wanted.numbers is None and len(chosen) == MOST else None
     cursor = Cursor(of_study(study), now) if known is None else known.next(now, last)
-    points = curve_points.points(tx, [one.id for one in chosen], metric)
-    found = [(of, [one for one in counts if one[-1] is not None]) for of, counts in counted(tx, study, chosen, points)]
-    by_epoch = any(epoch is not None for _, points in found for *_, epoch, _ in points)
+    found = _thinned(tx, memo, study, chosen, metric, wanted.points)
     return {
         "study": study.name,
         "metric": metric,
         "direction": study.direction if metric == study.metric else None,
-        "axis": "epoch" if by_epoch or not found else "step",
+        "axis": "epoch" if not found or any(curve.has_epochs for _, curve in found) else "step",
         "cursor": str(cursor),
         "left_out": max(0, study.next_number - MOST) if known is None and wanted.numbers is None else 0,
         "more": cursor.began is not None,
-        "curves": [_curve(of, points, wanted.points) for of, points in found if points],
+        "curves": [
+            {"number": of.number, "state": of.state, "epochs": curve.epochs, "values": curve.values}
+            for of, curve in found
+        ],
     }
 
 
-def _curve(of: CurveOf, points: Sequence[Point], most: int) -> Json:
-    along = [(float(step) if epoch is None else epoch, value) for *_, step, epoch, value in points]
-    places = kept([value for _, value in along], most)  # type: ignore[misc]  # those are left out above
-    return {
-        "number": of.number,
-        "state": of.state,
-        "epochs": [along[place][0] for place in places],
-        "values": [along[place][1] for place in places],
-    }
+def _thinned(
+    tx: Transaction, memo: CurveMemo, study: StudyRow, chosen: Sequence[CurveOf], metric: str, most: int
+) -> list[tuple[CurveOf, ThinCurve]]:
+    """The curves that have points, by number."""
+    keys = {of.id: CurveKey(study.id, of.id, of.changed, metric, most) for of in chosen}
+    curves = {of.id: curve for of in chosen if (curve := memo.find(keys[of.id])) is not None}
+    unknown = [of for of in chosen if of.id not in curves]
+    points = curve_points.points(tx, [of.id for of in unknown], metric)
+    for of, found in counted(tx, study, unknown, points):
+        curves[of.id] = _thin(found, most)
+        memo.keep(keys[of.id], curves[of.id])
+    return [(of, curve) for of in chosen if (curve := curves.get(of.id)) is not None and curve.values]
+
+
+def _thin(points: Sequence[Point], most: int) -> ThinCurve:
+    along = [(float(step) if epoch is None else epoch, value) for *_, step, epoch, value in points if value is not None]
+    places = kept([value for _, value in along], most)
+    has_epochs = any(epoch is not None for *_, epoch, _ in points)
+    return ThinCurve([along[place][0] for place in places], [along[place][1] for place in places], has_epochs)
 
 
 AnyPoint = TypeVar("AnyPoint", Point, Report)

@@ -10,6 +10,7 @@ import pytest
 
 from server.services import lookup
 from server.services.runs.curve import counted_reports
+from server.services.shown.curve_memo import CurveKey, CurveMemo, ThinCurve
 from server.services.shown.curves import Wanted, read_curves
 from server.store import reports, run_starts, timeline, trials
 from sturgeon.messages import Lease, Study
@@ -75,7 +76,7 @@ def test_all_curves_have_the_reports_that_count(server: RunningServer, kind: dic
             number: [(one.step, one.metrics[study.metric]) for one in counted_reports(tx, row, trial)]
             for number, trial in lookup.lock_trials(tx, row, range(12)).items()
         }
-        answer = read_curves(tx, row, Wanted(points=1000))
+        answer = read_curves(tx, CurveMemo(), row, Wanted(points=1000))
 
     curves = {one["number"]: list(zip(one["epochs"], one["values"], strict=True)) for one in answer["curves"]}
     having = {number: [pair for pair in pairs if pair[1] is not None] for number, pairs in counted.items()}
@@ -125,3 +126,13 @@ def test_a_trials_curves_have_its_changes_at_their_epochs(server: RunningServer,
 @pytest.mark.parametrize("query", ["points=3", "points=5001", "numbers=1,,2", "numbers=x", "metric=a,b", "since=%00"])
 def test_curves_that_cannot_be_are_refused(http: httpx.Client, query: str) -> None:
     assert http.get(f"/v1/studies/bowl/curves?{query}").status_code == 422
+
+
+def test_curves_that_are_kept_take_no_more_memory_than_is_allowed() -> None:
+    memo = CurveMemo(most_points=5)
+    keys = [CurveKey(1, trial, 1, "loss", 4) for trial in range(3)]  # type: ignore[arg-type]
+    for key in keys:
+        memo.keep(key, ThinCurve([1.0, 2.0], [3.0, 4.0], has_epochs=True))
+
+    assert [memo.find(key) is not None for key in keys] == [False, True, True]
+    assert memo.find(keys[2]._replace(changed=2)) is None  # the trial has changed since
