@@ -106,12 +106,14 @@ def _options(kind: str, parameters: list[str]) -> dict[str, str | None]:
     if not parameters:
         return {}
     match kind, parameters:
-        case "slice", [one]:
+        case "slice" | "grid_against_random" | "beta_scale" | "two_stage", [one]:
             return {"field": one}
-        case "map", [x, y]:
+        case "map" | "zoom", [x, y]:
             return {"x": x, "y": y}
         case "knobs", [one]:
             return {"knob": one}
         case "parallel", _:
             return {"fields": "\n".join(parameters)}
-    raise WrongInput(f"{kind} takes no {len(parameters)} parameters: slice and knobs take one, map two, parallel many.")
+    raise WrongInput(
+        f"{kind} takes no {len(parameters)} parameters: slice and knobs take one, map and zoom two, parallel many."
+    )
