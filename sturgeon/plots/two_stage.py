@@ -57,7 +57,7 @@ def _x() -> Spec:
 
 def _by(choice: TableParameter, channel: list[object], *, legend: bool) -> Spec:
     values = (choice.values or [])[: len(DASHES)]
-    scale: Spec = {"domain": values, "range": channel[: len(values)] if channel else "category"}
+    scale: Spec = {"domain": values, "range": channel[: len(values)] if channel else "ordinal"}
     found: Spec = {"field": "approach", "type": "nominal", "title": None, "scale": scale}
     return found | {"legend": {"orient": "bottom", "direction": "horizontal"} if legend else None}
 
