@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sturgeon.errors import NotFound
-from sturgeon.plots.specs import WIDTH, Spec, number_text, short, vega_lite
+from sturgeon.plots.specs import WIDTH, Spec, number_text, short, single, vega_lite
 from sturgeon.values import Json
 
 CELL: Final = 44
+LEAST_CELL: Final = 8
 MOST_NUMBERED: Final = 20
 """Classes up to which each cell has its count."""
 
 
 def confusion(errors: Json, width: int | None = WIDTH) -> Spec:
-    """The confusion matrix: rows are labels, columns predictions. Only mistakes are coloured, by how many they are.
+    """The confusion matrix: rows are labels, columns predictions. Only mistakes are coloured, by how many they are;
+    a cell without any is empty.
 
     Raises: NotFound (there is no matrix: too many classes, or the analysis has another form).
     """
@@ -23,16 +25,25 @@ def confusion(errors: Json, width: int | None = WIDTH) -> Spec:
         raise NotFound("There is no confusion matrix: the model has too many classes, or its errors another form.")
     labels = _distinct([short(str(name), 24) for name in names])
     rows = [
-        {"label": labels[i], "predicted": labels[j], "count": count, "right": i == j, "share": count / max(1, sum(row))}
+        {"label": labels[i], "predicted": labels[j], "row": i, "column": j, "count": count, "right": i == j}
+        | {"share": count / max(1, sum(row))}
         for i, row in enumerate(matrix)
         for j, count in enumerate(row)
     ]
-    side = min(CELL * len(names), (width or WIDTH) - 120)
-    content = {"width": side, "height": side, "layer": _layers(labels)}
+    content = {**_size(len(names), width), "layer": _layers(labels)}
     wrong = sum(row["count"] for row in rows if not row["right"])
     examples, part = number_text(errors.get("examples") or 0), errors.get("part", "dev")
     told = f"{number_text(wrong)} of {examples} examples of {part} are wrong"
     return vega_lite("Labels and predictions", [told], {"confusion": rows}, content)
+
+
+def _size(classes: int, width: int | None) -> Spec:
+    """A square; on a page as wide as its place is, with cells of the same height."""
+    if width is None:
+        height = {"step": max(LEAST_CELL, min(CELL, WIDTH // classes))}
+        return {**single(width), "height": height}
+    side = min(CELL * classes, width - 120)
+    return {"width": side, "height": side}
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -64,8 +75,9 @@ def _layers(labels: list[str]) -> list[Spec]:
     tooltip = {"value": {"expr": told}}
     place = _place(labels)
     scale = {"type": "sqrt", "range": "heatmap", "zero": True}
-    colour = {"field": "count", "type": "quantitative", "scale": scale, "title": "mistakes"}
-    colour["legend"] = {"orient": "right", "gradientLength": 120, "tickMinStep": 1, "format": ",d", "tickCount": 4}
+    colour: Spec = {"field": "count", "type": "quantitative", "scale": scale, "title": "mistakes"}
+    legend = {"orient": "right", "gradientLength": 120, "tickMinStep": 1, "format": ",d", "tickCount": 4}
+    colour["legend"] = legend if len(labels) > MOST_NUMBERED else None
     found: list[Spec] = [
         {
             "transform": [{"filter": "datum.right"}],
@@ -73,8 +85,8 @@ def _layers(labels: list[str]) -> list[Spec]:
             "encoding": {**place, "tooltip": tooltip},
         },
         {
-            "transform": [{"filter": "!datum.right"}],
-            "mark": {"type": "rect", "cornerRadius": 2, "aria": False},
+            "transform": [{"filter": "!datum.right && datum.count > 0"}],
+            "mark": {"type": "rect", "cornerRadius": 2, "cursor": "pointer", "aria": False},
             "encoding": {**place, "color": colour, "tooltip": tooltip},
         },
     ]

@@ -9,7 +9,7 @@ from sturgeon.errors import NotFound
 from sturgeon.plots.specs import WIDTH, Spec, short, single, vega_lite
 from sturgeon.values import Json
 
-ROW: Final = 44
+ROW: Final = 48
 NAMES: Final = {"train_dev": "train-dev", "known": "known error"}
 
 
@@ -20,7 +20,7 @@ def diagnosis(diagnosis: Json, width: int | None = WIDTH) -> Spec:
     Raises: NotFound (it is a diagnosis of another form, as own code may upload).
     """
     rows = gap_rows(diagnosis)
-    content = {**single(width, ROW * 4), "height": {"step": ROW}, "layer": [_bars(), _whiskers(), _labels(), _ends()]}
+    content = {**single(width, ROW * 4), "height": {"step": ROW}, "layer": [_bars(), _whiskers(), _labels()]}
     if width is None:
         content["autosize"] = {"type": "fit-x", "contains": "padding"}
     widest = diagnosis.get("widest")
@@ -91,31 +91,16 @@ def _whiskers() -> Spec:
 
 
 def _labels() -> Spec:
+    """Below each bar, where it is never cut off: between which errors it lies, and its size."""
     sign = "datum.size < 0 ? '−' : '+'"
-    told = f"({sign}) + format(abs(datum.size), '.2~%') + ' ± ' + format(2 * datum.uncertainty, '.1~%')"
-    told += " + (datum.clear ? '' : ' (not clear)')"
+    told = f"datum.step + ': ' + ({sign}) + format(abs(datum.size), '.2~%')"
+    told += " + ' ± ' + format(2 * datum.uncertainty, '.1~%') + (datum.clear ? '' : ', not clear')"
     return {
-        "transform": [
-            {"calculate": "max(datum.start, datum.end + 2 * datum.uncertainty)", "as": "right"},
-            {"calculate": told, "as": "told"},
-        ],
-        "mark": {"type": "text", "style": ["strong-note"], "align": "left", "dx": 8, "aria": False},
+        "transform": [{"calculate": told, "as": "told"}],
+        "mark": {"type": "text", "style": ["note"], "align": "left", "dx": 2, "dy": 19, "aria": False},
         "encoding": {
             "y": _y(),
-            "x": {"field": "right", "type": "quantitative"},
+            "x": {"value": 0},
             "text": {"field": "told", "type": "nominal"},
-        },
-    }
-
-
-def _ends() -> Spec:
-    """Between which errors a gap lies, below its bar."""
-    return {
-        "transform": [{"calculate": "min(datum.start, datum.end)", "as": "left"}],
-        "mark": {"type": "text", "style": ["note"], "align": "left", "dy": 19, "fontSize": 11, "aria": False},
-        "encoding": {
-            "y": _y(),
-            "x": {"field": "left", "type": "quantitative"},
-            "text": {"field": "step", "type": "nominal"},
         },
     }

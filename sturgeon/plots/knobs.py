@@ -12,7 +12,11 @@ from sturgeon.plots.specs import WIDTH, Spec, short, single, vega_lite
 from sturgeon.plots.trial_curves import epoch_axis
 
 PANEL: Final = 110
+LOW_PANEL: Final = 80
+"""On a page, which has one for each parameter."""
 MOST_PANELS: Final = 10
+AXIS: Final = {"format": ".4~g", "tickCount": 3, "minExtent": 52}
+"""Labels of the same width, so that panels below each other have the same epochs below each other."""
 
 
 def knobs(
@@ -32,7 +36,8 @@ def knobs(
     subtitle = ["hollow: changes that were undone"] if names else ["nothing was changed while it trained"]
     if len(names) <= 1:
         panel = _panel(trial_curves, 0, names[0] if names else "value", rows)
-        return vega_lite(title, subtitle, {"knobs": rows}, {**single(width, PANEL), **panel})
+        height = PANEL if width else LOW_PANEL
+        return vega_lite(title, subtitle, {"knobs": rows}, {**single(width, height), **panel})
     panels = [
         {"width": width or WIDTH, "height": PANEL, **_panel(trial_curves, at, name, rows)}
         for at, name in enumerate(names)
@@ -69,21 +74,30 @@ def _row(epoch: float, value: Any, change: Intervention | None = None) -> dict[s
     return told | {"counts": change.state not in ("reverted", "superseded")}
 
 
+def _x(found: TrialCurves) -> Spec:
+    """All epochs that it trained, also those before a parameter's first change."""
+    x = epoch_axis(found.axis)
+    begins = [curve.epochs[0] for curve in found.metrics.values() if curve.epochs]
+    if begins:
+        x["scale"] = x["scale"] | {"domainMin": min(begins)}
+    return x
+
+
 def _y(name: str, rows: Sequence[Mapping[str, Any]]) -> Spec:
     """On a log axis where the values differ by more than a factor of four, as rates do."""
     values = [row["value"] for row in rows]
-    title: Spec = {"title": short(name, 30)}
+    title: Spec = {"title": short(name, 20)}
     if any(isinstance(value, str) for value in values):
-        return {"field": "value", "type": "ordinal", **title}
+        return {"field": "value", "type": "ordinal", "axis": {**title, "minExtent": AXIS["minExtent"]}}
     scale: Spec = {"zero": False, "padding": 6}
     if values and min(values) > 0 and max(values) > 4 * min(values):
         scale |= {"type": "log", "nice": False}
         title["values"] = sorted(set(values))
-    return {"field": "value", "type": "quantitative", "scale": scale, "axis": {"format": "~g", "tickCount": 3, **title}}
+    return {"field": "value", "type": "quantitative", "scale": scale, "axis": {**AXIS, **title}}
 
 
 def _panel(found: TrialCurves, panel: int, name: str, rows: Sequence[Mapping[str, Any]]) -> Spec:
-    x, y = epoch_axis(found.axis), _y(name, [row for row in rows if row["panel"] == panel])
+    x, y = _x(found), _y(name, [row for row in rows if row["panel"] == panel])
     told = "{'version': datum.version, 'value': datum.value, 'by': datum.by, 'reason': datum.reason}"
     here = {"filter": f"datum.panel === {panel}"}
     return {

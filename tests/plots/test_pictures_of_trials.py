@@ -62,6 +62,11 @@ def test_a_knob_begins_where_the_training_began_and_skips_what_was_undone() -> N
         knobs(FOUND, None, "beta")
 
 
+def test_the_panels_of_all_knobs_begin_where_the_training_began() -> None:
+    for scene in (scene_of(knobs(FOUND, None, name)) for name in ("rate", "schedule")):
+        assert scene.texts("axis-label")[0] == "1", "its first epoch, not that of the first change"
+
+
 def test_each_layer_has_a_line_on_a_log_axis() -> None:
     found = answers.trial_curves({"gradient_norm_1": [1e-4, 1e-6], "gradient_norm_2": [1, 0], "dev_error": [1, 1]})
 
@@ -78,20 +83,31 @@ def test_the_widest_clear_gap_is_strong() -> None:
     assert (bias["opacity"], variance["opacity"]) == (0.22, 1)
     assert variance["width"] == pytest.approx(8 * bias["width"])
     assert variance["x"] == pytest.approx(bias["x"] + bias["width"])
-    assert "+8% ± 2.0%" in scene.texts() or "+8% ± 2%" in scene.texts()
+    below = [item for item in scene.items("text") if "→" in item["text"]]
+    assert [item["text"] for item in below] == [
+        "known error → train: +1% ± 4%, not clear",
+        "train → dev: +8% ± 2%",
+    ]
+    assert {item["x"] for item in below} == {0}, "no bar pushes a text out of the picture"
     with pytest.raises(NotFound, match="another form"):
         diagnosis({"own": 1})
 
 
-def test_only_mistakes_are_coloured() -> None:
+def test_only_mistakes_are_coloured_and_a_cell_without_any_is_empty() -> None:
     scene = scene_of(confusion(answers.errors("cat", "dog", "eel")))
 
     right, wrong = scene.marks("rect")
-    assert (len(right), len(wrong)) == (3, 6)
+    assert (len(right), len(wrong)) == (3, 4), "nothing was taken for a cat"
     assert len({item["fill"] for item in right}) == 1
-    assert len({item["fill"] for item in wrong}) == 3
+    assert len({item["fill"] for item in wrong}) == 2
     with pytest.raises(NotFound, match="no confusion matrix"):
         confusion(answers.errors("cat") | {"confusion": None})
+
+
+def test_a_cell_knows_its_place_so_that_a_click_finds_its_examples() -> None:
+    names = ("a class of a name that is too long 1", "a class of a name that is too long 2")
+    rows = confusion(answers.errors(*names), None)["datasets"]["confusion"]
+    assert [(row["row"], row["column"], row["count"]) for row in rows] == [(0, 0, 9), (0, 1, 1), (1, 0, 0), (1, 1, 9)]
 
 
 def test_alarms_stand_below_the_errors_by_their_test() -> None:

@@ -105,3 +105,19 @@ test("each alarm of a stream is a mark in the row of its test", () => {
   assert.deepEqual(portions, [{ series: "new portion", epoch: 1, value: 0.2 }]);
   assert.deepEqual(alarms, [{ epoch: 1, test: "alarm: inputs", row: 0 }, { epoch: 2, test: "alarm: error", row: 2 }]);
 });
+
+const { cellsInWords, changedNames, gapsInWords, knobInWords } = await import(`${js}/trial/in_words.js`);
+
+test("a parameter has a line once a change of it has counted", () => {
+  assert.deepEqual(changedNames(CURVES.interventions), ["learning_rate", "schedule"]);
+  assert.deepEqual(changedNames([{ epoch: null, change: { l2: 1 } }, { epoch: 1, change: null }]), []);
+});
+
+test("pictures say in words what they show, the widest and the most frequent first", () => {
+  const gaps = [{ name: "variance", between: ["train", "dev"], size: 0.0223, uncertainty: 0.009, clear: true }, { name: "fit", between: ["dev", "test"], size: 0, uncertainty: 0.01, clear: false }];
+  assert.equal(gapsInWords({ gaps, widest: "variance" }), "variance, training to dev: 2.23 % ± 1.8 %, the widest. fit, dev to test: 0 % ± 2 %, not clear.");
+  assert.equal(cellsInWords({ class_names: ["a", "b"], confusion: [[5, 1], [2, 7]] }), "Labels down, predictions across. Most often b taken for a: 2, a taken for b: 1.");
+  const rows = [{ epoch: 0, value: 0.1, counts: true, kind: "start" }, { epoch: 2.5, value: 1, counts: false, kind: "change" }, { epoch: 9, value: 0.1, counts: true, kind: "end" }];
+  assert.equal(knobInWords("l2", rows), "l2: 0.1 from epoch 0, 1 from epoch 2.5 (undone).");
+  assert.match(cellsInWords({ class_names: ["a", "b"], confusion: [[5, 0], [0, 7]] }), /No mistakes/);
+});

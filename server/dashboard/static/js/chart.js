@@ -33,7 +33,8 @@ function changesetOf(view, name) {
  *
  * `update(name, values, removed)`: takes changed values; of a dataset with numbers those with the same number are replaced.
  * `replace(name, values)`: all of a dataset. `signal(name, value)`; `onSignal(name, f)`. `select(numbers)` and
- * `onSelect(f)`: the trials that are picked out in the picture, through its signal `selected`. `drawn`: a promise.
+ * `onSelect(f)`: the trials that are picked out in the picture, through its signal `selected`. `onPick(f)`: a mark was
+ * clicked. `drawn`: a promise.
  * Zoom and selection survive an update, and a change of the theme.
  */
 export function chart(element, spec, data = {}, options = {}) {
@@ -101,6 +102,11 @@ class Picture {
     if (this.view) listen(this.view, name, f);
   }
 
+  /** Calls `f` with the datum of a mark that somebody clicks on. */
+  onPick(f) {
+    this.pick = f;
+  }
+
   select(numbers) {
     this.told = String(numbers);
     this.signal("selected", [...numbers]);
@@ -142,6 +148,7 @@ class Picture {
       });
       this.view = result.view;
       for (const [name, f] of this.listeners) listen(this.view, name, f);
+      this.view.addEventListener("click", (_event, item) => item?.datum && this.pick?.(item.datum));
       for (const [name, value] of Object.entries({ ...state?.signals, ...this.signals })) this.#signal(name, value, false);
       this.signals = {};
       await this.view.runAsync();

@@ -37,10 +37,11 @@ function drawFacts() {
   if (!trial) return;
   fill(byId("state"), state(trial.state));
   const fact = (name, ...shown) => el("div", {}, el("dt", {}, name), el("dd", {}, shown));
-  const { metrics } = trial;
+  const newest = (name) => store.curves?.metrics[name]?.values.at(-1) ?? trial.metrics[name]; // a trial that runs has told its curves alone
+  const portion = newest("portion") ?? store.curves?.metrics.fresh_error?.epochs.at(-1);
   const drifts = (events ?? []).filter((one) => one.kind === "drift").length;
   const answers = (timeline?.items ?? []).filter((one) => one.actor === "policy:drift").length;
-  fill(facts, fact("Portions", number(metrics.portion === undefined ? 0 : metrics.portion + 1)), fact("Fresh error", number(metrics.fresh_error), el("span", { class: "note" }, "of the newest portion")), fact("Recent error", number(metrics.recent_error), el("span", { class: "note" }, "of the last ten")),
+  fill(facts, fact("Portions", number(portion == null ? 0 : portion + 1)), fact("Fresh error", number(newest("fresh_error")), el("span", { class: "note" }, "of the newest portion")), fact("Recent error", number(newest("recent_error")), el("span", { class: "note" }, "of the last ten")),
     fact("Alarms", number(drifts)), fact("Answers of the policy", number(answers)), fact("Trial", el("a", { href: trialPath }, `Trial ${n}`)));
 }
 
@@ -83,7 +84,7 @@ function drawCurve() {
   if (!curve.isConnected || !store.curves) return;
   const data = driftData(store.curves);
   if (picture) for (const [name, rows] of Object.entries(data)) picture.replace(name, rows);
-  else picture = chart(curve, `/studies/${part(study)}/plots/drift?data=false&number=${n}`, data, { label: `The error on each portion, with ${data.alarms.length} alarms` });
+  else picture = chart(curve, `/studies/${part(study)}/trials/${n}/plots/drift?data=false`, data, { label: `The error on each portion, with ${data.alarms.length} alarms` });
 }
 
 async function begin() {
@@ -105,5 +106,5 @@ async function begin() {
 }
 
 store.on("curves", drawCurve);
-for (const name of ["trial", "events", "timeline", "proposals"]) store.on(name, () => (drawFacts(), drawAlarms()));
+for (const name of ["trial", "events", "timeline", "proposals", "curves"]) store.on(name, () => (drawFacts(), drawAlarms()));
 begin();

@@ -8,6 +8,7 @@ import { isStream } from "../trial/changes.js";
 import { Checkpoints, Lineage } from "../trial/checkpoints.js";
 import { Curves, Gradients } from "../trial/curves.js";
 import { Diagnosis } from "../trial/diagnosis.js";
+import { KnobLines } from "../trial/knob_lines.js";
 import { Knobs } from "../trial/knobs.js";
 import { Happened, Log } from "../trial/log.js";
 import { Mistakes } from "../trial/mistakes.js";
@@ -20,7 +21,7 @@ const host = byId("trial");
 const store = new TrialStore(study, Number(number));
 const made = (Part) => new Part(store).node;
 const parts = [
-  made(Summary), made(Proposals), el("div", { class: "grid" }, el("div", { class: "two-thirds" }, made(Curves), made(Timeline)), el("div", { class: "third" }, made(Knobs), made(Parameters))),
+  made(Summary), made(Proposals), el("div", { class: "grid" }, el("div", { class: "two-thirds" }, made(Curves), made(KnobLines), made(Timeline)), el("div", { class: "third" }, made(Knobs), made(Parameters))),
   ...[Diagnosis, Mistakes, Gradients, Checkpoints, Lineage, Log, Data, Happened].map(made),
 ];
 

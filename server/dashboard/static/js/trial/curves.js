@@ -32,7 +32,7 @@ export class Curves {
       return;
     }
     this.key = key;
-    const path = `${this.store.studyPath}/plots/trial_curves?data=false&number=${this.store.number}&metric=${encodeURIComponent(members[0])}`;
+    const path = `${this.store.path}/plots/trial_curves?data=false&metric=${encodeURIComponent(members[0])}`;
     const data = { curves: shownOf(curves, members), interventions: marks };
     this.picture?.close();
     fill(this.host);
@@ -80,6 +80,6 @@ export class Gradients {
     this.layers = layers;
     this.picture?.close();
     fill(this.host);
-    this.picture = chart(this.host, `${this.store.studyPath}/plots/gradients?data=false&number=${this.store.number}`, { gradients: rows }, { label: `The norm of the gradient of each of ${layers} layers` });
+    this.picture = chart(this.host, `${this.store.path}/plots/gradients?data=false`, { gradients: rows }, { label: `The norm of the gradient of each of ${layers} layers` });
   }
 }

@@ -14,7 +14,7 @@ export class Mistakes {
   constructor(store) {
     Object.assign(this, { store, picked: new Set(), filter: null, most: AT_ONCE, buttons: new Map() });
     this.sentence = el("p", {});
-    this.confusion = new Confusion((label, predicted) => this.only({ label, predicted }));
+    this.confusion = new Confusion(store, (label, predicted) => this.only({ label, predicted }));
     this.table = el("tbody");
     this.gallery = el("div", { class: "gallery", role: "group", "aria-label": "Misclassified examples" });
     this.more = el("button", { type: "button", hidden: true, on: { click: () => ((this.most += AT_ONCE), this.#examples()) } }, "Show more");

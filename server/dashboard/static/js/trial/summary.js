@@ -74,16 +74,17 @@ const last = (curve) => ({ epoch: curve?.epochs.at(-1) ?? null, value: curve?.va
 function facts(trial, study, curves = {}) {
   const fact = (name, ...value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
   const now = last(curves[study.metric]);
-  const epoch = hasEnded(trial) ? (trial.metrics.epoch ?? now.epoch) : now.epoch;
+  const epoch = now.epoch ?? trial.metrics.epoch;
   const all = trial.params.epochs ?? study.task?.fixed?.epochs ?? study.task?.epochs;
   const isLong = String(study.task?.dataset ?? "").startsWith("stream:");
-  const best = study.best?.number === trial.number && el("span", { class: "note" }, "the best of the study");
+  const isEarlier = hasEnded(trial) && trial.metrics.epoch < epoch; // the result is that of its best epoch
+  const notes = [isEarlier && `at epoch ${number(trial.metrics.epoch)}`, study.best?.number === trial.number && "the best of the study"].filter(Boolean);
   const score = trial.value ?? trial.metrics[study.metric] ?? now.value;
   return [
-    fact(trial.value === null ? `${study.metric} now` : study.metric, number(score), best),
+    fact(trial.value === null ? `${study.metric} now` : study.metric, number(score), notes.length > 0 && el("span", { class: "note" }, notes.join(", "))),
     trial.guess != null && fact("Predicted at its end", number(trial.guess)),
     epoch != null && fact(isLong ? "Portions" : "Epoch", all && !isLong ? `${number(epoch)} of ${number(all)}` : number(epoch)),
-    trial.step != null && fact("Steps", number(trial.step)),
+    trial.step != null && !isEarlier && fact("Steps", number(trial.step)),
     fact("Kind", trial.mode),
     trial.worker && fact(hasEnded(trial) ? "Ran on" : "Runs on", el("a", { href: `/workers#${part(trial.worker)}` }, trial.worker)),
     fact("Attempt", number(trial.attempt + 1)),
