@@ -6,14 +6,17 @@ running in the process that uses it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from sturgeon.client import Client
 from tests.browser.chromium import MISSING, find_chromium, running_chromium
+from tests.browser.hostile_studies import hostile_panda, hostile_search
 from tests.browser.watched import watch_context
 from tests.errors import WATCH
 from tests.processes import DEADLINE_S, ServerProcess, WorkerProcess
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 HERE = Path(__file__).parent
+PATIENCE_S = float(os.environ.get("BROWSER_PATIENCE_S", DEADLINE_S / 3))
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,6 +62,14 @@ def workers(shared_server: ServerProcess, tmp_path_factory: pytest.TempPathFacto
         worker.kill()
 
 
+@pytest.fixture(scope="session")
+def hostile_studies(shared_server: ServerProcess) -> None:
+    """Studies in which each text is hostile: there is something of every kind on their pages."""
+    with Client(shared_server.url) as client:
+        hostile_search(client)
+        hostile_panda(client)
+
+
 @pytest.fixture
 def server(shared_server: ServerProcess) -> ServerProcess:
     """The server of all tests, whose errors during this one count."""
@@ -78,7 +91,7 @@ def window(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     def open_window(url: str, **options: Any) -> BrowserContext:
         context = browser.new_context(base_url=url, **options)
         opened.append(context)
-        context.set_default_timeout(DEADLINE_S * 1000 / 3)
+        context.set_default_timeout(PATIENCE_S * 1000)
         watch_context(context, url)
         return context
 

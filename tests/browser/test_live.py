@@ -1,0 +1,130 @@
+"""A page that stays open: it follows the server, survives its absence, and does not grow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from sturgeon.client import Client
+from tests.browser.drawn import marks, wait_for_marks
+from tests.browser.made_trials import made_trials
+from tests.browser.show_studies import import_made_trials
+from tests.processes import ServerProcess, wait_until
+
+AWAY: Final = pytest.mark.tolerates_errors("ERR_", "Failed to load resource")
+"""What the console tells of a server that is away."""
+HISTORY: Final = "[data-picture=history]"
+
+
+@pytest.fixture
+def followed(client: Client, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A study with 30 trials that have ended, which goes on."""
+    name = request.node.name.replace("test_", "")[:60]
+    import_made_trials(client, name, 30)
+    yield name
+    client.delete_study(name, force=True)
+
+
+def add_trial(client: Client, study: str, number: int) -> None:
+    client.import_trials(study, [list(made_trials(number + 1))[number].as_imported()])
+
+
+def open_study(page: Page, study: str, trials: int) -> None:
+    page.goto(f"/studies/{study}", wait_until="domcontentloaded")
+    wait_for_marks(page.locator(HISTORY), "symbol", trials)
+    page.evaluate("() => { window.sameDocument = true; }")
+
+
+def test_a_trial_that_ends_appears_in_pictures_table_and_summary(page: Page, client: Client, followed: str) -> None:
+    open_study(page, followed, 30)
+    add_trial(client, followed, 30)
+    wait_for_marks(page.locator(HISTORY), "symbol", 31)
+    expect(page.locator("#trials").get_by_role("link", name="30", exact=True)).to_be_visible()
+    expect(page.locator(".facts")).to_contain_text("31 of")
+    assert page.evaluate("window.sameDocument")
+
+
+def test_selection_scroll_and_zoom_survive_an_update(page: Page, client: Client, followed: str) -> None:
+    open_study(page, followed, 30)
+    table = page.get_by_role("grid", name="Trials")
+    table.focus()
+    for key in ("ArrowDown", "ArrowDown", "Space"):
+        page.keyboard.press(key)
+    chosen = table.locator("tr[aria-selected=true]")
+    expect(chosen).to_have_count(1)
+    number = chosen.locator("a").inner_text()
+    scroller = page.locator("#trials .scroller")
+    scroller.evaluate("(element) => { element.scrollTop = 100; scrollTo(0, 40); }")
+    add_trial(client, followed, 30)
+    wait_for_marks(page.locator(HISTORY), "symbol", 31)
+    expect(page.locator(".facts")).to_contain_text("31 of")
+    expect(chosen.locator("a")).to_have_text(number)
+    assert scroller.evaluate("(element) => element.scrollTop") == pytest.approx(100, abs=40)
+    assert page.evaluate("scrollY") == 40
+
+
+@AWAY
+def test_after_the_server_was_away_the_page_goes_on_without_a_reload(
+    server_process: Callable[..., ServerProcess], window: Callable[..., BrowserContext]
+) -> None:
+    server = server_process()
+    with Client(server.url) as client:
+        import_made_trials(client, "away", 12)
+        page = window(server.url, viewport={"width": 1280, "height": 800}).new_page()
+        open_study(page, "away", 12)
+        server.kill()
+        expect(page.locator("#banner")).to_contain_text("does not answer")
+        assert len(marks(page.locator(HISTORY), "symbol")) >= 12, "what was there stays"
+        server.start()
+        expect(page.locator("#banner")).to_be_hidden()
+        add_trial(client, "away", 12)
+        wait_for_marks(page.locator(HISTORY), "symbol", 13)
+        assert page.evaluate("window.sameDocument")
+
+
+INCREMENTS: Final = 1_000
+
+
+class FakeStream:
+    """Answers the page's stream with as many increments as one likes, at once."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows, self.sent, self.wanted = rows, 0, 0
+
+    def answer(self, route: Route) -> None:
+        events = []
+        for _ in range(self.wanted):
+            self.sent += 1
+            row = self.rows[self.sent % len(self.rows)] | {"seconds": float(self.sent)}
+            events.append(f"id: fake{self.sent}\nevent: rows\ndata: {json.dumps([row])}\n\n")
+        self.wanted = 0
+        route.fulfill(content_type="text/event-stream", body="".join(events) + ": beat\n\n")
+
+
+def test_thousands_of_increments_leave_no_more_in_memory(page: Page, followed: str) -> None:
+    stream = FakeStream(rows_of(page, followed))
+    page.route("**/stream*", stream.answer)
+    open_study(page, followed, 30)
+    tools = page.context.new_cdp_session(page)
+
+    def taken_in() -> dict[str, float]:
+        stream.wanted = INCREMENTS
+        told = stream.sent + INCREMENTS
+        wait_until(lambda: bool(page.evaluate("1")) and stream.sent >= told, "the increments were fetched")
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        tools.send("HeapProfiler.collectGarbage")
+        counted = tools.send("Memory.getDOMCounters")
+        return {"nodes": counted["nodes"], "heap": page.evaluate("performance.memory.usedJSHeapSize")}
+
+    first, _, last = taken_in(), taken_in(), taken_in()
+    assert last["nodes"] < first["nodes"] + 500
+    assert last["heap"] < first["heap"] + 4e6
+
+
+def rows_of(page: Page, study: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = page.request.get(f"/v1/studies/{study}/rows").json()["rows"]
+    return rows
