@@ -74,7 +74,7 @@ def _size(width: int | None, count: int) -> list[Spec]:
     """On a page as wide as its place, but for the padding and the ends of the names; a small screen scrolls."""
     if width is not None:
         return [{"name": "width", "value": width}]
-    inside = f"max({70 * count}, containerSize()[0] - 128)"
+    inside = f"max({70 * count}, containerSize()[0] - 144)"
     return [
         {"name": "width", "init": inside, "on": [{"events": {"source": "window", "type": "resize"}, "update": inside}]}
     ]

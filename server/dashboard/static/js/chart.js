@@ -8,6 +8,7 @@ import { lightened, tip } from "./tip.js";
 
 let loading = null;
 let changeset = null;
+let resizing = null; // one event for all pictures whose size has changed
 const REST = 12; // times as long as its last change took
 let turn = Promise.resolve(); // pictures are drawn one after the other, the first of the page first
 
@@ -28,8 +29,9 @@ function changesetOf(view, name) {
 
 /**
  * A picture in `element`: `chart(element, "/studies/x/plots/history?data=false", {rows})`, or a specification in place of
- * the path. `data`: name of a dataset -> its values. Options: `label`, what it shows, for those who cannot see it; `eager`;
- * `told(row)`, what its tooltips say of a trial; `config`, what its Vega configuration has beside that of the theme.
+ * the path. `data`: name of a dataset -> its values. Options: `label`, what it shows, for those who cannot see it; `eager`,
+ * drawn at once, before it is seen; `told(row)`, what its tooltips say of a trial; `config`, what its Vega configuration
+ * has beside that of the theme.
  *
  * `update(name, values, removed)`: takes changed values; of a dataset with numbers those with the same number are replaced.
  * `replace(name, values)`: all of a dataset. `signal(name, value)`; `onSignal(name, f)`. `select(numbers)` and
@@ -54,6 +56,7 @@ class Picture {
     this.seen = Boolean(options.eager);
     this.observer = new IntersectionObserver(([entry]) => this.#visible(entry.isIntersecting), { rootMargin: "150px" });
     this.observer.observe(element);
+    if (this.seen) requestAnimationFrame(() => this.#visible(true)); // before all that wait to be seen
     this.unTheme = onTheme(() => this.view && this.#draw());
     this.sizes = new ResizeObserver(() => this.#resized());
     this.sizes.observe(element);
@@ -124,7 +127,7 @@ class Picture {
   }
 
   #visible(isSeen) {
-    this.seen = isSeen || Boolean(this.options.eager);
+    this.seen = isSeen;
     if (!isSeen) return;
     if (!this.view && !this.drawing) this.#draw();
     else this.#flush();
@@ -153,6 +156,8 @@ class Picture {
       this.signals = {};
       await this.view.runAsync();
       this.failed = false;
+      this.width = this.element.clientWidth;
+      this.#scrolls();
       performance.mark("sturgeon.drawn", { detail: this.element.dataset.picture ?? null });
       this.resolve(this.view);
     } catch (problem) {
@@ -221,11 +226,20 @@ class Picture {
     if (run) this.view.runAsync();
   }
 
+  /** What is wider than its place can be scrolled by keyboard, too. */
+  #scrolls() {
+    if (this.element.scrollWidth > this.element.clientWidth) this.element.tabIndex = 0;
+    else this.element.removeAttribute("tabindex");
+  }
+
   #resized() {
     const width = this.element.clientWidth;
     if (!this.view || width === this.width || !width) return;
     this.width = width;
-    dispatchEvent(new Event("resize")); // how Vega-Lite's `container` and our own specifications hear of a new size
+    resizing ??= requestAnimationFrame(() => {
+      resizing = null;
+      dispatchEvent(new Event("resize")); // how Vega-Lite's `container` and our own specifications hear of a new size
+    });
   }
 }
 

@@ -59,8 +59,8 @@ export class Pictures {
     for (const f of this.followers ?? []) f();
   }
 
-  #rowsChart(kind, query, label, host = el("div")) {
-    const one = chart(host, `${this.path}/plots/${kind}?data=false${query}`, { rows: this.rows.all() }, { label, told: this.told });
+  #rowsChart(kind, query, label, options = {}, host = el("div")) {
+    const one = chart(host, `${this.path}/plots/${kind}?data=false${query}`, { rows: this.rows.all() }, { label, told: this.told, ...options });
     this.charts.push(one);
     return one;
   }
@@ -72,16 +72,18 @@ export class Pictures {
   }
 
   #history() {
-    const one = this.#rowsChart("history", "", "The score of each trial, and the best so far");
+    const one = this.#rowsChart("history", "", "The score of each trial, and the best so far", { eager: true });
     one.onSelect((numbers) => this.onPick(numbers));
     return section("Over time", "two-thirds", one.element);
   }
 
   #parallel() {
-    const one = this.#rowsChart("parallel", "", "Each trial as a line through its parameters; drag along an axis to pick trials out");
+    const best = this.rows.byNumber.size > MANY ? "10" : "100"; // ten thousand lines show nothing
+    const one = this.#rowsChart("parallel", `&top=${best}`, "Each trial as a line through its parameters; drag along an axis to pick trials out");
     one.onSelect((numbers) => this.onPick(numbers));
-    const [all, ten, one_] = ["100", "10", "1"];
-    const top = el("select", { "aria-label": "Which trials are shown", class: "short", on: { change: () => one.signal("top", Number(top.value)) } }, [[all, "All trials"], [ten, "Best 10 %"], ["5", "Best 5 %"], [one_, "Best 1 %"]].map(([value, label]) => el("option", { value }, label)));
+    const shares = [["100", "All trials"], ["10", "Best 10 %"], ["5", "Best 5 %"], ["1", "Best 1 %"]];
+    const top = el("select", { "aria-label": "Which trials are shown", class: "short", on: { change: () => one.signal("top", Number(top.value)) } }, shares.map(([value, label]) => el("option", { value }, label)));
+    top.value = best;
     const clear = el("button", { type: "button", class: "quiet", on: { click: () => AXES.forEach((i) => one.signal(`brush_${i}`, null)) } }, "Clear brushes");
     return section("Parameters", null, one.element, [top, clear], "Drag along an axis to pick trials out: the table follows.");
   }
