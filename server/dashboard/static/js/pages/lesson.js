@@ -29,7 +29,7 @@ async function show() {
     if (study === null) return void (await invite());
     trials = (await get(`${path}/rows`)).rows;
     await tell(study);
-    draw();
+    await draw();
     stream ??= live(`${path}/stream`, { rows: later, study: later, caughtUp: later });
   } catch (problem) {
     failed(host, problem, () => location.reload());
@@ -91,30 +91,35 @@ async function runAgain() {
   await show();
 }
 
-function draw() {
+async function draw() {
   if (!trials.some((row) => row.score !== null && row.score !== undefined)) {
     if (!charts.size) fill(pictures, empty("The pictures come with the first results."));
     return;
   }
   if (!charts.size) fill(pictures);
-  for (const one of lesson.pictures) picture(`${one.kind}?${one.query ?? ""}`, `${path}/plots/${one.kind}?${one.query ?? ""}`, one.title, one.width);
-  if (lesson.trials) for (const row of trials.filter((one) => one.state === "complete")) ofTrial(row);
+  const drawn = lesson.pictures.map((one) => picture(`${one.kind}?${one.query ?? ""}`, `${path}/plots/${one.kind}?${one.query ?? ""}`, one.title, one.width));
+  if (lesson.trials) for (const row of trials.filter((one) => one.state === "complete")) drawn.push(ofTrial(row));
+  await Promise.all(drawn);
 }
 
 function ofTrial(row) {
   const { kind, title, link } = lesson.trials;
   const page = el("a", { href: `${path}/trials/${row.number}` }, link ?? "Its page");
-  picture(`trial ${row.number}`, `${path}/trials/${row.number}/plots/${kind}?`, title(row), "half", page);
+  return picture(`trial ${row.number}`, `${path}/trials/${row.number}/plots/${kind}`, title(row), null, page);
 }
 
-/** A picture, or if it is there the same with the data of now. */
-function picture(key, spec, title, width = null, more = null) {
-  const now = `${spec}&at=${Date.now()}`;
-  if (charts.has(key)) return more ? undefined : charts.get(key).respec(now);
-  const node = el("div", {});
-  pictures.append(el("section", { class: width }, el("div", { class: "heading" }, el("h2", {}, title), more && el("div", { class: "actions" }, more)), node));
-  charts.set(key, chart(node, now, {}, { label: title }));
-  return undefined;
+/** A picture, or if it is there the same with the data of now. The page has its title. */
+async function picture(key, path_, title, width = null, more = null) {
+  if (charts.has(key) && more) return; // that of a trial, which has ended
+  const known = charts.get(key);
+  const node = known?.element ?? el("div", { class: "broad" });
+  if (!known) {
+    charts.set(key, { element: node, respec() {} });
+    pictures.append(el("section", { class: width }, el("div", { class: "heading" }, el("h2", {}, title), more && el("div", { class: "actions" }, more)), node));
+  }
+  const { title: _title, ...spec } = await get(path_);
+  if (known) known.respec(spec);
+  else charts.set(key, chart(node, spec, {}, { label: title }));
 }
 
 function neighbours() {
