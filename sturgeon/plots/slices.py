@@ -89,8 +89,8 @@ def _points(
             "x": axes.encoding(parameter),
             **axes.offset(parameter, "x"),
             "y": y,
-            "color": marks.state_colour(_scored(states)),
-            "shape": marks.state_shape(_scored(states)),
+            "color": marks.state_colour(states, legend=_several(states)),
+            "shape": marks.state_shape(states, legend=_several(states)),
             "opacity": {"condition": {"test": marks.IS_SELECTED, "value": 1}, "value": opacity},
             "size": {"condition": {"test": marks.IS_SELECTED, "value": 120}, "value": marks.size_of(total)},
             "tooltip": marks.trial_tooltip(table.parameters),
@@ -99,8 +99,9 @@ def _points(
     return [points, _best(table, parameter), *beyond_edge(placed, table.direction, brief=True)]
 
 
-def _scored(states: Sequence[str]) -> list[str]:
-    return [state for state in states if state == "complete"] or list(states)
+def _several(states: Sequence[str]) -> bool:
+    """Whether points may differ: as a rule complete trials alone have a score, and a legend would say nothing."""
+    return "complete" not in states
 
 
 def _best(table: Table, parameter: TableParameter) -> Spec:
