@@ -51,7 +51,12 @@ def _colour(*, legend: bool = True) -> Spec:
 
 def _lines(curves: Curves, metric: str) -> Spec:
     is_panda = "datum.mode === 'panda'"
-    y = {"field": "value", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 8}, "axis": score_axis(metric)}
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "scale": {"type": "log", "nice": False, "padding": 8},
+        "axis": score_axis(metric),
+    }
     return {
         "mark": {"type": "line", "aria": False},
         "encoding": {

@@ -112,7 +112,7 @@ function ofTrial(row) {
 async function picture(key, path_, title, width = null, more = null) {
   if (charts.has(key) && more) return; // that of a trial, which has ended
   const known = charts.get(key);
-  const node = known?.element ?? el("div", { class: "broad" });
+  const node = known?.element ?? el("div", { class: "broad", tabindex: "0" });
   if (!known) {
     charts.set(key, { element: node, respec() {} });
     pictures.append(el("section", { class: width }, el("div", { class: "heading" }, el("h2", {}, title), more && el("div", { class: "actions" }, more)), node));
