@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from sturgeon import embedded, servers
+from sturgeon import servers
 from sturgeon.cli import tables
 from sturgeon.cli.inputs import any_path, not_empty
 
@@ -73,6 +73,8 @@ class Session:
     def _embedded(self) -> EmbeddedServer | None:
         """The server of `./.sturgeon`, where `sturgeon tune` and `sturgeon.study` keep their studies; it is started
         if it does not run, and used until this command ends."""
+        from sturgeon import embedded
+
         return embedded.server(EMBEDDED.absolute()) if self.is_embedded else None
 
     @property

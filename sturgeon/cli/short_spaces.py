@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sturgeon import builders
 from sturgeon.cli.inputs import WrongInput
-from sturgeon.values import Json
+
+if TYPE_CHECKING:
+    from sturgeon.values import Json
 
 FORMS: Final = (
     "NAME=LOW..HIGH (whole numbers if both are), NAME=LOW..HIGH/STEP, NAME=log:LOW..HIGH (also one_minus_log: and "

@@ -11,12 +11,14 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sturgeon.cli.inputs import WrongInput
 from sturgeon.cli.short_spaces import parameter_of, space_of
 from sturgeon.placeholders import as_text, names_in
-from sturgeon.values import Json
+
+if TYPE_CHECKING:
+    from sturgeon.values import Json
 
 TRIALS: Final = 50
 NUMBER: Final = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|-?inf)"

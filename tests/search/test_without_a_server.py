@@ -34,6 +34,13 @@ def test_the_plain_client_imports_no_arrays(module: str) -> None:
     assert not ARRAYS & imported
 
 
+def test_the_command_line_starts_without_messages_and_tables() -> None:
+    imported = imported_by("import sturgeon.cli.app")
+
+    assert "sturgeon.cli" in imported
+    assert not {"pydantic", "httpx", "rich", "yaml"} & imported
+
+
 def test_a_sampler_imports_no_server() -> None:
     imported = imported_by("import sturgeon.search.registry, sturgeon.search.rounds, sturgeon.search.preview")
 
