@@ -7,6 +7,7 @@ from __future__ import annotations
 import unittest
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 import httpx
 import hypothesis
@@ -72,13 +73,12 @@ def of_operation(operation: APIOperation) -> Any:
 @hypothesis.settings(max_examples=8, database=None, suppress_health_check=list(hypothesis.HealthCheck))
 def is_answered_or_refused(both_kinds: Both, session: requests.Session, case: Case) -> None:
     wait_for_nothing(case)
-    on_sqlite, on_postgres = both_kinds
-    check(case, on_postgres, session)
+    first, second = both_kinds[:: 1 if crc32(str(case.body).encode(errors="replace")) % 2 else -1]
+    check(case, first, session)
     if case.method != "DELETE" and case.path_parameters:
-        # The same once more for what is there.
+        # The same once more for what is there, on the other database: what is refused depends on neither.
         case.path_parameters.update({name: EXISTING[name] for name in case.path_parameters if name in EXISTING})
-        check(case, on_sqlite, session, replaced=True)
-        check(case, on_postgres, session, replaced=True)
+        check(case, second, session, replaced=True)
 
 
 def wait_for_nothing(case: Case) -> None:
