@@ -51,7 +51,15 @@ def operations(guarded: httpx.Client) -> list[tuple[str, str]]:
 
 
 def filled(path: str) -> str:
-    for name, value in {"study": "bowl", "number": "0", "step": "1", "worker": "ada", "proposal": "1"}.items():
+    for name, value in {
+        "study": "bowl",
+        "number": "0",
+        "step": "1",
+        "worker": "ada",
+        "proposal": "1",
+        "kind": "history",
+        "webhook": "1",
+    }.items():
         path = path.replace(f"{{{name}}}", value)
     assert "{" not in path
     return path
