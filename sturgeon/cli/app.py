@@ -22,6 +22,7 @@ from sturgeon.cli import (
     fields,
     findings,
     importing,
+    lineage,
     operate,
     panda,
     panda_watch,
@@ -122,7 +123,7 @@ for module in (
     study.add_typer(module.commands)
 study.add_typer(rows.of_study)
 study.add_typer(describing.of_study)
-for module in (panda, proposals, panda_watch, replaying):
+for module in (panda, lineage, proposals, panda_watch, replaying):
     pandas.add_typer(module.commands)
 
 

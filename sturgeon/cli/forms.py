@@ -160,6 +160,7 @@ FORMS: dict[str, Any] = {
     "panda checkpoint": m.Steered,
     "panda dismiss": m.Proposal,
     "panda fork": list[m.Trial],
+    "panda lineage": m.Lineage,
     "panda pause": m.Steered,
     "panda promote": m.Trial,
     "panda proposals": list[m.Proposal],

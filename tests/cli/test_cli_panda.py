@@ -190,3 +190,16 @@ def test_a_curve_is_drawn_in_one_line() -> None:
     assert sparkline([1.0, None, 0.0, 0.5]) == "█·▁▅"
     assert sparkline([]) == ""
     assert len(sparkline([0.5] * 500)) == 60
+
+
+def test_a_lineage_lists_where_each_trial_goes_on_from(new_study: RunningServer, sturgeon: Command) -> None:
+    new_study.client.ask("bowl")
+
+    shown = sturgeon("panda", "lineage", "bowl", "0")
+
+    assert [line.split()[:3] for line in shown.out.splitlines()] == [
+        ["trial", "state", "mode"],
+        ["0", "running", "caviar"],
+    ]
+    assert sturgeon("panda", "lineage", "bowl", "0", "-o", "json").json["root"] == 0
+    assert sturgeon("panda", "lineage", "bowl", "7").code == 1

@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "fork_trial": "panda fork",
     "promote_trial": "panda promote",
     "read_timeline": "panda timeline",
+    "read_lineage": "panda lineage",
     "list_proposals": "panda proposals",
     "accept_proposal": "panda accept",
     "dismiss_proposal": "panda dismiss",
