@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from server.dashboard import sessions
 from server.dashboard.sessions import COOKIE, is_session, local_path, new_session
 from server.settings import Settings
+from tests.processes import DEADLINE_S
 from tests.server.studies import BOWL, refusal
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def browser(
     settings = {"database_url": migrated_sqlite_url, "checkpoints": tmp_path / "checkpoints", "reap_every_s": 600}
     server = serve(Settings(token=SecretStr(TOKEN), **settings))  # type: ignore[arg-type]
     server.client.create_study(BOWL)
-    with httpx.Client(base_url=server.url, trust_env=False, headers=PERSON) as http:
+    with httpx.Client(base_url=server.url, trust_env=False, headers=PERSON, timeout=DEADLINE_S) as http:
         yield http
 
 

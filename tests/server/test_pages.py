@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from sturgeon.plots.theme import PALETTE
+from tests.processes import DEADLINE_S
 from tests.server.studies import refusal
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ POLICY = (
 @pytest.fixture
 def web(shared_servers: SharedServers) -> Iterator[httpx.Client]:
     """As a browser asks. No page reads the database, so one kind is enough."""
-    with httpx.Client(base_url=shared_servers.on("sqlite").url, trust_env=False) as http:
+    with httpx.Client(base_url=shared_servers.on("sqlite").url, trust_env=False, timeout=DEADLINE_S) as http:
         yield http
 
 

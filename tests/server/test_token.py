@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from server.settings import Settings
 from sturgeon.client import Client
 from sturgeon.errors import Unauthorized
+from tests.processes import DEADLINE_S
 from tests.server.studies import BOWL, refusal
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def guarded(
     )
     server.client.create_study(BOWL)
     server.client.ask("bowl")
-    with httpx.Client(base_url=server.url, trust_env=False, verify=False) as http:
+    with httpx.Client(base_url=server.url, trust_env=False, verify=False, timeout=DEADLINE_S) as http:
         yield http
 
 
