@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -22,6 +22,9 @@ from worker.daemon import Daemon
 from worker.options import WorkerOptions
 from worker.tasks import train
 
+if TYPE_CHECKING:
+    from server.settings import Settings
+
 Start = Callable[..., None]
 TASK: dict[str, Any] = {"kind": "train", "dataset": "npz:tiny.npz", "epochs": 2, "checkpoints": None}
 STUDY: dict[str, Any] = {
@@ -32,6 +35,15 @@ STUDY: dict[str, Any] = {
     "budget": {"max_trials": 8},
     "task": TASK,
 }
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, server: RunningServer) -> RunningServer:
+    """The server of the other tests of workers; of a test that asks for a kind of database, one on that."""
+    if "database_kind" not in request.fixturenames:
+        return server
+    settings: Settings = request.getfixturevalue("settings")
+    return cast(RunningServer, request.getfixturevalue("serve")(settings.model_copy(update={"lease_s": 0.6})))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,6 +88,7 @@ def finished_by(server: RunningServer, study: str) -> dict[str | None, str]:
     }
 
 
+@pytest.mark.usefixtures("database_kind")
 def test_of_three_workers_one_without_the_data_no_trial_fails(server: RunningServer, start: Start, data: Path) -> None:
     server.client.create_study(STUDY)
     server.client.create_study(STUDY | {"name": "large", "needs": {"gpus": 1, "labels": ["a100"]}})
