@@ -14,6 +14,8 @@ from typing import BinaryIO, Final
 from server.store import room
 from sturgeon.errors import Unavailable
 
+BEGIN: Final = 512
+"""Bytes of a blob that tell what kind of file it is."""
 TORN: Final = "torn-"
 LOST: Final = (errno.ENOENT, errno.EIO, errno.EISDIR, errno.ENOTDIR)
 """Errors that reading again does not mend; too many open files, say, are others."""
@@ -152,6 +154,12 @@ class Incoming:
         self.is_stored = False  # set by `ensure`
         self._file = file
         self._digest = hashlib.sha256()
+        self._begin = b""
+
+    @property
+    def is_tar(self) -> bool:
+        """Whether it is a tar file, as a checkpoint folder is packed."""
+        return self._begin[257:262] == b"ustar"
 
     @property
     def sha256(self) -> str:
@@ -162,6 +170,8 @@ class Incoming:
         with _disk_errors():
             self._file.write(part)
         self._digest.update(part)
+        if len(self._begin) < BEGIN:
+            self._begin += part[: BEGIN - len(self._begin)]
         self.size += len(part)
 
     def sync(self) -> None:

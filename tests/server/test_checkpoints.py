@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
+import tarfile
 import time
 import tracemalloc
 from pathlib import Path
@@ -280,6 +282,21 @@ def test_the_age_of_a_file_is_told_by_the_clock_of_its_file_system(
         housekeeping.clean_up(server.app.state.database, server.app.state.blobs)
 
     assert files(server) == {sha256(b"nameless")}
+
+
+@pytest.mark.usefixtures("training")
+def test_a_packed_folder_is_no_checkpoint_of_a_network(server: RunningServer, http: httpx.Client) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(tarfile.TarInfo("weights.pt"))
+    content = packed.getvalue()
+
+    answer = http.put(f"{PATH}/1", params={"fence": 1, "sha256": sha256(content)}, content=content)
+
+    assert refusal(answer) == (409, "contradiction")
+    assert "this is a tar file" in answer.json()["detail"]
+    assert files(server) == set()
+    assert http.put(f"{PATH}/1", params={"fence": 1, "sha256": sha256(content[1:])}, content=content[1:]).is_success
 
 
 @pytest.mark.usefixtures("training")

@@ -71,6 +71,8 @@ def store(
     if incoming.sha256 != upload.sha256:
         detail = "the body's SHA-256 is not the query's; send all bytes again"
         raise Contradiction(f"The checkpoint arrived torn: {detail}.", (FieldProblem("query:sha256", detail),))
+    with database.reading() as tx:
+        _require_kind(lookup.get_study(tx, name), incoming)
     blobs.ensure(upload.sha256, incoming)
     with database.writing() as tx:
         study = lookup.get_study(tx, name)
@@ -86,6 +88,12 @@ def store(
         blobs.keep(upload.sha256, incoming)  # the sweep may have deleted it since: no row named it yet
     blob_sweep.delete_unnamed(database, blobs, dropped)
     return views.checkpoint(row)
+
+
+def _require_kind(study: StudyRow, incoming: Incoming) -> None:
+    """Raises: Contradiction (a packed folder, from which no network can go on)."""
+    if study.trains and incoming.is_tar:
+        raise Contradiction(f"The trials of {study.name} are networks, which are stored as npz; this is a tar file.")
 
 
 def _require_room(tx: Transaction, study: StudyRow, quotas: Quotas) -> None:
