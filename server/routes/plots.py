@@ -15,7 +15,9 @@ from sturgeon.values import Json, Name
 router = APIRouter(route_class=BodyRoute, prefix="/studies/{study}", tags=["rows and curves"])
 
 KindPath = Annotated[str, Path(pattern=r"^[a-z_]{1,40}$")]
-Text = Annotated[str | None, Query(max_length=10_000)]
+# A server takes a head of 64 kB, and a character may be written with 12 bytes.
+One = Annotated[str | None, Query(max_length=200)]
+Several = Annotated[str | None, Query(max_length=2000)]
 
 
 class Look:
@@ -23,11 +25,11 @@ class Look:
 
     def __init__(
         self,
-        fields: Text = None,
-        field: Text = None,
-        x: Text = None,
-        y: Text = None,
-        knob: Text = None,
+        fields: Several = None,
+        field: One = None,
+        x: One = None,
+        y: One = None,
+        knob: One = None,
         metric: Annotated[Name | None, Query()] = None,
         scale: Literal["linear", "log"] | None = None,
         top: Annotated[float | None, Query(ge=0.1, le=100, description="Only the best so many per cent.")] = None,

@@ -150,6 +150,24 @@ def test_no_body_makes_more_problems_than_people_read(routes: dict[str, APIRoute
     assert 0 < len(problems) <= MOST_PROBLEMS
 
 
+LONGEST_HEAD = 60_000  # of the 64 kB that uvicorn takes; a longer one is refused without a problem
+
+
+def test_no_query_that_is_described_is_too_long_for_a_server() -> None:
+    def longest(schema: dict[str, Any]) -> float:
+        """In bytes; of text without a pattern a character may take 12, percent-encoded."""
+        if schema.get("type") == "array":
+            return float(schema["maxItems"] * (longest(schema["items"]) + 100))
+        if schema.get("type") != "string" or "enum" in schema or schema.get("format"):
+            return 100
+        return float(schema.get("maxLength", 300) * (1 if "pattern" in schema else 12))
+
+    for path, methods in openapi()["paths"].items():
+        for method, operation in methods.items():
+            queries = [one["schema"] for one in operation.get("parameters", ()) if one["in"] == "query"]
+            assert sum(map(longest, queries)) < LONGEST_HEAD, f"{method} {path}"
+
+
 PLAIN = {"$ref": "#/components/schemas/PlainJson"}
 
 
