@@ -27,14 +27,15 @@ def server(fresh_server: RunningServer) -> RunningServer:
 
 
 def numbers(http: httpx.Client) -> dict[tuple[str, ...], float]:
-    """Each sample of /metrics: (name, its labels' values) -> value, without the times of requests."""
+    """Each sample of /metrics: (name, its labels' values) -> value, without the times of requests, and without what has
+    no labels and is 0: Prometheus tells of that from the beginning."""
     answer = http.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     return {
         (sample.name.removeprefix("sturgeon_"), *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
-        if "_created" not in sample.name and "request_seconds" not in sample.name
+        if "_created" not in sample.name and "request_seconds" not in sample.name and (sample.labels or sample.value)
     }
 
 
