@@ -10,7 +10,7 @@ from sturgeon.plots.specs import WIDTH, Spec, short, single, vega_lite
 from sturgeon.values import Json
 
 ROW: Final = 48
-NAMES: Final = {"train_dev": "train-dev", "known": "known error"}
+NAMES: Final = {"train_dev": "train-dev"}
 
 
 def diagnosis(diagnosis: Json, width: int | None = WIDTH) -> Spec:
@@ -49,7 +49,7 @@ def gap_rows(diagnosis: Json) -> list[dict[str, Any]]:
 
 
 def _y() -> Spec:
-    axis = {"title": None, "ticks": False, "domain": False, "labelPadding": 8, "labelFontSize": 13}
+    axis = {"title": None, "ticks": False, "domain": False, "labelPadding": 8, "labelFontSize": 12}
     return {
         "field": "name",
         "type": "nominal",
@@ -94,10 +94,10 @@ def _labels() -> Spec:
     """Below each bar, where it is never cut off: between which errors it lies, and its size."""
     sign = "datum.size < 0 ? '−' : '+'"
     told = f"datum.step + ': ' + ({sign}) + format(abs(datum.size), '.2~%')"
-    told += " + ' ± ' + format(2 * datum.uncertainty, '.1~%') + (datum.clear ? '' : ', not clear')"
+    told += " + ' ± ' + format(2 * datum.uncertainty, '.1~%') + (datum.clear ? '' : ', unclear')"
     return {
         "transform": [{"calculate": told, "as": "told"}],
-        "mark": {"type": "text", "style": ["note"], "align": "left", "dx": 2, "dy": 19, "aria": False},
+        "mark": {"type": "text", "style": ["note"], "align": "left", "dx": 2, "dy": 19, "fontSize": 11, "aria": False},
         "encoding": {
             "y": _y(),
             "x": {"value": 0},

@@ -15,7 +15,7 @@ PANEL: Final = 110
 LOW_PANEL: Final = 80
 """On a page, which has one for each parameter."""
 MOST_PANELS: Final = 10
-AXIS: Final = {"format": ".4~g", "tickCount": 3, "minExtent": 52}
+AXIS: Final = {"format": ".4~g", "tickCount": 3, "minExtent": 60}
 """Labels of the same width, so that panels below each other have the same epochs below each other."""
 
 

@@ -107,7 +107,7 @@ def _layers(found: TrialCurves, panel: int, name: str, members: Sequence[str]) -
     series: Spec = {"field": "metric", "type": "nominal", "title": None}
     series["scale"] = {"domain": names, "range": "ordinal"}
     legend = {"orient": "top", "direction": "horizontal", "offset": 16 if found.interventions else 4}
-    series["legend"] = legend | {"symbolType": "stroke"} if len(names) > 1 else None
+    series["legend"] = legend | {"symbolType": "stroke", "columns": 3} if len(names) > 1 else None
     dashes = [[1, 0], [5, 3], [2, 2], [8, 2, 2, 2], [1, 3], [12, 3]]
     told = "{'metric': datum.metric, 'epoch': datum.epoch, 'value': format(datum.value, '.5~g')}"
     line = {

@@ -1,4 +1,4 @@
-"""A page that stays open: it follows the server, survives its absence, and does not grow."""
+"""A page that stays open: it follows the server, goes on after it was away, and does not grow."""
 
 from __future__ import annotations
 

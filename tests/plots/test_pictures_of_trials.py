@@ -85,7 +85,7 @@ def test_the_widest_clear_gap_is_strong() -> None:
     assert variance["x"] == pytest.approx(bias["x"] + bias["width"])
     below = [item for item in scene.items("text") if "→" in item["text"]]
     assert [item["text"] for item in below] == [
-        "known error → train: +1% ± 4%, not clear",
+        "known → train: +1% ± 4%, unclear",
         "train → dev: +8% ± 2%",
     ]
     assert {item["x"] for item in below} == {0}, "no bar pushes a text out of the picture"

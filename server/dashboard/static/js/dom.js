@@ -46,6 +46,31 @@ export function fill(node, ...children) {
   return node;
 }
 
+/**
+ * Draws a part of the page anew. If the focus was in it, it is again: on the control of the same words, or on the first
+ * one; on `main` if there is none.
+ */
+export function redrawn(node, draw) {
+  const before = document.activeElement;
+  const isIn = node.contains(before);
+  draw();
+  if (isIn && !before.isConnected) focusIn(node, before.textContent);
+}
+
+/** Puts the focus on a control in a node. */
+export function focusIn(node, words = "") {
+  const controls = [...node.querySelectorAll("button, summary, a[href], input, select, textarea")].filter((one) => one.checkVisibility?.() ?? true);
+  (controls.find((one) => one.textContent === words) ?? controls[0] ?? byId("main")).focus();
+}
+
+/** Puts children without listeners in place of those that a node has; those that are the same stay, with focus and selection. */
+export function patched(node, ...children) {
+  const after = wanted(children);
+  const before = [...node.childNodes];
+  if (after.length !== before.length) return redrawn(node, () => node.replaceChildren(...after));
+  return redrawn(node, () => after.forEach((one, i) => before[i].isEqualNode(one) || before[i].replaceWith(one)));
+}
+
 /** Sets a text only if it is another one, so that nothing is laid out for nothing and a selection stays. */
 export function text(node, value) {
   if (node.textContent !== value) node.textContent = value;

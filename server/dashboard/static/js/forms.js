@@ -1,6 +1,6 @@
 // Forms whose mistakes stand at their fields, dialogs, and short notices.
 
-import { el, fill } from "./dom.js";
+import { el, fill, focusIn } from "./dom.js";
 
 let last = 0;
 const newId = () => `f${(last += 1)}`;
@@ -85,14 +85,15 @@ function mark(node, detail) {
  */
 export function dialog({ title, text = null, fields = [], act, danger = false, submit }) {
   return new Promise((resolve) => {
+    const places = ancestors(document.activeElement);
     const id = newId();
     const button = el("button", { class: danger ? "danger" : "primary" }, act);
     const cancel = el("button", { type: "button", on: { click: () => node.close() } }, "Cancel");
     const form = el("form", { method: "dialog", novalidate: true }, el("h2", { id }, title), text && el("p", {}, text), fields, el("div", { class: "actions" }, button, cancel));
-    const node = el("dialog", { "aria-labelledby": id, on: { close: () => (node.remove(), resolve(node.given ?? null)) } }, form);
+    const node = el("dialog", { "aria-labelledby": id, on: { close: () => (node.remove(), back(places), resolve(node.given ?? null)) } }, form);
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      const { ok, given } = await tried(form, button, () => submit(new FormData(form)));
+      const { ok, given } = await tried(form, button, () => (needFilled(form), submit(new FormData(form))));
       if (!ok) return;
       node.given = given ?? true;
       node.close();
@@ -102,17 +103,52 @@ export function dialog({ title, text = null, fields = [], act, danger = false, s
   });
 }
 
+/** Raises a problem for each field that must not be empty, and is. */
+function needFilled(form) {
+  const empty = [...form.querySelectorAll("[required]")].filter((one) => !one.value.trim());
+  const errors = empty.map((one) => ({ pointer: one.closest("[data-pointer]").dataset.pointer, detail: "This must not be empty." }));
+  if (errors.length) throw Object.assign(new Error(errors[0].detail), { detail: errors[0].detail, errors });
+}
+
+function ancestors(node) {
+  const found = [];
+  for (let one = node; one && one !== document.body; one = one.parentElement) found.push(one);
+  return found;
+}
+
+/** The focus goes back to what opened a dialog; if that was drawn anew meanwhile, to what is in its place. */
+function back([opener, ...around]) {
+  if (!opener || (document.activeElement !== document.body && document.activeElement !== null)) return;
+  if (opener.isConnected && opener.checkVisibility()) opener.focus();
+  else focusIn(around.find((one) => one.isConnected) ?? document.body, opener.textContent);
+}
+
+/**
+ * While `act` runs, the button does nothing. It is not disabled, which would take the focus from it. Gives null if it is
+ * at work already.
+ */
+async function atWork(button, act) {
+  if (button.getAttribute("aria-busy")) return null;
+  button.setAttribute("aria-busy", "true");
+  try {
+    return await act();
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
 /** Runs `act` while its button waits; shows in the form what it throws. */
 export async function tried(form, button, act) {
+  return (await atWork(button, () => shownIn(form, act))) ?? { ok: false };
+}
+
+async function shownIn(form, act) {
   clearProblems(form);
-  button.disabled = true;
   try {
     return { ok: true, given: await act() };
   } catch (problem) {
     showProblem(form, problem);
     return { ok: false };
-  } finally {
-    button.disabled = false;
   }
 }
 
@@ -120,16 +156,13 @@ export async function tried(form, button, act) {
 export function actionButton(label, act, { primary = false, danger = false, quiet = false } = {}) {
   const kind = primary ? "primary" : danger ? "danger" : quiet ? "quiet" : null;
   const button = el("button", { type: "button", class: kind }, label);
-  button.addEventListener("click", async () => {
-    button.disabled = true;
+  button.addEventListener("click", () => atWork(button, async () => {
     try {
       await act();
     } catch (problem) {
       toast(problem.detail ?? String(problem), { bad: true });
-    } finally {
-      button.disabled = false;
     }
-  });
+  }));
   return button;
 }
 

@@ -2,7 +2,7 @@
 
 import { part } from "../api.js";
 import { chart } from "../chart.js";
-import { byId, el, empty, fill, state } from "../dom.js";
+import { byId, el, empty, fill, patched, state } from "../dom.js";
 import { failed } from "../forms.js";
 import { number } from "../format.js";
 import { eventItem, sentence } from "../happened.js";
@@ -35,13 +35,13 @@ const RETESTS = /^(retest|challenge)/;
 function drawFacts() {
   const { trial, events, timeline } = store;
   if (!trial) return;
-  fill(byId("state"), state(trial.state));
+  patched(byId("state"), state(trial.state));
   const fact = (name, ...shown) => el("div", {}, el("dt", {}, name), el("dd", {}, shown));
   const newest = (name) => store.curves?.metrics[name]?.values.at(-1) ?? trial.metrics[name]; // a trial that runs has told its curves alone
   const portion = newest("portion") ?? store.curves?.metrics.fresh_error?.epochs.at(-1);
   const drifts = (events ?? []).filter((one) => one.kind === "drift").length;
   const answers = (timeline?.items ?? []).filter((one) => one.actor === "policy:drift").length;
-  fill(facts, fact("Portions", number(portion == null ? 0 : portion + 1)), fact("Fresh error", number(newest("fresh_error")), el("span", { class: "note" }, "of the newest portion")), fact("Recent error", number(newest("recent_error")), el("span", { class: "note" }, "of the last ten")),
+  patched(facts, fact("Portions", number(portion == null ? 0 : portion + 1)), fact("Fresh error", number(newest("fresh_error")), el("span", { class: "note" }, "of the newest portion")), fact("Recent error", number(newest("recent_error")), el("span", { class: "note" }, "of the last ten")),
     fact("Alarms", number(drifts)), fact("Answers of the policy", number(answers)), fact("Trial", el("a", { href: trialPath }, `Trial ${n}`)));
 }
 
@@ -57,14 +57,14 @@ function drawAlarms() {
   const others = (timeline?.items ?? []).filter((one) => one.actor === "policy:drift" && !/^Drift at portion/.test(one.reason));
   const rows = found.map((one) => alarm(one, timeline?.items ?? [], proposals ?? []));
   const usual = others.map((one) => el("tr", {}, el("th", { scope: "row", data: { label: "Portion" } }, "–"), cell("What changed", "calm again"), cell("What the policy did", one.reason), cell("When", when(one.at))));
-  fill(alarms, [...rows, ...usual].reverse());
+  patched(alarms, [...rows, ...usual].reverse());
   quiet.textContent = found.length ? "" : "No alarm so far: the inputs, the labels and the fresh error are as they were.";
   alarmSection.firstElementChild.after(quiet);
   alarmSection.querySelector(".sideways").hidden = rows.length + usual.length === 0;
   const list = (node, place, wanted) => {
     const items = events.filter(wanted);
     place.hidden = items.length === 0;
-    fill(node, [...items].reverse().map((one) => eventItem(one, study, { trial: false })));
+    patched(node, [...items].reverse().map((one) => eventItem(one, study, { trial: false })));
   };
   list(retests, retestSection, (one) => RETESTS.test(one.kind));
   list(refused, refusedSection, (one) => one.kind === "portion_refused");

@@ -22,7 +22,7 @@ export class Parameters {
     const shown = JSON.stringify([trial.params, trial.drawn, study.task]);
     if (shown === this.shown) return;
     this.shown = shown;
-    const fixed = Object.entries(study.task?.fixed ?? {}).filter(([name]) => !(name in trial.params));
+    const fixed = Object.entries(study.task?.fixed ?? {}).filter(([name]) => !Object.hasOwn(trial.params, name));
     const own = Object.entries(trial.params);
     fill(this.params, el("caption", { class: "sr" }, "Parameters"), el("tbody", {}, own.map(([name, one]) => pair(name, value(one))), fixed.map(([name, one]) => pair(name, value(one), "fixed by the study")), own.length + fixed.length === 0 && pair("none", "all by default")));
     fill(this.drawn, origin(trial));

@@ -2,10 +2,10 @@
 
 import { integer, percent } from "../format.js";
 
-const NAMES = { known: "known error", train: "training", train_dev: "train-dev", dev: "dev", test: "test" };
+const NAMES = new Map([["known", "known error"], ["train", "training"], ["train_dev", "train-dev"]]);
 
 /** An error by its part of the data. */
-export const nameOf = (part) => NAMES[part] ?? part;
+export const nameOf = (part) => NAMES.get(part) ?? part;
 
 /** The gaps of a diagnosis. */
 export function gapsInWords({ gaps, widest }) {

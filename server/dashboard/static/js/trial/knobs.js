@@ -27,7 +27,7 @@ export class Knobs {
     this.more.input.addEventListener("change", () => this.#another());
     this.reason = field({ label: "Reason", name: "reason", maxlength: 1000, note: "It is kept in the timeline." });
     this.guard = this.#guard();
-    this.button = el("button", { class: "primary", disabled: true }, "Change");
+    this.button = el("button", { class: "primary", "aria-disabled": "true" }, "Change");
     this.status = el("p", { class: "note", role: "status" });
     this.form = el("form", { class: "steering", novalidate: true, on: { submit: (event) => this.#submit(event), input: () => this.#mark() } },
       this.grid, this.more, this.reason, this.guard, el("div", { class: "actions" }, this.button, el("button", { type: "reset", class: "quiet" }, "Reset"), this.status));
@@ -126,7 +126,7 @@ export class Knobs {
       input.title = name in params ? `In force: ${shown}` : "";
     }
     const names = Object.keys(params);
-    this.button.disabled = names.length === 0;
+    this.button.setAttribute("aria-disabled", String(names.length === 0)); // not disabled, which would take the focus from it
     this.button.textContent = names.length > 1 ? `Change ${names.length} parameters` : names.length ? `Change ${names[0]}` : "Change";
   }
 

@@ -1,7 +1,7 @@
 // What has become of a trial, in one line, and what can be done to it.
 
 import { part } from "../api.js";
-import { byId, el, fill, state } from "../dom.js";
+import { byId, el, fill, patched, redrawn, state } from "../dom.js";
 import { duration, number, time } from "../format.js";
 import { when } from "../when.js";
 import { describe, verbs } from "./verbs.js";
@@ -25,9 +25,9 @@ export class Summary {
   draw() {
     const { trial, study } = this.store;
     if (!trial || !study) return;
-    fill(this.state, state(trial.state, [trial.state, trial.invalid ? "invalid" : "", waiting(trial)].filter(Boolean).join(", ")));
-    fill(this.facts, facts(trial, study, this.store.curves?.metrics));
-    fill(this.notices, notices(trial));
+    patched(this.state, state(trial.state, [trial.state, trial.invalid ? "invalid" : "", waiting(trial)].filter(Boolean).join(", ")));
+    patched(this.facts, facts(trial, study, this.store.curves?.metrics));
+    patched(this.notices, notices(trial));
     this.#tags(trial);
     this.#actions(trial, study);
     document.title = `Trial ${trial.number} · ${trial.study} · Sturgeon`;
@@ -49,13 +49,21 @@ export class Summary {
     this.shownActions = shown;
     const more = possible.filter((one) => !MAIN.has(one.id));
     const act = (one) => () => {
-      this.actions.querySelector("details")?.removeAttribute("open");
+      this.#closeMenu();
       one.run();
     };
     const button = (one) => el("button", { type: "button", class: one.danger ? "danger" : null, on: { click: act(one) } }, one.label);
-    const menu = more.length && el("details", { class: "dropdown" }, el("summary", { class: "button" }, "More"), el("div", { class: "menu" }, more.map(button)));
+    const menu = more.length && el("details", { class: "dropdown", on: { keydown: (event) => event.key === "Escape" && this.#closeMenu() } }, el("summary", { class: "button" }, "More"), el("div", { class: "menu" }, more.map(button)));
     const beside = el("a", { class: "button quiet", href: `/studies/${part(trial.study)}/compare?trials=${trial.number}` }, "Compare");
-    fill(this.actions, possible.filter((one) => MAIN.has(one.id)).map(button), beside, menu);
+    redrawn(this.actions, () => fill(this.actions, possible.filter((one) => MAIN.has(one.id)).map(button), beside, menu));
+  }
+
+  /** The focus goes to what opens it again, so that it is there when a dialog has closed. */
+  #closeMenu() {
+    const menu = this.actions.querySelector("details[open]");
+    if (!menu) return;
+    menu.removeAttribute("open");
+    menu.querySelector("summary").focus();
   }
 }
 

@@ -1,7 +1,7 @@
 // A panda's timeline: what was requested, by whom and why, and what came of it; and what policies propose.
 
 import { send } from "../api.js";
-import { el, fill, state } from "../dom.js";
+import { el, fill, patched, redrawn, state } from "../dom.js";
 import { actionButton, dialog, field, toast } from "../forms.js";
 import { number, value } from "../format.js";
 import { when } from "../when.js";
@@ -31,7 +31,7 @@ export class Timeline {
       if (entry.state !== "superseded" && entry.state !== "reverted") Object.assign(now, entry.params);
       return this.#row(entry, before, epochs.get(entry.version));
     });
-    fill(this.body, rows.reverse());
+    patched(this.body, rows.reverse());
   }
 
   #row(entry, before, epoch) {
@@ -56,7 +56,7 @@ function what(entry, before) {
 export function changes(params, before = {}) {
   const names = Object.keys(params);
   if (!names.length) return null;
-  const one = (name) => el("li", {}, el("span", { class: "name" }, name), " ", name in before && before[name] !== params[name] ? `${value(before[name])} → ` : "", el("strong", {}, value(params[name])));
+  const one = (name) => el("li", {}, el("span", { class: "name" }, name), " ", Object.hasOwn(before, name) && before[name] !== params[name] ? `${value(before[name])} → ` : "", el("strong", {}, value(params[name])));
   return el("ul", { class: "changes" }, names.map(one));
 }
 
@@ -73,7 +73,7 @@ export class Proposals {
     const shown = open.map((one) => one.id).join();
     if (shown === this.shown) return;
     this.shown = shown;
-    fill(this.node, open.map((one) => this.#callout(one)));
+    redrawn(this.node, () => fill(this.node, open.map((one) => this.#callout(one))));
   }
 
   #callout(one) {
