@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-report-cost bench-trainer bench-install-sizes secrets clean
+.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-report-cost bench-trainer bench-page bench-install-sizes screenshots secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.12]"
@@ -88,13 +88,19 @@ bench-report-cost: $(VENV)/development ## Measure what a report costs after 100 
 bench-trainer: $(VENV)/runtime ## Measure the trainer's speed beside scikit-learn, PyTorch and JAX.
 	$(BIN)/python -m benchmarks.trainer $(ARGS)
 
+bench-page: $(VENV)/development $(VENV)-dashboard/installed ## Measure the web page beside optuna-dashboard, and with 10,000 trials; needs Chromium.
+	$(BIN)/python -m benchmarks.page $(ARGS)
+
 bench-install-sizes: $(VENV)/development ## Measure how large Sturgeon is with each extra, and how quickly it is imported.
 	$(BIN)/python -m benchmarks.install_sizes $(ARGS)
+
+screenshots: $(VENV)/development ## Write pictures of all pages to docs/images, light and dark, wide and narrow; needs Chromium.
+	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 secrets: secrets/token secrets/database-password ## Draw the token and the password that docker-compose.yml reads.
 
 clean: ## Remove .venv and what tools have left; studies, checkpoints and secrets stay.
-	rm -rf $(VENV) $(VENV)-frameworks $(VENV)-search $(VENV)-lowest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-frameworks $(VENV)-search $(VENV)-dashboard $(VENV)-lowest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A container's user has another number than the person here, so it could not read a file of mode 600. The
@@ -137,6 +143,11 @@ $(VENV)-frameworks/installed: requirements-frameworks.txt $(VENV)/development
 $(VENV)-search/installed: benchmarks/requirements-search.txt
 	@$(PYTHON) -m venv --clear $(VENV)-search
 	@$(VENV)-search/bin/python -m pip install -qq --disable-pip-version-check -r $<
+	@touch $@
+
+$(VENV)-dashboard/installed: benchmarks/requirements-dashboard.txt
+	@$(PYTHON) -m venv --clear $(VENV)-dashboard
+	@$(VENV)-dashboard/bin/python -m pip install -qq --disable-pip-version-check -r $<
 	@touch $@
 
 # Python 3.11 has all the lowest versions; later ones begin with later releases.
