@@ -90,8 +90,11 @@ class BrowserGate:
 
 def _is_same(origin: str, host: str, names: frozenset[str]) -> bool:
     """Whether the page is this server's own; behind a proxy, that of one of our further names."""
-    name = _name_of(urlsplit(origin).netloc) if "://" in origin else ""
-    return urlsplit(origin).netloc.lower() == host.lower() or name in names
+    try:
+        netloc = urlsplit(origin).netloc.lower()
+    except ValueError:  # it is no address, so no page has it
+        return False
+    return netloc == host.lower() or _name_of(netloc) in names
 
 
 def refusal_of_another_page(scope: Scope, names: frozenset[str]) -> Problem | None:

@@ -12,6 +12,8 @@ import yaml
 
 MOST_VALUES: Final = 100_000
 """Values that a YAML text with aliases may have, those of each alias counted."""
+MOST_DEPTH: Final = 100
+"""Levels of lists and mappings: far more than a study has, and far fewer than whoever writes them again can bear."""
 
 _TAG: Final = "tag:yaml.org,2002:"
 
@@ -31,6 +33,7 @@ def read_text(text: str, *, is_yaml: bool | None = None) -> dict[str, Any]:
         is_yaml = not text.lstrip().startswith(("{", "["))
     try:
         content = _from_yaml(text) if is_yaml else _from_json(text)
+        _require_shallow(content)
     except json.JSONDecodeError as error:
         raise Unreadable(f"is not JSON: {error}", error.lineno) from None
     except yaml.YAMLError as error:
@@ -43,6 +46,17 @@ def read_text(text: str, *, is_yaml: bool | None = None) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise Unreadable("is not a mapping: write names with values, as in examples/digits.yaml")
     return content
+
+
+def _require_shallow(content: object) -> None:
+    """Raises: RecursionError."""
+    level = [content]
+    for _ in range(MOST_DEPTH + 1):
+        inner = [one for one in level if isinstance(one, list | dict)]
+        level = [part for one in inner for part in (one.values() if isinstance(one, dict) else one)]
+        if not level:
+            return
+    raise RecursionError
 
 
 def _from_json(text: str) -> object:

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from server.dashboard.rendering import page
 from server.dashboard.sessions import COOKIE, LASTS_S, local_path, new_session
 from server.settings import Settings
+from sturgeon.errors import Invalid
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -27,7 +28,7 @@ def login(request: Request, next: Annotated[str | None, Query()] = None) -> Resp
 @router.post("/login")
 async def log_in(request: Request) -> Response:
     """Set the cookie if the token is right, and go on to where the person wanted to be."""
-    form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
+    form = _form(await request.body())
     given, onward = form.get("token", [""])[0].strip(), local_path(form.get("next", [""])[0])
     token = _token(request)
     if token is None:
@@ -48,6 +49,14 @@ def log_out() -> Response:
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return answer
+
+
+def _form(body: bytes) -> dict[str, list[str]]:
+    """The fields of a form. Raises: Invalid (it has far more of them than ours)."""
+    try:
+        return parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    except ValueError:
+        raise Invalid("The form has more fields than that of the login.") from None
 
 
 def _token(request: Request) -> str | None:

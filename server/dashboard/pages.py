@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Final
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI, Path, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from server.dashboard import assets, fields, login, pictures
@@ -116,10 +117,12 @@ async def read_study_file(request: Request) -> Response:
     if len(body) > MOST_TEXT:
         raise TooLarge(f"A study's file has at most {MOST_TEXT} bytes here; `sturgeon study create` takes larger ones.")
     try:
-        return JSONResponse(await run_sync(read_text, body.decode("utf-8-sig", "replace")))
+        content = await run_sync(read_text, body.decode("utf-8-sig", "replace"))
     except Unreadable as error:
         problems = (FieldProblem(f"line:{error.line}", f"The text {error.what}."),) if error.line else ()
         raise Invalid(f"The text {error.what}.", problems) from None
+    # In ASCII, so that a lone surrogate comes to the page, and with the study to where it is refused at its field.
+    return Response(json.dumps(content), media_type="application/json")
 
 
 class _Files(StaticFiles):

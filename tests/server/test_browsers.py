@@ -127,6 +127,13 @@ def test_a_name_that_was_bent_to_this_machine_leads_nowhere(page: httpx.Client) 
     assert page.get("/v1/studies/bowl").is_success
 
 
+def test_an_origin_that_is_no_address_is_refused(page: httpx.Client) -> None:
+    for origin in ("http://[", "http://[::1", "http://[x]", "//[", "http://", "null", "[", "http://a@b:c"):
+        for method in ("GET", "POST"):
+            answer = page.request(method, "/v1/studies", headers={"Origin": origin}, json=BOWL)
+            assert refusal(answer) == (403, "forbidden"), origin
+
+
 OURS = ("127.0.0.1", "127.0.0.1:{port}", "localhost", "LocalHost:{port}", "localhost.", "127.1.2.3", "[::1]:{port}")
 
 

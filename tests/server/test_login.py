@@ -81,6 +81,10 @@ def test_a_wrong_token_gets_no_cookie_and_says_so(browser: httpx.Client, token: 
     assert "<script>x" not in answer.text
 
 
+def test_a_form_with_too_many_fields_is_refused(browser: httpx.Client) -> None:
+    assert refusal(browser.post("/login", content="a=1&" * 20)) == (422, "invalid")
+
+
 FOREIGN = (
     "https://evil.example/",
     "//evil.example",
@@ -114,6 +118,7 @@ def test_with_the_cookie_only_our_own_pages_change_something(browser: httpx.Clie
         own | {"Origin": "https://evil.example"},
         own | {"Origin": "null"},
         own | {"Origin": origin(browser) + "0"},
+        own | {"Origin": "http://["},
     )
 
     for headers in refused:

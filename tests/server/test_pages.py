@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from sturgeon.plots.theme import PALETTE
+from sturgeon.study_texts import read_text
 from tests.processes import DEADLINE_S
 from tests.server.studies import refusal
 
@@ -200,6 +201,18 @@ def test_a_pasted_file_that_takes_long_to_read_is_refused(web: httpx.Client) -> 
         f"{b}: &{b} [*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a}]" for a, b in zip("abcdefg", "bcdefgh", strict=True)
     )
     assert refusal(pasted(web, bomb)) == (422, "invalid")
+
+
+def test_a_pasted_file_that_is_nested_too_deeply_is_refused(web: httpx.Client) -> None:
+    for depth in (101, 500, 960, 2000):
+        for text in ('{"a":' * depth + "1" + "}" * depth, "a: " + "[" * depth + "]" * depth):
+            assert refusal(pasted(web, text)) == (422, "invalid"), depth
+    assert pasted(web, '{"a":' * 100 + "1" + "}" * 100).is_success
+
+
+@pytest.mark.parametrize("text", [r'{"name": "\ud800"}', r'"\uDFFF": 1', '{"\\ud834": ["\\udd1e\\ud834"]}'])
+def test_half_a_character_in_a_pasted_file_comes_to_the_page(web: httpx.Client, text: str) -> None:
+    assert pasted(web, text).json() == read_text(text)
 
 
 # --- modules without a page ---
