@@ -7,14 +7,14 @@ WORKDIR /app
 COPY requirements.txt ./
 RUN pip install -r requirements.txt
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY sturgeon ./sturgeon
 COPY server ./server
 COPY worker ./worker
 COPY trainer ./trainer
 COPY migrations ./migrations
 RUN pip install --no-deps --no-build-isolation .
-RUN cd / && python -m trainer.compile_loops && python -m server.dashboard.assets
+RUN cd / && python -m trainer.compile_loops
 
 # A new volume takes over the owner of the folder that it covers.
 RUN useradd --uid 10001 --create-home sturgeon \

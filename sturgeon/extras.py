@@ -30,7 +30,6 @@ MODULES: Final[dict[Extra, tuple[str, ...]]] = {
         "sse_starlette",
         "structlog",
         "uvicorn",
-        "vl_convert",
     ),
     "trainer": ("numba", "sklearn"),
     "optuna": (*SEARCH, "optuna"),

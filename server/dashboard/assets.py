@@ -1,7 +1,8 @@
 """Vega, Vega-Lite and vega-embed as one script, made from what vl-convert has inside; no code of others is in the tree.
 
-`python -m server.dashboard.assets` makes it, as `make install` does; else the first page that asks waits a few seconds
-for it. It is kept by version beside this package, or in the user's cache where that cannot be written.
+The wheel has it (setup.py), so a server needs no vl-convert. In a checkout `python -m server.dashboard.assets` makes
+it, as `make install` does; else the first page that asks waits a few seconds for it. It is kept by version beside this
+package, or in the user's cache where that cannot be written.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -22,16 +23,27 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
 from sturgeon.errors import NotFound
+from sturgeon.extras import require
 from sturgeon.plots.theme import PALETTE, config
 
 router = APIRouter(include_in_schema=False)
 
-VERSION: Final = version("vl-convert-python")
+BESIDE: Final = Path(__file__).parent / "made"
+
+
+def version_of(made: Path) -> str:
+    """That of vl-convert, if it is installed, else that of the script in this folder; "none" if there is none."""
+    try:
+        return version("vl-convert-python")
+    except PackageNotFoundError:
+        return max((file.stem.removeprefix("vega-") for file in made.glob("vega-*.js")), default="none")
+
+
+VERSION: Final = version_of(BESIDE)
 NAME: Final = f"vega-{VERSION}.js"
 VEGA_URL: Final = f"/static/{NAME}"
 """Where pages find it: a module that sets `window.vega`, `vegaLite` and `vegaEmbed`."""
 
-BESIDE: Final = Path(__file__).parent / "made"
 MAKE: Final = "import sys, vl_convert; sys.stdout.buffer.write(vl_convert.javascript_bundle().encode())"
 TIMEOUT_S: Final = 300.0
 FOR_EVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -43,6 +55,8 @@ def vega(version: str) -> Response:
     """The script of this version; a browser need never ask for it again."""
     if version != VERSION:
         raise NotFound(f"This server has {VEGA_URL}.")
+    if VERSION == "none":
+        require("plots", "Vega's script")
     return FileResponse(vega_script(), media_type="text/javascript", headers=FOR_EVER)
 
 

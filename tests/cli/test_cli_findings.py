@@ -86,12 +86,12 @@ def test_events_are_listed_newest_last_by_kind_and_at_most_so_many(sturgeon: Com
     for command in (("study", "pause", "bowl"), ("trial", "requeue", "bowl", "2"), ("study", "resume", "bowl")):
         assert sturgeon(*command).code == 0
     told = sturgeon("study", "events", "bowl", "-o", "json").json
-    assert [event["kind"] for event in told] == ["state", "requeued", "state"]
+    assert [event["kind"] for event in told] == ["failed", "state", "requeued", "state"]
     found = sturgeon("study", "events", "bowl", "--kind", "state", "--limit", "1", "-o", "json").json
     assert found == told[-1:]
     header, *rows = sturgeon("study", "events", "bowl").out.splitlines()
     assert header.split() == ["at", "trial", "event", "detail"]
-    assert [row.split()[2:4] for row in rows] == [["-", "state"], ["2", "requeued"], ["-", "state"]]
+    assert [row.split()[2:4] for row in rows] == [["2", "failed"], ["-", "state"], ["2", "requeued"], ["-", "state"]]
 
 
 @pytest.mark.fault("W5")

@@ -123,6 +123,21 @@ print(sorted({"numpy", "server", "worker", "trainer"} & set(sys.modules)))
     assert done.stdout.endswith("\n[]\n")
 
 
+def test_a_server_has_the_script_of_its_pictures_without_what_made_it(local: Environment, tmp_path: Path) -> None:
+    script = """
+from starlette.testclient import TestClient
+from server.app import create_app
+from server.dashboard.assets import VEGA_URL
+from server.settings import Settings
+print(VEGA_URL, "vegaEmbed" in TestClient(create_app(Settings()), "http://localhost").get(VEGA_URL).text)
+"""
+    assert not list(local.packages.glob("vl_convert*"))
+
+    done = local.run(local.python, "-W", "ignore", "-c", script, cwd=tmp_path)
+
+    assert re.search(r"^/static/vega-1[.\w]+\.js True$", done.stdout, re.MULTILINE), done.stderr
+
+
 def test_local_tunes_a_script_with_one_command(local: Environment, tmp_path: Path) -> None:
     assert not (local.packages / "numba").exists()
     assert not (local.packages / "sklearn").exists()
