@@ -86,6 +86,27 @@ def test_after_the_server_was_away_the_page_goes_on_without_a_reload(
         assert page.evaluate("window.sameDocument")
 
 
+@AWAY
+def test_a_page_tells_that_its_study_was_deleted_and_shows_the_next_one(page: Page, client: Client) -> None:
+    """Another study of that name has other parameters, and revision 0 as well."""
+
+    def make(parameter: str) -> None:
+        space = {parameter: {"type": "float", "low": 0.0, "high": 1.0}}
+        client.create_study({"name": "remade", "metric": "loss", "space": space, "budget": {"max_trials": 9}})
+        for lease in client.ask("remade", 3).leases:
+            client.tell("remade", lease.number, lease.fence, {"loss": 1.0})
+
+    make("before")
+    open_study(page, "remade", 3)
+    client.delete_study("remade", force=True)
+    expect(page.locator("#banner")).to_contain_text("This was deleted")
+    make("after")
+    expect(page.get_by_role("columnheader", name="after")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="before")).to_have_count(0)
+    expect(page.locator("#banner")).to_be_hidden()
+    client.delete_study("remade", force=True)
+
+
 INCREMENTS: Final = 1_000
 
 

@@ -10,7 +10,9 @@ const WAITS_S = [0.5, 1, 2, 3, 5];
 /**
  * Listens at a path below /v1: `live("/studies/x/stream", {rows(data) {}, study(data) {}})`. After a break it goes on
  * where it was, by the id of the last event. `options.since` is where it begins. Gives `{close(), cursor()}`.
- * A handler `caughtUp` is called when the stream is there again after a break.
+ * A handler `caughtUp` is called when the stream is there again after a break. `gone` is called when the study was
+ * deleted, of which a banner tells otherwise; `another` when another study has its name: nothing that the page shows is of
+ * that one, so otherwise the page is loaded anew.
  */
 export function live(path, handlers, { since = null } = {}) {
   const stream = new Stream(`/v1${path}`, handlers, since);
@@ -20,7 +22,7 @@ export function live(path, handlers, { since = null } = {}) {
 
 class Stream {
   constructor(path, handlers, since) {
-    Object.assign(this, { path, handlers, last: since, failures: 0, closed: false, controller: null });
+    Object.assign(this, { path, handlers, last: since, failures: 0, closed: false, controller: null, gone: false, arrived: since !== null });
     this.heard = performance.now();
     this.hiddenTimer = null;
     this.look = setInterval(() => this.#watch(), 1000);
@@ -41,7 +43,8 @@ class Stream {
     try {
       const answer = await fetch(this.path, { headers, signal: controller.signal, cache: "no-store" });
       if (answer.status === 401) return toLogin();
-      if (answer.status === 404) return this.close();
+      this.gone = answer.status === 404;
+      if (this.gone && !this.arrived) return this.close(); // there never was one, as the page says itself
       if (!answer.ok || !answer.body) throw new Error(`status ${answer.status}`);
       this.#arrived();
       await this.#read(answer.body.pipeThrough(new TextDecoderStream()).getReader());
@@ -67,10 +70,18 @@ class Stream {
   #dispatch({ event, id, data }) {
     if (id !== null) this.last = id;
     const f = this.handlers[event];
-    if (f && data !== "") f(JSON.parse(data));
+    if (data === "" || !(f || event === "study")) return;
+    const told = JSON.parse(data);
+    if (event === "study" && told.created_at !== (this.created ??= told.created_at)) {
+      this.created = told.created_at;
+      if (!this.handlers.another) return location.reload();
+      this.handlers.another();
+    }
+    f?.(told);
   }
 
   #arrived() {
+    this.arrived = true;
     this.heard = performance.now();
     if (this.failures === 0 && !this.stale) return;
     this.failures = 0;
@@ -82,7 +93,8 @@ class Stream {
   #later() {
     if (this.closed || document.hidden) return;
     const wait = WAITS_S[Math.min(this.failures++, WAITS_S.length - 1)];
-    if (this.failures > 1) this.#tell("The server does not answer. What you see is from before; it will go on by itself.");
+    if (this.gone) this.handlers.gone ? this.handlers.gone() : this.#tell("This was deleted. What you see is from before.");
+    else if (this.failures > 1) this.#tell("The server does not answer. What you see is from before; it will go on by itself.");
     this.retry = setTimeout(() => this.open(), wait * 1000);
   }
 

@@ -30,7 +30,7 @@ async function show() {
     trials = (await get(`${path}/rows`)).rows;
     await tell(study);
     await draw();
-    stream ??= live(`${path}/stream`, { rows: later, study: later, caughtUp: later });
+    stream ??= live(`${path}/stream`, { rows: later, study: later, caughtUp: later, gone: later, another: later });
   } catch (problem) {
     failed(host, problem, () => location.reload());
   }

@@ -60,6 +60,7 @@ class Page {
   }
 
   take(data) {
+    if (data.complete) this.studies.clear();
     for (const study of data.studies ?? data) this.studies.set(study.name, study);
     for (const name of data.gone ?? []) this.studies.delete(name);
     this.draw();

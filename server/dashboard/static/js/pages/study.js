@@ -30,10 +30,15 @@ class Page {
     host.removeAttribute("aria-busy");
     host.page = this; // for those who look from the console
     this.live = live(`${path}/stream`, {
-      rows: (changed) => (changed.complete ? this.rows.replace(changed) : this.rows.apply(changed.rows)),
+      rows: (changed) => (this.waiting ? this.waiting.push(changed) : this.takeRows(changed)),
       study: (changed) => this.take(changed),
       events: (more) => this.events.take(more.items ?? more),
     }, { since: table.cursor });
+  }
+
+  takeRows(changed) {
+    if (changed.complete) this.rows.replace(changed);
+    else this.rows.apply(changed.rows);
   }
 
   take(study) {
@@ -42,12 +47,24 @@ class Page {
     if (study.revision !== this.revision) this.#revised(study.revision);
   }
 
-  /** Another space has other columns and other pictures. */
+  /** Another space has other columns and other pictures. What the stream brings meanwhile is newer than the answer. */
   async #revised(revision) {
     this.revision = revision;
-    this.rows.replace(await get(`${path}/rows`));
-    this.trials.revised();
-    this.pictures.respec();
+    this.waiting ??= [];
+    this.asked = (this.asked ?? 0) + 1;
+    try {
+      this.rows.replace(await get(`${path}/rows`));
+      this.trials.revised();
+      this.pictures.respec();
+    } catch {
+      this.revision = null; // the study is told again, at the latest when the server is back
+    } finally {
+      this.asked -= 1;
+      if (!this.asked) {
+        for (const changed of this.waiting) this.takeRows(changed);
+        this.waiting = null;
+      }
+    }
   }
 }
 
