@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sturgeon.errors import NotFound
-from sturgeon.plots.specs import WIDTH, Spec, short, single, vega_lite
+from sturgeon.plots.specs import WIDTH, Spec, fit_width, short, single, vega_lite
 from sturgeon.values import Json
 
 ROW: Final = 48
@@ -22,7 +22,7 @@ def diagnosis(diagnosis: Json, width: int | None = WIDTH) -> Spec:
     rows = gap_rows(diagnosis)
     content = {**single(width, ROW * 4), "height": {"step": ROW}, "layer": [_bars(), _whiskers(), _labels()]}
     if width is None:
-        content["autosize"] = {"type": "fit-x", "contains": "padding"}
+        content["autosize"] = fit_width()
     widest = diagnosis.get("widest")
     advice = [str(line) for line in diagnosis.get("advice") or []]
     subtitle = [f"the widest gap is {short(widest, 40)}: {advice[0]}" if widest and advice else "no gap is clear"]

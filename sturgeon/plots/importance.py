@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sturgeon.messages.searches import Importance
-from sturgeon.plots.specs import WIDTH, Spec, number_text, short, single, vega_lite
+from sturgeon.plots.specs import WIDTH, Spec, fit_width, number_text, short, single, vega_lite
 
 BAR: Final = 28
 """Pixels of a bar."""
@@ -29,7 +29,7 @@ def importance(importance: Importance, width: int | None = WIDTH) -> Spec:
         "layer": [_bars(), _whiskers(), _labels()],
     }
     if width is None:
-        content["autosize"] = {"type": "fit-x", "contains": "padding"}
+        content["autosize"] = fit_width()
     results, rounds = number_text(importance.trials), importance.rounds
     subtitle = [f"share of what changes the score, from {results} results; whiskers: ± 1 standard deviation"]
     subtitle[0] += f" over {rounds} rounds" if rounds > 1 else ""

@@ -44,10 +44,15 @@ def heading(title: str, subtitle: Sequence[str] = ()) -> Spec:
     return {"text": short(title), **({"subtitle": lines} if lines else {})}
 
 
+def fit_width() -> Spec:
+    """As wide as its place; laid out anew with each change, since labels of axes may have become longer."""
+    return {"type": "fit-x", "contains": "padding", "resize": True}
+
+
 def single(width: int | None, height: int = HEIGHT) -> Spec:
     """The size of one panel: as wide as its place on a page where no width is given."""
     if width is None:
-        return {"width": "container", "height": height, "autosize": {"type": "fit-x", "contains": "padding"}}
+        return {"width": "container", "height": height, "autosize": fit_width()}
     return {"width": width, "height": height}
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from sturgeon.client import Client
-from tests.browser.drawn import marks, wait_for_marks
+from tests.browser.drawn import marks, settle, wait_for_marks, words
 from tests.browser.made_trials import made_trials
 from tests.browser.show_studies import import_made_trials
 from tests.processes import ServerProcess, wait_until
@@ -149,3 +149,34 @@ def test_thousands_of_increments_leave_no_more_in_memory(page: Page, followed: s
 def rows_of(page: Page, study: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = page.request.get(f"/v1/studies/{study}/rows").json()["rows"]
     return rows
+
+
+@pytest.fixture
+def begun(client: Client, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A study whose only trial runs, and has reported nothing."""
+    name = request.node.name.replace("test_", "")[:60]
+    space = {"rate": {"type": "float", "low": 1e-4, "high": 0.1, "scale": "log"}}
+    client.create_study({"name": name, "metric": "loss", "space": space, "budget": {"max_trials": 9}})
+    yield name
+    client.delete_study(name, force=True)
+
+
+def test_pictures_opened_before_the_first_report_become_whole(page: Page, client: Client, begun: str) -> None:
+    (lease,) = client.ask(begun, count=1, worker="here").leases
+    page.goto(f"/studies/{begun}", wait_until="domcontentloaded")
+    settle(page)
+    curves = page.locator("section", has=page.locator("#section-learning-curves"))
+    curves.scroll_into_view_if_needed()
+    expect(page.get_by_text("No trial has reported a curve yet.")).to_be_visible()
+    for epoch in range(1, 4):
+        client.report(begun, 0, lease.fence, [{"step": epoch, "epoch": epoch, "metrics": {"loss": 0.125 / epoch}}])
+    client.tell(begun, 0, lease.fence, metrics={"loss": 0.0417})
+    wait_for_marks(curves.locator("[data-picture=curves]"), "line", 1)
+    slices = page.locator("[data-picture=slice]")
+    slices.scroll_into_view_if_needed()
+    wait_for_marks(slices, "symbol", 1)
+    left = "({picture: {view}}) => view.origin()[0] + view.scenegraph().root.bounds.x1"
+    wait_until(lambda: slices.evaluate(left) >= -1, "the labels of the axis have room")
+    page.evaluate("scrollTo(0, 0)")
+    history = page.locator(HISTORY)
+    wait_until(lambda: "complete" in words(history), "the legend has the new state")

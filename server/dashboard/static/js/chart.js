@@ -82,6 +82,7 @@ class Picture {
 
   /** A picture that is out of sight and much behind is drawn anew when it is seen again. */
   #drop() {
+    this.signals = { ...this.#state()?.signals, ...this.signals };
     this.view?.finalize();
     this.view = null;
     for (const set of Object.values(this.sets)) set.forget();
@@ -89,9 +90,11 @@ class Picture {
 
   /** Another specification, such as of another pair of parameters; the data stay. */
   respec(spec) {
+    if (spec !== this.spec) this.signals = {};
     this.spec = spec;
-    this.signals = {};
-    if (this.seen && (this.view || this.failed)) return this.#draw();
+    if (this.drawing) this.outdated = true;
+    else if (this.seen && (this.view || this.failed)) return this.#draw();
+    else this.#drop(); // out of sight: drawn anew when it is seen again
     return undefined;
   }
 
@@ -133,6 +136,11 @@ class Picture {
     else this.#flush();
   }
 
+  /** Zoom and selection, which the next view takes over. */
+  #state() {
+    return this.view?.getState({ data: () => false, signals: (name, op) => Boolean(name) && isKept(name, op) });
+  }
+
   async #draw() {
     this.drawing = true;
     const [before, { promise, resolve: done }] = [turn, deferred()];
@@ -141,7 +149,7 @@ class Picture {
       const asked = typeof this.spec === "string" ? get(this.spec) : this.spec;
       const [embed, config, spec] = await Promise.all([vegaEmbed(), vegaConfig(), asked]);
       await before;
-      const state = this.view?.getState({ data: () => false, signals: (name, op) => Boolean(name) && isKept(name, op) });
+      const state = this.#state();
       this.view?.finalize();
       const host = el("div");
       fill(this.element, host);
@@ -170,7 +178,10 @@ class Picture {
       this.drawing = false;
       setTimeout(done); // the page answers between two pictures
     }
-    this.#flush();
+    if (this.outdated) {
+      this.outdated = false;
+      this.#draw();
+    } else this.#flush();
   }
 
   /** Puts the data into the compiled specification, so that it is drawn once. */

@@ -55,7 +55,7 @@ class Page {
     try {
       this.rows.replace(await get(`${path}/rows`));
       this.trials.revised();
-      this.pictures.respec();
+      this.pictures.revised();
     } catch {
       this.revision = null; // the study is told again, at the latest when the server is back
     } finally {

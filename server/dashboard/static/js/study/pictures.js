@@ -16,9 +16,10 @@ const CURVE_POINTS = 60_000; // of all curves together
 export class Pictures {
   /** `onPick(numbers or null)`: trials were picked out in a picture. */
   constructor(path, rows, onPick) {
-    Object.assign(this, { path, rows, onPick, charts: [], boxed: [], boxes: [], changed: new Map(), removed: new Map(), timer: null, told: toldOf(rows) });
+    Object.assign(this, { path, rows, onPick, charts: [], boxed: [], boxes: [], changed: new Map(), removed: new Map(), timer: null, told: toldOf(rows), states: new Set(rows.all().map((row) => row.state)) });
     this.above = el("div", { class: "grid" }, this.#history(), this.#importance(), this.#parallel());
-    this.below = el("div", { class: "grid" }, this.#slices(), this.#map(), this.#curves());
+    this.curves = this.#curves();
+    this.below = el("div", { class: "grid" }, this.#slices(), this.#map(), this.curves);
     rows.subscribe((changed, removed) => this.#collect(changed, removed));
     this.#boxes();
     this.#follow(this.below, () => this.#boxes(), 10_000);
@@ -38,8 +39,16 @@ export class Pictures {
     for (const one of this.charts) one.select(numbers);
   }
 
-  /** All pictures anew: the space has another revision. */
-  respec() {
+  /** The space has another revision: pictures of its parameters, and all others anew. */
+  revised() {
+    for (const one of this.boxed) one.close();
+    this.charts = this.charts.filter((one) => !this.boxed.includes(one));
+    this.boxed = [];
+    fill(this.below, this.#slices(), this.#map(), this.curves);
+    this.#respec();
+  }
+
+  #respec() {
     for (const one of this.charts) one.respec(one.spec);
   }
 
@@ -55,6 +64,9 @@ export class Pictures {
     const [changed, removed] = [[...this.changed.values()], [...this.removed.values()]];
     this.changed.clear();
     this.removed.clear();
+    const known = this.states.size;
+    for (const row of changed) this.states.add(row.state);
+    if (this.states.size > known) this.#respec(); // legends name the states that there are
     this.charts.forEach((one, i) => setTimeout(() => one.update("rows", changed, removed), 20 * i));
     for (const f of this.followers ?? []) f();
   }
@@ -153,14 +165,21 @@ export class Pictures {
   async #drawCurves(host) {
     const points = Math.max(20, Math.min(200, Math.floor(CURVE_POINTS / Math.max(1, this.rows.byNumber.size))));
     const first = await get(`${this.path}/curves?points=${points}`);
-    if (!first.curves.length) return void fill(host, empty("No trial has reported a curve yet."));
-    const one = chart(host, `${this.path}/plots/curves?data=false`, { curves: long(first) }, { label: "The metric of each trial, epoch by epoch", told: this.told });
     let { cursor } = first;
+    let one = null;
+    const take = (curves) => {
+      if (!curves.length) return;
+      if (one) return void one.update("curves", long({ curves }));
+      fill(host);
+      one = chart(host, `${this.path}/plots/curves?data=false`, { curves: long({ curves }) }, { label: "The metric of each trial, epoch by epoch", told: this.told });
+    };
+    if (!first.curves.length) fill(host, empty("No trial has reported a curve yet."));
+    take(first.curves);
     this.#follow(host, async () => {
       const more = await get(`${this.path}/curves?points=${points}&since=${part(cursor)}`).catch(() => null);
       if (!more) return;
       cursor = more.cursor;
-      if (more.curves.length) one.update("curves", long(more));
+      take(more.curves);
     }, 3000);
   }
 }
