@@ -216,7 +216,7 @@ def _ends(facts: Facts) -> Iterator[Block]:
     if pruned:
         at = sorted(row["pruned_at"] for row in pruned if row.get("pruned_at") is not None)
         middle = f", half of them before epoch {cell(at[len(at) // 2])}" if at else ""
-        yield Prose(f"The rule {study.pruning.rule} stopped {len(pruned)} trials early{middle}.")
+        yield Prose(f"The rule {study.pruning.rule} stopped {study.counts['pruned']} trials early{middle}.")
     invalid = [str(row["number"]) for row in facts.table.rows if row.get("invalid")]
     if invalid:
         yield Prose(f"Taken out by a person, and counted nowhere: {', '.join(invalid)}.")

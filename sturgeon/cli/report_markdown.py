@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
+from urllib.parse import quote
 
 from sturgeon.cli.report_content import Block, Code, Heading, Picture, Prose, Rows
 from sturgeon.plots.drawing import drawn
 
-MARKS: Final = re.compile(r"[\\`*_\[\]<>|&~$@]|(?<=\w):(?=//)|(?<=www)\.|^[#+=-]|(?<=^\d)[.)](?= )|(?<=^\d\d)[.)](?= )")
+MARKS: Final = re.compile(r"[\\`*_\[\]<>|&~$@#]|(?<=\w):(?=//)|(?i:(?<=www)\.)|^[+=-]")
 """What could mean something to a reader of markdown; a backslash before it makes it itself."""
+NUMBERED: Final = re.compile(r"^(\d{1,9})(?=[.)](?: |$))")
+"""What an item of a list begins with."""
 
 
 def as_markdown(title: str, made: str, blocks: Iterable[Block], stem: str) -> tuple[str, dict[str, bytes]]:
@@ -21,7 +24,7 @@ def as_markdown(title: str, made: str, blocks: Iterable[Block], stem: str) -> tu
         if isinstance(block, Picture):
             name = f"{stem}-{block.kind}.png"
             pictures[name] = drawn(block.spec, "png")
-            parts.append(f"![{_text(block.caption)}](<{name}>)")
+            parts.append(f"![{_text(block.caption)}](<{quote(name)}>)")
         else:
             parts.append(_block(block))
     return "\n\n".join(parts) + "\n", pictures
@@ -54,4 +57,4 @@ def _row(cells: Iterable[str], plain: bool = False) -> str:
 
 def _text(text: str) -> str:
     """A text that stays what it is: no link, no HTML, no formula, and all on one line."""
-    return MARKS.sub(r"\\\g<0>", " ".join(text.split()))
+    return NUMBERED.sub(r"\1\\", MARKS.sub(r"\\\g<0>", " ".join(text.split())))

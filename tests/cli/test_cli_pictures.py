@@ -8,10 +8,12 @@ import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 import pytest
 
-from sturgeon.cli.report_content import Code, Prose, Rows
+from sturgeon.cli import report_markdown
+from sturgeon.cli.report_content import Code, Picture, Prose, Rows
 from sturgeon.cli.report_markdown import as_markdown
 from sturgeon.plots import drawing
 from sturgeon.plots.kinds import KINDS, STUDY_KINDS
@@ -169,6 +171,27 @@ def test_texts_stay_what_they_are_in_markdown() -> None:
     assert r"| a\|b | 1\. x |" in text
     assert r"| \# y | http\://x.example |" in text
     assert "````\n```\nrm\n````" in text
+
+
+def test_a_number_a_trailing_sign_and_a_name_in_capitals_stay_text_in_markdown() -> None:
+    text, _ = as_markdown(
+        "Learning C #", "1999. is a year", [Prose("123456789) a\n7.\n1.5 b"), Prose("WWW.x.example")], "r"
+    )
+
+    assert text.splitlines()[0] == r"# Learning C \#"
+    assert r"1999\. is a year" in text
+    assert "123456789\\) a  \n7\\.  \n1.5 b" in text
+    assert r"WWW\.x.example" in text
+
+
+@pytest.mark.parametrize("stem", ["50%25 off", "a>b(<", "a\\b", "new\nline", "ä b"])
+def test_a_picture_beside_a_report_is_found_whatever_its_name_is(stem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_markdown, "drawn", lambda _spec, _form: b"png")
+
+    text, pictures = as_markdown("t", "now", [Picture("history", {}, "seen")], stem)
+
+    [name] = re.findall(r"^!\[seen\]\(<([^<>\\\s]*)>\)$", text, re.MULTILINE)
+    assert pictures == {unquote(name): b"png"}
 
 
 def test_a_report_of_a_study_without_results_says_so(sturgeon: Command, server: RunningServer, in_folder: Path) -> None:
