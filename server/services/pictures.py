@@ -15,7 +15,7 @@ from server.services.sampling import rounds
 from server.services.sampling.sampler_pool import SamplerPool
 from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.curves import Wanted, read_curves
-from server.services.shown.rows import read_rows
+from server.services.shown.rows import MOST, read_rows
 from server.services.shown.trial_curves import read_trial_curves
 from server.services.trials import findings
 from server.store.engine import Database
@@ -29,6 +29,8 @@ POINTS: Final = 200
 POINTS_OF_ONE: Final = 1_000
 RECENT: Final = 2
 """Studies whose rows are kept: a page asks for several pictures of one study."""
+GROWN: Final = 2_000
+"""So many more rows than an answer has are kept, before all are read again."""
 
 
 class Pictures:
@@ -81,11 +83,10 @@ class Pictures:
         with self._guard:
             known = self._recent.get(study)
         with self._database.reading() as tx:
-            table = read_rows(tx, lookup.get_study(tx, study), None if known is None else known.cursor).table
-        if known is not None and not table.complete:
-            by_number = {row["number"]: row for row in (*known.rows, *table.rows)}
-            rows = [by_number[number] for number in sorted(by_number)] if table.rows else known.rows
-            table = table.model_copy(update={"rows": rows, "complete": True, "left_out": table.total - len(rows)})
+            row = lookup.get_study(tx, study)
+            table = read_rows(tx, row, None if known is None else known.cursor).table
+            if known is not None and not table.complete:
+                table = _together(known, table) or read_rows(tx, row, None).table
         with self._guard:
             self._recent[study] = table
             self._recent.move_to_end(study)
@@ -97,6 +98,18 @@ class Pictures:
         with self._database.reading() as tx:
             found = read_curves(tx, self._curve_memo, lookup.get_study(tx, study), Wanted(POINTS, metric))
         return messages.Curves.model_validate(found)
+
+
+def _together(known: messages.Table, change: messages.Table) -> messages.Table | None:
+    """The rows with what has changed since. None where they do not go together: an edit of the space may give values
+    other labels; there are too many changes for one answer; or too many rows by now, of which the oldest must go."""
+    if change.more or change.parameters != known.parameters:
+        return None
+    by_number = {row["number"]: row for row in (*known.rows, *change.rows)}
+    if len(by_number) > MOST + GROWN:
+        return None
+    rows = [by_number[number] for number in sorted(by_number)] if change.rows else known.rows
+    return change.model_copy(update={"rows": rows, "complete": True, "left_out": change.total - len(rows)})
 
 
 def _plot(kind: str, of: str) -> Plot:

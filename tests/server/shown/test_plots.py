@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from server.services import pictures
+from server.services.shown import rows as shown_rows
 from sturgeon.messages import Lease
 from sturgeon.plots.registry import PLOTS
 from tests.server.studies import refusal
@@ -27,6 +29,48 @@ def test_a_picture_has_the_rows_of_its_study_as_they_are_now(server: RunningServ
     assert two["datasets"]["rows"] == server.client.rows("bowl").rows
     assert [row["number"] for row in two["datasets"]["rows"]] == [0, lease.number]
     assert http.get("/v1/studies/bowl/plots/history?data=false").json()["datasets"] == {"rows": []}
+
+
+def test_an_edit_of_the_space_gives_rows_that_were_drawn_before_their_new_labels(
+    server: RunningServer, http: httpx.Client
+) -> None:
+    """The list [1, 2] is drawn as that text, until the text is a value as well."""
+    server.client.create_study(
+        {"name": "texts", "metric": "loss", "space": choice([[1, 2], "z"]), "budget": {"max_trials": 9}}
+    )
+    server.client.enqueue("texts", {"c": [1, 2]})
+    before = http.get("/v1/studies/texts/plots/history").json()["datasets"]["rows"]
+    server.client.patch_study("texts", {"space": choice([[1, 2], "z", "[1, 2]"])})
+    server.client.enqueue("texts", {"c": "[1, 2]"})
+
+    rows = http.get("/v1/studies/texts/plots/history").json()["datasets"]["rows"]
+
+    assert [row["p0"] for row in before] == ["[1, 2]"]
+    assert rows == server.client.rows("texts").rows
+    assert len({row["p0"] for row in rows}) == 2
+
+
+def choice(values: list[object]) -> dict[str, object]:
+    return {"c": {"type": "choice", "values": values}}
+
+
+@pytest.mark.usefixtures("bowl")
+def test_a_picture_of_a_study_that_grows_has_no_more_rows_than_an_answer(
+    server: RunningServer, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, most in (("MOST", 2), ("BEST", 1)):
+        monkeypatch.setattr(shown_rows, name, most)
+    monkeypatch.setattr(pictures, "MOST", 2)
+    monkeypatch.setattr(pictures, "GROWN", 1)
+
+    numbers = []
+    for _ in range(4):
+        server.client.ask("bowl")
+        rows = http.get("/v1/studies/bowl/plots/history").json()["datasets"]["rows"]
+        numbers.append([row["number"] for row in rows])
+
+    assert max(map(len, numbers)) == 3
+    assert numbers[-1][-1] == 3
 
 
 @pytest.mark.usefixtures("finished_trial")
