@@ -9,6 +9,8 @@ from sturgeon.plots.scores import best_of, best_op, beyond_edge, robust, score_a
 from sturgeon.plots.specs import HEIGHT, WIDTH, Spec, number_text, short, single, vega_lite
 from sturgeon.states import TrialState
 
+WHOLE = "datum.value % 1 ? '' : format(datum.value, ',d')"
+"""An axis that is short, or has become longer, may have a tick between two trials."""
 NO_SCORE = "datum.state === 'failed' || datum.state === 'cancelled' || datum.state === 'diverged'"
 
 
@@ -49,7 +51,7 @@ def _number_axis() -> Spec:
         "type": "quantitative",
         "title": "trial",
         "scale": {"zero": False, "nice": False, "padding": 8},
-        "axis": {"grid": False, "tickMinStep": 1, "tickCount": 8, "format": ",d"},
+        "axis": {"grid": False, "tickMinStep": 1, "tickCount": 8, "labelExpr": WHOLE},
     }
 
 

@@ -107,8 +107,9 @@ def beyond_edge(
 
 
 def score_axis(title: str, **more: Any) -> Spec:
-    """The axis of scores: not from 0, unless 0 is near."""
-    return {"title": title, "tickCount": 5, "format": "~g", **more}
+    """The axis of scores: not from 0, unless 0 is near. Each label has its digits itself: the format of an axis
+    rounds 0.12 to 0.1 where the axis ends near there."""
+    return {"title": title, "tickCount": 5, "labelExpr": "format(datum.value, '.9~g')", **more}
 
 
 def best_op(direction: Direction) -> str:

@@ -47,6 +47,15 @@ def test_the_best_of_a_metric_that_is_maximized_is_the_highest() -> None:
     assert ring[0]["y"] == points[1]["y"] == min(point["y"] for point in points)
 
 
+@pytest.mark.parametrize("scores", [(0.0307, 0.03621), (0.0307, 0.1115, 0.0195), (1e5 + 1, 1e5 + 2)])
+def test_no_label_of_an_axis_stands_there_twice(scores: tuple[float, ...]) -> None:
+    labels = [text for text in scene_of(history(scored(*scores))).texts("axis-label") if text]
+
+    of_scores = [text for text in labels if "." in text or len(text) > 2]
+    assert len(of_scores) == len(set(of_scores)) >= 3
+    assert [text for text in labels if text not in of_scores] == [str(number) for number in range(len(scores))]
+
+
 @pytest.mark.parametrize("penalty", [1e300, 1e6, 9999.0])
 @pytest.mark.parametrize("many", [1, 6, 9])
 def test_penalties_do_not_flatten_a_picture_and_are_counted(penalty: float, many: int) -> None:

@@ -34,7 +34,7 @@ function numeric(quantiles, draws) {
   const x = (one) => 2 + (396 * (one - low)) / (high - low || 1);
   const stroke = (one, kind, top) => svg("line", { class: kind, x1: x(one).toFixed(1), x2: x(one).toFixed(1), y1: top, y2: 20 });
   const strokes = draws.filter((one) => typeof one === "number").map((one) => stroke(one, "draw", 6));
-  const half = `Half of all draws lie between ${number(quantiles["0.25"], 3)} and ${number(quantiles["0.75"], 3)}; one in twenty is below ${number(quantiles["0.05"], 3)}, one above ${number(quantiles["0.95"], 3)}.`;
+  const half = `A stroke for each of ${DRAWS} draws, the tall one at the median. Half of all draws lie between ${number(quantiles["0.25"], 3)} and ${number(quantiles["0.75"], 3)}; one in twenty is below ${number(quantiles["0.05"], 3)}, one above ${number(quantiles["0.95"], 3)}.`;
   const picture = svg("svg", { class: "strip", viewBox: "0 0 400 22", preserveAspectRatio: "none", role: "img", "aria-label": half },
     svg("line", { class: "ground", x1: 0, x2: 400, y1: 20, y2: 20 }), strokes, stroke(quantiles["0.5"], "median", 0));
   return [half, el("div", { class: "axis" }, el("span", {}, number(low)), picture, el("span", {}, number(high)))];

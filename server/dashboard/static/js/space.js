@@ -3,7 +3,7 @@
 import { el, fill } from "./dom.js";
 import { field } from "./forms.js";
 
-const KINDS = [["float", "Number"], ["int", "Whole number"], ["choice", "Choice"], ["fixed", "Fixed"], ["other", "Other, as JSON"]];
+const KINDS = [["float", "Float"], ["int", "Integer"], ["choice", "Choice"], ["fixed", "Fixed"], ["other", "Other, as JSON"]];
 const SCALES = [["linear", "linear"], ["log", "log"], ["one_minus_log", "1 − log, as of beta"], ["logit", "logit"]];
 const PLAIN = { float: ["type", "low", "high", "scale"], int: ["type", "low", "high", "scale", "step"], choice: ["type", "values", "ordered"], fixed: ["type", "value"] };
 

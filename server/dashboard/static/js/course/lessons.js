@@ -40,7 +40,7 @@ export const LESSONS = [
     ],
     pictures: [
       { kind: "zoom", title: "The rounds close in", width: "half" },
-      { kind: "history", title: "Over time", width: "half" },
+      { kind: "history", title: "Score of each trial", width: "half" },
     ],
   },
   {

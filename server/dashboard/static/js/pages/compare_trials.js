@@ -81,7 +81,7 @@ function drawSides() {
     plain("State", all.map((one) => state(one.state, one.invalid ? `${one.state}, invalid` : one.state))),
     plain(about.metric, values.map((one) => number(one)), bestOf(values, less)),
     group("Parameters", all), ...objects(all.map((one) => ({ ...one.params, ...one.desired?.params })), value),
-    group("Metrics at the end", all), ...objects(all.map(metricsOf), number),
+    group("Metrics of the result", all), ...objects(all.map(metricsOf), number),
     group("Runs", all), plain("Worker", all.map((one) => one.worker)), plain("Kind", all.map((one) => one.mode)), plain("Began", all.map((one) => time(one.started_at))), plain("Training time", all.map((one) => duration(one.metrics.seconds))),
   ];
   fill(sides, el("table", { class: "sides" }, el("thead", {}, head), el("tbody", {}, rows)));

@@ -25,10 +25,10 @@ class Form {
     this.preview = new SpacePreview();
     this.space = new SpaceEditor({ space: FIRST, onChange: () => this.soon() });
     this.fields = {
-      name: field({ label: "Name", name: "name", required: true, note: "Letters, digits, dots, dashes; it stands in addresses." }),
+      name: field({ label: "Name", name: "name", required: true, note: "Letters, digits and . _ -; part of the address of its page." }),
       title: field({ label: "Title", name: "title" }),
       metric: field({ label: "Metric", name: "metric", value: "dev_error" }),
-      direction: field({ label: "Better is", name: "direction", options: [["minimize", "less"], ["maximize", "more"]], value: "minimize" }),
+      direction: field({ label: "Goal", name: "direction", options: [["minimize", "minimize"], ["maximize", "maximize"]], value: "minimize" }),
       tags: field({ label: "Tags, with commas", name: "tags" }),
       sampler: field({ label: "Sampler", name: "sampler", pointer: "/search/sampler", options: [["coarse_to_fine", "Coarse to fine"], ["random", "Random"], ["sobol", "Sobol"], ["grid", "Grid"]], value: "coarse_to_fine" }),
       replicates: field({ label: "Trials of each sample", name: "replicates", pointer: "/search/replicates", value: "1", inputmode: "numeric" }),

@@ -86,7 +86,7 @@ export class Pictures {
   #history() {
     const one = this.#rowsChart("history", "", "The score of each trial, and the best so far", { eager: true });
     one.onSelect((numbers) => this.onPick(numbers));
-    return section("Over time", "two-thirds", one.element);
+    return section("Score of each trial", "two-thirds", one.element);
   }
 
   #parallel() {

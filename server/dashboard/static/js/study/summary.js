@@ -39,7 +39,7 @@ export class Summary {
     fill(this.facts,
       fact("Trials", `${integer(ended(counts))} of ${integer(budget.max_trials)}`, bar, note([...left, ...limits].join(" · ") || losses(counts))),
       fact(`Best ${metric}`, number(this.study.best?.value), this.study.best && note(this.#trial(this.study.best.number))),
-      fact("Time of workers", duration(spent.seconds), note(`${number(spent.epochs)} epochs`)), this.#recommended());
+      fact("Worker time", duration(spent.seconds), note(`${number(spent.epochs)} epochs`)), this.#recommended());
     this.#notice();
   }
 
@@ -77,7 +77,7 @@ export function heading(node, study) {
   node.querySelector(".state")?.remove();
   h1.after(state(study.state));
   document.title = `${study.best ? `${number(study.best.value)} · ` : ""}${study.name} · Sturgeon`;
-  const words = [study.title, `${study.metric}, ${study.direction === "minimize" ? "less" : "more"} is better`, study.search.sampler.replaceAll("_", " "), study.search.replicates > 1 ? count(study.search.replicates, "replicate") : null].filter(Boolean);
+  const words = [study.title, `${study.direction} ${study.metric}`, study.search.sampler.replaceAll("_", " "), study.search.replicates > 1 ? count(study.search.replicates, "replicate") : null].filter(Boolean);
   const line = document.getElementById("about") ?? el("p", { id: "about", class: "about" });
   text(line, words.join(" · "));
   if (study.tags.length) line.append(" ", el("span", { class: "tags" }, study.tags.map((tag) => el("span", { class: "tag" }, tag))));

@@ -17,7 +17,7 @@ function columnsOf(rows) {
   }));
   return [
     { id: "number", label: "Trial", width: 6, value: (row) => row.number, cell: (row) => `${row.number}` },
-    { id: "state", label: "State", width: 12, value: (row) => (row.invalid ? "invalid" : row.state), cell: (row) => state(row.state, row.invalid ? `${row.state}, invalid` : row.state) },
+    { id: "state", label: "State", width: 15, value: (row) => (row.invalid ? "invalid" : row.state), cell: (row) => state(row.state, row.invalid ? `${row.state}, invalid` : row.state) },
     { id: "score", label: rows.objective || "Score", width: 10, end: true, value: (row) => row.score, cell: (row) => number(row.score) },
     ...parameters,
     { id: "epochs", label: "Epochs", width: 7, end: true, value: (row) => row.epochs, cell: (row) => number(row.epochs) },
