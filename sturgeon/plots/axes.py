@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sturgeon.messages.rows import CellValue, TableParameter
 from sturgeon.plots.specs import Spec, short
+from sturgeon.plots.summaries import is_number, span
 
 MOST_VALUES: Final = 30
 """Values of a choice on one axis."""
@@ -61,10 +62,14 @@ def aside(parameter: TableParameter, other: bool = False) -> list[Spec]:
     share = f"(datum.number * {golden}) % 1"
     if is_choice(parameter):
         return [{"calculate": share, "as": "aside2" if other else "aside"}]
-    if parameter.kind == "int" and parameter.scale == "linear" and _values_of(parameter) <= FEW:
+    if _is_beside(parameter):
         place = position(parameter)
         return [{"calculate": f"datum.{place} + ({share} - 0.5) * {BESIDE}", "as": place}]
     return []
+
+
+def _is_beside(parameter: TableParameter) -> bool:
+    return parameter.kind == "int" and parameter.scale == "linear" and _values_of(parameter) <= FEW
 
 
 def offset(parameter: TableParameter, channel: str, other: bool = False) -> Spec:
@@ -143,6 +148,35 @@ def place_of(parameter: TableParameter, value: float) -> float:
             return math.log(value / (1 - value)) if 0 < value < 1 else math.inf
         case _:
             return value
+
+
+def spans(parameters: Iterable[TableParameter]) -> dict[str, Spec]:
+    """Summaries: of each number the range of the space, or more where trials lie outside of it."""
+    return {f"span_{one.field}": _span(one) for one in parameters if not is_choice(one)}
+
+
+BOUNDS: Final = {"log": (0.0, None), "one_minus_log": (None, 1.0), "logit": (0.0, 1.0)}
+"""Values that have a place on an axis lie between these."""
+
+
+def _span(parameter: TableParameter) -> Spec:
+    over, under = BOUNDS.get(parameter.scale or "", (None, None))
+    ends = [end for end in (parameter.low, parameter.high) if end is not None and is_number(end)]
+    inside = [end for end in ends if (over is None or end > over) and (under is None or end < under)]
+    return span(parameter.field, inside if len(inside) == 2 else [], over, under)
+
+
+def settled(parameter: TableParameter, **axis: Any) -> Spec:
+    """`encoding` on the summary of `spans`, which does not change with each row."""
+    found = encoding(parameter, **axis)
+    if is_choice(parameter):
+        return found
+    ends = [f"span_{parameter.field}[{end}]" for end in (0, 1)]
+    if _is_beside(parameter):
+        ends = [f"{ends[0]} - {BESIDE / 2}", f"{ends[1]} + {BESIDE / 2}"]
+    places = [place_expression(parameter, end) for end in ends]
+    ordered = reversed(places) if parameter.scale == "one_minus_log" else places
+    return found | {"scale": found["scale"] | {"domain": [{"expr": place} for place in ordered]}}
 
 
 def _axis_of(parameter: TableParameter) -> Spec:

@@ -7,8 +7,9 @@ from typing import Any
 
 from sturgeon.messages.rows import Curves
 from sturgeon.plots import marks
-from sturgeon.plots.scores import beyond_edge, robust, score_axis
+from sturgeon.plots.scores import beyond_edge, range_params, range_scale, score_axis, within_range
 from sturgeon.plots.specs import HEIGHT, WIDTH, Spec, number_text, short, single, vega_lite
+from sturgeon.plots.summaries import five, span, summarized
 from sturgeon.states import TrialState
 
 FAINT = ("pruned", "diverged", "failed", "cancelled")
@@ -17,21 +18,21 @@ FAINT = ("pruned", "diverged", "failed", "cancelled")
 def curves(curves: Curves, scale: str = "linear", width: int | None = WIDTH) -> Spec:
     """A line for each trial; those that were stopped are faint and dashed. scale: linear, or log.
 
-    The dataset `curves` has a row a point: number, state, epoch, value.
+    The dataset `curves` has a row a point: number, state, epoch, value; the last of a trial has `end`.
     """
     rows = list(curve_rows(curves))
     states = marks.states_in(rows)
     metric = short(curves.metric)
     x = {"field": "epoch", "type": "quantitative", "title": curves.axis, "axis": {"grid": False, "tickMinStep": 1}}
-    x["scale"] = {"zero": False, "nice": False}
-    y_scale: Spec = {"zero": False}
-    positive = []
-    if scale == "log":
-        y_scale, positive = {"type": "log", "nice": False}, [{"filter": "datum.value > 0"}]
-    content = {
-        "params": [marks.SELECTED],
+    x["scale"] = {"zero": False, "nice": False, "domain": [{"expr": "epochs[0]"}, {"expr": "epochs[1]"}]}
+    is_log = scale == "log"
+    y_scale = range_scale(type="log", nice=False) if is_log else range_scale()
+    positive = [{"filter": "datum.value > 0"}] if is_log else []
+    summaries = summarized(rows, {"five": five("value", over=0 if is_log else None), "epochs": span("epoch", [])})
+    content = summaries | {
+        "params": [marks.SELECTED, *summaries["params"], *range_params(curves.direction)],
         **single(width, HEIGHT),
-        "transform": [*positive, *robust("value", curves.direction)],
+        "transform": [*positive, *within_range("value")],
         "layer": [
             _lines(x, {"title": metric, "scale": y_scale}, len(curves.curves), states),
             _ends(x, len(curves.curves)),
@@ -47,8 +48,10 @@ def curves(curves: Curves, scale: str = "linear", width: int | None = WIDTH) -> 
 def curve_rows(curves: Curves) -> Iterator[dict[str, Any]]:
     """A row a point, in the order of the epochs."""
     for curve in curves.curves:
-        for epoch, value in zip(curve.epochs, curve.values, strict=True):
-            yield {"number": int(curve.number), "state": curve.state, "epoch": epoch, "value": value}
+        last = len(curve.epochs) - 1
+        for at, (epoch, value) in enumerate(zip(curve.epochs, curve.values, strict=True)):
+            end = {"end": True} if at == last else {}
+            yield {"number": int(curve.number), "state": curve.state, "epoch": epoch, "value": value, **end}
 
 
 def _lines(x: Spec, y: Spec, total: int, states: list[TrialState]) -> Spec:
@@ -72,10 +75,9 @@ def _lines(x: Spec, y: Spec, total: int, states: list[TrialState]) -> Spec:
 
 def _ends(x: Spec, total: int) -> Spec:
     """A sign where each curve ends, which tells states apart without colour."""
-    last = {"joinaggregate": [{"op": "max", "field": "epoch", "as": "last"}], "groupby": ["number"]}
     size = 36 if total <= 100 else 14
     return {
-        "transform": [last, {"filter": "datum.epoch === datum.last"}],
+        "transform": [{"filter": "datum.end"}],
         "mark": {"type": "point", "filled": True, "size": size, "opacity": 0.9, "aria": False},
         "encoding": {
             "x": x,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sturgeon.direction import less_is_better
 from sturgeon.messages.rows import Table
 from sturgeon.plots import marks
-from sturgeon.plots.scores import best_of, best_op, beyond_edge, robust, score_axis
+from sturgeon.plots.scores import beyond_edge, range_params, range_scale, score_axis, within_range
 from sturgeon.plots.specs import HEIGHT, WIDTH, Spec, number_text, short, single, vega_lite
+from sturgeon.plots.summaries import NUMBERS, NUMBERS_END, five, number_scale, steps, summarized
 from sturgeon.states import TrialState
 
 WHOLE = "datum.value % 1 ? '' : format(datum.value, ',d')"
@@ -18,20 +21,27 @@ def history(table: Table, width: int | None = WIDTH) -> Spec:
     """All trials, and the best so far as a step line. A trial that was stopped stands, hollow, where its best report
     is; one that left no value is a sign at the edge of the worst."""
     states = marks.states_in(table.rows)
-    content: Spec = {
-        "params": [marks.SELECTED, marks.names_param(table.parameters)],
+    summaries = summarized(table.rows, {"five": five("score", "so_far"), "steps": steps(table.direction), **NUMBERS})
+    content: Spec = summaries | {
+        "params": [
+            *(marks.SELECTED, marks.names_param(table.parameters)),
+            *summaries["params"],
+            *range_params(table.direction),
+        ],
         **single(width, HEIGHT),
         "layer": [
             _points(table, states),
             _without_value(table),
             *_best_so_far(table),
-            *beyond_edge(_placed(table), table.direction),
+            *beyond_edge(_placed(), table.direction),
         ],
     }
     objective = short(table.objective)
     better = "less is better" if less_is_better(table.direction) else "more is better"
     subtitle = [f"{_counts(table)}; the line is the best so far; {better}; hollow: stopped early, at its best report"]
-    return vega_lite(f"{objective} of each trial", subtitle, {"rows": table.rows}, content)
+    return vega_lite(
+        f"{objective} of each trial", subtitle, {"rows": table.rows, "steps": _steps(table, summaries)}, content
+    )
 
 
 def _counts(table: Table) -> str:
@@ -39,10 +49,10 @@ def _counts(table: Table) -> str:
     return f"{drawn}, {number_text(table.left_out)} of them not drawn" if table.left_out else drawn
 
 
-def _placed(table: Table) -> list[Spec]:
+def _placed() -> list[Spec]:
     """Rows with a value: the score, or the best report of one that has none."""
     value = {"calculate": "isValid(datum.score) ? datum.score : datum.so_far", "as": "value"}
-    return [marks.COUNTED, value, *robust("value", table.direction)]
+    return [marks.COUNTED, value, *within_range("value")]
 
 
 def _number_axis() -> Spec:
@@ -50,7 +60,7 @@ def _number_axis() -> Spec:
         "field": "number",
         "type": "quantitative",
         "title": "trial",
-        "scale": {"zero": False, "nice": False, "padding": 8},
+        "scale": number_scale(),
         "axis": {"grid": False, "tickMinStep": 1, "tickCount": 8, "labelExpr": WHOLE},
     }
 
@@ -61,11 +71,11 @@ def _points(table: Table, states: list[TrialState]) -> Spec:
     filled = {"test": "datum.state === 'complete'", "value": opacity * 0.9}
     emphasised = {"test": marks.IS_SELECTED, "value": 3}
     return {
-        "transform": _placed(table),
+        "transform": _placed(),
         "mark": {"type": "point", "filled": False, "size": marks.size_of(total), "strokeWidth": 1.3, "aria": False},
         "encoding": {
             "x": _number_axis(),
-            "y": {"field": "shown", "type": "quantitative", "scale": {"zero": False, "padding": 10}}
+            "y": {"field": "shown", "type": "quantitative", "scale": range_scale(padding=10)}
             | {"axis": score_axis(short(table.objective))},
             "stroke": marks.state_colour(states),
             "fill": marks.state_colour(states),
@@ -93,28 +103,35 @@ def _without_value(table: Table) -> Spec:
     }
 
 
+def _steps(table: Table, summaries: Spec) -> list[Any]:
+    """The trials that were better than all before: a dataset of their own, so that a trial that arrives leaves their
+    line as it is."""
+    numbers = next(one["value"] for one in summaries["params"] if one["name"] == "steps")
+    return [row for row in table.rows if row["number"] in set(numbers)]
+
+
 def _best_so_far(table: Table) -> list[Spec]:
-    """A step line through the complete trials, and a ring around the trial that is the best."""
-    complete = [marks.FINISHED_WELL, *robust("score", table.direction)]
-    op = best_op(table.direction)
-    best = {"window": [{"op": op, "field": "shown", "as": "best"}], "sort": [{"field": "number"}], "frame": [None, 0]}
+    """A step line through the trials that were better than all before, on to the last, and a ring around the best."""
+    complete = [marks.FINISHED_WELL, *within_range("score")]
+    best = [{"filter": "datum.number === peek(steps)"}, *complete]
+    shown = {"field": "shown", "type": "quantitative"}
     return [
         {
-            "transform": [*complete, best],
+            "data": {"name": "steps"},
+            "transform": complete,
             "mark": {"type": "line", "interpolate": "step-after", "style": ["best"], "aria": False},
-            "encoding": {
-                "x": _number_axis(),
-                "y": {"field": "best", "type": "quantitative"},
-                "order": {"field": "number", "type": "quantitative"},
-            },
+            "encoding": {"x": _number_axis(), "y": shown, "order": {"field": "number", "type": "quantitative"}},
         },
         {
-            "transform": best_of(complete),
+            "data": {"name": "steps"},
+            "transform": best,
+            "mark": {"type": "rule", "style": ["best"], "aria": False},
+            "encoding": {"x": _number_axis(), "x2": {"datum": {"expr": NUMBERS_END}}, "y": shown},
+        },
+        {
+            "data": {"name": "steps"},
+            "transform": best,
             "mark": {"type": "point", "size": 180, "style": ["best-point"], "filled": False, "aria": False},
-            "encoding": {
-                "x": _number_axis(),
-                "y": {"field": "shown", "type": "quantitative"},
-                "tooltip": marks.trial_tooltip(table.parameters),
-            },
+            "encoding": {"x": _number_axis(), "y": shown, "tooltip": marks.trial_tooltip(table.parameters)},
         },
     ]

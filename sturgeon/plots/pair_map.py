@@ -10,9 +10,10 @@ from sturgeon.messages.rows import Table, TableParameter
 from sturgeon.messages.searches import Rounds
 from sturgeon.plots import axes, marks
 from sturgeon.plots.boxes import box_rows, edges
-from sturgeon.plots.scores import best_of, robust
+from sturgeon.plots.scores import range_params, range_scale, within_range
 from sturgeon.plots.slices import chosen
 from sturgeon.plots.specs import WIDTH, Spec, short, single, vega_lite
+from sturgeon.plots.summaries import five, steps, summarized
 
 HEIGHT: Final = 420
 
@@ -28,10 +29,13 @@ def pair_map(
     """
     across, up = pair(table, x, y)
     data = {"rows": table.rows, "boxes": box_rows(rounds, table.parameters)}
-    content = {
-        "params": [marks.SELECTED, marks.names_param(table.parameters), *axes.value_params((across, up))],
+    wanted = {"five": five("score", "guess", "so_far"), "steps": steps(table.direction), **axes.spans((across, up))}
+    summaries = summarized(table.rows, wanted)
+    params = [marks.SELECTED, marks.names_param(table.parameters), *axes.value_params((across, up))]
+    content = summaries | {
+        "params": [*params, *summaries["params"], *range_params(table.direction)],
         **single(width, HEIGHT),
-        "layer": [*_boxes(across, up), *_points(table, across, up), _best(table, across, up)],
+        "layer": [*_boxes(across, up), *_points(table, across, up), _best(across, up)],
     }
     title = f"{short(table.objective)} by {short(across.name, 40)} and {short(up.name, 40)}"
     subtitle = ["the ring is the best; hollow: stopped early, with the score expected of it"]
@@ -47,11 +51,11 @@ def pair(table: Table, x: str | None, y: str | None) -> tuple[TableParameter, Ta
     return across, others[0]
 
 
-def _placed(table: Table, *parameters: TableParameter) -> list[Spec]:
+def _placed(*parameters: TableParameter) -> list[Spec]:
     value = "isValid(datum.score) ? datum.score : isValid(datum.guess) ? datum.guess : datum.so_far"
     beside = [*axes.aside(parameters[0]), *axes.aside(parameters[1], other=True)]
     positions = [step for one in parameters for step in axes.to_position(one)]
-    return [marks.COUNTED, {"calculate": value, "as": "value"}, *positions, *beside, *robust("value", table.direction)]
+    return [marks.COUNTED, {"calculate": value, "as": "value"}, *positions, *beside, *within_range("value")]
 
 
 def _points(table: Table, across: TableParameter, up: TableParameter) -> list[Spec]:
@@ -60,12 +64,13 @@ def _points(table: Table, across: TableParameter, up: TableParameter) -> list[Sp
 
 
 def _some(table: Table, across: TableParameter, up: TableParameter, *, complete: bool) -> Spec:
-    scale = {"range": "ramp", "reverse": not less_is_better(table.direction), "zero": False, "nice": False}
+    scale = range_scale(range="ramp", reverse=not less_is_better(table.direction), nice=False)
     legend = {"orient": "bottom", "direction": "horizontal", "gradientLength": 240, "format": "~g", "tickCount": 5}
     those = {"filter": f"datum.state {'===' if complete else '!=='} 'complete'"}
     size = marks.size_of(len(table.rows)) * 1.8
+    worst_first = "descending" if less_is_better(table.direction) else "ascending"
     return {
-        "transform": [*_placed(table, across, up), those],
+        "transform": [*_placed(across, up), those],
         "mark": {"type": "point", "filled": complete, "strokeWidth": 1.6, "opacity": 0.9, "aria": False},
         "encoding": {
             **_place(across, up),
@@ -73,7 +78,7 @@ def _some(table: Table, across: TableParameter, up: TableParameter, *, complete:
             | {"legend": legend},
             "size": {"condition": {"test": marks.IS_SELECTED, "value": size * 3}, "value": size},
             "shape": marks.state_shape([], legend=False),
-            "order": {"field": "cost_shown", "type": "quantitative", "sort": "descending"},
+            "order": {"field": "shown", "type": "quantitative", "sort": worst_first},
             "tooltip": marks.trial_tooltip(table.parameters),
         },
     }
@@ -81,16 +86,16 @@ def _some(table: Table, across: TableParameter, up: TableParameter, *, complete:
 
 def _place(across: TableParameter, up: TableParameter) -> Spec:
     return {
-        "x": axes.encoding(across),
-        "y": axes.encoding(up),
+        "x": axes.settled(across),
+        "y": axes.settled(up),
         **axes.offset(across, "x"),
         **axes.offset(up, "y", other=True),
     }
 
 
-def _best(table: Table, across: TableParameter, up: TableParameter) -> Spec:
+def _best(across: TableParameter, up: TableParameter) -> Spec:
     return {
-        "transform": best_of([marks.FINISHED_WELL, *_placed(table, across, up)]),
+        "transform": [{"filter": "datum.number === peek(steps)"}, marks.FINISHED_WELL, *_placed(across, up)],
         "mark": {"type": "point", "size": 320, "style": ["best-point"], "filled": False, "aria": False},
         "encoding": _place(across, up),
     }
@@ -116,11 +121,11 @@ def _boxes(across: TableParameter, up: TableParameter) -> list[Spec]:
                 {"aggregate": joined, "groupby": ["round", "elite", "level"]},
                 *place,
             ],
-            "mark": {"type": "rect", "style": ["box"], "aria": False},
+            "mark": {"type": "rect", "style": ["box"], "clip": True, "aria": False},
             "encoding": {
-                "x": {**axes.encoding(across), "field": f"from_{across.field}"},
+                "x": {**axes.settled(across), "field": f"from_{across.field}"},
                 "x2": {"field": f"to_{across.field}"},
-                "y": {**axes.encoding(up), "field": f"from_{up.field}"},
+                "y": {**axes.settled(up), "field": f"from_{up.field}"},
                 "y2": {"field": f"to_{up.field}"},
                 "tooltip": {"value": {"expr": "{'round': datum.round, 'around trial': datum.elite}"}},
             },

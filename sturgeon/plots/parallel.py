@@ -17,10 +17,11 @@ from sturgeon.messages.rows import Table, TableParameter
 from sturgeon.plots import axes
 from sturgeon.plots.marks import COUNTED, names_param
 from sturgeon.plots.parallel_marks import ABSENT, HEIGHT, axis_marks, line_marks
-from sturgeon.plots.scores import robust
+from sturgeon.plots.scores import range_params, within_range
 from sturgeon.plots.specs import VEGA, WIDTH, Spec, heading, number_text, short
+from sturgeon.plots.summaries import five, summarized
 from sturgeon.plots.ticks import ticks_with_labels
-from sturgeon.plots.vega_transforms import as_vega
+from sturgeon.plots.vega_transforms import as_signals, as_vega
 
 MOST_AXES: Final = 12
 
@@ -43,7 +44,11 @@ def parallel(table: Table, fields: str | None = None, top: str = "100", width: i
     subtitle += [f"{left} more parameters are not shown"] if left > 0 and fields is None else []
     spec: Spec = {"$schema": VEGA, "description": f"Parallel coordinates of {table.study}: {len(shown)} parameters"}
     spec |= {"title": heading(f"Parameters and {short(table.objective)}", subtitle), "height": HEIGHT}
-    spec |= {"padding": {"left": 24, "right": 40, "top": 8, "bottom": 12}, "autosize": {"type": "pad"}}
+    spec |= {
+        "usermeta": _summaries(table)["usermeta"],
+        "padding": {"left": 24, "right": 40, "top": 8, "bottom": 12},
+        "autosize": {"type": "pad"},
+    }
     return spec | content
 
 
@@ -85,6 +90,7 @@ def _signals(table: Table, shown: Sequence[TableParameter], top: float) -> list[
     any_brush = " || ".join(f"brush_{at}" for at in range(count))
     names = names_param(table.parameters)
     found: list[Spec] = [names, {"name": "top", "value": top}]
+    found += [*_summaries(table)["params"], *as_signals(range_params(table.direction)), _worst_shown()]
     found += [{"name": "spacing", "update": f"width / {len(shown)}"}]
     found += [{"name": f"values_{at}", "value": one.values} for at, one in enumerate(shown) if axes.is_choice(one)]
     found += [_brush(at) for at in range(count)]
@@ -109,19 +115,28 @@ def _brush(at: int) -> Spec:
     }
 
 
+def _summaries(table: Table) -> Spec:
+    return summarized(table.rows, {"five": five("score")})
+
+
+def _worst_shown() -> Spec:
+    """The score of the last of the best so many per cent."""
+    last = "min(length(data('ranked')), max(1, ceil(length(data('ranked')) * top / 100))) - 1"
+    return {"name": "worst_shown", "update": f"length(data('ranked')) ? data('ranked')[{last}].score : 0"}
+
+
 def _data(table: Table, shown: Sequence[TableParameter]) -> list[Spec]:
-    ranked: list[Spec] = [{"window": [{"op": "rank", "as": "rank"}], "sort": [{"field": "rank_cost"}]}]
-    ranked += [{"joinaggregate": [{"op": "count", "as": "many"}]}]
-    ranked += [{"filter": "datum.rank <= max(1, ceil(datum.many * top / 100))"}]
-    scored = [COUNTED, *robust("score", table.direction), *ranked]
-    worst_first = {"type": "collect", "sort": {"field": "rank_cost", "order": "descending"}}
+    less = less_is_better(table.direction)
+    order = ("ascending", "descending") if less else ("descending", "ascending")
+    best_first, worst_first = ({"type": "collect", "sort": {"field": "score", "order": one}} for one in order)
+    among = {"type": "filter", "expr": f"datum.score {'<=' if less else '>='} worst_shown"}
     places = [{"type": "formula", "expr": _height(at, one), "as": f"y_{at}"} for at, one in enumerate(shown)]
     score = {"type": "formula", "expr": "scale('score', datum.shown)", "as": f"y_{len(shown)}"}
     inside = " && ".join(_within(at) for at in range(len(shown) + 1))
     return [
         {"name": "rows", "values": list(table.rows)},
-        {"name": "scored", "source": "rows", "transform": as_vega(scored)},
-        {"name": "lines", "source": "scored", "transform": [worst_first, *places, score]},
+        {"name": "ranked", "source": "rows", "transform": [*as_vega([COUNTED, *within_range("score")]), best_first]},
+        {"name": "lines", "source": "ranked", "transform": [among, worst_first, *places, score]},
         {"name": "passing", "source": "lines", "transform": [{"type": "filter", "expr": inside}]},
         {"name": "ticks", "values": _ticks(shown)},
         {"name": "titles", "values": _titles(table, shown)},
@@ -199,7 +214,7 @@ def _titles(table: Table, shown: Sequence[TableParameter]) -> list[Spec]:
 def _scales(table: Table) -> list[Spec]:
     """The score's axis has the best on top, whichever way is better."""
     up = [HEIGHT, 0] if sign_of(table.direction) < 0 else [0, HEIGHT]
-    domain = {"data": "scored", "field": "shown"}
+    domain = {"signal": "[low, high]"}
     colour: Spec = {"name": "colour", "type": "linear", "domain": domain, "range": "ramp", "zero": False}
     return [
         {"name": "score", "type": "linear", "domain": domain, "range": up, "zero": False, "nice": True},

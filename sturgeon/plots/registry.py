@@ -56,7 +56,7 @@ class Plot:
 
 
 PLOTS: Final[dict[str, Plot]] = {
-    "history": Plot(history, "study", ("table",), "the score of each trial, and the best so far"),
+    "history": Plot(history, "study", ("table",), "the score of each trial, and the best so far", ("rows", "steps")),
     "parallel": Plot(
         parallel, "study", ("table",), "all parameters and the score, a line for each trial", options=("fields", "top")
     ),

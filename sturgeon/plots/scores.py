@@ -10,9 +10,7 @@ from typing import Any, Final
 
 from sturgeon.direction import Direction, less_is_better
 from sturgeon.plots.specs import Spec
-
-ENORMOUS: Final = 1e6
-"""So many times the smallest score (or 1), a score is a penalty: it does not count for the range."""
+from sturgeon.plots.summaries import ENORMOUS
 
 KEPT: Final = 10.0
 """The range goes so many spreads, and so many times the size of good scores, beyond the best. The spread is from the
@@ -24,6 +22,9 @@ CUT: Final = 2.5
 PENALTY: Final = 100.0
 """A quartile is a penalty if it is so many times as far from the best as good scores are large (or 1)."""
 
+
+STEP: Final = 1.1
+"""Where the range is cut, how far it goes is a power of this: it does not move with each row."""
 
 TINY: Final = 1e-300
 """Below it a score is drawn as 0: scales divide by their width, and could not by such a one."""
@@ -50,10 +51,10 @@ def robust(field: str, direction: Direction | None) -> list[Spec]:
                 {"op": op, "field": "cost", "as": f"cost_{op}"} for op in ("min", "q1", "median", "q3", "max")
             ]
         },
-        {"calculate": _good(), "as": "good"},
-        {"calculate": _spread(), "as": "spread"},
+        {"calculate": _good("datum."), "as": "good"},
+        {"calculate": _spread("datum."), "as": "spread"},
         {"calculate": f"{KEPT} * max(datum.spread, datum.good)", "as": "room"},
-        {"calculate": _limit(), "as": "limit"},
+        {"calculate": _limit("datum."), "as": "limit"},
         {"calculate": "clamp(datum.rank_cost, datum.cost_min, datum.limit)", "as": "cost_shown"},
         {"calculate": f"abs(datum.cost_shown) < {TINY} ? 0 : {sign}datum.cost_shown", "as": "shown"},
         {
@@ -63,22 +64,62 @@ def robust(field: str, direction: Direction | None) -> list[Spec]:
     ]
 
 
-def _good() -> str:
-    """How large good scores are: as the first quartile, unless only the best is no penalty."""
-    best = "abs(datum.cost_min)"
-    penalty = f"datum.cost_q1 - datum.cost_min > {PENALTY} * max(1, {best})"
-    return f"{penalty} ? max(1, {best}) : max({best}, abs(datum.cost_q1))"
+def range_params(direction: Direction | None) -> list[Spec]:
+    """Params: `low` and `high`, the ends of the robust range, of the summary `five`. They change seldom, since where
+    the range is cut its end moves in steps."""
+    low_is_good = direction is None or less_is_better(direction)
+    order = ("min", "q1", "median", "q3", "max")
+    costs = zip(order, range(5) if low_is_good else range(4, -1, -1), strict=True)
+    sign = "" if low_is_good else "-"
+    room = f"{KEPT} * max(spread, good)"
+    best, worst = _not_tiny(f"{sign}cost_min"), _not_tiny(f"{sign}limit")
+    found = {f"cost_{op}": f"{sign}five[{at}]" for op, at in costs}
+    found |= {"good": _good(), "spread": _spread(), "whole_room": room}
+    found |= {"room": f"whole_room > 0 ? pow({STEP}, ceil(log(whole_room) / log({STEP}))) : 0", "limit": _limit()}
+    found |= {"low": best, "high": worst} if low_is_good else {"low": worst, "high": best}
+    return [{"name": name, "expr": expression} for name, expression in found.items()]
 
 
-def _spread() -> str:
-    third, median, first = (f"(datum.cost_{op} - datum.cost_min)" for op in ("q3", "median", "q1"))
-    most = f"{PENALTY} * max(1, datum.good)"
+def _not_tiny(value: str) -> str:
+    return f"abs({value}) < {TINY} ? 0 : {value}"
+
+
+def within_range(field: str) -> list[Spec]:
+    """Transforms that keep rows whose `field` is a number, and add, by the params of `range_params`,
+
+    - `shown`: the value, within the robust range;
+    - `beyond`: -1 below it, 1 above it, 0 within.
+    """
+    value = f"datum.{field}"
+    return [
+        {"filter": f"isValid({value}) && isNumber({value}) && isFinite({value})"},
+        {"calculate": f"clamp({_not_tiny(value)}, low, high)", "as": "shown"},
+        {"calculate": f"{value} > max(high, {TINY}) ? 1 : {value} < min(low, -{TINY}) ? -1 : 0", "as": "beyond"},
+    ]
+
+
+def range_scale(**more: Any) -> Spec:
+    """The scale of `shown`."""
+    return {"zero": False, "domain": [{"expr": "low"}, {"expr": "high"}], **more}
+
+
+def _good(of: str = "") -> str:
+    """How large good scores are: as the first quartile, unless only the best is no penalty. of: `datum.`, or nothing
+    where these are params."""
+    best = f"abs({of}cost_min)"
+    penalty = f"{of}cost_q1 - {of}cost_min > {PENALTY} * max(1, {best})"
+    return f"{penalty} ? max(1, {best}) : max({best}, abs({of}cost_q1))"
+
+
+def _spread(of: str = "") -> str:
+    third, median, first = (f"({of}cost_{op} - {of}cost_min)" for op in ("q3", "median", "q1"))
+    most = f"{PENALTY} * max(1, {of}good)"
     return f"{third} <= {most} ? {third} : {median} <= {most} ? {median} : {first} <= {most} ? {first} : 0"
 
 
-def _limit() -> str:
-    cut = f"datum.room > 0 && datum.cost_max - datum.cost_min > {CUT} * datum.room"
-    return f"{cut} ? datum.cost_min + datum.room : datum.cost_max"
+def _limit(of: str = "") -> str:
+    cut = f"{of}room > 0 && {of}cost_max - {of}cost_min > {CUT} * {of}room"
+    return f"{cut} ? {of}cost_min + {of}room : {of}cost_max"
 
 
 def beyond_edge(

@@ -10,8 +10,9 @@ from sturgeon.messages.rows import Table, TableParameter
 from sturgeon.messages.searches import Rounds
 from sturgeon.plots import axes, marks
 from sturgeon.plots.boxes import BAND, SHOWN_ROUNDS, band_transforms, box_rows
-from sturgeon.plots.scores import best_of, beyond_edge, robust, score_axis
+from sturgeon.plots.scores import beyond_edge, range_params, range_scale, score_axis, within_range
 from sturgeon.plots.specs import WIDTH, Spec, short, single, vega_lite
+from sturgeon.plots.summaries import five, steps, summarized
 
 PANEL: Final = 220
 """Height of a panel in pixels."""
@@ -30,9 +31,15 @@ def slices(table: Table, rounds: Rounds | None = None, field: str | None = None,
     data = {"rows": table.rows, "boxes": box_rows(rounds, table.parameters)}
     has_boxes = rounds is not None and bool(data["boxes"] or not rounds.items)
     states = marks.states_in(table.rows)
+    summaries = summarized(table.rows, {"five": five("score"), "steps": steps(table.direction), **axes.spans(shown)})
     params = [marks.SELECTED, marks.names_param(table.parameters), *axes.value_params(shown)]
+    params += [*summaries["params"], *range_params(table.direction)]
     if field is not None:
-        panel = {"params": params, **single(width, PANEL), "layer": _layers(table, shown[0], states, has_boxes)}
+        panel = summaries | {
+            "params": params,
+            **single(width, PANEL),
+            "layer": _layers(table, shown[0], states, has_boxes),
+        }
         return vega_lite(f"{short(table.objective)} by {short(shown[0].name)}", [], data, panel)
     across = min(ACROSS, len(shown))
     size = round(((width or WIDTH) + 80 - 70 * across) / across)
@@ -40,7 +47,7 @@ def slices(table: Table, rounds: Rounds | None = None, field: str | None = None,
         {"width": size, "height": PANEL, "layer": _layers(table, one, states, has_boxes, first=at % across == 0)}
         for at, one in enumerate(shown)
     ]
-    content = {"params": params, "concat": panels, "columns": across, "spacing": 24}
+    content = summaries | {"params": params, "concat": panels, "columns": across, "spacing": 24}
     content["resolve"] = {"scale": {"y": "shared"}}
     return vega_lite(f"{short(table.objective)} by parameter", _subtitle(table, shown, has_boxes), data, content)
 
@@ -76,17 +83,17 @@ def _layers(
 def _points(
     table: Table, parameter: TableParameter, states: Sequence[str], title: str | None, has_boxes: bool
 ) -> list[Spec]:
-    placed = [marks.COUNTED, *axes.to_position(parameter), *robust("score", table.direction)]
+    placed = [marks.COUNTED, *axes.to_position(parameter), *within_range("score")]
     total = len(table.rows)
     opacity = marks.opacity_of(total)
     room = BAND * SHOWN_ROUNDS + 10 if has_boxes else 0
-    scale = {"zero": False, "padding": 8, "range": [PANEL, room]}
+    scale = range_scale(padding=8, range=[PANEL, room])
     y = {"field": "shown", "type": "quantitative", "scale": scale, "axis": score_axis(title or "") | {"title": title}}
     points = {
         "transform": [*placed, *axes.aside(parameter)],
         "mark": {"type": "point", "filled": True, "size": marks.size_of(total), "aria": False},
         "encoding": {
-            "x": axes.encoding(parameter),
+            "x": axes.settled(parameter),
             **axes.offset(parameter, "x"),
             "y": y,
             "color": marks.state_colour(states, legend=_several(states)),
@@ -105,12 +112,13 @@ def _several(states: Sequence[str]) -> bool:
 
 
 def _best(table: Table, parameter: TableParameter) -> Spec:
-    placed = [marks.FINISHED_WELL, *axes.to_position(parameter), *robust("score", table.direction)]
+    best = {"filter": "datum.number === peek(steps)"}
+    placed = [best, marks.FINISHED_WELL, *axes.to_position(parameter), *within_range("score")]
     return {
-        "transform": best_of([*placed, *axes.aside(parameter)]),
+        "transform": [*placed, *axes.aside(parameter)],
         "mark": {"type": "point", "size": 160, "style": ["best-point"], "filled": False, "aria": False},
         "encoding": {
-            "x": axes.encoding(parameter),
+            "x": axes.settled(parameter),
             **axes.offset(parameter, "x"),
             "y": {"field": "shown", "type": "quantitative"},
             "tooltip": marks.trial_tooltip(table.parameters),
@@ -121,9 +129,9 @@ def _best(table: Table, parameter: TableParameter) -> Spec:
 def _across(parameter: TableParameter) -> Spec:
     """Where a box stands on the axis of the parameter."""
     if axes.is_choice(parameter):
-        start = {**axes.encoding(parameter), "field": "value", "bandPosition": 0}
+        start = {**axes.settled(parameter), "field": "value", "bandPosition": 0}
         return {"x": start, "x2": {"field": "value", "bandPosition": 1}}
-    found = axes.encoding(parameter)
+    found = axes.settled(parameter)
     return {"x": {**found, "field": f"from_{parameter.field}"}, "x2": {"field": f"to_{parameter.field}"}}
 
 
@@ -131,7 +139,7 @@ def _bands(parameter: TableParameter) -> Spec:
     return {
         "data": {"name": "boxes"},
         "transform": band_transforms(parameter),
-        "mark": {"type": "rect", "style": ["box"], "aria": False},
+        "mark": {"type": "rect", "style": ["box"], "clip": True, "aria": False},
         "encoding": {
             **_across(parameter),
             "y": {"value": {"expr": f"datum.row * {BAND}"}},
@@ -146,6 +154,6 @@ def _now(parameter: TableParameter) -> Spec:
     return {
         "data": {"name": "boxes"},
         "transform": [{"filter": "datum.current"}, *band_transforms(parameter)],
-        "mark": {"type": "rect", "style": ["box-now"], "aria": False},
+        "mark": {"type": "rect", "style": ["box-now"], "clip": True, "aria": False},
         "encoding": {**_across(parameter), "y": {"value": 0}, "y2": {"value": "height"}},
     }

@@ -34,7 +34,10 @@ def test_history_has_each_trial_and_the_best_so_far_as_a_line() -> None:
     assert [item["fillOpacity"] > 0 for item in points] == [True] * 4 + [False]
     assert len(without_value) == 1
     [line] = scene.marks("line")
-    assert [item["y"] for item in line] == [points[0]["y"], points[1]["y"], points[1]["y"], points[3]["y"]]
+    assert [(item["x"], item["y"]) for item in line] == [(points[at]["x"], points[at]["y"]) for at in (0, 1, 3)]
+    [[to_the_end]] = scene.marks("rule")[:1]
+    assert to_the_end["y"] == points[3]["y"]
+    assert {to_the_end["x"], to_the_end["x2"]} == {points[3]["x"], points[4]["x"]}
     assert [(item["x"], item["y"]) for item in ring] == [(points[3]["x"], points[3]["y"])]
     assert scene.texts("legend-label") == ["queued", "complete", "pruned", "failed"]
 

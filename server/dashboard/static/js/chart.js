@@ -3,11 +3,12 @@
 import { get } from "./api.js";
 import { el, fill } from "./dom.js";
 import { DataSet } from "./dataset.js";
+import { Summaries } from "./summaries.js";
 import { onTheme, vegaConfig } from "./theme.js";
 import { lightened, tip } from "./tip.js";
+import { change, has, leaveTitles, listen } from "./views.js";
 
 let loading = null;
-let changeset = null;
 let resizing = null; // one event for all pictures whose size has changed
 const REST = 12; // times as long as its last change took
 let turn = Promise.resolve(); // pictures are drawn one after the other, the first of the page first
@@ -16,15 +17,6 @@ let turn = Promise.resolve(); // pictures are drawn one after the other, the fir
 function vegaEmbed() {
   loading ??= import(document.documentElement.dataset.vega).then(() => globalThis.vegaEmbed);
   return loading;
-}
-
-/** Vega's `changeset`, which its script does not hand out: taken from a change of nothing on its way into the view. */
-function changesetOf(view, name) {
-  let found = null;
-  view.pulse = (_operator, changes) => ((found = changes.constructor), view);
-  view.insert(name, []);
-  delete view.pulse;
-  return found;
 }
 
 /**
@@ -138,7 +130,7 @@ class Picture {
 
   /** Zoom and selection, which the next view takes over. */
   #state() {
-    return this.view?.getState({ data: () => false, signals: (name, op) => Boolean(name) && isKept(name, op) });
+    return this.view?.getState({ data: () => false, signals: (name) => Boolean(name) && isKept(name) && !this.summaries.computed.has(name) });
   }
 
   async #draw() {
@@ -153,11 +145,13 @@ class Picture {
       this.view?.finalize();
       const host = el("div");
       fill(this.element, host);
+      this.summaries = new Summaries(spec);
       const result = await embed(host, lightened(spec), {
         ast: true, renderer: "canvas", actions: false, defaultStyle: false, config: { ...config, ...this.options.config }, tooltip: tip(this.options.told),
         patch: (compiled) => this.#filled(compiled),
       });
       this.view = result.view;
+      leaveTitles(this.view);
       for (const [name, f] of this.listeners) listen(this.view, name, f);
       this.view.addEventListener("click", (_event, item) => item?.datum && this.pick?.(item.datum));
       for (const [name, value] of Object.entries({ ...state?.signals, ...this.signals })) this.#signal(name, value, false);
@@ -194,6 +188,7 @@ class Picture {
       }
     }
     this.dirty.clear();
+    this.summaries.fill(compiled, this.sets);
     return compiled;
   }
 
@@ -221,9 +216,9 @@ class Picture {
     for (const name of this.dirty) {
       if (!has(this.view, name)) continue;
       const { remove, insert } = this.sets[name].changes();
-      changeset ??= changesetOf(this.view, name);
-      this.view.change(name, changeset().remove(remove).insert(insert));
+      change(this.view, name, remove, insert);
     }
+    if (this.dirty.has(this.summaries.of)) this.summaries.change(this.view, this.sets);
     this.dirty.clear();
   }
 
@@ -258,23 +253,6 @@ function deferred() {
   let resolve;
   const promise = new Promise((f) => (resolve = f));
   return { promise, resolve };
-}
-
-function has(view, name) {
-  try {
-    view.data(name);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function listen(view, name, f) {
-  try {
-    view.addSignalListener(name, (_name, value) => f(value));
-  } catch {
-    // this picture has no such signal
-  }
 }
 
 const isKept = (name) => !/^(width|height|padding|autosize|background|style|parent|datum|item|event|cursor)$/.test(name);

@@ -184,9 +184,9 @@ export class Pictures {
   }
 }
 
-/** Curves as one row a point. */
+/** Curves as one row a point; the last of each has `end`. */
 export function long({ curves }) {
-  return curves.flatMap(({ number, state, epochs, values }) => epochs.map((epoch, i) => ({ number, state, epoch, value: values[i] })));
+  return curves.flatMap(({ number, state, epochs, values }) => epochs.map((epoch, i) => ({ number, state, epoch, value: values[i], ...(i === epochs.length - 1 && { end: true }) })));
 }
 
 function section(title, width, content, controls = null, note = null) {
