@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from sturgeon.client import Client
-from tests.browser.drawn import wait_for_marks
+from tests.browser.drawn import marks, wait_for_marks
 from tests.browser.show_studies import import_made_trials, is_over
 from tests.processes import ServerProcess, wait_until
 
@@ -22,6 +23,20 @@ SHORT: Final[dict[str, Any]] = {
     "budget": {"max_trials": 1},
     "task": {"kind": "train", "dataset": "digits", "epochs": 3, "fixed": {"hidden_units": [16]}},
 }
+PANDA: Final[dict[str, Any]] = {
+    "name": "steered",
+    "metric": "dev_error",
+    "mode": "panda",
+    "params": {"learning_rate": 0.001},
+    "budget": {"max_trials": 5},
+    "task": {
+        "kind": "train",
+        "dataset": "digits",
+        "epochs": 100_000,
+        "fixed": {"hidden_units": [512, 512], "batch_size": 16},
+    },
+}
+
 ORIGIN: Final = """
 ({picture: {view}}) => [view.origin()[0] + view.padding().left, view.origin()[1] + view.padding().top]
 """
@@ -35,6 +50,14 @@ def short_study(shared_server: ServerProcess) -> str:
         client.create_study(SHORT)
         wait_until(lambda: is_over(client, "short"), "the trial ended")
     return str(SHORT["name"])
+
+
+@pytest.fixture
+def running_panda(client: Client) -> Iterator[str]:
+    client.create_study(PANDA)
+    wait_until(lambda: len(client.trial_metrics("steered", 0).items) > 1, "the panda had reported")
+    yield "steered"
+    client.stop("steered", 0)
 
 
 def drag(page: Page, picture: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -69,6 +92,22 @@ def test_what_a_brush_picks_out_in_a_picture_the_table_shows(page: Page, client:
     assert len(lines) == 120, "a faint line and a coloured one for each trial"
     picked = min(rates[number] for number in numbers)
     assert picked > max(rate for number, rate in rates.items() if number not in numbers), "the upper end of the axis"
+
+
+def test_a_changed_rate_stands_in_the_timeline_and_on_the_curve(page: Page, running_panda: str) -> None:
+    page.goto(f"/studies/{running_panda}/trials/0", wait_until="domcontentloaded")
+    curve = page.locator("[data-picture=trial_curves]")
+    wait_for_marks(curve, "line", 1)
+    assert marks(curve, "rule") == []
+    knobs = page.locator("#knobs")
+    knobs.get_by_label("learning_rate", exact=True).fill("0.004")
+    knobs.get_by_label("Reason").fill("it is slow")
+    knobs.get_by_role("button", name="Change learning_rate").click()
+    row = page.locator("#version-1")
+    expect(row).to_contain_text("0.001 → 0.004")
+    expect(row).to_contain_text("it is slow")
+    expect(row).to_contain_text("applied")
+    wait_until(lambda: len(marks(curve, "rule")) > 0, "the change was drawn on the curve")
 
 
 def test_a_tag_of_an_error_is_counted_with_its_ceiling(page: Page, client: Client, short_study: str) -> None:

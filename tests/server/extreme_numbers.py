@@ -178,6 +178,7 @@ BODIES: Final[dict[str, Json]] = {
         "wrong": 1,
         "mistakes": [{"row": 1, "label": "a", "predicted": "b", "probability": 0.5, "tags": ["c"]}],
         "categories": [{"tag": "c", "count": 1, "share": 1.0, "ceiling": 0.1, "error_after": 0.0}],
+        "pictures": {"height": 1, "width": 1, "channels": 1, "pixels": {"1": "AA=="}},
     },
     "POST /v1/studies/{study}/trials:import": {
         "trials": [

@@ -180,9 +180,13 @@ class Story:
                 {"page_size": (1, 1000)} if "page_size" in known else {"k": (1, 1000)} if "k" in known else {"": (1,)}
             )
             [(name, values)] = paged.items()
-            for number, value in itertools.product(numbers if "{number}" in path else numbers[:1], values):
+            parameters = {one["name"]: one["schema"] for one in methods["get"].get("parameters", ())}
+            kinds = parameters.get("kind", {}).get("enum", [""]) if "{kind}" in path else [""]
+            some = numbers if "{number}" in path and "{kind}" not in path else numbers[:1]
+            for number, value, kind in itertools.product(some, values, kinds):
                 query = {name: value} if name else {}
-                answer = self._http.get(path.format(study=self.study, number=number), params=query)
+                filled = path.format(study=self.study, number=number, kind=kind, webhook=1)
+                answer = self._http.get(filled, params=query)
                 assert answer.status_code < 500, (path, answer.text)
                 assert "NaN" not in answer.text
                 assert "Infinity" not in answer.text

@@ -294,6 +294,7 @@ def test_workers_are_listed_with_what_they_run(server: RunningServer, http: http
             "memory_gb": None,
             "labels": [],
             "unable": [],
+            "holds": [{"study": "digits", "number": 2}, {"study": "digits", "number": 3}],
         },
         {
             "name": "bob",
@@ -308,6 +309,7 @@ def test_workers_are_listed_with_what_they_run(server: RunningServer, http: http
             "memory_gb": None,
             "labels": [],
             "unable": [],
+            "holds": [{"study": "digits", "number": 0}, {"study": "digits", "number": 1}],
         },
     ]
 
