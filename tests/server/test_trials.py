@@ -41,6 +41,8 @@ def test_given_parameters_make_a_queued_trial(http: httpx.Client) -> None:
         "applied_version": None,
         "applied_step": None,
         "dataset": None,
+        "findings": {},
+        "logs": 0,
         "tags": [],
         "notes": "",
         "code_version": None,
@@ -137,7 +139,11 @@ def test_a_failed_trial_runs_again_with_attempts_from_0(server: RunningServer) -
     assert (requeued.error, requeued.where, requeued.metrics, requeued.value) == (None, None, {}, None)
     server.client.ask("bowl")
     assert server.client.tell("bowl", 0, 5, state="failed").state == "queued"
-    assert [event.detail for event in server.client.events("bowl").items] == [{"was": "failed"}]
+    events = server.client.events("bowl").items
+    assert [(event.kind, event.detail) for event in events] == [
+        ("failed", {"attempts": 3, "reason": "no memory"}),
+        ("requeued", {"was": "failed"}),
+    ]
 
 
 @pytest.mark.usefixtures("bowl")
