@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,14 @@ from sturgeon.messages import Desired
 from tests.running import RunningServer
 
 Body = Callable[[Any], None]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _garbage_is_collected() -> Iterator[None]:
+    """What was there before the tests too, as in a user's program: some of the exceptions are."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
 
 
 def states(study: sturgeon.Study) -> list[tuple[str, float | None]]:
