@@ -83,8 +83,11 @@ def test_every_other_number_has_a_physical_range() -> None:
     fields = [(place, schema) for place, schema in every if len(place) == 2 and "type" in schema]
 
     ranges = {
-        place: ("minimum" in schema or "exclusiveMinimum" in schema)
-        and ("maximum" in schema or "exclusiveMaximum" in schema)
+        place: "enum" in schema
+        or (
+            ("minimum" in schema or "exclusiveMinimum" in schema)
+            and ("maximum" in schema or "exclusiveMaximum" in schema)
+        )
         for place, schema in fields
     }
 
