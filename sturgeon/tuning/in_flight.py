@@ -95,20 +95,34 @@ def _just_raised(traceback: TracebackType) -> BaseException | None:
     """The exception that the `raise` at this traceback's place has made; None if it may be another one."""
     if traceback.tb_frame.f_code.co_code[traceback.tb_lasti] != RAISE:
         return None  # C code raised it, and has perhaps not made it yet
+    # The collector has all objects as they were allocated, the oldest ones last. Making the traceback may have started
+    # a collection: then what was made before it is of the next generation.
     for generation in range(3):
-        objects = gc.get_objects(generation)  # the collector has them as they were allocated
+        objects = gc.get_objects(generation)
         try:
-            place = next((place for place, one in enumerate(objects) if one is traceback), 0)
-            while place > 0:
-                place -= 1
-                found = objects[place]
-                if _is_untold(found) and _only_in(objects, found):
-                    return found  # type: ignore[no-any-return]
-                if type(found) not in MADE_WITH_IT:
-                    return None
+            place = next((place for place, one in enumerate(objects) if one is traceback), None)
+            if place is not None:
+                del objects[place:]
+                return _made_last(objects, generation + 1)
         finally:
             objects.clear()  # it may have what refers to it, and would keep all of it alive
     return None
+
+
+def _made_last(objects: list[object], older: int) -> BaseException | None:
+    """The exception that was allocated last of `objects` or, where there is none left, of the `older` generations."""
+    while True:
+        while not objects:
+            if older > 2:
+                return None
+            objects.extend(gc.get_objects(older))
+            older += 1
+        found = objects[-1]
+        if _is_untold(found) and _only_in(objects, found):
+            return found  # type: ignore[return-value]
+        if type(found) not in MADE_WITH_IT:
+            return None
+        objects.pop()
 
 
 def _is_untold(found: object) -> bool:
