@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service-search bench-report-cost bench-trainer bench-page bench-install-sizes screenshots secrets clean
+.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-search bench-report-cost bench-trainer bench-page bench-install-sizes screenshots secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.12]"
@@ -78,6 +78,9 @@ bench-accuracy: $(VENV)/mnist ## Print the test errors that the trainer reaches 
 
 bench-drift: $(VENV)/mnist ## Compare constant hyperparameters with the drift policy on streams that change; --write in ARGS keeps the figures.
 	$(BIN)/python -m benchmarks.drift $(ARGS)
+
+bench-service: $(VENV)/development ## Measure trials and reports a second beside Optuna's storages, on both databases; --quick in ARGS takes two minutes.
+	$(BIN)/python -m benchmarks.service $(ARGS)
 
 bench-service-search: $(VENV)/mnist ## Compare coarse to fine with random search on mnist_5k, through the service with its workers.
 	$(BIN)/python -m benchmarks.service_search $(ARGS)

@@ -23,17 +23,19 @@ from psycopg import sql
 from tests.errors import WATCH
 from tests.processes import DEADLINE_S, die_with_parent, free_port
 
-OPTIONS = ("unix_socket_directories=", "fsync=off", "max_connections=300", "shared_buffers=32MB")
+OPTIONS = ("unix_socket_directories=", "max_connections=300", "shared_buffers=32MB")
 
 
 class Postgres:
     """A server with its own data folder. Start it from the main thread, whose death it follows.
 
     Without a password it trusts everyone on loopback; with one it asks for it, as a real installation does.
+    durable: a commit waits for the disk, which only a benchmark needs.
     """
 
-    def __init__(self, *, user: str = "postgres", password: str | None = None) -> None:
+    def __init__(self, *, user: str = "postgres", password: str | None = None, durable: bool = False) -> None:
         self.user = user
+        self._fsync = f"fsync={'on' if durable else 'off'}"
         self.password = password
         self.port = 0
         self._child: subprocess.Popen[bytes] | None = None
@@ -46,6 +48,12 @@ class Postgres:
     def url(self) -> str:
         """The server's address without the name of a database and without the password."""
         return f"postgresql://{self.user}@127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Of the process whose children do the work."""
+        assert self._child is not None
+        return self._child.pid
 
     def start(self, attempts: int = 5) -> None:
         again = self.port != 0
@@ -105,7 +113,7 @@ class Postgres:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         address = ["-h", "127.0.0.1", "-p", str(self.port)]
-        flags = [part for option in OPTIONS for part in ("-c", option)]
+        flags = [part for option in (*OPTIONS, self._fsync) for part in ("-c", option)]
         command = [self.binaries / "postgres", "-D", self._data, *address, *flags]
         with self._log.open("ab") as log:
             return subprocess.Popen(
