@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from server.store import locks, studies, trials
+from server.store import locks, study_reading, trials
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
@@ -18,17 +18,17 @@ from sturgeon.identifiers import TrialNumber
 
 def get_study(tx: Transaction, name: str) -> StudyRow:
     """The study, not locked. Raises: NotFound."""
-    return _found_study(studies.find(tx, name), name)
+    return _found_study(study_reading.find(tx, name), name)
 
 
 def lock_study(tx: Transaction, name: str) -> StudyRow:
     """The study, its row locked to the end of the transaction; before any trial. Raises: NotFound."""
-    return _found_study(locks.study(tx, name), name)
+    return _found_study(study_reading.lock(tx, name), name)
 
 
 def lock_study_or_none(tx: Transaction, name: str) -> StudyRow | None:
     """As `lock_study`, for duties in the background: the study may have been deleted meanwhile."""
-    return locks.study(tx, name)
+    return study_reading.lock(tx, name)
 
 
 def get_trial(tx: Transaction, study: StudyRow, number: TrialNumber) -> TrialRow:

@@ -10,24 +10,34 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
-from typing import Any, Final, ParamSpec
+from typing import Any, Final, NamedTuple, ParamSpec
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, CursorResult, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.engine import Connection, CursorResult
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Insert
 
 from server.store import steady_clock
 from server.store.change_numbers import Counting
+from server.store.drivers import open_engine
 from server.store.lock_order import LockOrder
 from server.store.steady_clock import Offset, Reading, SteadyClock
 from server.store.write_queue import Turn, WriteQueue
-from sturgeon.errors import SturgeonError, Unavailable
+from sturgeon.errors import Unavailable
 from sturgeon.identifiers import StudyId
 
 P = ParamSpec("P")
+
+
+class Told(NamedTuple):
+    """What a statement reads beside a study's row: the offset of steady time, the floor of fences, and the clock in
+    microseconds, None where it reads no clock."""
+
+    steps: int | None
+    offset_us: int | None
+    fence: int | None
+    wall: int | None
 
 
 class Transaction:
@@ -39,6 +49,7 @@ class Transaction:
         self._steady_clock = steady
         self._reading: Reading | None = None
         self._offset: Offset | None = None
+        self.fence_floor: int | None = None  # as `learn` was told
         self.lock_order = LockOrder()
         self.commits = True
         self.changed_studies: set[StudyId] = set()  # what a sampler sees of them has changed
@@ -104,6 +115,27 @@ class Transaction:
             self._offset = steady_clock.offset(self.connection)
         return self._offset
 
+    def monotonic_us(self) -> int:
+        """The monotonic clock now, in microseconds: when a statement that reads the clock was asked, see `learn`."""
+        return self._steady_clock.monotonic_us()
+
+    def learn(self, told: Told, asked_at: int) -> None:
+        """Keep what a statement has read beside something else: the offset, the floor of fences, and the clock.
+        asked_at: `monotonic_us` before the statement.
+
+        Another transaction may have changed the offset or the floor while the statement waited for a lock. An older
+        offset does no harm: `SteadyClock` goes on evenly with it. Nor does an older floor: a study that is there was
+        created after the floor was raised for it.
+        """
+        if self._offset is None:
+            self._offset = Offset(told.steps or 0, told.offset_us or 0)
+        self.fence_floor = told.fence or 0
+        if told.wall is None or self._reading is not None or self._clock is not _own_clock:
+            return
+        reading = Reading(told.wall, asked_at, self.monotonic_us())
+        if reading.latest - reading.earliest < LONG_WAIT_US:
+            self._reading = reading
+
     def _read(self) -> Reading:
         if self._reading is None:
             self._reading = self._steady_clock.read(partial(self._clock, self))
@@ -121,23 +153,26 @@ def _insert_new(table: sa.Table, key: tuple[str, ...], returning: str | None, *,
 Clock = Callable[[Transaction], int]
 
 
-_SQLITE_CLOCK: Final = sa.text("SELECT julianday('now')")
-_POSTGRES_CLOCK: Final = sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+POSTGRES_CLOCK: Final = sa.literal_column("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", sa.BigInteger)
+_READ_POSTGRES_CLOCK: Final = sa.select(POSTGRES_CLOCK)
+LONG_WAIT_US: Final = 100_000
+"""A statement that took longer has waited for a lock. At which moment of that time it read the clock is not known well
+enough, so the clock is read again."""
 
 
 def database_clock(tx: Transaction) -> int:
-    """The database's clock in microseconds (SQLite 3.40 has no unixepoch('subsec'))."""
-    if tx.is_sqlite:
-        days: float = tx.execute(_SQLITE_CLOCK).scalar_one()
-        return round((days - 2440587.5) * 86_400_000) * 1000  # SQLite's clock has milliseconds
-    return int(tx.execute(_POSTGRES_CLOCK).scalar_one())
+    """The database's clock in microseconds. SQLite's is that of the machine: its file is on this one."""
+    return time.time_ns() // 1000 if tx.is_sqlite else int(tx.execute(_READ_POSTGRES_CLOCK).scalar_one())
+
+
+_own_clock: Final = database_clock  # which statements may read, too; not one that a test puts in its place
 
 
 class Database:
     """A database and its clock. `name` is the address without its password, for messages."""
 
     def __init__(self, url: str, *, connections: int = 40, clock: Clock | None = None) -> None:
-        self.engine = _engine(url, connections)
+        self.engine = open_engine(url, connections)
         self.clock = clock or database_clock
         self.steady_clock = SteadyClock(time.monotonic if clock is None else None)
         file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
@@ -221,82 +256,3 @@ def _database_errors() -> Iterator[None]:
             reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no connection"
             raise Unavailable(f"The database cannot do this just now ({reason}); try again in a moment.") from error
         raise
-
-
-def _engine(url: str, connections: int) -> Engine:
-    try:
-        address = sa.make_url(url)
-    except ArgumentError:
-        raise SturgeonError("The database URL must look like sqlite:///FILE or postgresql://USER@HOST/NAME.") from None
-    if address.get_backend_name() == "sqlite":
-        if not address.database or address.database == ":memory:":
-            raise SturgeonError("SQLite needs a file: write sqlite:///FILE.")
-        # The pool class is named since SQLAlchemy's choice for SQLite depends on the kind of file.
-        engine = sa.create_engine(address, poolclass=sa.QueuePool, pool_size=connections, max_overflow=0)
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-        return engine
-    if address.get_backend_name() != "postgresql":
-        raise SturgeonError(
-            "Sturgeon keeps its studies in SQLite or PostgreSQL: sqlite:///FILE or postgresql://USER@HOST/NAME."
-        )
-    return sa.create_engine(
-        address.set(drivername="postgresql+psycopg"),
-        pool_size=connections,
-        max_overflow=0,
-        pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "application_name": "sturgeon"},
-    )
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # so that `_begin_sqlite`, not the driver, begins transactions
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 5000")
-    _retry_while_locked(lambda: cursor.execute("PRAGMA journal_mode = WAL"))
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _retry_while_locked(step: Callable[[], object]) -> None:
-    """Entering WAL fails at once while another process does the same: busy_timeout does not apply to it."""
-    deadline = time.monotonic() + 5
-    while True:
-        try:
-            step()
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    if not options.get("foreign_keys", True):
-        driver.execute("PRAGMA foreign_keys = OFF")
-    turn: Turn | None = options.get("turn")
-    driver.execute(f"PRAGMA query_only = {'ON' if turn is None else 'OFF'}")
-    if turn is None:
-        driver.execute("BEGIN")
-    else:
-        turn.begin(partial(_begin_immediate, driver))
-
-
-def _begin_immediate(connection: sqlite3.Connection) -> bool:
-    """Take the write lock at once: a transaction that read first and wrote later would fail as busy.
-
-    False where another process has the lock: SQLite's own wait, which grows to 100 ms, is left out."""
-    connection.execute("PRAGMA busy_timeout = 0")
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-            return False
-        raise
-    finally:
-        connection.execute("PRAGMA busy_timeout = 5000")
-    return True

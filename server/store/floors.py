@@ -38,6 +38,11 @@ def read(tx: Transaction) -> Floors:
     return Floors(0, 0) if row is None else Floors(row.fence, row.version)
 
 
+def fence(tx: Transaction) -> int:
+    """The floor of fences, as it was read with the study whose trial is given one."""
+    return read(tx).fence if tx.fence_floor is None else tx.fence_floor
+
+
 def fence_after(fence: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     """The fence of the next dispatch of a trial that has this one."""
     return _greater(fence, _or_zero(sa.select(floors.c.fence))) + 1
@@ -65,6 +70,7 @@ def _raise(tx: Transaction, now: int, fence: sa.ColumnElement[int], version: sa.
     tx.execute(tx.insert_new(floors, "id").values(id=THE_ROW, fence=0, version=0, since=first_used))
     raised = {"fence": _greater(floors.c.fence, fence), "version": _greater(floors.c.version, version)}
     tx.execute(floors.update().values(raised))
+    tx.fence_floor = None
 
 
 def _or_zero(number: sa.Select[Any]) -> sa.ColumnElement[int]:

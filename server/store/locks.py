@@ -15,25 +15,11 @@ import sqlalchemy as sa
 from server.store import leases
 from server.store.engine import Transaction
 from server.store.json_columns import Json
-from server.store.studies import StudyRow
 from server.store.tables import studies
 from server.store.tables import trials as trial_table
 from server.store.trials import TrialRow
 from sturgeon.identifiers import StudyId
 from sturgeon.states import UNFINISHED
-
-_STUDY: Final = sa.select(studies).where(studies.c.name == sa.bindparam("name")).with_for_update(key_share=True)
-
-
-def study(tx: Transaction, name: str) -> StudyRow | None:
-    """The study, its row locked.
-
-    Its key is not locked: a transaction that has locked a trial may still write an event, which refers to the study.
-    """
-    tx.lock_order.before_study()
-    row = tx.execute(_STUDY, {"name": name}).one_or_none()
-    return None if row is None else StudyRow(*row)
-
 
 _OF_STUDY: Final = (
     sa.select(trial_table)

@@ -59,9 +59,9 @@ class SteadyClock:
 
     def read(self, clock: Callable[[], int]) -> Reading:
         """Read the database's clock."""
-        earliest = self._monotonic_us()
+        earliest = self.monotonic_us()
         wall = clock()
-        return Reading(wall, earliest, self._monotonic_us())
+        return Reading(wall, earliest, self.monotonic_us())
 
     def steady(self, reading: Reading, offset: Offset) -> int:
         """Steady time, in microseconds, at a reading."""
@@ -95,7 +95,8 @@ class SteadyClock:
             self._known = new
         return 0
 
-    def _monotonic_us(self) -> int:
+    def monotonic_us(self) -> int:
+        """The monotonic clock now, in microseconds; 0 where there is none."""
         return 0 if self._monotonic is None else round(self._monotonic() * 1e6)
 
 

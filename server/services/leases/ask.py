@@ -252,7 +252,7 @@ def _origin(request: DrawRequest, sample: Sample, fallback: messages.Fallback | 
 def _first_lease(tx: Transaction, wanted: DispatchRequest) -> Json:
     return {
         "state": "running",
-        "fence": floors.read(tx).fence + 1,
+        "fence": floors.fence(tx) + 1,
         "lease_us": wanted.lease_us,
         "lease_until": tx.steady_now() + wanted.lease_us,
         "worker": wanted.worker,
