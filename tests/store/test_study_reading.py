@@ -60,12 +60,15 @@ def test_the_clock_is_read_after_the_lock_was_waited_for(
             lookup.lock_study(tx, "bowl")
             return tx.now()
 
+    def look() -> int:
+        with database.reading() as tx:  # each time another one: a transaction sees one state of the activity
+            return int(tx.execute(waits).scalar_one())
+
     with ThreadPoolExecutor(1) as threads:
         with database.writing() as first:
             lookup.lock_study(first, "bowl")
             second = threads.submit(time_after_lock)
-            with database.reading() as other:
-                wait_until(lambda: other.execute(waits).scalar_one() == 1, "the second one waits")
+            wait_until(lambda: look() == 1, "the second one waits")
             commits_at = engine.database_clock(first)
         assert second.result() >= commits_at
     database.dispose()
