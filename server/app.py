@@ -48,6 +48,7 @@ from server.services.quotas import Quotas
 from server.services.sampling.refit import Refitter
 from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.overview import Overviews
+from server.services.shown.recent import RecentTables
 from server.services.transactions import Transactions
 from server.services.webhooks import best_watch
 from server.services.webhooks.addresses import networks_of
@@ -81,7 +82,10 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.asks = AskContext(app.state.database, app.state.counters)
     app.state.courier = Courier(app.state.database, app.state.counters, networks_of(settings.webhook_networks))
     app.state.curve_memo = CurveMemo()
-    app.state.pictures = Pictures(app.state.database, app.state.asks.sampler_pool, app.state.curve_memo)
+    app.state.recent_tables = RecentTables(app.state.database)
+    app.state.pictures = Pictures(
+        app.state.database, app.state.asks.sampler_pool, app.state.curve_memo, app.state.recent_tables
+    )
     app.state.overviews = Overviews()
     app.state.feed = Feed(app.state.database, app.state.overviews)
     app.state.long_polls.at_end(app.state.feed.streams.end)

@@ -16,6 +16,7 @@ from server.services.metrics import Counters
 from server.services.pictures import Pictures
 from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.overview import Overviews
+from server.services.shown.recent import RecentTables
 from server.services.transactions import Transactions
 from server.services.webhooks.delivery import Courier
 from server.settings import Settings
@@ -87,6 +88,11 @@ def _pictures(request: Request) -> Pictures:
     return pictures
 
 
+def _recent_tables(request: Request) -> RecentTables:
+    tables: RecentTables = request.app.state.recent_tables
+    return tables
+
+
 def _curve_memo(request: Request) -> CurveMemo:
     memo: CurveMemo = request.app.state.curve_memo
     return memo
@@ -117,6 +123,7 @@ InBlobs = Annotated[BlobFolder, Depends(_blobs)]
 InCourier = Annotated[Courier, Depends(_courier)]
 InFeed = Annotated[Feed, Depends(_feed)]
 InPictures = Annotated[Pictures, Depends(_pictures)]
+InRecentTables = Annotated[RecentTables, Depends(_recent_tables)]
 InCurveMemo = Annotated[CurveMemo, Depends(_curve_memo)]
 InOverviews = Annotated[Overviews, Depends(_overviews)]
 InLongPolls = Annotated[LongPollQueue, Depends(_long_polls)]

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from server.routes.bodies import BodyRoute
-from server.routes.dependencies import InCurveMemo, InDatabase, InOverviews, NumberPath, StudyPath
+from server.routes.dependencies import InCurveMemo, InDatabase, InOverviews, InRecentTables, NumberPath, StudyPath
 from server.services.shown import all_metrics, curves, rows, trial_curves
 from server.services.shown.all_metrics import Form
 from server.services.shown.cursors import LOOKS_LIKE
@@ -42,9 +42,10 @@ def overview(database: InDatabase, overviews: InOverviews) -> Response:
 
 
 @router.get("/studies/{study}/rows", response_model=messages.Table)
-def list_rows(study: StudyPath, database: InDatabase, since: Since = None) -> Response:
+def list_rows(study: StudyPath, database: InDatabase, tables: InRecentTables, since: Since = None) -> Response:
     """The trials as flat rows, by number. Of more than 20,000 trials the newest, and the best 2,000 of the others."""
-    return Response(rows.rows(database, study, since), media_type=JSON)
+    table = tables.read(study, may_grow=False) if since is None else rows.rows_since(database, study, since)
+    return Response(rows.as_json(table), media_type=JSON)
 
 
 @router.get("/studies/{study}/curves", response_model=messages.Curves)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from threading import Lock
 from typing import Final
 
 from pydantic_core import to_json
@@ -15,7 +13,7 @@ from server.services.sampling import rounds
 from server.services.sampling.sampler_pool import SamplerPool
 from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.curves import Wanted, read_curves
-from server.services.shown.rows import MOST, read_rows
+from server.services.shown.recent import RecentTables
 from server.services.shown.trial_curves import read_trial_curves
 from server.services.trials import findings
 from server.store.engine import Database
@@ -27,19 +25,16 @@ from sturgeon.plots.specs import for_page
 
 POINTS: Final = 200
 POINTS_OF_ONE: Final = 1_000
-RECENT: Final = 2
-"""Studies whose rows are kept: a page asks for several pictures of one study."""
-GROWN: Final = 2_000
-"""So many more rows than an answer has are kept, before all are read again."""
 
 
 class Pictures:
     """Draws the pictures of one server's studies."""
 
-    def __init__(self, database: Database, sampler_pool: SamplerPool, curve_memo: CurveMemo) -> None:
-        self._database, self._sampler_pool, self._curve_memo = database, sampler_pool, curve_memo
-        self._recent: OrderedDict[str, messages.Table] = OrderedDict()
-        self._guard = Lock()
+    def __init__(
+        self, database: Database, sampler_pool: SamplerPool, curve_memo: CurveMemo, tables: RecentTables
+    ) -> None:
+        self._database, self._sampler_pool = database, sampler_pool
+        self._curve_memo, self._tables = curve_memo, tables
 
     def draw(
         self,
@@ -63,7 +58,7 @@ class Pictures:
 
     def _answer(self, need: Need, study: str, number: TrialNumber | None, metric: str | None) -> object:
         of_study: dict[str, Callable[[], object]] = {
-            "table": lambda: self._table(study),
+            "table": lambda: self._tables.read(study, may_grow=True),
             "rounds": lambda: rounds.list_rounds(self._database, self._sampler_pool, study),
             "importance": lambda: rounds.importance(self._database, self._sampler_pool, study),
             "curves": lambda: self._curves(study, metric),
@@ -78,38 +73,10 @@ class Pictures:
         }
         return (of_study | of_trial)[need]()
 
-    def _table(self, study: str) -> messages.Table:
-        """The rows; those that were read for another picture, with what has changed since."""
-        with self._guard:
-            known = self._recent.get(study)
-        with self._database.reading() as tx:
-            row = lookup.get_study(tx, study)
-            table = read_rows(tx, row, None if known is None else known.cursor).table
-            if known is not None and not table.complete:
-                table = _together(known, table) or read_rows(tx, row, None).table
-        with self._guard:
-            self._recent[study] = table
-            self._recent.move_to_end(study)
-            while len(self._recent) > RECENT:
-                self._recent.popitem(last=False)
-        return table
-
     def _curves(self, study: str, metric: str | None) -> messages.Curves:
         with self._database.reading() as tx:
             found = read_curves(tx, self._curve_memo, lookup.get_study(tx, study), Wanted(POINTS, metric))
         return messages.Curves.model_validate(found)
-
-
-def _together(known: messages.Table, change: messages.Table) -> messages.Table | None:
-    """The rows with what has changed since. None where they do not go together: an edit of the space may give values
-    other labels; there are too many changes for one answer; or too many rows by now, of which the oldest must go."""
-    if change.more or change.parameters != known.parameters:
-        return None
-    by_number = {row["number"]: row for row in (*known.rows, *change.rows)}
-    if len(by_number) > MOST + GROWN:
-        return None
-    rows = [by_number[number] for number in sorted(by_number)] if change.rows else known.rows
-    return change.model_copy(update={"rows": rows, "complete": True, "left_out": change.total - len(rows)})
 
 
 def _plot(kind: str, of: str) -> Plot:

@@ -28,15 +28,16 @@ class Rows(NamedTuple):
     table: messages.Table
     cursor: Cursor
 
-    def as_json(self) -> bytes:
-        """The bytes of the answer."""
-        return to_json(self.table, inf_nan_mode="null")
+
+def as_json(table: messages.Table) -> bytes:
+    """The bytes of the answer."""
+    return to_json(table, inf_nan_mode="null")
 
 
-def rows(database: Database, name: str, since: str | None) -> bytes:
-    """The table of a study, as JSON. Raises: NotFound."""
+def rows_since(database: Database, name: str, since: str) -> messages.Table:
+    """The rows of a study that have changed since a cursor. Raises: NotFound."""
     with database.reading() as tx:
-        return read_rows(tx, lookup.get_study(tx, name), since).as_json()
+        return read_rows(tx, lookup.get_study(tx, name), since).table
 
 
 def of_study(study: StudyRow) -> str:

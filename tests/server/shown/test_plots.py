@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from server.services import pictures
+from server.services.shown import recent
 from server.services.shown import rows as shown_rows
 from sturgeon.messages import Lease
 from sturgeon.plots.registry import PLOTS
@@ -61,8 +61,7 @@ def test_a_picture_of_a_study_that_grows_has_no_more_rows_than_an_answer(
 ) -> None:
     for name, most in (("MOST", 2), ("BEST", 1)):
         monkeypatch.setattr(shown_rows, name, most)
-    monkeypatch.setattr(pictures, "MOST", 2)
-    monkeypatch.setattr(pictures, "GROWN", 1)
+    monkeypatch.setattr(recent, "GROWN", 1)
 
     numbers = []
     for _ in range(4):

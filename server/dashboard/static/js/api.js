@@ -45,11 +45,12 @@ async function sent(method, path, { body, signal, headers = {} }) {
   if (body !== undefined) told["Content-Type"] = "application/json";
   const init = { method, headers: told, signal, credentials: "same-origin", cache: "no-store" };
   if (body !== undefined) init.body = JSON.stringify(body);
-  const answer = await fetch(`/v1${path}`, init).catch((error) => {
+  const early = method === "GET" && globalThis.askedEarly?.get(path);
+  globalThis.askedEarly?.delete(path); // the next one who asks wants to know it anew
+  return (await early) || fetch(`/v1${path}`, init).catch((error) => {
     if (error.name === "AbortError") throw error;
     throw new Away();
   });
-  return answer;
 }
 
 /** The study in a text of YAML or JSON, as `POST /studies` takes it. Raises: Problem with pointers `line:N`. */

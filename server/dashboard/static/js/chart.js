@@ -2,7 +2,8 @@
 
 import { get } from "./api.js";
 import { el, fill } from "./dom.js";
-import { DataSet } from "./dataset.js";
+import { DataSet, wordsOf } from "./dataset.js";
+import { expressions } from "./expressions.js";
 import { Summaries } from "./summaries.js";
 import { onTheme, vegaConfig } from "./theme.js";
 import { lightened, tip } from "./tip.js";
@@ -145,9 +146,11 @@ class Picture {
       this.view?.finalize();
       const host = el("div");
       fill(this.element, host);
-      this.summaries = new Summaries(spec);
-      const result = await embed(host, lightened(spec), {
-        ast: true, renderer: "canvas", actions: false, defaultStyle: false, config: { ...config, ...this.options.config }, tooltip: tip(this.options.told),
+      const light = lightened(spec);
+      this.named = wordsOf({ ...light, datasets: null });
+      this.summaries = new Summaries(spec, this.named);
+      const result = await embed(host, light, {
+        ast: true, expr: expressions, renderer: "canvas", actions: false, defaultStyle: false, config: { ...config, ...this.options.config }, tooltip: tip(this.options.told),
         patch: (compiled) => this.#filled(compiled),
       });
       this.view = result.view;
@@ -183,7 +186,7 @@ class Picture {
     for (const [name, set] of Object.entries(this.sets)) {
       const found = compiled.data?.find((one) => one.name === name);
       if (found) {
-        found.values = set.fresh();
+        found.values = set.fresh(this.named);
         delete found.url;
       }
     }

@@ -1,6 +1,7 @@
 // What a picture knows of all its rows at once, as signals. A specification says in `usermeta` which it needs; how they
 // are computed for files is in sturgeon/plots/summaries.py.
 
+import { narrowed } from "./dataset.js";
 import { change, has } from "./views.js";
 
 const ENORMOUS = 1e6; // so many times the least value (or 1), a value is a penalty
@@ -8,7 +9,8 @@ const NOTHING = [0, 0.25, 0.5, 0.75, 1];
 
 /** The summaries of one specification: of its first dataset. */
 export class Summaries {
-  constructor(spec) {
+  constructor(spec, named) {
+    this.named = named; // the fields that the specification uses
     this.of = spec.data?.name ?? spec.data?.[0]?.name;
     this.wanted = Object.entries(spec.usermeta?.summaries ?? {});
     this.known = {};
@@ -23,29 +25,29 @@ export class Summaries {
       if (signal.update || signal.name in this.known) this.computed.add(signal.name);
     }
     const steps = compiled.data?.find((one) => one.name === "steps");
-    if (steps && now.steps) steps.values = rowsOf(sets[this.of], now.steps);
+    if (steps && now.steps) steps.values = this.#rows(sets, now.steps);
   }
 
   /** Gives the view those that have changed with the rows. */
   change(view, sets) {
     const now = this.#changed(sets);
     for (const [name, value] of Object.entries(now)) view.signal(name, value);
-    if (now.steps && has(view, "steps")) change(view, "steps", () => true, rowsOf(sets[this.of], now.steps));
+    if (now.steps && has(view, "steps")) change(view, "steps", () => true, this.#rows(sets, now.steps));
+  }
+
+  /** Copies of the rows with these numbers: Vega writes into them. */
+  #rows(sets, numbers) {
+    return numbers.flatMap((number) => sets[this.of].byNumber.get(number) ?? []).map((row) => narrowed(row, this.named));
   }
 
   #changed(sets) {
     if (!sets[this.of] || !this.wanted.length) return {};
-    const counted = sets[this.of].tuples().filter((row) => !row.invalid);
+    const counted = sets[this.of].all().filter((row) => !row.invalid);
     const all = this.wanted.map(([name, one]) => [name, KINDS[one.kind](counted, one)]);
     const now = Object.fromEntries(all.filter(([name, value]) => String(this.known[name]) !== String(value)));
     Object.assign(this.known, now);
     return now;
   }
-}
-
-/** Copies of the rows with these numbers: Vega writes into them. */
-function rowsOf(set, numbers) {
-  return numbers.flatMap((number) => set.byNumber.get(number) ?? []).map((row) => ({ ...row }));
 }
 
 const KINDS = {

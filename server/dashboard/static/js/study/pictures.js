@@ -151,7 +151,7 @@ export class Pictures {
   }
 
   #curves() {
-    const host = el("div");
+    const host = el("div", { class: "chart", "data-picture": "curves" });
     const section_ = section("Learning curves", "half", host);
     const observer = new IntersectionObserver(([entry]) => {
       if (!entry.isIntersecting) return;
