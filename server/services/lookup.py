@@ -36,6 +36,13 @@ def get_trial(tx: Transaction, study: StudyRow, number: TrialNumber) -> TrialRow
     return _found_trial(trials.find(tx, study.id, number), study, number)
 
 
+def get_study_and_trial(tx: Transaction, name: str, number: TrialNumber) -> tuple[StudyRow, TrialRow]:
+    """Both in one statement, not locked. Raises: NotFound."""
+    study, trial = trials.find_with_study(tx, name, number)
+    study = _found_study(study, name)
+    return study, _found_trial(trial, study, number)
+
+
 def lock_trial(tx: Transaction, study: StudyRow, number: TrialNumber) -> TrialRow:
     """The trial, its row locked to the end of the transaction. Raises: NotFound."""
     return _found_trial(lock_trials(tx, study, [number]).get(number), study, number)

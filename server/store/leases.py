@@ -20,7 +20,7 @@ from server.store.json_columns import Json
 from server.store.studies import Eligible, StudyRow
 from server.store.tables import studies, trials
 from server.store.trials import TrialRow
-from sturgeon.identifiers import Fence, StudyId, TrialId
+from sturgeon.identifiers import Fence, StudyId
 from sturgeon.states import UNFINISHED
 
 
@@ -131,7 +131,7 @@ def held() -> sa.ColumnElement[bool]:
     """The lease of the fence `held_under` holds: the trial runs, or its lease has run out but nobody has taken it
     (`lease_until` is kept then)."""
     its_fence = trials.c.fence == sa.bindparam("held_under")
-    return sa.and_(its_fence, trials.c.state.in_(UNFINISHED), trials.c.lease_until.is_not(None))
+    return sa.and_(its_fence, trial_rows.is_in(*UNFINISHED), trials.c.lease_until.is_not(None))
 
 
 def _held_for() -> sa.ColumnElement[int]:
@@ -188,23 +188,26 @@ def _renewing(*, epoch: bool, score: bool, says_more: bool) -> ReturningUpdate[A
 
 def renew(
     tx: Transaction,
-    trial_id: TrialId,
+    row: TrialRow,
     fence: Fence,
     epoch: float | None = None,
     score: float | None = None,
     **values: object,
 ) -> TrialRow | None:
-    """Extend the lease, also one that has run out while nobody took the trial; None when it is lost.
+    """Extend the lease, also one that has run out while nobody took the trial; None when it is lost. Else the row as it
+    is now, whatever has become of it since it was read.
 
     epoch: the epoch that the run reports. score: the best score that it reports, less is better.
     """
     said = {name: value for name, value in (("epoch", epoch), ("score", score)) if value is not None}
     renewing = _renewing(epoch=epoch is not None, score=score is not None, says_more=bool(values))
-    return trial_rows.move(tx, trial_id, renewing, {"held_under": fence, "now": tx.steady_now(), **said, **values})
+    return trial_rows.move(tx, row, renewing, {"held_under": fence, "now": tx.steady_now(), **said, **values})
 
 
 _ANY_RUNNING: Final = (
-    sa.select(trials.c.id).where(trials.c.study_id == sa.bindparam("study"), trials.c.state == "running").limit(1)
+    sa.select(trials.c.id)
+    .where(trials.c.study_id == sa.bindparam("study"), trial_rows.is_in("running"), trials.c.left_seq.is_(None))
+    .limit(1)
 )
 
 

@@ -19,7 +19,6 @@ from server.store.tables import studies
 from server.store.tables import trials as trial_table
 from server.store.trials import TrialRow
 from sturgeon.identifiers import StudyId
-from sturgeon.states import UNFINISHED
 
 _OF_STUDY: Final = (
     sa.select(trial_table)
@@ -29,7 +28,7 @@ _OF_STUDY: Final = (
 )
 _ONE_TRIAL: Final = _OF_STUDY.where(trial_table.c.number == sa.bindparam("number"))
 _TRIALS: Final = _OF_STUDY.where(trial_table.c.number.in_(sa.bindparam("numbers", expanding=True)))
-_UNFINISHED: Final = _OF_STUDY.where(trial_table.c.state.in_(UNFINISHED))
+_UNFINISHED: Final = _OF_STUDY.where(trial_table.c.left_seq.is_(None))
 
 
 def trials_of(tx: Transaction, study_id: StudyId, numbers: Iterable[int]) -> list[TrialRow]:

@@ -57,6 +57,15 @@ def insert(tx: Transaction, rows: Sequence[Json]) -> None:
     tx.execute(_INSERT, rows[0] if len(rows) == 1 else list(rows))
 
 
+_KEY: Final = tuple(column.name for column in reports.primary_key)
+
+
+def insert_new(tx: Transaction, rows: Sequence[Json]) -> list[int]:
+    """Insert the rows of one run and rollback generation, but for those whose step is there; the steps inserted."""
+    statement = tx.insert_new(reports, *_KEY, returning="step")
+    return list(tx.execute(statement, rows[0] if len(rows) == 1 else list(rows)).scalars())
+
+
 def latest_run(tx: Transaction, trial_id: TrialId) -> Fence | None:
     """The fence of the latest run that reported."""
     statement = sa.select(sa.func.max(reports.c.fence)).where(reports.c.trial_id == trial_id)

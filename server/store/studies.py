@@ -139,16 +139,24 @@ def delete(tx: Transaction, study_id: StudyId, now: int) -> None:
     tx.execute(studies.delete().where(studies.c.id == study_id))
 
 
-_NEXT_SEQ: Final = (
-    studies.update().where(studies.c.id == sa.bindparam("study")).values(seq=studies.c.seq + 1).returning(studies.c.seq)
+_TAKE_SEQS: Final = (
+    studies.update()
+    .where(studies.c.id == sa.bindparam("study"))
+    .values(seq=studies.c.seq + sa.bindparam("count", type_=sa.BigInteger))
+    .returning(studies.c.seq)
 )
 
 
 def next_seq(tx: Transaction, study_id: StudyId) -> int:
     """The next number of the study's sequence. The numbers have no gaps and are in the order of the commits, since the
     row stays locked until the commit."""
+    return take_seqs(tx, study_id, 1)
+
+
+def take_seqs(tx: Transaction, study_id: StudyId, count: int) -> int:
+    """As `next_seq`: the first of the next `count` numbers."""
     tx.changed_studies.add(study_id)
-    return int(tx.execute(_NEXT_SEQ, {"study": study_id}).scalar_one())
+    return int(tx.execute(_TAKE_SEQS, {"study": study_id, "count": count}).scalar_one()) - count + 1
 
 
 _NEXT: Final = sa.bindparam("next", type_=sa.Integer)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.dml import ReturningUpdate, Update
 
 from server.store.engine import Transaction
 from server.store.json_columns import Json
-from server.store.tables import requeue_gaps, trials
+from server.store.studies import StudyRow
+from server.store.tables import requeue_gaps, studies, trials
 from sturgeon.identifiers import Fence, Step, StudyId, TrialId, TrialNumber, Version
 from sturgeon.states import TRIAL_MOVES, UNFINISHED, Mode, TrialState
 
@@ -105,7 +106,20 @@ def find(tx: Transaction, study_id: StudyId, number: TrialNumber) -> TrialRow | 
     return None if row is None else TrialRow(*row)
 
 
-_UPDATE: Final = trials.update().where(trials.c.id == sa.bindparam("trial")).returning(trials)
+_WITH_STUDY: Final = (
+    sa.select(studies, trials)
+    .join(trials, sa.and_(trials.c.study_id == studies.c.id, trials.c.number == sa.bindparam("number")), isouter=True)
+    .where(studies.c.name == sa.bindparam("name"))
+)
+
+
+def find_with_study(tx: Transaction, name: str, number: TrialNumber) -> tuple[StudyRow | None, TrialRow | None]:
+    """The study of this name and its trial of this number, in one statement."""
+    row = tx.execute(_WITH_STUDY, {"name": name, "number": number}).one_or_none()
+    if row is None:
+        return None, None
+    of_study, of_trial = row[: len(studies.c)], row[len(studies.c) :]
+    return StudyRow(*of_study), None if of_trial[0] is None else TrialRow(*of_trial)
 
 
 def branches(tx: Transaction, study_id: StudyId) -> list[TrialRow]:
@@ -114,52 +128,83 @@ def branches(tx: Transaction, study_id: StudyId) -> list[TrialRow]:
     return [TrialRow(*row) for row in tx.execute(statement.order_by(trials.c.number))]
 
 
-def update(tx: Transaction, trial_id: TrialId, **columns: object) -> TrialRow:
-    """Write columns of a trial other than its state and fence, which only `transition` and leases write."""
-    if not columns.keys().isdisjoint({"state", "fence"}):
-        raise AssertionError("a trial's state and fence are written by transition() and leases only")
-    tx.lock_order.trials([trial_id])
-    return TrialRow(*tx.execute(_UPDATE, {"trial": trial_id, **columns}).one())
+_DRAWN: Final = ("params", "point", "seed", "sampler", "basis_seq", "revision", "drawn", "group_number", "numerics")
+_BEGINNING: Final = ("origin", "parent_number", "parent_step", "created_at")
+FIXED: Final = frozenset(("id", "study_id", "number", "mode", *_DRAWN, *_BEGINNING))
+"""The columns that are never written again after the insertion of a trial."""
+_CHANGING: Final = tuple(column for column in trials.c if column.name not in FIXED)
+_STATE_AND_FENCE: Final = frozenset(("state", "fence"))
+_UPDATE: Final = trials.update().where(trials.c.id == sa.bindparam("trial"))
+
+
+def update(tx: Transaction, row: TrialRow, **columns: Any) -> TrialRow:
+    """Write columns of a trial other than its state and fence, which only `transition` and leases write. Its row is
+    locked, and as it is now: so what it is afterwards need not be read."""
+    if not columns.keys().isdisjoint(_STATE_AND_FENCE | FIXED):
+        raise AssertionError("a trial's state and fence are written by transition() and leases only, FIXED by nobody")
+    tx.lock_order.trials([row.id])
+    if tx.execute(_UPDATE, {"trial": row.id, **columns}).rowcount != 1:
+        raise AssertionError(f"trial {row.number} is gone")
+    return replace(row, **columns)
 
 
 def transition(
-    tx: Transaction, row: TrialRow, to: TrialState, *, raise_fence: bool = False, **columns: object
+    tx: Transaction, row: TrialRow, to: TrialState, *, raise_fence: bool = False, **columns: Any
 ) -> TrialRow:
-    """Move a trial to another state, and write what comes with it. Its row is locked.
+    """Move a trial to another state, and write what comes with it. Its row is locked, and as it is now.
 
     raise_fence: refuse whatever the holder of its lease still sends.
     Raises: ForbiddenMove (TRIAL_MOVES has no such move, or `row` is not the trial's present row).
     """
-    moved = move(tx, row.id, _transition(to, raise_fence=raise_fence), {"from": row.state, **columns})
-    if moved is None:
-        raise ForbiddenMove(f"trial {row.number} cannot move from {row.state} to {to}")
-    return moved
+    return transition_all(tx, to, [(row, columns)], raise_fence=raise_fence)[0]
+
+
+def transition_all(
+    tx: Transaction, to: TrialState, moves: Sequence[tuple[TrialRow, Json]], *, raise_fence: bool = False
+) -> list[TrialRow]:
+    """As `transition`, of different trials in ascending order of their ids; each writes the same columns."""
+    if not all(columns.keys().isdisjoint(FIXED) for _, columns in moves):
+        raise AssertionError(f"nobody writes {sorted(FIXED)} of a trial again")
+    tx.lock_order.trials([row.id for row, _ in moves])
+    written = [{"trial": row.id, "from": row.state, **columns} for row, columns in moves]
+    moved = tx.execute(_transition(to, raise_fence=raise_fence), written[0] if len(written) == 1 else written)
+    if moved.rowcount != len(moves):
+        raise ForbiddenMove("; ".join(f"trial {row.number} cannot move from {row.state} to {to}" for row, _ in moves))
+    return [
+        replace(row, **columns, state=to, fence=Fence(row.fence + 1) if raise_fence else row.fence)
+        for row, columns in moves
+    ]
 
 
 @cache
-def _transition(to: TrialState, *, raise_fence: bool) -> ReturningUpdate[Any]:
-    statement = moving(to).where(trials.c.state == sa.bindparam("from"))
+def _transition(to: TrialState, *, raise_fence: bool) -> Update:
+    statement = _UPDATE.where(may_move_to(to), trials.c.state == sa.bindparam("from")).values(state=to)
     return statement.values(fence=trials.c.fence + 1) if raise_fence else statement
 
 
 def moving(to: TrialState) -> ReturningUpdate[Any]:
     """What moves a trial if TRIAL_MOVES has the move, for `move`; more may be added to it. To be built once."""
-    return (
-        trials.update().where(trials.c.id == sa.bindparam("trial"), may_move_to(to)).values(state=to).returning(trials)
-    )
+    return _UPDATE.where(may_move_to(to)).values(state=to).returning(*_CHANGING)
 
 
-def move(tx: Transaction, trial_id: TrialId, moving: ReturningUpdate[Any], parameters: Json) -> TrialRow | None:
-    """Move the trial if the conditions of `moving` hold; None if not. parameters: its own, and columns to write."""
-    tx.lock_order.trials([trial_id])
-    row = tx.execute(moving, {"trial": trial_id, **parameters}).one_or_none()
-    return None if row is None else TrialRow(*row)
+def move(tx: Transaction, row: TrialRow, moving: ReturningUpdate[Any], parameters: Json) -> TrialRow | None:
+    """Move the trial if the conditions of `moving` hold; None if not. The row need not be locked: another transaction
+    may have changed it since it was read. parameters: those of `moving`, and columns to write."""
+    tx.lock_order.trials([row.id])
+    changed = tx.execute(moving, {"trial": row.id, **parameters}).one_or_none()
+    return None if changed is None else replace(row, **changed._mapping)
 
 
 def may_move_to(to: TrialState) -> sa.ColumnElement[bool]:
     """The condition that the trial's state allows the move; an unfinished trial may also keep its state."""
     stays = [to] if to in UNFINISHED else []
-    return trials.c.state.in_([*(state for state, moves in TRIAL_MOVES.items() if to in moves), *stays])
+    return is_in(*(state for state, moves in TRIAL_MOVES.items() if to in moves), *stays)
+
+
+def is_in(*states: TrialState) -> sa.ColumnElement[bool]:
+    """Whether the trial is in one of these states. They are written into the statement: a list of parameters would be
+    written out anew at each execution."""
+    return trials.c.state.in_([sa.literal_column(f"'{state}'") for state in states])
 
 
 def least(tx: Transaction, study_id: StudyId, metric: str | None, sign: float) -> float | None:
@@ -179,14 +224,15 @@ def best_so_far(tx: Transaction, study_id: StudyId, sign: float, but: int) -> fl
     statement = sa.select(sa.func.min(trials.c.best_score), sa.func.min(final)).where(
         trials.c.study_id == study_id,
         trials.c.id != but,
-        trials.c.state.in_(("queued", "running", "complete", "pruned")),
+        is_in("queued", "running", "complete", "pruned"),
         trials.c.invalid_reason.is_(None),
     )
     return min((least for least in tx.execute(statement).one() if least is not None), default=None)
 
 
+# A trial has left the sampler's view when it has ended, as a CHECK says: so it is found by an index.
 _ANY_UNFINISHED: Final = (
-    sa.select(trials.c.id).where(trials.c.study_id == sa.bindparam("study"), trials.c.state.in_(UNFINISHED)).limit(1)
+    sa.select(trials.c.id).where(trials.c.study_id == sa.bindparam("study"), trials.c.left_seq.is_(None)).limit(1)
 )
 
 
@@ -202,7 +248,7 @@ def finished(tx: Transaction, study_id: StudyId, basis: int, after: int = 0) -> 
         trials.c.study_id == study_id,
         trials.c.left_seq > after,
         trials.c.left_seq <= basis,
-        trials.c.state.in_(("complete", "pruned", "diverged")),
+        is_in("complete", "pruned", "diverged"),
         trials.c.mode == "caviar",  # pandas were not drawn
         trials.c.live_overrides.is_(None),  # its score says little of the parameters that it was drawn with
         _valid_at(basis),

@@ -72,7 +72,7 @@ class Run:
         went = {"restore": restore, "base": 0, "from_step": self.step, "at": 1, "applied_at": 1}
         timeline.insert(self.tx, entry | went | {"actor": "person", "reason": "", "watching": False})
         desired = Desired(version=version, leg=version, restore=restore).model_dump(mode="json")
-        self.row = trials.update(self.tx, self.row.id, desired=desired, applied_version=version)
+        self.row = trials.update(self.tx, self.row, desired=desired, applied_version=version)
         self.generation, self.step = version, restore
 
     def _report(self, step: int) -> int:

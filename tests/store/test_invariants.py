@@ -77,9 +77,9 @@ def test_a_trial_cannot_be_locked_after_one_of_a_greater_id(database: Database) 
 def test_an_update_counts_as_a_lock(database: Database) -> None:
     with database.writing() as tx:
         first, second = (lookup.get_trial(tx, study_of(tx), number) for number in (0, 1))
-        trials.update(tx, second.id, worker="ada")
+        trials.update(tx, second, worker="ada")
         with pytest.raises(LockOrderError):
-            trials.update(tx, first.id, worker="ada")
+            trials.update(tx, first, worker="ada")
 
 
 def test_trials_are_locked_by_id_however_they_are_asked_for(database: Database) -> None:
@@ -144,7 +144,7 @@ def test_a_renewal_and_a_hand_out_move_no_trial_that_has_ended(database: Databas
     with database.writing() as tx:
         row = in_state(tx, "complete")
         tx.execute(sa.text("UPDATE trials SET lease_until = 30, lease_us = 30 WHERE number = 0"))
-        assert leases.renew(tx, row.id, row.fence) is None
+        assert leases.renew(tx, row, row.fence) is None
         assert leases.hand_out_chosen(tx, [row.id], "ada", 30) == []
 
 

@@ -125,7 +125,7 @@ def renew(database: Database, request: messages.RenewRequest) -> messages.RenewA
         answer = messages.RenewAnswer(held=[], lost=[], drain=drain)
         for held in request.held:
             before = locked.get((held.study, held.number))
-            row = None if before is None else leases.renew(tx, before.id, held.fence)
+            row = None if before is None else leases.renew(tx, before, held.fence)
             if row is None:
                 reason = _why_lost(before, held.fence)
                 answer.lost.append(messages.Lost(study=held.study, number=held.number, reason=reason))

@@ -29,8 +29,7 @@ def report(
     Raises: NotFound, LeaseLost, ReportConflict, Conflict (a version was applied that nobody desired).
     """
     with transactions.database.writing() as tx:
-        study = lookup.get_study(tx, name)
-        trial = lookup.get_trial(tx, study, number)
+        study, trial = lookup.get_study_and_trial(tx, name, number)
         is_looked_at = pruning.may_look(study, trial, request.reports)
         if (
             is_looked_at
@@ -55,7 +54,7 @@ def _report(
     tx, study = scope.tx, scope.study
     reached = max(map(epoch_of, request.reports), default=None)
     best = pruning.best_of(study, request.reports)
-    row = leases.renew(tx, before.id, request.fence, reached, best, reported=True)
+    row = leases.renew(tx, before, request.fence, reached, best, reported=True)
     if row is None:
         if _is_known(scope, before, request):
             return before
@@ -95,27 +94,23 @@ def _store(scope: Scope, row: TrialRow, request: messages.ReportRequest) -> list
     if not request.reports:
         return []
     generation = rollback_generation_of(scope.tx, row, request.applied_version)
-    steps = [report.step for report in request.reports]
-    known = reports.of_steps(scope.tx, row.id, request.fence, generation, steps)
+    run: Json = {"trial_id": row.id, "fence": request.fence, "rollback_generation": generation, "at": scope.now}
     rows: dict[int, Json] = {}
     for report in request.reports:
-        before = known.get(report.step)
-        earlier = rows.get(report.step) if before is None else {"metrics": before.metrics, "epoch": before.epoch}
-        if earlier is None:
-            rows[report.step] = {
-                "trial_id": row.id,
-                "fence": request.fence,
-                "rollback_generation": generation,
-                "step": report.step,
-                "epoch": report.epoch,
-                "metrics": report.metrics,
-                "at": scope.now,
-            }
-        elif earlier["metrics"] != report.metrics or earlier["epoch"] != report.epoch:
-            raise ReportConflict(f"Step {report.step} was reported before with other values; nothing was changed.")
-    if rows:
-        reports.insert(scope.tx, list(rows.values()))
-    return list(rows)
+        told = {**run, "step": report.step, "epoch": report.epoch, "metrics": report.metrics}
+        if rows.setdefault(report.step, told) != told:
+            raise _conflict(report.step)
+    new = reports.insert_new(scope.tx, list(rows.values()))
+    if len(new) < len(rows):  # some came before
+        known = reports.of_steps(scope.tx, row.id, request.fence, generation, sorted(rows.keys() - set(new)))
+        for step, stored in known.items():
+            if (stored.metrics, stored.epoch) != (rows[step]["metrics"], rows[step]["epoch"]):
+                raise _conflict(step)
+    return new
+
+
+def _conflict(step: int) -> ReportConflict:
+    return ReportConflict(f"Step {step} was reported before with other values; nothing was changed.")
 
 
 def _store_events(scope: Scope, row: TrialRow, run_events: Sequence[messages.RunEvent]) -> None:

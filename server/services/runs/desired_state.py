@@ -91,7 +91,7 @@ def request_change(
     request = {"actor": actor or why or "study", "reason": reason, "guard": guard, "watching": guard is not None}
     timeline.insert(tx, entry | target | request | {"at": tx.now()})
     proposals.outdate(tx, row.id)
-    return trials.update(tx, row.id, desired=wanted.model_dump(mode="json"))
+    return trials.update(tx, row, desired=wanted.model_dump(mode="json"))
 
 
 def acknowledge(tx: Transaction, row: TrialRow, version: Version | None, step: Step | None) -> TrialRow:
@@ -111,7 +111,7 @@ def acknowledge(tx: Transaction, row: TrialRow, version: Version | None, step: S
         if entry.verb == "rollback" and entry.version in settled.applied:
             row = _roll_back(tx, row, Step(entry.restore or 0))
     live_overrides = timelines.overrides(entries) or None
-    return trials.update(tx, row.id, applied_version=version, applied_step=step, live_overrides=live_overrides)
+    return trials.update(tx, row, applied_version=version, applied_step=step, live_overrides=live_overrides)
 
 
 def has_more_to_do(tx: Transaction, row: TrialRow) -> bool:
@@ -139,7 +139,7 @@ def _roll_back(tx: Transaction, row: TrialRow, step: Step) -> TrialRow:
     checkpoints.delete_after(tx, row.id, step)
     epoch = next((kept.epoch for kept in checkpoints.of_trial(tx, row.id) if kept.step == step), None)
     study = studies.by_id(tx, [row.study_id])[row.study_id]
-    return trials.update(tx, row.id, run_epoch=epoch, best_score=best_score_up_to(tx, study, row, step))
+    return trials.update(tx, row, run_epoch=epoch, best_score=best_score_up_to(tx, study, row, step))
 
 
 def _settle(tx: Transaction, row: TrialRow, version: Version, step: Step) -> tuple[timelines.Settled, list[EntryRow]]:

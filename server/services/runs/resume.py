@@ -47,7 +47,7 @@ def _resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None
     desired, applied = desired_of(row), row.applied_version or NO_VERSION
     if desired.leg > applied:
         checkpoint = checkpoint_at(tx, row, Step(desired.restore or START))
-        trials.update(tx, row.id, run_epoch=None if checkpoint is None else checkpoint.epoch)
+        trials.update(tx, row, run_epoch=None if checkpoint is None else checkpoint.epoch)
         return _resume(row, checkpoint, [], applied, generation=desired.leg)
     entries = timeline.of_trial(tx, row.id)
     checkpoint = newest_checkpoint(tx, row) or _lost_beginning(tx, row)
@@ -57,7 +57,7 @@ def _resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None
     begun: Json = {"run_epoch": max((epoch for epoch in counted if epoch is not None), default=None)}
     if starts_over:
         begun |= {"best_score": None} | ({} if study.task is None else {"begun_fence": row.fence})
-    trials.update(tx, row.id, **begun)
+    trials.update(tx, row, **begun)
     rollbacks = [entry.version for entry in entries if entry.verb == "rollback" and entry.version <= applied]
     if checkpoint is None and not applied:
         return None
@@ -84,7 +84,7 @@ def forget_scores(tx: Transaction, study: StudyRow, row: TrialRow) -> TrialRow:
     epoch = None if checkpoint is None else checkpoint.epoch
     best = None if checkpoint is None else best_score_up_to(tx, study, row, checkpoint.step)
     rung_scores.delete_after(tx, row.id, epoch or 0.0)
-    return trials.update(tx, row.id, best_score=best, run_epoch=epoch)
+    return trials.update(tx, row, best_score=best, run_epoch=epoch)
 
 
 def _resume(

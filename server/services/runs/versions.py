@@ -53,4 +53,4 @@ def record(tx: Transaction, study: StudyRow, rows: Sequence[TrialRow], told: mes
     if versions.get("code") == study.code_version:
         columns["code_version"] = None  # as that of the study, or not told
     for row in rows if versions else ():
-        trials.update(tx, row.id, **columns)
+        trials.update(tx, row, **columns)

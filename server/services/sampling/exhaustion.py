@@ -16,9 +16,14 @@ def samples_left(study: StudyRow, view: SamplerView) -> int | None:
     return None if left is None else left(study.sampler_options, view.space, study.seed, view.history)
 
 
+def may_be_exhausted(study: StudyRow) -> bool:
+    """Whether the study's sampler has an end; to be asked first, since the study's row says it."""
+    return study.mode != "panda" and REGISTERED[study.sampler].ends
+
+
 def is_exhausted(tx: Transaction, study: StudyRow) -> bool:
     """Whether there is nothing more to draw."""
-    if study.mode == "panda" or not REGISTERED[study.sampler].ends:
+    if not may_be_exhausted(study):
         return False
     whole = samples_left(study, SamplerView(space_of(study), NOTHING))
     if whole is None or study.next_number // study.replicates < whole:

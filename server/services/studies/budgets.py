@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from server.services.isolation import isolated
 from server.services.sampling.best import best_trials
-from server.services.sampling.exhaustion import is_exhausted
+from server.services.sampling.exhaustion import is_exhausted, may_be_exhausted
 from server.services.transactions import Scope, Transactions
 from server.services.views import budget_of
 from server.store import amounts, events, leases, studies, trials
@@ -67,9 +67,11 @@ def _is_done(tx: Transaction, study: StudyRow) -> bool:
     """Whether nothing runs and nothing may begin. When the budget is spent, queued trials wait for more of it."""
     if study.spent is not None:
         return not leases.any_running(tx, study.id)
-    if trials.any_unfinished(tx, study.id):
+    draws_no_more = study.mode == "panda" or _all_numbers_given(study)
+    # First what the study's row says: each tell asks.
+    if not (draws_no_more or may_be_exhausted(study)) or trials.any_unfinished(tx, study.id):
         return False
-    return study.mode == "panda" or _all_numbers_given(study) or is_exhausted(tx, study)
+    return draws_no_more or is_exhausted(tx, study)
 
 
 def _why_nothing_is_left(study: StudyRow) -> str:

@@ -208,7 +208,7 @@ def describe(
 
     def decide(scope: Scope, row: TrialRow) -> TrialRow:
         given = patch.model_dump(exclude_none=True)
-        return trials.update(scope.tx, row.id, **given) if given else row
+        return trials.update(scope.tx, row, **given) if given else row
 
     return _change(transactions, name, number, key, decide)
 
@@ -231,7 +231,7 @@ def invalidate(
             raise WrongState(f"Trial {number} is {row.state} and has no result yet; cancel it instead.")
         seq = study_rows.next_seq(scope.tx, scope.study.id)
         events.insert(scope.tx, scope.study.id, "invalidated", scope.now, number, reason=reason)
-        row = trials.update(scope.tx, row.id, invalid_reason=reason, invalid_at=scope.now, invalid_seq=seq)
+        row = trials.update(scope.tx, row, invalid_reason=reason, invalid_at=scope.now, invalid_seq=seq)
         budgets.settle(scope)
         return row
 

@@ -34,7 +34,7 @@ def store_finding(
         now = tx.now()
         # To have read its data is no work that a crash would lose: another crash costs an attempt all the same.
         work = {} if kind == "dataset" else {"reported": True}
-        if leases.renew(tx, trial.id, fence, **work) is None:
+        if leases.renew(tx, trial, fence, **work) is None:
             if leases.was_held(study, trial, fence) and findings.find(tx, trial.id, kind) == body:
                 return  # the same upload came before
             raise LeaseLost(f"The lease of trial {number} is not yours any more; its {kind} was not stored.")
@@ -46,7 +46,7 @@ def store_versions(database: Database, name: str, number: TrialNumber, fence: Fe
     with database.writing() as tx:
         study = lookup.lock_study(tx, name)
         trial = lookup.lock_trial(tx, study, number)
-        if (renewed := leases.renew(tx, trial.id, fence)) is not None:
+        if (renewed := leases.renew(tx, trial, fence)) is not None:
             versions.record(tx, study, [renewed], told, tx.now())
         elif not leases.was_held(study, trial, fence):
             raise LeaseLost(f"The lease of trial {number} is not yours any more; its versions were not stored.")

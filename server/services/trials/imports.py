@@ -146,7 +146,7 @@ def _add_curve(scope: Scope, row: TrialRow, trial: ImportedTrial) -> None:
         )
     if row.state == "pruned":
         predicted = pruning.predict_value(scope.tx, scope.study, row, row.value)
-        trials.update(scope.tx, row.id, predicted_value=predicted)
+        trials.update(scope.tx, row, predicted_value=predicted)
 
 
 def _microseconds(at: datetime) -> int:

@@ -29,7 +29,7 @@ def store(database: Database, name: str, number: TrialNumber, fence: Fence, text
     with database.writing() as tx:
         study = lookup.get_study(tx, name)
         trial = lookup.get_trial(tx, study, number)
-        if leases.renew(tx, trial.id, fence) is None:
+        if leases.renew(tx, trial, fence) is None:
             if leases.was_held(study, trial, fence) and trial_logs.of_run(tx, trial.id, fence) == body:
                 return  # the same upload came before
             raise LeaseLost(f"The lease of trial {number} is not yours any more; its log was not stored.")

@@ -77,7 +77,7 @@ def store(
     with database.writing() as tx:
         study = lookup.get_study(tx, name)
         trial = lookup.get_trial(tx, study, number)
-        leased = leases.renew(tx, trial.id, upload.fence, reported=True)
+        leased = leases.renew(tx, trial, upload.fence, reported=True)
         if leased is None:
             raise _lost(number)
         _require_present_generation(tx, leased, upload)

@@ -88,7 +88,7 @@ def _live(tx: Transaction, rnd: random.Random, trial: TrialRow) -> None:
     begun = {"begun_fence": rnd.choice([None, 1, 2])}
     if steered := rnd.random() < 0.5:
         begun["desired"] = {"version": 9}  # type: ignore[dict-item]
-    trials.update(tx, trial.id, **begun)
+    trials.update(tx, trial, **begun)
     generation, told = 0, {}
     for fence in range(1, rnd.randint(1, 3) + 1):
         first = rnd.randint(0, 6)

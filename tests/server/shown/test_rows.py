@@ -183,9 +183,9 @@ def test_what_commits_late_is_in_the_next_increment(server: RunningServer, bowl:
     assert second is not None
 
     with database.writing() as early:
-        trials.update(early, first.id, notes="began first")
+        trials.update(early, first, notes="began first")
         with database.writing() as late:
-            trials.update(late, second.id, notes="committed first")
+            trials.update(late, second, notes="committed first")
         between = server.client.rows(bowl.name, cursor)
     after = server.client.rows(bowl.name, between.cursor)
 
