@@ -38,7 +38,7 @@ def get_trial(tx: Transaction, study: StudyRow, number: TrialNumber) -> TrialRow
 
 def get_study_and_trial(tx: Transaction, name: str, number: TrialNumber) -> tuple[StudyRow, TrialRow]:
     """Both in one statement, not locked. Raises: NotFound."""
-    study, trial = trials.find_with_study(tx, name, number)
+    study, trial = study_reading.find_with_trial(tx, name, number)
     study = _found_study(study, name)
     return study, _found_trial(trial, study, number)
 

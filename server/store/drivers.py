@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -16,8 +18,15 @@ from server.store.write_queue import Turn
 from sturgeon.errors import SturgeonError
 
 
-def open_engine(url: str, connections: int) -> Engine:
-    """The engine of an address. On SQLite the option `turn` of a connection begins a transaction that writes, and
+class Engines(NamedTuple):
+    """Of PostgreSQL both are the same one."""
+
+    writing: Engine
+    reading: Engine
+
+
+def open_engines(url: str, connections: int) -> Engines:
+    """The engines of an address. On SQLite the option `turn` of a connection begins a transaction that writes, and
     `foreign_keys` False one without them. Raises: SturgeonError (it is an address of neither database)."""
     try:
         address = sa.make_url(url)
@@ -26,31 +35,79 @@ def open_engine(url: str, connections: int) -> Engine:
     if address.get_backend_name() == "sqlite":
         if not address.database or address.database == ":memory:":
             raise SturgeonError("SQLite needs a file: write sqlite:///FILE.")
-        # The pool class is named since SQLAlchemy's choice for SQLite depends on the kind of file.
-        engine = sa.create_engine(address, poolclass=sa.QueuePool, pool_size=connections, max_overflow=0)
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-        return engine
+        # Two, since to change `query_only` has SQLite compile each statement of the connection anew.
+        return Engines(*(_sqlite(address, connections, reads=reads) for reads in (False, True)))
     if address.get_backend_name() != "postgresql":
         raise SturgeonError(
             "Sturgeon keeps its studies in SQLite or PostgreSQL: sqlite:///FILE or postgresql://USER@HOST/NAME."
         )
-    return sa.create_engine(
+    engine = _postgres(address, connections)
+    return Engines(engine, engine)
+
+
+def _postgres(address: sa.URL, connections: int) -> Engine:
+    engine = sa.create_engine(
         address.set(drivername="postgresql+psycopg"),
         pool_size=connections,
         max_overflow=0,
-        pool_pre_ping=True,
+        pool_use_lifo=True,
         connect_args={"connect_timeout": 5, "application_name": "sturgeon"},
     )
+    sa.event.listen(engine, "checkin", _note_use)
+    sa.event.listen(engine, "checkout", partial(_check, engine))
+    return engine
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+IDLE_S: Final = 5.0
+"""A connection that was idle for longer is asked whether it still works before it is used."""
+
+
+def _note_use(_connection: object, entry: ConnectionPoolEntry) -> None:
+    entry.info["used_at"] = time.monotonic()
+
+
+def _check(engine: Engine, connection: Any, entry: ConnectionPoolEntry, _fairy: object) -> None:
+    """Replace a connection that its server has closed, and all others with it. That is known without a question: what
+    a server says of itself lies in the socket, which is empty between two transactions. Only a network that drops
+    packets says nothing, so one that was idle for long is asked."""
+    used_at = entry.info.get("used_at")
+    if used_at is None:  # it was opened just now
+        return
+    if connection.closed or time.monotonic() - used_at > IDLE_S or _is_readable(connection.fileno()):
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            raise sa.exc.InvalidatePoolError from None
+
+
+def _is_readable(file: int) -> bool:
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _sqlite(address: sa.URL, connections: int, *, reads: bool) -> Engine:
+    # The pool class is named since SQLAlchemy's choice for SQLite depends on the kind of file. The connection that was
+    # used last knows most of the file.
+    engine = sa.create_engine(
+        address, poolclass=sa.QueuePool, pool_size=connections, max_overflow=0, pool_use_lifo=True
+    )
+    sa.event.listen(engine, "connect", partial(_prepare_sqlite, reads=reads))
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry, *, reads: bool) -> None:
     connection.isolation_level = None  # so that `_begin_sqlite`, not the driver, begins transactions
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 5000")
     _retry_while_locked(lambda: cursor.execute("PRAGMA journal_mode = WAL"))
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    if reads:
+        cursor.execute("PRAGMA query_only = ON")
+    else:  # writers wait in a line, see `WriteQueue`; SQLite's own wait, which grows to 100 ms, is left out
+        cursor.execute("PRAGMA busy_timeout = 0")
     cursor.close()
 
 
@@ -74,7 +131,6 @@ def _begin_sqlite(connection: Connection) -> None:
     if not options.get("foreign_keys", True):
         driver.execute("PRAGMA foreign_keys = OFF")
     turn: Turn | None = options.get("turn")
-    driver.execute(f"PRAGMA query_only = {'ON' if turn is None else 'OFF'}")
     if turn is None:
         driver.execute("BEGIN")
     else:
@@ -84,14 +140,11 @@ def _begin_sqlite(connection: Connection) -> None:
 def _begin_immediate(connection: sqlite3.Connection) -> bool:
     """Take the write lock at once: a transaction that read first and wrote later would fail as busy.
 
-    False where another process has the lock: SQLite's own wait, which grows to 100 ms, is left out."""
-    connection.execute("PRAGMA busy_timeout = 0")
+    False where another process has the lock."""
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
             return False
         raise
-    finally:
-        connection.execute("PRAGMA busy_timeout = 5000")
     return True

@@ -20,7 +20,7 @@ from sqlalchemy.sql import Insert
 
 from server.store import steady_clock
 from server.store.change_numbers import Counting
-from server.store.drivers import open_engine
+from server.store.drivers import open_engines
 from server.store.lock_order import LockOrder
 from server.store.steady_clock import Offset, Reading, SteadyClock
 from server.store.write_queue import Turn, WriteQueue
@@ -136,6 +136,10 @@ class Transaction:
         if reading.latest - reading.earliest < LONG_WAIT_US:
             self._reading = reading
 
+    def forget_clock(self) -> None:
+        """Read the clock again: a lock is to be waited for, and nothing has been done with what was read."""
+        self._reading = None
+
     def _read(self) -> Reading:
         if self._reading is None:
             self._reading = self._steady_clock.read(partial(self._clock, self))
@@ -169,10 +173,11 @@ _own_clock: Final = database_clock  # which statements may read, too; not one th
 
 
 class Database:
-    """A database and its clock. `name` is the address without its password, for messages."""
+    """A database and its clock. `name` is the address without its password, for messages; `engine` has the connections
+    that write, and `reader` those that read."""
 
     def __init__(self, url: str, *, connections: int = 40, clock: Clock | None = None) -> None:
-        self.engine = open_engine(url, connections)
+        self.engine, self.reader = open_engines(url, connections)
         self.clock = clock or database_clock
         self.steady_clock = SteadyClock(time.monotonic if clock is None else None)
         file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
@@ -219,7 +224,7 @@ class Database:
         options: dict[str, Any] = {"foreign_keys": foreign_keys}
         if self.engine.dialect.name == "postgresql" and not write:
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with _database_errors(), self._turn_to_write(write, urgent) as turn, self.engine.connect() as connection:
+        with _database_errors(), self._turn_to_write(write, urgent) as turn, self._connected(write) as connection:
             connection = connection.execution_options(**options, turn=turn)
             with connection.begin() as begun:
                 tx = Transaction(connection, self.clock, self.steady_clock)
@@ -231,13 +236,17 @@ class Database:
             if not foreign_keys:  # no other transaction may get this connection
                 connection.invalidate()
 
+    def _connected(self, write: bool) -> Connection:
+        return (self.engine if write else self.reader).connect()
+
     def _turn_to_write(self, write: bool, urgent: bool) -> AbstractContextManager[Turn | None]:
         """Only SQLite's writers stand in line, and before they take one of the connections."""
         return self.write_queue.turn(urgent=urgent) if write and self.write_queue else nullcontext()
 
     def dispose(self) -> None:
         """Close all connections."""
-        self.engine.dispose()
+        for engine in {self.engine, self.reader}:
+            engine.dispose()
         if self.write_queue:
             self.write_queue.close()
 

@@ -10,7 +10,9 @@ import sqlalchemy as sa
 
 from server.store.engine import POSTGRES_CLOCK, Told, Transaction
 from server.store.studies import StudyRow
-from server.store.tables import floors, steady_clock, studies
+from server.store.tables import floors, steady_clock, studies, trials
+from server.store.trials import TrialRow
+from sturgeon.identifiers import TrialNumber
 
 _NAMED: Final = sa.select(studies).where(studies.c.name == sa.bindparam("name"))
 
@@ -18,6 +20,17 @@ _NAMED: Final = sa.select(studies).where(studies.c.name == sa.bindparam("name"))
 def find(tx: Transaction, name: str) -> StudyRow | None:
     """The study of this name."""
     return _read(tx, name, lock=False)
+
+
+def find_with_trial(tx: Transaction, name: str, number: TrialNumber) -> tuple[StudyRow | None, TrialRow | None]:
+    """The study of this name and its trial of this number; neither is locked."""
+    asked_at = tx.monotonic_us()
+    row = tx.execute(_with_trial(is_sqlite=tx.is_sqlite), {"name": name, "number": number}).one_or_none()
+    if row is None:
+        return None, None
+    tx.learn(Told(*row[-4:]), asked_at)
+    of_study, of_trial = row[: len(studies.c)], row[len(studies.c) : -4]
+    return StudyRow(*of_study), None if of_trial[0] is None else TrialRow(*of_trial)
 
 
 def lock(tx: Transaction, name: str) -> StudyRow | None:
@@ -47,6 +60,12 @@ def _statement(*, lock: bool, is_sqlite: bool) -> sa.Select[Any]:
     # its other columns first.
     locked = _NAMED.with_for_update(key_share=True).cte("locked").prefix_with("MATERIALIZED")
     return _with_clock(sa.select(locked), locked, is_sqlite=False)
+
+
+@cache
+def _with_trial(*, is_sqlite: bool) -> sa.Select[Any]:
+    of_study = sa.and_(trials.c.study_id == studies.c.id, trials.c.number == sa.bindparam("number"))
+    return _with_clock(_NAMED.add_columns(*trials.c), studies.outerjoin(trials, of_study), is_sqlite=is_sqlite)
 
 
 def _with_clock(study: sa.Select[Any], its_row: sa.FromClause, *, is_sqlite: bool) -> sa.Select[Any]:

@@ -12,8 +12,7 @@ from sqlalchemy.sql.dml import ReturningUpdate, Update
 
 from server.store.engine import Transaction
 from server.store.json_columns import Json
-from server.store.studies import StudyRow
-from server.store.tables import requeue_gaps, studies, trials
+from server.store.tables import requeue_gaps, trials
 from sturgeon.identifiers import Fence, Step, StudyId, TrialId, TrialNumber, Version
 from sturgeon.states import TRIAL_MOVES, UNFINISHED, Mode, TrialState
 
@@ -106,22 +105,6 @@ def find(tx: Transaction, study_id: StudyId, number: TrialNumber) -> TrialRow | 
     return None if row is None else TrialRow(*row)
 
 
-_WITH_STUDY: Final = (
-    sa.select(studies, trials)
-    .join(trials, sa.and_(trials.c.study_id == studies.c.id, trials.c.number == sa.bindparam("number")), isouter=True)
-    .where(studies.c.name == sa.bindparam("name"))
-)
-
-
-def find_with_study(tx: Transaction, name: str, number: TrialNumber) -> tuple[StudyRow | None, TrialRow | None]:
-    """The study of this name and its trial of this number, in one statement."""
-    row = tx.execute(_WITH_STUDY, {"name": name, "number": number}).one_or_none()
-    if row is None:
-        return None, None
-    of_study, of_trial = row[: len(studies.c)], row[len(studies.c) :]
-    return StudyRow(*of_study), None if of_trial[0] is None else TrialRow(*of_trial)
-
-
 def branches(tx: Transaction, study_id: StudyId) -> list[TrialRow]:
     """All trials of a study that go on from another one's checkpoint, by number."""
     statement = sa.select(trials).where(trials.c.study_id == study_id, trials.c.parent_number.is_not(None))
@@ -156,30 +139,39 @@ def transition(
     raise_fence: refuse whatever the holder of its lease still sends.
     Raises: ForbiddenMove (TRIAL_MOVES has no such move, or `row` is not the trial's present row).
     """
-    return transition_all(tx, to, [(row, columns)], raise_fence=raise_fence)[0]
+    if not raise_fence:
+        return transition_all(tx, to, [(row, columns)])[0]
+    written = {"trial": row.id, "from": row.state, **columns}
+    tx.lock_order.trials([row.id])
+    fence: Fence | None = tx.execute(_transition_with_fence(to), written).scalar_one_or_none()
+    if fence is None:
+        raise _forbidden(row, to)
+    return replace(row, **columns, state=to, fence=fence)
 
 
-def transition_all(
-    tx: Transaction, to: TrialState, moves: Sequence[tuple[TrialRow, Json]], *, raise_fence: bool = False
-) -> list[TrialRow]:
-    """As `transition`, of different trials in ascending order of their ids; each writes the same columns."""
-    if not all(columns.keys().isdisjoint(FIXED) for _, columns in moves):
-        raise AssertionError(f"nobody writes {sorted(FIXED)} of a trial again")
+def transition_all(tx: Transaction, to: TrialState, moves: Sequence[tuple[TrialRow, Json]]) -> list[TrialRow]:
+    """As `transition`, of different trials; each writes the same columns."""
     tx.lock_order.trials([row.id for row, _ in moves])
     written = [{"trial": row.id, "from": row.state, **columns} for row, columns in moves]
-    moved = tx.execute(_transition(to, raise_fence=raise_fence), written[0] if len(written) == 1 else written)
+    moved = tx.execute(_transition(to), written[0] if len(written) == 1 else written)
     if moved.rowcount != len(moves):
-        raise ForbiddenMove("; ".join(f"trial {row.number} cannot move from {row.state} to {to}" for row, _ in moves))
-    return [
-        replace(row, **columns, state=to, fence=Fence(row.fence + 1) if raise_fence else row.fence)
-        for row, columns in moves
-    ]
+        raise _forbidden(moves[0][0], to)
+    return [replace(row, **columns, state=to) for row, columns in moves]
+
+
+def _forbidden(row: TrialRow, to: TrialState) -> ForbiddenMove:
+    return ForbiddenMove(f"trial {row.number} cannot move from {row.state} to {to}")
 
 
 @cache
-def _transition(to: TrialState, *, raise_fence: bool) -> Update:
-    statement = _UPDATE.where(may_move_to(to), trials.c.state == sa.bindparam("from")).values(state=to)
-    return statement.values(fence=trials.c.fence + 1) if raise_fence else statement
+def _transition(to: TrialState) -> Update:
+    return _UPDATE.where(may_move_to(to), trials.c.state == sa.bindparam("from")).values(state=to)
+
+
+@cache
+def _transition_with_fence(to: TrialState) -> ReturningUpdate[Any]:
+    """The fence is raised from what the database has."""
+    return _transition(to).values(fence=trials.c.fence + 1).returning(trials.c.fence)
 
 
 def moving(to: TrialState) -> ReturningUpdate[Any]:

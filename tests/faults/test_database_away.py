@@ -116,7 +116,7 @@ def test_a_full_pool_is_a_503_and_not_an_error(
 ) -> None:
     """Only when more connections are taken than there are threads, which the server itself never does."""
     server = serve(Settings(database_url=migrated_url, checkpoints=tmp_path, reap_every_s=600, threads=1))
-    server.app.state.database.engine.pool._timeout = 0.05
+    server.app.state.database.reader.pool._timeout = 0.05
     with ExitStack() as stack:
         http = stack.enter_context(httpx.Client(base_url=server.url, trust_env=False))
         for _ in range(1 + KEPT):

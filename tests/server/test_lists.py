@@ -258,11 +258,11 @@ def test_as_many_statements_list_a_thousand_studies_as_ten(server: RunningServer
             if get_ident() == mine and ("studies" in statement or "trials" in statement):
                 executed.append(statement)
 
-        sa.event.listen(database.engine, "before_cursor_execute", note)
+        sa.event.listen(database.reader, "before_cursor_execute", note)
         try:
             page = lifecycle.listing(database, 1000, None)
         finally:
-            sa.event.remove(database.engine, "before_cursor_execute", note)
+            sa.event.remove(database.reader, "before_cursor_execute", note)
         assert len(page.items) == count
         assert page.items[0].best is not None
         return len(executed)

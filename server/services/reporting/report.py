@@ -37,6 +37,7 @@ def report(
             or policy_runner.may_act(study, trial)
             or challengers.is_watched(study)
         ):
+            tx.forget_clock()
             study = lookup.lock_study(tx, name)
         if challengers.is_watched(study):  # a decision steers all that take part
             lookup.lock_trials(tx, study, {number, *challengers.members_of_open(tx, study)})

@@ -31,26 +31,22 @@ def finish(scope: Scope, row: TrialRow, outcome: Outcome, *, raise_fence: bool =
 
     raise_fence: refuse whatever the holder of the trial's lease, if there is one, still sends.
     """
-    if outcome.state == "pruned":
-        value = pruning.predict_value(scope.tx, scope.study, row, outcome.columns.get("value"))
-        outcome = outcome._replace(columns=outcome.columns | {"predicted_value": value})
-    return finish_all(scope, [(row, outcome)], raise_fence=raise_fence)[0]
+    state, columns = outcome
+    if state == "pruned":
+        columns = columns | {"predicted_value": pruning.predict_value(scope.tx, scope.study, row, columns.get("value"))}
+    end = {"left_seq": study_rows.next_seq(scope.tx, scope.study.id), "finished_at": scope.now}
+    return _ended(scope, trials.transition(scope.tx, row, state, raise_fence=raise_fence, **columns, **end))
 
 
-def finish_all(scope: Scope, ends: Sequence[tuple[TrialRow, Outcome]], *, raise_fence: bool = False) -> list[TrialRow]:
+def finish_all(scope: Scope, ends: Sequence[tuple[TrialRow, Outcome]]) -> list[TrialRow]:
     """As `finish`, of different trials, none of them pruned, in the order in which samplers are to see them end. Those
     that come to the same state are written together."""
-    seq = study_rows.take_seqs(scope.tx, scope.study.id, len(ends))
+    first = study_rows.take_seqs(scope.tx, scope.study.id, len(ends))
     moves: dict[TrialState, list[tuple[TrialRow, Json]]] = {}
-    for place, (row, (state, columns)) in enumerate(ends):
-        end = {"left_seq": seq + place, "finished_at": scope.now}
-        moves.setdefault(state, []).append((row, columns | end))
-    finished: dict[int, TrialRow] = {}
-    for state, moved in moves.items():
-        rows = trials.transition_all(scope.tx, state, moved, raise_fence=raise_fence)
-        finished |= {row.id: row for row in rows}
-        scope.tx.after_commit(scope.counters.finished_trials.labels(state).inc, len(rows))
-    return [_ended(scope, finished[row.id]) for row, _ in ends]
+    for seq, (row, (state, columns)) in enumerate(ends, first):
+        moves.setdefault(state, []).append((row, columns | {"left_seq": seq, "finished_at": scope.now}))
+    ended = {row.id: row for state, moved in moves.items() for row in trials.transition_all(scope.tx, state, moved)}
+    return [_ended(scope, ended[row.id]) for row, _ in ends]
 
 
 def _ended(scope: Scope, row: TrialRow) -> TrialRow:
@@ -59,6 +55,7 @@ def _ended(scope: Scope, row: TrialRow) -> TrialRow:
         reason = (row.error or "").strip().splitlines()
         detail = {"attempts": row.attempt, "reason": reason[-1][:500] if reason else ""}
         events.insert(scope.tx, scope.study.id, "failed", scope.now, row.number, **detail)
+    scope.tx.after_commit(scope.counters.finished_trials.labels(row.state).inc)
     return row
 
 
