@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sturgeon.messages import NumericsUsed, Replay
+from sturgeon import messages
 
 
 def verdict(count: int, total: int, off: int, largest: float, elsewhere: int) -> str:
@@ -22,7 +22,7 @@ def verdict(count: int, total: int, off: int, largest: float, elsewhere: int) ->
     return f"not exact: {off} of {count} samples{of_all} come out otherwise, by up to {largest:.3g} of the cube{under}"
 
 
-def joined(pages: Sequence[Replay]) -> Replay:
+def joined(pages: Sequence[messages.Replay]) -> messages.Replay:
     """One answer for all pages of a study."""
     off = [mismatch for page in pages for mismatch in page.mismatches]
     here = {used.fingerprint for page in pages for used in page.numerics if used.same}
@@ -49,8 +49,8 @@ def joined(pages: Sequence[Replay]) -> Replay:
     )
 
 
-def _numerics(pages: Sequence[Replay]) -> list[NumericsUsed]:
-    by_fingerprint: dict[str | None, NumericsUsed] = {}
+def _numerics(pages: Sequence[messages.Replay]) -> list[messages.NumericsUsed]:
+    by_fingerprint: dict[str | None, messages.NumericsUsed] = {}
     for used in (used for page in pages for used in page.numerics):
         before = by_fingerprint.get(used.fingerprint)
         trials = used.trials + (before.trials if before else 0)

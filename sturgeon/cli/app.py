@@ -1,4 +1,8 @@
-"""The command `sturgeon`. Each command imports what it needs in its body, so that --help and completion stay quick."""
+"""The command `sturgeon`.
+
+A command is imported when it is called (`listing.py` names all), and imports what it needs in its body, so that --help
+and completion stay quick.
+"""
 
 from __future__ import annotations
 
@@ -8,45 +12,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from sturgeon import __version__, extras
-from sturgeon.cli import (
-    budgets,
-    data,
-    demo,
-    describing,
-    embedded,
-    explain,
-    export,
-    fields,
-    findings,
-    importing,
-    lineage,
-    operate,
-    panda,
-    panda_watch,
-    plotting,
-    predict,
-    proposals,
-    records,
-    replaying,
-    report,
-    rows,
-    spaces,
-    status,
-    streaming,
-    streams,
-    studies,
-    study_report,
-    trial,
-    trials,
-    tune,
-    watch,
-    webhooks,
-    workers,
-)
+from sturgeon.cli import listing, streams
 from sturgeon.cli.inputs import WrongInput
+from sturgeon.cli.lazily import Group
 from sturgeon.cli.output import say
 from sturgeon.cli.session import OutputOption, ServerOption, Session, TokenFileOption, WideOption
 from sturgeon.errors import Problem, ServerUnreachable, SturgeonError, Unauthorized
@@ -70,8 +40,14 @@ EPILOG: Final = (
 )
 
 
-class _Root(TyperGroup):
+class _Root(Group):
     """Says where a command stands that was written without its group, as `sturgeon best`."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, (summary, commands) in listing.GROUPS.items():
+            self.add_command(Group(name=name, help=summary, no_args_is_help=True).listing(commands))
+        self.listing(listing.ROOT)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         try:
@@ -92,39 +68,6 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-study = typer.Typer(help="Create, watch and steer studies.", no_args_is_help=True)
-app.add_typer(study, name="study")
-one_trial = typer.Typer(help="Look at one trial, run one yourself, or take it out.", no_args_is_help=True)
-app.add_typer(one_trial, name="trial")
-one_trial.add_typer(trial.commands)
-one_trial.add_typer(rows.of_trial)
-one_trial.add_typer(describing.of_trial)
-pandas = typer.Typer(help="Steer one model while it trains, and branch from it.", no_args_is_help=True)
-app.add_typer(pandas, name="panda")
-webhook = typer.Typer(help="Tell other programs of what happens to studies.", no_args_is_help=True)
-app.add_typer(webhook, name="webhook")
-webhook.add_typer(webhooks.commands)
-for module in (tune, demo, operate, workers, data, predict, report, embedded, importing, status, fields):
-    app.add_typer(module.commands)
-for module in (
-    studies,
-    budgets,
-    explain,
-    trials,
-    findings,
-    spaces,
-    watch,
-    streaming,
-    export,
-    records,
-    plotting,
-    study_report,
-):
-    study.add_typer(module.commands)
-study.add_typer(rows.of_study)
-study.add_typer(describing.of_study)
-for module in (panda, lineage, proposals, panda_watch, replaying):
-    pandas.add_typer(module.commands)
 
 
 def _print_version(wanted: bool) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from typer.core import TyperCommand
 
 from sturgeon.cli.following import Follower, Snapshot
+from sturgeon.cli.help_pages import Command
 from sturgeon.cli.inputs import WrongInput, not_empty
 from sturgeon.cli.output import say
 from sturgeon.cli.processes import Processes, ended_by_sigterm
@@ -41,7 +41,7 @@ PATIENCE_S: Final = 120.0
 BEHIND: Final = "Write the command behind --, like: -- python train.py --lr {lr}"
 
 
-class _BehindDashes(TyperCommand):
+class _BehindDashes(Command):
     """Refuses a command that does not stand behind --: its options would be taken for those of `sturgeon tune`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

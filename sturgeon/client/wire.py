@@ -16,6 +16,7 @@ from typing import BinaryIO, Final, NoReturn, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from sturgeon import messages as m
 from sturgeon.errors import (
     BrokenOff,
     ClientClosed,
@@ -26,7 +27,6 @@ from sturgeon.errors import (
     Unauthorized,
     problem_classes,
 )
-from sturgeon.messages import ProblemAnswer
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 FIRST_WAIT_S: Final = 0.2
@@ -227,7 +227,7 @@ class Wire:
         content = answer.read()
         answer.close()
         try:
-            problem = ProblemAnswer.model_validate_json(content)
+            problem = m.ProblemAnswer.model_validate_json(content)
         except ValidationError:
             self._refuse_stranger(answer)
         errors = tuple(FieldProblem(field.get("pointer", ""), field.get("detail", "")) for field in problem.errors)

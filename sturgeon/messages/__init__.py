@@ -2,351 +2,88 @@
 
 Requests are strict: an unknown field, a boolean for a number, or a number that is not finite is refused.
 Answers ignore fields that they do not know, so that an older client works with a newer server.
+
+A module is imported when one of its names is first used: a command of the command line needs few of them.
 """
 
 from __future__ import annotations
 
-from sturgeon.messages.findings import DatasetSummary, DiagnosisFinding, ErrorAnalysis, ErrorsFinding, FindingKind
-from sturgeon.messages.forms import (
-    LARGEST_EPOCH,
-    LARGEST_FENCE,
-    LARGEST_GRID,
-    LARGEST_LOG,
-    LARGEST_SEED,
-    LARGEST_STACK,
-    LARGEST_STEP,
-    MOST_LEASES,
-    STUDY_NAME,
-    WORKER_NAME,
-    Answer,
-    Count,
-    Direction,
-    Epoch,
-    Fallback,
-    Fence,
-    Item,
-    Label,
-    Metrics,
-    Number,
-    Page,
-    Params,
-    Reason,
-    Request,
-    Seed,
-    Sha256,
-    Step,
-    StudyName,
-    Version,
-    WorkerName,
-)
-from sturgeon.messages.imports import ImportAnswer, ImportedOne, ImportedReport, ImportedTrial, ImportRequest
-from sturgeon.messages.leases import (
-    AskRequest,
-    Held,
-    Lease,
-    LeaseRequest,
-    Leases,
-    Lost,
-    ReleaseRequest,
-    RenewAnswer,
-    Renewed,
-    RenewRequest,
-    Report,
-    ReportAnswer,
-    ReportRequest,
-    RunEvent,
-    TellManyAnswer,
-    TellManyRequest,
-    TellOne,
-    TellRequest,
-    ToldOne,
-    WhyLost,
-    WhyNothing,
-)
-from sturgeon.messages.metadata import TAG, CodeVersion, DataVersion, RunVersions, TrialPatch, VersionChange
-from sturgeon.messages.policies import (
-    DivergencePolicy,
-    DriftPolicy,
-    Guard,
-    GuardPolicy,
-    Planned,
-    PlateauPolicy,
-    Policies,
-    Policy,
-    SchedulePolicy,
-)
-from sturgeon.messages.records import (
-    Checkpoint,
-    Event,
-    Health,
-    LateResult,
-    ProblemAnswer,
-    Row,
-    Tag,
-    TagsRequest,
-    TrialName,
-    Worker,
-)
-from sturgeon.messages.rows import (
-    Curve,
-    Curves,
-    Intervention,
-    MetricCurve,
-    Overview,
-    StreamEvent,
-    StudySketch,
-    Table,
-    TableParameter,
-    TableRow,
-    TrialCurves,
-)
-from sturgeon.messages.searches import (
-    FoundIn,
-    Importance,
-    NumericsUsed,
-    ParameterImportance,
-    ParameterPreview,
-    Preview,
-    PreviewRequest,
-    Replay,
-    ReplayMismatch,
-    Round,
-    RoundBox,
-    Rounds,
-    SamplerName,
-    Search,
-)
-from sturgeon.messages.steering import (
-    Branch,
-    EntryState,
-    ForkRequest,
-    Lineage,
-    LostCheckpoint,
-    ParamsPatch,
-    PromoteRequest,
-    Proposal,
-    Relative,
-    RollbackRequest,
-    Start,
-    Steered,
-    SteerRequest,
-    Timeline,
-    TimelineEntry,
-    Verb,
-)
-from sturgeon.messages.studies import (
-    Best,
-    BestTrial,
-    Budget,
-    BudgetPatch,
-    Pruning,
-    Recommended,
-    Reduce,
-    Replicates,
-    SpaceRevision,
-    Spent,
-    StopWhen,
-    Study,
-    StudyPatch,
-    StudyRequest,
-    Unable,
-)
-from sturgeon.messages.tasks import (
-    OWN_KINDS,
-    TRIAL_PLACEHOLDERS,
-    CheckpointRule,
-    CommandTask,
-    Limits,
-    MetricSources,
-    Needs,
-    OwnCode,
-    PythonTask,
-    StudyTask,
-    TaskKind,
-    TrainStudyTask,
-)
-from sturgeon.messages.trials import (
-    Change,
-    Desired,
-    Drawn,
-    EnqueueRequest,
-    Invalid,
-    InvalidateRequest,
-    Parent,
-    ReportedMetrics,
-    Resume,
-    Trial,
-)
-from sturgeon.messages.webhooks import Delivery, NewWebhook, Webhook, WebhookEvent, WebhookRequest
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-__all__ = [
-    "LARGEST_EPOCH",
-    "LARGEST_FENCE",
-    "LARGEST_GRID",
-    "LARGEST_LOG",
-    "LARGEST_SEED",
-    "LARGEST_STACK",
-    "LARGEST_STEP",
-    "MOST_LEASES",
-    "OWN_KINDS",
-    "STUDY_NAME",
-    "TAG",
-    "TRIAL_PLACEHOLDERS",
-    "WORKER_NAME",
-    "Answer",
-    "AskRequest",
-    "Best",
-    "BestTrial",
-    "Branch",
-    "Budget",
-    "BudgetPatch",
-    "Change",
-    "Checkpoint",
-    "CheckpointRule",
-    "CodeVersion",
-    "CommandTask",
-    "Count",
-    "Curve",
-    "Curves",
-    "DataVersion",
-    "DatasetSummary",
-    "Delivery",
-    "Desired",
-    "DiagnosisFinding",
-    "Direction",
-    "DivergencePolicy",
-    "Drawn",
-    "DriftPolicy",
-    "EnqueueRequest",
-    "EntryState",
-    "Epoch",
-    "ErrorAnalysis",
-    "ErrorsFinding",
-    "Event",
-    "Fallback",
-    "Fence",
-    "FindingKind",
-    "ForkRequest",
-    "FoundIn",
-    "Guard",
-    "GuardPolicy",
-    "Health",
-    "Held",
-    "ImportAnswer",
-    "ImportRequest",
-    "Importance",
-    "ImportedOne",
-    "ImportedReport",
-    "ImportedTrial",
-    "Intervention",
-    "Invalid",
-    "InvalidateRequest",
-    "Item",
-    "Label",
-    "LateResult",
-    "Lease",
-    "LeaseRequest",
-    "Leases",
-    "Limits",
-    "Lineage",
-    "Lost",
-    "LostCheckpoint",
-    "MetricCurve",
-    "MetricSources",
-    "Metrics",
-    "Needs",
-    "NewWebhook",
-    "Number",
-    "NumericsUsed",
-    "Overview",
-    "OwnCode",
-    "Page",
-    "ParameterImportance",
-    "ParameterPreview",
-    "Params",
-    "ParamsPatch",
-    "Parent",
-    "Planned",
-    "PlateauPolicy",
-    "Policies",
-    "Policy",
-    "Preview",
-    "PreviewRequest",
-    "ProblemAnswer",
-    "PromoteRequest",
-    "Proposal",
-    "Pruning",
-    "PythonTask",
-    "Reason",
-    "Recommended",
-    "Reduce",
-    "Relative",
-    "ReleaseRequest",
-    "RenewAnswer",
-    "RenewRequest",
-    "Renewed",
-    "Replay",
-    "ReplayMismatch",
-    "Replicates",
-    "Report",
-    "ReportAnswer",
-    "ReportRequest",
-    "ReportedMetrics",
-    "Request",
-    "Resume",
-    "RollbackRequest",
-    "Round",
-    "RoundBox",
-    "Rounds",
-    "Row",
-    "RunEvent",
-    "RunVersions",
-    "SamplerName",
-    "SchedulePolicy",
-    "Search",
-    "Seed",
-    "Sha256",
-    "SpaceRevision",
-    "Spent",
-    "Start",
-    "SteerRequest",
-    "Steered",
-    "Step",
-    "StopWhen",
-    "StreamEvent",
-    "Study",
-    "StudyName",
-    "StudyPatch",
-    "StudyRequest",
-    "StudySketch",
-    "StudyTask",
-    "Table",
-    "TableParameter",
-    "TableRow",
-    "Tag",
-    "TagsRequest",
-    "TaskKind",
-    "TellManyAnswer",
-    "TellManyRequest",
-    "TellOne",
-    "TellRequest",
-    "Timeline",
-    "TimelineEntry",
-    "ToldOne",
-    "TrainStudyTask",
-    "Trial",
-    "TrialCurves",
-    "TrialName",
-    "TrialPatch",
-    "Unable",
-    "Verb",
-    "Version",
-    "VersionChange",
-    "Webhook",
-    "WebhookEvent",
-    "WebhookRequest",
-    "WhyLost",
-    "WhyNothing",
-    "Worker",
-    "WorkerName",
-]
+if TYPE_CHECKING:
+    from sturgeon.messages.findings import *
+    from sturgeon.messages.forms import *
+    from sturgeon.messages.imports import *
+    from sturgeon.messages.leases import *
+    from sturgeon.messages.metadata import *
+    from sturgeon.messages.policies import *
+    from sturgeon.messages.records import *
+    from sturgeon.messages.rows import *
+    from sturgeon.messages.searches import *
+    from sturgeon.messages.steering import *
+    from sturgeon.messages.studies import *
+    from sturgeon.messages.tasks import *
+    from sturgeon.messages.trials import *
+    from sturgeon.messages.webhooks import *
+
+_NAMES: Final = {
+    "findings": "DatasetSummary DiagnosisFinding ErrorAnalysis ErrorsFinding FindingKind",
+    "forms": """
+        LARGEST_EPOCH LARGEST_FENCE LARGEST_GRID LARGEST_LOG LARGEST_SEED LARGEST_STACK LARGEST_STEP
+        MOST_LEASES STUDY_NAME WORKER_NAME Answer Count Direction Epoch Fallback Fence Item Label Metrics
+        Number Page Params Reason Request Seed Sha256 Step StudyName Version WorkerName
+    """,
+    "imports": "ImportAnswer ImportedOne ImportedReport ImportedTrial ImportRequest",
+    "leases": """
+        AskRequest Held Lease LeaseRequest Leases Lost ReleaseRequest RenewAnswer Renewed RenewRequest
+        Report ReportAnswer ReportRequest RunEvent TellManyAnswer TellManyRequest TellOne TellRequest
+        ToldOne WhyLost WhyNothing
+    """,
+    "metadata": "TAG CodeVersion DataVersion RunVersions TrialPatch VersionChange",
+    "policies": """
+        DivergencePolicy DriftPolicy Guard GuardPolicy Planned PlateauPolicy Policies Policy SchedulePolicy
+    """,
+    "records": "Checkpoint Event Health LateResult ProblemAnswer Row Tag TagsRequest TrialName Worker",
+    "rows": """
+        Curve Curves Intervention MetricCurve Overview StreamEvent StudySketch Table TableParameter TableRow
+        TrialCurves
+    """,
+    "searches": """
+        FoundIn Importance NumericsUsed ParameterImportance ParameterPreview Preview PreviewRequest Replay
+        ReplayMismatch Round RoundBox Rounds SamplerName Search
+    """,
+    "steering": """
+        Branch EntryState ForkRequest Lineage LostCheckpoint ParamsPatch PromoteRequest Proposal Relative
+        RollbackRequest Start Steered SteerRequest Timeline TimelineEntry Verb
+    """,
+    "studies": """
+        Best BestTrial Budget BudgetPatch Pruning Recommended Reduce Replicates SpaceRevision Spent StopWhen
+        Study StudyPatch StudyRequest Unable
+    """,
+    "tasks": """
+        OWN_KINDS TRIAL_PLACEHOLDERS CheckpointRule CommandTask Limits MetricSources Needs OwnCode
+        PythonTask StudyTask TaskKind TrainStudyTask
+    """,
+    "trials": """
+        Change Desired Drawn EnqueueRequest Invalid InvalidateRequest Parent ReportedMetrics Resume Trial
+    """,
+    "webhooks": "Delivery NewWebhook Webhook WebhookEvent WebhookRequest",
+}
+"""The names that each module has for others."""
+
+_WHERE: Final = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -47,7 +47,7 @@ class Request(Strict):
 
 
 class Answer(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 Reason = Annotated[PlainText, Field(max_length=1000, description="The reason, which is kept in the timeline.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal
 
@@ -209,9 +210,13 @@ class Needs(Request):
 
 
 StudyTask = Annotated[TrainStudyTask | CommandTask | PythonTask, Field(discriminator="kind")]
-_TASKS: Final[TypeAdapter[StudyTask]] = TypeAdapter(StudyTask)
+
+
+@cache
+def _tasks() -> TypeAdapter[StudyTask]:
+    return TypeAdapter(StudyTask)
 
 
 def task_of(fields: Json) -> StudyTask:
     """The task that has these fields. Raises: pydantic.ValidationError."""
-    return _TASKS.validate_python(fields)
+    return _tasks().validate_python(fields)
