@@ -34,7 +34,7 @@ worker: $(VENV)/runtime ## Run a worker for the server at 127.0.0.1:8000; more o
 test test-faults test-browser test-long test-wheel test-lowest: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(VENV)/development $(VENV)-frameworks/installed ## Run all tests, on both databases; a part of them with ARGS=tests/trainer.
-	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadgroup $(ARGS)
 
 test-faults: $(VENV)/development ## Run only the tests of faults that were found once: each is named in its test's mark.
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 -m "fault and not long and not wheel" $(ARGS)

@@ -247,6 +247,18 @@ def server_process(tmp_path: Path, at_end: ExitStack) -> Callable[..., ServerPro
     return start
 
 
+@pytest.fixture(scope="session")
+def forked_commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A folder for the PATH of scripts: its `sturgeon` has been imported already, once for all of them."""
+    from tests.processes import STURGEON
+    from tests.stand_ins import stand_ins
+
+    imported = ["sturgeon.ours_first", "sturgeon.cli.app", "sturgeon.client"]
+    folder = tmp_path_factory.mktemp("commands")
+    with stand_ins(folder, Path(sys.executable), imported, {}, {"sturgeon": STURGEON}) as found:
+        yield str(found)
+
+
 @pytest.fixture
 def worker_process(tmp_path: Path, at_end: ExitStack) -> Callable[..., WorkerProcess]:
     """Start `sturgeon worker`, or another program that is one, for the server at this address, with these options and

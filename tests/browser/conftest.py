@@ -1,4 +1,4 @@
-"""One server with workers, and one browser, for all tests; a fresh window for each.
+"""One server with workers, and one browser, for all tests; a fresh window for each, but for those of every page.
 
 These tests have a process of their own (`make test-browser`; `make test` starts it): playwright leaves an event loop
 running in the process that uses it.
@@ -6,10 +6,10 @@ running in the process that uses it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
@@ -17,15 +17,14 @@ from playwright.sync_api import expect
 from sturgeon.client import Client
 from tests.browser.chromium import MISSING, find_chromium, running_chromium
 from tests.browser.hostile_studies import hostile_panda, hostile_search
-from tests.browser.watched import watch_context
+from tests.browser.windows import PATIENCE_S, watched_window
 from tests.errors import WATCH
-from tests.processes import DEADLINE_S, ServerProcess, WorkerProcess
+from tests.processes import ServerProcess, WorkerProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 HERE = Path(__file__).parent
-PATIENCE_S = float(os.environ.get("BROWSER_PATIENCE_S", DEADLINE_S / 3))
 expect.set_options(timeout=PATIENCE_S * 1000)
 
 
@@ -86,18 +85,8 @@ def client(server: ServerProcess) -> Iterator[Client]:
 @pytest.fixture
 def window(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     """Open windows, each without cookies, on the server at this address; with playwright's options for contexts."""
-    opened = []
-
-    def open_window(url: str, **options: Any) -> BrowserContext:
-        context = browser.new_context(base_url=url, **options)
-        opened.append(context)
-        context.set_default_timeout(PATIENCE_S * 1000)
-        watch_context(context, url)
-        return context
-
-    yield open_window
-    for context in opened:
-        context.close()
+    with ExitStack() as opened:
+        yield lambda url, **options: opened.enter_context(watched_window(browser, url, **options))
 
 
 @pytest.fixture

@@ -107,7 +107,6 @@ def house(
 @pytest.mark.tolerates_errors(
     "has gone back to step .*checkpoint refused"
 )  # it was on its way when the trial went back
-@pytest.mark.xdist_group("heavy")
 @pytest.mark.parametrize(
     ("house", "fault"),
     [

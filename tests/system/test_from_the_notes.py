@@ -33,7 +33,10 @@ def test_each_row_has_its_line_its_file_and_its_command() -> None:
 
 
 def test_every_command_of_the_document_works(
-    tmp_path: Path, server_process: Callable[..., ServerProcess], worker_process: Callable[..., WorkerProcess]
+    tmp_path: Path,
+    server_process: Callable[..., ServerProcess],
+    worker_process: Callable[..., WorkerProcess],
+    forked_commands: str,
 ) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -43,7 +46,7 @@ def test_every_command_of_the_document_works(
     options = ["--allow-command", "python", "--allow-python", "trainer.two_stage"]
     worker_process(server.url, "--slots", "2", "--data", str(data), *options)
     script = "\n".join(blocks(DOCUMENT)).replace("/tmp/notes-data", str(data))
-    printed = run(script, ROOT, STURGEON_SERVER=server.url)
+    printed = run(script, ROOT, STURGEON_SERVER=server.url, PATH=forked_commands)
 
     norms = [float(norm) for norm in re.findall(r'"gradient_norm_\d":([\d.e-]+)', printed)]
     assert norms[0] < norms[1] / 100

@@ -15,13 +15,12 @@ SESSION = (ROOT / "docs" / "own-code.md").read_text(encoding="utf-8").partition(
 END_ALL = "trap 'kill $(jobs -p); wait' EXIT\n"
 
 
-@pytest.mark.xdist_group("heavy")
 def test_the_session_of_a_steered_loop_works_as_written(
-    tmp_path: Path, server_process: Callable[..., ServerProcess]
+    tmp_path: Path, server_process: Callable[..., ServerProcess], forked_commands: str
 ) -> None:
     server = server_process()
     script = END_ALL + "\n".join(blocks(SESSION)).replace("http://127.0.0.1:8000", server.url)
-    run(script, tmp_path, STURGEON_SERVER=server.url)
+    run(script, tmp_path, STURGEON_SERVER=server.url, PATH=forked_commands)
 
     with Client(server.url) as client:
         entries = client.timeline("loop", 0).items

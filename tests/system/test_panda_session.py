@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from sturgeon.client import Client
 from tests.processes import ServerProcess, WorkerProcess
 from tests.system.readme import ROOT, blocks, run
@@ -15,7 +13,6 @@ from tests.system.readme import ROOT, blocks, run
 SESSION = (ROOT / "docs" / "panda.md").read_text(encoding="utf-8").partition("## A session with curl")[2]
 
 
-@pytest.mark.xdist_group("heavy")
 def test_the_session_with_curl_works_as_written_and_its_replay_is_exact(
     tmp_path: Path,
     server_process: Callable[..., ServerProcess],

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from sklearn.datasets import load_digits
 
 from sturgeon.client import Client
@@ -43,7 +42,6 @@ def test_the_curl_walk_works_as_written_with_two_minutes_between_ask_and_tell(
     assert list(server.client.study("walk").space) == ["learning_rate", "beta1", "keep_prob"]
 
 
-@pytest.mark.xdist_group("heavy")
 def test_a_study_of_digits_is_created_watched_and_its_best_model_predicts(
     tmp_path: Path,
     server_process: Callable[..., ServerProcess],

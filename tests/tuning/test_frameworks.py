@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import pytest
 
 from sturgeon.client import Client
 from tests.processes import LONG_DEADLINE_S, STURGEON, ServerProcess, clean_environment
+from tests.stand_ins import stand_ins
 from tests.system.readme import ROOT, blocks, run
 from tests.system.test_own_code_session import END_ALL, SESSION, assert_the_weights_are_those_of_the_schedule
 
@@ -22,19 +23,28 @@ if TYPE_CHECKING:
 PYTHON = ROOT / ".venv-frameworks" / "bin" / "python"
 FRAMEWORKS = {"KERAS_BACKEND": "torch"}
 
-pytestmark = pytest.mark.xdist_group("heavy")
+IMPORTED = ["torch", "torch._dynamo", "keras", "lightning.pytorch", "sklearn.datasets"]
+
+pytestmark = pytest.mark.xdist_group("frameworks")  # one process of pytest-xdist has them all, and imports once
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The environment's Python, which has imported the frameworks, but nothing of ours."""
+    assert PYTHON.exists(), "make .venv-frameworks/installed makes the environment of these tests"
+    with stand_ins(tmp_path_factory.mktemp("python"), PYTHON, IMPORTED, FRAMEWORKS, {"python": None}) as folder:
+        yield folder / "python"
 
 
 def environment(**more: str) -> dict[str, str]:
-    assert PYTHON.exists(), "make .venv-frameworks/installed makes the environment of these tests"
     return clean_environment() | FRAMEWORKS | more
 
 
-def checked(script: str, folder: Path, **more: str) -> str:
+def checked(python: Path, script: str, folder: Path, **more: str) -> str:
     """What a script of `frameworks` prints, in the folder of the project's files; it ends with "checked"."""
     (folder / "examples").symlink_to(ROOT / "examples")
     done = subprocess.run(
-        [PYTHON, "-P", ROOT / "tests" / "tuning" / "frameworks" / script],
+        [python, "-P", ROOT / "tests" / "tuning" / "frameworks" / script],
         cwd=folder,
         env=environment(**more),
         capture_output=True,
@@ -59,19 +69,19 @@ def assert_searched(server: RunningServer, study: str, metric: str, metrics: set
     assert server.client.best(study).recommended is not None
 
 
-def test_keras_reports_stops_and_follows_live_parameters(server: RunningServer, tmp_path: Path) -> None:
-    checked("keras_checks.py", tmp_path, STURGEON_SERVER=server.url)
+def test_keras_reports_stops_and_follows_live_parameters(python: Path, server: RunningServer, tmp_path: Path) -> None:
+    checked(python, "keras_checks.py", tmp_path, STURGEON_SERVER=server.url)
     metrics = {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert_searched(server, "keras-digits", "val_loss", metrics, [1, 2, 3])
 
 
-def test_lightning_reports_and_stops(server: RunningServer, tmp_path: Path) -> None:
-    checked("lightning_checks.py", tmp_path, STURGEON_SERVER=server.url)
+def test_lightning_reports_and_stops(python: Path, server: RunningServer, tmp_path: Path) -> None:
+    checked(python, "lightning_checks.py", tmp_path, STURGEON_SERVER=server.url)
     assert_searched(server, "lightning-digits", "dev_loss", {"dev_loss", "dev_error"}, [19, 38, 57])
 
 
-def test_a_torch_loop_goes_on_bit_for_bit_from_its_folder(tmp_path: Path) -> None:
-    lines = [line for line in checked("torch_checks.py", tmp_path).splitlines() if line.startswith("STURGEON ")]
+def test_a_torch_loop_goes_on_bit_for_bit_from_its_folder(python: Path, tmp_path: Path) -> None:
+    lines = [line for line in checked(python, "torch_checks.py", tmp_path).splitlines() if line.startswith("STURGEON ")]
     reports = [json.loads(line.removeprefix("STURGEON ")) for line in lines]
     assert [report["step"] for report in reports] == list(range(1, 21))
     assert reports[-1]["dev_error"] < reports[0]["dev_error"]
@@ -97,7 +107,7 @@ for epoch in loop:
 
 
 def test_a_torch_loop_is_steered_paused_forked_and_rolled_back(
-    tmp_path: Path, server_process: Callable[..., ServerProcess]
+    python: Path, tmp_path: Path, server_process: Callable[..., ServerProcess], forked_commands: str
 ) -> None:
     """The session of docs/own-code.md, with a loop of PyTorch in the place of its own."""
     server = server_process()
@@ -105,7 +115,13 @@ def test_a_torch_loop_is_steered_paused_forked_and_rolled_back(
     start, end = "cat > loop.py <<'END'", "\nEND\n"
     head, _, rest = script.partition(start)
     script = f"{END_ALL}{head}{start}{LOOP}END\n{rest.partition(end)[2]}"
-    run(script, tmp_path, **FRAMEWORKS, STURGEON_SERVER=server.url, PATH=str(PYTHON.parent))
+    run(
+        script,
+        tmp_path,
+        **FRAMEWORKS,
+        STURGEON_SERVER=server.url,
+        PATH=os.pathsep.join((str(python.parent), forked_commands)),
+    )
     with Client(server.url) as client:
         entries = client.timeline("loop", 0).items
         verbs = ["params", "pause", "resume", "checkpoint", "params", "rollback", "stop"]
@@ -135,7 +151,7 @@ for epoch in range(3):
 """
 
 
-def test_tune_improves_a_torch_script_that_knows_nothing_of_it(tmp_path: Path) -> None:
+def test_tune_improves_a_torch_script_that_knows_nothing_of_it(python: Path, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(SCRIPT)
     command = [
         STURGEON,
@@ -150,7 +166,7 @@ def test_tune_improves_a_torch_script_that_knows_nothing_of_it(tmp_path: Path) -
         "json",
     ]
     command += ["--read", r"val_loss=val_loss=([0-9.]+)", "--seed", "3"]
-    given = environment(PATH=os.pathsep.join(map(str, (PYTHON.parent, os.environ["PATH"]))))
+    given = environment(PATH=os.pathsep.join(map(str, (python.parent, os.environ["PATH"]))))
 
     def ran(*arguments: str | Path) -> str:
         done = subprocess.run(
@@ -159,7 +175,7 @@ def test_tune_improves_a_torch_script_that_knows_nothing_of_it(tmp_path: Path) -
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
-    by_default = float(ran(PYTHON, "train.py").rpartition("val_loss=")[2])
+    by_default = float(ran(python, "train.py").rpartition("val_loss=")[2])
     found = json.loads(ran(*command, "--", "python", "train.py", "--lr", "{lr}"))
     assert found["best"][0]["value"] < by_default / 2
     lr = found["recommended"]["params"]["lr"]
