@@ -7,11 +7,12 @@ fence in the WHERE. `lease_until` is steady time, so that a lease has its length
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.dml import ReturningUpdate, Update
 
 from server.store import change_numbers, floors
 from server.store import trials as trial_rows
@@ -177,13 +178,18 @@ def _better() -> dict[str, sa.ColumnElement[float]]:
 
 
 @cache
-def _renewing(*, epoch: bool, score: bool, says_more: bool) -> ReturningUpdate[Any]:
+def _renewing(*, epoch: bool, score: bool, says_more: bool) -> Update:
     values = {"lease_until": _NOW + trials.c.lease_us, "spent_us": _held_for()}
     reached = (_reached() if epoch else {}) | (_better() if score else {})
     if not (reached or says_more):  # of a run that goes on, nothing that people see is another
         goes_on = trials.c.state == "running"
         reached["changed"] = sa.case((goes_on, trials.c.changed), else_=change_numbers.ChangeNumber())
     return trial_rows.moving("running").where(held()).values(**values, **reached)
+
+
+@cache
+def _renewing_and_told(*, epoch: bool, score: bool, says_more: bool) -> ReturningUpdate[Any]:
+    return _renewing(epoch=epoch, score=score, says_more=says_more).returning(*trial_rows.CHANGING)
 
 
 def renew(
@@ -200,8 +206,23 @@ def renew(
     epoch: the epoch that the run reports. score: the best score that it reports, less is better.
     """
     said = {name: value for name, value in (("epoch", epoch), ("score", score)) if value is not None}
-    renewing = _renewing(epoch=epoch is not None, score=score is not None, says_more=bool(values))
+    renewing = _renewing_and_told(epoch=epoch is not None, score=score is not None, says_more=bool(values))
     return trial_rows.move(tx, row, renewing, {"held_under": fence, "now": tx.steady_now(), **said, **values})
+
+
+def renew_all(tx: Transaction, held: Sequence[tuple[TrialRow | None, Fence]]) -> list[TrialRow | None]:
+    """As `renew`, of rows that are locked, or not there, in one statement."""
+    now = tx.steady_now()
+    renewed = [
+        replace(row, state="running", lease_until=now + (row.lease_us or 0), spent_us=spent_us(tx, row))
+        if row is not None and is_held(row, fence)
+        else None
+        for row, fence in held
+    ]
+    written = [{"trial": row.id, "held_under": row.fence, "now": now} for row in renewed if row is not None]
+    if written and tx.execute(_renewing(epoch=False, score=False, says_more=False), written).rowcount != len(written):
+        raise AssertionError("a lease that is held is not renewed")
+    return renewed
 
 
 _ANY_RUNNING: Final = (

@@ -115,7 +115,8 @@ _DRAWN: Final = ("params", "point", "seed", "sampler", "basis_seq", "revision", 
 _BEGINNING: Final = ("origin", "parent_number", "parent_step", "created_at")
 FIXED: Final = frozenset(("id", "study_id", "number", "mode", *_DRAWN, *_BEGINNING))
 """The columns that are never written again after the insertion of a trial."""
-_CHANGING: Final = tuple(column for column in trials.c if column.name not in FIXED)
+CHANGING: Final = tuple(column for column in trials.c if column.name not in FIXED)
+"""All others."""
 _STATE_AND_FENCE: Final = frozenset(("state", "fence"))
 _UPDATE: Final = trials.update().where(trials.c.id == sa.bindparam("trial"))
 
@@ -174,14 +175,14 @@ def _transition_with_fence(to: TrialState) -> ReturningUpdate[Any]:
     return _transition(to).values(fence=trials.c.fence + 1).returning(trials.c.fence)
 
 
-def moving(to: TrialState) -> ReturningUpdate[Any]:
-    """What moves a trial if TRIAL_MOVES has the move, for `move`; more may be added to it. To be built once."""
-    return _UPDATE.where(may_move_to(to)).values(state=to).returning(*_CHANGING)
+def moving(to: TrialState) -> Update:
+    """What moves a trial if TRIAL_MOVES has the move; more is to be added to it. To be built once."""
+    return _UPDATE.where(may_move_to(to)).values(state=to)
 
 
 def move(tx: Transaction, row: TrialRow, moving: ReturningUpdate[Any], parameters: Json) -> TrialRow | None:
     """Move the trial if the conditions of `moving` hold; None if not. The row need not be locked: another transaction
-    may have changed it since it was read. parameters: those of `moving`, and columns to write."""
+    may have changed it since it was read, so `moving` returns CHANGING. parameters: its own, and columns to write."""
     tx.lock_order.trials([row.id])
     changed = tx.execute(moving, {"trial": row.id, **parameters}).one_or_none()
     return None if changed is None else replace(row, **changed._mapping)

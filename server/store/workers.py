@@ -47,10 +47,13 @@ def seen(tx: Transaction, name: str, slots: int | None = None, offer: Json | Non
     """
     now = tx.steady_now()
     said: Json = {} if offer is None else {"offer": offer}
-    new: Json = {"name": name, "slots": slots or 0, "drain": False, "first_seen_at": now, "last_seen_at": now}
-    tx.execute(tx.insert_new(workers, "name"), new | said)
     seen: Json = {"worker": name, "said": slots, "gone_at": now - GONE_US, "last_seen_at": now}
-    return _as_told(tx.execute(_SEEN, seen | said).one(), _behind(tx))
+    row = tx.execute(_SEEN, seen | said).one_or_none()
+    if row is None:
+        new: Json = {"name": name, "slots": slots or 0, "drain": False, "first_seen_at": now, "last_seen_at": now}
+        tx.execute(tx.insert_new(workers, "name"), new | said)
+        row = tx.execute(_SEEN, seen | said).one()  # the first call may have come twice
+    return _as_told(row, _behind(tx))
 
 
 def offers(tx: Transaction) -> dict[str, Json | None]:

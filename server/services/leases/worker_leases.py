@@ -122,15 +122,17 @@ def renew(database: Database, request: messages.RenewRequest) -> messages.RenewA
     with database.writing(urgent=True) as tx:  # late, it costs running trials their leases
         drain = workers.seen(tx, request.worker).drain
         locked = lookup.lock_leased(tx, [(held.study, held.number) for held in request.held])
+        rows = [locked.get((held.study, held.number)) for held in request.held]
+        renewed = leases.renew_all(tx, list(zip(rows, (held.fence for held in request.held), strict=True)))
+        newest = {row.id: row for row in renewed if row is not None}  # a trial may be named twice
         answer = messages.RenewAnswer(held=[], lost=[], drain=drain)
-        for held in request.held:
-            before = locked.get((held.study, held.number))
-            row = None if before is None else leases.renew(tx, before, held.fence)
+        for held, before, row in zip(request.held, rows, renewed, strict=True):
             if row is None:
                 reason = _why_lost(before, held.fence)
                 answer.lost.append(messages.Lost(study=held.study, number=held.number, reason=reason))
             else:
-                answer.held.append(_renewed(held, _acknowledged(tx, row, held)))
+                newest[row.id] = _acknowledged(tx, newest[row.id], held)
+                answer.held.append(_renewed(held, newest[row.id]))
     return answer
 
 
