@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
-from server.store.tables import studies, trials
+from server.store.tables import IS_BEST, studies, trials
 from server.store.trials import TrialRow
 from sturgeon.identifiers import StudyId, TrialNumber
 
@@ -20,28 +20,55 @@ _VALID = trials.c.invalid_reason.is_(None)
 _COMPLETE = sa.and_(_VALID, trials.c.state == "complete", trials.c.value.is_not(None))
 
 
-def best_groups(tx: Transaction, study: StudyRow, most: int | None = None) -> list[int]:
+def best_groups(tx: Transaction, study: StudyRow, most: int) -> list[int]:
     """The groups that are complete, each by the number of its first trial; the best mean first, of equals the earlier.
 
     A group is complete when none of its trials may still get a result. Failed, cancelled and invalid ones do not count.
     """
-    return [key for (key,) in tx.execute(_best_groups(all_of_them=most is None), {"studies": [study.id], "most": most})]
+    if study.replicates == 1:
+        statement = _best_trials(falling=study.direction == "maximize")
+        return list(tx.execute(statement, {"study": study.id, "most": most}).scalars())
+    return list(tx.execute(_best_groups(), {"studies": [study.id], "most": most}).scalars())
+
+
+_MOST: Final = sa.bindparam("most", type_=sa.Integer)
 
 
 @cache
-def _best_groups(*, all_of_them: bool) -> sa.Select[Any]:
+def _best_groups() -> sa.Select[Any]:
     ranked = _ranked().subquery()
-    statement = sa.select(ranked.c.key).order_by(ranked.c.place)
-    return statement if all_of_them else statement.limit(sa.bindparam("most", type_=sa.Integer))
+    return sa.select(ranked.c.key).order_by(ranked.c.place).limit(_MOST)
 
 
-def best_group_of_each(tx: Transaction, study_ids: Sequence[int]) -> dict[int, list[TrialRow]]:
-    """Study id -> the complete trials of its best group, by number. In one statement, however many studies there are;
+@cache
+def _best_trials(*, falling: bool) -> sa.Select[Any]:
+    """Those of a study without replicates, which an index gives."""
+    order = trials.c.value.desc() if falling else trials.c.value.asc()
+    own = trials.c.study_id == sa.bindparam("study")
+    return sa.select(trials.c.number).where(own, IS_BEST).order_by(order, trials.c.number).limit(_MOST)
+
+
+def best_group_of_each(tx: Transaction, of: Sequence[StudyRow]) -> dict[int, list[TrialRow]]:
+    """Study id -> the complete trials of its best group, by number. In two statements, however many studies there are;
     a study without a complete group is not in it."""
     complete: dict[int, list[TrialRow]] = {}
-    for row in tx.execute(_best_group_of_each(), {"studies": list(study_ids)}):
-        complete.setdefault(row.study_id, []).append(TrialRow(*row))
+    for statement, has_replicates in ((_BEST_OF_EACH, False), (_best_group_of_each(), True)):
+        if ids := [study.id for study in of if (study.replicates > 1) == has_replicates]:
+            for row in tx.execute(statement, {"studies": ids}):
+                complete.setdefault(row.study_id, []).append(TrialRow(*row))
     return complete
+
+
+def _best_id(*, falling: bool) -> sa.ScalarSelect[int]:
+    order = trials.c.value.desc() if falling else trials.c.value.asc()
+    own = sa.select(trials.c.id).where(trials.c.study_id == studies.c.id, IS_BEST)
+    return own.order_by(order, trials.c.number).limit(1).correlate(studies).scalar_subquery()
+
+
+_BEST_IDS: Final = sa.select(
+    sa.case((studies.c.direction == "maximize", _best_id(falling=True)), else_=_best_id(falling=False))
+).where(studies.c.id.in_(sa.bindparam("studies", expanding=True)))
+_BEST_OF_EACH: Final = sa.select(trials).where(trials.c.id.in_(_BEST_IDS))
 
 
 @cache
@@ -132,7 +159,11 @@ def _improvements(of: sa.Select[Any]) -> sa.Select[Any]:
 
 _COMPLETE_OF: Final = (
     sa.select(trials)
-    .where(trials.c.study_id == sa.bindparam("study"), _COMPLETE, _KEY.in_(sa.bindparam("groups", expanding=True)))
+    .where(
+        trials.c.study_id == sa.bindparam("study"),
+        _COMPLETE,
+        trials.c.number.in_(sa.bindparam("numbers", expanding=True)),
+    )
     .order_by(trials.c.number)
 )
 
@@ -140,7 +171,9 @@ _COMPLETE_OF: Final = (
 def complete_of(tx: Transaction, study: StudyRow, groups: Iterable[int]) -> dict[int, list[TrialRow]]:
     """Group -> its complete trials that are not invalid, by number."""
     complete: dict[int, list[TrialRow]] = {}
-    for row in tx.execute(_COMPLETE_OF, {"study": study.id, "groups": list(groups)}):
+    # A group's numbers follow each other.
+    numbers = [number for group in groups for number in range(group, group + study.replicates)]
+    for row in tx.execute(_COMPLETE_OF, {"study": study.id, "numbers": numbers}):
         trial = TrialRow(*row)
         complete.setdefault(trial.number if trial.group_number is None else trial.group_number, []).append(trial)
     return complete

@@ -127,6 +127,23 @@ space_revisions: Final = sa.Table(
 
 _ENDED: Final = f"state IN ({', '.join(repr(state) for state in TERMINAL)})"
 
+# What the indexes of the best trials and of the results have: queries name it as it is written here, so that SQLite
+# sees that an index holds all they ask for.
+IS_BEST: Final = sa.text("trials.state = 'complete' AND trials.invalid_reason IS NULL AND trials.value IS NOT NULL")
+IS_PRUNED: Final = sa.text(
+    "trials.state = 'pruned' AND trials.invalid_reason IS NULL AND trials.predicted_value IS NOT NULL"
+)
+IS_RESULT: Final = sa.text(
+    "trials.state IN ('complete', 'pruned', 'diverged') AND trials.mode = 'caviar' "
+    "AND trials.live_overrides IS NULL AND trials.invalid_seq IS NULL"
+)
+
+
+def _partial(name: str, where: sa.TextClause | str, *columns: str) -> sa.Index:
+    condition = sa.text(str(where).replace("trials.", ""))
+    return sa.Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
 trials: Final = sa.Table(
     "trials",
     metadata,
@@ -201,6 +218,10 @@ trials: Final = sa.Table(
     sa.Index(None, "state", "lease_until"),
     sa.Index(None, "worker"),
     sa.Index(None, "changed", "study_id"),
+    _partial("ix_trials_best", IS_BEST, "study_id", "value", "number"),
+    _partial("ix_trials_pruned", IS_PRUNED, "study_id", "predicted_value", "number"),
+    _partial("ix_trials_results", IS_RESULT, "study_id", "left_seq"),
+    _partial("ix_trials_invalid", "invalid_seq IS NOT NULL", "study_id", "invalid_seq"),
 )
 
 # The times in which samplers do not see a trial: between its end (failed, cancelled) and its return to the queue.

@@ -234,50 +234,6 @@ def any_unfinished(tx: Transaction, study_id: StudyId) -> bool:
     return tx.execute(_ANY_UNFINISHED, {"study": study_id}).first() is not None
 
 
-def finished(tx: Transaction, study_id: StudyId, basis: int, after: int = 0) -> list[TrialRow]:
-    """The trials with a result that a sampler may see at `basis`, in the order in which they ended, from those on that
-    ended later than at `after`. Failed, cancelled and invalid trials are not among them."""
-    statement = sa.select(trials).where(
-        trials.c.study_id == study_id,
-        trials.c.left_seq > after,
-        trials.c.left_seq <= basis,
-        is_in("complete", "pruned", "diverged"),
-        trials.c.mode == "caviar",  # pandas were not drawn
-        trials.c.live_overrides.is_(None),  # its score says little of the parameters that it was drawn with
-        _valid_at(basis),
-    )
-    return [TrialRow(*row) for row in tx.execute(statement.order_by(trials.c.left_seq))]
-
-
-def still_running(tx: Transaction, study_id: StudyId, basis: int, below: int) -> list[TrialRow]:
-    """The trials without a result that a sampler may see at `basis`, of numbers less than `below`, by number.
-
-    A requeued trial is not seen between its end and its return to the queue.
-    """
-    away = sa.exists().where(
-        requeue_gaps.c.trial_id == trials.c.id, requeue_gaps.c.left_seq <= basis, requeue_gaps.c.back_seq > basis
-    )
-    statement = sa.select(trials).where(
-        trials.c.study_id == study_id,
-        sa.or_(trials.c.left_seq.is_(None), trials.c.left_seq > basis),
-        sa.not_(away),
-        trials.c.number < below,
-        trials.c.mode == "caviar",
-        _valid_at(basis),
-    )
-    return [TrialRow(*row) for row in tx.execute(statement.order_by(trials.c.number))]
-
-
-def any_invalid_since(tx: Transaction, study_id: StudyId, seq: int) -> bool:
-    """Whether a trial has become invalid after `seq`."""
-    statement = sa.select(trials.c.id).where(trials.c.study_id == study_id, trials.c.invalid_seq > seq)
-    return tx.execute(statement.limit(1)).first() is not None
-
-
-def _valid_at(basis: int) -> sa.ColumnElement[bool]:
-    return sa.or_(trials.c.invalid_seq.is_(None), trials.c.invalid_seq > basis)
-
-
 def imported(tx: Transaction, study_id: StudyId) -> dict[str, TrialNumber]:
     """The trials of other tools that the study has taken over: the keys by which their tool knows them."""
     key = trials.c.drawn["imported"].as_string()

@@ -7,7 +7,9 @@ process says which of them is most worth a trial.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+import math
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
@@ -20,10 +22,12 @@ from sturgeon.search.boxes import WHOLE_SPACE, Candidates, draw, draw_one, elite
 from sturgeon.search.costs import CostModel, fit_costs
 from sturgeon.search.cube import Array, Cube, point_array
 from sturgeon.search.distinct import Unseen, unseen_of
+from sturgeon.search.evidence import Evidence, evidence_from
 from sturgeon.search.memo import Memo
 from sturgeon.search.one_thread import with_one_thread
 from sturgeon.search.posterior import FantasyPosterior, Posterior, conditioned, with_running
-from sturgeon.search.samplers import Finished, History, Point, RegisteredSampler, Sample, Sampler
+from sturgeon.search.results import Results
+from sturgeon.search.samplers import Finished, History, Point, RegisteredSampler, Sample, Sampler, evidence_of
 from sturgeon.search.scores import first_round_size, round_starts, standard_scores, too_bad_to_tell
 from sturgeon.search.sobol import even_point
 from sturgeon.search.surrogate import MOST_POINTS, KernelParams, fit_kernel_params, prior_kernel_params
@@ -35,8 +39,7 @@ MANY_RUNNING: Final = 24
 REFINED: Final = 32
 KAPPA: Final = 0.8
 MOST_DIMENSIONS: Final = 20
-MOST_FINISHED: Final = 2000
-"""Beyond either limit the model costs more than it gains, and boxes alone draw."""
+"""Beyond it the model costs more than it gains, and boxes alone draw."""
 
 _STREAM: Final = 1 << 126
 _FIT_STREAM: Final = 1 << 125
@@ -72,33 +75,43 @@ def suggest(
     """
     memo = Memo() if memo is None else memo
     cube = cube_of(space, memo)
-    finished = history.finished
+    evidence = evidence_of(history, cube.dimensions)
+    history = history._replace(finished=evidence.finished)
     unseen = unseen_of(cube, history, memo)
     first = first_round_size(cube.dimensions)
-    if number < first or len(finished) < first / 2:
+    if number < first or evidence.total < first / 2:
         return Sample(even_point(unseen, seed, number, memo), round=0)
     random = np.random.Generator(np.random.Philox(key=seed | number << 64 | _STREAM))
-    starts = round_starts(cube.dimensions, len(finished))
-    round_number = max(1, len(starts))
-    if boxes_alone(cube, finished, options):
-        elites = memo.recall("elites", (cube.identity, finished), lambda: best_rows(cube, finished))
-        centres = _points(cube, tuple(finished[row] for row in elites))
-        boxed = _sample(finished, _drawn_from_boxes(unseen, centres, random, seed, number), elites)
+    round_number = max(1, len(round_starts(cube.dimensions, evidence.total)))
+    if boxes_alone(cube, options):
+        elites = memo.recall("elites", (cube.identity, evidence.finished), lambda: best_rows(cube, evidence.finished))
+        centres = cube.snap(evidence.finished.points[elites])
+        unseen = _all_seen(unseen, evidence, history, centres)
+        boxed = _sample(evidence.finished, _drawn_from_boxes(unseen, centres, random, seed, number), elites)
         return boxed._replace(round=round_number, model="boxes")
-    posterior = posterior_of(cube, seed, finished, memo)
+    posterior = posterior_of(cube, seed, evidence, memo)
+    unseen = _all_seen(unseen, evidence, history, posterior.points[posterior.elites])
     costs = None
     if options.cost_aware:
-        start = finished[: starts[-1] if starts else 0]
-        costs = memo.recall("costs", (cube.identity, start), lambda: fit_costs(cube, start))
+        costs = memo.recall("costs", (cube.identity, evidence.first), lambda: fit_costs(cube, evidence.first))
     return _modelled(posterior, costs, seed, number, history, unseen, random)._replace(round=round_number, model="gp")
 
 
+def _all_seen(unseen: Unseen, evidence: Evidence, history: History, centres: Array) -> Unseen:
+    """Where a selection of the results leaves out what is drawn already, nothing is drawn from it again either."""
+    knows_all = not evidence.is_selection or len(history.handed_out) > 0
+    return unseen if knows_all else replace(unseen, centres=centres)
+
+
 @with_one_thread
-def prepare(space: Space, seed: int, finished: tuple[Finished, ...], memo: Memo, options: Options = DEFAULT) -> None:
+def prepare(
+    space: Space, seed: int, finished: Sequence[Finished] | Evidence, memo: Memo, options: Options = DEFAULT
+) -> None:
     """Fit now, when a result comes in, what the next `suggest` with `memo` would fit first: it takes up to 20 ms."""
     cube = cube_of(space, memo)
-    if len(finished) >= first_round_size(cube.dimensions) / 2 and not boxes_alone(cube, finished, options):
-        posterior_of(cube, seed, finished, memo)
+    evidence = evidence_from(finished, cube.dimensions)
+    if evidence.total >= first_round_size(cube.dimensions) / 2 and not boxes_alone(cube, options):
+        posterior_of(cube, seed, evidence, memo)
 
 
 def cube_of(space: Space, memo: Memo) -> Cube:
@@ -109,7 +122,7 @@ def cube_of(space: Space, memo: Memo) -> Cube:
 def recommend(
     space: Space,
     seed: int,
-    finished: tuple[Finished, ...],
+    finished: Sequence[Finished] | Evidence,
     memo: Memo | None = None,
     among: Container[int] | None = None,
 ) -> int | None:
@@ -118,51 +131,52 @@ def recommend(
     `among`: the trials to choose from, all unless given. Before the first round is over the best score wins; None when
     no trial has a finite one.
     """
-    scores = {
-        trial.number: trial.score
-        for trial in finished
-        if trial.score is not None and np.isfinite(trial.score) and (among is None or trial.number in among)
-    }
+    cube = Cube(space)
+    evidence = evidence_from(finished, cube.dimensions)
+    pairs = zip(evidence.finished.numbers.tolist(), evidence.finished.scores.tolist(), strict=True)
+    scores = {number: score for number, score in pairs if math.isfinite(score) and (among is None or number in among)}
     if not scores:
         return None
-    cube = Cube(space)
-    if not models_noise(space, finished):
-        return min(scores, key=lambda number: (scores[number], number))
-    posterior = posterior_of(cube, seed, finished, Memo() if memo is None else memo)
-    rows: list[int] = posterior.rows[posterior.order].tolist()
-    candidates = scores.keys() - too_bad_to_tell(finished)
-    best = (finished[row].number for row in rows if finished[row].number in candidates)
+    best_score: int = min(scores, key=lambda number: (scores[number], number))
+    if not models_noise(space, evidence):
+        return best_score
+    posterior = posterior_of(cube, seed, evidence, Memo() if memo is None else memo)
+    numbers: list[int] = evidence.finished.numbers[posterior.rows[posterior.order]].tolist()
+    candidates = scores.keys() - too_bad_to_tell(evidence.finished)
+    best = (number for number in numbers if number in candidates)
     # The model rests on the best 50 trials and 50 others; none of these may be `among` those to choose from.
-    return next(best, min(scores, key=lambda number: (scores[number], number)))
+    return next(best, best_score)
 
 
-def models_noise(space: Space, finished: tuple[Finished, ...]) -> bool:
-    """Whether there are enough results, and not too many, to model the noise; else `recommend` takes the best score."""
+def models_noise(space: Space, finished: Sequence[Finished] | Evidence) -> bool:
+    """Whether there are enough results to model the noise; else `recommend` takes the best score."""
     cube = Cube(space)
-    return len(finished) >= first_round_size(cube.dimensions) and not boxes_alone(cube, finished, DEFAULT)
+    enough = evidence_from(finished, cube.dimensions).total >= first_round_size(cube.dimensions)
+    return enough and not boxes_alone(cube, DEFAULT)
 
 
 @with_one_thread
-def posterior_of(cube: Cube, seed: int, finished: tuple[Finished, ...], memo: Memo) -> Posterior:
-    """What `finished` says about the space, by the kernel that the current round fitted to its first trials."""
-    starts = round_starts(cube.dimensions, len(finished))
-    first = finished[: starts[-1] if starts else 0]
+def posterior_of(cube: Cube, seed: int, finished: Sequence[Finished] | Evidence, memo: Memo) -> Posterior:
+    """What `finished` says about the space, by the kernel that the current round fitted to what it began with."""
+    evidence = evidence_from(finished, cube.dimensions)
     kernel_params = memo.recall(
-        "kernel_params", (cube.identity, seed, first), lambda: kernel_params_of(cube, seed, first)
+        "kernel_params", (cube.identity, seed, evidence.first), lambda: kernel_params_of(cube, seed, evidence.first)
     )
     return memo.recall(
         "posterior",
-        (cube.identity, seed, finished),
-        lambda: conditioned(cube, kernel_params, _points(cube, finished), standard_scores(finished)),
+        (cube.identity, seed, evidence.first, evidence.finished),
+        lambda: conditioned(
+            cube, kernel_params, cube.snap(evidence.finished.points), standard_scores(evidence.finished)
+        ),
     )
 
 
 @with_one_thread
-def kernel_params_of(cube: Cube, seed: int, first: tuple[Finished, ...]) -> KernelParams:
+def kernel_params_of(cube: Cube, seed: int, first: Sequence[Finished]) -> KernelParams:
     """The kernel that a round fits to the `first` trials, its start; of many to the best 50 and 50 others."""
-    if not first:
+    if not len(first):
         return prior_kernel_params(cube.dimensions)
-    points, z = _points(cube, first), standard_scores(first)
+    points, z = cube.snap(Results.of(first).points), standard_scores(first)
     if len(z) > MOST_POINTS:
         random = np.random.Generator(np.random.Philox(key=seed | len(z) << 64 | _FIT_STREAM))
         order = np.argsort(z, kind="stable")
@@ -238,7 +252,7 @@ def _acquisition(
     return lambda points: improvement(fantasy, points)
 
 
-def _sample(finished: tuple[Finished, ...], chosen: Candidates, elites: list[int]) -> Sample:
+def _sample(finished: Sequence[Finished], chosen: Candidates, elites: list[int]) -> Sample:
     """The one candidate in `chosen`. `elites`: the rows of `finished` that it may have been drawn around."""
     point = tuple(chosen.points[0].tolist())
     if chosen.elite[0] == WHOLE_SPACE:
@@ -247,28 +261,24 @@ def _sample(finished: tuple[Finished, ...], chosen: Candidates, elites: list[int
     return Sample(point, elite=elite, level=int(chosen.level[0]) + 1)
 
 
-def boxes_alone(cube: Cube, finished: tuple[Finished, ...], options: Options) -> bool:
+def boxes_alone(cube: Cube, options: Options) -> bool:
     """Whether boxes draw without a model: the options say so, or a model would cost more than it gains."""
-    return options.model == "boxes" or cube.dimensions > MOST_DIMENSIONS or len(finished) > MOST_FINISHED
+    return options.model == "boxes" or cube.dimensions > MOST_DIMENSIONS
 
 
-def best_rows(cube: Cube, finished: tuple[Finished, ...]) -> list[int]:
+def best_rows(cube: Cube, finished: Sequence[Finished]) -> list[int]:
     """The rows of `finished` that are the elites of boxes alone: the few best scores that lie well apart."""
     order = np.argsort(standard_scores(finished), kind="stable")
-    return elite_rows(cube, _points(cube, finished), order)
-
-
-def _points(cube: Cube, finished: tuple[Finished, ...]) -> Array:
-    return cube.snap(point_array([trial.point for trial in finished], cube.dimensions))
+    return elite_rows(cube, cube.snap(Results.of(finished).points), order)
 
 
 def build(options: Mapping[str, Any], memo: Memo) -> Sampler:
     own = Options(**options)
 
     def prepare_next(space: Space, seed: int, history: History) -> None:
-        prepare(space, seed, history.finished, memo, own)
+        prepare(space, seed, evidence_of(history, len(space.searched)), memo, own)
 
-    return Sampler("coarse_to_fine", 4, partial(suggest, options=own, memo=memo), prepare=prepare_next)
+    return Sampler("coarse_to_fine", 5, partial(suggest, options=own, memo=memo), prepare=prepare_next)
 
 
 def recorded(search: Search, space: Space, samples: int) -> dict[str, Any]:  # noqa: ARG001

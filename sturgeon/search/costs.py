@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from sturgeon.search.cube import Array, Cube, point_array
+from sturgeon.search.cube import Array, Cube
+from sturgeon.search.finished import Finished
 from sturgeon.search.posterior import Posterior, conditioned
-from sturgeon.search.samplers import Finished
+from sturgeon.search.results import Results
 from sturgeon.search.scores import without_outliers
 from sturgeon.search.surrogate import MOST_POINTS, fit_kernel_params, matern, squared_distances
 
@@ -34,14 +34,14 @@ def fit_costs(cube: Cube, finished: Sequence[Finished]) -> CostModel | None:
 
     A single huge or tiny time hides nothing of what the others say.
     """
-    known = [(t.point, t.seconds) for t in finished if t.seconds is not None and 0 < t.seconds < math.inf]
-    known = known[-MOST_POINTS:]
+    results = Results.of(finished)
+    known = results.rows(np.flatnonzero((results.seconds > 0) & np.isfinite(results.seconds))[-MOST_POINTS:])
     if len(known) < 4:
         return None
-    logs = without_outliers(np.log([seconds for _, seconds in known]))
+    logs = without_outliers(np.log(known.seconds))
     mean, deviation = float(logs.mean()), float(logs.std())
     if deviation < 1e-6:
         return None
-    points = cube.snap(point_array([point for point, _ in known], cube.dimensions))
+    points = cube.snap(known.points)
     z = (logs - mean) / deviation
     return CostModel(conditioned(cube, fit_kernel_params(cube, points, z), points, z), mean, deviation)

@@ -15,12 +15,15 @@ import numpy as np
 
 from sturgeon.search.cube import Array, Cube, Mask, point_array
 from sturgeon.search.feasible import MOST_CELLS, feasible
+from sturgeon.search.keys import Keys, KeySet, keys_of
 from sturgeon.search.memo import Memo
+from sturgeon.search.results import Results
 from sturgeon.search.samplers import History, Point
 from sturgeon.space import Space
 
 BATCH: Final = 1024
 BATCHES: Final = 64
+NO_KEYS: Final = KeySet()
 _STREAM: Final = 1 << 124
 
 
@@ -31,26 +34,35 @@ def can_repeat(space: Space) -> bool:
 
 @dataclass(frozen=True)
 class Unseen:
-    """What may be drawn of a cube: all that satisfies its constraints but `seen`, the bytes of snapped points.
+    """What may be drawn of a cube: all that satisfies its constraints but what is in `seen`, the keys of snapped
+    points.
+
     `cells` [n, d]: all that satisfies them, more than is seen; None where there is too much to count, or nothing is to
-    be avoided."""
+    be avoided. `centres` [e, d]: what is drawn around, where not all that was drawn before is in `seen`: then a real
+    number has to move, by which no point is drawn twice.
+    """
 
     cube: Cube
-    seen: frozenset[bytes] = frozenset()
+    seen: KeySet = NO_KEYS
     cells: Array | None = None
+    centres: Array | None = None
 
     def mask(self, points: Array) -> Mask:
         """Which of the snapped `points` [m, d] may be drawn."""
         may = self.cube.satisfied(points)
-        if self.seen:
-            may &= np.array([point.tobytes() not in self.seen for point in points], dtype=bool)
+        if len(self.seen):
+            may &= ~self.seen.holds(keys_of(points))
+        if self.centres is not None:
+            real = ~np.isfinite(self.cube.cells)
+            for centre in self.centres:
+                may &= (points[:, real] != centre[real]).any(axis=1)
         return may
 
     def best(self, points: Array, values: Array) -> int | None:
         """The row of the snapped `points` [m, d] with the least of `values` [m] that may be drawn; None without one."""
-        order = np.argsort(values, kind="stable").tolist()
-        satisfied = self.cube.satisfied(points)
-        return next((row for row in order if satisfied[row] and points[row].tobytes() not in self.seen), None)
+        order = np.argsort(values, kind="stable")
+        may = order[self.mask(points)[order]]
+        return int(may[0]) if len(may) else None
 
     def first(self, points: Iterable[Array]) -> Point | None:
         """The first that may be drawn of batches of points [m, d], snapped; None without one."""
@@ -62,7 +74,7 @@ class Unseen:
 
     def instead(self, point: Point, seed: int, number: int, others: Iterable[Array] = ()) -> Point:
         """`point` if it may be drawn, else the first of `others` that may, else one by chance, by (seed, number)."""
-        is_free = not self.seen and not self.cube.space.constraints
+        is_free = not len(self.seen) and self.centres is None and not self.cube.space.constraints
         if is_free or self.mask(self.cube.snap(np.array([point])))[0]:
             return point
         if (found := self.first(others)) is not None:
@@ -87,11 +99,8 @@ def unseen_of(cube: Cube, history: History, memo: Memo) -> Unseen:
     """What no earlier trial had; when all was handed out, what has neither a result nor a running trial: it failed, or
     was cancelled; and when there is none of that, all."""
     cells = memo.recall("cells", (cube.identity,), lambda: _all_of(cube))
-    finished = memo.recall(
-        "finished_keys", (cube.identity, history.finished), lambda: _keys(cube, [t.point for t in history.finished])
-    )
-    with_result = finished | _keys(cube, [trial.point for trial in history.running])
-    for seen in (with_result | _keys(cube, history.handed_out), with_result):
+    with_result = _with_result(cube, history, memo)
+    for seen in (_with_handed_out(cube, with_result, history.handed_out), with_result):
         if cells is None or len(seen) < len(cells):
             return Unseen(cube, seen, cells)
     return Unseen(cube)
@@ -103,16 +112,31 @@ def _all_of(cube: Cube) -> Array | None:
     return None if cells is None else cells[cube.satisfied(cells)]
 
 
-def taken(cube: Cube, history: History) -> frozenset[bytes]:
-    """The bytes of the snapped points of all earlier trials."""
-    seen = [trial.point for trial in history.finished] + [trial.point for trial in history.running]
-    return _keys(cube, [*seen, *history.handed_out])
+def taken(cube: Cube, history: History) -> KeySet:
+    """The keys of the snapped points of all earlier trials."""
+    return _with_handed_out(cube, _with_result(cube, history, Memo()), history.handed_out)
 
 
-def _keys(cube: Cube, points: Sequence[Point]) -> frozenset[bytes]:
-    if not points:
-        return frozenset()
-    return frozenset(point.tobytes() for point in cube.snap(point_array(points, cube.dimensions)))
+def _with_result(cube: Cube, history: History, memo: Memo) -> KeySet:
+    def keys() -> KeySet:
+        if not len(history.finished):
+            return NO_KEYS
+        return NO_KEYS.with_keys(keys_of(cube.snap(Results.of(history.finished).points)))
+
+    finished = memo.recall("finished_keys", (cube.identity, history.finished), keys)
+    return finished.with_keys(point_keys(cube, [trial.point for trial in history.running]))
+
+
+def _with_handed_out(cube: Cube, keys: KeySet, handed_out: Sequence[Point] | KeySet) -> KeySet:
+    """The union: to the larger set the smaller one is added."""
+    if not isinstance(handed_out, KeySet):
+        return keys.with_keys(point_keys(cube, handed_out))
+    return handed_out.with_keys(keys.keys) if len(handed_out) else keys
+
+
+def point_keys(cube: Cube, points: Sequence[Point]) -> Keys:
+    """The keys of points, snapped."""
+    return keys_of(cube.snap(point_array(points, cube.dimensions)))
 
 
 def _uniform(random: np.random.Generator, dimensions: int) -> Iterator[Array]:

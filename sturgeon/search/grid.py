@@ -12,6 +12,7 @@ from sturgeon.messages import LARGEST_GRID, Search
 from sturgeon.search.cube import Array, Cube
 from sturgeon.search.distinct import taken
 from sturgeon.search.feasible import feasible
+from sturgeon.search.keys import keys_of
 from sturgeon.search.memo import Memo
 from sturgeon.search.samplers import NOTHING, History, RegisteredSampler, Sample, Sampler
 from sturgeon.space import Space
@@ -29,15 +30,16 @@ def grid_search(space: Space, seed: int, number: int, size: int, history: Histor
     points = grid_points(space, seed, size)
     start = number % len(points)
     gone = taken(Cube(space), history)
-    order = (*range(start, len(points)), *range(start))
-    place = next((place for place in order if points[place].tobytes() not in gone), start)
+    places = (start + np.arange(len(points))) % len(points)
+    free = places[~gone.holds(keys_of(points[places]))]
+    place = int(free[0]) if len(free) else start
     return Sample(tuple(points[place].tolist()))
 
 
 def grid_left(space: Space, seed: int, size: int, history: History) -> int:
     """How many points of the grid no trial has had yet."""
     gone = taken(Cube(space), history)
-    return sum(point.tobytes() not in gone for point in grid_points(space, seed, size))
+    return int(np.count_nonzero(~gone.holds(keys_of(grid_points(space, seed, size)))))
 
 
 def grid_points(space: Space, seed: int, size: int) -> Array:

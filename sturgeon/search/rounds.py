@@ -17,10 +17,11 @@ from sturgeon.search.coarse_to_fine import (
     posterior_of,
     recommend,
 )
-from sturgeon.search.cube import Array, Cube, point_array
+from sturgeon.search.cube import Array, Cube
+from sturgeon.search.evidence import Begun, Evidence, evidence_from
 from sturgeon.search.memo import Memo
+from sturgeon.search.results import Results
 from sturgeon.search.samplers import Finished
-from sturgeon.search.scores import round_starts
 from sturgeon.space import AnyParameter, Choice, Normal, Space
 
 AT_THE_END: Final = 0.05
@@ -69,44 +70,59 @@ class Importance(NamedTuple):
     spread: float
 
 
-def round_at(space: Space, seed: int, first: tuple[Finished, ...], number: int, options: Options = DEFAULT) -> Round:
-    """Round `number`, which began with the `first` trials. A fit takes up to 20 ms; boxes alone have no relevance."""
+def round_at(
+    space: Space,
+    seed: int,
+    first: Sequence[Finished],
+    number: int,
+    options: Options = DEFAULT,
+    start: int | None = None,
+) -> Round:
+    """Round `number`, which began with the `first` trials, or with `start` of which they are the selection. A fit takes
+    up to 20 ms; boxes alone have no relevance."""
     cube, memo = Cube(space), Memo()
-    if boxes_alone(cube, first, options):
-        return _plain_round(cube, first, number)
-    posterior = posterior_of(cube, seed, first, memo)
+    evidence = evidence_from(first, cube.dimensions)
+    if start is not None:
+        evidence = Evidence(Results.of(first), start, (Begun(start, Results.of(first)),))
+    first = evidence.finished
+    if boxes_alone(cube, options):
+        return _plain_round(cube, evidence, number)
+    posterior = posterior_of(cube, seed, evidence, memo)
     relevance = _named(cube, posterior.kernel_params.relevance)
-    best = recommend(space, seed, first, memo)
+    best = recommend(space, seed, evidence, memo)
     elites = tuple(first[posterior.rows[row]].number for row in posterior.elites)
     boxes = tuple(_boxes(cube, elites, posterior.points[posterior.elites], posterior.stretch))
-    return Round(number, len(first), relevance, elites, boxes, best, edge_alarms(cube, first, relevance, best), "gp")
+    return Round(
+        number, evidence.total, relevance, elites, boxes, best, edge_alarms(cube, first, relevance, best), "gp"
+    )
 
 
-def _plain_round(cube: Cube, first: tuple[Finished, ...], number: int) -> Round:
+def _plain_round(cube: Cube, evidence: Evidence, number: int) -> Round:
+    first = evidence.finished
     rows = best_rows(cube, first)
-    points = cube.snap(point_array([first[row].point for row in rows], cube.dimensions))
+    points = cube.snap(first.points[rows])
     elites = tuple(first[row].number for row in rows)
     boxes = tuple(_boxes(cube, elites, points, np.ones(cube.dimensions)))
     alarms = edge_alarms(cube, first, None, elites[0])
-    return Round(number, len(first), {}, elites, boxes, elites[0], alarms, "boxes")
+    return Round(number, evidence.total, {}, elites, boxes, elites[0], alarms, "boxes")
 
 
-def importance(space: Space, seed: int, finished: tuple[Finished, ...], last: int = 3) -> dict[str, Importance]:
-    """How much each parameter matters, by the `last` rounds; empty before round 1.
+def importance(space: Space, seed: int, finished: Sequence[Finished] | Evidence) -> dict[str, Importance]:
+    """How much each parameter matters, by the last 3 rounds; empty before round 1.
 
     It rests on as many trials as the last round began with.
     """
     cube = Cube(space)
-    starts = round_starts(cube.dimensions, len(finished))[-last:]
-    if not starts:
+    rounds = evidence_from(finished, cube.dimensions).rounds
+    if not rounds:
         return {}
-    relevance = np.array([kernel_params_of(cube, seed, finished[:start]).relevance for start in starts])
+    relevance = np.array([kernel_params_of(cube, seed, begun.results).relevance for begun in rounds])
     means, deviations = relevance.mean(axis=0).tolist(), relevance.std(axis=0).tolist()
     return {name: Importance(share, spread) for name, share, spread in zip(cube.names, means, deviations, strict=True)}
 
 
 def edge_alarms(
-    cube: Cube, finished: tuple[Finished, ...], relevance: dict[str, float] | None, best: int | None
+    cube: Cube, finished: Sequence[Finished], relevance: dict[str, float] | None, best: int | None
 ) -> tuple[str, ...]:
     """A sentence for each parameter that matters and lies at an end of its range in the `best` trial.
 

@@ -6,7 +6,7 @@ that every sample of a study can be derived again from its record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
@@ -14,37 +14,32 @@ import numpy as np
 
 from sturgeon.errors import FieldProblem
 from sturgeon.messages import Search
+from sturgeon.search.evidence import Evidence, evidence_from
+from sturgeon.search.finished import Finished as Finished
+from sturgeon.search.finished import Point as Point
+from sturgeon.search.finished import Running as Running
+from sturgeon.search.keys import KeySet
 from sturgeon.search.memo import Memo
 from sturgeon.space import Space
-
-Point = tuple[float, ...]
-
-
-class Finished(NamedTuple):
-    """A trial that finished: `score` is minimised; None when it diverged. `seconds`: what it cost, if known."""
-
-    number: int
-    point: Point
-    score: float | None
-    seconds: float | None = None
-
-
-class Running(NamedTuple):
-    """A trial without a result yet: it runs, or waits for a worker."""
-
-    number: int
-    point: Point
 
 
 class History(NamedTuple):
     """What a sampler may see: `finished` in the order in which they finished, `running` by number.
 
-    `handed_out`: the points of all earlier trials, whatever became of them, where a space can repeat itself.
+    `handed_out`: the points of all earlier trials, whatever became of them, or their keys, where a space can repeat
+    itself. `evidence`: what there is to learn from all that have finished, where that is known already; then `finished`
+    are the results in it.
     """
 
-    finished: tuple[Finished, ...]
+    finished: Sequence[Finished]
     running: tuple[Running, ...]
-    handed_out: tuple[Point, ...] = ()
+    handed_out: tuple[Point, ...] | KeySet = ()
+    evidence: Evidence | None = None
+
+
+def evidence_of(history: History, dimensions: int) -> Evidence:
+    """What there is to learn from a history."""
+    return evidence_from(history.finished if history.evidence is None else history.evidence, dimensions)
 
 
 class Sample(NamedTuple):

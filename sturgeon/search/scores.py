@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from sturgeon.search.cube import Array
-from sturgeon.search.samplers import Finished
+from sturgeon.search.finished import Finished
+from sturgeon.search.results import Results
 
 FEWEST: Final = 4
 GROWTH: Final = 0.15
@@ -30,7 +31,7 @@ def standard_scores(finished: Sequence[Finished]) -> Array:
     is the scale taken. A score is worse than the median by twice the best score's lead at most. A trial that diverged,
     or has a score that is not finite, gets the worst finite one.
     """
-    raw = np.array([math.nan if trial.score is None else trial.score for trial in finished])
+    raw = Results.of(finished).scores
     finite = raw[np.isfinite(raw)]
     if not finite.size or finite.min() == finite.max():
         return np.zeros(len(raw))
@@ -69,14 +70,14 @@ def _worst_told_apart(y: Array, median: float) -> float:
 def too_bad_to_tell(finished: Sequence[Finished]) -> set[int]:
     """The numbers of the trials that `standard_scores` does not tell apart from less bad ones: their score is clipped,
     or not finite. The models do not know how bad they are."""
-    raw = np.array([math.nan if trial.score is None else trial.score for trial in finished])
+    raw = Results.of(finished).scores
     finite = raw[np.isfinite(raw)]
     bad = ~np.isfinite(raw)
     if finite.size and finite.min() < finite.max():
         y = _in_range(np.where(bad, finite.max(), raw))
         median = _median(_comparable(np.sort(y)))
         bad |= y > _worst_told_apart(median - _drawn_in(median - y), median)
-    return {trial.number for trial, is_bad in zip(finished, bad, strict=True) if is_bad}
+    return set(Results.of(finished).numbers[bad].tolist())
 
 
 def without_outliers(values: Array) -> Array:
@@ -134,5 +135,10 @@ def round_starts(dimensions: int, finished: int) -> list[int]:
     size = first_round_size(dimensions)
     while size <= finished:
         starts.append(size)
-        size += max(FEWEST, math.ceil(GROWTH * size))
+        size = next_round(size)
     return starts
+
+
+def next_round(start: int) -> int:
+    """How many finished trials the round after one of `start` starts with."""
+    return start + max(FEWEST, math.ceil(GROWTH * start))

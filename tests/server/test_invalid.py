@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.services.sampling.history import history_at
+from server.services.sampling.past import history_at
 from server.store import studies
 from sturgeon.errors import NotFound, WrongState
 from sturgeon.messages import Lease, Trial

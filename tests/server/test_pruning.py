@@ -12,7 +12,7 @@ import pytest
 from benchmarks.pruning_curves import Trained
 from benchmarks.pruning_replay import replay
 from server.services import lookup
-from server.services.sampling.history import history_at
+from server.services.sampling.past import history_at
 from sturgeon.direction import Direction, sign_of
 from sturgeon.messages import Desired, Lease
 from sturgeon.search.pruning import Rule, Settings

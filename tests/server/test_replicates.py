@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from server.services.leases.ask import new_trial
-from server.services.sampling.history import history_at
+from server.services.sampling.past import history_at
 from server.store import studies, trials
 from sturgeon.errors import BudgetSpent, Invalid
 from sturgeon.messages import Lease, Study

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from server.services.sampling.history import history_at
+from server.services.sampling.past import history_at
 from server.store import studies
 from server.store.tables import rounds as stored
 from sturgeon.search.rounds import round_at

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from server.services.sampling.history import SamplerView, history_at
+from server.services.sampling.history import SamplerView
+from server.services.sampling.past import history_at
 from server.store import studies
 from sturgeon.errors import Invalid, WrongState
 from sturgeon.messages import Study

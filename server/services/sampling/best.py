@@ -11,7 +11,8 @@ from server.store.best_trials import best_group_of_each, best_groups, complete_o
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from sturgeon import messages
-from sturgeon.search.coarse_to_fine import MOST_FINISHED, models_noise, recommend
+from sturgeon.search.coarse_to_fine import models_noise, recommend
+from sturgeon.search.samplers import evidence_of
 from sturgeon.search.separation import separable, spread
 
 
@@ -23,8 +24,8 @@ def best_trials(tx: Transaction, study: StudyRow, most: int) -> list[messages.Be
 
 
 def best_of_each(tx: Transaction, studies: Sequence[StudyRow]) -> dict[int, list[messages.BestTrial]]:
-    """Study id -> a list with its best trial, empty where there is none. One statement for all studies."""
-    complete = best_group_of_each(tx, [study.id for study in studies])
+    """Study id -> a list with its best trial, empty where there is none. Two statements for all studies."""
+    complete = best_group_of_each(tx, studies)
     return {
         study.id: [views.best_trial(complete[study.id], study.replicates)] if study.id in complete else []
         for study in studies
@@ -71,25 +72,24 @@ def _recommended(
     tx: Transaction, sampler_pool: SamplerPool, study: StudyRow, items: list[messages.BestTrial]
 ) -> messages.Recommended | None:
     """The complete trial with the best score when the noise is taken out, as a model of all results estimates it."""
-    groups = best_groups(tx, study)
-    if study.revision == 0 and len(groups) > MOST_FINISHED:  # too many for a model, and all of them lie in the space
-        return _with_reason(study, items[0], items[0], modelled=False)
-    number, modelled = _choice(tx, sampler_pool, study, frozenset(groups))
+    number, modelled = _choice(tx, sampler_pool, study)
     if number is None:
         return None
     taken = views.best_trial(complete_of(tx, study, [number])[number], study.replicates)
     return _with_reason(study, taken, items[0], modelled=modelled)
 
 
-def _choice(tx: Transaction, sampler_pool: SamplerPool, study: StudyRow, groups: frozenset[int]) -> Choice:
-    """The choice among these groups. For the same results and space the model is fitted only the first time."""
+def _choice(tx: Transaction, sampler_pool: SamplerPool, study: StudyRow) -> Choice:
+    """The choice among the complete trials. For the same results and space the model is fitted only the first time."""
     space, history = sampler_pool.history_now(tx, study)
+    evidence = evidence_of(history, len(space.searched))
 
     def choose() -> Choice:
-        number = recommend(space, study.seed, history.finished, among=groups)
-        return Choice(number, number is not None and models_noise(space, history.finished))
+        complete = frozenset(evidence.finished.numbers[evidence.finished.complete].tolist())
+        number = recommend(space, study.seed, evidence, among=complete)
+        return Choice(number, number is not None and models_noise(space, evidence))
 
-    about = (study.revision, history.finished, groups)
+    about = (study.revision, evidence)
     return sampler_pool.cache_of(study).memo.recall("recommended", about, choose)
 
 
@@ -103,7 +103,7 @@ def _why(study: StudyRow, taken: messages.BestTrial, top: messages.BestTrial, *,
     if not modelled:
         return (
             f"Trial {taken.number} has the best {study.metric} of those in the present space; how much of that is luck "
-            "is not known: there are too few results, or too many for a model."
+            "is not known: there are too few results, or too many parameters for a model."
         )
     if taken.number == top.number:
         return f"Trial {taken.number} has the best {study.metric}, and the results around it agree."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.services.sampling.history import SamplerView, history_at
+from server.services.sampling.history import SamplerView, history_now
 from server.services.views import space_of
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
@@ -28,4 +28,4 @@ def is_exhausted(tx: Transaction, study: StudyRow) -> bool:
     whole = samples_left(study, SamplerView(space_of(study), NOTHING))
     if whole is None or study.next_number // study.replicates < whole:
         return False
-    return samples_left(study, history_at(tx, study, study.seq, study.next_number)) == 0
+    return samples_left(study, history_now(tx, study, None)[0]) == 0

@@ -1,23 +1,40 @@
-"""What a sampler may see, now or when a past trial was drawn. The ask and its replay use the same function."""
+"""What a sampler may see now. What it saw when a past trial was drawn is in `past.py`: the same, of an earlier time."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
 
 from server.services.views import space_of
-from server.store import draws, space_revisions, trials
-from server.store.draws import HandedOutRow
+from server.store import results, space_revisions
 from server.store.engine import Transaction
+from server.store.results import PlacedRow, ResultRow
 from server.store.studies import StudyRow
-from server.store.trials import TrialRow
 from sturgeon.direction import sign_of
-from sturgeon.identifiers import TrialNumber
-from sturgeon.search.distinct import can_repeat
+from sturgeon.search.cube import Cube
+from sturgeon.search.distinct import can_repeat, point_keys
+from sturgeon.search.evidence import (
+    BEST,
+    ROUNDS,
+    Begun,
+    Evidence,
+    chosen_by_chance,
+    extended,
+    no_evidence,
+    selection,
+    takes_all,
+)
+from sturgeon.search.keys import KeySet
 from sturgeon.search.registry import REGISTERED
+from sturgeon.search.results import Results
 from sturgeon.search.revisions import Revision, point_under
 from sturgeon.search.samplers import Finished, History, Point, Running
+from sturgeon.search.scores import round_starts
 from sturgeon.search.separation import mean
 from sturgeon.space import Space
+
+CHUNK: Final = 1000
 
 
 class SamplerView(NamedTuple):
@@ -27,122 +44,181 @@ class SamplerView(NamedTuple):
     history: History
 
 
-class PlacedResult(NamedTuple):
-    """A trial that has finished, and its point in the space; None where it lies outside."""
-
-    trial: TrialRow
-    point: Point | None
-
-
 class HandedOut(NamedTuple):
-    """The points of all trials before number `below` that lie in the space, whatever became of them."""
+    """The keys of the points of all trials before number `below` that lie in the space, whatever became of them."""
 
     below: int = 0
-    points: tuple[Point, ...] = ()
+    keys: KeySet = KeySet()
 
 
 class Snapshot(NamedTuple):
-    """What was read at a study's sequence number `seq`: the next read needs only what has come since."""
+    """What was read at a study's sequence number `seq`: the next read needs only what has come since.
+
+    `evidence`: what there is to learn from. With replicates there are `members` instead, the results of all trials, of
+    which the groups are made.
+    """
 
     seq: int
     revisions: list[Revision]
-    ended: list[PlacedResult]
+    evidence: Evidence
+    members: list[ResultRow]
     handed_out: HandedOut = HandedOut()
 
 
-def history_at(tx: Transaction, study: StudyRow, basis: int, below: int) -> SamplerView:
-    """What the sampler of trial `below` may see at the study's sequence number `basis`; scores are minimised.
+def history_now(tx: Transaction, study: StudyRow, before: Snapshot | None) -> tuple[SamplerView, Snapshot]:
+    """What the study's next sample may be drawn from; scores are minimised. And the next call's `before`.
 
     Failed, cancelled and invalid trials are not seen. A trial of an older space revision is encoded again in the one
-    that was in force at `basis`; the sampler does not see it where it lies outside. Replicates count as one, under the
-    number of the first; `below` is such a number, too.
+    that is in force; the sampler does not see it where it lies outside. Replicates count as one, under the number of
+    the first.
     """
-    return _view(tx, study, _with_handed_out(tx, study, _whole(tx, study, basis), below), below)
+    snapshot = _with_handed_out(tx, study, _since(tx, study, before))
+    revisions = snapshot.revisions
+    running = results.running(tx, study.id, study.next_number, revisions[-1].number)
+    view = view_of(study, revisions, running, snapshot.evidence, snapshot.members)
+    return view._replace(history=view.history._replace(handed_out=snapshot.handed_out.keys)), snapshot
 
 
-def history_now(tx: Transaction, study: StudyRow, before: Snapshot | None) -> tuple[SamplerView, Snapshot]:
-    """As `history_at`, at the study's present sequence number; and the next call's `before`."""
-    snapshot = _with_handed_out(tx, study, _since(tx, study, before), study.next_number)
-    return _view(tx, study, snapshot, study.next_number), snapshot
-
-
-def _whole(tx: Transaction, study: StudyRow, basis: int) -> Snapshot:
+def revisions_until(tx: Transaction, study: StudyRow, basis: int) -> list[tuple[int, Revision]]:
+    """The study's spaces up to the sequence number `basis`, each with the number from which on it was in force."""
     rows = space_revisions.until(tx, study.id, basis)
-    revisions = [Revision(row.revision, space_of(row), row.added) for row in rows]
-    return Snapshot(basis, revisions, _ended(revisions, trials.finished(tx, study.id, basis)))
+    return [(row.seq, Revision(row.revision, space_of(row), row.added)) for row in rows]
 
 
 def _since(tx: Transaction, study: StudyRow, before: Snapshot | None) -> Snapshot:
     """The present snapshot. `before` saves reading, unless it is newer than this transaction, of another revision, or
     has a trial that has become invalid since."""
     if before is None or before.seq > study.seq or before.revisions[-1].number != study.revision:
-        return _whole(tx, study, study.seq)
+        return _whole(tx, study)
     if before.seq == study.seq:
         return before
-    if trials.any_invalid_since(tx, study.id, before.seq):
-        return _whole(tx, study, study.seq)
-    new = trials.finished(tx, study.id, study.seq, after=before.seq)
-    ended = [*before.ended, *_ended(before.revisions, new)]
-    return Snapshot(study.seq, before.revisions, ended, before.handed_out)
+    if results.any_invalid_since(tx, study.id, before.seq):
+        return _whole(tx, study)
+    return _grown(tx, study, before)
 
 
-def _with_handed_out(tx: Transaction, study: StudyRow, snapshot: Snapshot, below: int) -> Snapshot:
-    """Read which points are taken, where draws might repeat them. All trials before `below` were there when it was
+def _whole(tx: Transaction, study: StudyRow) -> Snapshot:
+    revisions = [revision for _, revision in revisions_until(tx, study, study.seq)]
+    dimensions = len(revisions[-1].space.searched)
+    if study.replicates == 1 and len(revisions) == 1:
+        total = results.count(tx, study.id, study.seq)
+        if not takes_all(total):
+            evidence = evidence_at(total, dimensions, lambda place: _selection(tx, study, revisions, place, total))
+            return Snapshot(study.seq, revisions, evidence, [])
+    return _grown(tx, study, Snapshot(0, revisions, no_evidence(dimensions), []))
+
+
+def _grown(tx: Transaction, study: StudyRow, before: Snapshot) -> Snapshot:
+    """`before` with what came after it, however much that is."""
+    revisions, evidence = before.revisions, before.evidence
+    rows = results.after(tx, study.id, before.seq, study.seq, revisions[-1].number)
+    if study.replicates > 1:
+        return before._replace(seq=study.seq, members=[*before.members, *rows])
+    while chunk := list(islice(rows, CHUNK)):
+        evidence = extended(evidence, results_of(study, revisions, chunk))
+    return before._replace(seq=study.seq, evidence=evidence)
+
+
+def evidence_at(total: int, dimensions: int, chosen: Callable[[int], Results]) -> Evidence:
+    """What there is to learn from `total` results. `chosen(place)`: of the first `place` results all, or the
+    selection of them."""
+    starts = round_starts(dimensions, total)[-ROUNDS:]
+    return Evidence(chosen(total), total, tuple(Begun(start, chosen(start)) for start in starts))
+
+
+def _selection(tx: Transaction, study: StudyRow, revisions: list[Revision], place: int, total: int) -> Results:
+    """The selection of the first `place` of `total` results, which indexes find."""
+    basis = study.seq if place == total else results.seq_of(tx, study.id, place - 1)
+    if takes_all(place):
+        return results_of(study, revisions, results.after(tx, study.id, 0, basis, revisions[-1].number))
+    chance = chosen_by_chance(study.next_number, place)
+    best = results.best(tx, study.id, sign_of(study.direction), basis, BEST)
+    chosen = sorted({*best, *chance})
+    found = results_of(study, revisions, results.visible_of(tx, study.id, chosen, basis, revisions[-1].number))
+    return selection(found, place)
+
+
+def _with_handed_out(tx: Transaction, study: StudyRow, snapshot: Snapshot) -> Snapshot:
+    """Read which points are taken, where draws might repeat them. All trials before the next were there when it is
     drawn, so that its replay sees the same."""
-    if not REGISTERED[study.sampler].ends and not can_repeat(snapshot.revisions[-1].space):
+    below = study.next_number
+    if not looks_back(study, snapshot.revisions) or snapshot.handed_out.below == below:
         return snapshot
-    before = snapshot.handed_out if snapshot.handed_out.below <= below else HandedOut()
-    rows = draws.handed_out(tx, study.id, before.below, below)
-    points = [point for row in rows if (point := _point(snapshot.revisions, row)) is not None]
-    return snapshot._replace(handed_out=HandedOut(below, before.points + tuple(points)))
+    before = snapshot.handed_out if snapshot.handed_out.below < below else HandedOut()
+    revisions, keys = snapshot.revisions, before.keys
+    cube, rows = Cube(revisions[-1].space), results.handed_out(tx, study.id, before.below, below, revisions[-1].number)
+    while chunk := list(islice(rows, CHUNK)):
+        keys = keys.with_keys(point_keys(cube, placed_points(revisions, chunk)))
+    return snapshot._replace(handed_out=HandedOut(below, keys))
 
 
-def _ended(revisions: list[Revision], finished: list[TrialRow]) -> list[PlacedResult]:
-    return [PlacedResult(trial, _point(revisions, trial)) for trial in finished]
+def looks_back(study: StudyRow, revisions: list[Revision]) -> bool:
+    """Whether the sampler has to know all points that were drawn before."""
+    return REGISTERED[study.sampler].ends or can_repeat(revisions[-1].space)
 
 
-def _view(tx: Transaction, study: StudyRow, snapshot: Snapshot, below: int) -> SamplerView:
-    revisions = snapshot.revisions
-    unfinished = trials.still_running(tx, study.id, snapshot.seq, below)
+def view_of(
+    study: StudyRow,
+    revisions: list[Revision],
+    running: Sequence[PlacedRow],
+    evidence: Evidence,
+    members: list[ResultRow],
+) -> SamplerView:
+    """What the sampler sees of these results and of the trials that run. members: of replicates, instead of `evidence`;
+    a group is seen when none of its trials runs."""
+    space = revisions[-1].space
+    waiting = {row.group: row for row in reversed(running)}
+    if study.replicates > 1:
+        ended = _groups(study, revisions, [row for row in members if row.placed.group not in waiting])
+        evidence = extended(no_evidence(len(space.searched)), ended)
+    points = [(group, point_of(revisions, row)) for group, row in sorted(waiting.items())]
+    seen = tuple(Running(group, point) for group, point in points if point is not None)
+    return SamplerView(space, History(evidence.finished, seen, evidence=evidence))
+
+
+def results_of(study: StudyRow, revisions: list[Revision], rows: Iterable[ResultRow]) -> Results:
+    """The results that lie in the space, with scores to be minimised."""
     sign = sign_of(study.direction)
-    waiting = {group_of(trial): trial for trial in reversed(unfinished)}
     finished = [
-        _finished(group, members[0].point, [member.trial for member in members], sign)
-        for group, members in _by_group(snapshot.ended).items()
-        if group not in waiting and members[0].point is not None
+        Finished(
+            row.placed.number,
+            point,
+            None if row.score is None else sign * row.score,
+            row.seconds,
+            row.state == "complete",
+        )
+        for row in rows
+        if (point := point_of(revisions, row.placed)) is not None
     ]
-    running = [
-        Running(group, point)
-        for group, trial in sorted(waiting.items())
-        if (point := _point(revisions, trial)) is not None
-    ]
-    return SamplerView(revisions[-1].space, History(tuple(finished), tuple(running), snapshot.handed_out.points))
+    return Results.of(finished, len(revisions[-1].space.searched))
 
 
-def group_of(trial: TrialRow) -> TrialNumber:
-    """The number of the first of the trials with the same parameters; without replicates, the trial's own."""
-    return trial.number if trial.group_number is None else trial.group_number
+def _groups(study: StudyRow, revisions: list[Revision], members: list[ResultRow]) -> Results:
+    """The result of each group, the mean of its members; in the order in which the last of each has finished. Those
+    that failed do not count; where one has diverged, the group has."""
+    groups: dict[int, list[ResultRow]] = {}
+    for row in members:
+        groups[row.placed.group] = [*groups.pop(row.placed.group, []), row]
+    return results_of(study, revisions, [_of_group(group) for group in groups.values()])
 
 
-def _by_group(ended: list[PlacedResult]) -> dict[int, list[PlacedResult]]:
-    """The results of each group; the groups in the order in which the last of each has finished."""
-    groups: dict[int, list[PlacedResult]] = {}
-    for result in ended:
-        group = group_of(result.trial)
-        groups[group] = [*groups.pop(group, []), result]
-    return groups
+def _of_group(members: list[ResultRow]) -> ResultRow:
+    first = members[0].placed
+    return ResultRow(
+        first._replace(number=first.group),
+        "complete" if any(row.state == "complete" for row in members) else "pruned",
+        mean([row.score for row in members]),
+        mean([row.seconds for row in members]),
+    )
 
 
-def _finished(group: int, point: Point, members: list[TrialRow], sign: float) -> Finished:
-    """The mean of the members. Those that failed do not count; where one has diverged, the group has."""
-    value = mean([trial.score for trial in members])
-    # The time of a trial that was stopped early says nothing of the cost of a whole one.
-    seconds = mean([trial.metrics.get("seconds") if trial.state == "complete" else None for trial in members])
-    return Finished(group, point, None if value is None else sign * value, seconds)
+def placed_points(revisions: list[Revision], rows: Iterable[PlacedRow]) -> list[Point]:
+    """The points of those that lie in the space."""
+    return [point for row in rows if (point := point_of(revisions, row)) is not None]
 
 
-def _point(revisions: list[Revision], trial: TrialRow | HandedOutRow) -> Point | None:
+def point_of(revisions: list[Revision], row: PlacedRow) -> Point | None:
     """The trial's stored point; a trial of another revision is encoded again, and None outside of the space."""
-    if trial.revision == revisions[-1].number:
-        return tuple(trial.point)
-    return point_under(revisions, trial.revision, trial.params)
+    if row.revision == revisions[-1].number:
+        return tuple(row.point)
+    return point_under(revisions, row.revision, row.params or {})

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from server.services import lookup
 from server.services.isolation import isolated
-from server.services.sampling.history import SamplerView, history_at
+from server.services.sampling.history import SamplerView
+from server.services.sampling.past import history_at
 from server.services.sampling.sampler_pool import SamplerPool
 from server.store import draws
 from server.store import numerics as numerics_rows
@@ -27,8 +28,9 @@ from sturgeon.errors import NotFound
 from sturgeon.identifiers import StudyId
 from sturgeon.search.coarse_to_fine import Options
 from sturgeon.search.numerics import numerics
+from sturgeon.search.results import Results
 from sturgeon.search.rounds import round_at
-from sturgeon.search.samplers import Finished
+from sturgeon.search.samplers import evidence_of
 from sturgeon.search.scores import round_starts
 from sturgeon.threads import supervised
 
@@ -134,16 +136,19 @@ def recover_rounds(database: Database, study: StudyRow) -> None:
     _store_rounds(database, study, rows)
 
 
-def _latest(view: SamplerView) -> tuple[int, tuple[Finished, ...]]:
-    """The number of the round that draws now, 0 before the first, and the results that it began with."""
-    starts = round_starts(len(view.space.searched), len(view.history.finished))
-    return len(starts), view.history.finished[: starts[-1]] if starts else ()
+def _latest(view: SamplerView) -> tuple[int, Results]:
+    """The number of the round that draws now, 0 before the first, and the results that it began with, or the selection
+    of them."""
+    dimensions = len(view.space.searched)
+    evidence = evidence_of(view.history, dimensions)
+    return len(round_starts(dimensions, evidence.total)), evidence.first
 
 
 def _row(study: StudyRow, view: SamplerView, revision: int, seq: int) -> RoundRow:
     number, first = _latest(view)
     options = Options(**study.sampler_options)
-    body = round_at(view.space, study.seed, first, number, options).body()
+    start = evidence_of(view.history, len(view.space.searched)).rounds[-1].start
+    body = round_at(view.space, study.seed, first, number, options, start).body()
     return RoundRow(study.id, revision, number, _hash(first), seq, body, numerics().fingerprint, at=0)
 
 
@@ -160,5 +165,5 @@ def _store_rounds(database: Database, study: StudyRow, rows: Sequence[RoundRow])
             round_rows.insert(tx, replace(row, at=now))
 
 
-def _hash(first: tuple[Finished, ...]) -> str:
-    return hashlib.sha256(repr(first).encode()).hexdigest()[:32]
+def _hash(first: Results) -> str:
+    return hashlib.sha256(first.content).hexdigest()[:32]

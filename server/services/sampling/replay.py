@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from server.services import lookup
 from server.services.pagination import after_of, page_of
-from server.services.sampling.history import group_of, history_at
+from server.services.sampling.past import Past
 from server.services.sampling.sampler_pool import SamplerPool, sample_number
 from server.store import numerics as numerics_rows
 from server.store import trial_lists, trials
-from server.store.engine import Database
+from server.store.engine import Database, Transaction
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
@@ -52,22 +52,23 @@ def replay(
     # A fresh memo for each revision: a result that was stored when the trials were drawn, or for another space,
     # would be compared with itself.
     samplers = {revision: sampler_pool.sampler_of(study, Memo()) for revision in {row.revision for row in drawn}}
-    compared = [_compare(database, study, samplers[row.revision], row) for row in drawn]
     with database.reading() as tx:
+        past = Past(tx, study, max((row.number for row in drawn), default=-1) + 1)
+        compared = [_compare(tx, study, past, samplers[row.revision], row) for row in drawn]
         facts = numerics_rows.facts_of(tx, {row.numerics for row in rows if row.numerics is not None})
     answer = _answer(study, compared, total, facts)
     given = len(page.items) - len(compared)
     return answer.model_copy(update={"given": given, "next_page_token": page.next_page_token})
 
 
-def _compare(database: Database, study: StudyRow, sampler: Sampler, trial: TrialRow) -> Compared:
+def _compare(tx: Transaction, study: StudyRow, past: Past, sampler: Sampler, trial: TrialRow) -> Compared:
     version = trial.drawn.get("version", 1)  # the first release did not store it
     if (trial.sampler, version) != (sampler.name, sampler.version):
         reason = f"drawn by {trial.sampler} version {version}; this server has {sampler.name} version {sampler.version}"
         return Compared(trial, None, reason)
-    with database.reading() as tx:
-        space, history = history_at(tx, study, trial.basis_seq, group_of(trial))
-    place = sample_number(study, group_of(trial))
+    group = trial.number if trial.group_number is None else trial.group_number
+    space, history = past.view(tx, trial.basis_seq, group)
+    place = sample_number(study, group)
     if "fallback" in trial.drawn:
         again: Point = random_search(space, study.seed, place, history).point
     else:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from server.services import lookup, views
 from server.services.sampling.refit import recover_rounds, refit
 from server.services.sampling.sampler_pool import SamplerPool
@@ -16,10 +14,7 @@ from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.direction import sign_of
 from sturgeon.search.rounds import importance as importance_of
-from sturgeon.search.scores import round_starts
-
-LAST: Final = 3
-"""The importance of a parameter is the mean of so many rounds."""
+from sturgeon.search.samplers import evidence_of
 
 
 def list_rounds(database: Database, sampler_pool: SamplerPool, name: str) -> messages.Rounds:
@@ -85,13 +80,13 @@ def importance(database: Database, sampler_pool: SamplerPool, name: str) -> mess
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         space, history = sampler_pool.history_now(tx, study)
-    starts = round_starts(len(space.searched), len(history.finished))[-LAST:]
-    first = history.finished[: starts[-1]] if starts else ()
-    if not first:  # no round has begun yet; of a panda none ever will
-        return messages.Importance(study=name, trials=0, rounds=len(starts), items=[])
+    evidence = evidence_of(history, len(space.searched))
+    rounds = evidence.rounds
+    if not rounds:  # no round has begun yet; of a panda none ever will
+        return messages.Importance(study=name, trials=0, rounds=0, items=[])
     measured = sampler_pool.cache_of(study).memo.recall(
-        "importance", (space.identity(), study.seed, first), lambda: importance_of(space, study.seed, first, LAST)
+        "importance", (space.identity(), study.seed, rounds), lambda: importance_of(space, study.seed, evidence)
     )
     shares = sorted(measured.items(), key=lambda item: -item[1].share)
     items = [messages.ParameterImportance(name=name, share=share.share, spread=share.spread) for name, share in shares]
-    return messages.Importance(study=name, trials=len(first), rounds=len(starts), items=items)
+    return messages.Importance(study=name, trials=rounds[-1].start, rounds=len(rounds), items=items)

@@ -129,7 +129,7 @@ def test_a_fork_that_is_sent_again_under_its_key_makes_its_branches_once(
 
 
 def test_samplers_see_neither_pandas_nor_what_was_steered(server: RunningServer) -> None:
-    from server.services.sampling.history import history_at
+    from server.services.sampling.past import history_at
     from server.store import studies
 
     space = {"learning_rate": {"type": "float", "low": 1e-3, "high": 1e-1, "scale": "log"}}
