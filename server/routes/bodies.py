@@ -11,10 +11,10 @@ is parsed and validated in a thread, while the event loop answers others.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
-from functools import wraps
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial, wraps
 from inspect import iscoroutinefunction
-from typing import Any, Final
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 from anyio.to_thread import run_sync
 from fastapi import Request, Response
@@ -24,8 +24,12 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from server.routes.arguments import Arguments, Values, read
 from server.routes.lanes import Lanes, client_of
 from sturgeon.errors import BadRequest, TooLarge, UnsupportedMediaType
+
+Answer = TypeVar("Answer")
+Taken = TypeVarTuple("Taken")
 
 SMALL: Final = 16_384
 """Bytes of a body that is parsed and validated at once: to hand it to a thread would take longer."""
@@ -38,39 +42,79 @@ class BodyRoute(APIRoute):
     """A route whose large JSON bodies are validated in a thread before the route sees them, and which works in a place.
 
     A route that is `async` waits for something else, too, so it takes its places by itself. Another one writes its
-    answer as JSON in the thread that made it. (Routes that set headers leave it to FastAPI: they answer one thing.)
+    answer as JSON in the thread that made it.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        if not iscoroutinefunction(endpoint):
-            endpoint = self._writing(endpoint, options.get("status_code") or 200)
+        self._status = options.get("status_code") or 200
+        self._takes_own_places = iscoroutinefunction(endpoint)
+        if not self._takes_own_places:
+            endpoint = self._writing(endpoint)
         super().__init__(path, endpoint, **options)
+        self._arguments = Arguments.of(self.dependant)
 
-    def _writing(self, endpoint: Callable[..., Any], status_code: int) -> Callable[..., Any]:
-        @wraps(endpoint)
-        def write(**values: Any) -> Any:
-            answer = endpoint(**values)
-            if answer is None or isinstance(answer, Response) or _sets_headers(self.dependant):
-                return answer
-            return Response(_json(answer), status_code, media_type="application/json")
-
-        return write
+    async def direct(self, request: Request, path: Mapping[str, Any]) -> Response | None:
+        """The answer to a request that is as the description says; None if FastAPI has to look at it. `path` are the
+        parameters in its address."""
+        values = None if self._arguments is None else self._arguments.without_message(request, path)
+        if values is None or self._arguments is None:
+            return None
+        lanes: Lanes = request.app.state.lanes
+        if self._arguments.message is not None:
+            name, _ = self._arguments.message
+            values[name] = await self._message(request, lanes)
+            if values[name] is None:
+                return None
+        if self._takes_own_places:
+            return self._written(await self.endpoint(**values), values)
+        async with lanes.work.place(client_of(request)):
+            answer: Response = await run_sync(partial(self.endpoint, **values))
+            return answer
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """As FastAPI's own, behind the reading of the body."""
         answer = super().get_route_handler()
-        takes_own_places = iscoroutinefunction(self.endpoint)
 
         async def read_and_answer(request: Request) -> Response:
             lanes: Lanes = request.app.state.lanes
             if self.body_field is not None:
                 request = await self._read(request, lanes)
-            if takes_own_places:
+            if self._takes_own_places:
                 return await answer(request)
             async with lanes.work.place(client_of(request)):
                 return await answer(request)
 
         return read_and_answer
+
+    def _writing(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(endpoint)
+        def write(**values: Any) -> Any:
+            answer = endpoint(**values)
+            if isinstance(answer, Response) or any(map(_sets_headers, self.dependant.dependencies)):
+                return answer
+            return self._written(answer, values)
+
+        return write
+
+    def _written(self, answer: object, values: Values) -> Response:
+        """The answer as it is sent, with the headers and the status that the route has set in its arguments."""
+        if isinstance(answer, Response):
+            return answer
+        headers: Response | None = values.get(self.dependant.response_param_name or "")
+        status = (headers and headers.status_code) or self._status
+        response = Response(_json(answer) if status != 204 else None, status, media_type="application/json")
+        if headers is not None:
+            response.raw_headers.extend(headers.raw_headers)
+        return response
+
+    async def _message(self, request: Request, lanes: Lanes) -> object:
+        """The message in a body; None if a small body has none that is valid."""
+        body = await request.body()
+        if not body or not _is_json(request):
+            return None
+        if len(body) <= SMALL:
+            return self._from_json(body)
+        return await run_sync(self._validated, body, limiter=lanes.bodies)
 
     async def _read(self, request: Request, lanes: Lanes) -> Request:
         body = await request.body()
@@ -84,6 +128,8 @@ class BodyRoute(APIRoute):
         """The message in the body. Raises: TooLarge, BadRequest (it is not JSON), RequestValidationError."""
         if more_values(body, MOST_VALUES):
             raise TooLarge(f"The body holds more than {MOST_VALUES} values; send them in several requests.")
+        if (valid := self._from_json(body)) is not None:
+            return valid
         try:
             sent = json.loads(body)
         except (ValueError, RecursionError):
@@ -94,12 +140,23 @@ class BodyRoute(APIRoute):
             raise RequestValidationError(problems, body=sent)
         return message
 
+    def _from_json(self, body: bytes) -> BaseModel | None:
+        if self._arguments is None or self._arguments.message is None:
+            return None
+        return read(self._arguments.message[1], body)
+
+
+def written(service: Callable[[*Taken], Answer], *arguments: *Taken) -> tuple[Answer, Response]:
+    """What a service answers, and that as JSON; for the thread in which an `async` route calls it."""
+    answer = service(*arguments)
+    return answer, Response(_json(answer), media_type="application/json")
+
 
 def _sets_headers(dependant: Dependant) -> bool:
     return dependant.response_param_name is not None or any(map(_sets_headers, dependant.dependencies))
 
 
-def _json(answer: BaseModel | dict[str, Any]) -> str | bytes:
+def _json(answer: object) -> str | bytes:
     return answer.model_dump_json() if isinstance(answer, BaseModel) else to_json(answer)
 
 

@@ -7,11 +7,14 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
+from server.routes.bodies import BodyRoute
 from server.routes.dependencies import InBlobs, InCounters, InDatabase, InLanes
+from server.services.metrics import Counters
 from server.services.studies import observability
+from server.store.engine import Database
 from sturgeon.messages import Health
 
-router = APIRouter(tags=["health"])
+router = APIRouter(route_class=BodyRoute, tags=["health"])
 
 
 @router.get("/healthz")
@@ -29,8 +32,12 @@ async def readyz(database: InDatabase, blobs: InBlobs, lanes: InLanes) -> Health
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-def metrics(database: InDatabase, counters: InCounters) -> Response:
+async def metrics(database: InDatabase, counters: InCounters, lanes: InLanes) -> Response:
     """Prometheus: this process's counters, and what the database holds."""
+    return await run_sync(_metrics, database, counters, limiter=lanes.health)
+
+
+def _metrics(database: Database, counters: Counters) -> Response:
     trials, studies = observability.amounts(database)
     registry = CollectorRegistry()
     gauges = {"sturgeon_trials": ("Trials by state", trials), "sturgeon_studies": ("Studies by state", studies)}

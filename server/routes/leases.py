@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
-from server.routes.bodies import BodyRoute
+from server.routes.bodies import BodyRoute, written
 from server.routes.dependencies import IdempotencyHeader, InAsks, InDatabase, InLanes, InLongPolls, InSettings
 from server.routes.lanes import client_of
 from server.services.idempotency import IdempotencyKey
@@ -18,7 +18,7 @@ from sturgeon import messages
 router = APIRouter(route_class=BodyRoute, tags=["leases"])
 
 
-@router.post("/leases")
+@router.post("/leases", response_model=messages.Leases)
 async def lease_trials(
     request: messages.LeaseRequest,
     http: Request,
@@ -27,7 +27,7 @@ async def lease_trials(
     long_polls: InLongPolls,
     lanes: InLanes,
     key: IdempotencyHeader = None,
-) -> messages.Leases:
+) -> Response:
     """Hand out trials of any active study with a task. With `wait`, the answer waits until there is work.
 
     A waiting worker costs no thread and no place. The wait ends before the 10 s after which many clients and proxies
@@ -37,9 +37,11 @@ async def lease_trials(
     until = time.monotonic() + min(request.wait, settings.longest_wait_s)
     while True:
         async with lanes.work.place(client_of(http)):
-            answer = await run_sync(worker_leases.lease, asks, request, settings.lease_s, idempotency_key)
+            leases, answer = await run_sync(
+                written, worker_leases.lease, asks, request, settings.lease_s, idempotency_key
+            )
         remaining = until - time.monotonic()
-        if answer.leases or remaining <= 0 or long_polls.ended:
+        if leases.leases or remaining <= 0 or long_polls.ended:
             return answer
         await long_polls.wait(request.slots, Offer.free(request), remaining)
         # A trial that went to a client that is gone would wait for its lease to run out.
@@ -47,8 +49,9 @@ async def lease_trials(
             return answer
 
 
-@router.post("/leases:renew")
-async def renew_leases(request: messages.RenewRequest, database: InDatabase, lanes: InLanes) -> messages.RenewAnswer:
+@router.post("/leases:renew", response_model=messages.RenewAnswer)
+async def renew_leases(request: messages.RenewRequest, database: InDatabase, lanes: InLanes) -> Response:
     """Renew all leases of a worker in one call; what is lost is named with its reason."""
     # In threads of its own: behind slow requests, the leases of workers that are well would run out.
-    return await run_sync(worker_leases.renew, database, request, limiter=lanes.renewals)
+    _, answer = await run_sync(written, worker_leases.renew, database, request, limiter=lanes.renewals)
+    return answer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from server.connections import LEAST
+from server.connections import LARGEST_HEAD, LEAST, MOST_AHEAD
 from server.settings import Settings
 from tests.processes import DEADLINE_S, wait_until
 
@@ -107,8 +107,9 @@ def test_who_sends_a_byte_now_and_then_is_dropped(connect: Callable[[], socket.s
 def test_who_does_not_read_is_dropped_and_holds_no_answer(
     impatient: RunningServer, connect: Callable[[], socket.socket]
 ) -> None:
-    readers = [connect() for _ in range(3)]
-    for reader in readers:
+    readers = []
+    for _ in range(3):
+        readers.append(reader := connect())
         reader.sendall(f"GET {LARGE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 10)
         assert reader.recv(1)
 
@@ -177,3 +178,66 @@ def test_a_connection_that_asks_nothing_makes_room_for_one_that_does(
     assert asking.recv(12) == b"HTTP/1.1 200"
     assert len(impatient.connections()) == 4
     assert [is_open_for(one, TICK_S) for one in silent].count(False) == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /healthz HTTP/1.1\r\nX-Long: ",
+        b"GET /",
+        HEAD.replace(b"Content-Length: 5000", b"Transfer-Encoding: chunked") + b"0\r\nX-Long: ",
+    ],
+    ids=["a header", "an address", "a header behind a body"],
+)
+def test_a_head_without_an_end_is_not_kept(
+    impatient: RunningServer, connect: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(impatient.connection_class, "patience_s", DEADLINE_S)
+    one = connect()
+
+    with suppress(ConnectionError):
+        one.sendall(sent + b"x" * 10 * LARGEST_HEAD)
+
+    assert was_dropped(one)
+
+
+def test_few_requests_are_read_before_their_turn(connect: Callable[[], socket.socket]) -> None:
+    one = connect()
+
+    with suppress(ConnectionError):
+        one.sendall(GET * 10 * MOST_AHEAD)
+
+    assert was_dropped(one)
+    one = connect()
+    one.sendall(GET * MOST_AHEAD)
+    answers = b""
+    while answers.count(b"HTTP/1.1 200") < MOST_AHEAD:
+        answers += one.recv(65536)
+
+
+def test_who_sends_on_what_was_refused_is_dropped(connect: Callable[[], socket.socket]) -> None:
+    one = connect()
+    one.sendall(HEAD.replace(b"5000", b"999999999999"))
+    assert one.recv(12) == b"HTTP/1.1 413"
+
+    with suppress(ConnectionError):
+        while is_open_for(one, TICK_S):
+            one.sendall(b"x" * LEAST)
+
+
+def test_requests_that_wait_for_their_turn_learn_of_the_end(
+    impatient: RunningServer, connect: Callable[[], socket.socket]
+) -> None:
+    """One runs until its poll ends; it would answer into nothing, and the one behind it would begin."""
+    body = b'{"worker": "ada", "wait": 9}'
+    poll = HEAD.replace(b"/v1/studies", b"/v1/leases").replace(b"5000", str(len(body)).encode()) + body
+    one = connect()
+    one.sendall(poll + GET)
+    wait_until(lambda: impatient.app.state.long_polls.anybody(), "ada waited")
+    [connection] = impatient.connections()
+    cycles = list(connection._unanswered)
+
+    one.close()
+
+    wait_until(lambda: not impatient.connections(), "the connection ended")
+    assert [cycle.disconnected for cycle in cycles] == [True, True]
