@@ -55,10 +55,12 @@ class Counting(AbstractContextManager[None]):
         self._execute: Callable[[str], object] = driver.execute
         self._changes: Callable[[], int] = lambda: driver.total_changes
         self._before = self._changes()
+        self.changed = False
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         if kind is None and self._changes() > self._before:
             self._execute(_COUNT)
+            self.changed = True
 
 
 class _Snapshot(NamedTuple):

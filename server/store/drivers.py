@@ -102,7 +102,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry,
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 5000")
     _retry_while_locked(lambda: cursor.execute("PRAGMA journal_mode = WAL"))
-    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA synchronous = NORMAL")  # `durability.py` has the rest
     cursor.execute("PRAGMA foreign_keys = ON")
     if reads:
         cursor.execute("PRAGMA query_only = ON")

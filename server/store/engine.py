@@ -21,6 +21,7 @@ from sqlalchemy.sql import Insert
 from server.store import steady_clock
 from server.store.change_numbers import Counting
 from server.store.drivers import open_engines
+from server.store.durability import Durability
 from server.store.lock_order import LockOrder
 from server.store.steady_clock import Offset, Reading, SteadyClock
 from server.store.write_queue import Turn, WriteQueue
@@ -182,6 +183,7 @@ class Database:
         self.steady_clock = SteadyClock(time.monotonic if clock is None else None)
         file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
         self.write_queue = WriteQueue(f"{file}-queue") if file else None
+        self.durability = Durability(file) if file else None
         self._listeners: list[Callable[[set[StudyId]], None]] = []
         self.name = self.engine.url.render_as_string(hide_password=True)
 
@@ -224,17 +226,27 @@ class Database:
         options: dict[str, Any] = {"foreign_keys": foreign_keys}
         if self.engine.dialect.name == "postgresql" and not write:
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with _database_errors(), self._turn_to_write(write, urgent) as turn, self._connected(write) as connection:
-            connection = connection.execution_options(**options, turn=turn)
-            with connection.begin() as begun:
-                tx = Transaction(connection, self.clock, self.steady_clock)
-                # A migration may be what makes the table of the count.
-                with Counting(connection) if write and foreign_keys and tx.is_sqlite else nullcontext():
-                    yield tx
-                if not tx.commits:
-                    begun.rollback()
-            if not foreign_keys:  # no other transaction may get this connection
-                connection.invalidate()
+        try:
+            with _database_errors(), self._turn_to_write(write, urgent) as turn, self._connected(write) as connection:
+                connection = connection.execution_options(**options, turn=turn)
+                with self._committing(write), connection.begin() as begun:
+                    tx = Transaction(connection, self.clock, self.steady_clock)
+                    # A migration may be what makes the table of the count.
+                    counting = Counting(connection) if write and foreign_keys and tx.is_sqlite else None
+                    with counting or nullcontext():
+                        yield tx
+                    if not tx.commits:
+                        begun.rollback()
+                    elif write and self.durability and (counting is None or counting.changed):
+                        self.durability.begin_commit()
+                if not foreign_keys:  # no other transaction may get this connection
+                    connection.invalidate()
+        finally:
+            if self.durability:
+                self.durability.wait()
+
+    def _committing(self, write: bool) -> AbstractContextManager[None]:
+        return self.durability.committing() if write and self.durability else nullcontext()
 
     def _connected(self, write: bool) -> Connection:
         return (self.engine if write else self.reader).connect()
