@@ -115,6 +115,16 @@ def refusal_of_another_page(scope: Scope, names: frozenset[str]) -> Problem | No
     return None
 
 
+def is_of_another_page(headers: Headers, names: frozenset[str]) -> bool:
+    """Whether a form was sent by a page that is not this server's. Our own send "null" as their Origin, since our pages
+    tell nobody where they are; then Sec-Fetch-Site tells, or, over plain http to another machine, only the cookie."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("none", "same-origin")
+    origin = headers.get("origin", "null")
+    return origin != "null" and not _is_same(origin, headers.get("host", ""), names)
+
+
 def _refusal_of_any_page(scope: Scope, headers: Headers) -> Problem | None:
     """A form or a script of any page sends a POST without asking, but not with these headers. What no route takes
     changes nothing, and is answered as such (404, 405)."""

@@ -9,10 +9,11 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from server.browsers import is_of_another_page
 from server.dashboard.rendering import page
 from server.dashboard.sessions import COOKIE, LASTS_S, local_path, new_session
 from server.settings import Settings
-from sturgeon.errors import Invalid
+from sturgeon.errors import Forbidden, Invalid
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -44,8 +45,13 @@ async def log_in(request: Request) -> Response:
 
 
 @router.post("/logout")
-def log_out() -> Response:
-    """Forget the cookie."""
+def log_out(request: Request) -> Response:
+    """Forget the cookie. Raises: Forbidden (another page asks for it)."""
+    settings: Settings = request.app.state.settings
+    if is_of_another_page(request.headers, settings.names()):
+        raise Forbidden("Only a page of this server logs out.")
+    if COOKIE not in request.cookies:  # another site's page cannot send it, and its answer must not take it away
+        return RedirectResponse("/login", 303)
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return answer

@@ -38,7 +38,7 @@ async def stream_study(
     """`rows`, `study` and `events` as they change (messages.StreamEvent), from a cursor on, or from now."""
     async with lanes.work.place(client_of(request)):
         cursor = await run_sync(feed.begin, study, last or since)
-    return _answer(feed, study, cursor)
+    return _answer(request, feed, study, cursor)
 
 
 @router.get("/stream")
@@ -48,11 +48,12 @@ async def stream_all(
     """`studies` and `workers` as they change, from the cursor of an overview on, or from now."""
     async with lanes.work.place(client_of(request)):
         cursor = await run_sync(feed.begin, None, last or since)
-    return _answer(feed, None, cursor)
+    return _answer(request, feed, None, cursor)
 
 
-def _answer(feed: Feed, study: str | None, cursor: str) -> EventSourceResponse:
-    stream = feed.streams.begin(study, cursor)
+def _answer(request: Request, feed: Feed, study: str | None, cursor: str) -> EventSourceResponse:
+    machine = request.client.host if request.client else ""  # what a client calls itself it may change
+    stream = feed.streams.begin(study, machine, cursor)
     return EventSourceResponse(feed.streams.pushes(stream), ping=BEAT_S, ping_message_factory=_beat, sep="\n")
 
 

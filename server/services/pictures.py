@@ -51,16 +51,18 @@ class Pictures:
         with_data: else its datasets are empty, and a page fills them. Raises: NotFound (also of the kind).
         """
         plot = _plot(kind, "study" if number is None else "trial")
-        answers = {need: self._answer(need, study, number, options.get("metric")) for need in plot.needs}
+        answers = {need: self._answer(need, study, number, options.get("metric"), with_data) for need in plot.needs}
         chosen = {name: text for name in plot.options if (text := options.get(name)) is not None}
         spec = plot.draw(**answers, **chosen, width=width)
         return to_json(spec if with_data else for_page(spec), inf_nan_mode="null")
 
-    def _answer(self, need: Need, study: str, number: TrialNumber | None, metric: str | None) -> object:
+    def _answer(
+        self, need: Need, study: str, number: TrialNumber | None, metric: str | None, with_data: bool
+    ) -> object:
         of_study: dict[str, Callable[[], object]] = {
             "table": lambda: self._tables.read(study, may_grow=True),
-            "rounds": lambda: rounds.list_rounds(self._database, self._sampler_pool, study),
-            "importance": lambda: rounds.importance(self._database, self._sampler_pool, study),
+            "rounds": lambda: self._rounds(study, with_data),
+            "importance": lambda: self._importance(study, with_data),
             "curves": lambda: self._curves(study, metric),
         }
         if number is None:
@@ -72,6 +74,17 @@ class Pictures:
             "errors": lambda: findings.errors(self._database, study, number),
         }
         return (of_study | of_trial)[need]()
+
+    def _rounds(self, study: str, with_data: bool) -> messages.Rounds:
+        """Those of the study, for which the search's history is read. A page has them already."""
+        if not with_data:
+            return messages.Rounds(study=study, sampler="", items=[])
+        return rounds.list_rounds(self._database, self._sampler_pool, study)
+
+    def _importance(self, study: str, with_data: bool) -> messages.Importance:
+        if not with_data:
+            return messages.Importance(study=study, trials=0, rounds=0, items=[])
+        return rounds.importance(self._database, self._sampler_pool, study)
 
     def _curves(self, study: str, metric: str | None) -> messages.Curves:
         with self._database.reading() as tx:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sturgeon.cli.output import cell, metric
-from sturgeon.cli.trials import first_line
 from sturgeon.cli.versions import changes, version_text
 from sturgeon.errors import NotFound
 from sturgeon.tuning.pictures import picture
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
 BEST: Final = 5
 REASONS: Final = 5
-FAILED: Final = 200
-"""Failed trials whose reasons are counted."""
-
 PICTURES: Final = ("history", "slice", "parallel", "importance", "curves")
 CAPTIONS: Final = {
     "history": "All trials in the order of their numbers, and the best so far.",
@@ -79,14 +75,12 @@ class Facts:
     best: m.Best
     table: m.Table
     pictures: Sequence[Picture]
-    failed: Sequence[m.Trial] = ()
 
 
 def gathered(client: Client, name: str) -> Facts:
     """Ask for all that a report needs. Raises: NotFound (no such study)."""
     study, best, table = client.study(name), client.best(name, BEST), client.rows(name)
-    failed = client.trials(name, state="failed", page_size=FAILED).items
-    return Facts(study, best, table, list(_pictures(client, name)), failed)
+    return Facts(study, best, table, list(_pictures(client, name)))
 
 
 def blocks(facts: Facts) -> list[Block]:
@@ -220,12 +214,21 @@ def _ends(facts: Facts) -> Iterator[Block]:
     invalid = [str(row["number"]) for row in facts.table.rows if row.get("invalid")]
     if invalid:
         yield Prose(f"Taken out by a person, and counted nowhere: {', '.join(invalid)}.")
-    if reasons := Counter(first_line(trial.error) or "no reason was told" for trial in facts.failed):
-        yield Rows(
-            [(reason, str(n)) for reason, n in reasons.most_common(REASONS)],
-            ("why trials failed", "trials"),
-            frozenset({1}),
-        )
+    yield from _why_failed(facts)
+
+
+def _why_failed(facts: Facts) -> Iterator[Block]:
+    """The most frequent reasons, each counted over all trials that the report has."""
+    failed = [row for row in facts.table.rows if row["state"] == "failed"]
+    reasons = Counter(cell(row["error"]) if row["error"] else "no reason was told" for row in failed)
+    if not reasons:
+        return
+    counted = [(reason, str(n)) for reason, n in reasons.most_common(REASONS)]
+    yield Rows(counted, ("why trials failed", "trials"), frozenset({1}))
+    if rest := len(failed) - sum(int(n) for _reason, n in counted):
+        yield Prose(f"{rest} more failed for other reasons.")
+    if missing := facts.study.counts.get("failed", 0) - len(failed):
+        yield Prose(f"{missing} older ones, which are not in this report, failed as well.")
 
 
 def _again(facts: Facts) -> Iterator[Block]:

@@ -39,8 +39,8 @@ class TableRow(Answer, extra="allow"):
     """A trial as a row; beside these fields p0, p1, .. by `TableParameter.field`, without those that are inactive.
 
     `score`: its value; null until it has one. `so_far`: the best that it has reported. `epochs`: how far it has come.
-    `seconds`: how long workers have held it. `error`: the first line. `pruned_at`: the epoch. `round`: 0 is the even
-    coverage.
+    `seconds`: how long workers have held it. `error`: its last line, which says what happened. `pruned_at`: the epoch.
+    `round`: 0 is the even coverage.
     """
 
     number: identifiers.TrialNumber

@@ -35,7 +35,10 @@ def durations(table: Table, width: int | None = WIDTH) -> Spec:
         **single(width, HEIGHT),
         "layer": [_points(table, held, states), *_median(held)],
     }
-    subtitle = ["time held by workers, all attempts together; the line is the median of complete trials"]
+    subtitle = [
+        "time held by workers, all attempts together; the line is the median of complete trials",
+        *marks.thinned(table),
+    ]
     return vega_lite("Duration of each trial", subtitle, {"rows": table.rows}, content)
 
 

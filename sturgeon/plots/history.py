@@ -8,7 +8,7 @@ from sturgeon.direction import less_is_better
 from sturgeon.messages.rows import Table
 from sturgeon.plots import marks
 from sturgeon.plots.scores import beyond_edge, range_params, range_scale, score_axis, within_range
-from sturgeon.plots.specs import HEIGHT, WIDTH, Spec, number_text, short, single, vega_lite
+from sturgeon.plots.specs import HEIGHT, WIDTH, Spec, short, single, vega_lite
 from sturgeon.plots.summaries import NUMBERS, NUMBERS_END, five, number_scale, steps, summarized
 from sturgeon.states import TrialState
 
@@ -38,15 +38,12 @@ def history(table: Table, width: int | None = WIDTH) -> Spec:
     }
     objective = short(table.objective)
     better = "less is better" if less_is_better(table.direction) else "more is better"
-    subtitle = [f"{_counts(table)}; the line is the best so far; {better}; hollow: stopped early, at its best report"]
+    subtitle = [
+        f"{marks.trials_drawn(table)}; the line is the best so far; {better}; hollow: stopped early, at its best report"
+    ]
     return vega_lite(
         f"{objective} of each trial", subtitle, {"rows": table.rows, "steps": _steps(table, summaries)}, content
     )
-
-
-def _counts(table: Table) -> str:
-    drawn = f"{number_text(table.total)} trials" if table.total != 1 else "1 trial"
-    return f"{drawn}, {number_text(table.left_out)} of them not drawn" if table.left_out else drawn
 
 
 def _placed() -> list[Spec]:

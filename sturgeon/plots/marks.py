@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sturgeon.messages.rows import TableParameter
-from sturgeon.plots.specs import Spec, short
+from sturgeon.messages.rows import Table, TableParameter
+from sturgeon.plots.specs import Spec, number_text, short
 from sturgeon.plots.theme import DASHES, SHAPES
 from sturgeon.states import TRIAL_STATES, TrialState
 
@@ -25,6 +25,17 @@ def states_in(rows: Iterable[Mapping[str, Any]]) -> list[TrialState]:
     """The states that occur, in their usual order; all of them where there are no rows yet."""
     there = {row.get("state") for row in rows}
     return [state for state in TRIAL_STATES if state in there] or list(TRIAL_STATES)
+
+
+def trials_drawn(table: Table) -> str:
+    """How many trials there are, and how many of them are not drawn."""
+    drawn = f"{number_text(table.total)} trials" if table.total != 1 else "1 trial"
+    return f"{drawn}, {number_text(table.left_out)} of them not drawn" if table.left_out else drawn
+
+
+def thinned(table: Table) -> list[str]:
+    """For a subtitle: that not all trials are drawn; nothing where all are."""
+    return [f"{trials_drawn(table)}: the newest and the best are"] if table.left_out else []
 
 
 def state_colour(shown: Sequence[str], *, legend: bool = True) -> Spec:

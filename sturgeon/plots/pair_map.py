@@ -38,7 +38,7 @@ def pair_map(
         "layer": [*_boxes(across, up), *_points(table, across, up), _best(across, up)],
     }
     title = f"{short(table.objective)} by {short(across.name, 40)} and {short(up.name, 40)}"
-    subtitle = ["the ring is the best; hollow: stopped early, with the score expected of it"]
+    subtitle = ["the ring is the best; hollow: stopped early, with the score expected of it", *marks.thinned(table)]
     return vega_lite(title, subtitle, data, content)
 
 

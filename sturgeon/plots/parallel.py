@@ -15,7 +15,7 @@ from sturgeon.direction import less_is_better, sign_of
 from sturgeon.errors import NotFound
 from sturgeon.messages.rows import Table, TableParameter
 from sturgeon.plots import axes
-from sturgeon.plots.marks import COUNTED, names_param
+from sturgeon.plots.marks import COUNTED, names_param, thinned
 from sturgeon.plots.parallel_marks import ABSENT, HEIGHT, axis_marks, line_marks
 from sturgeon.plots.scores import range_params, within_range
 from sturgeon.plots.specs import VEGA, WIDTH, Spec, heading, number_text, short
@@ -42,6 +42,7 @@ def parallel(table: Table, fields: str | None = None, top: str = "100", width: i
     left = len(_varying(table)) - len(shown)
     subtitle = ["a line is a trial; drag along an axis to pick a range"]
     subtitle += [f"{left} more parameters are not shown"] if left > 0 and fields is None else []
+    subtitle += thinned(table)
     spec: Spec = {"$schema": VEGA, "description": f"Parallel coordinates of {table.study}: {len(shown)} parameters"}
     spec |= {"title": heading(f"Parameters and {short(table.objective)}", subtitle), "height": HEIGHT}
     spec |= {

@@ -40,7 +40,7 @@ def slices(table: Table, rounds: Rounds | None = None, field: str | None = None,
             **single(width, PANEL),
             "layer": _layers(table, shown[0], states, has_boxes),
         }
-        return vega_lite(f"{short(table.objective)} by {short(shown[0].name)}", [], data, panel)
+        return vega_lite(f"{short(table.objective)} by {short(shown[0].name)}", marks.thinned(table), data, panel)
     across = min(ACROSS, len(shown))
     size = round(((width or WIDTH) + 80 - 70 * across) / across)
     panels = [
@@ -69,6 +69,7 @@ def chosen(table: Table, field: str | None) -> list[TableParameter]:
 def _subtitle(table: Table, shown: Sequence[Any], has_boxes: bool) -> list[str]:
     left = len(axes.searched(table.parameters)) - len(shown)
     lines = ["bars above a panel: where each round drew, the newest lowest"] if has_boxes else []
+    lines += marks.thinned(table)
     return [*lines, f"{left} more parameters are not shown"] if left > 0 else lines
 
 

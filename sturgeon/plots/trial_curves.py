@@ -14,6 +14,8 @@ from sturgeon.plots.specs import WIDTH, Spec, short, single, vega_lite
 PANEL: Final = 200
 ALONE: Final = 280
 MOST_PANELS: Final = 8
+ROW, LABEL = 11, 26
+"""Height of a row of labels, and how wide one is at most, in pixels."""
 PARTS: Final = re.compile(
     r"^(train|training|dev|val|valid|validation|test|train_dev|fresh|recent|adapted)([_/.\- ])(?=.)",
     re.IGNORECASE,
@@ -106,7 +108,7 @@ def _layers(found: TrialCurves, panel: int, name: str, members: Sequence[str]) -
     y: Spec = {"field": "shown", "type": "quantitative", "scale": {"zero": False}}
     series: Spec = {"field": "metric", "type": "nominal", "title": None}
     series["scale"] = {"domain": names, "range": "ordinal"}
-    legend = {"orient": "top", "direction": "horizontal", "offset": 16 if found.interventions else 4}
+    legend = {"orient": "top", "direction": "horizontal", "offset": 16 + ROW if found.interventions else 4}
     series["legend"] = legend | {"symbolType": "stroke", "columns": 3} if len(names) > 1 else None
     dashes = [[1, 0], [5, 3], [2, 2], [8, 2, 2, 2], [1, 3], [12, 3]]
     told = "{'metric': datum.metric, 'epoch': datum.epoch, 'value': format(datum.value, '.5~g')}"
@@ -138,10 +140,15 @@ def epoch_axis(axis: str) -> Spec:
 
 
 def intervention_layers() -> list[Spec]:
-    """A vertical line for each change, with its version on top."""
+    """A vertical line for each change, with its version on top: in two rows, so that near ones do not cover each other.
+    Where the last one in its row is as near, a change has its line alone."""
     told = "{'version': datum.version, 'what': datum.kind, 'change': datum.change, 'by': datum.by"
     told += ", 'reason': datum.reason, 'now': datum.state}"
     x = {"field": "epoch", "type": "quantitative"}
+    before = {
+        "window": [{"op": "lag", "param": 2, "field": "epoch", "as": "before"}, {"op": "row_number", "as": "place"}]
+    }
+    covered = f"isValid(datum.before) && scale('x', datum.epoch) - scale('x', datum.before) < {LABEL}"
     undone = {"test": "datum.state === 'reverted' || datum.state === 'superseded'", "value": [2, 3]}
     return [
         {
@@ -155,8 +162,16 @@ def intervention_layers() -> list[Spec]:
         },
         {
             "data": {"name": "interventions"},
-            "transform": [{"calculate": "'v' + datum.version", "as": "label"}],
+            "transform": [
+                {"calculate": "'v' + datum.version", "as": "label"},
+                before | {"sort": [{"field": "epoch"}, {"field": "version"}]},
+            ],
             "mark": {"type": "text", "style": ["change-note"], "baseline": "bottom", "dy": -2, "aria": False},
-            "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "label", "type": "nominal"}},
+            "encoding": {
+                "x": x,
+                "y": {"value": {"expr": f"datum.place % 2 ? 0 : -{ROW}"}},
+                "text": {"field": "label", "type": "nominal"},
+                "opacity": {"condition": {"test": covered, "value": 0}, "value": 1},
+            },
         },
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from sturgeon.plots.curves import curves
@@ -219,3 +221,14 @@ def test_trials_that_a_page_picks_out_are_emphasised(kind: str) -> None:
         picked = plain | {"params": params}
 
     assert scene_of(picked) != scene_of(plain)
+
+
+@pytest.mark.parametrize("draw", [history, slices, pair_map, parallel, durations])
+def test_a_picture_without_all_trials_says_how_many_are_not_drawn(draw: Callable[..., Spec]) -> None:
+    known = scored(0.5, 0.3)
+    cut = known.model_copy(update={"total": 100_000, "left_out": 99_998})
+
+    told, whole = (" ".join(draw(one)["title"].get("subtitle", [])) for one in (cut, known))
+
+    assert "100,000 trials, 99,998 of them not drawn" in told
+    assert "not drawn" not in whole

@@ -49,6 +49,19 @@ def test_a_change_that_was_undone_is_dashed() -> None:
         trial_curves(FOUND, "dev_errors")
 
 
+def test_no_label_of_a_change_covers_that_of_another() -> None:
+    epochs = (1.0, 20.0, 20.4, 20.8, 21.0, 40.0)
+    found = answers.trial_curves(
+        {"dev_error": [1 / epoch for epoch in range(1, 61)]},
+        [intervention(epoch, version, {"rate": 0.1}) for version, epoch in enumerate(epochs, start=1)],
+    )
+
+    labels = [one for one in scene_of(trial_curves(found, "dev_error")).items("text") if one.get("opacity", 1)]
+
+    assert [one["text"] for one in labels] == ["v1", "v2", "v3", "v6"]
+    assert labels[1]["y"] != labels[2]["y"]
+
+
 def test_a_knob_begins_where_the_training_began_and_skips_what_was_undone() -> None:
     spec = knobs(FOUND, answers.timeline(rate=1.0, schedule="constant"), "rate")
 

@@ -168,10 +168,35 @@ def test_a_person_can_log_out(browser: httpx.Client) -> None:
     log_in(browser)
     assert "Log out" in browser.get("/").text
 
-    answer = browser.post("/logout", headers={"Origin": origin(browser)})
+    answer = browser.post("/logout", headers={"Origin": "null", "Sec-Fetch-Site": "same-origin"})
 
     assert answer.headers["location"] == "/login"
     assert browser.get("/").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_another_page_logs_nobody_out(browser: httpx.Client, headers: dict[str, str]) -> None:
+    log_in(browser)
+
+    answer = browser.post("/logout", headers=headers)
+
+    assert refusal(answer) == (403, "forbidden")
+    assert "set-cookie" not in answer.headers
+    assert browser.get("/").status_code == 200
+
+
+def test_a_logout_without_the_cookie_takes_no_cookie_away(browser: httpx.Client) -> None:
+    """A page of another site cannot send the cookie; over plain http no header tells whose page it is."""
+    answer = browser.post("/logout", headers={"Origin": "null"})
+
+    assert (answer.status_code, "set-cookie" in answer.headers) == (303, False)
 
 
 def test_what_pages_load_and_the_login_are_open(browser: httpx.Client) -> None:

@@ -16,7 +16,7 @@ from server.services.webhooks import best_watch
 from server.services.webhooks.addresses import networks_of
 from server.services.webhooks.delivery import GIVE_UP_US, TAKEN_US, Courier
 from server.store import events, outbox
-from sturgeon.errors import Conflict, Forbidden, NotFound
+from sturgeon.errors import Conflict, Forbidden, Invalid, NotFound
 from tests.server.receivers import Receiver
 from tests.server.studies import BOWL, refusal
 
@@ -291,13 +291,28 @@ def test_a_name_with_one_address_that_is_not_public_is_refused(
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "2130706433", "0x7f.1", "[::1]", "[::ffff:10.0.0.1]", "localhost", "a.localhost", "169.254.169.254"],
+    ["127.0.0.1", "2130706433", "0x7f.1", "[::1]", "[::ffff:10.0.0.1]", "localhost", "a.localhost.", "169.254.169.254"],
 )
 def test_a_url_that_names_a_private_address_is_refused_at_once(server: RunningServer, host: str) -> None:
     with pytest.raises(Forbidden, match="is not a public address") as caught:
         server.client.create_webhook(f"http://{host}:8080/x")
 
     assert [error.pointer for error in caught.value.errors] == ["/url"]
+
+
+@pytest.mark.parametrize(
+    "host", ["..com", "a..com", ".com", "-a.com", "a-.com", "a" * 64 + ".com", "a.b" * 90, "a,b.com", "."]
+)
+def test_a_url_without_the_name_of_a_host_is_refused(server: RunningServer, host: str) -> None:
+    with pytest.raises((Forbidden, Invalid)) as caught:
+        server.client.create_webhook(f"https://{host}/x")
+
+    assert [error.pointer for error in caught.value.errors] == ["/url"]
+
+
+@pytest.mark.parametrize("host", ["hooks.example", "Hooks.Example.", "x", "1a.example"])
+def test_any_name_of_a_host_is_taken(server: RunningServer, host: str) -> None:
+    assert server.client.create_webhook(f"https://{host}/x").url == f"https://{host}/x"
 
 
 def test_the_secret_is_shown_once_and_is_another_each_time(

@@ -17,17 +17,21 @@ from sturgeon.errors import Overloaded
 
 MOST: Final = 1_000
 """Streams of one server."""
+MOST_OF_ONE: Final = 200
+"""Streams of one client: so no one client has them all."""
 
 
 @dataclass(eq=False)
 class Stream:
     """What one reader follows: a study, or all of them (None). Only the feed writes the fields but `waits` and `place`.
 
-    cursor: what its reader has. seen: up to which wake-up of the feed it was looked at. not_before: when it may be
-    given something again, in seconds of the monotonic clock. owes_study: it was not told of the study as it is now.
+    client: the address of its machine. cursor: what its reader has. seen: up to which wake-up of the feed it was looked
+    at. not_before: when it may be given something again, in seconds of the monotonic clock. owes_study: it was not told
+    of the study as it is now.
     """
 
     study: str | None
+    client: str
     cursor: str
     waits: bool = False
     place: asyncio.Future[bytes | None] | None = None
@@ -56,13 +60,15 @@ class Streams:
         with self._guard:
             return [stream for stream in self._open if stream.waits]
 
-    def begin(self, study: str | None, cursor: str) -> Stream:
-        """Open a stream that goes on from a cursor. Raises: Overloaded (there are too many)."""
+    def begin(self, study: str | None, client: str, cursor: str) -> Stream:
+        """Open a stream that goes on from a cursor. Raises: Overloaded (the server, or the client, has too many)."""
         self._loop = asyncio.get_running_loop()
         with self._guard:
             if len(self._open) >= MOST:
                 raise Overloaded(f"The server has {MOST} open streams, and opens no more; try again in a moment.")
-            stream = Stream(study, cursor)
+            if sum(stream.client == client for stream in self._open) >= MOST_OF_ONE:
+                raise Overloaded(f"Your machine has {MOST_OF_ONE} open streams here, and gets no more; close some.")
+            stream = Stream(study, client, cursor)
             self._open.add(stream)
         return stream
 

@@ -19,10 +19,12 @@ from sturgeon.search.samplers import evidence_of
 
 def list_rounds(database: Database, sampler_pool: SamplerPool, name: str) -> messages.Rounds:
     """The rounds that have begun, with what each has found so far. Raises: NotFound."""
-    fitted = refit(database, sampler_pool, name)
-    study = fitted.study
+    with database.reading() as tx:
+        study = lookup.get_study(tx, name)
     if study.sampler != "coarse_to_fine":
         return messages.Rounds(study=name, sampler=study.sampler, items=[])
+    fitted = refit(database, sampler_pool, name)
+    study = fitted.study
     recover_rounds(database, study)
     with database.reading() as tx:
         rows = round_rows.of_study(tx, study.id)

@@ -89,7 +89,7 @@ def _row(of: TrialCells, columns: Columns, sign: float) -> Json:
         "seconds": of.spent_us / 1e6,
         "worker": of.worker,
         "attempt": of.attempt,
-        "error": of.error.partition("\n")[0] if of.error else None,
+        "error": _last_line(of.error) if of.error else None,
         "created_at": _iso(of.created_at),
         "started_at": _iso(of.started_at),
         "finished_at": _iso(of.finished_at),
@@ -101,6 +101,11 @@ def _row(of: TrialCells, columns: Columns, sign: float) -> Json:
         "sampler": of.sampler,
         "round": of.drawn.get("round"),
     } | columns.cells(params)
+
+
+def _last_line(error: str) -> str:
+    """What happened: above it stands the traceback."""
+    return error.rstrip().rpartition("\n")[2].strip()
 
 
 def _iso(at: int | None) -> str | None:

@@ -21,6 +21,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], list[str]]
 
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME: Final = re.compile(rf"(?=.{{1,253}}\.?$){_LABEL}(?:\.{_LABEL})*\.?")
 _GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
 _TUNNELS: Final = (ipaddress.ip_network("2001::/32"), ipaddress.ip_network("2002::/16"))  # Teredo and 6to4
 
@@ -55,6 +57,8 @@ def target_of(url: str) -> Target:
         raise Refused("write http://HOST[:PORT]/PATH or https://HOST[:PORT]/PATH") from None
     if not parts.hostname or "@" in parts.netloc or parts.fragment or not _VISIBLE.fullmatch(url):
         raise Refused("write a host, no user's name and no #fragment, in ASCII")
+    if ":" not in parts.hostname and not _NAME.fullmatch(parts.hostname):
+        raise Refused(f"{parts.hostname[:100]} is no host's name")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, parts.hostname, port, path)
 
@@ -91,7 +95,8 @@ def checked(target: Target, networks: Sequence[Network], resolve: Resolve = reso
 def require_literal_allowed(target: Target, networks: Sequence[Network]) -> None:
     """Refuse a host that is written as an address, in whatever form, before anything is sent; a name is looked up with
     each delivery. Raises: Refused."""
-    if target.host == "localhost" or target.host.endswith(".localhost"):
+    name = target.host.removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
         found = ["127.0.0.1"]
     else:
         try:

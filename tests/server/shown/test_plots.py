@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from server.services.sampling import rounds
 from server.services.shown import recent
 from server.services.shown import rows as shown_rows
 from sturgeon.messages import Lease
@@ -98,3 +99,18 @@ def test_a_trial_has_pictures_of_its_own(server: RunningServer, http: httpx.Clie
 )
 def test_a_picture_that_is_not_there_is_not_found(http: httpx.Client, path: str) -> None:
     assert refusal(http.get(f"/v1/studies/bowl/{path}")) == (404, "not_found")
+
+
+@pytest.mark.usefixtures("finished_trial")
+@pytest.mark.parametrize("kind", ["slice", "map", "importance"])
+def test_a_picture_for_a_page_reads_nothing_of_the_history(
+    http: httpx.Client, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = http.get(f"/v1/studies/bowl/plots/{kind}").json()
+    for name in ("list_rounds", "importance"):
+        monkeypatch.delattr(rounds, name)
+
+    bare = http.get(f"/v1/studies/bowl/plots/{kind}?data=false").json()
+
+    assert set(bare["datasets"]) == set(whole["datasets"])
+    assert not any(bare["datasets"].values())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from server.services.changes import streams
 from sturgeon.client import Client
 from sturgeon.client.requests import lines_of
 from sturgeon.client.rows import events_of
@@ -234,6 +235,24 @@ def test_readers_of_one_study_share_what_is_sent(server: RunningServer, bowl: St
     with closing(server.client.stream("bowl", cursor)) as events:
         assert next(events).event in ("rows", "study")  # by then those that have gone are noticed
     assert len(feed.streams) <= 21
+
+
+@pytest.mark.expects_errors("503 answered to GET /v1/studies/bowl/stream")
+def test_one_client_does_not_hold_all_streams(
+    server: RunningServer, bowl: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MOST_OF_ONE", 2)
+    feed: Feed = server.app.state.feed
+    kept = feed.streams
+    kept._open.update(streams.Stream(None, f"10.0.0.{at}", "") for at in range(5))  # those of others do not count
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(open_stream(server, "/stream"))
+
+        answer = httpx.get(f"{server.url}/v1/studies/{bowl.name}/stream", trust_env=False, timeout=DEADLINE_S)
+
+    assert refusal(answer) == (503, "overloaded")
+    assert "Your machine has 2 open streams" in answer.json()["detail"]
 
 
 def test_the_client_follows_a_study(server: RunningServer, bowl: Study) -> None:

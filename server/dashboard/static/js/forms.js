@@ -48,7 +48,7 @@ export function showProblem(form, problem) {
   const left = [];
   for (const { pointer, detail } of problem.errors ?? []) {
     const found = best(fields, pointer);
-    if (found) mark(found, found.dataset.pointer === pointer ? plain(pointer, detail) : `${rest(pointer, found)}: ${detail}`);
+    if (found) mark(found, worded(found, found.dataset.pointer === pointer ? plain(pointer, detail) : `${rest(pointer, found)}: ${detail}`));
     else left.push(pointer ? `${pointer}: ${detail}` : detail);
   }
   const isTold = problem.errors?.length > 0 && left.length === 0;
@@ -59,8 +59,19 @@ export function showProblem(form, problem) {
 
 /** A sentence without the name of its field, which is the field that it stands at. */
 function plain(pointer, detail) {
-  const name = `${pointer.slice(1).replaceAll("/", ".")}: `;
-  return detail.startsWith(name) ? detail.slice(name.length) : detail;
+  const whole = pointer.slice(1).replaceAll("~1", "/").replaceAll("~0", "~").replaceAll("/", ".");
+  const name = [`${whole}: `, `${whole.replace("space.", "")}: `].find((one) => detail.startsWith(one));
+  return name ? detail.slice(name.length) : detail;
+}
+
+/** A sentence on a parameter with the words that stand in its line, and not with those of the API. */
+function worded(found, sentence) {
+  const words = new Map();
+  for (const input of found.closest(".parameter")?.querySelectorAll("input, select") ?? []) {
+    words.set(input.name, input.labels[0]?.textContent);
+    if (input.name === "scale") for (const { value, text } of input.options) words.set(value, text);
+  }
+  return sentence.replace(/\b[a-z_]+\b/g, (word) => words.get(word) || word);
 }
 
 const rest = (pointer, found) => pointer.slice(found.dataset.pointer.length + 1) || pointer;
