@@ -156,10 +156,9 @@ def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def migrated_postgres_url(postgres: Postgres, migrated_postgres_template: str, at_end: ExitStack) -> str:
-    name = f"migrated{next(_numbers)}"
-    url = postgres.create_database(name, template=migrated_postgres_template)
-    at_end.callback(postgres.drop_database, name)
-    return url
+    name = postgres.lend_database(migrated_postgres_template)
+    at_end.callback(postgres.take_back, name)
+    return f"{postgres.url}/{name}"
 
 
 @pytest.fixture

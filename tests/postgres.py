@@ -7,6 +7,7 @@ on a loopback port, which dies with the tests however they end.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import pwd
 import shutil
@@ -14,16 +15,40 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
+from server.store.tables import metadata
 from tests.errors import WATCH
 from tests.processes import DEADLINE_S, die_with_parent, free_port
 
 OPTIONS = ("unix_socket_directories=", "max_connections=300", "shared_buffers=32MB")
+END_OTHERS: Final = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+RESTART_SEQUENCES: Final = """
+    SELECT setval(format('%I', sequencename)::regclass, start_value, false) FROM pg_sequences
+"""
+SHAPE: Final = """
+    WITH ours AS (SELECT oid, relname FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+    SELECT 'table', oid::text, relname::text FROM ours
+    UNION ALL SELECT 'column', attrelid::text, concat_ws(' ', attname, atttypid, attnotnull, attisdropped)
+        FROM pg_attribute WHERE attrelid IN (SELECT oid FROM ours)
+    UNION ALL SELECT 'constraint', oid::text, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT 'trigger', oid::text, concat_ws(' ', tgname, tgenabled) FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT 'function', oid::text, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT 'setting', setrole::text, array_to_string(setconfig, ' ') FROM pg_db_role_setting
+        WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+    UNION ALL SELECT 'version', '', version_num FROM alembic_version
+    ORDER BY 1, 2, 3
+"""
+"""All that a test may have changed in a database but its rows."""
 
 
 class Postgres:
@@ -38,6 +63,9 @@ class Postgres:
         self._fsync = f"fsync={'on' if durable else 'off'}"
         self.password = password
         self.port = 0
+        self._given_back: dict[str, list[str]] = defaultdict(list)
+        self._shapes: dict[str, object] = {}
+        self._numbers = itertools.count()
         self._child: subprocess.Popen[bytes] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="sturgeon-postgres-"))
         self._identity = _unprivileged(self._folder)
@@ -86,6 +114,32 @@ class Postgres:
 
     def drop_database(self, name: str) -> None:
         self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def lend_database(self, template: str) -> str:
+        """The name of a database as the template is, which is given back by `take_back`."""
+        if not self._given_back[template]:
+            name = f"{template}-{next(self._numbers)}"
+            self.create_database(name, template)
+            self._shapes.setdefault(template, self._shape(name))
+            return name
+        return self._given_back[template].pop()
+
+    def take_back(self, name: str) -> None:
+        """Empty a lent database for the next one: to copy a template takes ten times as long. One whose tables are no
+        longer as they were is dropped."""
+        template = name.rpartition("-")[0]
+        if self._shape(name) != self._shapes[template]:
+            self.drop_database(name)
+            return
+        with psycopg.connect(f"{self.url}/{name}", password=self.password) as connection:
+            connection.execute(END_OTHERS)
+            connection.execute("; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)))
+            connection.execute(RESTART_SEQUENCES)
+        self._given_back[template].append(name)
+
+    def _shape(self, name: str) -> object:
+        with psycopg.connect(f"{self.url}/{name}", password=self.password) as connection:
+            return connection.execute(SHAPE).fetchall()
 
     @property
     def _data(self) -> Path:
