@@ -200,6 +200,7 @@ class Daemon:
             resume=lease.resume,
             own=self._own_code,
             gpus=self._resources.take(lease),
+            looks=lease.looks,
         )
 
     def _forget(self, trial: RunningTrial, fatal: SturgeonError | None) -> None:

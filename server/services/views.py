@@ -182,7 +182,12 @@ def _invalid(row: TrialRow) -> messages.Invalid | None:
 
 
 def lease(
-    of: StudyRow, row: TrialRow, stack: int | None = None, *, resume: messages.Resume | None = None
+    of: StudyRow,
+    row: TrialRow,
+    stack: int | None = None,
+    *,
+    resume: messages.Resume | None = None,
+    looks: messages.Looks | None = None,
 ) -> messages.Lease:
     assert row.lease_us is not None
     return messages.Lease(
@@ -198,6 +203,7 @@ def lease(
         lease_s=row.lease_us / 1e6,
         desired=desired_of(row),
         resume=resume,
+        looks=looks,
         stack=stack,
     )
 

@@ -36,7 +36,7 @@ _NAMES: Final = {
     """,
     "imports": "ImportAnswer ImportedOne ImportedReport ImportedTrial ImportRequest",
     "leases": """
-        AskRequest Held Lease LeaseRequest Leases Lost ReleaseRequest RenewAnswer Renewed RenewRequest
+        AskRequest Held Lease Looks LeaseRequest Leases Lost ReleaseRequest RenewAnswer Renewed RenewRequest
         Report ReportAnswer ReportRequest RunEvent TellManyAnswer TellManyRequest TellOne TellRequest
         ToldOne WhyLost WhyNothing
     """,

@@ -77,6 +77,16 @@ class LeaseRequest(Request):
     )
 
 
+class Looks(Answer):
+    """Where the study's pruning rule looks at the trial: the answer to a report there may stop it. `eta` and `grace`
+    are those of `Pruning`, with its defaults; `epochs` is the length of the whole trial, null where it is not known."""
+
+    rule: Literal["curve", "asha", "median"]
+    epochs: float | None = None
+    eta: int
+    grace: int
+
+
 class Lease(Answer):
     study: str
     number: identifiers.TrialNumber
@@ -90,6 +100,7 @@ class Lease(Answer):
     lease_s: float
     desired: Desired
     resume: Resume | None = None
+    looks: Looks | None = Field(default=None, description="Null where no rule stops the trial.")
     stack: int | None = Field(
         default=None, description="Leases of one answer that have the same number are of one shape."
     )

@@ -53,6 +53,7 @@ def test_a_lease_tells_all_that_a_worker_needs(server: RunningServer) -> None:
         "desired": Desired().model_dump(),
         "mode": "caviar",
         "resume": None,
+        "looks": {"rule": "curve", "epochs": 2.0, "eta": 3, "grace": 3},
         "stack": None,
     }
     assert (trial.state, trial.worker) == ("running", "ada")

@@ -14,7 +14,7 @@ from benchmarks.pruning_replay import replay
 from server.services import lookup
 from server.services.sampling.past import history_at
 from sturgeon.direction import Direction, sign_of
-from sturgeon.messages import Desired, Lease
+from sturgeon.messages import Desired, Lease, Looks
 from sturgeon.search.pruning import Rule, Settings
 from tests.server.studies import BOWL, DIGITS, NOT_VALID, Json, refusal
 
@@ -70,6 +70,30 @@ def test_the_answer_to_a_report_says_stop_and_the_event_says_why(server: Running
     )
     held = {"study": "bowl", "number": number, "fence": 1}
     assert server.client.renew("ada", [held]).held[0].desired == STOP
+
+
+@pytest.mark.parametrize(
+    ("study", "looks"),
+    [
+        ({}, Looks(rule="curve", epochs=16, eta=3, grace=3)),
+        ({"pruning": {"rule": "asha", "eta": 4, "grace": 2}}, Looks(rule="asha", epochs=None, eta=4, grace=2)),
+        ({"pruning": {"rule": "median"}}, Looks(rule="median", epochs=None, eta=3, grace=5)),
+        ({"pruning": {"rule": "none"}}, None),
+    ],
+    ids=["curve", "asha", "median", "none"],
+)
+def test_a_lease_says_at_which_reports_the_rule_looks(server: RunningServer, study: Json, looks: Looks | None) -> None:
+    create(server, **study)
+
+    assert [lease.looks for lease in server.client.ask("bowl", 2).leases] == [looks, looks]
+
+
+def test_the_lease_of_a_worker_says_so_too(server: RunningServer) -> None:
+    server.client.create_study(DIGITS | {"task": DIGITS["task"] | {"epochs": 9}})
+
+    [lease] = server.client.lease("ada", 1, 0.0).leases
+
+    assert lease.looks == Looks(rule="curve", epochs=9, eta=3, grace=3)
 
 
 def test_a_pruned_trial_counts_as_what_it_would_have_scored(server: RunningServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ from worker.child.protocol import (
     SavedCheckpoint,
     Unable,
 )
+from worker.trial import delivery
 
 DONE = Finished("complete", step=30, metrics={"dev_error": 0.25})
 AWAY = httpx.ConnectError("refused")
@@ -269,6 +271,23 @@ def test_metrics_that_are_not_finite_are_sent_as_null(running: Running) -> None:
     assert running.server.named("tell") == [
         {"fence": 2, "state": "diverged", "metrics": {"dev_loss": None}, "step": 7, "where": "layer 2"}
     ]
+
+
+def test_a_report_at_which_a_pruning_rule_looks_does_not_wait_for_company(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "REPORT_EVERY_S", math.inf)
+    monkeypatch.setattr(delivery, "REPORTING_SHARE", 1e-9)
+    running.say(epoch(1))
+    running.until_asked("report")
+
+    running.say(epoch(2), replace(epoch(3), looked=True))
+    running.until_asked("report")
+    running.say(DONE)
+
+    assert running.until_ended() is None
+    assert [[row["epoch"] for row in body["reports"]] for body in running.server.named("report")] == [[1], [2, 3]]
+    assert running.child.heard[-1].looked == 3
 
 
 # --- steering ---

@@ -14,7 +14,7 @@ import pytest
 
 from sturgeon import messages as m
 from tests.worker.scripted import Running, ScriptedServer
-from worker.child.protocol import Applied, ChildMessage, DesiredRun, Job, Progress, desired_run_of
+from worker.child.protocol import Applied, ChildMessage, DesiredRun, Finished, Job, Progress, desired_run_of
 from worker.tasks import answers, train
 from worker.tasks.answers import MOST_UNANSWERED
 
@@ -59,10 +59,15 @@ class Trained:
         return [one.step for one in self.said if isinstance(one, Applied) and one.version == 2]
 
 
-def trained(monkeypatch: pytest.MonkeyPatch, early: dict[str, Any] | None = None, **lease: Any) -> Trained:
-    """A run whose server is slow. early: what a renewal of its lease desires before it begins."""
-    change = {"version": 2, "params": {"learning_rate": 0.002}}
-    server = SlowServer(change=change)
+def trained(
+    monkeypatch: pytest.MonkeyPatch,
+    early: dict[str, Any] | None = None,
+    change: dict[str, Any] | None = None,
+    **lease: Any,
+) -> Trained:
+    """A run whose server is slow. early: what a renewal of its lease desires before it begins. change: what the answer
+    that is held desires."""
+    server = SlowServer(change=change or {"version": 2, "params": {"learning_rate": 0.002}})
     with Running(TASK, server, **lease) as running:
         running.trial.start()
         running.trial.steer(m.Desired.model_validate(early or {}))
@@ -82,7 +87,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, early: dict[str, Any] | None = None
         for message in _run(running):
             said.append(message)
             running.say(message)
-            if isinstance(message, Applied) and message.version == 2:
+            if isinstance(message, Applied) and message.version == 2 and change is None:
                 break
         server.may_answer.set()
         return Trained(said, waited[0] if waited else None, server.answered)
@@ -90,7 +95,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, early: dict[str, Any] | None = None
 
 def _run(running: Running) -> Iterator[ChildMessage]:
     lease = running.lease
-    job = Job(TASK, {"learning_rate": 0.001}, seed=1, desired=desired_run_of(lease.desired))
+    job = Job(TASK, {"learning_rate": 0.001}, seed=1, desired=desired_run_of(lease.desired), looks=lease.looks)
 
     def desired(_place: int) -> DesiredRun:
         return running.child.heard[-1] if running.child.heard else DesiredRun()
@@ -118,6 +123,36 @@ def test_a_run_that_nobody_steers_never_waits_for_the_server(monkeypatch: pytest
 
     assert run.reports_when_it_waited is None
     assert sum(isinstance(one, Progress) for one in run.said) == TASK["epochs"]
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        {"rule": "curve", "epochs": 60, "eta": 3, "grace": 3},
+        {"rule": "asha", "eta": 3, "grace": 6},
+        {"rule": "median", "eta": 3, "grace": 4},
+    ],
+    ids=lambda looks: str(looks["rule"]),
+)
+def test_a_run_trains_one_epoch_after_that_at_which_it_is_pruned(
+    monkeypatch: pytest.MonkeyPatch, looks: dict[str, Any]
+) -> None:
+    """All these rules look at epoch 6, whose answer is held: epoch 8 does not begin before it comes."""
+    stop = {"version": 2, "run": "stop", "why": "pruned"}
+
+    run = trained(monkeypatch, change=stop, looks=looks)
+
+    assert run.reports_when_it_waited == 7
+    last = run.said[-1]
+    assert isinstance(last, Finished)
+    assert (last.state, run.changed_after) == ("pruned", [7])
+    assert [one.epoch for one in run.said if isinstance(one, Progress)] == [*range(1, 8)]
+
+
+def test_a_run_does_not_wait_for_answers_to_reports_at_which_no_rule_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(monkeypatch, looks={"rule": "asha", "eta": 3, "grace": 20})
+
+    assert run.reports_when_it_waited == 21
 
 
 @pytest.mark.fault("L11")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sturgeon.messages import Desired, FindingKind, Resume
+from sturgeon.messages import Desired, FindingKind, Looks, Resume
 from sturgeon.states import ToldState
 from sturgeon.values import Json
 
@@ -21,7 +21,8 @@ class DesiredRun:
     checkpoint and end here. keep: the newest version before which a checkpoint is to be kept. A run of an earlier
     `rollback_generation` goes back to step `restore`, whose checkpoint is `content` (None at step 0 of a run without a
     parent: from the start). leave: nobody waits for this trial any more, its stack peers go on. answered: the `number`
-    of the newest report that the server has answered; None where the run need not wait for answers. drain: the worker
+    of the newest report that the server has answered; None where the run need not wait for answers. looked: that of the
+    newest answered one at which a pruning rule looked, or a later one. drain: the worker
     ends, so a program shall leave a checkpoint and end here, as if it was to pause.
     """
 
@@ -36,6 +37,7 @@ class DesiredRun:
     restore: int = 0
     content: bytes | None = field(default=None, repr=False)
     answered: int | None = None
+    looked: int = 0
     drain: bool = False
 
 
@@ -76,8 +78,8 @@ class Job:
 
     source: the checkpoint that it starts from, where its task says so. resume: where an earlier run of it, or of its
     parent, ended, with that `start` and the checkpoints that it had `stored`. desired: as it was at the hand-out.
-    gpus: the devices that are its own, for CUDA_VISIBLE_DEVICES; none where it is empty, and None where the worker
-    manages none. own: what users' programs may do and have.
+    looks: where a pruning rule looks at it. gpus: the devices that are its own, for CUDA_VISIBLE_DEVICES; none where it
+    is empty, and None where the worker manages none. own: what users' programs may do and have.
     """
 
     task: Json
@@ -93,6 +95,7 @@ class Job:
     stored: tuple[bytes, ...] = field(default=(), repr=False)
     own: OwnCodeRules = OwnCodeRules()
     gpus: tuple[str, ...] | None = None
+    looks: Looks | None = None
 
 
 # --- child to daemon
@@ -109,7 +112,7 @@ class Origins:
 @dataclass(frozen=True)
 class Progress:
     """An epoch has ended. The desired `version` has been in force since `since_step`. number: the how manyth report of
-    the run this is."""
+    the run this is. looked: a pruning rule looks at it, so its answer may stop the run."""
 
     step: int
     epoch: float | None
@@ -117,6 +120,7 @@ class Progress:
     version: int = 0
     since_step: int = 0
     number: int = 0
+    looked: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from sturgeon.messages import CheckpointRule
 from sturgeon.messages.tasks import below_the_folder
 from sturgeon.placeholders import filled
 from sturgeon.values import Json
+from worker.child.looks import Looks
 from worker.child.protocol import (
     ChildMessage,
     DesiredRun,
@@ -109,6 +110,7 @@ class _OwnRun:
         task = job.task
         self._metric = str(task.get("metric", "loss"))
         direction = task.get("direction", "minimize")
+        self._looks = Looks(job.looks)
         self._limits = Limits(task.get("limits") or {})
         self._log = KeptOutput(self._limits.log_bytes)
         self._curve = Curve(self._metric, direction, is_best_told=task.get("reduce") == "best")
@@ -221,7 +223,9 @@ class _OwnRun:
     def _progress(self, reports: Iterable[Reported]) -> Iterator[Progress]:
         for one in reports:
             assert one.step is not None
-            yield Progress(one.step, one.epoch, one.metrics, self._steering.version, self._steering.since_step)
+            looked = self._looks.at(one.step if one.epoch is None else one.epoch)
+            version, since_step = self._steering.version, self._steering.since_step
+            yield Progress(one.step, one.epoch, one.metrics, version, since_step, looked=looked)
 
     def _log_message(self) -> Iterator[LogMessage]:
         self._log_at = time.monotonic()

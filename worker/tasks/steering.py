@@ -57,7 +57,7 @@ class Trial:
         self._withheld: Progress | None = None
         self._alarms: tuple[str, ...] = ()
         self._last_word: LastWord | None = None
-        self._answers = Answers()
+        self._answers = Answers(looks=job.looks)
 
     def begun(self, first: Checkpoint) -> tuple[list[ChildMessage], Checkpoint]:
         """What was desired already at the hand-out, applied before the first step, over the changes of that step."""

@@ -241,7 +241,7 @@ class RunningTrial:
     def _gathered(self) -> tuple[list[Progress], ChildMessage | None]:
         """The next reports, waiting a little for company; and what came after them if it is something else.
 
-        An answer may stop the run, so the wait is short: as a call takes longer, calls become rarer, and do not take
+        Any answer may bring a change, so the wait is short: as a call takes longer, calls become rarer, and do not take
         more than a fifth of the time.
         """
         reports: list[Progress] = []
@@ -253,13 +253,15 @@ class RunningTrial:
             if until is None:
                 until = max(time.monotonic() + LINGER_S, self._delivery.report_next)
             reports.append(message)
+            if message.looked:  # its answer may stop the run: with it goes only what is there already
+                until = 0.0
         return reports, None
 
     def _report(self, reports: list[Progress]) -> None:
         self._reporting = reports
         self._steer_on(self._delivery.report(reports))
         self._reporting = []
-        self._link.answer(reports[-1].number)
+        self._link.answer(reports[-1].number, looked=any(report.looked for report in reports))
 
     def _acknowledge(self, applied: Applied) -> None:
         """Each version by itself, in order: so the server knows the step of each. One that asked for a checkpoint is

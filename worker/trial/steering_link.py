@@ -41,7 +41,7 @@ class SteeringLink:
         self._sent = DesiredRun()
         self._rollback_generation = self._fetching = lease.resume.leg if lease.resume else 0
         self._content: bytes | None = None
-        self._answered = 0
+        self._answered = self._looked = 0
         self._is_draining = False
         self._follows_stream = str((lease.task or {}).get("dataset")).startswith(STREAM)
         self._is_awaited = self._follows_stream or lease.mode == "panda"
@@ -70,10 +70,12 @@ class SteeringLink:
             return MOST_REPORTS
         return PORTION_UNANSWERED + 1 if self._follows_stream else MOST_UNANSWERED + 1
 
-    def answer(self, number: int) -> None:
-        """Let the child know that the server has answered this report, after what it desires since."""
+    def answer(self, number: int, *, looked: bool = False) -> None:
+        """Let the child know that the server has answered this report, after what it desires since. looked: a pruning
+        rule looked at it, or at one before it in the same call."""
         with self._changing:
             self._answered = number
+            self._looked = number if looked else self._looked
             if self._desired.leg <= self._rollback_generation:
                 self._pass_on()
 
@@ -98,7 +100,7 @@ class SteeringLink:
     def _pass_on(self) -> None:
         answered = self._answered if self.is_awaited else None
         run = desired_run_of(self._desired)
-        run = replace(run, content=self._content, answered=answered, drain=self._is_draining)
+        run = replace(run, content=self._content, answered=answered, looked=self._looked, drain=self._is_draining)
         if run != self._sent:
             self._sent = run
             self._send(run)

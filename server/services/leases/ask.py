@@ -15,7 +15,7 @@ from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.leases.stacks import Dispatched, DispatchRequest, new_stacks, take_queued
 from server.services.metrics import Counters
-from server.services.runs import versions
+from server.services.runs import pruning, versions
 from server.services.runs.resume import begin_again
 from server.services.sampling.exhaustion import samples_left
 from server.services.sampling.history import SamplerView
@@ -266,7 +266,7 @@ def _leased(
     """are_new: the trials were drawn just now, so they have no run to go on from."""
     resumes = [None if are_new else begin_again(scope.tx, scope.study, row) for row, _ in dispatched]
     leases = [
-        views.lease(scope.study, row, stack, resume=resume)
+        views.lease(scope.study, row, stack, resume=resume, looks=pruning.looks_of(scope.study, row))
         for (row, stack), resume in zip(dispatched, resumes, strict=True)
     ]
     answer = messages.Leases(leases=leases)

@@ -9,7 +9,7 @@ from server.services.idempotency import IdempotencyKey, claim_or_replay, record,
 from server.services.leases.ask import AskContext, dispatch
 from server.services.leases.long_poll import Work
 from server.services.leases.stacks import Dispatched, DispatchRequest, take_queued
-from server.services.runs import completion, desired_state
+from server.services.runs import completion, desired_state, pruning
 from server.services.runs.completion import Outcome
 from server.services.runs.resume import begin_again, has_lost_its_beginning
 from server.services.studies import budgets
@@ -100,7 +100,12 @@ def _nothing(tx: Transaction, key: IdempotencyKey) -> messages.Leases:
 def _answers(tx: Transaction, dispatched: list[Dispatched]) -> list[messages.Lease]:
     study_of = study_rows.by_id(tx, {placed.row.study_id for placed in dispatched})
     return [
-        views.lease(study, *placed, resume=begin_again(tx, study, placed.row))
+        views.lease(
+            study,
+            *placed,
+            resume=begin_again(tx, study, placed.row),
+            looks=pruning.looks_of(study, placed.row),
+        )
         for placed in dispatched
         for study in (study_of[placed.row.study_id],)
     ]

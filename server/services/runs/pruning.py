@@ -34,6 +34,15 @@ def settings_of(study: StudyRow, trial: TrialRow) -> Settings:
     return Settings(rule, epochs, pruning.eta or rules.ETA, pruning.grace, pruning.power or rules.POWER)
 
 
+def looks_of(study: StudyRow, trial: TrialRow) -> messages.Looks | None:
+    """Where the rule looks at the trial, for whoever runs it; None where none does."""
+    settings = settings_of(study, trial)
+    if settings.rule == "none":
+        return None
+    epochs = None if math.isinf(settings.epochs) else settings.epochs
+    return messages.Looks(rule=settings.rule, epochs=epochs, eta=settings.eta, grace=settings.first_look)
+
+
 def may_look(study: StudyRow, trial: TrialRow, reported: Sequence[messages.Report]) -> bool:
     """Whether the rule looks at the trial for one of these reports, if it is new. Then the report locks the study."""
     if not reported:
