@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from server.store import idempotency
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.errors import IdempotencyMismatch
@@ -56,11 +57,27 @@ def claim_or_replay(
     if key.value is None:
         return None
     stored = idempotency.claim(tx, key.value, key.request_sha256, None if study is None else study.id)
-    if stored is None:
-        return None
-    if stored.request_sha256 != key.request_sha256:
+    return None if stored is None else answer_of(key, answer, stored.request_sha256, stored.answer)
+
+
+def answer_of(key: IdempotencyKey, answer: type[AnswerT], request_sha256: str, stored: Json | None) -> AnswerT:
+    """The answer that was stored for the key. Raises: IdempotencyMismatch (it was used for another request)."""
+    if request_sha256 != key.request_sha256:
         raise IdempotencyMismatch
-    return answer.model_validate(stored.answer)
+    return answer.model_validate(stored)
+
+
+class KeyTaken(Exception):
+    """Another request has claimed the key and was answered after this one had looked for it: all is to be done again,
+    and then its answer is found."""
+
+
+def claim_answered(tx: Transaction, key: IdempotencyKey, answer: BaseModel, study: StudyRow) -> None:
+    """Claim the key of a request that was looked for in vain, with its answer. Raises: KeyTaken."""
+    if key.value is None:
+        return
+    if not idempotency.claim_answered(tx, key.value, key.request_sha256, study.id, answer.model_dump(mode="json")):
+        raise KeyTaken
 
 
 def replay(tx: Transaction, key: IdempotencyKey, answer: type[AnswerT]) -> AnswerT | None:

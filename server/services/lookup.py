@@ -26,6 +26,14 @@ def lock_study(tx: Transaction, name: str) -> StudyRow:
     return _found_study(study_reading.lock(tx, name), name)
 
 
+def lock_for_ask(tx: Transaction, name: str, key: str | None) -> study_reading.Asked:
+    """As `lock_study`, with what an ask has to know beside. key: its idempotency key. Raises: NotFound."""
+    asked = study_reading.lock_for_ask(tx, name, key)
+    if asked is None:
+        raise _no_study(name)
+    return asked
+
+
 def lock_study_or_none(tx: Transaction, name: str) -> StudyRow | None:
     """As `lock_study`, for duties in the background: the study may have been deleted meanwhile."""
     return study_reading.lock(tx, name)
@@ -71,8 +79,12 @@ def lock_leased(tx: Transaction, wanted: Sequence[tuple[str, int]]) -> dict[tupl
 
 def _found_study(row: StudyRow | None, name: str) -> StudyRow:
     if row is None:
-        raise NotFound(f"There is no study named {name}.")
+        raise _no_study(name)
     return row
+
+
+def _no_study(name: str) -> NotFound:
+    return NotFound(f"There is no study named {name}.")
 
 
 def _found_trial(row: TrialRow | None, study: StudyRow, number: TrialNumber) -> TrialRow:

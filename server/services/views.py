@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from server.store.amounts import Amounts
@@ -36,7 +38,12 @@ def moment(at: int) -> datetime:
 
 def space_of(row: StudyRow | RevisionRow) -> Space:
     """The space of a study, or one that it had, with its constraints."""
-    return Space.model_validate(row.space).constrained(row.constraints)
+    return _space(json.dumps(row.space), tuple(row.constraints))
+
+
+@lru_cache(256)
+def _space(text: str, constraints: tuple[str, ...]) -> Space:
+    return Space.model_validate(json.loads(text)).constrained(list(constraints))
 
 
 def study(
@@ -206,6 +213,29 @@ def lease(
         looks=looks,
         stack=stack,
     )
+
+
+def new_leases(of: StudyRow, given: Sequence[tuple[Json, int | None, messages.Looks | None]]) -> list[messages.Lease]:
+    """Of new trials, from the columns that were written of each, with its stack and where the rule looks."""
+    task, needs, undesired = _task(of), messages.Needs.model_validate(of.needs or {}), messages.Desired()
+    return [
+        messages.Lease(
+            study=of.name,
+            number=row["number"],
+            fence=row["fence"],
+            attempt=row["attempt"],
+            seed=row["seed"],
+            params=row["params"],
+            mode=row["mode"],
+            task=task,
+            needs=needs,
+            lease_s=row["lease_us"] / 1e6,
+            desired=undesired,
+            looks=looks,
+            stack=stack,
+        )
+        for row, stack, looks in given
+    ]
 
 
 def _task(of: StudyRow) -> Json | None:

@@ -44,8 +44,9 @@ class Told(NamedTuple):
 class Transaction:
     """One transaction. The store's functions take it; only `reading()` and `writing()` begin and end one."""
 
-    def __init__(self, connection: Connection, clock: Clock, steady: SteadyClock) -> None:
+    def __init__(self, connection: Connection, clock: Clock, steady: SteadyClock, stored_numerics: set[str]) -> None:
         self.connection = connection
+        self.stored_numerics = stored_numerics  # the fingerprints that this process knows to be in the database
         self._clock = clock
         self._steady_clock = steady
         self._reading: Reading | None = None
@@ -184,6 +185,7 @@ class Database:
         file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
         self.write_queue = WriteQueue(f"{file}-queue") if file else None
         self.durability = Durability(file) if file else None
+        self.stored_numerics: set[str] = set()
         self._listeners: list[Callable[[set[StudyId]], None]] = []
         self.name = self.engine.url.render_as_string(hide_password=True)
 
@@ -230,7 +232,7 @@ class Database:
             with _database_errors(), self._turn_to_write(write, urgent) as turn, self._connected(write) as connection:
                 connection = connection.execution_options(**options, turn=turn)
                 with self._committing(write), connection.begin() as begun:
-                    tx = Transaction(connection, self.clock, self.steady_clock)
+                    tx = Transaction(connection, self.clock, self.steady_clock, self.stored_numerics)
                     # A migration may be what makes the table of the count.
                     counting = Counting(connection) if write and foreign_keys and tx.is_sqlite else None
                     with counting or nullcontext():

@@ -54,6 +54,14 @@ def answer(tx: Transaction, key: str, body: Json, study_id: StudyId | None = Non
     tx.execute(_ANSWER, {"claimed": key, "answer": body, "at": now, **created})
 
 
+def claim_answered(tx: Transaction, key: str, request_sha256: str, study_id: StudyId, body: Json) -> bool:
+    """Claim the key with its answer; False where another request has claimed it."""
+    values = {"key": key, "request_sha256": request_sha256, "study_id": study_id}
+    answered = {"answer": body, "at": tx.steady_now()}
+    inserted = tx.execute(tx.insert_new(idempotency_keys, "key", returning="key"), values | answered)
+    return inserted.one_or_none() is not None
+
+
 def release(tx: Transaction, key: str) -> None:
     """Delete a claimed key: its answer is not stored, so the request may be sent again."""
     tx.execute(idempotency_keys.delete().where(idempotency_keys.c.key == key))

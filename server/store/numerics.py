@@ -12,8 +12,11 @@ from server.store.tables import numerics
 
 
 def record(tx: Transaction, fingerprint: str, facts: Json) -> None:
-    """Store these facts; no effect where the fingerprint is stored already."""
+    """Store these facts; no effect where the fingerprint is stored already. A process does it once a database."""
+    if fingerprint in tx.stored_numerics:
+        return
     tx.execute(tx.insert_new(numerics, "fingerprint"), {"fingerprint": fingerprint, "facts": facts})
+    tx.after_commit(tx.stored_numerics.add, fingerprint)
 
 
 def facts_of(tx: Transaction, fingerprints: Iterable[str]) -> dict[str, Json]:

@@ -94,6 +94,14 @@ def insert(tx: Transaction, rows: Sequence[Json]) -> list[TrialRow]:
     return inserted
 
 
+_INSERT_UNREAD: Final = trials.insert()
+
+
+def insert_unread(tx: Transaction, rows: Sequence[Json]) -> None:
+    """Insert new trials of which nothing is read: all of them have the same columns."""
+    tx.execute(_INSERT_UNREAD, rows[0] if len(rows) == 1 else rows)
+
+
 _FIND: Final = sa.select(trials).where(
     trials.c.study_id == sa.bindparam("study"), trials.c.number == sa.bindparam("number")
 )

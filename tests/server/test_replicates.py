@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from server.services.leases.ask import new_trial
 from server.services.sampling.past import history_at
+from server.services.trial_rows import new_trial
 from server.store import studies, trials
 from sturgeon.errors import BudgetSpent, Invalid
 from sturgeon.messages import Lease, Study

@@ -1,6 +1,7 @@
-"""The ask, in three steps: READ what a sampler may see, DRAW without a transaction, WRITE the new trials in another.
+"""The ask: an answer that was given before, else queued trials, else new ones, in one transaction that locks the study.
 
-Correctness rests on the WRITE alone: it takes the trial numbers that the samples were drawn for, or writes nothing.
+A sampler that draws quickly does so within that transaction. One that takes longer goes on without it, and a second
+transaction writes the trials if their numbers are still free: correctness rests on the numbers alone.
 """
 
 from __future__ import annotations
@@ -8,30 +9,27 @@ from __future__ import annotations
 import math
 import random
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from server.services import lookup, views
-from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
-from server.services.leases.stacks import Dispatched, DispatchRequest, new_stacks, take_queued
+from server.services.idempotency import IdempotencyKey, KeyTaken, answer_of, claim_answered
+from server.services.leases.new_trials import insert_leased
+from server.services.leases.stacks import Dispatched, DispatchRequest, take_queued
 from server.services.metrics import Counters
 from server.services.runs import pruning, versions
 from server.services.runs.resume import begin_again
 from server.services.sampling.exhaustion import samples_left
 from server.services.sampling.history import SamplerView
-from server.services.sampling.sampler_pool import DrawRequest, SamplerPool, draws
+from server.services.sampling.sampler_pool import Drawing, DrawRequest, SamplerPool, draws
 from server.services.transactions import Scope
-from server.services.trial_rows import new_trial, replicate_group
-from server.store import floors, leases, trials
-from server.store import numerics as numerics_rows
+from server.store import leases
 from server.store import studies as study_rows
 from server.store.engine import Database, Transaction
-from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from sturgeon import messages
-from sturgeon.identifiers import TrialNumber
 from sturgeon.search.memo import Memo
-from sturgeon.search.numerics import numerics
 from sturgeon.search.registry import REGISTERED, SAMPLERS
 from sturgeon.search.samplers import NOTHING, Sample, Sampler
 
@@ -39,6 +37,11 @@ UNIFORM: Final = SAMPLERS["random"]({}, Memo())
 
 RACES: Final = 8
 """After so many lost races the point is drawn uniformly inside the write transaction."""
+
+LOCK_WITHIN_S: Final = 0.02
+DRAW_WITHIN_S: Final = 0.1
+"""A transaction that locks the study waits so long for another thread that draws for it, and for a draw. Nobody takes
+the numbers meanwhile. It is a moment for whoever else wants to write, and many times what a fitted model takes."""
 
 
 @dataclass
@@ -48,6 +51,16 @@ class AskContext:
     database: Database
     counters: Counters
     sampler_pool: SamplerPool = field(default_factory=SamplerPool)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request for trials of one study."""
+
+    asks: AskContext
+    name: str
+    wanted: DispatchRequest
+    key: IdempotencyKey
 
 
 def ask(asks: AskContext, name: str, request: messages.AskRequest, key: IdempotencyKey) -> messages.Leases:
@@ -75,58 +88,105 @@ def dispatch(asks: AskContext, name: str, wanted: DispatchRequest, key: Idempote
     Where stacks are wanted, more trials may be drawn than go out: those without stack peers are queued.
     Raises: NotFound, IdempotencyMismatch.
     """
-    with asks.database.writing() as tx:
-        study = lookup.lock_study(tx, name)
-        if (answered := claim_or_replay(tx, key, messages.Leases, study)) is not None:
-            return answered
-        wanted = wanted.of(study)
-        if wanted.count == 0:
-            tx.rollback_at_end()
-            return messages.Leases(leases=[], reason="waiting")
-        scope = Scope(tx, study, tx.now(), asks.counters)
-        if queued := take_queued(tx, study.id, wanted):
-            return _leased(scope, queued, key)
-        if (reason := _why_nothing(tx, study)) is not None:
-            tx.rollback_at_end()
-            return messages.Leases(leases=[], reason=reason)
-        if not asks.sampler_pool.sampler_of(study).needs_history:
-            return _draw_in_transaction(asks, scope, wanted, key, None)
-        tx.rollback_at_end()
-    return _dispatch_new(asks, study, wanted, key)
+    one = Ask(asks, name, wanted, key)
+    try:
+        return _dispatch(one)
+    except KeyTaken:
+        return _dispatch(one)
 
 
-def _dispatch_new(asks: AskContext, study: StudyRow, wanted: DispatchRequest, key: IdempotencyKey) -> messages.Leases:
-    """READ, DRAW and WRITE, again while other asks take the numbers first; at last a uniform point, without history."""
-    fallback: messages.Fallback | None = None
-    pool = asks.sampler_pool
+def _dispatch(one: Ask) -> messages.Leases:
+    """Again while other transactions take the numbers of a slow draw first; at last a uniform point."""
+    pool = one.asks.sampler_pool
     deadline = time.monotonic() + pool.draw_within_s
-    for _ in range(RACES):
-        # Held for all three steps: a thread that reads before another one writes draws for numbers that are taken.
-        lock = pool.lock_of(study)
-        if not lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            fallback = "slow" if pool.is_overdue(study.id) else "contention"
-            break
-        try:
-            request = _read(asks, study.name, wanted.most)
-            if isinstance(request, messages.Leases):
-                return request
-            samples, fallback = pool.draw(request)
-            if fallback is not None:
-                break
-            if (answer := _write(asks, request, samples, wanted, key)) is not None:
-                return answer
-        finally:
-            lock.release()
+    fallback: messages.Fallback = "contention"
+    for race in range(RACES):
+        with ExitStack() as locked:
+            step: messages.Leases | Drawing | StudyRow | None = _in_one_transaction(one, locked, is_first=race == 0)
+            if isinstance(step, StudyRow):  # another thread draws for it, for longer than a moment
+                if not _lock(pool, step, locked, deadline - time.monotonic()):
+                    fallback = "slow" if pool.is_overdue(step.id) else "contention"
+                    break
+                step = _in_one_transaction(one, locked, has_lock=True)
+            if isinstance(step, Drawing):
+                samples, failed = pool.drawn_by(step)
+                if failed is not None:
+                    fallback = failed
+                    break
+                step = _write(one, step.request, samples)
+            if isinstance(step, messages.Leases):
+                return step
         time.sleep(random.uniform(0.001, 0.005))
-    with asks.database.writing() as tx:
-        study = lookup.lock_study(tx, study.name)
-        if (answered := claim_or_replay(tx, key, messages.Leases, study)) is not None:
-            return answered
-        if (reason := _why_nothing(tx, study)) is not None:
+    step = _in_one_transaction(one, ExitStack(), fallback=fallback)
+    assert isinstance(step, messages.Leases)
+    return step
+
+
+def _lock(pool: SamplerPool, study: StudyRow, locked: ExitStack, within_s: float) -> bool:
+    """Hold the study's lock of this process until `locked` ends: a thread that draws before another one's trials are
+    written draws for numbers that are taken."""
+    lock = pool.lock_of(study)
+    if not lock.acquire(timeout=max(0.0, within_s)):
+        return False
+    locked.callback(lock.release)
+    return True
+
+
+def _in_one_transaction(
+    one: Ask,
+    locked: ExitStack,
+    *,
+    is_first: bool = False,
+    has_lock: bool = False,
+    fallback: messages.Fallback | None = None,
+) -> messages.Leases | Drawing | StudyRow:
+    """The answer. Else nothing is written: a draw that takes longer, or the study where another thread draws for it.
+
+    is_first: it looks for queued trials. fallback: draw uniformly, for this reason.
+    Raises: NotFound, IdempotencyMismatch, KeyTaken.
+    """
+    with one.asks.database.writing() as tx:
+        study, has_queued, stored = lookup.lock_for_ask(tx, one.name, one.key.value)
+        if stored is not None:
             tx.rollback_at_end()
-            return messages.Leases(leases=[], reason=reason)
-        scope = Scope(tx, study, tx.now(), asks.counters)
-        return _draw_in_transaction(asks, scope, wanted, key, fallback or "contention")
+            return answer_of(one.key, messages.Leases, *stored)
+        one = replace(one, wanted=one.wanted.of(study))
+        if one.wanted.count == 0:
+            return _nothing(tx, "waiting")
+        scope = Scope(tx, study, tx.now(), one.asks.counters)
+        why_nothing = _why_nothing(tx, study)
+        # `has_queued` may be older than the lock. So before it is said that there is nothing, it is looked for.
+        looks = (is_first and has_queued) or why_nothing is not None
+        if looks and (queued := take_queued(tx, study.id, one.wanted)):
+            return _leased(scope, queued, one.key)
+        if why_nothing is not None:
+            return _nothing(tx, why_nothing)
+        if fallback is not None or not one.asks.sampler_pool.sampler_of(study).needs_history:
+            return _draw_in_transaction(one, scope, fallback)
+        if not has_lock and not _lock(one.asks.sampler_pool, study, locked, LOCK_WITHIN_S):
+            tx.rollback_at_end()
+            return study
+        return _draw_with_history(one, scope)
+
+
+def _draw_with_history(one: Ask, scope: Scope) -> messages.Leases | Drawing:
+    pool, study = one.asks.sampler_pool, scope.study
+    if pool.is_overdue(study.id):
+        return _draw_in_transaction(one, scope, "slow")
+    count = _most_samples(study, one.wanted.most)
+    drawing = pool.begin(DrawRequest(study, pool.sampler_of(study), count, pool.history_now(scope.tx, study)))
+    if not drawing.is_over(DRAW_WITHIN_S):
+        scope.tx.rollback_at_end()
+        return drawing
+    samples, fallback = pool.drawn_by(drawing)
+    if fallback is not None:
+        return _draw_in_transaction(one, scope, fallback)
+    return _insert(one, scope, drawing.request, samples, None)
+
+
+def _nothing(tx: Transaction, reason: messages.WhyNothing) -> messages.Leases:
+    tx.rollback_at_end()
+    return messages.Leases(leases=[], reason=reason)
 
 
 def _why_nothing(tx: Transaction, study: StudyRow) -> messages.WhyNothing | None:
@@ -152,55 +212,37 @@ def _most_samples(study: StudyRow, trials_wanted: int) -> int:
     return min(math.ceil(trials_wanted / study.replicates), remaining // study.replicates)
 
 
-def _read(asks: AskContext, name: str, count: int) -> DrawRequest | messages.Leases:
-    with asks.database.reading() as tx:
-        study = lookup.get_study(tx, name)
-        if (reason := _why_nothing(tx, study)) is not None:
-            return messages.Leases(leases=[], reason=reason)
-        view = asks.sampler_pool.history_now(tx, study)
-        return DrawRequest(study, asks.sampler_pool.sampler_of(study), _most_samples(study, count), view)
-
-
-def _write(
-    asks: AskContext, request: DrawRequest, samples: list[Sample], wanted: DispatchRequest, key: IdempotencyKey
-) -> messages.Leases | None:
+def _write(one: Ask, request: DrawRequest, samples: list[Sample]) -> messages.Leases | None:
     """The drawn trials, running; None when another transaction took their numbers."""
-    with asks.database.writing() as tx:
-        if not study_rows.take_numbers(tx, request.study, len(samples) * request.study.replicates):
+    with one.asks.database.writing() as tx:
+        study, _, stored = lookup.lock_for_ask(tx, one.name, one.key.value)
+        if stored is not None:
+            tx.rollback_at_end()
+            return answer_of(one.key, messages.Leases, *stored)
+        if study.id != request.study.id or not _take_numbers(tx, request, len(samples)):
             tx.rollback_at_end()
             return None
-        if (answered := claim_or_replay(tx, key, messages.Leases, request.study)) is not None:
-            tx.rollback_at_end()
-            return answered
-        scope = Scope(tx, request.study, tx.now(), asks.counters)
-        return _insert(scope, request, samples, None, wanted, key)
+        scope = Scope(tx, request.study, tx.now(), one.asks.counters)
+        one = replace(one, wanted=one.wanted.of(study))
+        return _leased_new(one, scope, request, samples, None)
 
 
-def _draw_in_transaction(
-    asks: AskContext,
-    scope: Scope,
-    wanted: DispatchRequest,
-    key: IdempotencyKey,
-    fallback: messages.Fallback | None,
-) -> messages.Leases:
+def _draw_in_transaction(one: Ask, scope: Scope, fallback: messages.Fallback | None) -> messages.Leases:
     """Draw points that need no results inside the write transaction, which holds the study's lock: what is taken by
     earlier trials cannot change meanwhile."""
-    study, pool = scope.study, asks.sampler_pool
+    study, pool = scope.study, one.asks.sampler_pool
     sampler = pool.sampler_of(study)
     view = _taken_view(pool, scope, sampler if fallback is None else UNIFORM)
-    count, left = _most_samples(study, wanted.most), samples_left(study, view)
+    count, left = _most_samples(study, one.wanted.most), samples_left(study, view)
     if left == 0:
-        scope.tx.rollback_at_end()
-        return messages.Leases(leases=[], reason=_no_more(scope.tx, study, "exhausted"))
+        return _nothing(scope.tx, _no_more(scope.tx, study, "exhausted"))
     request = DrawRequest(study, sampler, count if left is None else min(count, left), view)
     samples: list[Sample] = []
     if fallback is None:
         samples, fallback = pool.draw(request)
     if fallback is not None:
         samples = list(draws(replace(request, sampler=UNIFORM)))
-    if not study_rows.take_numbers(scope.tx, study, len(samples) * study.replicates):
-        raise AssertionError("the locked study changed")
-    return _insert(scope, request, samples, fallback, wanted, key)
+    return _insert(one, scope, request, samples, fallback)
 
 
 def _taken_view(pool: SamplerPool, scope: Scope, sampler: Sampler) -> SamplerView:
@@ -212,63 +254,40 @@ def _taken_view(pool: SamplerPool, scope: Scope, sampler: Sampler) -> SamplerVie
 
 
 def _insert(
-    scope: Scope,
-    request: DrawRequest,
-    samples: list[Sample],
-    fallback: messages.Fallback | None,
-    wanted: DispatchRequest,
-    key: IdempotencyKey,
+    one: Ask, scope: Scope, request: DrawRequest, samples: list[Sample], fallback: messages.Fallback | None
 ) -> messages.Leases:
-    """Write the new trials: those that go out as running, the others as queued."""
-    study = scope.study
-    drawn = len(samples) * study.replicates
+    """Write the new trials; the study is locked, as it was when they were drawn."""
+    if not _take_numbers(scope.tx, request, len(samples)):
+        raise AssertionError("the locked study changed")
+    return _leased_new(one, scope, request, samples, fallback)
+
+
+def _take_numbers(tx: Transaction, request: DrawRequest, samples: int) -> bool:
+    return study_rows.take_numbers(tx, request.study, samples * request.study.replicates)
+
+
+def _leased_new(
+    one: Ask, scope: Scope, request: DrawRequest, samples: list[Sample], fallback: messages.Fallback | None
+) -> messages.Leases:
+    drawn = len(samples) * scope.study.replicates
     scope.tx.after_commit(scope.counters.drawn, request.sampler.name, fallback, drawn)
-    numerics_rows.record(scope.tx, *numerics())
-    replicated = [sample for sample in samples for _ in range(study.replicates)]
-    params = [request.view.space.decode(sample.point) for sample in replicated]
-    stacks = new_stacks(params, wanted)
-    lease = _first_lease(scope.tx, wanted)
-    rows = []
-    for place, (sample, decoded, stack) in enumerate(zip(replicated, params, stacks, strict=True)):
-        number = TrialNumber(study.next_number + place)
-        row = new_trial(study, number, decoded, sample.point, scope.now)
-        row |= _origin(request, sample, fallback) | replicate_group(study, number, study.next_number)
-        rows.append(row if stack is None else row | lease)
-    inserted = zip(trials.insert(scope.tx, rows), stacks, strict=True)
-    dispatched = [Dispatched(row, stack if wanted.stack > 1 else None) for row, stack in inserted if stack is not None]
-    return _leased(scope, dispatched, key, are_new=True)
+    answer = messages.Leases(leases=insert_leased(scope, request, samples, fallback, one.wanted))
+    claim_answered(scope.tx, one.key, answer, scope.study)
+    return answer
 
 
-def _origin(request: DrawRequest, sample: Sample, fallback: messages.Fallback | None) -> Json:
-    """The columns that say how a sample was drawn."""
-    drawn = sample._asdict() | {"version": request.sampler.version, "fallback": fallback}
-    return {
-        "sampler": request.sampler.name,
-        "drawn": {name: value for name, value in drawn.items() if value is not None and name != "point"},
-        "numerics": numerics().fingerprint,
-    }
-
-
-def _first_lease(tx: Transaction, wanted: DispatchRequest) -> Json:
-    return {
-        "state": "running",
-        "fence": floors.fence(tx) + 1,
-        "lease_us": wanted.lease_us,
-        "lease_until": tx.steady_now() + wanted.lease_us,
-        "worker": wanted.worker,
-        "started_at": tx.now(),
-    }
-
-
-def _leased(
-    scope: Scope, dispatched: list[Dispatched], key: IdempotencyKey, *, are_new: bool = False
-) -> messages.Leases:
-    """are_new: the trials were drawn just now, so they have no run to go on from."""
-    resumes = [None if are_new else begin_again(scope.tx, scope.study, row) for row, _ in dispatched]
+def _leased(scope: Scope, dispatched: list[Dispatched], key: IdempotencyKey) -> messages.Leases:
+    """Queued trials, which may have run before."""
     leases = [
-        views.lease(scope.study, row, stack, resume=resume, looks=pruning.looks_of(scope.study, row))
-        for (row, stack), resume in zip(dispatched, resumes, strict=True)
+        views.lease(
+            scope.study,
+            row,
+            stack,
+            resume=begin_again(scope.tx, scope.study, row),
+            looks=pruning.looks_of(scope.study, row.mode, row.params),
+        )
+        for row, stack in dispatched
     ]
     answer = messages.Leases(leases=leases)
-    store_answer(scope.tx, key, answer)
+    claim_answered(scope.tx, key, answer, scope.study)
     return answer

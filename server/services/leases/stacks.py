@@ -84,7 +84,8 @@ def stacks_of(shapes: Sequence[object], wanted: DispatchRequest) -> list[int | N
 
 def new_stacks(params: Sequence[Json], wanted: DispatchRequest) -> list[int | None]:
     """As `stacks_of`, for new trials of one study."""
-    return stacks_of([shape_of(of_trial) for of_trial in params], wanted)
+    alone = wanted.stack == 1
+    return stacks_of([None if alone else shape_of(of_trial) for of_trial in params], wanted)
 
 
 def take_queued(tx: Transaction, of: StudyId | Eligible, wanted: DispatchRequest) -> list[Dispatched]:

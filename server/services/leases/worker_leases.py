@@ -104,7 +104,7 @@ def _answers(tx: Transaction, dispatched: list[Dispatched]) -> list[messages.Lea
             study,
             *placed,
             resume=begin_again(tx, study, placed.row),
-            looks=pruning.looks_of(study, placed.row),
+            looks=pruning.looks_of(study, placed.row.mode, placed.row.params),
         )
         for placed in dispatched
         for study in (study_of[placed.row.study_id],)

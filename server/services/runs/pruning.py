@@ -16,27 +16,33 @@ from server.services.transactions import Scope
 from server.services.views import desired_of
 from server.store import events, reports, rung_scores, trials
 from server.store.engine import Transaction
+from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.direction import sign_of
 from sturgeon.search import pruning as rules
 from sturgeon.search.pruning import Settings
+from sturgeon.states import Mode
 
 
 def settings_of(study: StudyRow, trial: TrialRow) -> Settings:
     """The study's pruning as it applies to this trial. No rule stops a panda: people watch it."""
+    return _settings(study, trial.mode, trial.params)
+
+
+def _settings(study: StudyRow, mode: Mode, params: Json) -> Settings:
     pruning = messages.Pruning.model_validate(study.pruning)
-    rule = pruning.rule if pruning.rule is not None and trial.mode != "panda" else "none"
+    rule = pruning.rule if pruning.rule is not None and mode != "panda" else "none"
     epochs: float = pruning.epochs or math.inf
     if study.task is not None and study.task["epochs"] is not None:
-        epochs = (study.task | trial.params)["epochs"] if study.trains else study.task["epochs"]
+        epochs = (study.task | params)["epochs"] if study.trains else study.task["epochs"]
     return Settings(rule, epochs, pruning.eta or rules.ETA, pruning.grace, pruning.power or rules.POWER)
 
 
-def looks_of(study: StudyRow, trial: TrialRow) -> messages.Looks | None:
-    """Where the rule looks at the trial, for whoever runs it; None where none does."""
-    settings = settings_of(study, trial)
+def looks_of(study: StudyRow, mode: Mode, params: Json) -> messages.Looks | None:
+    """Where the rule looks at a trial with these parameters, for whoever runs it; None where none does."""
+    settings = _settings(study, mode, params)
     if settings.rule == "none":
         return None
     epochs = None if math.isinf(settings.epochs) else settings.epochs

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass, field
-from functools import partial
 from threading import Lock
 from typing import Final
 
 import structlog
 
+from server.services.sampling.draw_threads import DrawThreads
 from server.services.sampling.history import SamplerView, Snapshot, history_now
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
@@ -21,7 +21,7 @@ from sturgeon.identifiers import StudyId, TrialNumber
 from sturgeon.search.memo import Memo
 from sturgeon.search.registry import SAMPLERS
 from sturgeon.search.samplers import Build, Running, Sample, Sampler
-from sturgeon.threads import note_failure, supervised
+from sturgeon.threads import note_failure, reason_of
 
 DRAW_WITHIN_S: Final = 2.0
 """A sampler that takes longer is not waited for."""
@@ -77,6 +77,7 @@ class SamplerPool:
     _caches: OrderedDict[int, StudyCache] = field(default_factory=OrderedDict)
     _overdue: set[int] = field(default_factory=set)
     _guard: Lock = field(default_factory=Lock)
+    _threads: DrawThreads = field(default_factory=DrawThreads)
 
     def lock_of(self, study: StudyRow) -> Lock:
         """Held by a thread that draws for the study, or refits its model."""
@@ -123,33 +124,65 @@ class SamplerPool:
         """The samples of the request, or the first of them where the time is up; without any, the reason."""
         if self.is_overdue(request.study.id):
             return [], "slow"
-        about = log.bind(sampler=request.sampler.name, study=request.study.name)
+        return self.drawn_by(self.begin(request))
+
+    def begin(self, request: DrawRequest) -> Drawing:
+        """Draw the samples of the request: at once, or in another thread where that might be slow."""
+        drawing = Drawing(request)
         if request.sampler.is_quick(request.view.space):
-            try:
-                return list(draws(request)), None
-            except Exception as error:
-                note_failure("sampler", error, about)
-                return [], "error"
-        drawn: list[Sample] = []
-        over: Future[None] = Future()
-        # A thread of its own: a draw that does not end holds up neither other draws nor the end of the process.
-        supervised("sampler", partial(_draw, request, drawn, over), over.set_exception, about)
-        try:
-            over.result(timeout=self.draw_within_s)
-        except TooSlow:
-            self._overdue.add(request.study.id)
-            over.add_done_callback(lambda _: self._overdue.discard(request.study.id))
-            about.warning("sampler is slow", drawn=len(drawn))
-        except Exception:  # which the thread has logged and counted
+            drawing.run()
+        else:
+            self._threads.run(drawing.run)
+        return drawing
+
+    def drawn_by(self, drawing: Drawing) -> tuple[list[Sample], messages.Fallback | None]:
+        """As `draw`, of one that has begun."""
+        if not drawing.is_over(self.draw_within_s):
+            study = drawing.request.study
+            self._overdue.add(study.id)
+            drawing.when_over(lambda: self._overdue.discard(study.id))
+            log.warning("sampler is slow", sampler=drawing.request.sampler.name, study=study.name)
+        samples, has_failed = drawing.so_far()
+        if has_failed:
             return [], "error"
-        samples = drawn[: request.count]
         return samples, None if samples else "slow"
 
 
-def _draw(request: DrawRequest, drawn: list[Sample], over: Future[None]) -> None:
-    for sample in draws(request):
-        drawn.append(sample)  # noqa: PERF402 - one by one: when the time is up, those that are there are taken
-    over.set_result(None)
+class Drawing:
+    """Samples that are being drawn."""
+
+    def __init__(self, request: DrawRequest) -> None:
+        self.request = request
+        self._drawn: list[Sample] = []
+        self._over: Future[None] = Future()
+
+    def run(self) -> None:
+        """Draw them. A failure is logged and counted, and raises nothing."""
+        try:
+            for sample in draws(self.request):
+                self._drawn.append(sample)
+        except BaseException as error:
+            about = log.bind(sampler=self.request.sampler.name, study=self.request.study.name)
+            note_failure("sampler", error, about)
+            self._over.set_exception(error if isinstance(error, Exception) else RuntimeError(reason_of(error)))
+        else:
+            self._over.set_result(None)
+
+    def is_over(self, within_s: float) -> bool:
+        """Whether all are drawn, or one could not be. It waits for that no longer than so many seconds."""
+        try:
+            self._over.exception(timeout=max(0.0, within_s))
+        except TooSlow:
+            return False
+        return True
+
+    def when_over(self, step: Callable[[], None]) -> None:
+        """Call `step` when all are drawn, or one could not be; at once if that is so."""
+        self._over.add_done_callback(lambda _: step())
+
+    def so_far(self) -> tuple[list[Sample], bool]:
+        """Those that are drawn; and whether one could not be."""
+        return self._drawn[: self.request.count], self._over.done() and self._over.exception() is not None
 
 
 def draws(request: DrawRequest) -> Iterator[Sample]:
