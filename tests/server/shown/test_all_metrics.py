@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -13,10 +16,13 @@ import pytest
 from server.services.shown import all_metrics
 from server.store import curve_points
 from sturgeon.messages import Study
+from tests.processes import LONG_DEADLINE_S, clean_environment
 from tests.server.studies import refusal
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
+
+PYTHON = Path(__file__).parents[3] / ".venv-frameworks" / "bin" / "python"
 
 
 @pytest.fixture
@@ -59,17 +65,48 @@ def test_a_csv_of_metrics_runs_no_formula(http: httpx.Client) -> None:
 
 
 @pytest.mark.usefixtures("reported")
-def test_parquet_has_the_same_rows_or_says_what_is_missing(server: RunningServer, http: httpx.Client) -> None:
-    try:
-        from pyarrow import parquet
-    except ImportError:
-        answer = http.get("/v1/studies/bowl/metrics?format=parquet")
-        assert refusal(answer) == (409, "wrong_state")
-        assert "parquet" in answer.json()["detail"]
-        return
-    file = io.BytesIO()
-    server.client.download_metrics("bowl", file, "parquet")
-    rows = parquet.read_table(file).to_pylist()
-    assert [(row["trial"], row["step"], row["loss"]) for row in rows] == [
-        (row["trial"], row["step"], row["loss"]) for row in map(json.loads, server.client.metrics("bowl"))
-    ]
+def test_a_server_that_cannot_write_parquet_says_what_is_missing(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    answer = http.get("/v1/studies/bowl/metrics?format=parquet")
+
+    assert refusal(answer) == (409, "wrong_state")
+    assert "sturgeon[parquet]" in answer.json()["detail"]
+
+
+WRITE = """
+import io, json, sys
+from server.services.shown import all_metrics
+from server.store.engine import Database
+from pyarrow import parquet
+all_metrics.GROUP = 4
+file = io.BytesIO(b"".join(all_metrics.all_metrics(Database(sys.argv[1]), "bowl", "parquet")))
+table = parquet.read_table(file)
+print(json.dumps({"kinds": {one.name: str(one.type) for one in table.schema}, "rows": table.to_pylist()}, default=str))
+"""
+
+
+@pytest.mark.usefixtures("reported")
+def test_parquet_has_the_same_rows(server: RunningServer, tmp_path: Path) -> None:
+    assert PYTHON.exists(), "make .venv-frameworks/installed makes the environment of this test"
+    url = server.app.state.settings.database_url
+    done = subprocess.run(
+        [PYTHON, "-P", "-c", WRITE, url],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=LONG_DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["kinds"] == {
+        "trial": "int64", "step": "int64", "epoch": "double", "at": "timestamp[us, tz=UTC]",
+        "@cmd()": "double", "loss": "double",
+    }  # fmt: skip
+    expected = list(map(json.loads, server.client.metrics("bowl")))
+    assert found["rows"] == [row | {"at": row["at"].replace("T", " ")} for row in expected]
+    assert len(expected) == 9
