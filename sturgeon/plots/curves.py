@@ -35,6 +35,7 @@ def curves(curves: Curves, scale: str = "linear", width: int | None = WIDTH) -> 
         "transform": [*positive, *within_range("value")],
         "layer": [
             _lines(x, {"title": metric, "scale": y_scale}, len(curves.curves), states),
+            _picked(x),
             _ends(x, len(curves.curves)),
             *beyond_edge([], curves.direction, "point"),
         ],
@@ -57,7 +58,6 @@ def curve_rows(curves: Curves) -> Iterator[dict[str, Any]]:
 def _lines(x: Spec, y: Spec, total: int, states: list[TrialState]) -> Spec:
     opaque = 0.9 if total <= 30 else 0.6 if total <= 200 else 0.35
     faint = {"test": f"indexof({list(FAINT)!r}, datum.state) >= 0", "value": opaque * 0.45}
-    selected = {"test": marks.IS_SELECTED, "value": 1}
     return {
         "mark": {"type": "line", "interpolate": "linear", "aria": False},
         "encoding": {
@@ -66,8 +66,23 @@ def _lines(x: Spec, y: Spec, total: int, states: list[TrialState]) -> Spec:
             "detail": {"field": "number"},
             "color": marks.state_colour(states),
             "strokeDash": marks.state_dash(),
-            "opacity": {"condition": [selected, faint], "value": opaque},
-            "strokeWidth": {"condition": {"test": marks.IS_SELECTED, "value": 3}, "value": 1.6 if total <= 100 else 1},
+            "opacity": {"condition": [faint], "value": opaque},
+            "strokeWidth": {"value": 1.6 if total <= 100 else 1},
+            "tooltip": {"value": {"expr": "{'trial': datum.number, 'state': datum.state}"}},
+        },
+    }
+
+
+def _picked(x: Spec) -> Spec:
+    return {
+        "transform": [marks.PICKED],
+        "mark": {"type": "line", "interpolate": "linear", "strokeWidth": 3, "aria": False},
+        "encoding": {
+            "x": x,
+            "y": {"field": "shown", "type": "quantitative"},
+            "detail": {"field": "number"},
+            "color": marks.state_colour([], legend=False),
+            "strokeDash": marks.state_dash(),
             "tooltip": {"value": {"expr": "{'trial': datum.number, 'state': datum.state}"}},
         },
     }

@@ -31,6 +31,7 @@ def history(table: Table, width: int | None = WIDTH) -> Spec:
         **single(width, HEIGHT),
         "layer": [
             _points(table, states),
+            _picked(table),
             _without_value(table),
             *_best_so_far(table),
             *beyond_edge(_placed(), table.direction),
@@ -66,7 +67,6 @@ def _points(table: Table, states: list[TrialState]) -> Spec:
     total = len(table.rows)
     opacity = marks.opacity_of(total)
     filled = {"test": "datum.state === 'complete'", "value": opacity * 0.9}
-    emphasised = {"test": marks.IS_SELECTED, "value": 3}
     return {
         "transform": _placed(),
         "mark": {"type": "point", "filled": False, "size": marks.size_of(total), "strokeWidth": 1.3, "aria": False},
@@ -78,8 +78,22 @@ def _points(table: Table, states: list[TrialState]) -> Spec:
             "fill": marks.state_colour(states),
             "fillOpacity": {"condition": [filled], "value": 0},
             "strokeOpacity": {"value": opacity},
-            "strokeWidth": {"condition": [emphasised], "value": 1.3},
             "shape": marks.state_shape(states),
+            "tooltip": marks.trial_tooltip(table.parameters),
+        },
+    }
+
+
+def _picked(table: Table) -> Spec:
+    return {
+        "transform": [marks.PICKED, *_placed()],
+        "mark": {"type": "point", "filled": False, "size": marks.size_of(len(table.rows)), "aria": False},
+        "encoding": {
+            "x": _number_axis(),
+            "y": {"field": "shown", "type": "quantitative"},
+            "color": marks.state_colour([], legend=False),
+            "strokeWidth": {"value": 3},
+            "shape": marks.state_shape([], legend=False),
             "tooltip": marks.trial_tooltip(table.parameters),
         },
     }

@@ -17,6 +17,8 @@ SELECTED: Final[Spec] = {"name": "selected", "value": []}
 """The signal that holds the numbers of the trials that are picked out; a page sets and reads it."""
 
 IS_SELECTED: Final = "indexof(selected, datum.number) >= 0"
+PICKED: Final[Spec] = {"filter": IS_SELECTED}
+"""Those that are picked out have a layer of their own, above the others: so these stay as they are when it changes."""
 COUNTED: Final[Spec] = {"filter": "!datum.invalid"}
 FINISHED_WELL: Final[Spec] = {"filter": "datum.state === 'complete' && !datum.invalid"}
 

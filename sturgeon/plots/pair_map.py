@@ -59,8 +59,15 @@ def _placed(*parameters: TableParameter) -> list[Spec]:
 
 
 def _points(table: Table, across: TableParameter, up: TableParameter) -> list[Spec]:
-    """Two layers: the stopped trials, hollow, and above them the complete ones, the best on top."""
-    return [_some(table, across, up, complete=False), _some(table, across, up, complete=True)]
+    """The stopped trials, hollow, and above them the complete ones, the best on top; then those that are picked out."""
+    layers = [_some(table, across, up, complete=False), _some(table, across, up, complete=True)]
+    return [*layers, *(_large(table, layer) for layer in layers)]
+
+
+def _large(table: Table, layer: Spec) -> Spec:
+    """Those of a layer that are picked out."""
+    size = {"size": {"value": marks.size_of(len(table.rows)) * 1.8 * 3}}
+    return layer | {"transform": [marks.PICKED, *layer["transform"]], "encoding": layer["encoding"] | size}
 
 
 def _some(table: Table, across: TableParameter, up: TableParameter, *, complete: bool) -> Spec:
@@ -76,7 +83,7 @@ def _some(table: Table, across: TableParameter, up: TableParameter, *, complete:
             **_place(across, up),
             "color": {"field": "shown", "type": "quantitative", "scale": scale, "title": short(table.objective)}
             | {"legend": legend},
-            "size": {"condition": {"test": marks.IS_SELECTED, "value": size * 3}, "value": size},
+            "size": {"value": size},
             "shape": marks.state_shape([], legend=False),
             "order": {"field": "shown", "type": "quantitative", "sort": worst_first},
             "tooltip": marks.trial_tooltip(table.parameters),

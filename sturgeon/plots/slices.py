@@ -99,12 +99,23 @@ def _points(
             "y": y,
             "color": marks.state_colour(states, legend=_several(states)),
             "shape": marks.state_shape(states, legend=_several(states)),
-            "opacity": {"condition": {"test": marks.IS_SELECTED, "value": 1}, "value": opacity},
-            "size": {"condition": {"test": marks.IS_SELECTED, "value": 120}, "value": marks.size_of(total)},
+            "opacity": {"value": opacity},
             "tooltip": marks.trial_tooltip(table.parameters),
         },
     }
-    return [points, _best(table, parameter), *beyond_edge(placed, table.direction, brief=True)]
+    picked = {
+        "transform": [marks.PICKED, *placed, *axes.aside(parameter)],
+        "mark": {"type": "point", "filled": True, "size": 120, "opacity": 1, "aria": False},
+        "encoding": {
+            "x": axes.settled(parameter),
+            **axes.offset(parameter, "x"),
+            "y": {"field": "shown", "type": "quantitative"},
+            "color": marks.state_colour([], legend=False),
+            "shape": marks.state_shape([], legend=False),
+            "tooltip": marks.trial_tooltip(table.parameters),
+        },
+    }
+    return [points, picked, _best(table, parameter), *beyond_edge(placed, table.direction, brief=True)]
 
 
 def _several(states: Sequence[str]) -> bool:
