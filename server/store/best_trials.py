@@ -65,10 +65,15 @@ def _best_id(*, falling: bool) -> sa.ScalarSelect[int]:
     return own.order_by(order, trials.c.number).limit(1).correlate(studies).scalar_subquery()
 
 
-_BEST_IDS: Final = sa.select(
-    sa.case((studies.c.direction == "maximize", _best_id(falling=True)), else_=_best_id(falling=False))
-).where(studies.c.id.in_(sa.bindparam("studies", expanding=True)))
-_BEST_OF_EACH: Final = sa.select(trials).where(trials.c.id.in_(_BEST_IDS))
+_BEST_IDS: Final = (
+    sa.select(
+        sa.case((studies.c.direction == "maximize", _best_id(falling=True)), else_=_best_id(falling=False)).label("id")
+    )
+    .where(studies.c.id.in_(sa.bindparam("studies", expanding=True)))
+    .cte("best")
+    .prefix_with("MATERIALIZED")  # else PostgreSQL compares all trials with the ids
+)
+_BEST_OF_EACH: Final = sa.select(trials).join(_BEST_IDS, _BEST_IDS.c.id == trials.c.id)
 
 
 @cache

@@ -27,9 +27,12 @@ from sturgeon.states import UNFINISHED
 
 def hand_out_queued(tx: Transaction, of: StudyId | Eligible, count: int, worker: str, lease_us: int) -> list[TrialRow]:
     """Lease up to `count` queued trials of one active study, or of all that a worker may get; the oldest first."""
-    if isinstance(of, Eligible):
-        return _hand_out(tx, _eligible_handed_out(of), {"most": count}, worker, lease_us)
-    return _hand_out(tx, _of_study_handed_out(), {"study": of, "most": count}, worker, lease_us)
+    rows: list[TrialRow] = []
+    for study_id in studies_waiting(tx, of) if isinstance(of, Eligible) else [of]:
+        if len(rows) < count:
+            wanted = {"study": study_id, "most": count - len(rows)}
+            rows += _hand_out(tx, _of_study_handed_out(), wanted, worker, lease_us)
+    return rows
 
 
 def hand_out_chosen(tx: Transaction, ids: Sequence[int], worker: str, lease_us: int) -> list[TrialRow]:
@@ -39,17 +42,34 @@ def hand_out_chosen(tx: Transaction, ids: Sequence[int], worker: str, lease_us: 
 
 def waiting(tx: Transaction, of: StudyId | Eligible, most: int) -> list[TrialRow]:
     """Queued trials of one active study, or of all that a worker may get; the oldest first, not locked."""
-    return [TrialRow(*row) for row in tx.execute(_waiting(of).limit(most))]
+    rows: list[TrialRow] = []
+    for study_id in studies_waiting(tx, of) if isinstance(of, Eligible) else [of]:
+        if len(rows) < most:
+            wanted = {"study": study_id, "most": most - len(rows)}
+            rows += [TrialRow(*row) for row in tx.execute(_waiting_of_study(), wanted)]
+    return rows
+
+
+def studies_waiting(tx: Transaction, of: Eligible) -> list[StudyId]:
+    """The studies with queued trials that a worker may get, by id."""
+    return list(tx.execute(_studies_waiting(of)).scalars())
+
+
+@lru_cache(256)
+def _studies_waiting(of: Eligible) -> sa.Select[Any]:
+    """It goes from study to study in the index of queued trials. So those that wait in a study which the worker gets
+    none of, such as one that is paused, are not read, however many they are."""
+    queued = sa.select(sa.func.min(trials.c.study_id).label("id")).where(trials.c.state == "queued")
+    waiting = queued.cte("waiting", recursive=True)
+    following = queued.where(trials.c.study_id > waiting.c.id).correlate(waiting).scalar_subquery()
+    waiting = waiting.union_all(sa.select(following).where(waiting.c.id.is_not(None)))
+    statement = sa.select(studies.c.id).join(waiting, waiting.c.id == studies.c.id)
+    return statement.where(studies.c.state == "active", studies.c.spent.is_(None), of.where()).order_by(studies.c.id)
 
 
 def first_waiting(tx: Transaction, of: Eligible) -> StudyId | None:
     """The study of the oldest queued trial that a worker may get."""
-    found: StudyId | None = tx.execute(_waiting(of).with_only_columns(trials.c.study_id).limit(1)).scalar_one_or_none()
-    return found
-
-
-def _waiting(of: StudyId | Eligible) -> sa.Select[Any]:
-    return _all_waiting().where(of.where() if isinstance(of, Eligible) else trials.c.study_id == of)
+    return next(iter(studies_waiting(tx, of)), None)
 
 
 def _all_waiting() -> sa.Select[Any]:
@@ -68,7 +88,7 @@ def _hand_out(
     # RETURNING gives rows in no order.
     changed = tx.execute(handed_out, wanted | lease)
     rows = sorted((TrialRow(*row) for row in changed), key=lambda t: (t.study_id, t.number))
-    tx.lock_order.trials(row.id for row in rows)
+    tx.lock_order.taken(row.id for row in rows)
     return rows
 
 
@@ -76,14 +96,13 @@ _MOST: Final = sa.bindparam("most", type_=sa.Integer)
 
 
 @cache
+def _waiting_of_study() -> sa.Select[Any]:
+    return _all_waiting().where(trials.c.study_id == sa.bindparam("study")).limit(_MOST)
+
+
+@cache
 def _of_study_handed_out() -> ReturningUpdate[Any]:
-    of_study = _all_waiting().where(trials.c.study_id == sa.bindparam("study"))
-    return _handed_out(of_study.with_only_columns(trials.c.id).limit(_MOST))
-
-
-@lru_cache(256)
-def _eligible_handed_out(of: Eligible) -> ReturningUpdate[Any]:
-    return _handed_out(_waiting(of).with_only_columns(trials.c.id).limit(_MOST))
+    return _handed_out(_waiting_of_study().with_only_columns(trials.c.id))
 
 
 @cache
@@ -260,13 +279,14 @@ def studies_with_expired(tx: Transaction) -> list[str]:
     return sorted(tx.execute(statement).scalars())
 
 
+def _runs_on(names: Iterable[str]) -> sa.ColumnElement[bool]:
+    """Found among the running trials, which are few, not by the index of workers: among all that those ever ran."""
+    return sa.and_(trials.c.state == "running", sa.func.coalesce(trials.c.worker, "").in_(list(names)))
+
+
 def running_by_worker(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
     """Worker -> how many trials it runs; workers without one are not in it."""
-    statement = (
-        sa.select(trials.c.worker, sa.func.count())
-        .where(trials.c.state == "running", trials.c.worker.in_(list(names)))
-        .group_by(trials.c.worker)
-    )
+    statement = sa.select(trials.c.worker, sa.func.count()).where(_runs_on(names)).group_by(trials.c.worker)
     return dict(tx.execute(statement).all())
 
 
@@ -275,7 +295,7 @@ def held_by_worker(tx: Transaction, names: Iterable[str], most: int = 1000) -> d
     statement = (
         sa.select(trials.c.worker, studies.c.name, trials.c.number)
         .join(studies, studies.c.id == trials.c.study_id)
-        .where(trials.c.state == "running", trials.c.worker.in_(list(names)))
+        .where(_runs_on(names))
         .order_by(trials.c.study_id, trials.c.number)
         .limit(most)
     )

@@ -28,6 +28,10 @@ class LockOrder:
             raise LockOrderError(f"trials {sorted(new)} are locked after {sorted(self._trials)}")
         self._trials |= new
 
+    def taken(self, ids: Iterable[int]) -> None:
+        """Note trials that were locked without a wait, and may be in no order: those that others had were left out."""
+        self._trials.update(ids)
+
     def inserted(self, ids: Iterable[int]) -> None:
         """Note new trials, which are in no order: no other transaction can wait for them yet."""
         self._inserted.update(ids)

@@ -7,7 +7,7 @@ where the write transaction is the only lock, so that every test finds the mista
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -49,26 +49,38 @@ def expired(tx: Transaction, study_id: StudyId) -> list[TrialRow]:
     return _locked(tx, _OF_STUDY.where(leases.has_wrong_end(tx)), {"study": study_id})
 
 
-def _locked(tx: Transaction, statement: sa.Select[Any], parameters: Json) -> list[TrialRow]:
-    rows = [TrialRow(*row) for row in tx.execute(statement, parameters)]
+def _locked(tx: Transaction, statement: sa.Select[Any], *parameters: Json) -> list[TrialRow]:
+    """parameters: of each execution. Several of them only on SQLite, which locks no rows."""
+    rows = [TrialRow(*row) for one in parameters for row in tx.execute(statement, one)]
     tx.lock_order.trials([row.id for row in rows])
     return rows
 
 
-def named(tx: Transaction, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], TrialRow]:
-    """(study name, number) -> trial, for many studies at once; these rows and no others are locked, by id."""
-    columns: list[sa.ColumnElement[Any]] = [studies.c.name.label("study_name"), *trial_table.c]
-    statement = (
-        sa.select(*columns)
-        .join(studies, studies.c.id == trial_table.c.study_id)
-        .where(sa.tuple_(studies.c.name, trial_table.c.number).in_(list(wanted)))
-        .order_by(trial_table.c.id)
-        .with_for_update(of=trial_table)
-    )
-    trials = {}
-    for row in tx.execute(statement):
-        fields = dict(row._mapping)
-        name = fields.pop("study_name")
-        trials[name, row.number] = TrialRow(**fields)
-    tx.lock_order.trials([row.id for row in trials.values()])
-    return trials
+_NAMES: Final = sa.select(studies.c.id, studies.c.name).where(studies.c.name.in_(sa.bindparam("names", expanding=True)))
+_NUMBERED: Final = (
+    sa.select(trial_table)
+    .where(sa.tuple_(trial_table.c.study_id, trial_table.c.number).in_(sa.bindparam("numbered", expanding=True)))
+    .order_by(trial_table.c.id)
+    .with_for_update()
+)
+
+
+def named(tx: Transaction, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], TrialRow]:
+    """(study name, number) -> trial, for many studies at once; these rows and no others are locked, by id.
+
+    First their studies are found: joined with those, the databases would read all trials of them. So would SQLite, did
+    it look for pairs.
+    """
+    names = dict(tx.execute(_NAMES, {"names": sorted({name for name, _ in wanted})}).all()) if wanted else {}
+    numbers: dict[int, set[int]] = {}
+    ids = {name: study_id for study_id, name in names.items()}
+    for name, number in wanted:
+        if name in ids:
+            numbers.setdefault(ids[name], set()).add(number)
+    if tx.is_sqlite:
+        of_studies = [{"study": one, "numbers": sorted(numbers[one])} for one in sorted(numbers)]
+        rows = _locked(tx, _TRIALS, *of_studies)
+    else:
+        pairs = sorted((one, number) for one in numbers for number in numbers[one])
+        rows = _locked(tx, _NUMBERED, {"numbered": pairs}) if pairs else []
+    return {(names[row.study_id], row.number): row for row in rows}

@@ -89,6 +89,7 @@ studies: Final = sa.Table(
     sa.Column("data_version", sa.JSON(none_as_null=True)),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     _changed(),
+    sa.Index(None, "state"),
     sqlite_autoincrement=True,
 )
 
@@ -215,7 +216,7 @@ trials: Final = sa.Table(
     sa.CheckConstraint("state <> 'cancelled' OR lease_until IS NULL", "cancelled_is_not_leased"),
     sa.CheckConstraint("fence >= 0", "fence_counts_up"),
     sa.Index(None, "study_id", "left_seq"),
-    sa.Index(None, "state", "lease_until"),
+    sa.Index(None, "state", "study_id", "number"),
     sa.Index(None, "worker"),
     sa.Index(None, "changed", "study_id"),
     _partial("ix_trials_best", IS_BEST, "study_id", "value", "number"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
@@ -197,15 +197,21 @@ def move(tx: Transaction, row: TrialRow, moving: ReturningUpdate[Any], parameter
 
 
 def may_move_to(to: TrialState) -> sa.ColumnElement[bool]:
-    """The condition that the trial's state allows the move; an unfinished trial may also keep its state."""
+    """The condition that the trial's state allows the move; an unfinished trial may also keep its state. No index is
+    to find all trials in those states."""
     stays = [to] if to in UNFINISHED else []
-    return is_in(*(state for state, moves in TRIAL_MOVES.items() if to in moves), *stays)
+    allowed = [state for state, moves in TRIAL_MOVES.items() if to in moves] + stays
+    return sa.func.coalesce(trials.c.state, sa.literal_column("''")).in_(_literals(allowed))
 
 
 def is_in(*states: TrialState) -> sa.ColumnElement[bool]:
     """Whether the trial is in one of these states. They are written into the statement: a list of parameters would be
     written out anew at each execution."""
-    return trials.c.state.in_([sa.literal_column(f"'{state}'") for state in states])
+    return trials.c.state.in_(_literals(states))
+
+
+def _literals(states: Iterable[TrialState]) -> list[sa.ColumnElement[str]]:
+    return [sa.literal_column(f"'{state}'") for state in states]
 
 
 def least(tx: Transaction, study_id: StudyId, metric: str | None, sign: float) -> float | None:

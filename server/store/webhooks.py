@@ -103,6 +103,7 @@ def _wants_best(of_study: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return sa.exists().where(sa.or_(webhooks.c.study_id.is_(None), of_study), has_tag(webhooks.c.events, "new_best"))
 
 
+_ANY_WANTS_BEST: Final = sa.select(webhooks.c.id).where(has_tag(webhooks.c.events, "new_best")).limit(1)
 _TOLD_SEQ: Final = sa.select(told_best.c.seq).where(told_best.c.study_id == studies.c.id).scalar_subquery()
 _TO_BE_LOOKED_AT: Final = (
     sa.select(studies.c.name)
@@ -147,4 +148,6 @@ def forget_unwatched(tx: Transaction) -> None:
 
 def to_be_looked_at(tx: Transaction, most: int) -> list[str]:
     """Names of studies whose best somebody wants to be told, with results since it was looked for last."""
+    if tx.execute(_ANY_WANTS_BEST).first() is None:  # as mostly: no study need be looked at
+        return []
     return list(tx.execute(_TO_BE_LOOKED_AT, {"most": most}).scalars())
