@@ -26,8 +26,10 @@ class Engines(NamedTuple):
 
 
 def open_engines(url: str, connections: int) -> Engines:
-    """The engines of an address. On SQLite the option `turn` of a connection begins a transaction that writes, and
-    `foreign_keys` False one without them. Raises: SturgeonError (it is an address of neither database)."""
+    """The engines of an address; on SQLite `begin_sqlite` begins their transactions.
+
+    Raises: SturgeonError (it is an address of neither database).
+    """
     try:
         address = sa.make_url(url)
     except ArgumentError:
@@ -93,12 +95,11 @@ def _sqlite(address: sa.URL, connections: int, *, reads: bool) -> Engine:
         address, poolclass=sa.QueuePool, pool_size=connections, max_overflow=0, pool_use_lifo=True
     )
     sa.event.listen(engine, "connect", partial(_prepare_sqlite, reads=reads))
-    sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry, *, reads: bool) -> None:
-    connection.isolation_level = None  # so that `_begin_sqlite`, not the driver, begins transactions
+    connection.isolation_level = None  # so that `begin_sqlite`, not the driver, begins transactions
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 5000")
     _retry_while_locked(lambda: cursor.execute("PRAGMA journal_mode = WAL"))
@@ -124,13 +125,13 @@ def _retry_while_locked(step: Callable[[], object]) -> None:
             time.sleep(0.02)
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
+def begin_sqlite(connection: Connection, turn: Turn | None, *, foreign_keys: bool = True) -> None:
+    """Begin a transaction of SQLite: with a turn one that writes. It is called, and no listener: the engine of a
+    listener would look for others before and after every statement."""
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
-    if not options.get("foreign_keys", True):
+    if not foreign_keys:
         driver.execute("PRAGMA foreign_keys = OFF")
-    turn: Turn | None = options.get("turn")
     if turn is None:
         driver.execute("BEGIN")
     else:

@@ -20,7 +20,7 @@ from sqlalchemy.sql import Insert
 
 from server.store import steady_clock
 from server.store.change_numbers import Counting
-from server.store.drivers import open_engines
+from server.store.drivers import begin_sqlite, open_engines
 from server.store.durability import Durability
 from server.store.lock_order import LockOrder
 from server.store.steady_clock import Offset, Reading, SteadyClock
@@ -225,13 +225,13 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, write: bool, foreign_keys: bool = True, urgent: bool = False) -> Iterator[Transaction]:
-        options: dict[str, Any] = {"foreign_keys": foreign_keys}
-        if self.engine.dialect.name == "postgresql" and not write:
-            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         try:
             with _database_errors(), self._turn_to_write(write, urgent) as turn, self._connected(write) as connection:
-                connection = connection.execution_options(**options, turn=turn)
+                if not (write or self.durability):
+                    connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 with self._committing(write), connection.begin() as begun:
+                    if self.durability:
+                        begin_sqlite(connection, turn, foreign_keys=foreign_keys)
                     tx = Transaction(connection, self.clock, self.steady_clock, self.stored_numerics)
                     # A migration may be what makes the table of the count.
                     counting = Counting(connection) if write and foreign_keys and tx.is_sqlite else None

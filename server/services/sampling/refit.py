@@ -78,11 +78,15 @@ class Refitter:
                 self._refit(study_id)
 
     def _refit(self, study_id: StudyId) -> None:
+        study: StudyRow | None = None
         with self._database.reading() as tx:
-            study = study_rows.by_id(tx, [study_id]).get(study_id)
-        if study is None:
+            # Of most samplers nothing is fitted, and each of their results comes by here.
+            sampler = study_rows.sampler(tx, study_id)
+            if sampler == "coarse_to_fine":
+                study = study_rows.by_id(tx, [study_id])[study_id]
+        if sampler is None:
             self._sampler_pool.forget(study_id)
-        elif study.sampler == "coarse_to_fine":
+        elif study is not None:
             refit(self._database, self._sampler_pool, study.name)
 
 
