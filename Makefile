@@ -121,6 +121,7 @@ $(VENV)/runtime: requirements.txt pyproject.toml
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) -r requirements.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q sturgeon server worker trainer migrations
 	@$(BIN)/python -m trainer.compile_loops
 	@$(BIN)/python -m server.dashboard.assets
 	@touch $@

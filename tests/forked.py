@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import IO, Final
 
 from sturgeon.one_thread import VARIABLES
-from tests.zygote import NEEDED
+from tests.zygote import MODULES, NEEDED
 
 STURGEON: Final = Path(sys.executable).with_name("sturgeon")
 ROOT: Final = Path(__file__).parents[1]
-OF_THE_TEST: Final = ("STURGEON_", "PYTEST_CURRENT_TEST", "COLUMNS", "LINES")
+OF_THE_TEST: Final = ("STURGEON_", "PYTEST_CURRENT_TEST", "COLUMNS", "LINES", "PACE_S", "BREAKPOINT")
 """The variables that are read when they are needed, and not before."""
 
 
@@ -76,7 +76,11 @@ class Zygote:
 
     def can_start(self, argv: Sequence[str], env: Mapping[str, str]) -> bool:
         """Whether the process would be the same as one that Python starts."""
-        return Path(argv[0]) == STURGEON and argv[1] in NEEDED and alike(env) == self._alike
+        if argv[1] == "-m":
+            known = argv[0] == sys.executable and argv[2] in MODULES and argv[3] in NEEDED
+        else:
+            known = Path(argv[0]) == STURGEON and argv[1] in NEEDED
+        return known and alike(env) == self._alike
 
     def start(self, argv: Sequence[str], folder: Path, env: Mapping[str, str], log: IO[bytes]) -> Forked:
         status, told = os.pipe()

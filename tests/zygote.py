@@ -2,7 +2,8 @@
 
 A server imports for over a second of processor time, a worker for two, and the tests start hundreds. What is forked
 here is what the console script would have become: `sturgeon.cli.__main__.main` with these arguments, environment,
-folder and log, in a process of its own, which can be paused, killed and waited for.
+folder and log, in a process of its own, which can be paused, killed and waited for. Or it is what `python -m` with one
+of MODULES would have become.
 
 It has one thread. `python -m tests.zygote FD` listens on that socket; tests/forked.py speaks to it.
 """
@@ -14,6 +15,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import selectors
 import signal
 import socket
@@ -31,6 +33,8 @@ NEEDED: Final = {
     "worker": ["worker.child.preloaded", "worker.daemon"],
 }
 """What a command imports when it is called, and its first process does here."""
+MODULES: Final = ("tests.worker.paced", "tests.faults.breakpoint_worker")
+"""Programs `python -m MODULE worker ..` that change what a worker looks up when it runs: they may import it before."""
 
 
 class Order(NamedTuple):
@@ -159,5 +163,10 @@ if __name__ == "__main__":
     importlib.import_module("sturgeon.cli.app")
     importlib.import_module("sturgeon.client")
     gc.enable()
-    Zygote(socket.socket(fileno=int(sys.argv[1]))).next_process()
-    main()
+    order = Zygote(socket.socket(fileno=int(sys.argv[1]))).next_process()
+    if order.argv[1] == "-m":
+        sys.argv = order.argv[2:]
+        sys.path[:1] = [order.folder, *order.env.get("PYTHONPATH", "").split(os.pathsep)]
+        runpy.run_module(order.argv[2], run_name="__main__", alter_sys=True)
+    else:
+        main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
@@ -11,7 +11,8 @@ from playwright.sync_api import Locator, Page, expect
 from sturgeon.client import Client
 from tests.browser.drawn import marks, wait_for_marks
 from tests.browser.show_studies import import_made_trials, is_over
-from tests.processes import ServerProcess, wait_until
+from tests.processes import ServerProcess, WorkerProcess, wait_until
+from tests.worker.paced import paced
 
 pytestmark = pytest.mark.usefixtures("workers")
 
@@ -29,12 +30,8 @@ PANDA: Final[dict[str, Any]] = {
     "mode": "panda",
     "params": {"learning_rate": 0.001},
     "budget": {"max_trials": 5},
-    "task": {
-        "kind": "train",
-        "dataset": "digits",
-        "epochs": 100_000,
-        "fixed": {"hidden_units": [512, 512], "batch_size": 16},
-    },
+    "needs": {"labels": ["paced"]},
+    "task": {"kind": "train", "dataset": "iris", "epochs": 100_000, "fixed": {"hidden_units": 16, "batch_size": 64}},
 }
 
 ORIGIN: Final = """
@@ -53,7 +50,9 @@ def short_study(shared_server: ServerProcess) -> str:
 
 
 @pytest.fixture
-def running_panda(client: Client) -> Iterator[str]:
+def running_panda(server: ServerProcess, client: Client, worker_process: Callable[..., WorkerProcess]) -> Iterator[str]:
+    """It rests between its steps, so that the browser has the processor meanwhile."""
+    worker_process(server.url, "--label", "paced", **paced(0.05))
     client.create_study(PANDA)
     wait_until(lambda: len(client.trial_metrics("steered", 0).items) > 1, "the panda had reported")
     yield "steered"
