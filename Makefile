@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-search bench-report-cost bench-trainer bench-page bench-install-sizes screenshots secrets clean
+.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-waiting bench-service-search bench-report-cost bench-trainer bench-page bench-install-sizes screenshots secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.12]"
@@ -84,6 +84,9 @@ bench-service: $(VENV)/development ## Measure trials and reports a second beside
 
 bench-service-search: $(VENV)/mnist ## Compare coarse to fine with random search on mnist_5k, through the service with its workers.
 	$(BIN)/python -m benchmarks.service_search $(ARGS)
+
+bench-service-waiting: $(VENV)/development ## Measure /healthz beside 60 busy clients, and the memory of 2,000 workers that wait for work.
+	$(BIN)/python -m benchmarks.service_waiting $(ARGS)
 
 bench-report-cost: $(VENV)/development ## Measure what a report costs after 100 and 10,000 portions, and lists of 10 and 1,000 studies.
 	$(BIN)/python -m benchmarks.report_cost $(ARGS)

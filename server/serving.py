@@ -23,6 +23,9 @@ from sturgeon.errors import SturgeonError
 
 M_MMAP_THRESHOLD = -3
 """The number of glibc's option in malloc.h: blocks of so many bytes are mapped by themselves."""
+SWITCH_S = 0.001
+"""How long a thread computes before another may go on: at 5 ms, Python's own, the event loop waits that long for each
+of its little steps, and `/healthz` with it."""
 GRACE_S = 5
 """How long a stopping server waits for open requests."""
 
@@ -49,6 +52,7 @@ def serve(settings: Settings, listening: Callable[[str], None] | None = None) ->
             database.dispose()
     _log_as_json()
     _give_large_blocks_back()
+    sys.setswitchinterval(SWITCH_S)
     listener = _listen(settings.host, settings.port)
     app = create_app(settings)
     config = uvicorn.Config(
