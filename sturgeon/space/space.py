@@ -139,6 +139,10 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Sized(MAX_PARAMETERS, lea
             for name, parameter in self.root.items()
         }
 
+    @cached_property
+    def _has_conditions(self) -> bool:
+        return any(self._conditions.values())
+
     def _active(self, values: Mapping[str, object]) -> set[str]:
         """The names whose conditions hold, and those of all their parents, for the values of a full decode."""
         known: dict[str, bool] = {}
@@ -156,6 +160,8 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Sized(MAX_PARAMETERS, lea
         """The parameters at `point` (one u in [0, 1] a searched name), without those whose condition does not hold."""
         coordinates = dict(zip(self.searched, point, strict=True))
         values = {name: parameter.decode(coordinates.get(name, 0.5)) for name, parameter in self.root.items()}
+        if not self._has_conditions:
+            return values
         active = self._active(values)
         return {name: value for name, value in values.items() if name in active}
 

@@ -46,6 +46,17 @@ def test_the_same_seed_and_number_give_the_same_point_in_another_process() -> No
     assert printed.strip() == f"{uniform_point(7, 3, 2)} {trial_seed(7, 3)}"
 
 
+@pytest.mark.parametrize(("seed", "number"), [(0, 0), (7, 3), (2**63 - 1, 2**31 - 1)])
+def test_the_generator_that_is_kept_gives_the_bits_of_a_new_one(seed: int, number: int) -> None:
+    def new(key: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=key))
+
+    key = seed | number << 64
+    for dimensions in (3, 1):
+        assert uniform_point(seed, number, dimensions) == tuple(new(key).random(dimensions))
+        assert trial_seed(seed, number) == new(key | 1 << 127).integers(2**63 - 1, endpoint=True)
+
+
 def test_points_of_all_numbers_are_uniform_and_not_alike() -> None:
     points = np.array([uniform_point(7, number, 3) for number in range(20_000)])
 

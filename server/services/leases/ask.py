@@ -103,10 +103,11 @@ def _dispatch(one: Ask) -> messages.Leases:
     for race in range(RACES):
         with ExitStack() as locked:
             step: messages.Leases | Drawing | StudyRow | None = _in_one_transaction(one, locked, is_first=race == 0)
-            if isinstance(step, StudyRow):  # another thread draws for it, for longer than a moment
+            if isinstance(step, StudyRow):  # another thread draws for it for longer, or there is much to read
                 if not _lock(pool, step, locked, deadline - time.monotonic()):
                     fallback = "slow" if pool.is_overdue(step.id) else "contention"
                     break
+                _read(one)
                 step = _in_one_transaction(one, locked, has_lock=True)
             if isinstance(step, Drawing):
                 samples, failed = pool.drawn_by(step)
@@ -132,6 +133,12 @@ def _lock(pool: SamplerPool, study: StudyRow, locked: ExitStack, within_s: float
     return True
 
 
+def _read(one: Ask) -> None:
+    """Read what the sampler sees, without holding up whoever writes: of a study with many results that takes long."""
+    with one.asks.database.reading() as tx:
+        one.asks.sampler_pool.history_now(tx, lookup.get_study(tx, one.name))
+
+
 def _in_one_transaction(
     one: Ask,
     locked: ExitStack,
@@ -140,7 +147,8 @@ def _in_one_transaction(
     has_lock: bool = False,
     fallback: messages.Fallback | None = None,
 ) -> messages.Leases | Drawing | StudyRow:
-    """The answer. Else nothing is written: a draw that takes longer, or the study where another thread draws for it.
+    """The answer. Else nothing is written: a draw that takes longer; or the study, where another thread draws for it or
+    all results are to be read.
 
     is_first: it looks for queued trials. fallback: draw uniformly, for this reason.
     Raises: NotFound, IdempotencyMismatch, KeyTaken.
@@ -161,9 +169,10 @@ def _in_one_transaction(
             return _leased(scope, queued, one.key)
         if why_nothing is not None:
             return _nothing(tx, why_nothing)
-        if fallback is not None or not one.asks.sampler_pool.sampler_of(study).needs_history:
+        pool = one.asks.sampler_pool
+        if fallback is not None or not pool.sampler_of(study).needs_history:
             return _draw_in_transaction(one, scope, fallback)
-        if not has_lock and not _lock(one.asks.sampler_pool, study, locked, LOCK_WITHIN_S):
+        if not (has_lock or (pool.knows_history(study) and _lock(pool, study, locked, LOCK_WITHIN_S))):
             tx.rollback_at_end()
             return study
         return _draw_with_history(one, scope)

@@ -94,6 +94,11 @@ class SamplerPool:
         view, cache.snapshot = history_now(tx, study, cache.snapshot)
         return view
 
+    def knows_history(self, study: StudyRow) -> bool:
+        """Whether `history_now` has little to read: what is new since it was called in this process."""
+        snapshot = self.cache_of(study).snapshot
+        return snapshot is not None and snapshot.revisions[-1].number == study.revision
+
     def cache_of(self, study: StudyRow) -> StudyCache:
         """The study's cache, an empty one where there is none yet."""
         made = (study.created_at, study.seed)
