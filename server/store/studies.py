@@ -100,15 +100,6 @@ def by_id(tx: Transaction, ids: Iterable[int]) -> dict[int, StudyRow]:
     return {row.id: StudyRow(*row) for row in rows}
 
 
-_SAMPLER: Final = sa.select(studies.c.sampler).where(studies.c.id == sa.bindparam("id"))
-
-
-def sampler(tx: Transaction, study_id: int) -> str | None:
-    """The name of a study's sampler; None if there is no such study."""
-    name: str | None = tx.execute(_SAMPLER, {"id": study_id}).scalar_one_or_none()
-    return name
-
-
 def fence_floors(tx: Transaction, names: Collection[str]) -> dict[str, int]:
     """Name -> the floor of fences, of the studies that exist."""
     statement = sa.select(studies.c.name, studies.c.fence_floor).where(studies.c.name.in_(sorted(names)))

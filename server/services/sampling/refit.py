@@ -47,6 +47,7 @@ class Refitter:
         self._database, self._sampler_pool = database, sampler_pool
         self._todo: SimpleQueue[StudyId | None] = SimpleQueue()
         self._waiting: set[StudyId] = set()
+        self._nothing_to_fit: set[StudyId] = set()  # a study keeps its sampler; each of its results comes by here
         self._guard = Lock()
         self._thread: Thread | None = None
         database.on_commit(self.enqueue)
@@ -58,7 +59,7 @@ class Refitter:
     def enqueue(self, study_ids: set[StudyId]) -> None:
         """Refit these studies soon: what their samplers see has changed. Returns at once."""
         with self._guard:
-            new = study_ids - self._waiting
+            new = study_ids - self._waiting - self._nothing_to_fit
             self._waiting |= new
         for study_id in new:
             self._todo.put(study_id)
@@ -78,16 +79,15 @@ class Refitter:
                 self._refit(study_id)
 
     def _refit(self, study_id: StudyId) -> None:
-        study: StudyRow | None = None
         with self._database.reading() as tx:
-            # Of most samplers nothing is fitted, and each of their results comes by here.
-            sampler = study_rows.sampler(tx, study_id)
-            if sampler == "coarse_to_fine":
-                study = study_rows.by_id(tx, [study_id])[study_id]
-        if sampler is None:
+            study = study_rows.by_id(tx, [study_id]).get(study_id)
+        if study is None:
             self._sampler_pool.forget(study_id)
-        elif study is not None:
+        elif study.sampler == "coarse_to_fine":
             refit(self._database, self._sampler_pool, study.name)
+        else:
+            with self._guard:
+                self._nothing_to_fit.add(study_id)
 
 
 class RefitResult(NamedTuple):
