@@ -47,6 +47,10 @@ def test_an_ask_a_report_and_a_tell_are_few_statements(server: RunningServer, ht
         lease = Lease.model_validate(http.post("/v1/studies/bowl/trials:ask", json={}).json()["leases"][0])
     with statements_of(server) as asking_once:
         server.client.ask("bowl")  # with an idempotency key
+    code = {"commit": "a" * 40, "dirty": False}
+    server.client.ask("bowl", code_version=code)
+    with statements_of(server) as asking_with_code:
+        server.client.ask("bowl", code_version=code)
     with statements_of(server) as reporting:
         report(server, lease, 1)
     with statements_of(server) as reporting_more:
@@ -56,6 +60,7 @@ def test_an_ask_a_report_and_a_tell_are_few_statements(server: RunningServer, ht
 
     assert 1 <= len(asking) <= 3
     assert 1 <= len(asking_once) <= 4
+    assert 1 <= len(asking_with_code) <= 5
     assert 1 <= len(reporting) <= 3
     assert 1 <= len(reporting_more) <= 3
     assert 1 <= len(telling) <= 5

@@ -35,6 +35,8 @@ from sturgeon.search.samplers import NOTHING, Sample, Sampler
 
 UNIFORM: Final = SAMPLERS["random"]({}, Memo())
 
+NOTHING_TOLD: Final = messages.RunVersions()
+
 RACES: Final = 8
 """After so many lost races the point is drawn uniformly inside the write transaction."""
 
@@ -61,34 +63,29 @@ class Ask:
     name: str
     wanted: DispatchRequest
     key: IdempotencyKey
+    told: messages.RunVersions
 
 
 def ask(asks: AskContext, name: str, request: messages.AskRequest, key: IdempotencyKey) -> messages.Leases:
     """Hand out queued trials of the study, else new ones. Raises: NotFound, IdempotencyMismatch."""
     wanted = DispatchRequest(request.count, request.worker, request.lease_s * 1_000_000)
-    answer = dispatch(asks, name, wanted, key)
-    if request.code_version is not None and answer.leases:
-        _record_code(asks, name, answer.leases, messages.RunVersions(code=request.code_version))
-    return answer
+    return dispatch(asks, name, wanted, key, messages.RunVersions(code=request.code_version))
 
 
-def _record_code(asks: AskContext, name: str, given: list[messages.Lease], told: messages.RunVersions) -> None:
-    """Store the code that the trials will run with, unless they were taken away meanwhile."""
-    with asks.database.writing() as tx:
-        study = lookup.lock_study(tx, name)
-        rows = lookup.lock_trials(tx, study, [lease.number for lease in given])
-        fences = {lease.number: lease.fence for lease in given}
-        if held := [row for number, row in sorted(rows.items()) if row.fence == fences[row.number]]:
-            versions.record(tx, study, held, told, tx.now())
-
-
-def dispatch(asks: AskContext, name: str, wanted: DispatchRequest, key: IdempotencyKey) -> messages.Leases:
-    """Lease queued trials of the study, else new ones; when there are none, the answer says why.
+def dispatch(
+    asks: AskContext,
+    name: str,
+    wanted: DispatchRequest,
+    key: IdempotencyKey,
+    told: messages.RunVersions = NOTHING_TOLD,
+) -> messages.Leases:
+    """Lease queued trials of the study, else new ones; when there are none, the answer says why. told: the code that
+    they will run with.
 
     Where stacks are wanted, more trials may be drawn than go out: those without stack peers are queued.
     Raises: NotFound, IdempotencyMismatch.
     """
-    one = Ask(asks, name, wanted, key)
+    one = Ask(asks, name, wanted, key, told)
     try:
         return _dispatch(one)
     except KeyTaken:
@@ -166,7 +163,7 @@ def _in_one_transaction(
         # `has_queued` may be older than the lock. So before it is said that there is nothing, it is looked for.
         looks = (is_first and has_queued) or why_nothing is not None
         if looks and (queued := take_queued(tx, study.id, one.wanted)):
-            return _leased(scope, queued, one.key)
+            return _leased(one, scope, queued)
         if why_nothing is not None:
             return _nothing(tx, why_nothing)
         pool = one.asks.sampler_pool
@@ -280,13 +277,16 @@ def _leased_new(
 ) -> messages.Leases:
     drawn = len(samples) * scope.study.replicates
     scope.tx.after_commit(scope.counters.drawn, request.sampler.name, fallback, drawn)
-    answer = messages.Leases(leases=insert_leased(scope, request, samples, fallback, one.wanted))
+    first = scope.study.next_number
+    code = versions.noted(scope.tx, scope.study, first, one.told, scope.now)
+    answer = messages.Leases(leases=insert_leased(scope, request, samples, fallback, one.wanted, code))
     claim_answered(scope.tx, one.key, answer, scope.study)
     return answer
 
 
-def _leased(scope: Scope, dispatched: list[Dispatched], key: IdempotencyKey) -> messages.Leases:
+def _leased(one: Ask, scope: Scope, dispatched: list[Dispatched]) -> messages.Leases:
     """Queued trials, which may have run before."""
+    versions.record(scope.tx, scope.study, [row for row, _ in dispatched], one.told, scope.now)
     leases = [
         views.lease(
             scope.study,
@@ -298,5 +298,5 @@ def _leased(scope: Scope, dispatched: list[Dispatched], key: IdempotencyKey) -> 
         for row, stack in dispatched
     ]
     answer = messages.Leases(leases=leases)
-    claim_answered(scope.tx, key, answer, scope.study)
+    claim_answered(scope.tx, one.key, answer, scope.study)
     return answer

@@ -24,20 +24,23 @@ def insert_leased(
     samples: list[Sample],
     fallback: messages.Fallback | None,
     wanted: DispatchRequest,
+    code: Json,
 ) -> list[messages.Lease]:
-    """Write the trials of these samples, whose numbers are taken: those that go out as running, others as queued."""
+    """Write the trials of these samples, whose numbers are taken: those that go out as running, others as queued.
+    code: the columns of those that run."""
     study = scope.study
     numerics_rows.record(scope.tx, *numerics())
     replicated = [sample for sample in samples for _ in range(study.replicates)]
     params = [request.view.space.decode(sample.point) for sample in replicated]
     stacks = new_stacks(params, wanted)
-    lease = _first_lease(scope.tx, wanted)
-    rows = []
+    lease = _first_lease(scope.tx, wanted) | code
+    no_code: Json = dict.fromkeys(code)
+    rows: list[Json] = []
     for place, (sample, decoded, stack) in enumerate(zip(replicated, params, stacks, strict=True)):
         number = TrialNumber(study.next_number + place)
         row = new_trial(study, number, decoded, sample.point, scope.now)
         row |= _origin(request, sample, fallback) | replicate_group(study, number, study.next_number)
-        rows.append(row if stack is None else row | lease)
+        rows.append(row | (no_code if stack is None else lease))
     trials.insert_unread(scope.tx, rows)
     return views.new_leases(
         study,

@@ -14,6 +14,7 @@ from server.store.json_columns import Json
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
+from sturgeon.identifiers import TrialNumber
 
 What = Literal["code", "data"]
 KINDS: Final[dict[str, What]] = {"code_changed": "code", "data_changed": "data"}
@@ -39,18 +40,24 @@ def _change(event: EventRow) -> messages.VersionChange:
 def record(tx: Transaction, study: StudyRow, rows: Sequence[TrialRow], told: messages.RunVersions, now: int) -> None:
     """Store what is said of the code and the data of runs of these trials. What differs from the run before is an
     event. The rows of the study and the trials are locked."""
+    columns = noted(tx, study, rows[0].number, told, now)
+    for row in rows if columns else ():
+        trials.update(tx, row, **columns)
+
+
+def noted(tx: Transaction, study: StudyRow, first: TrialNumber, told: messages.RunVersions, now: int) -> Json:
+    """As `record`, for new trials, of which `first` is the first: the columns that are to be written of each."""
     versions = told.model_dump(mode="json", exclude_none=True)
-    newest = events.newest(tx, study.id, tuple(KINDS))
+    newest = events.newest(tx, study.id, tuple(KINDS)) if versions else {}
     for kind, what in KINDS.items():
         if (version := versions.get(what)) is None:
             continue
-        first = getattr(study, f"{what}_version")
-        if first is None:
+        of_study = getattr(study, f"{what}_version")
+        if of_study is None:
             study = study_rows.update(tx, study.id, **{f"{what}_version": version})
-        elif version != (last := newest[kind].detail["becomes"] if kind in newest else first):
-            events.insert(tx, study.id, kind, now, rows[0].number, was=last, becomes=version)
+        elif version != (last := newest[kind].detail["becomes"] if kind in newest else of_study):
+            events.insert(tx, study.id, kind, now, first, was=last, becomes=version)
     columns: Json = {f"{what}_version": version for what, version in versions.items()}
-    if versions.get("code") == study.code_version:
+    if versions and versions.get("code") == study.code_version:
         columns["code_version"] = None  # as that of the study, or not told
-    for row in rows if versions else ():
-        trials.update(tx, row, **columns)
+    return columns
