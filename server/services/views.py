@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-from server.store.amounts import Amounts
 from server.store.checkpoints import CheckpointRow
 from server.store.events import EventRow
 from server.store.json_columns import Json
+from server.store.kept_amounts import Amounts
 from server.store.late_results import LateRow
 from server.store.proposals import ProposalRow
 from server.store.reports import ReportRow

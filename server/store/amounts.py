@@ -1,52 +1,88 @@
-"""SQL on amounts: how many trials of a study are in each state, and what they have used."""
+"""SQL on amounts: how many trials of a study are in each state, and what they have used.
+
+No index knows a sum, and to add up all trials takes as long as the study is. So what the ended ones come to is kept, up
+to a number of the study's sequence, and only what has ended since and what goes on is read. An ended trial changes no
+more, unless a person requeues it: then there are more trials than numbers were given, and all are added up again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Collection, Mapping, Set
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
-from server.store.tables import trials
+from server.store.kept_amounts import Amounts, EndedUpTo
+from server.store.tables import studies, trials
 
 MOST_EPOCHS: Final = 1e30
 """A trial counts with so many epochs at most. None that reports what it may comes near it; but rows from before epochs
 were limited may hold more, and PostgreSQL refuses a sum that overflows."""
-
-
-@dataclass
-class Amounts:
-    """How many trials of a study are in each state, and what all its trials have used."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    epochs: float = 0.0
-    seconds: float = 0.0
+KEEP_EVERY: Final = 256
+"""So many results at least lie between two sums that are kept, or before the first: a reader whose snapshot is older
+than the kept sum adds up all trials."""
 
 
 def _at_most(column: sa.Column[float], most: float) -> sa.ColumnElement[float]:
     return sa.case((column > most, most), else_=column)
 
 
-_AMOUNTS: Final = (
-    sa.select(
-        trials.c.study_id,
-        trials.c.state,
-        sa.func.count(),
-        sa.func.sum(_at_most(trials.c.spent_epochs, MOST_EPOCHS)),
-        sa.func.sum(trials.c.spent_us),
-    )
-    .where(trials.c.study_id.in_(sa.bindparam("studies", expanding=True)))
-    .group_by(trials.c.study_id, trials.c.state)
+_SUMS: Final = (
+    trials.c.state,
+    sa.func.count(),
+    sa.func.sum(_at_most(trials.c.spent_epochs, MOST_EPOCHS)),
+    sa.func.sum(trials.c.spent_us),
+)
+_AMONG: Final = trials.c.study_id.in_(sa.bindparam("studies", expanding=True))
+_OF_STUDIES: Final = sa.select(trials.c.study_id, *_SUMS).group_by(trials.c.study_id, trials.c.state).where(_AMONG)
+_GOING_ON: Final = _OF_STUDIES.where(trials.c.left_seq.is_(None))
+_ENDED: Final = _OF_STUDIES.where(trials.c.left_seq.is_not(None))
+_ENDED_SINCE: Final = (
+    sa.select(*_SUMS)
+    .group_by(trials.c.state)
+    .where(trials.c.study_id == sa.bindparam("study"), trials.c.left_seq > sa.bindparam("after"))
+)
+_STUDIES: Final = sa.select(studies.c.id, studies.c.seq, studies.c.next_number).where(
+    studies.c.id.in_(sa.bindparam("studies", expanding=True))
 )
 
 
-def of_studies(tx: Transaction, study_ids: Sequence[int]) -> dict[int, Amounts]:
+class _Sums(NamedTuple):
+    """Of the ended trials of a study, and of all."""
+
+    ended: Amounts
+    all: Amounts
+
+
+def of_studies(tx: Transaction, study_ids: Collection[int]) -> dict[int, Amounts]:
     """Study id -> what its trials come to."""
-    used = {study_id: Amounts() for study_id in study_ids}
-    for study_id, state, count, epochs, microseconds in tx.execute(_AMOUNTS, {"studies": list(study_ids)}):
-        used[study_id].counts[state] = count
-        used[study_id].epochs += epochs
-        used[study_id].seconds += int(microseconds) / 1e6
-    return used
+    present = {one: (seq, given) for one, seq, given in tx.execute(_STUDIES, {"studies": list(study_ids)})}
+    kept = tx.kept_amounts
+    known = {one: kept[one] for one, (seq, _) in present.items() if one in kept and kept[one].seq <= seq}
+    sums = _sums(tx, present.keys(), known)
+    if requeued := {one for one in known if sums[one].all.trials != present[one][1]}:
+        known = {one: ended for one, ended in known.items() if one not in requeued}
+        sums |= _sums(tx, requeued, {})
+    for one, (seq, _) in present.items():
+        if seq - (known[one].seq if one in known else 0) >= KEEP_EVERY:
+            tx.after_commit(kept.__setitem__, one, EndedUpTo(seq, sums[one].ended))
+    return {one: sums[one].all if one in sums else Amounts() for one in study_ids}  # one may be deleted
+
+
+def _sums(tx: Transaction, study_ids: Set[int], known: Mapping[int, EndedUpTo]) -> dict[int, _Sums]:
+    """known: what is kept of some of these studies."""
+    ended = {one: known[one].amounts.copy() if one in known else Amounts() for one in study_ids}
+    for one, since in known.items():
+        for state, *sums in tx.execute(_ENDED_SINCE, {"study": one, "after": since.seq}):
+            ended[one].add(state, *sums)
+    _add(tx, _ENDED, study_ids - known.keys(), ended)
+    present = {one: amounts.copy() for one, amounts in ended.items()}
+    _add(tx, _GOING_ON, study_ids, present)
+    return {one: _Sums(ended[one], present[one]) for one in study_ids}
+
+
+def _add(tx: Transaction, statement: sa.Select[Any], study_ids: Collection[int], used: dict[int, Amounts]) -> None:
+    if study_ids:
+        for study_id, state, *sums in tx.execute(statement, {"studies": sorted(study_ids)}):
+            used[study_id].add(state, *sums)

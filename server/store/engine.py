@@ -22,6 +22,7 @@ from server.store import steady_clock
 from server.store.change_numbers import Counting
 from server.store.drivers import begin_sqlite, open_engines
 from server.store.durability import Durability
+from server.store.kept_amounts import EndedUpTo
 from server.store.lock_order import LockOrder
 from server.store.steady_clock import Offset, Reading, SteadyClock
 from server.store.write_queue import Turn, WriteQueue
@@ -44,8 +45,16 @@ class Told(NamedTuple):
 class Transaction:
     """One transaction. The store's functions take it; only `reading()` and `writing()` begin and end one."""
 
-    def __init__(self, connection: Connection, clock: Clock, steady: SteadyClock, stored_numerics: set[str]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Clock,
+        steady: SteadyClock,
+        stored_numerics: set[str],
+        kept_amounts: dict[int, EndedUpTo],
+    ) -> None:
         self.connection = connection
+        self.kept_amounts = kept_amounts  # by study: see `amounts.py`
         self.stored_numerics = stored_numerics  # the fingerprints that this process knows to be in the database
         self._clock = clock
         self._steady_clock = steady
@@ -186,6 +195,7 @@ class Database:
         self.write_queue = WriteQueue(f"{file}-queue") if file else None
         self.durability = Durability(file) if file else None
         self.stored_numerics: set[str] = set()
+        self.kept_amounts: dict[int, EndedUpTo] = {}
         self._listeners: list[Callable[[set[StudyId]], None]] = []
         self.name = self.engine.url.render_as_string(hide_password=True)
 
@@ -199,6 +209,7 @@ class Database:
         """One consistent snapshot that may not write."""
         with self._transaction(write=False) as tx:
             yield tx
+        tx.committed()
 
     @contextmanager
     def writing(self, *, urgent: bool = False) -> Iterator[Transaction]:
@@ -232,7 +243,7 @@ class Database:
                 with self._committing(write), connection.begin() as begun:
                     if self.durability:
                         begin_sqlite(connection, turn, foreign_keys=foreign_keys)
-                    tx = Transaction(connection, self.clock, self.steady_clock, self.stored_numerics)
+                    tx = Transaction(connection, self.clock, self.steady_clock, self.stored_numerics, self.kept_amounts)
                     # A migration may be what makes the table of the count.
                     counting = Counting(connection) if write and foreign_keys and tx.is_sqlite else None
                     with counting or nullcontext():

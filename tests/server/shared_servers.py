@@ -45,6 +45,7 @@ def forget_all(server: RunningServer) -> None:
         for table in reversed(metadata.sorted_tables):
             tx.execute(table.delete())
     server.app.state.database.stored_numerics.clear()
+    server.app.state.database.kept_amounts.clear()
     sampler_pool = server.app.state.asks.sampler_pool
     sampler_pool.samplers = dict(SAMPLERS)
     for study_id in list(

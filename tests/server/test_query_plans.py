@@ -37,16 +37,12 @@ def test_a_hot_statement_reads_few_rows_of_a_large_database(fresh_server: Runnin
     database: Database = fresh_server.app.state.database
     fill(database, fresh_server.client)
 
+    fresh_server.client.studies(page_size=100)  # what a server adds up once is added up now
     with touched(database) as costs:
         use(fresh_server)
 
     assert len(costs) > 30
-    assert {sql: cost for sql, cost in costs.items() if cost > 1 and not is_of_amounts(sql)} == {}
-
-
-def is_of_amounts(sql: str) -> bool:
-    """Whether a statement adds up what the trials of studies have used: no index knows a sum."""
-    return "sum(trials.spent_us)" in sql and "GROUP BY trials.study_id, trials.state" in sql
+    assert {sql: cost for sql, cost in costs.items() if cost > 1} == {}
 
 
 def use(server: RunningServer) -> None:
@@ -89,7 +85,6 @@ def fill(database: Database, client: Client) -> None:
     """A study with ROWS finished trials, each with a report and an event, among ROWS studies that are completed."""
     client.create_study(BOWL | {"budget": {"max_trials": 10 * ROWS}})
     client.create_study(DIGITS | {"name": "digits"})
-    client.create_study(BOWL | {"name": "waiting"})
     ask_report_and_tell(client)
     with database.writing() as tx:
         study = dict(tx.execute(sa.select(tables.studies)).first()._mapping)
@@ -98,16 +93,19 @@ def fill(database: Database, client: Client) -> None:
         del study["id"], trial["id"]
         others = [study | {"name": f"study{n}", "state": "completed"} for n in range(ROWS)]
         tx.execute(tables.studies.insert(), others)
-        numbers = range(10, ROWS)
+        numbers = range(3, ROWS)
         tx.execute(tables.trials.insert(), [trial | {"number": n, "left_seq": n} for n in numbers])
-        ids = tx.execute(sa.select(tables.trials.c.id).where(tables.trials.c.number >= 10)).scalars()
+        ids = tx.execute(sa.select(tables.trials.c.id).where(tables.trials.c.number >= 3)).scalars()
         tx.execute(tables.reports.insert(), [report | {"trial_id": one} for one in ids])
         event = {"study_id": trial["study_id"], "kind": "drift", "detail": {}, "at": 0}
         tx.execute(tables.events.insert(), [event | {"number": n} for n in range(ROWS)])
         key = {"request_sha256": "", "study_id": None, "answer": {}, "at": 0}
         tx.execute(tables.idempotency_keys.insert(), [key | {"key": str(n)} for n in range(ROWS)])
+        # Not on the first page of studies: what goes on in those is added up.
+        [waiting] = tx.execute(
+            tables.studies.insert().returning(tables.studies.c.id), study | {"name": "waiting"}
+        ).scalars()
         queued = trial | {"state": "queued", "left_seq": None, "finished_at": None, "lease_until": None}
-        [waiting] = tx.execute(sa.select(tables.studies.c.id).where(tables.studies.c.name == "waiting")).scalars()
         tx.execute(tables.trials.insert(), [queued | {"study_id": waiting, "number": n} for n in range(ROWS)])
         tx.execute(tables.studies.update().where(tables.studies.c.name == "bowl").values(next_number=ROWS, seq=ROWS))
     if database.engine.dialect.name == "postgresql":

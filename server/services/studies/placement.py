@@ -10,9 +10,9 @@ from typing import Final
 from server.services import views
 from server.services.views import PlacementOf
 from server.store import unable, workers
-from server.store.amounts import Amounts
 from server.store.engine import Transaction
 from server.store.json_columns import Json
+from server.store.kept_amounts import Amounts
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.identifiers import StudyId
