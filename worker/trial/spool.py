@@ -24,7 +24,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -281,8 +281,11 @@ def _message(folder: Path, kind: Any, fields: dict[str, Any]) -> ChildMessage | 
 
 
 def _plain(message: ChildMessage) -> dict[str, Any]:
-    fields = asdict(message)
-    for saved in [fields] if isinstance(message, SavedCheckpoint) else fields.get("checkpoints", ()):
-        del saved["content"]
-        saved["file"] = saved["file"] and saved["file"].name
+    """Its fields for the journal; what is in them is not copied, as `asdict` would do with all that a run has found."""
+    fields = {name: getattr(message, name) for name in message.__dataclass_fields__}
+    if isinstance(message, SavedCheckpoint):
+        del fields["content"]
+        fields["file"] = message.file and message.file.name
+    elif isinstance(message, Finished):
+        fields["checkpoints"] = [_plain(saved) for saved in message.checkpoints]
     return fields
