@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sturgeon.messages.rows import CellValue, TableParameter
@@ -160,10 +160,60 @@ BOUNDS: Final = {"log": (0.0, None), "one_minus_log": (None, 1.0), "logit": (0.0
 
 
 def _span(parameter: TableParameter) -> Spec:
-    over, under = BOUNDS.get(parameter.scale or "", (None, None))
+    over, under = _reach(parameter)
     ends = [end for end in (parameter.low, parameter.high) if end is not None and is_number(end)]
     inside = [end for end in ends if (over is None or end > over) and (under is None or end < under)]
     return span(parameter.field, inside if len(inside) == 2 else [], over, under)
+
+
+def _reach(parameter: TableParameter) -> tuple[float | None, float | None]:
+    """Values between these have a place on the axis: at most as far beyond each end of the space as it is wide. One
+    value far away would leave no room for all others."""
+    low, high = parameter.low, parameter.high
+    bounds = BOUNDS.get(parameter.scale or "", (None, None))
+    if low is None or high is None or not low < high:
+        return bounds
+    if parameter.scale == "log" and low > 0:
+        over, under = low * (low / high), high * (high / low)
+    elif parameter.scale == "linear":
+        over, under = low - (high - low), high + (high - low)
+    else:
+        return bounds
+    return (over, under) if is_number(over) and is_number(under) else bounds
+
+
+def _is_inside(parameters: Sequence[TableParameter]) -> str:
+    ends = [(f"datum.{one.field}", f"span_{one.field}") for one in parameters if not is_choice(one)]
+    return " && ".join(f"{value} >= {span}[0] && {value} <= {span}[1]" for value, span in ends)
+
+
+def inside(*parameters: TableParameter) -> list[Spec]:
+    """Transforms that keep the rows within the axes of `settled`."""
+    condition = _is_inside(parameters)
+    return [{"filter": condition}] if condition else []
+
+
+def outside(transforms: list[Spec], *parameters: TableParameter) -> list[Spec]:
+    """A layer that says how many rows are not drawn, since they lie far outside of the axes; nothing where none does.
+    It stands beside the title of the axis, where no mark is."""
+    condition = _is_inside(parameters)
+    if not condition:
+        return []
+    axis = "this axis" if len(parameters) == 1 else "these axes"
+    told = f"format(datum.count, ',') + (datum.count === 1 ? ' trial' : ' trials') + ' far outside of {axis}'"
+    count = [{"aggregate": [{"op": "count", "as": "count"}]}, {"filter": "datum.count > 0"}]
+    place = {"align": "right", "baseline": "bottom", "dy": 36}
+    return [
+        {
+            "transform": [*transforms, {"filter": f"!({condition})"}, *count, {"calculate": told, "as": "note"}],
+            "mark": {"type": "text", "style": ["note"], **place, "aria": False},
+            "encoding": {
+                "x": {"value": "width"},
+                "y": {"value": "height"},
+                "text": {"field": "note", "type": "nominal"},
+            },
+        }
+    ]
 
 
 def settled(parameter: TableParameter, **axis: Any) -> Spec:

@@ -35,7 +35,7 @@ def pair_map(
     content = summaries | {
         "params": [*params, *summaries["params"], *range_params(table.direction)],
         **single(width, HEIGHT),
-        "layer": [*_boxes(across, up), *_points(table, across, up), _best(across, up)],
+        "layer": [*_boxes(across, up), *_points(table, across, up), _best(across, up), *_outside(across, up)],
     }
     title = f"{short(table.objective)} by {short(across.name, 40)} and {short(up.name, 40)}"
     subtitle = ["the ring is the best; hollow: stopped early, with the score expected of it", *marks.thinned(table)]
@@ -55,7 +55,12 @@ def _placed(*parameters: TableParameter) -> list[Spec]:
     value = "isValid(datum.score) ? datum.score : isValid(datum.guess) ? datum.guess : datum.so_far"
     beside = [*axes.aside(parameters[0]), *axes.aside(parameters[1], other=True)]
     positions = [step for one in parameters for step in axes.to_position(one)]
-    return [marks.COUNTED, {"calculate": value, "as": "value"}, *positions, *beside, *within_range("value")]
+    place = [*positions, *axes.inside(*parameters), *beside]
+    return [marks.COUNTED, {"calculate": value, "as": "value"}, *place, *within_range("value")]
+
+
+def _outside(*parameters: TableParameter) -> list[Spec]:
+    return axes.outside([marks.COUNTED, *(step for one in parameters for step in axes.to_position(one))], *parameters)
 
 
 def _points(table: Table, across: TableParameter, up: TableParameter) -> list[Spec]:

@@ -84,7 +84,8 @@ def _layers(
 def _points(
     table: Table, parameter: TableParameter, states: Sequence[str], title: str | None, has_boxes: bool
 ) -> list[Spec]:
-    placed = [marks.COUNTED, *axes.to_position(parameter), *within_range("score")]
+    every = [marks.COUNTED, *axes.to_position(parameter), *within_range("score")]
+    placed = [*every, *axes.inside(parameter)]
     total = len(table.rows)
     opacity = marks.opacity_of(total)
     room = BAND * SHOWN_ROUNDS + 10 if has_boxes else 0
@@ -115,7 +116,8 @@ def _points(
             "tooltip": marks.trial_tooltip(table.parameters),
         },
     }
-    return [points, picked, _best(table, parameter), *beyond_edge(placed, table.direction, brief=True)]
+    edges = [*beyond_edge(placed, table.direction, brief=True), *axes.outside(every, parameter)]
+    return [points, picked, _best(table, parameter), *edges]
 
 
 def _several(states: Sequence[str]) -> bool:
@@ -126,6 +128,7 @@ def _several(states: Sequence[str]) -> bool:
 def _best(table: Table, parameter: TableParameter) -> Spec:
     best = {"filter": "datum.number === peek(steps)"}
     placed = [best, marks.FINISHED_WELL, *axes.to_position(parameter), *within_range("score")]
+    placed += axes.inside(parameter)
     return {
         "transform": [*placed, *axes.aside(parameter)],
         "mark": {"type": "point", "size": 160, "style": ["best-point"], "filled": False, "aria": False},

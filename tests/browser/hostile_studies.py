@@ -14,7 +14,7 @@ WORKER: Final = "x@y+z:1"
 OFFER: Final[dict[str, Any]] = {"kinds": ["train"], "labels": ["hostile"]}
 METRIC: Final = NAMES[1]
 SHORT: Final = [text[:100] for text in TEXTS]
-CHOICES: Final = {"type": "choice", "values": [text for text in TEXTS if text != "__proto__"]}
+CHOICES: Final = {"type": "choice", "values": list(TEXTS)}
 
 
 def hostile_search(client: Client) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -236,3 +237,28 @@ def test_a_picture_without_all_trials_says_how_many_are_not_drawn(draw: Callable
 
     assert "100,000 trials, 99,998 of them not drawn" in told
     assert "not drawn" not in whole
+
+
+@pytest.mark.parametrize("draw", [slices, pair_map])
+def test_a_value_far_outside_of_the_space_flattens_no_axis_and_is_counted(draw: Callable[..., Spec]) -> None:
+    space = [
+        {"name": "rate", "kind": "float", "scale": "linear", "low": 0.0, "high": 1.0},
+        {"name": "decay", "kind": "float", "scale": "log", "low": 1e-3, "high": 1.0},
+    ]
+    trials = [scored_at(number, p0=number / 10, p1=10.0**-number) for number in range(4)]
+    near = draw(table(trials, parameters=space))
+    far = [scored_at(4, p0=1e9, p1=0.1), scored_at(5, p0=-1e9, p1=0.1), scored_at(6, p0=0.5, p1=1e-30)]
+
+    before, after = scene_of(near), scene_of(draw(table([*trials, *far], parameters=space)))
+
+    assert [text for text in after.texts() if "far outside" in text] == (
+        ["2 trials far outside of this axis", "1 trial far outside of this axis"]
+        if draw is slices
+        else ["3 trials far outside of these axes"]
+    )
+    assert after.texts("axis-label") == before.texts("axis-label")
+    assert not any("far outside" in text for text in before.texts())
+
+
+def scored_at(number: int, **params: float) -> dict[str, Any]:
+    return {name: value for name, value in row(number, 0.5).items() if name[0] != "p" or name in params} | params

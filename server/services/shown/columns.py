@@ -11,11 +11,15 @@ from server.store import space_revisions
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from sturgeon.messages import TableParameter
+from sturgeon.plots.specs import ZERO_WIDTH_SPACE
 from sturgeon.space import AnyParameter, Choice, Fixed, Float, Int, LogNormal, Space
 from sturgeon.values import Json, is_number, short_text, value_key
 
 RARE = 5e-7
 """The share of draws beyond either end of a normal's range, where the space gives it no bound."""
+
+PROTOTYPE = "__proto__"
+"""As the key of an object this word is none, in Vega as in every page: it is told with a sign that nobody sees."""
 
 
 class Columns:
@@ -37,6 +41,8 @@ class Columns:
         return {fields[name]: self._cell(name, value) for name, value in params.items() if name in fields}
 
     def _cell(self, name: str, value: Any) -> Any:
+        if value == PROTOTYPE:
+            return value + ZERO_WIDTH_SPACE
         if isinstance(value, float | int | str):  # a bool is an int
             return value
         return self._labels[name].get(value_key(value)) or short_text(value)
