@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-waiting bench-service-search bench-report-cost bench-trainer bench-page bench-install-sizes screenshots secrets clean
+.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-waiting bench-service-search bench-report-cost bench-worker bench-trainer bench-page bench-install-sizes screenshots secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.12]"
@@ -90,6 +90,9 @@ bench-service-waiting: $(VENV)/development ## Measure /healthz beside 60 busy cl
 
 bench-report-cost: $(VENV)/development ## Measure what a report costs after 100 and 10,000 portions, and lists of 10 and 1,000 studies.
 	$(BIN)/python -m benchmarks.report_cost $(ARGS)
+
+bench-worker: $(VENV)/development ## Measure what a worker's daemon and the command line cost in processor time; a minute.
+	$(BIN)/python -m benchmarks.worker $(ARGS)
 
 bench-trainer: $(VENV)/runtime ## Measure the trainer's speed beside scikit-learn, PyTorch and JAX.
 	$(BIN)/python -m benchmarks.trainer $(ARGS)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, NoReturn, TypeVar
+from urllib.parse import urlencode
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -160,8 +161,7 @@ class Wire:
         added = [(name.encode("ascii"), value.encode("ascii")) for name, value in (headers or {}).items()]
         return httpx.Request(
             method,
-            self._base_url + path,
-            params=query or None,
+            f"{self._base_url}{path}{_query(query)}",
             headers=[*self._headers, *added],
             content=content,
             extensions={"timeout": httpx.Timeout(self._timeout + longer_s).as_dict()},
@@ -279,6 +279,14 @@ def _content(body: Mapping[str, object] | bytes | None) -> tuple[bytes | None, d
         return body, {"Content-Type": "application/octet-stream"}
     # ASCII, so that a lone surrogate reaches the server and is refused there in a sentence.
     return json.dumps(body).encode("ascii"), {"Content-Type": "application/json"}
+
+
+def _query(query: Query | None) -> str:
+    """Quoted here: httpx would parse the whole address once more."""
+    if not query:
+        return ""
+    texts = {name: json.dumps(value) if isinstance(value, bool) else value for name, value in query.items()}
+    return "?" + urlencode({name: "" if text is None else text for name, text in texts.items()})
 
 
 def _retry_after_s(answer: httpx.Response) -> float:
