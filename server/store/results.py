@@ -59,6 +59,9 @@ _PLACED: Final = (
 _SECONDS: Final = sa.case((trials.c.state == "complete", trials.c.metrics["seconds"].as_float()))
 _RESULT: Final = (*_PLACED, trials.c.state, _SCORE, _SECONDS)
 _AT: Final = trials.c.left_seq <= sa.bindparam("basis")
+# Sums, so that SQLite, which knows little of how many rows there are, looks for no such index but for a better one.
+_BY_NUMBER_AT: Final = trials.c.left_seq + 0 <= sa.bindparam("basis")
+_BELOW: Final = trials.c.number + 0 < sa.bindparam("below")
 
 
 def _row(columns: Sequence[Any]) -> ResultRow:
@@ -104,7 +107,7 @@ def seq_of(tx: Transaction, study_id: StudyId, place: int) -> int:
 @cache
 def _best(*, falling: bool, pruned: bool) -> sa.Select[Any]:
     column = trials.c.predicted_value if pruned else trials.c.value
-    seen = sa.and_(trials.c.mode == "caviar", trials.c.live_overrides.is_(None), _AT)
+    seen = sa.and_(trials.c.mode == "caviar", trials.c.live_overrides.is_(None), _BY_NUMBER_AT)
     order = column.desc() if falling else column.asc()
     statement = sa.select(trials.c.number, column).where(_STUDY, IS_PRUNED if pruned else IS_BEST, seen)
     return statement.order_by(order, trials.c.number).limit(sa.bindparam("most", type_=sa.Integer))
@@ -120,7 +123,7 @@ def best(tx: Transaction, study_id: StudyId, sign: float, basis: int, most: int)
 
 _NUMBERED: Final = trials.c.number.in_(sa.bindparam("numbers", expanding=True))
 _OF_NUMBERS: Final = sa.select(*_RESULT).where(_STUDY, _NUMBERED)
-_VISIBLE_OF_NUMBERS: Final = sa.select(*_RESULT, trials.c.left_seq).where(_STUDY, _NUMBERED, IS_RESULT, _AT)
+_VISIBLE_OF_NUMBERS: Final = sa.select(*_RESULT, trials.c.left_seq).where(_STUDY, _NUMBERED, IS_RESULT, _BY_NUMBER_AT)
 
 
 def of_numbers(
@@ -147,23 +150,15 @@ def _in_chunks(tx: Transaction, statement: sa.Select[Any], asked: Json, numbers:
     return rows
 
 
-_RUNNING: Final = (
-    sa.select(*_PLACED)
-    .where(
-        _STUDY,
-        trials.c.left_seq.is_(None),
-        trials.c.number < sa.bindparam("below"),
-        trials.c.mode == "caviar",
-        trials.c.invalid_seq.is_(None),
-    )
-    .order_by(trials.c.number)
+_RUNNING: Final = sa.select(*_PLACED).where(
+    _STUDY, trials.c.left_seq.is_(None), _BELOW, trials.c.mode == "caviar", trials.c.invalid_seq.is_(None)
 )
 
 
 def running(tx: Transaction, study_id: StudyId, below: int, revision: int) -> list[PlacedRow]:
     """The trials of numbers less than `below` that have not ended now, by number."""
     asked = {"study": study_id, "below": below, "revision": revision}
-    return [PlacedRow(*row) for row in tx.execute(_RUNNING, asked)]
+    return sorted((PlacedRow(*row) for row in tx.execute(_RUNNING, asked)), key=lambda row: row.number)
 
 
 _PLACED_OF: Final = sa.select(*_PLACED).where(_STUDY, _NUMBERED).order_by(trials.c.number)
