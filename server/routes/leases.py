@@ -43,9 +43,9 @@ async def lease_trials(
         remaining = until - time.monotonic()
         if leases.leases or remaining <= 0 or long_polls.ended:
             return answer
-        await long_polls.wait(request.slots, Offer.free(request), remaining)
+        may_be_work = await long_polls.wait(request.slots, Offer.free(request), remaining)
         # A trial that went to a client that is gone would wait for its lease to run out.
-        if await http.is_disconnected():
+        if not may_be_work or await http.is_disconnected():
             return answer
 
 

@@ -62,11 +62,6 @@ def claim_answered(tx: Transaction, key: str, request_sha256: str, study_id: Stu
     return inserted.one_or_none() is not None
 
 
-def release(tx: Transaction, key: str) -> None:
-    """Delete a claimed key: its answer is not stored, so the request may be sent again."""
-    tx.execute(idempotency_keys.delete().where(idempotency_keys.c.key == key))
-
-
 def forget(tx: Transaction, before: int) -> int:
     """Delete the keys that were used before `before`; return how many."""
     return tx.execute(idempotency_keys.delete().where(idempotency_keys.c.at < before)).rowcount

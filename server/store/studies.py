@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -240,12 +241,14 @@ class Eligible:
         return sa.and_(*conditions)
 
 
+_WITH_NEEDS: Final = sa.select(studies.c.id, studies.c.needs).where(
+    studies.c.state == "active", studies.c.needs.is_not(sa.null())
+)
+
+
 def with_needs(tx: Transaction) -> dict[StudyId, Json]:
     """Id -> needs, of the active studies that need more of a worker than a slot."""
-    statement = sa.select(studies.c.id, studies.c.needs).where(
-        studies.c.state == "active", studies.c.needs.is_not(sa.null())
-    )
-    return dict(tx.execute(statement).all())
+    return dict(tx.execute(_WITH_NEEDS).all())
 
 
 def _open_to_workers() -> tuple[sa.ColumnElement[bool], ...]:
@@ -262,6 +265,11 @@ def _open_to_workers() -> tuple[sa.ColumnElement[bool], ...]:
 def with_new_trials_for_workers(tx: Transaction, eligible: Eligible) -> list[str]:
     """Names of the studies that can give a worker new trials. The one with the fewest running trials is first, so that
     studies share the workers evenly."""
+    return list(tx.execute(_with_new_trials(eligible)).scalars())
+
+
+@lru_cache(256)
+def _with_new_trials(eligible: Eligible) -> sa.Select[Any]:
     running = (
         sa.select(sa.func.count())
         .where(trials.c.study_id == studies.c.id, trials.c.state == "running")
@@ -269,8 +277,7 @@ def with_new_trials_for_workers(tx: Transaction, eligible: Eligible) -> list[str
         .scalar_subquery()
     )
     statement = sa.select(studies.c.name).where(*_open_to_workers(), eligible.where())
-    statement = statement.order_by(running, studies.c.id)
-    return list(tx.execute(statement).scalars())
+    return statement.order_by(running, studies.c.id)
 
 
 def new_trials_for_workers(tx: Transaction) -> dict[StudyId, int]:

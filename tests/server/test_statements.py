@@ -8,9 +8,11 @@ from threading import current_thread
 from typing import Any
 
 import httpx
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import ExecutionContext
 
+from server.services.leases import long_poll
 from sturgeon.messages import Held, Lease
 from tests.running import RunningServer
 from tests.server.studies import BOWL
@@ -85,6 +87,27 @@ def test_a_batch_takes_no_more_statements_than_its_first_few(server: RunningServ
     assert min(of_few) >= 1
     assert batch(40) == of_few
     assert of_few[2] <= 5
+
+
+def test_a_worker_without_work_asks_the_database_little(
+    server: RunningServer, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look a poll, of which only one statement writes: that the worker has called."""
+    monkeypatch.setattr(long_poll, "SURE_S", 0.0)
+    server.client.create_study(BOWL)  # whose trials are no worker's
+    server.client.renew("ada", [])
+
+    with statements_of(server) as renewing:
+        server.client.renew("ada", [])
+    with statements_of(server) as polling:
+        answer = http.post(
+            "/v1/leases", json={"worker": "ada", "slots": 1, "wait": 0.02}, headers={"Idempotency-Key": "poll"}
+        )
+
+    assert answer.json()["leases"] == []
+    assert 1 <= len(renewing) <= 2
+    assert 1 <= len(polling) <= 6
+    assert [sql.split()[0] for sql in polling if not sql.startswith(("SELECT", "WITH"))] == ["UPDATE"]
 
 
 def tell_all(server: RunningServer, leases: Sequence[Lease]) -> None:

@@ -7,9 +7,13 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from server.services.studies.placement import Offer
 from sturgeon.messages import Needs
+
+SURE_S: Final = 2.0
+"""Whoever has waited for so long was woken if there was work for him: the server looks for it more often."""
 
 
 @dataclass
@@ -50,8 +54,9 @@ class LongPollQueue:
         """Whether a call waits."""
         return bool(self._queue)
 
-    async def wait(self, slots: int, offer: Offer, seconds: float) -> None:
-        """Return when there may be work for these slots of a worker with this offer, or after so many seconds."""
+    async def wait(self, slots: int, offer: Offer, seconds: float) -> bool:
+        """Return when there may be work for these slots of a worker with this offer, or after so many seconds; whether
+        there may be some."""
         self._loop = asyncio.get_running_loop()
         waiter = self.enter(slots, offer)
         try:
@@ -60,6 +65,7 @@ class LongPollQueue:
         finally:
             with suppress(ValueError):
                 self._queue.remove(waiter)
+        return waiter.woken.is_set() or seconds < SURE_S
 
     def enter(self, slots: int, offer: Offer) -> _Waiter:
         """Join the queue."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from server.services import lookup, views
-from server.services.idempotency import IdempotencyKey, claim_or_replay, record, replay, store_answer
+from server.services.idempotency import (
+    IdempotencyKey,
+    KeyTaken,
+    answer_of,
+    claim_or_replay,
+    record,
+    replay,
+    store_answer,
+)
 from server.services.leases.ask import AskContext, dispatch
 from server.services.leases.long_poll import Work
 from server.services.leases.stacks import Dispatched, DispatchRequest, take_queued
@@ -33,20 +41,12 @@ def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key:
     running. Raises: IdempotencyMismatch."""
     lease_us = round(lease_s * 1_000_000)
     wanted = DispatchRequest(request.slots, request.worker, lease_us, request.stack, Offer.free(request))
-    with asks.database.writing() as tx:
-        answered = claim_or_replay(tx, key, messages.Leases, None)
-        if answered is not None and (still_given := _of_present_studies(tx, answered)).leases:
-            return still_given
-        offered = told_by(request)
-        if workers.seen(tx, request.worker, request.total_slots or request.slots, offered).drain:
-            return _nothing(tx, key)
-        eligible, needy = _eligible(tx, request)
-        if queued := _take_queued(tx, eligible, needy, wanted):
-            answer = messages.Leases(leases=_answers(tx, queued))
-            store_answer(tx, key, answer)
-            return answer
-        names = study_rows.with_new_trials_for_workers(tx, eligible)
-        _nothing(tx, key)
+    try:
+        answer, names = _queued(asks, request, wanted, key)
+    except KeyTaken:  # by this very request, sent twice: its answer is there now
+        answer, names = _queued(asks, request, wanted, key)
+    if answer.leases:
+        return answer
     for name in names:
         try:
             answer = dispatch(asks, name, wanted, key)
@@ -55,6 +55,32 @@ def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key:
         if answer.leases:
             return answer
     return messages.Leases(leases=[], reason="waiting")
+
+
+def _queued(
+    asks: AskContext, request: messages.LeaseRequest, wanted: DispatchRequest, key: IdempotencyKey
+) -> tuple[messages.Leases, list[str]]:
+    """Queued trials, or what was answered before; if none, the studies that may have new ones. Most calls find nothing:
+    they claim no key. Raises: IdempotencyMismatch, KeyTaken."""
+    nothing = messages.Leases(leases=[], reason="waiting")
+    with asks.database.writing() as tx:
+        stored = None if key.value is None else idempotency.find(tx, key.value)
+        answered = None if stored is None else answer_of(key, messages.Leases, stored.request_sha256, stored.answer)
+        if answered is not None and (still_given := _of_present_studies(tx, answered)).leases:
+            return still_given, []
+        offered = told_by(request)
+        if workers.seen(tx, request.worker, request.total_slots or request.slots, offered).drain:
+            return nothing, []
+        eligible, needy = _eligible(tx, request)
+        queued = _take_queued(tx, eligible, needy, wanted)
+        if not queued:
+            return nothing, study_rows.with_new_trials_for_workers(tx, eligible)
+        answer = messages.Leases(leases=_answers(tx, queued))
+        if key.value is not None:
+            if stored is None and idempotency.claim(tx, key.value, key.request_sha256, None) is not None:
+                raise KeyTaken
+            store_answer(tx, key, answer)
+        return answer, []
 
 
 def _eligible(tx: Transaction, request: messages.LeaseRequest) -> tuple[Eligible, frozenset[StudyId]]:
@@ -88,13 +114,6 @@ def _of_present_studies(tx: Transaction, answered: messages.Leases) -> messages.
     floors = study_rows.fence_floors(tx, {lease.study for lease in answered.leases})
     present = [lease for lease in answered.leases if lease.fence > floors.get(lease.study, lease.fence)]
     return messages.Leases(leases=present)
-
-
-def _nothing(tx: Transaction, key: IdempotencyKey) -> messages.Leases:
-    """An empty answer, which is not stored: the same key may ask again."""
-    if key.value is not None:
-        idempotency.release(tx, key.value)
-    return messages.Leases(leases=[], reason="waiting")
 
 
 def _answers(tx: Transaction, dispatched: list[Dispatched]) -> list[messages.Lease]:
