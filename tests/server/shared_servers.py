@@ -49,6 +49,11 @@ def forget_all(server: RunningServer) -> None:
             tx.connection.exec_driver_sql(f"DELETE FROM {names}", execution_options={"no_parameters": True})
     server.app.state.database.stored_numerics.clear()
     server.app.state.database.kept_amounts.clear()
+    overviews = server.app.state.overviews
+    with overviews._guard:  # else this test's streams are told that the studies of earlier ones are gone
+        overviews._sketches.clear()
+        overviews._gone.clear()
+        overviews._moment = None
     sampler_pool = server.app.state.asks.sampler_pool
     sampler_pool.samplers = dict(SAMPLERS)
     for study_id in list(
