@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sturgeon.client import Client
-from tests.browser.drawn import marks, wait_for_marks
-from tests.processes import WorkerProcess
+from tests.browser.drawn import marks
+from tests.processes import WorkerProcess, wait_until
 
 REFUSED = pytest.mark.tolerates_errors("status of 4(09|22)")
 """The browser's console tells of each refusal."""
@@ -28,11 +28,15 @@ def test_a_study_from_the_form_runs_to_its_end_before_ones_eyes(
     page.get_by_role("button", name="Create the study").click()
     page.wait_for_url("**/studies/by-form", wait_until="domcontentloaded")
     expect(page.locator(".heading .state")).to_have_text("completed")
-    points = wait_for_marks(page.locator("[data-picture=history]"), "symbol", 4)
-    assert {point["datum"]["number"] for point in points} == {0, 1, 2, 3}
+    history = page.locator("[data-picture=history]")
+
+    def drawn() -> dict[int, float]:
+        return {point["datum"]["number"]: point["datum"]["score"] for point in marks(history, "symbol")}
+
+    wait_until(lambda: len(drawn()) == 4, "all trials were drawn")
     scores = {trial.number: trial.value for trial in client.trials("by-form").items}
-    assert {point["datum"]["number"]: point["datum"]["score"] for point in points} == scores
-    assert marks(page.locator("[data-picture=history]"), "line")
+    assert drawn() == scores
+    assert marks(history, "line")
     assert len({worker.name for worker in workers}) == 2
 
 
@@ -49,7 +53,7 @@ def test_a_mistake_in_the_form_stands_at_its_field(page: Page) -> None:
     open_form(page)
     page.get_by_label("Low").first.fill("7")
     learning_rate = page.locator(".parameter").first
-    expect(learning_rate.locator(".problem")).to_contain_text("high")
+    expect(learning_rate.locator(".problem")).to_contain_text("Low must be less than High")
     page.get_by_label("Low").first.fill("0.001")
     expect(learning_rate.locator(".problem")).to_have_count(0)
     page.get_by_label("Name", exact=True).first.fill("no blanks")
