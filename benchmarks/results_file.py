@@ -14,6 +14,13 @@ def add_write_option(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("--write", action="store_true", help=f"keep the figures in benchmarks/results/{name}.json")
 
 
+def stored_results(name: str) -> dict[str, Any]:
+    """The stored figures of a benchmark; none where it was never told to keep them."""
+    file = RESULTS / f"{name}.json"
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return found
+
+
 def write_results(name: str, figures: dict[str, Any], indent: int = 1, sort_keys: bool = False) -> None:
     """Replace the stored figures of the benchmark."""
     RESULTS.mkdir(exist_ok=True)

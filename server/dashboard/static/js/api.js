@@ -30,6 +30,12 @@ export function send(method, path, body, { key = newKey(), headers = {}, signal 
   return asked(method, path, { body, signal, headers: { "Idempotency-Key": key, ...headers } });
 }
 
+/** Asks for a path now: the next `get` of it takes this answer. Gives the function that forgets it. */
+export function ahead(path) {
+  globalThis.askedEarly.set(path, sent("GET", path, {}).catch(() => null));
+  return () => globalThis.askedEarly.delete(path);
+}
+
 /** The plain text at a path. Raises: Problem, Away. */
 export async function getText(path) {
   const answer = await sent("GET", path, { headers: { Accept: "text/plain" } });

@@ -1,6 +1,6 @@
 // The pictures of a study: each is drawn when it comes into view, and changed as trials change.
 
-import { get, part } from "../api.js";
+import { ahead, get, part } from "../api.js";
 import { chart } from "../chart.js";
 import { el, empty, fill, text } from "../dom.js";
 import { count } from "../format.js";
@@ -164,6 +164,8 @@ export class Pictures {
 
   async #drawCurves(host) {
     const points = Math.max(20, Math.min(200, Math.floor(CURVE_POINTS / Math.max(1, this.rows.byNumber.size))));
+    const spec = `${this.path}/plots/curves?data=false`;
+    const forget = ahead(spec);
     const first = await get(`${this.path}/curves?points=${points}`);
     let { cursor } = first;
     let one = null;
@@ -171,9 +173,12 @@ export class Pictures {
       if (!curves.length) return;
       if (one) return void one.update("curves", long({ curves }));
       fill(host);
-      one = chart(host, `${this.path}/plots/curves?data=false`, { curves: long({ curves }) }, { label: "The metric of each trial, epoch by epoch", told: this.told });
+      one = chart(host, spec, { curves: long({ curves }) }, { label: "The metric of each trial, epoch by epoch", told: this.told });
     };
-    if (!first.curves.length) fill(host, empty("No trial has reported a curve yet."));
+    if (!first.curves.length) {
+      forget(); // by then it is another one
+      fill(host, empty("No trial has reported a curve yet."));
+    }
     take(first.curves);
     this.#follow(host, async () => {
       const more = await get(`${this.path}/curves?points=${points}&since=${part(cursor)}`).catch(() => null);
