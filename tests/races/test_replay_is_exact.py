@@ -87,7 +87,8 @@ def assert_that_much_happened(trials: list[Trial]) -> None:
     assert sum(trial.state == "diverged" for trial in trials) >= 2
     thought = [trial.drawn for trial in trials if trial.drawn.model == "gp"]
     assert len(thought) > TRIALS / 2
-    assert len({one.basis for one in thought}) > TRIALS / 4  # they did see each other's results
+    # They did see each other's results. Asks that stand in line one after the other see the same ones.
+    assert len({one.basis for one in thought}) > TRIALS / 6
 
 
 def assert_same_numerics(told: list[Replay]) -> None:

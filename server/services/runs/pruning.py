@@ -42,6 +42,8 @@ def _settings(study: StudyRow, mode: Mode, params: Json) -> Settings:
 
 def looks_of(study: StudyRow, mode: Mode, params: Json) -> messages.Looks | None:
     """Where the rule looks at a trial with these parameters, for whoever runs it; None where none does."""
+    if study.pruning.get("rule") is None:
+        return None
     settings = _settings(study, mode, params)
     if settings.rule == "none":
         return None
