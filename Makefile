@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-waiting bench-service-search bench-report-cost bench-worker bench-trainer bench-page bench-install-sizes screenshots secrets clean
+.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-waiting bench-service-search bench-scale bench-report-cost bench-worker bench-trainer bench-page bench-install-sizes screenshots secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.12]"
@@ -81,6 +81,9 @@ bench-drift: $(VENV)/mnist ## Compare constant hyperparameters with the drift po
 
 bench-service: $(VENV)/development ## Measure trials and reports a second beside Optuna's storages, on both databases; --quick in ARGS takes two minutes.
 	$(BIN)/python -m benchmarks.service $(ARGS)
+
+bench-scale: $(VENV)/development ## Measure a study of a million trials, and 10,000 studies, on both databases; --help in ARGS tells how to take less.
+	$(BIN)/python -m benchmarks.scale $(ARGS)
 
 bench-service-search: $(VENV)/mnist ## Compare coarse to fine with random search on mnist_5k, through the service with its workers.
 	$(BIN)/python -m benchmarks.service_search $(ARGS)
