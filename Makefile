@@ -43,7 +43,7 @@ test-faults: $(VENV)/development ## Run only the tests of faults that were found
 test-browser: $(VENV)/development ## Run the tests of the web page in Chromium; `make test` does so, too.
 	$(BIN)/python -m pytest -p no:xdist tests/browser $(ARGS)
 
-test-long: $(VENV)/development ## Run the tests that need minutes or a machine of their own: many more throws of the dice that kill workers.
+test-long: $(VENV)/development ## Run the tests that need minutes or a machine of their own: many more throws of the dice that kill workers, and every made-up body at every address.
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 test-wheel: $(VENV)/development ## Build the wheel and test it in fresh environments, of Python 3.11, 3.12 and 3.13 where they are found.
