@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from server.services import lookup
 from server.services.sampling.past import history_at
 from server.store import studies
 from server.store.tables import rounds as stored
@@ -15,6 +16,7 @@ from sturgeon.search.rounds import round_at
 from sturgeon.search.scores import round_starts
 
 if TYPE_CHECKING:
+    from server.store.studies import StudyRow
     from tests.running import RunningServer
 
 VALLEY: dict[str, Any] = {
@@ -191,3 +193,36 @@ def test_results_that_are_all_alike_or_not_finite_break_no_round(server: Running
     assert len(server.client.importance("valley").items) == 3
     assert {trial.drawn.fallback for trial in server.client.all_trials("valley")} == {None}
     assert server.client.replay("valley").exact
+
+
+STUDY_OF_TALLIES = {
+    "name": "tallied",
+    "space": {"x": {"type": "float", "low": 0, "high": 1}},
+    "metric": "loss",
+    "budget": {"max_trials": 40},
+    "search": {"seed": 5},
+}
+
+
+def study_row(server: RunningServer, name: str) -> StudyRow:
+    with server.app.state.database.reading() as tx:
+        return lookup.get_study(tx, name)
+
+
+def test_what_rounds_have_found_is_kept_and_is_what_is_counted_anew(server: RunningServer) -> None:
+    server.client.create_study(STUDY_OF_TALLIES)
+    pool = server.app.state.asks.sampler_pool
+    for told in range(14):
+        [lease] = server.client.ask("tallied").leases
+        server.client.tell("tallied", lease.number, lease.fence, {"loss": abs(lease.params["x"] - 0.3)})
+        if told % 4 == 0:
+            kept = server.client.rounds("tallied").items
+            pool.cache_of(study_row(server, "tallied")).tally = None
+            assert server.client.rounds("tallied").items == kept
+    assert sum(one.trials for one in server.client.rounds("tallied").items) == 14
+
+    best = server.client.best("tallied").items[0].number
+    server.client.invalidate("tallied", best, "no use")
+    found = [one.found.number for one in server.client.rounds("tallied").items if one.found]
+    assert best not in found
+    assert len(found) > 1

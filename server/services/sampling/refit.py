@@ -16,11 +16,10 @@ from server.services.isolation import isolated
 from server.services.sampling.history import SamplerView
 from server.services.sampling.past import history_at
 from server.services.sampling.sampler_pool import SamplerPool
-from server.store import draws
+from server.services.sampling.tally import Tally
 from server.store import numerics as numerics_rows
 from server.store import rounds as round_rows
 from server.store import studies as study_rows
-from server.store.draws import DrawnRow
 from server.store.engine import Database
 from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
@@ -123,20 +122,17 @@ def refit(database: Database, sampler_pool: SamplerPool, name: str) -> RefitResu
     return result
 
 
-def recover_rounds(database: Database, study: StudyRow) -> None:
+def recover_rounds(database: Database, study: StudyRow, tally: Tally) -> None:
     """Store the rounds that have drawn trials but were not stored, since a process had no time to, or was stopped."""
     with database.reading() as tx:
         known = {(row.revision, row.number) for row in round_rows.of_study(tx, study.id)}
-        last_of: dict[tuple[int, int], DrawnRow] = {}
-        for trial in draws.drawn(tx, study.id):
-            last_of[trial.revision, trial.drawn.get("round") or 0] = trial
         rows = []
-        for (revision, number), trial in last_of.items():
+        for (revision, number), drawn in tally.rounds.items():
             if number and (revision, number) not in known:
-                view = history_at(tx, study, trial.basis_seq, trial.number)
+                view = history_at(tx, study, drawn.basis, drawn.last)
                 # Round 1 draws already when it has half of the results that it is to learn from.
                 if _latest(view)[0] == number:
-                    rows.append(_row(study, view, revision, trial.basis_seq))
+                    rows.append(_row(study, view, revision, drawn.basis))
     _store_rounds(database, study, rows)
 
 

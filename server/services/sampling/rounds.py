@@ -5,9 +5,8 @@ from __future__ import annotations
 from server.services import lookup, views
 from server.services.sampling.refit import recover_rounds, refit
 from server.services.sampling.sampler_pool import SamplerPool
-from server.store import draws
+from server.services.sampling.tally import InRound, Tally
 from server.store import rounds as round_rows
-from server.store.draws import DrawnRow
 from server.store.engine import Database
 from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
@@ -25,19 +24,20 @@ def list_rounds(database: Database, sampler_pool: SamplerPool, name: str) -> mes
         return messages.Rounds(study=name, sampler=study.sampler, items=[])
     fitted = refit(database, sampler_pool, name)
     study = fitted.study
-    recover_rounds(database, study)
+    with database.reading() as tx:
+        tally = sampler_pool.tally_now(tx, lookup.get_study(tx, name))
+    recover_rounds(database, study, tally)
     with database.reading() as tx:
         rows = round_rows.of_study(tx, study.id)
-        drawn = draws.drawn(tx, study.id)
     now = (study.revision, fitted.round, fitted.learnt_from)
-    items = [_coverage(study, drawn, current=fitted.round == 0)]
-    items += [_round(study, row, drawn, current=(row.revision, row.number, row.learnt_from) == now) for row in rows]
+    items = [_coverage(study, tally, current=fitted.round == 0)]
+    items += [_round(study, row, tally, current=(row.revision, row.number, row.learnt_from) == now) for row in rows]
     return messages.Rounds(study=name, sampler=study.sampler, items=items)
 
 
-def _coverage(study: StudyRow, drawn: list[DrawnRow], *, current: bool) -> messages.Round:
+def _coverage(study: StudyRow, tally: Tally, *, current: bool) -> messages.Round:
     """Round 0, which has no model, and is the same in all revisions of the space."""
-    own = [trial for trial in drawn if trial.drawn.get("round") == 0]
+    own = [drawn for (_, number), drawn in tally.rounds.items() if number == 0]
     return messages.Round(
         number=0,
         revision=0,
@@ -49,32 +49,29 @@ def _coverage(study: StudyRow, drawn: list[DrawnRow], *, current: bool) -> messa
         best=None,
         alarms=[],
         current=current,
-        trials=len(own),
+        trials=sum(drawn.trials for drawn in own),
         found=_best_of(study, own),
         numerics=None,
         at=views.moment(study.created_at),
     )
 
 
-def _round(study: StudyRow, row: RoundRow, drawn: list[DrawnRow], *, current: bool) -> messages.Round:
-    own = [trial for trial in drawn if (trial.revision, trial.drawn.get("round")) == (row.revision, row.number)]
+def _round(study: StudyRow, row: RoundRow, tally: Tally, *, current: bool) -> messages.Round:
+    own = [drawn for key, drawn in tally.rounds.items() if key == (row.revision, row.number)]
     return messages.Round(
         **row.body,
         revision=row.revision,
         current=current,
-        trials=len(own),
+        trials=sum(drawn.trials for drawn in own),
         found=_best_of(study, own),
         numerics=row.numerics,
         at=views.moment(row.at),
     )
 
 
-def _best_of(study: StudyRow, drawn: list[DrawnRow]) -> messages.FoundIn | None:
-    sign = sign_of(study.direction)
-    scores = [
-        (sign * trial.value, trial.number, trial.value) for trial in drawn if trial.counts and trial.value is not None
-    ]
-    return messages.FoundIn(number=min(scores)[1], value=min(scores)[2]) if scores else None
+def _best_of(study: StudyRow, drawn: list[InRound]) -> messages.FoundIn | None:
+    found = min((one.best for one in drawn if one.best is not None), default=None)
+    return None if found is None else messages.FoundIn(number=found[1], value=sign_of(study.direction) * found[0])
 
 
 def importance(database: Database, sampler_pool: SamplerPool, name: str) -> messages.Importance:

@@ -14,6 +14,7 @@ import structlog
 
 from server.services.sampling.draw_threads import DrawThreads
 from server.services.sampling.history import SamplerView, Snapshot, history_now
+from server.services.sampling.tally import Tally, tally_now
 from server.store.engine import Transaction
 from server.store.studies import StudyRow
 from sturgeon import messages
@@ -65,6 +66,7 @@ class StudyCache:
     memo: Memo = field(default_factory=Memo)
     lock: Lock = field(default_factory=Lock)
     snapshot: Snapshot | None = None
+    tally: Tally | None = None
 
 
 @dataclass
@@ -98,6 +100,12 @@ class SamplerPool:
         """Whether `history_now` has little to read: what is new since it was called in this process."""
         snapshot = self.cache_of(study).snapshot
         return snapshot is not None and snapshot.revisions[-1].number == study.revision
+
+    def tally_now(self, tx: Transaction, study: StudyRow) -> Tally:
+        """What each round has drawn and found so far. Only what is new since this process's last read is read."""
+        cache = self.cache_of(study)
+        cache.tally = tally_now(tx, study, cache.tally)
+        return cache.tally
 
     def cache_of(self, study: StudyRow) -> StudyCache:
         """The study's cache, an empty one where there is none yet."""
