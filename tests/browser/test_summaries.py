@@ -18,7 +18,7 @@ ON_THE_PAGE: Final = """
 async ([spec, rows]) => {
     const {Summaries} = await import("/static/js/summaries.js");
     const all = new Summaries(spec);
-    all.fill({}, {rows: {tuples: () => rows, byNumber: new Map()}});
+    all.fill({}, {rows: {all: () => rows, byNumber: new Map()}});
     return all.known;
 }
 """
