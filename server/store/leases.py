@@ -6,8 +6,7 @@ fence in the WHERE. `lease_until` is steady time, so that a lease has its length
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -235,7 +234,7 @@ def renew_all(tx: Transaction, held: Sequence[tuple[TrialRow | None, Fence]]) ->
     """As `renew`, of rows that are locked, or not there, in one statement."""
     now = tx.steady_now()
     renewed = [
-        replace(row, state="running", lease_until=now + (row.lease_us or 0), spent_us=spent_us(tx, row))
+        row.written({"state": "running", "lease_until": now + (row.lease_us or 0), "spent_us": spent_us(tx, row)})
         if row is not None and is_held(row, fence)
         else None
         for row, fence in held
@@ -279,29 +278,3 @@ def studies_with_expired(tx: Transaction) -> list[str]:
         sa.select(studies.c.name).join(trials, studies.c.id == trials.c.study_id).where(has_wrong_end(tx)).distinct()
     )
     return sorted(tx.execute(statement).scalars())
-
-
-def _runs_on(names: Iterable[str]) -> sa.ColumnElement[bool]:
-    """Found among the running trials, which are few, not by the index of workers: among all that those ever ran."""
-    return sa.and_(trials.c.state == "running", sa.func.coalesce(trials.c.worker, "").in_(list(names)))
-
-
-def running_by_worker(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
-    """Worker -> how many trials it runs; workers without one are not in it."""
-    statement = sa.select(trials.c.worker, sa.func.count()).where(_runs_on(names)).group_by(trials.c.worker)
-    return dict(tx.execute(statement).all())
-
-
-def held_by_worker(tx: Transaction, names: Iterable[str], most: int = 1000) -> dict[str, list[tuple[str, int]]]:
-    """Worker -> study and number of the trials that it runs, `most` of all together."""
-    statement = (
-        sa.select(trials.c.worker, studies.c.name, trials.c.number)
-        .join(studies, studies.c.id == trials.c.study_id)
-        .where(_runs_on(names))
-        .order_by(trials.c.study_id, trials.c.number)
-        .limit(most)
-    )
-    held: dict[str, list[tuple[str, int]]] = {}
-    for worker, study, number in tx.execute(statement):
-        held.setdefault(worker, []).append((study, number))
-    return held

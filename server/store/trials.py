@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -77,6 +77,14 @@ class TrialRow:
     finished_at: int | None
     changed: int
 
+    def written(self, columns: Mapping[str, Any]) -> TrialRow:
+        """The row after these columns were written. (`dataclasses.replace` takes ten times as long.)"""
+        assert columns.keys() <= self.__dict__.keys(), "these are columns of a trial"
+        row = object.__new__(TrialRow)
+        row.__dict__.update(self.__dict__)
+        row.__dict__.update(columns)
+        return row
+
     @property
     def score(self) -> float | None:
         """The score that the search assumes, in the study's metric; None where the trial diverged."""
@@ -137,7 +145,7 @@ def update(tx: Transaction, row: TrialRow, **columns: Any) -> TrialRow:
     tx.lock_order.trials([row.id])
     if tx.execute(_UPDATE, {"trial": row.id, **columns}).rowcount != 1:
         raise AssertionError(f"trial {row.number} is gone")
-    return replace(row, **columns)
+    return row.written(columns)
 
 
 def transition(
@@ -155,7 +163,7 @@ def transition(
     fence: Fence | None = tx.execute(_transition_with_fence(to), written).scalar_one_or_none()
     if fence is None:
         raise _forbidden(row, to)
-    return replace(row, **columns, state=to, fence=fence)
+    return row.written({**columns, "state": to, "fence": fence})
 
 
 def transition_all(tx: Transaction, to: TrialState, moves: Sequence[tuple[TrialRow, Json]]) -> list[TrialRow]:
@@ -165,7 +173,7 @@ def transition_all(tx: Transaction, to: TrialState, moves: Sequence[tuple[TrialR
     moved = tx.execute(_transition(to), written[0] if len(written) == 1 else written)
     if moved.rowcount != len(moves):
         raise _forbidden(moves[0][0], to)
-    return [replace(row, **columns, state=to) for row, columns in moves]
+    return [row.written({**columns, "state": to}) for row, columns in moves]
 
 
 def _forbidden(row: TrialRow, to: TrialState) -> ForbiddenMove:
@@ -193,7 +201,7 @@ def move(tx: Transaction, row: TrialRow, moving: ReturningUpdate[Any], parameter
     may have changed it since it was read, so `moving` returns CHANGING. parameters: its own, and columns to write."""
     tx.lock_order.trials([row.id])
     changed = tx.execute(moving, {"trial": row.id, **parameters}).one_or_none()
-    return None if changed is None else replace(row, **changed._mapping)
+    return None if changed is None else row.written(changed._asdict())
 
 
 def may_move_to(to: TrialState) -> sa.ColumnElement[bool]:

@@ -8,7 +8,6 @@ from server.store import (
     checkpoints,
     events,
     late_results,
-    leases,
     outbox,
     room,
     schema,
@@ -16,6 +15,7 @@ from server.store import (
     trial_logs,
     trials,
     unable,
+    worker_trials,
     workers,
 )
 from server.store import studies as study_rows
@@ -31,9 +31,9 @@ def list_workers(database: Database, page_size: int, page_token: str | None) -> 
     with database.reading() as tx:
         rows = workers.page(tx, page_token or "", page_size + 1)
         gone = {row.name: workers.is_gone(tx, row) for row in rows}
-        running = leases.running_by_worker(tx, [row.name for row in rows])
+        running = worker_trials.running_by_worker(tx, [row.name for row in rows])
         cannot = unable.of_workers(tx, [row.name for row in rows])
-        holds = leases.held_by_worker(tx, [row.name for row in rows])
+        holds = worker_trials.held_by_worker(tx, [row.name for row in rows])
     items = [
         views.worker(
             row,
@@ -53,8 +53,8 @@ def drain(database: Database, name: str) -> messages.Worker:
         row = workers.drain(tx, name)
         if row is None:
             raise NotFound(f"There is no worker named {name}; GET /v1/workers lists them.")
-        running = leases.running_by_worker(tx, [name]).get(name, 0)
-        holds = leases.held_by_worker(tx, [name]).get(name, ())
+        running = worker_trials.running_by_worker(tx, [name]).get(name, 0)
+        holds = worker_trials.held_by_worker(tx, [name]).get(name, ())
         return views.worker(row, running, workers.is_gone(tx, row), unable.of_workers(tx, [name]), holds)
 
 
