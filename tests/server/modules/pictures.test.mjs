@@ -70,6 +70,7 @@ test("a view gets what its specification names of each value, and of a change on
   const { remove, insert } = set.changes();
   assert.deepEqual([remove.length, remove[0] === fresh[1]], [1, true]);
   assert.deepEqual(insert, [{ number: 1, score: 3 }, { number: 2, score: 5 }]);
+  assert.deepEqual(new DataSet([{ count: 2, label: "a" }]).fresh(null), [{ count: 2, label: "a" }]);
   set.replace([]);
   assert.deepEqual(set.changes().remove, [fresh[0], ...insert]);
 });

@@ -5,10 +5,11 @@ import { el, fill } from "./dom.js";
 import { DataSet, wordsOf } from "./dataset.js";
 import { expressions } from "./expressions.js";
 import { Summaries } from "./summaries.js";
-import { onTheme, vegaConfig } from "./theme.js";
+import { onTheme, themesOfPictures, vegaConfig } from "./theme.js";
 import { lightened, tip } from "./tip.js";
 import { change, has, leaveTitles, listen } from "./views.js";
 
+themesOfPictures().catch(() => {}); // who draws is told
 let loading = null;
 let resizing = null; // one event for all pictures whose size has changed
 const REST = 12; // times as long as its last change took
@@ -147,7 +148,7 @@ class Picture {
       const host = el("div");
       fill(this.element, host);
       const light = lightened(spec);
-      this.named = wordsOf({ ...light, datasets: null });
+      this.named = this.pick ? null : wordsOf({ ...light, datasets: null }); // who picks may want to know all of it
       this.summaries = new Summaries(spec, this.named);
       const result = await embed(host, light, {
         ast: true, expr: expressions, renderer: "canvas", actions: false, defaultStyle: false, config: { ...config, ...this.options.config }, tooltip: tip(this.options.told),

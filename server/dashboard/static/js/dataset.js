@@ -48,7 +48,7 @@ export class DataSet {
     return found;
   }
 
-  /** Copies of all values for a new view, of what is `named` there. */
+  /** Copies of all values for a new view, of what is `named` there; null: of all. */
   fresh(named) {
     this.named = named;
     [this.gone, this.added] = [new Set(), new Set()];
@@ -90,8 +90,9 @@ export function wordsOf(spec) {
   return new Set(JSON.stringify(spec).match(/[A-Za-z_]\w*/g));
 }
 
-/** A copy of a value, with its number and what is named. */
+/** A copy of a value, with its number and what is named; of all, where that is null. */
 export function narrowed(value, named) {
+  if (named === null) return { ...value };
   const copy = {};
   for (const field in value) if (field === "number" || named.has(field)) copy[field] = value[field];
   return copy;

@@ -37,10 +37,14 @@ export const colour = (name) => getComputedStyle(document.documentElement).getPr
 /** The configuration of pictures for each theme, from the server, which has it for pictures in files, too. */
 let themes = null;
 
+/** Asks for it, once: where there will be pictures, before the first is drawn. */
+export function themesOfPictures() {
+  return (themes ??= fetch("/static/vega-themes.json").then((answer) => answer.json()));
+}
+
 /** The config of Vega and Vega-Lite in the present theme: all colours of marks, and our font at the size of the page. */
 export async function vegaConfig() {
-  themes ??= fetch("/static/vega-themes.json").then((answer) => answer.json());
-  const config = structuredClone((await themes)[theme()]);
+  const config = structuredClone((await themesOfPictures())[theme()]);
   const style = getComputedStyle(document.body);
   const font = style.fontFamily;
   const size = Math.round(parseFloat(style.fontSize) * 0.8);
