@@ -11,12 +11,12 @@ import base64
 import hashlib
 import re
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.origins import is_same, name_of
 from server.problems import problem_response
 from sturgeon.errors import Forbidden, Problem, UnsupportedMediaType
 
@@ -74,13 +74,13 @@ class BrowserGate:
     def _refusal(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if not self._is_ours(_name_of(host)):
+        if not self._is_ours(name_of(host)):
             return Forbidden(
                 f"This server has no token, so it is asked by a name of its own machine, such as 127.0.0.1, and not by "
                 f"{host[:100]!r}; STURGEON_ALLOWED_HOSTS adds names."
             )
         origin = headers.get("origin")
-        if origin is not None and not _is_same(origin, host, self._names):
+        if origin is not None and not is_same(origin, host, self._names):
             return Forbidden(f"A page of {origin[:100]!r} may not use this server.")
         if scope["method"] not in CHANGING:
             return None
@@ -92,15 +92,6 @@ class BrowserGate:
         return LOOPBACK_NAME.fullmatch(name) is not None or name in self._names
 
 
-def _is_same(origin: str, host: str, names: frozenset[str]) -> bool:
-    """Whether the page is this server's own; behind a proxy, that of one of our further names."""
-    try:
-        netloc = urlsplit(origin).netloc.lower()
-    except ValueError:  # it is no address, so no page has it
-        return False
-    return netloc == host.lower() or _name_of(netloc) in names
-
-
 def refusal_of_another_page(scope: Scope, names: frozenset[str]) -> Problem | None:
     """Why a request that a cookie allows is refused: only our own pages change something, and they say so in a header
     that no form of another page can send. Reading needs neither: SameSite keeps the cookie from other pages."""
@@ -108,21 +99,11 @@ def refusal_of_another_page(scope: Scope, names: frozenset[str]) -> Problem | No
         return None
     headers = Headers(scope=scope)
     origin = headers.get("origin")
-    if origin is None or not _is_same(origin, headers.get("host", ""), names):
+    if origin is None or not is_same(origin, headers.get("host", ""), names):
         return Forbidden("Only a page of this server may change anything with its cookie; programs send the token.")
     if "x-requested-with" not in headers:
         return Forbidden("Send the header `X-Requested-With` with any value: the form of another page could not.")
     return None
-
-
-def is_of_another_page(headers: Headers, names: frozenset[str]) -> bool:
-    """Whether a form was sent by a page that is not this server's. Our own send "null" as their Origin, since our pages
-    tell nobody where they are; then Sec-Fetch-Site tells, or, over plain http to another machine, only the cookie."""
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site not in ("none", "same-origin")
-    origin = headers.get("origin", "null")
-    return origin != "null" and not _is_same(origin, headers.get("host", ""), names)
 
 
 def _refusal_of_any_page(scope: Scope, headers: Headers) -> Problem | None:
@@ -143,14 +124,6 @@ def _refusal_of_any_page(scope: Scope, headers: Headers) -> Problem | None:
             "could send this request without them."
         )
     return None
-
-
-def _name_of(netloc: str) -> str:
-    """The host's name in a Host header or a URL, without port and brackets, in lower case."""
-    try:
-        return (urlsplit(f"//{netloc}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
 
 
 class SecurityHeaders:

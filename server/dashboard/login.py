@@ -9,9 +9,9 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from server.browsers import is_of_another_page
 from server.dashboard.rendering import page
 from server.dashboard.sessions import COOKIE, LASTS_S, local_path, new_session
+from server.origins import is_of_another_page
 from server.settings import Settings
 from sturgeon.errors import Forbidden, Invalid
 
