@@ -21,6 +21,8 @@ from sturgeon.integrations.sklearn import SturgeonSearchCV
 from tests.system.readme import ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.running import RunningServer
 
 X, Y = load_iris(return_X_y=True)
@@ -79,6 +81,21 @@ def test_what_cannot_be_searched_is_refused(space: dict[str, Any], n_trials: int
         SturgeonSearchCV(make_pipeline(StandardScaler(), SVC()), space, n_trials=n_trials).fit(X, Y)
 
 
+def test_a_study_without_a_server_is_kept_in_the_folder_that_is_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opened: list[object] = []
+
+    def study(*_arguments: object, folder: object, **_options: object) -> None:
+        opened.append(folder)
+        raise LookupError
+
+    monkeypatch.setattr(sturgeon, "study", study)
+    with pytest.raises(LookupError):
+        search(study="iris", folder=tmp_path).fit(X, Y)
+    assert opened == [tmp_path]
+
+
 def test_the_trials_of_a_study_are_kept_and_not_made_again(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +104,8 @@ def test_the_trials_of_a_study_are_kept_and_not_made_again(
     trials = list(server.client.all_trials("iris"))
     assert [trial.value for trial in trials] == pytest.approx(first.cv_results_["mean_test_score"])
     assert [trial.metrics["std_score"] for trial in trials] == pytest.approx(first.cv_results_["std_test_score"])
+    made = server.client.study("iris")
+    assert (made.direction, made.search.seed) == ("maximize", np.random.RandomState(0).randint(2**31 - 1))
     more = search(study="iris", n_trials=5, random_state=0).fit(X, Y)
     assert len(more.cv_results_["params"]) == 2
     done = search(study="iris", n_trials=5, random_state=0).fit(X, Y)
