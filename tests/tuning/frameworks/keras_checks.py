@@ -13,7 +13,7 @@ from sturgeon.integrations.keras import SturgeonCallback
 from sturgeon.testing import Trial
 
 
-class Kept(Trial):
+class Remembering(Trial):
     """A trial that keeps the epochs of its reports, and pauses after `pause_after` of them."""
 
     def __init__(self, params, pause_after=None, **about):
@@ -65,12 +65,12 @@ def fitted(trial, epochs, live=None, before=(), after=()):
 
 RATE = {"learning_rate": "rate"}
 
-stopped = Kept({"x": 1}, stop_after=2)
+stopped = Remembering({"x": 1}, stop_after=2)
 assert fitted(stopped, 10, before=[Noting()]) == [0.25, 0.25]
 assert stopped.epochs == [1, 2]
 assert [report.step for report in stopped.reports] == [1, 2]
 assert set(stopped.reports[0].metrics) == {"loss"}
-assert fitted(Kept({}, pause_after=3), 10) == [0.25] * 3
+assert fitted(Remembering({}, pause_after=3), 10) == [0.25] * 3
 assert fitted(Steered({"rate": 0.125}), 4, RATE) == [0.125, 0.125, 0.5, 0.5]
 assert fitted(Trial({"rate": 0.5}), 3, RATE, after=[Halving()]) == [0.5, 0.25, 0.125]  # it sets what has changed
 assert fitted(Trial({"x": 1}), 1, RATE) == [0.25]  # a parameter that is not active in this trial

@@ -15,7 +15,7 @@ from sturgeon.integrations.lightning import SturgeonCallback
 from sturgeon.testing import Trial
 
 
-class Kept(Trial):
+class Remembering(Trial):
     """A trial that keeps the epochs of its reports, and pauses after `pause_after` of them."""
 
     def __init__(self, params, pause_after=None, **about):
@@ -84,12 +84,12 @@ def epochs_of(model, trial, *before, strategy="auto"):
 
 assert epochs_of(Line(), Trial({}, stop_after=3)) == [(2, ["loss"]), (4, ["loss"]), (6, ["loss"])]
 assert epochs_of(Validated(), Trial({}, stop_after=2)) == [(2, ["dev_loss", "loss"]), (4, ["dev_loss", "loss"])]
-assert len(epochs_of(Line(), kept := Kept({}))) == 5
+assert len(epochs_of(Line(), kept := Remembering({}))) == 5
 assert kept.epochs == [1, 2, 3, 4, 5]
-assert len(epochs_of(Line(), Kept({}, pause_after=2))) == 2
+assert len(epochs_of(Line(), Remembering({}, pause_after=2))) == 2
 assert len(epochs_of(Line(), Trial({}), Ending())) == 1
-assert epochs_of(Silent(), silent := Kept({})) == []
+assert epochs_of(Silent(), silent := Remembering({})) == []
 assert silent.steps == 10
-assert epochs_of(Line(), second := Kept({}), strategy=SecondProcess("cpu")) == []
+assert epochs_of(Line(), second := Remembering({}), strategy=SecondProcess("cpu")) == []
 assert second.steps == 4
 print("checked")

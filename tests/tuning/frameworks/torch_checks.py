@@ -11,7 +11,7 @@ from sturgeon.integrations.torch import Loop
 from sturgeon.testing import Trial
 
 
-class Kept(Trial):
+class Remembering(Trial):
     """A trial that keeps the epochs of its reports, changes its rate with each, and pauses after `pause_after`."""
 
     def __init__(self, pause_after=None):
@@ -66,7 +66,7 @@ with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as cu
     assert begun + rest == straight  # bit for bit: the random states are kept, too
     assert first.whole == [1, 2]
 
-paused, rates = Kept(pause_after=3), []
+paused, rates = Remembering(pause_after=3), []
 assert len(trained(paused, 10, rates)) == 3
 assert (paused.epochs, rates) == ([1, 2, 3], [0.5, 0.25, 0.125])
 
