@@ -136,7 +136,9 @@ main()
 """
 
 
-@pytest.mark.parametrize("module", ["typer", "sturgeon.cli.following", "pydantic"])
+@pytest.mark.parametrize(
+    "module", ["typer", "sturgeon.cli.lazily", "sturgeon.cli.paging", "pydantic", "httpx", "sturgeon.client.wire"]
+)
 def test_ctrl_c_while_the_command_line_is_being_imported_shows_no_traceback(module: str) -> None:
     script = INTERRUPTED_IMPORT.format(module=module)
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE_S)

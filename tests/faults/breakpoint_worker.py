@@ -20,11 +20,14 @@ from worker.tasks import stream
 from worker.tasks.keeping import CheckpointKeeper
 
 
+RUN_CHILD = main.run_child  # a child that is forked from this worker has the one below in its place
+
+
 def run_child(pipe: Connection, jobs: Sequence[Job]) -> None:
     """What runs in the child process, instead of `worker.child.main.run_child`."""
     setattr(stream, "PULSE_S", 1e-9)  # noqa: B010  it listens after every step
     setattr(CheckpointKeeper, "_is_due", _is_due)  # noqa: B010
-    main.run_child(pipe, jobs)
+    RUN_CHILD(pipe, jobs)
 
 
 def _is_due(_keeper: CheckpointKeeper, trained: Progress, _now: float) -> bool:

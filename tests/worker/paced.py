@@ -18,6 +18,7 @@ from worker.child import main as child
 from worker.tasks import train
 
 ROOT = Path(__file__).parents[2]
+RUN_CHILD = child.run_child  # a child that is forked from this worker has `main` in its place
 
 
 def paced(step_s: float) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def paced(step_s: float) -> dict[str, Any]:
 def main(pipe: Connection, jobs: Sequence[Any]) -> None:
     """What runs in the child process, instead of `worker.child.main.run_child`."""
     child.TASKS["train"] = "tests.worker.paced"
-    child.run_child(pipe, jobs)
+    RUN_CHILD(pipe, jobs)
 
 
 def run(jobs: Sequence[Any], desired: Callable[[int], Any], news: Callable[[], bool]) -> Iterator[Any]:

@@ -34,6 +34,7 @@ def study(trials: int = 1, **task: Any) -> dict[str, Any]:
         "metric": "dev_error",
         "space": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "scale": "log"}},
         "search": {"sampler": "random", "seed": 7},
+        "pruning": {"rule": "none"},
         "budget": {"max_trials": trials},
         "task": {"kind": "train", "dataset": "iris", "epochs": 10} | task,
     }
