@@ -19,7 +19,6 @@ from worker.child.protocol import Job
 from worker.tasks import stream
 from worker.tasks.keeping import CheckpointKeeper
 
-
 RUN_CHILD = main.run_child  # a child that is forked from this worker has the one below in its place
 
 
