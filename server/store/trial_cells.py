@@ -55,6 +55,16 @@ def since(tx: Transaction, study_id: StudyId, moment: str, after: int, most: int
     return _read(tx, statement.limit(most))
 
 
+_GOING_ON: Final = sa.select(trials.c.number, trials.c.spent_us).where(
+    trials.c.study_id == sa.bindparam("study"), trials.c.left_seq.is_(None)
+)
+
+
+def seconds_of_going_on(tx: Transaction, study_id: StudyId) -> dict[TrialNumber, float]:
+    """Number -> for how long workers have held it, of the trials that have not ended."""
+    return {number: spent_us / 1e6 for number, spent_us in tx.execute(_GOING_ON, {"study": study_id})}
+
+
 def newest_and_best(tx: Transaction, study_id: StudyId, newest: int, best: int, sign: float) -> list[TrialCells]:
     """The `newest` trials of a study and the `best` of those before them (sign times the value, less is better), by
     number."""

@@ -11,8 +11,10 @@ from weakref import WeakValueDictionary
 from server.services import lookup
 from server.services.shown import rows
 from server.services.shown.rows import read_rows
-from server.store.engine import Database
+from server.store import trial_cells
+from server.store.engine import Database, Transaction
 from sturgeon import messages
+from sturgeon.identifiers import StudyId
 
 RECENT: Final = 2
 """Studies whose rows are kept."""
@@ -54,7 +56,8 @@ class RecentTables:
             table = read_rows(tx, row, None if known is None else known.cursor).table
             if known is None or table.complete:
                 return table
-            return _together(known, table, most) or read_rows(tx, row, None).table
+            together = _together(known, table, most)
+            return read_rows(tx, row, None).table if together is None else _with_time(tx, row.id, together)
 
 
 def _together(known: messages.Table, change: messages.Table, most: int) -> messages.Table | None:
@@ -69,3 +72,12 @@ def _together(known: messages.Table, change: messages.Table, most: int) -> messa
     if len(together) > most:
         return None
     return change.model_copy(update={"rows": together, "complete": True, "left_out": change.total - len(together)})
+
+
+def _with_time(tx: Transaction, study_id: StudyId, table: messages.Table) -> messages.Table:
+    """With how long workers have held the trials that go on: a renewal adds to it, and counts as no change."""
+    now = trial_cells.seconds_of_going_on(tx, study_id)
+    if all(now.get(row["number"], row["seconds"]) == row["seconds"] for row in table.rows):
+        return table
+    rows = [row | {"seconds": now.get(row["number"], row["seconds"])} for row in table.rows]
+    return table.model_copy(update={"rows": rows})

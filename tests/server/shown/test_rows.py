@@ -191,3 +191,14 @@ def test_what_commits_late_is_in_the_next_increment(server: RunningServer, bowl:
 
     assert [row["number"] for row in between.rows] == [1]
     assert [row["number"] for row in after.rows] == [0]
+
+
+def test_rows_that_are_kept_show_the_time_that_renewals_add(server: RunningServer, leased_trial: Lease) -> None:
+    [before] = server.client.rows("bowl").rows
+    server.advance(seconds=20)
+    held = {"study": "bowl", "number": leased_trial.number, "fence": leased_trial.fence}
+    server.client.renew("ada", [held])
+
+    [row] = server.client.rows("bowl").rows
+
+    assert (before["seconds"], row["seconds"]) == (0, 20)
