@@ -135,6 +135,17 @@ def test_only_a_complete_trial_in_the_present_space_is_recommended(server: Runni
     assert "outside the present space" in best.recommended.why
 
 
+def test_replicates_of_which_one_was_pruned_are_not_recommended(server: RunningServer) -> None:
+    server.client.create_study(LINE | {"search": {"sampler": "random", "seed": 1, "replicates": 2}})
+    first, second = server.client.ask("bowl", count=2).leases
+    server.client.tell("bowl", first.number, first.fence, {"loss": 0.5})
+    server.client.tell("bowl", second.number, second.fence, {"loss": 0.5}, state="pruned")
+
+    best = server.client.best("bowl")
+
+    assert (best.items, best.recommended) == ([], None)
+
+
 def test_of_very_many_results_a_model_of_their_selection_recommends(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,12 +84,15 @@ def _choice(tx: Transaction, sampler_pool: SamplerPool, study: StudyRow) -> Choi
     space, history = sampler_pool.history_now(tx, study)
     evidence = evidence_of(history, len(space.searched))
 
+    complete = frozenset(evidence.finished.numbers[evidence.finished.complete].tolist())
+    if study.replicates > 1:  # the search learns from a group of which a trial was pruned, too
+        complete &= frozenset(best_groups(tx, study, study.next_number))
+
     def choose() -> Choice:
-        complete = frozenset(evidence.finished.numbers[evidence.finished.complete].tolist())
         number = recommend(space, study.seed, evidence, among=complete)
         return Choice(number, number is not None and models_noise(space, evidence))
 
-    about = (study.revision, evidence)
+    about = (study.revision, evidence, complete)
     return sampler_pool.cache_of(study).memo.recall("recommended", about, choose)
 
 
