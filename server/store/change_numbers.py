@@ -44,7 +44,16 @@ def _of_postgres(_element: ChangeNumber, _compiler: SQLCompiler, **_options: obj
     return "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)"
 
 
+_LAST: Final = "SELECT coalesce(max(last), 0) FROM change_count"
 _COUNT: Final = "INSERT INTO change_count (id, last) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET last = last + 1"
+
+
+def last_change(connection: Connection) -> int:
+    """The last number of what this transaction of SQLite reads; the next one is one more. Read past SQLAlchemy, since
+    every transaction begins with it."""
+    driver: Any = connection.connection.driver_connection
+    last: int = driver.execute(_LAST).fetchone()[0]
+    return last
 
 
 class Counting(AbstractContextManager[None]):

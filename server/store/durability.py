@@ -4,7 +4,9 @@ With `synchronous = NORMAL` SQLite writes a commit to its log, the file that end
 when the log reaches the disk. So whoever has committed waits here for that. It takes longer than the rest of a commit,
 but nobody holds SQLite's lock meanwhile: others write, and the next wait is enough for all of them.
 
-Nobody is answered before: neither who has written nor who has read what another one has just written.
+Nobody is answered before: neither who has written nor who has read what another one has just written. That holds for
+what another process has written, too, and for what one wrote that was killed before its commit was on the disk: each
+transaction reads the last change number (`change_numbers.py`), and waits where it is not known to be on the disk.
 """
 
 from __future__ import annotations
@@ -31,42 +33,49 @@ class Durability:
         self._failure: str | None = None
         # The numbers of the last commit that has begun, of the last that is over, and of the last that is on the disk.
         self._begun = self._over = self._durable = 0
+        # Change numbers, which all processes share: of the commits that have begun, are over, and are on the disk.
+        self._begun_change = self._over_change = self._durable_change = 0
 
     @contextmanager
     def committing(self) -> Iterator[None]:
         """Around a transaction of which `begin_commit` may be called: its commit is over at the end of the block."""
+        before = self._begun
         try:
             yield
+            if self._begun > before:
+                self._over_change = self._begun_change
         finally:
             if self._over < self._begun:
                 with self._news:
                     self._over = self._begun
                     self._news.notify_all()
 
-    def begin_commit(self) -> None:
-        """What comes next is a commit of changes: who reads from now on may see them."""
+    def begin_commit(self, change: int) -> None:
+        """What comes next is a commit of changes: who reads from now on may see them. change: their number."""
+        self._begun_change = change
         self._begun += 1
 
-    def wait(self) -> None:
-        """Wait until all that could be read up to now is on the disk.
+    def wait(self, seen: int = 0) -> None:
+        """Wait until all that could be read up to now is on the disk. seen: the last change number that was read, of
+        whichever process.
 
         Raises: Unavailable (the disk cannot be written to: now, or once since this process began).
         """
         last = self._begun
-        if self._durable >= last:
+        if self._durable >= last and self._durable_change >= seen:
             return
         with self._news:
-            while self._durable < last:
+            while self._durable < last or self._durable_change < seen:
                 if self._failure is not None:
                     raise Unavailable(f"The database is not safe on its disk ({self._failure}): restart the server.")
-                if self._writing or self._over == self._durable:
+                if self._writing or (self._over == self._durable and self._durable_change >= seen):
                     self._news.wait()
                 else:
-                    self._write()
+                    self._write(seen)
 
-    def _write(self) -> None:
+    def _write(self, seen: int) -> None:
         """Write the log for all whose commits are over. Called with the lock, which others take meanwhile."""
-        over, written = self._over, False
+        over, change, written = self._over, max(seen, self._over_change), False
         self._writing = True
         self._news.release()
         try:
@@ -80,6 +89,7 @@ class Durability:
             self._writing = False
             if written:
                 self._durable = over
+                self._durable_change = max(self._durable_change, change)
             self._news.notify_all()
 
 

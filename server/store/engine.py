@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Insert
 
 from server.store import steady_clock
-from server.store.change_numbers import Counting
+from server.store.change_numbers import Counting, last_change
 from server.store.drivers import begin_sqlite, open_engines
 from server.store.durability import Durability
 from server.store.kept_amounts import EndedUpTo
@@ -236,6 +236,7 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, write: bool, foreign_keys: bool = True, urgent: bool = False) -> Iterator[Transaction]:
+        seen = 0
         try:
             with _database_errors(), self._turn_to_write(write, urgent) as turn, self._connected(write) as connection:
                 if not (write or self.durability):
@@ -243,6 +244,7 @@ class Database:
                 with self._committing(write), connection.begin() as begun:
                     if self.durability:
                         begin_sqlite(connection, turn, foreign_keys=foreign_keys)
+                        seen = last_change(connection) if foreign_keys else 0
                     tx = Transaction(connection, self.clock, self.steady_clock, self.stored_numerics, self.kept_amounts)
                     # A migration may be what makes the table of the count.
                     counting = Counting(connection) if write and foreign_keys and tx.is_sqlite else None
@@ -251,12 +253,12 @@ class Database:
                     if not tx.commits:
                         begun.rollback()
                     elif write and self.durability and (counting is None or counting.changed):
-                        self.durability.begin_commit()
+                        self.durability.begin_commit(seen + 1)
                 if not foreign_keys:  # no other transaction may get this connection
                     connection.invalidate()
         finally:
             if self.durability:
-                self.durability.wait()
+                self.durability.wait(seen)
 
     def _committing(self, write: bool) -> AbstractContextManager[None]:
         return self.durability.committing() if write and self.durability else nullcontext()

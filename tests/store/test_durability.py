@@ -49,6 +49,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 @pytest.fixture
 def database(migrated_sqlite_url: str) -> Iterator[Database]:
     database = Database(migrated_sqlite_url)
+    read(database)  # what was written before this process began is on the disk now
     yield database
     database.dispose()
 
@@ -157,6 +158,40 @@ def test_after_a_failure_of_the_disk_nobody_is_told_that_all_is_well(
     with pytest.raises(Unavailable, match="Input/output error"):
         read(database)
     assert (done, disk.asked) == ([], 1)
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_what_another_process_has_committed_is_on_the_disk_before_it_is_shown(
+    database: Database, disk: Disk, threads: ThreadPoolExecutor, migrated_sqlite_url: str, writes: bool
+) -> None:
+    """Nobody knows whether that process lived to write it there."""
+    other = Database(migrated_sqlite_url)
+    start(threads, other, "a", [])
+    assert disk.asked == 1, "by the other one"
+
+    reader = threads.submit(_changes_nothing if writes else read, database)
+    wait_until(lambda: disk.asked == 2, "the reader writes it to the disk")
+    assert not reader.done()
+
+    disk.may_write.set()
+    reader.result(timeout=DEADLINE_S)
+    read(database)
+    assert disk.asked == 2, "once is enough"
+    other.dispose()
+
+
+def test_a_reader_of_another_commit_leaves_an_own_one_to_its_own_write(
+    database: Database, disk: Disk, migrated_sqlite_url: str
+) -> None:
+    disk.may_write.set()
+    other = Database(migrated_sqlite_url)
+    for one in (other, database, other):
+        write(one, f"{disk.asked}", [])
+    read(other)
+    assert disk.asked == 3, "each commit, and no more"
+    read(database)
+    assert disk.asked == 4
+    other.dispose()
 
 
 def test_it_is_the_log_of_sqlite_that_is_written_to_the_disk(
