@@ -28,30 +28,48 @@ def report(
 
     Raises: NotFound, LeaseLost, ReportConflict, Conflict (a version was applied that nobody desired).
     """
-    with transactions.database.writing() as tx:
-        study, trial = lookup.get_study_and_trial(tx, name, number)
-        is_looked_at = pruning.may_look(study, trial, request.reports)
-        if (
-            is_looked_at
-            or budgets.is_watched(study)
-            or policy_runner.may_act(study, trial)
-            or challengers.is_watched(study)
-        ):
-            tx.forget_clock()
-            study = lookup.lock_study(tx, name)
-        if challengers.is_watched(study):  # a decision steers all that take part
-            lookup.lock_trials(tx, study, {number, *challengers.members_of_open(tx, study)})
-        scope = transactions.scope(tx, study)
-        outcome = _report(scope, trial, request, is_looked_at=is_looked_at)
+    outcome = _in_transaction(transactions, name, number, request)
+    if outcome is None:
+        outcome = _in_transaction(transactions, name, number, request, locks=True)
+        assert outcome is not None
     if isinstance(outcome, LeaseLost):  # after the commit: the late result is kept
         raise outcome
     return messages.ReportAnswer(desired=desired_of(outcome))
 
 
+def _in_transaction(
+    transactions: Transactions,
+    name: str,
+    number: TrialNumber,
+    request: messages.ReportRequest,
+    *,
+    locks: bool = False,
+) -> TrialRow | LeaseLost | None:
+    """The trial after the report. None where the lease is lost and the study is not locked: it may have been deleted
+    since it was read, and then nothing can be kept of it. locks: lock it in any case. Raises: as `report`."""
+    with transactions.database.writing() as tx:
+        study, trial = lookup.get_study_and_trial(tx, name, number)
+        is_looked_at = pruning.may_look(study, trial, request.reports)
+        locks = (
+            locks
+            or is_looked_at
+            or budgets.is_watched(study)
+            or policy_runner.may_act(study, trial)
+            or challengers.is_watched(study)
+        )
+        if locks:
+            tx.forget_clock()
+            study = lookup.lock_study(tx, name)
+        if challengers.is_watched(study):  # a decision steers all that take part
+            lookup.lock_trials(tx, study, {number, *challengers.members_of_open(tx, study)})
+        scope = transactions.scope(tx, study)
+        return _report(scope, trial, request, is_locked=locks, is_looked_at=is_looked_at)
+
+
 def _report(
-    scope: Scope, before: TrialRow, request: messages.ReportRequest, *, is_looked_at: bool
-) -> TrialRow | LeaseLost:
-    """The trial after the report. `before`: the trial as it was read, not locked."""
+    scope: Scope, before: TrialRow, request: messages.ReportRequest, *, is_locked: bool, is_looked_at: bool
+) -> TrialRow | LeaseLost | None:
+    """As `_in_transaction`. `before`: the trial as it was read, not locked. is_locked: the study is."""
     tx, study = scope.tx, scope.study
     reached = max(map(epoch_of, request.reports), default=None)
     best = pruning.best_of(study, request.reports)
@@ -59,6 +77,8 @@ def _report(
     if row is None:
         if _is_known(scope, before, request):
             return before
+        if not is_locked:
+            return None
         return store_late_result(scope, before, "report", request)
     row = desired_state.acknowledge(tx, row, request.applied_version, request.applied_step)
     new_steps = _store(scope, row, request)
