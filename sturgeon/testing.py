@@ -58,6 +58,14 @@ class Trial:
         self._stop_after = stop_after
 
     @property
+    def checkpoint(self) -> None:
+        """A test has no checkpoint folder."""
+        return
+
+    def saved(self, step: SupportsIndex) -> None:
+        """Nothing is kept."""
+
+    @property
     def should_stop(self) -> bool:
         return self._stop_after is not None and len(self.reports) >= self._stop_after
 

@@ -200,11 +200,12 @@ def of_run(
 
 
 def of_complete_trials_at(
-    tx: Transaction, study_id: StudyId, epoch: float, metric: str, *, over_runs: bool, latest: int = 100
+    tx: Transaction, study_id: StudyId, epoch: float, metric: str, *, over_runs: bool | None, latest: int = 100
 ) -> list[tuple[float | None, float]]:
     """(the metric at this epoch, the final value) of the `latest` complete trials that are not invalid.
 
-    over_runs: their curves are made of the reports of all their runs, as `curve`, not of the last run's alone.
+    over_runs: their curves are made of the reports of all their runs, as `curve`, not of the last run's alone; None:
+    of those that have a `begun_fence`.
     """
     complete = (
         sa.select(trials.c.id, trials.c.fence, trials.c.begun_fence, trials.c.value, trials.c.left_seq)
@@ -219,7 +220,10 @@ def of_complete_trials_at(
         .subquery()
     )
     counts = reports.c.fence >= sa.func.coalesce(complete.c.begun_fence, 0)
-    parts = sa.and_(counts, sa.not_(_is_abandoned())) if over_runs else reports.c.fence == complete.c.fence
+    of_all_runs, of_last_run = sa.and_(counts, sa.not_(_is_abandoned())), reports.c.fence == complete.c.fence
+    parts: sa.ColumnElement[bool] = of_all_runs if over_runs else of_last_run
+    if over_runs is None:
+        parts = sa.or_(of_last_run, sa.and_(complete.c.begun_fence.is_not(None), of_all_runs))
     statement = (
         sa.select(complete.c.id, reports.c.metrics, complete.c.value)
         .select_from(reports)

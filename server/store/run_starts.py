@@ -26,6 +26,13 @@ def of_trial(tx: Transaction, trial_id: TrialId) -> dict[Fence, Step]:
     return dict(tx.execute(statement).all())
 
 
+def newest_from_scratch(tx: Transaction, trial_id: TrialId) -> Fence:
+    """The fence of the newest run that began from the start; 0, below all fences, for a trial's first run."""
+    from_scratch = sa.and_(run_starts.c.trial_id == trial_id, run_starts.c.step == FROM_SCRATCH)
+    newest = tx.execute(sa.select(sa.func.max(run_starts.c.fence)).where(from_scratch)).scalar_one()
+    return Fence(newest or 0)
+
+
 _OF_TRIALS: Final = sa.select(run_starts).where(run_starts.c.trial_id.in_(sa.bindparam("ids", expanding=True)))
 
 

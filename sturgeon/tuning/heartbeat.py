@@ -25,7 +25,7 @@ class Renewable(Protocol):
     @property
     def held(self) -> m.Held: ...
 
-    def release(self) -> None: ...
+    def leave(self, error: BaseException | None) -> None: ...
 
     def told(self, desired: m.Desired) -> None: ...
 
@@ -63,7 +63,7 @@ class Heartbeat:
     def release_all(self) -> None:
         """Give all trials back that this process holds."""
         for trial in list(self._trials):
-            trial.release()
+            trial.leave(KeyboardInterrupt())  # whatever its code was doing
 
     def close(self) -> None:
         self._closed.set()

@@ -60,4 +60,4 @@ def _settle_at_exit() -> None:
     while _unsettled:
         trial, left = _unsettled.pop()
         error = left.error(travels=False)
-        trial.release() if error is None else trial.leave(error)
+        trial.leave(SystemExit() if error is None else error)

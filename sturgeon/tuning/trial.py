@@ -6,17 +6,19 @@ import logging
 import math
 import operator
 import traceback
-from collections.abc import Mapping
-from pathlib import PurePath
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, Final, Self, SupportsFloat, SupportsIndex
 
 from sturgeon import messages as m
 from sturgeon.client import Client
+from sturgeon.direction import Direction
 from sturgeon.errors import LeaseLost, TrialFinished
 from sturgeon.objective import metrics_of
 from sturgeon.states import ToldState
 from sturgeon.tuning.heartbeat import Heartbeat
+from sturgeon.tuning.trial_folder import Reached, TrialFolder, rule_of
 from sturgeon.values import as_plain_text
 
 log = logging.getLogger("sturgeon")
@@ -44,13 +46,14 @@ class StudyTrial:
     study: the study's name.
     """
 
-    def __init__(self, client: Client, lease: m.Lease, metric: str, heartbeat: Heartbeat) -> None:
+    def __init__(self, client: Client, lease: m.Lease, metric: str, direction: Direction, heartbeat: Heartbeat) -> None:
         self.study, self.number, self.seed, self.attempt = lease.study, int(lease.number), lease.seed, lease.attempt
         self._client, self._lease, self._metric, self._heartbeat = client, lease, metric, heartbeat
         self._desired = lease.desired
-        self._applied = lease.desired.version
-        self._last: dict[str, float] = {}
-        self._step: int | None = None
+        self._applied, self._applied_params = lease.desired.version, lease.desired.params
+        self._acknowledged = 0 if lease.resume is None else lease.resume.version
+        self._direction, self._reached = direction, Reached(metric)
+        self._folder: TrialFolder | None = None
         self._lost: str | None = None
         self._obeyed_stop = self._over = False
         heartbeat.add(self)
@@ -77,6 +80,26 @@ class StudyTrial:
         """Whether it should end for a while: it is given back, and runs again when it is resumed."""
         return self._desired.run == "pause"
 
+    @property
+    def checkpoint(self) -> Path | None:
+        """The folder for what the code goes on from, deleted at the trial's end; not empty when it shall go on. None
+        for a study whose task has no checkpoints.
+
+        Raises: SturgeonError (what the trial shall go on from is lost or damaged).
+        """
+        if self._folder is None and not self._over and (rule := rule_of(self._lease.task)) is not None:
+            self._folder = TrialFolder(self._client, self._lease, rule, self._direction, self._reached)
+        return None if self._folder is None else self._folder.path
+
+    def saved(self, step: SupportsIndex) -> None:
+        """Say that the checkpoint folder is whole: from it, the run can go on after this step.
+
+        It is uploaded at once for the best value so far, and every 30 s (the task's `every_s`); else when the trial is
+        given back.
+        """
+        if self.checkpoint is not None:
+            self._in_folder(lambda folder: folder.saved(operator.index(step), self._applied, self._desired.checkpoint))
+
     def report(
         self,
         step: SupportsIndex | None = None,
@@ -95,9 +118,11 @@ class StudyTrial:
         named = metrics_of({**(values or {}), **metrics}, self._metric)
         if not named:
             raise TypeError(f"Report at least one metric, like report(step, {self._metric}=0.2).")
-        number = operator.index(step) if step is not None else 0 if self._step is None else self._step + 1
-        self._step = number
-        self._last |= named
+        before, reached = self._reached.reported, self._reached
+        number = operator.index(step) if step is not None else 0 if before is None else before + 1
+        reached.reported = number
+        reached.epoch = reached.epoch if epoch is None else float(epoch)
+        reached.last |= named
         if self._lost is not None:
             return
         body: dict[str, object] = {"step": number, "metrics": named}
@@ -108,7 +133,9 @@ class StudyTrial:
         except (LeaseLost, TrialFinished) as error:
             self.lost(error.message)
         else:
+            self._acknowledged = self._applied
             self.told(answer.desired)
+            self._in_folder(lambda folder: folder.look(self._applied, self._desired.checkpoint))
 
     # --- for the heartbeat
 
@@ -129,7 +156,7 @@ class StudyTrial:
 
     def conclude(self, metrics: Mapping[str, SupportsFloat]) -> None:
         """The metrics that the trial will end with, beside those reported last."""
-        self._last |= metrics_of(metrics, self._metric)
+        self._reached.last |= metrics_of(metrics, self._metric)
 
     def finish(self, **metrics: SupportsFloat) -> None:
         """Tell the end now, with these metrics beside those reported last: for a trial without a `with`."""
@@ -139,10 +166,15 @@ class StudyTrial:
     def fail(self, error: BaseException | str) -> None:
         """Tell that the trial failed, and why. It is not tried again: the same code would fail again."""
         text = error if isinstance(error, str) else last_line(error)
+        self._keep(is_clean=False)
         self._tell({}, "failed", text[:LONGEST_ERROR])
 
     def release(self) -> None:
-        """Give the trial back: it runs again, here or elsewhere, and no attempt is spent."""
+        """Give the trial back: it runs again, here or elsewhere, with its checkpoint folder. No attempt is spent."""
+        self._release(is_clean=True)
+
+    def _release(self, *, is_clean: bool) -> None:
+        self._keep(is_clean=is_clean)
         if not self._over and self._lost is None:
             self._close()
             try:
@@ -158,7 +190,7 @@ class StudyTrial:
         elif isinstance(error, Exception):
             self.fail(last_line(error, where))
         else:
-            self.release()
+            self._release(is_clean=False)
 
     def __enter__(self) -> Self:
         return self
@@ -171,15 +203,34 @@ class StudyTrial:
     def _end(self) -> None:
         if self._over or self._lost is not None:
             return self._close()
-        value = self._last.get(self._metric)
+        self._keep(is_clean=True)
+        value = self._reached.last.get(self._metric)
         if self._obeyed_stop and (self._goes_on_later() or value is None):
             return self.release()
         if value is None:
             return self._tell({}, "failed", self._unreported())
         if not math.isfinite(value):
-            return self._tell(self._last, "diverged")
+            return self._tell(self._reached.last, "diverged")
         pruned = self._obeyed_stop and self._desired.why == "pruned"
-        return self._tell(self._last, "pruned" if pruned else "complete")
+        return self._tell(self._reached.last, "pruned" if pruned else "complete")
+
+    def _keep(self, *, is_clean: bool) -> None:
+        """Upload what is new in the checkpoint folder. is_clean: the code has come to an end of its own, so that it is
+        whole."""
+        self._in_folder(lambda folder: folder.at_end(self._applied, is_clean=is_clean))
+
+    def _in_folder(self, do: Callable[[TrialFolder], None]) -> None:
+        """Do something in the checkpoint folder, if the trial has one and is held."""
+        if self._folder is None or self._over or self._lost is not None or self._goes_back():
+            return
+        try:
+            if self._applied > self._acknowledged:  # the server takes no checkpoint of what it does not know to apply
+                step, fence = self._reached.step, self._lease.fence
+                self._client.report(self.study, self.number, fence, [], self._applied, step)
+                self._acknowledged = self._applied
+            do(self._folder)
+        except (LeaseLost, TrialFinished) as error:
+            self.lost(error.message)
 
     def _goes_on_later(self) -> bool:
         return self.should_pause or self._goes_back()
@@ -190,11 +241,17 @@ class StudyTrial:
 
     def _acknowledge(self) -> None:
         """The code knows the newest desired state now; the next report says so."""
-        if not self._goes_back():
-            self._applied = self._desired.version
+        if self._goes_back():
+            return
+        desired, folder = self._desired, self._folder
+        if folder is not None and desired.checkpoint > max(self._applied, folder.wanted):
+            if desired.run == "run" and desired.params == self._applied_params:
+                return  # a checkpoint is all that is asked for: the next one that is saved
+            self._in_folder(lambda folder: folder.keep_newest(desired.checkpoint))
+        self._applied, self._applied_params = desired.version, desired.params
 
     def _unreported(self) -> str:
-        others = f" (it reported {', '.join(self._last)})" if self._last else ""
+        others = f" (it reported {', '.join(last)})" if (last := self._reached.last) else ""
         return f"The trial ended without its metric {self._metric}{others}: report({self._metric}=..) in it."
 
     def _tell(self, metrics: dict[str, float], state: ToldState, error: str | None = None) -> None:
@@ -205,9 +262,8 @@ class StudyTrial:
             error = as_plain_text(error)
             log.warning("%s failed: %s", self, error)
         try:
-            self._client.tell(
-                self.study, self.number, self._lease.fence, metrics, state, step=self._step, error=error, retry=False
-            )
+            step, fence = self._reached.reported, self._lease.fence
+            self._client.tell(self.study, self.number, fence, metrics, state, step=step, error=error, retry=False)
         except (LeaseLost, TrialFinished) as refused:
             log.warning("The end of %s was not taken: %s", self, refused)
         return None
@@ -215,6 +271,8 @@ class StudyTrial:
     def _close(self) -> None:
         self._over = True
         self._heartbeat.remove(self)
+        if self._folder is not None:
+            self._folder.delete()
 
     def __repr__(self) -> str:
         return f"trial {self.number} of {self.study}"

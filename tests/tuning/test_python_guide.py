@@ -25,7 +25,7 @@ def test_the_blocks_of_the_guide_run_one_after_the_other(
         exec(compile(block, f"{GUIDE.name}, block {number}", "exec"), names)
     names["study"].close()
 
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     assert server.client.study("mnist").state == "completed"
     assert server.client.study("mnist").counts["complete"] == 12
     assert "Trial " in capsys.readouterr().out

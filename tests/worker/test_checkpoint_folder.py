@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.own.folder import Damaged, NotPacked, pack, unpack
+from sturgeon.packed_folder import Damaged, NotPacked, pack, unpack
 
 MOST = 1_000_000
 

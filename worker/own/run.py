@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from sturgeon.checkout import code_version
+from sturgeon.folder_keeping import FolderKeeper
 from sturgeon.messages import CheckpointRule
 from sturgeon.messages.tasks import below_the_folder
+from sturgeon.packed_folder import Damaged
 from sturgeon.placeholders import filled
 from sturgeon.values import Json
 from worker.child.looks import Looks
@@ -35,8 +37,6 @@ from worker.own.allowed import NotHere, folder
 from worker.own.arguments import values_for
 from worker.own.curve import Curve
 from worker.own.endings import Output, finished, pruned
-from worker.own.folder import Damaged
-from worker.own.keeping import FolderKeeper
 from worker.own.left_over import run_folder
 from worker.own.limits import Limits
 from worker.own.output import KeptOutput
@@ -180,7 +180,7 @@ class _OwnRun:
             yield from self._steering.obey(self._desired())
             if self._keeper is not None and self._limits.ending is None:
                 saved = self._keeper.due(self._curve, self._steering.version)
-                yield from () if saved is None else (saved,)
+                yield from () if saved is None else (SavedCheckpoint(*saved),)
             self._limits.enforce(program)
             if time.monotonic() - self._log_at >= LOG_EVERY_S:
                 yield from self._log_message()
@@ -208,7 +208,7 @@ class _OwnRun:
                         self._limits.end("diverged")
                 case Saved():
                     if self._keeper is not None:
-                        self._keeper.said_saved(one)
+                        self._keeper.said_saved(one.step, one.state)
                 case HasRead():
                     yield from self._steering.heard(one)
                 case HasAsked():
@@ -274,7 +274,7 @@ class _OwnRun:
         if self._keeper is not None:
             saved = self._keeper.at_end(self._curve, self._steering.version, is_clean=is_clean)
             if saved is not None:
-                yield saved
+                yield SavedCheckpoint(*saved)
 
     def _take_result(self) -> Iterator[ChildMessage]:
         """What a function has returned is its last report."""

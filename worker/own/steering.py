@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from sturgeon.folder_keeping import FolderKeeper
 from sturgeon.values import Json
-from worker.child.protocol import Applied, ChildMessage, DesiredRun, Job
+from worker.child.protocol import Applied, ChildMessage, DesiredRun, Job, SavedCheckpoint
 from worker.own.curve import Curve
-from worker.own.keeping import FolderKeeper
 from worker.own.limits import Limits
 from worker.own.output import KeptOutput
 from worker.own.said import HasRead
@@ -169,7 +169,7 @@ class Steering:
         if now.keep > self._obeyed.version and self._keeper is not None:  # before it is applied: to go back to
             saved = self._keeper.newest(wanted=now.keep)
             if saved is not None:
-                yield saved
+                yield SavedCheckpoint(*saved)
         yield from self._acknowledged(now, max(self._curve.step, self._new_from))
 
     def _acknowledged(self, now: DesiredRun, step: int) -> Iterator[Applied]:

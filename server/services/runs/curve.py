@@ -2,8 +2,9 @@
 
 A train task, and own code with checkpoints, goes on from its checkpoint on another worker, so its curve is made of the
 reports of several runs; of own code not of those before it began from the start again. Own code without checkpoints
-starts again, so its latest run counts alone. A rollback abandons the reports after its target: they stay readable,
-and count for nothing.
+starts again, so its latest run counts alone. A study without a task does not say which of them its code is: the latest
+run of a trial counts alone until one has gone on from a checkpoint (`begun_fence` tells). A rollback abandons the
+reports after its target: they stay readable, and count for nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from server.store.reports import ReportRow, Segment
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.direction import sign_of
+from sturgeon.identifiers import Fence
 
 FIRST_PAGE, LARGEST_PAGE = 8, 512
 
@@ -27,20 +29,24 @@ def counted_reports(
 ) -> list[ReportRow]:
     """The reports that count, in the order of their steps; of own code that starts again those of the latest run that
     reported."""
-    if is_of_all_runs(study, steered=row.desired is not None):
+    if _is_of_all_runs(study, row):
         return reports.curve(tx, row.id, applied_rollbacks(tx, row), after_step, size, since=row.begun_fence)
     latest = reports.latest_run(tx, row.id)
     return [] if latest is None else reports.of_run(tx, row.id, latest, after_step, size)
 
 
-def is_of_all_runs(study: StudyRow, *, steered: bool) -> bool:
-    """Whether a trial's curve is made of the reports of all its runs, not of the latest alone."""
-    return study.goes_on or steered
+def is_of_all_runs(study: StudyRow, *, steered: bool, begun_fence: Fence | None) -> bool:
+    """Whether a trial's curve is made of the reports of all its runs since `begun_fence`, not of the latest alone."""
+    return study.goes_on or steered or (study.task is None and begun_fence is not None)
+
+
+def _is_of_all_runs(study: StudyRow, row: TrialRow) -> bool:
+    return is_of_all_runs(study, steered=row.desired is not None, begun_fence=row.begun_fence)
 
 
 def present_run_reports(tx: Transaction, study: StudyRow, row: TrialRow) -> list[ReportRow]:
     """As `counted_reports`; of own code that starts again what it reported under its present fence."""
-    if is_of_all_runs(study, steered=row.desired is not None):
+    if _is_of_all_runs(study, row):
         return counted_reports(tx, study, row)
     return reports.of_run(tx, row.id, row.fence)
 
@@ -63,7 +69,7 @@ class StoredCurve:
     def __init__(self, tx: Transaction, study: StudyRow, row: TrialRow) -> None:
         self._tx = tx
         self._row = row
-        self._fence = None if is_of_all_runs(study, steered=row.desired is not None) else row.fence
+        self._fence = None if _is_of_all_runs(study, row) else row.fence
         self._known: list[tuple[Segment, int]] = []
         self._begins = reports.LARGEST  # where the known segments begin
         self._is_whole = False

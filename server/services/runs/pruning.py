@@ -116,6 +116,6 @@ def predict_value(tx: Transaction, study: StudyRow, trial: TrialRow, value: floa
     if not curve:
         return value
     last = max(curve)
-    over_runs = study.goes_on
+    over_runs = None if study.task is None else study.goes_on
     complete = reports.of_complete_trials_at(tx, study.id, last, study.metric, over_runs=over_runs)
     return rules.predicted_final({0: curve[last]}, [{0: then, 1: final} for then, final in complete])

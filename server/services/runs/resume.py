@@ -40,7 +40,8 @@ def _resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None
     """It also sets the epoch that the run starts to count from. A train task repeats the epochs after its checkpoint,
     so epochs that an earlier run has counted are not counted again; so does a task of own code that goes on from one. A
     run that a rollback sent back counts from the checkpoint. Own code without one starts over: what its earlier runs
-    reported counts no more, so its best score is forgotten, too.
+    reported counts no more, so its best score is forgotten, too. A study without a task does not say whether its trials
+    go on: where one does, all reports count since the run that began from the start.
 
     A rollback that no worker has applied yet needs no worker: the run begins where the rollback goes.
     """
@@ -52,11 +53,16 @@ def _resume_of(tx: Transaction, study: StudyRow, row: TrialRow) -> Resume | None
     entries = timeline.of_trial(tx, row.id)
     checkpoint = newest_checkpoint(tx, row) or _lost_beginning(tx, row)
     starts_over = checkpoint is None and not study.trains
-    reached = row.run_epoch if study.goes_on and not starts_over else None
+    goes_on = not starts_over and (study.goes_on or study.task is None)
+    reached = row.run_epoch if goes_on else None
     counted = [reached, None if checkpoint is None else checkpoint.epoch]
     begun: Json = {"run_epoch": max((epoch for epoch in counted if epoch is not None), default=None)}
     if starts_over:
-        begun |= {"best_score": None} | ({} if study.task is None else {"begun_fence": row.fence})
+        begun |= {"best_score": None}
+        if study.task is not None or row.begun_fence is not None:
+            begun["begun_fence"] = row.fence
+    elif study.task is None and row.begun_fence is None:
+        begun["begun_fence"] = run_starts.newest_from_scratch(tx, row.id)
     trials.update(tx, row, **begun)
     rollbacks = [entry.version for entry in entries if entry.verb == "rollback" and entry.version <= applied]
     if checkpoint is None and not applied:

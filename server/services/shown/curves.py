@@ -103,7 +103,7 @@ def counted(
     rollbacks = timeline.rollbacks_of(tx, [one.id for one in chosen if one.steered])
     for trial_id, group in groupby(points, itemgetter(0)):
         of, found = by_id[trial_id], list(group)
-        if is_of_all_runs(study, steered=of.steered):
+        if is_of_all_runs(study, steered=of.steered, begun_fence=of.begun_fence):
             began = of.begun_fence or 0
             found = found if found[0][1] >= began else [point for point in found if point[1] >= began]
             found = _of_all_runs(found, starts.get(trial_id, {}), rollbacks.get(trial_id, []))

@@ -1,4 +1,5 @@
-"""When a run's checkpoint folder is packed and handed over, and what the run goes on from."""
+"""When a run's checkpoint folder is packed and handed over, and what the run goes on from: the same in a worker and in
+a loop of `sturgeon.study`."""
 
 from __future__ import annotations
 
@@ -6,16 +7,12 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from sturgeon.direction import Direction, sign_of
 from sturgeon.messages import CheckpointRule
+from sturgeon.packed_folder import NotPacked, empty, pack, unpack
 from sturgeon.trial_process import folder_state
-from worker.child.protocol import SavedCheckpoint
-from worker.own.curve import Curve
-from worker.own.folder import NotPacked, empty, pack, unpack
-from worker.own.output import KeptOutput
-from worker.own.said import Saved
 
 QUIET_S: Final = 5.0
 """A folder in which nothing has changed for so long is whole, where the program does not say so itself."""
@@ -25,6 +22,40 @@ QUIET_AT_THE_END_S: Final = 1.0
 SHARE_OF_TIME: Final = 0.02
 SHARE_OF_TIME_FOR_THE_BEST: Final = 0.1
 MOST_BYTES: Final = 4_000_000_000
+
+
+class Packed(NamedTuple):
+    """A packed folder. value: the study's metric at that step, None where it was not measured; version: what was in
+    force; wanted: the version that asked for it, or 0."""
+
+    step: int
+    epoch: float | None
+    value: float | None
+    content: bytes
+    version: int
+    wanted: int = 0
+
+
+class Curve(Protocol):
+    """What the run has reported so far."""
+
+    step: int
+    epoch: float | None
+
+    def value_at(self, step: int) -> float | None: ...
+
+    def memory(self, step: int) -> dict[str, object]: ...
+
+
+class Log(Protocol):
+    """Where a folder that cannot be packed is told of."""
+
+    def note(self, sentence: str) -> None: ...
+
+
+class _Said(NamedTuple):
+    step: int
+    state: str
 
 
 class FolderKeeper:
@@ -39,15 +70,15 @@ class FolderKeeper:
         direction: Direction,
         folder: Path,
         packed: Path,
-        log: KeptOutput,
+        log: Log,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder, self._packed, self._rule, self._sign = folder, packed, rule, sign_of(direction)
         self._log, self._clock = log, clock
-        self._saved: Saved | None = None
+        self._saved: _Said | None = None
         self._says_so = False
         self._best: float | None = None
-        self._newest: SavedCheckpoint | None = None
+        self._newest: Packed | None = None
         self._handed_at, self._cost_s, self._handed_epoch = clock(), 0.0, 0.0
         self._state, self._state_since = "", clock()
         self._is_wanted = False
@@ -79,7 +110,7 @@ class FolderKeeper:
             self._packed.write_bytes(content)
             epoch = memory.get("epoch")
             known = float(epoch) if isinstance(epoch, int | float) else None
-            self._newest = SavedCheckpoint(step, known, None, b"", version)
+            self._newest = Packed(step, known, None, b"", version)
         self._packed_state = self._state = folder_state(self.folder)
         self._state_since = self._clock()
         return memory
@@ -96,11 +127,13 @@ class FolderKeeper:
         self._packed_state = folder_state(self.folder)
         return self._newest.step
 
-    def said_saved(self, saved: Saved) -> None:
-        """The program says that the folder is whole."""
-        self._saved, self._says_so = saved, True
+    def said_saved(self, step: int, state: str) -> None:
+        """The program says that the folder is whole at this step. state: what `folder_state` said of it then; empty if
+        unknown."""
+        self._saved, self._says_so = _Said(step, state), True
+        self._looked_at = -math.inf
 
-    def due(self, curve: Curve, version: int) -> SavedCheckpoint | None:
+    def due(self, curve: Curve, version: int) -> Packed | None:
         """What is to be handed over now, while the program runs."""
         now = self._clock()
         if now - self._looked_at < max(LOOK_EVERY_S, self._look_cost_s / SHARE_OF_TIME):
@@ -110,7 +143,7 @@ class FolderKeeper:
         self._look_cost_s = self._looked_at - now
         return due
 
-    def _due(self, curve: Curve, version: int, now: float) -> SavedCheckpoint | None:
+    def _due(self, curve: Curve, version: int, now: float) -> Packed | None:
         if self._says_so:
             saved = self._saved
             if saved is None or not self._is_due(saved, curve, now):
@@ -126,7 +159,7 @@ class FolderKeeper:
     def _is_time(self, now: float) -> bool:
         return self._is_wanted or now - self._handed_at >= max(self._rule.every_s, self._cost_s / SHARE_OF_TIME)
 
-    def _is_due(self, saved: Saved, curve: Curve, now: float) -> bool:
+    def _is_due(self, saved: _Said, curve: Curve, now: float) -> bool:
         if self._is_time(now):
             return True
         if now - self._handed_at < self._cost_s / SHARE_OF_TIME_FOR_THE_BEST:
@@ -146,7 +179,7 @@ class FolderKeeper:
             return False
         return state != self._packed_state and now - self._state_since >= QUIET_S
 
-    def at_end(self, curve: Curve, version: int, is_clean: bool) -> SavedCheckpoint | None:
+    def at_end(self, curve: Curve, version: int, is_clean: bool) -> Packed | None:
         """The folder when the program has ended, if it is whole and has something new in it. is_clean: the program
         had time to leave it whole."""
         state = folder_state(self.folder)
@@ -162,14 +195,14 @@ class FolderKeeper:
         changed = max((path.lstat().st_mtime for path in self.folder.rglob("*")), default=0.0)
         return time.time() - changed >= QUIET_AT_THE_END_S
 
-    def newest(self, wanted: int) -> SavedCheckpoint | None:
+    def newest(self, wanted: int) -> Packed | None:
         """The newest pack again, for whoever wants one to be kept."""
         if self._newest is None:
             return None
         one = self._newest
-        return SavedCheckpoint(one.step, one.epoch, one.value, self._packed.read_bytes(), one.version, wanted)
+        return one._replace(content=self._packed.read_bytes(), wanted=wanted)
 
-    def _pack(self, step: int, state: str, curve: Curve, version: int) -> SavedCheckpoint | None:
+    def _pack(self, step: int, state: str, curve: Curve, version: int) -> Packed | None:
         began, beside = self._clock(), self._packed.with_suffix(".new")
         try:
             if not pack(self.folder, beside, curve.memory(step), MOST_BYTES, state):
@@ -184,7 +217,7 @@ class FolderKeeper:
         value = curve.value_at(step)
         if value is not None and (self._best is None or self._sign * value < self._sign * self._best):
             self._best = value
-        self._newest = SavedCheckpoint(step, curve.epoch, value, b"", version)
+        self._newest = Packed(step, curve.epoch, value, b"", version)
         self._packed_state = state or folder_state(self.folder)
         self._handed_at, self._handed_epoch = self._clock(), curve.epoch or 0.0
         self._cost_s = self._handed_at - began
