@@ -42,6 +42,11 @@ class Told(NamedTuple):
     wall: int | None
 
 
+ChangedStudies = dict[StudyId, int | None]
+"""The studies of which a sampler sees something else, each with its sequence number where trials have only ended or
+were queued again; None where what was seen before may have changed as well."""
+
+
 class Transaction:
     """One transaction. The store's functions take it; only `reading()` and `writing()` begin and end one."""
 
@@ -63,7 +68,7 @@ class Transaction:
         self.fence_floor: int | None = None  # as `learn` was told
         self.lock_order = LockOrder()
         self.commits = True
-        self.changed_studies: set[StudyId] = set()  # what a sampler sees of them has changed
+        self.changed_studies: ChangedStudies = {}
         self._after_commit: list[Callable[[], None]] = []
 
     def rollback_at_end(self) -> None:
@@ -196,10 +201,10 @@ class Database:
         self.durability = Durability(file) if file else None
         self.stored_numerics: set[str] = set()
         self.kept_amounts: dict[int, EndedUpTo] = {}
-        self._listeners: list[Callable[[set[StudyId]], None]] = []
+        self._listeners: list[Callable[[ChangedStudies], None]] = []
         self.name = self.engine.url.render_as_string(hide_password=True)
 
-    def on_commit(self, listener: Callable[[set[StudyId]], None]) -> None:
+    def on_commit(self, listener: Callable[[ChangedStudies], None]) -> None:
         """Call `listener` after each commit of a writing transaction, with the studies of which a sampler sees
         something else now; these may be none. It returns at once, and is called in the thread that has written."""
         self._listeners.append(listener)

@@ -133,7 +133,7 @@ def version_floor(tx: Transaction, study_id: StudyId) -> int:
 def delete(tx: Transaction, study_id: StudyId, now: int) -> None:
     """Delete the study and all that refers to it; its fences and versions are not given again. Its trials are locked
     first: a transaction that has locked one may be about to lock the study's key."""
-    tx.changed_studies.add(study_id)
+    tx.changed_studies[study_id] = None
     own = sa.select(trials.c.id).where(trials.c.study_id == study_id).order_by(trials.c.id)
     tx.lock_order.trials(tx.execute(own.with_for_update()).scalars())
     floors.raise_above_study(tx, study_id, now)
@@ -148,16 +148,21 @@ _TAKE_SEQS: Final = (
 )
 
 
-def next_seq(tx: Transaction, study_id: StudyId) -> int:
+def next_seq(tx: Transaction, study_id: StudyId, *, changes_past: bool = False) -> int:
     """The next number of the study's sequence. The numbers have no gaps and are in the order of the commits, since the
-    row stays locked until the commit."""
-    return take_seqs(tx, study_id, 1)
+    row stays locked until the commit. changes_past: samplers see earlier results otherwise, or no more."""
+    seq = take_seqs(tx, study_id, 1)
+    if changes_past:
+        tx.changed_studies[study_id] = None
+    return seq
 
 
 def take_seqs(tx: Transaction, study_id: StudyId, count: int) -> int:
     """As `next_seq`: the first of the next `count` numbers."""
-    tx.changed_studies.add(study_id)
-    return int(tx.execute(_TAKE_SEQS, {"study": study_id, "count": count}).scalar_one()) - count + 1
+    last = int(tx.execute(_TAKE_SEQS, {"study": study_id, "count": count}).scalar_one())
+    if tx.changed_studies.get(study_id, last) is not None:
+        tx.changed_studies[study_id] = last
+    return last - count + 1
 
 
 _NEXT: Final = sa.bindparam("next", type_=sa.Integer)

@@ -165,9 +165,7 @@ def posterior_of(cube: Cube, seed: int, finished: Sequence[Finished] | Evidence,
     return memo.recall(
         "posterior",
         (cube.identity, seed, evidence.first, evidence.finished),
-        lambda: conditioned(
-            cube, kernel_params, cube.snap(evidence.finished.points), standard_scores(evidence.finished)
-        ),
+        lambda: conditioned(cube, kernel_params, evidence.finished.points, standard_scores(evidence.finished)),
     )
 
 

@@ -122,7 +122,8 @@ class Cube:
         self._rules: Final = _rules(space)
         self._plain: Final = np.flatnonzero(~self.choice)
         self._hot, self._hot_cell = _hot_columns(self.choice, self.cells)
-        self._hot_place: Final = np.searchsorted(np.flatnonzero(self.choice), self._hot)
+        self._choices: Final[list[int]] = np.flatnonzero(self.choice).tolist()
+        self._hot_place: Final = np.searchsorted(self._choices, self._hot)
 
     def snap(self, points: Array) -> Array:
         """`points` [m, d] moved to the centres of their cells, inactive coordinates to 0.5; a new array."""
@@ -218,7 +219,7 @@ class Cube:
             return points * weights
         features = np.empty((len(points), len(self._plain) + len(self._hot)))
         features[:, : len(self._plain)] = points[:, self._plain] * weights[self._plain]
-        cells = np.column_stack([self._divided[j].cell(points[:, j]) for j in np.flatnonzero(self.choice).tolist()])
+        cells = np.column_stack([self._divided[j].cell(points[:, j]) for j in self._choices])
         is_cell = cells[:, self._hot_place] == self._hot_cell
         features[:, len(self._plain) :] = is_cell * (math.sqrt(0.5) * weights[self._hot])
         return features

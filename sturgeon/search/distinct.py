@@ -118,12 +118,19 @@ def taken(cube: Cube, history: History) -> KeySet:
 
 
 def _with_result(cube: Cube, history: History, memo: Memo) -> KeySet:
-    def keys() -> KeySet:
-        if not len(history.finished):
-            return NO_KEYS
-        return NO_KEYS.with_keys(keys_of(cube.snap(Results.of(history.finished).points)))
+    if not len(history.finished):
+        return NO_KEYS.with_keys(point_keys(cube, [trial.point for trial in history.running]))
+    points = Results.of(history.finished).points
 
-    finished = memo.recall("finished_keys", (cube.identity, history.finished), keys)
+    def with_more(before: tuple[Array, KeySet]) -> tuple[Array, KeySet]:
+        known, keys = before if np.array_equal(before[0], points[: len(before[0])]) else nothing
+        more = points[len(known) :]
+        return points, keys.with_keys(keys_of(cube.snap(more))) if len(more) else keys
+
+    nothing = (points[:0], NO_KEYS)
+    _, finished = memo.grown("finished_keys", (cube.identity,), nothing, with_more)
+    if not history.running:
+        return finished
     return finished.with_keys(point_keys(cube, [trial.point for trial in history.running]))
 
 

@@ -49,7 +49,7 @@ class KeySet:
         new = keys[~_holds(self.large, keys)] if len(self.large) else keys
         if not len(new):
             return self
-        recent = np.union1d(self.recent, new)
+        recent = _union(self.recent, new)
         if len(recent) <= MOST_RECENT:
             return KeySet(self.large, recent)
         return KeySet(np.union1d(self.large, recent))
@@ -71,6 +71,12 @@ class KeySet:
 
     def __len__(self) -> int:
         return len(self.large) + len(self.recent)
+
+
+def _union(ordered: Keys, keys: Keys) -> Keys:
+    """As `np.union1d`, without sorting anew what is in order."""
+    new = np.unique(keys[~_holds(ordered, keys)])
+    return np.insert(ordered, np.searchsorted(ordered, new), new)
 
 
 def _holds(ordered: Keys, keys: Keys) -> Mask:

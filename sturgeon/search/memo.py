@@ -25,3 +25,10 @@ class Memo:
         new = answer()
         self._stored[question] = (about, new)
         return new
+
+    def grown(self, question: str, about: tuple[Hashable, ...], nothing: T, grow: Callable[[T], T]) -> T:
+        """The answer made by `grow` from the last one to the same question `about` the same, else from `nothing`."""
+        stored = self._stored.get(question)
+        new = grow(cast("T", stored[1]) if stored is not None and stored[0] == about else nothing)
+        self._stored[question] = (about, new)
+        return new

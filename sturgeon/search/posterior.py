@@ -83,9 +83,9 @@ def chosen_rows(z: Array) -> Indices:
 
 
 def conditioned(cube: Cube, kernel_params: KernelParams, points: Array, z: Array) -> Posterior:
-    """The posterior given all finished trials: `points` [n, d], `z` [n]."""
+    """The posterior given all finished trials: `points` [n, d], not yet snapped, `z` [n]."""
     rows = chosen_rows(z)
-    points, z = points[rows], z[rows]
+    points, z = cube.snap(points[rows]), z[rows]
     features = cube.features(points, kernel_params.inverse)
     kernel = matern(squared_distances(features, features))
     kernel[np.diag_indices(len(z))] += kernel_params.noise

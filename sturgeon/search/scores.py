@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -100,13 +102,15 @@ def _comparable(ordered: Array) -> Array:
     """
     leads = ordered - ordered[0]
     real = leads > ROUNDING * np.abs(ordered)
-    for place in range(len(ordered) // 2, 1, -1):
-        if not real[place - 1]:
-            break
-        steps = np.log10(leads[place]) - np.log10(leads[place - 1])
-        if steps >= math.log10(LEAST_GAP) and steps * np.count_nonzero(real[:place]) >= -math.log10(BY_CHANCE):
-            return _comparable(ordered[:place])
-    return ordered
+    half = len(ordered) // 2
+    unreal = np.flatnonzero(~real[:half])
+    first = max(2, int(unreal[-1]) + 2) if len(unreal) else 2  # place - 1 and all after it are real
+    if first > half:
+        return ordered
+    steps = np.diff(np.log10(leads[first - 1 : half + 1]))
+    is_gap = (steps >= math.log10(LEAST_GAP)) & (steps * np.cumsum(real)[first - 1 : half] >= -math.log10(BY_CHANCE))
+    gaps = np.flatnonzero(is_gap)
+    return _comparable(ordered[: first + int(gaps[-1])]) if len(gaps) else ordered
 
 
 def _drawn_in(leads: Array) -> Array:
@@ -131,11 +135,16 @@ def first_round_size(dimensions: int) -> int:
 
 def round_starts(dimensions: int, finished: int) -> list[int]:
     """How many finished trials each round after round 0 started with, up to `finished`: 15 % more, at least 4."""
-    starts: list[int] = []
-    size = first_round_size(dimensions)
-    while size <= finished:
-        starts.append(size)
-        size = next_round(size)
+    first = first_round_size(dimensions)
+    starts = _starts_up_to(first, 1 << max(finished, first).bit_length())
+    return starts[: bisect_right(starts, finished)]
+
+
+@lru_cache(maxsize=64)
+def _starts_up_to(first: int, most: int) -> list[int]:
+    starts = [first]
+    while starts[-1] <= most:
+        starts.append(next_round(starts[-1]))
     return starts
 
 

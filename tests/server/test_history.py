@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +11,10 @@ import sqlalchemy as sa
 from benchmarks.scale_rows import SPACE, fill
 from server.services.sampling.history import SamplerView, history_now
 from server.services.sampling.past import Past, history_at
+from server.services.sampling.refit import refit
 from server.store import studies
-from sturgeon.search.evidence import evidence_from
+from sturgeon.search.evidence import evidence_from, next_start
+from tests.server.test_statements import statements_of
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -84,6 +87,56 @@ def test_what_is_kept_and_grows_is_what_is_read_anew(server: RunningServer) -> N
                 assert pool.history_now(tx, study) == history_now(tx, study, None)[0]
     assert server.client.trial("many", 61).drawn.model == "gp"
     assert server.client.replay("many").exact
+
+
+def test_an_ask_reads_by_one_statement_what_is_new_and_what_runs(server: RunningServer) -> None:
+    server.client.create_study(STUDY)
+    fill(server.app.state.database, "many", 30)
+    pool = server.app.state.asks.sampler_pool
+    first, second = server.client.ask("many", count=2).leases
+    steps: list[Callable[[], object]] = [
+        lambda: server.client.tell("many", second.number, second.fence, {"loss": 0.5}),
+        lambda: server.client.tell("many", first.number, first.fence, state="diverged"),
+        lambda: server.client.ask("many"),
+        lambda: server.client.invalidate("many", 7, "no use"),
+        lambda: server.client.invalidate("many", server.client.ask("many").leases[0].number, "it runs"),
+    ]
+
+    for step in steps:
+        step()
+        with server.app.state.database.reading() as tx:
+            study = studies.find(tx, "many")
+            assert study is not None
+            assert pool.history_now(tx, study) == history_now(tx, study, None)[0]
+    one, two = server.client.ask("many", count=2).leases
+    for lease in (two, one):
+        server.client.tell("many", lease.number, lease.fence, {"loss": 0.25})
+    with statements_of(server) as asking:
+        server.client.ask("many")
+
+    assert sum(sql.startswith(("SELECT", "WITH")) for sql in asking) == 2  # the study, and what is new
+    with server.app.state.database.reading() as tx:
+        study = studies.find(tx, "many")
+        assert study is not None
+        assert pool.history_now(tx, study) == history_now(tx, study, None)[0]
+
+
+def test_a_model_is_fitted_anew_only_when_a_round_may_begin(server: RunningServer) -> None:
+    server.client.create_study(STUDY)
+    database, pool = server.app.state.database, server.app.state.asks.sampler_pool
+    fill(database, "many", 42)
+    study, view, _, _ = refit(database, pool, "many")
+    evidence = view.history.evidence
+    assert evidence is not None
+    left = next_start(evidence, 5) - evidence.total
+    assert left > 1
+
+    assert not pool.may_begin_round(study.id, study.seq + left - 1)
+    assert pool.may_begin_round(study.id, study.seq + left)
+    assert pool.may_begin_round(study.id, None)  # a trial became invalid, for instance
+    # An ask may read the results that begin a round before the refit of these is considered.
+    pool.cache_of(study).refitted = (0, evidence.rounds[-2].start)
+    assert pool.may_begin_round(study.id, study.seq)
 
 
 @pytest.mark.usefixtures("few")

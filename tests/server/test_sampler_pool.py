@@ -7,8 +7,13 @@ import weakref
 from dataclasses import fields, replace
 from typing import Any
 
+import pytest
+
+from server.services.sampling.history import HandedOut, Snapshot
 from server.services.sampling.sampler_pool import MOST_CACHED, SamplerPool
+from server.services.sampling.tally import Tally
 from server.store.studies import StudyRow
+from sturgeon.search.evidence import no_evidence
 
 STUDY = StudyRow(**dict.fromkeys((field.name for field in fields(StudyRow)), None))  # type: ignore[arg-type]
 
@@ -36,3 +41,17 @@ def test_a_lock_that_is_held_stays_the_lock_of_its_study() -> None:
             pool.lock_of(study)
         assert pool.lock_of(first) is lock
         assert lock.locked()
+
+
+@pytest.mark.parametrize("newer", [(6, 3), (5, 4)], ids=["more-results", "more-trials"])
+def test_an_older_read_does_not_replace_a_newer_one(newer: tuple[int, int]) -> None:
+    [study] = studies(1)
+    cache = SamplerPool().cache_of(study)
+
+    for seq, below in (newer, (5, 3)):
+        cache.keep_snapshot(Snapshot(seq, [], no_evidence(1), [], HandedOut(below)))
+        cache.keep_tally(Tally(seq, below))
+
+    assert cache.snapshot is not None
+    assert cache.tally is not None
+    assert (cache.snapshot.at, cache.tally.at) == (newer, newer)

@@ -20,10 +20,9 @@ from server.services.changes.streams import Stream, Streams
 from server.services.isolation import isolated
 from server.services.shown.overview import Overviews
 from server.store import changes
-from server.store.engine import Database, Transaction
+from server.store.engine import ChangedStudies, Database, Transaction
 from server.store.notices import Notices
 from server.store.studies import StudyRow
-from sturgeon.identifiers import StudyId
 from sturgeon.threads import supervised
 
 THREAD: Final = "feed"
@@ -95,7 +94,7 @@ class Feed:
     def _listen(self) -> None:
         self._notices.listen(self._woken, self._stop)
 
-    def _committed(self, _studies: set[StudyId]) -> None:
+    def _committed(self, _studies: ChangedStudies) -> None:
         self._untold = True
         if self._notices.are_sent or self.streams:
             self._woken()

@@ -21,6 +21,7 @@ from sturgeon.search.evidence import (
     Evidence,
     chosen_by_chance,
     extended,
+    next_start,
     no_evidence,
     selection,
     takes_all,
@@ -64,6 +65,27 @@ class Snapshot(NamedTuple):
     members: list[ResultRow]
     handed_out: HandedOut = HandedOut()
 
+    @property
+    def at(self) -> tuple[int, int]:
+        """Of two snapshots of a study the later one has more."""
+        return self.seq, self.handed_out.below
+
+    @property
+    def round(self) -> tuple[int, int]:
+        """The present round, see `round_of`."""
+        return round_of(self.revisions[-1].number, self.evidence)
+
+    def may_begin_round(self, seq: int) -> bool:
+        """Whether a round may begin up to the sequence number `seq`, if all that came since were results."""
+        dimensions = len(self.revisions[-1].space.searched)
+        most = self.evidence.total + seq - self.seq
+        return bool(self.members) or most >= next_start(self.evidence, dimensions)
+
+
+def round_of(revision: int, evidence: Evidence) -> tuple[int, int]:
+    """The round of a revision that draws now, by how many results it began with; 0 before the first."""
+    return revision, evidence.rounds[-1].start if evidence.rounds else 0
+
 
 def history_now(tx: Transaction, study: StudyRow, before: Snapshot | None) -> tuple[SamplerView, Snapshot]:
     """What the study's next sample may be drawn from; scores are minimised. And the next call's `before`.
@@ -72,9 +94,9 @@ def history_now(tx: Transaction, study: StudyRow, before: Snapshot | None) -> tu
     that is in force; the sampler does not see it where it lies outside. Replicates count as one, under the number of
     the first.
     """
-    snapshot = _with_handed_out(tx, study, _since(tx, study, before))
+    snapshot, running = _since(tx, study, before)
+    snapshot = _with_handed_out(tx, study, snapshot)
     revisions = snapshot.revisions
-    running = results.running(tx, study.id, study.next_number, revisions[-1].number)
     view = view_of(study, revisions, running, snapshot.evidence, snapshot.members)
     return view._replace(history=view.history._replace(handed_out=snapshot.handed_out.keys)), snapshot
 
@@ -85,16 +107,21 @@ def revisions_until(tx: Transaction, study: StudyRow, basis: int) -> list[tuple[
     return [(row.seq, Revision(row.revision, space_of(row), row.added)) for row in rows]
 
 
-def _since(tx: Transaction, study: StudyRow, before: Snapshot | None) -> Snapshot:
-    """The present snapshot. `before` saves reading, unless it is newer than this transaction, of another revision, or
-    has a trial that has become invalid since."""
+def _since(tx: Transaction, study: StudyRow, before: Snapshot | None) -> tuple[Snapshot, list[PlacedRow]]:
+    """The present snapshot, and the trials that run. `before` saves reading, unless it is newer than this transaction,
+    of another revision, or has a trial that has become invalid since."""
     if before is None or before.seq > study.seq or before.revisions[-1].number != study.revision:
-        return _whole(tx, study)
-    if before.seq == study.seq:
-        return before
-    if results.any_invalid_since(tx, study.id, before.seq):
-        return _whole(tx, study)
-    return _grown(tx, study, before)
+        snapshot = _whole(tx, study)
+    elif before.seq == study.seq:
+        snapshot = before
+    elif study.seq - before.seq <= CHUNK:
+        news = results.news(tx, study.id, before.seq, study.seq, study.next_number, study.revision)
+        return (_whole(tx, study) if news.any_invalid else _with_results(study, before, news.results)), news.running
+    elif results.any_invalid_since(tx, study.id, before.seq):
+        snapshot = _whole(tx, study)
+    else:
+        snapshot = _grown(tx, study, before)
+    return snapshot, results.running(tx, study.id, study.next_number, study.revision)
 
 
 def _whole(tx: Transaction, study: StudyRow) -> Snapshot:
@@ -110,8 +137,13 @@ def _whole(tx: Transaction, study: StudyRow) -> Snapshot:
 
 def _grown(tx: Transaction, study: StudyRow, before: Snapshot) -> Snapshot:
     """`before` with what came after it, however much that is."""
-    revisions, evidence = before.revisions, before.evidence
-    rows = results.after(tx, study.id, before.seq, study.seq, revisions[-1].number)
+    rows = results.after(tx, study.id, before.seq, study.seq, before.revisions[-1].number)
+    return _with_results(study, before, rows)
+
+
+def _with_results(study: StudyRow, before: Snapshot, found: Iterable[ResultRow]) -> Snapshot:
+    """`before` with what was found after it, up to the study's sequence number."""
+    revisions, evidence, rows = before.revisions, before.evidence, iter(found)
     if study.replicates > 1:
         return before._replace(seq=study.seq, members=[*before.members, *rows])
     while chunk := list(islice(rows, CHUNK)):

@@ -1,4 +1,4 @@
-"""Refits: the model of a study is fitted anew in the background when results come in, so that neither tells nor asks
+"""Refits: the model of a study is fitted anew in the background when a round begins, so that neither tells nor asks
 wait for it."""
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Final, NamedTuple
 
 from server.services import lookup
 from server.services.isolation import isolated
-from server.services.sampling.history import SamplerView
+from server.services.sampling.history import SamplerView, round_of
 from server.services.sampling.past import history_at
 from server.services.sampling.sampler_pool import SamplerPool
 from server.services.sampling.tally import Tally
 from server.store import numerics as numerics_rows
 from server.store import rounds as round_rows
 from server.store import studies as study_rows
-from server.store.engine import Database
+from server.store.engine import ChangedStudies, Database
 from server.store.rounds import RoundRow
 from server.store.studies import StudyRow
 from sturgeon.errors import NotFound
@@ -37,9 +37,10 @@ THREAD: Final = "refit"
 
 
 class Refitter:
-    """A thread that fits the models anew when results come in, one study at a time.
+    """A thread that fits the models anew when a round may begin, one study at a time.
 
-    Results that come in while a study waits for its turn are one refit. A study that fails does not hold up the others.
+    A round begins with every 15 % more results; in between an ask takes new ones into the model at little cost. What
+    comes in while a study waits for its turn is one refit. A study that fails does not hold up the others.
     """
 
     def __init__(self, database: Database, sampler_pool: SamplerPool) -> None:
@@ -55,10 +56,13 @@ class Refitter:
         """Start the thread. After an unexpected error it goes on with the next study."""
         self._thread = supervised(THREAD, self._run, on_failure=lambda _error: True)
 
-    def enqueue(self, study_ids: set[StudyId]) -> None:
-        """Refit these studies soon: what their samplers see has changed. Returns at once."""
+    def enqueue(self, changed: ChangedStudies) -> None:
+        """Refit these studies soon where a round may begin by what has changed. Returns at once."""
+        may = {study_id for study_id, seq in changed.items() if self._sampler_pool.may_begin_round(study_id, seq)}
+        if not may:
+            return
         with self._guard:
-            new = study_ids - self._waiting - self._nothing_to_fit
+            new = may - self._waiting - self._nothing_to_fit
             self._waiting |= new
         for study_id in new:
             self._todo.put(study_id)
@@ -119,6 +123,9 @@ def refit(database: Database, sampler_pool: SamplerPool, name: str) -> RefitResu
             sampler_pool.sampler_of(study).prepare(view.space, study.seed, view.history)
     if number and (number, result.learnt_from) not in known:
         _store_rounds(database, study, [_row(study, view, study.revision, study.seq)])
+    sampler_pool.cache_of(study).refitted = round_of(
+        study.revision, evidence_of(view.history, len(view.space.searched))
+    )
     return result
 
 

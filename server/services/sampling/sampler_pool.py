@@ -59,7 +59,7 @@ class StudyCache:
     """What a process has computed and read of a study, for the next draw. It saves work and changes no result.
 
     made: when the study was created, and its seed. They tell it from a deleted study that had the same id: SQLite uses
-    ids again.
+    ids again. refitted: the round that was refitted last, see `round_of`.
     """
 
     made: tuple[int, int]
@@ -67,6 +67,20 @@ class StudyCache:
     lock: Lock = field(default_factory=Lock)
     snapshot: Snapshot | None = None
     tally: Tally | None = None
+    refitted: tuple[int, int] | None = None
+    _guard: Lock = field(default_factory=Lock)
+
+    def keep_snapshot(self, read: Snapshot) -> None:
+        """Keep what was read, unless a later read is kept: threads that read beside each other end in any order."""
+        with self._guard:
+            if self.snapshot is None or self.snapshot.at <= read.at:
+                self.snapshot = read
+
+    def keep_tally(self, read: Tally) -> None:
+        """As `keep_snapshot`."""
+        with self._guard:
+            if self.tally is None or self.tally.at <= read.at:
+                self.tally = read
 
 
 @dataclass
@@ -93,8 +107,18 @@ class SamplerPool:
     def history_now(self, tx: Transaction, study: StudyRow) -> SamplerView:
         """What the study's sampler sees now. Only what is new since this process's last read is read."""
         cache = self.cache_of(study)
-        view, cache.snapshot = history_now(tx, study, cache.snapshot)
+        view, snapshot = history_now(tx, study, cache.snapshot)
+        cache.keep_snapshot(snapshot)
         return view
+
+    def may_begin_round(self, study_id: StudyId, seq: int | None) -> bool:
+        """Whether a round may begin by what has changed up to the study's sequence number `seq`: without a look at the
+        database, which alone says how much of it were results. seq: None where earlier results have changed."""
+        with self._guard:
+            cache = self._caches.get(study_id)
+        if cache is None or cache.snapshot is None or seq is None:
+            return True
+        return cache.refitted != cache.snapshot.round or cache.snapshot.may_begin_round(seq)
 
     def knows_history(self, study: StudyRow) -> bool:
         """Whether `history_now` has little to read: what is new since it was called in this process."""
@@ -104,8 +128,9 @@ class SamplerPool:
     def tally_now(self, tx: Transaction, study: StudyRow) -> Tally:
         """What each round has drawn and found so far. Only what is new since this process's last read is read."""
         cache = self.cache_of(study)
-        cache.tally = tally_now(tx, study, cache.tally)
-        return cache.tally
+        tally = tally_now(tx, study, cache.tally)
+        cache.keep_tally(tally)
+        return tally
 
     def cache_of(self, study: StudyRow) -> StudyCache:
         """The study's cache, an empty one where there is none yet."""

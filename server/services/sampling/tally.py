@@ -28,6 +28,11 @@ class Tally(NamedTuple):
     below: int = 0
     rounds: dict[tuple[int, int], InRound] = {}  # noqa: RUF012 - it is never changed, but replaced
 
+    @property
+    def at(self) -> tuple[int, int]:
+        """Of two tallies of a study the later one has more."""
+        return self.seq, self.below
+
 
 def tally_now(tx: Transaction, study: StudyRow, before: Tally | None) -> Tally:
     """The present tally. `before` saves reading, unless a trial has become invalid since, or it is newer than this

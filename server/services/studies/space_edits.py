@@ -46,7 +46,7 @@ def edit_space(scope: Scope, patch: messages.StudyPatch) -> None:
         return
     _require_possible(tx, study, space, added)
     source = _source(tx, study, old, space) if study.trains else study.source_study_id
-    seq = study_rows.next_seq(tx, study.id)
+    seq = study_rows.next_seq(tx, study.id, changes_past=True)
     revision, stored = study.revision + 1, stored_space(space)
     space_revisions.insert(tx, RevisionRow(study.id, revision, stored, constraints, added, seq, now))
     before = stored_space(old)

@@ -229,7 +229,7 @@ def invalidate(
             raise WrongState(f"Trial {number} is invalid already: {row.invalid_reason}")
         if row.state not in (*TERMINAL, "running"):
             raise WrongState(f"Trial {number} is {row.state} and has no result yet; cancel it instead.")
-        seq = study_rows.next_seq(scope.tx, scope.study.id)
+        seq = study_rows.next_seq(scope.tx, scope.study.id, changes_past=True)
         events.insert(scope.tx, scope.study.id, "invalidated", scope.now, number, reason=reason)
         row = trials.update(scope.tx, row, invalid_reason=reason, invalid_at=scope.now, invalid_seq=seq)
         budgets.settle(scope)
