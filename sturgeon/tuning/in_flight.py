@@ -6,7 +6,8 @@ again, one is on its way.
 From Python 3.12 on the traceback belongs to the exception. In 3.11 the two meet only where it is caught, so that one
 may have to look again a little later. Only what a `raise` has just made is known at once: it was allocated right before
 its traceback. Any other exception that nothing refers to may be an old one that C code keeps.
-One that was made before `gc.freeze()` cannot be found: only the place where it was raised is known.
+One that was made before `gc.freeze()` cannot be found: only the place where it was raised is known. Nor can one be
+found in 3.11 if the garbage was collected while it travelled to the loop, which changes the order of what is left.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import dis
 import gc
 import inspect
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
 from types import FrameType, TracebackType
 from typing import Final
@@ -47,6 +50,18 @@ class Leaving:
         """The place where it was raised."""
         traceback = _innermost(self._tracebacks[-1])
         return f"{PurePath(traceback.tb_frame.f_code.co_filename).name}, line {traceback.tb_lineno}"
+
+
+@contextmanager
+def garbage_left_alone() -> Iterator[None]:
+    """Keep all threads from collecting garbage during a search, which takes long among very many objects."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def leaving(frame: FrameType | None) -> Leaving | None:

@@ -28,10 +28,12 @@ _unsettled: list[tuple[Endable, in_flight.Leaving]] = []
 
 def end(trial: Endable, frame: FrameType) -> None:
     """End the trial of the loop in `frame`, which is being left."""
-    left = in_flight.leaving(frame)
+    with in_flight.garbage_left_alone():
+        left = in_flight.leaving(frame)
+        error = None if left is None else left.error(travels=True)
     if left is None:
         return trial.release()
-    if (error := left.error(travels=True)) is not None:
+    if error is not None:
         return trial.leave(error, left.where())
     # The interpreter has not made the exception yet (3.11): it does so where it is caught, or at the end.
     _unsettled.append((trial, left))

@@ -41,8 +41,41 @@ def test_an_exception_is_found_whatever_allocation_collects_the_garbage() -> Non
         assert [type(error) for error in found] == [KeyboardInterrupt], others
 
 
-def _interrupted(numbers: Callable[[], Iterator[int]], others: int) -> None:
+def test_an_exception_is_found_while_other_threads_would_collect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search among many objects lets others run; a collection changes the order of what is left."""
+    found: list[BaseException | None] = []
+    referrers = gc.get_referrers
+
+    def while_others_run(*objects: object) -> list[object]:
+        _garbage = [{number} for number in range(THRESHOLD)]
+        if gc.isenabled():
+            gc.collect(0)
+        return referrers(*objects)
+
+    def numbers() -> Iterator[int]:
+        try:
+            yield 1
+        except GeneratorExit:
+            with in_flight.garbage_left_alone():
+                left = in_flight.leaving(sys._getframe(1))
+                found.append(left and left.error(travels=True))
+            raise
+
+    monkeypatch.setattr(gc, "get_referrers", while_others_run)
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(numbers, 5, within=_raise)
+
+    assert [type(error) for error in found] == [KeyboardInterrupt]
+
+
+def _interrupted(numbers: Callable[[], Iterator[int]], others: int, within: Callable[[], None] | None = None) -> None:
     for _ in numbers():
         gc.collect(0)
         _kept = [[] for _ in range(others)]  # type: ignore[var-annotated]
+        if within is not None:
+            within()
         raise KeyboardInterrupt
+
+
+def _raise() -> None:
+    raise KeyboardInterrupt

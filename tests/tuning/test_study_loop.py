@@ -21,10 +21,12 @@ Body = Callable[[Any], None]
 @pytest.fixture(scope="module", autouse=True)
 def _garbage_is_collected() -> Iterator[None]:
     """What was there before the tests too, as in a user's program: some of the exceptions are. Once at the beginning: a
-    collection of so much takes longer than an exception that travels is waited for."""
+    collection of so much takes longer than an exception that travels is waited for, and hides one that is amid it."""
     gc.unfreeze()
     gc.collect()
+    gc.disable()
     yield
+    gc.enable()
     gc.freeze()
 
 
