@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from server.upgrades import Parser
 
 LEAST: Final = 1024
 """Bytes that a client sends or reads within its time, or else it counts as one that has stopped."""
@@ -43,6 +45,10 @@ class Connection(HttpToolsProtocol):
     _resumed = False
     _unanswered: Sequence[RequestResponseCycle] = ()
     _before: tuple[Waiting | None, RequestResponseCycle | None, int] = (None, None, 0)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.parser = Parser(self, told=self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -78,7 +84,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._kept = 0
-        super().on_message_complete()
+        if not self.parser.should_upgrade():  # else the body is still to come, from the parser that takes over
+            super().on_message_complete()
 
     def resume_writing(self) -> None:
         self._resumed = True

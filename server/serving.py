@@ -58,6 +58,7 @@ def serve(settings: Settings, listening: Callable[[str], None] | None = None) ->
     config = uvicorn.Config(
         app,
         http=connections(settings.client_patience_s),
+        ws="none",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACE_S,

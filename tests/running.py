@@ -105,7 +105,9 @@ def _build_routes(app: FastAPI) -> None:
 class _Uvicorn(uvicorn.Server):
     def __init__(self, app: FastAPI, up: threading.Event, connection_class: type[Connection]) -> None:
         super().__init__(
-            uvicorn.Config(Answers5xx(app), http=connection_class, log_config=None, timeout_graceful_shutdown=20)
+            uvicorn.Config(
+                Answers5xx(app), http=connection_class, ws="none", log_config=None, timeout_graceful_shutdown=20
+            )
         )
         self._long_polls, self._up = app.state.long_polls, up
 
