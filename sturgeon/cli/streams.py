@@ -17,7 +17,10 @@ _BY_DESCRIPTOR: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 def make_usable() -> None:
-    """Give closed streams (`>&-`) the null device, and let the encodings of the others take any text."""
+    """Give closed streams (`>&-`) the null device, and let the encodings of the others take any text. A window of no
+    columns is none."""
+    if os.environ.get("COLUMNS", "").strip("0") == "":  # Rich would fail to draw into it
+        os.environ.pop("COLUMNS", None)
     for name, mode in _BY_DESCRIPTOR:
         stream = getattr(sys, name)
         if stream is None:

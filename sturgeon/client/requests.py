@@ -17,7 +17,7 @@ LEFT_OUT: Final = b"\n.. left out ..\n"
 
 
 def study_path(study: str) -> str:
-    return f"/v1/studies/{quote(study, safe='')}"
+    return f"/v1/studies/{quote(study, safe='', errors='replace')}"
 
 
 def trial_path(study: str, number: int) -> str:

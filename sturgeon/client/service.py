@@ -24,7 +24,7 @@ class ServiceRoutes(Connected):
 
     def drain_worker(self, worker: str) -> m.Worker:
         """Let a worker finish what it runs, take nothing new, and end."""
-        return self._wire.ask(m.Worker, "POST", f"/v1/workers/{quote(worker, safe='')}:drain")
+        return self._wire.ask(m.Worker, "POST", f"/v1/workers/{quote(worker, safe='', errors='replace')}:drain")
 
     def preview(
         self,

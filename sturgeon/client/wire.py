@@ -18,10 +18,12 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from sturgeon import messages as m
+from sturgeon.client.connections import Connections
 from sturgeon.errors import (
     BrokenOff,
     ClientClosed,
     FieldProblem,
+    Invalid,
     Problem,
     ServerUnreachable,
     TooLarge,
@@ -29,7 +31,6 @@ from sturgeon.errors import (
     problem_classes,
 )
 
-LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
 TOKEN: Final = re.compile(r"[!-~]*")
@@ -77,23 +78,9 @@ class Wire:
     ) -> None:
         if token is not None and not TOKEN.fullmatch(token):
             raise Unauthorized("The token must be one word of ASCII characters; is there a line end in its file?")
-        local = _host(base_url) in LOOPBACK
+        self._connections = Connections(_address(base_url), token, transport)
         self._base_url = COPIED.sub("", base_url.strip())
         self._timeout, self._patience = timeout, patience
-        # To read the certificates takes 20 ms, for nothing where nobody else is on the way.
-        verify = not (local and self._base_url.startswith("http://"))
-        if transport is None and local:  # a network's proxy cannot reach our own loopback
-            transport = httpx.HTTPTransport(verify=verify, trust_env=False)
-        self._http = httpx.Client(
-            headers=_who_asks() | ({"Authorization": f"Bearer {token}"} if token else {}),
-            transport=transport,
-            verify=verify,
-            trust_env=not local,
-        )
-        self._headers = self._http.headers.raw
-        # Proxies, redirects, cookies and passwords in an address are what httpx.Client is for; without them, it takes a
-        # third of the time that a request takes here.
-        self._direct = transport if "@" not in base_url else None
 
     @property
     def sleep(self) -> Callable[[float], None]:
@@ -107,7 +94,7 @@ class Wire:
         return other
 
     def close(self) -> None:
-        self._http.close()
+        self._connections.close()
 
     def ask(
         self,
@@ -161,11 +148,17 @@ class Wire:
         added = [(name.encode("ascii"), value.encode("ascii")) for name, value in (headers or {}).items()]
         return httpx.Request(
             method,
-            f"{self._base_url}{path}{_query(query)}",
-            headers=[*self._headers, *added],
+            self._url(path, query),
+            headers=[*self._connections.headers, *added],
             content=content,
             extensions={"timeout": httpx.Timeout(self._timeout + longer_s).as_dict()},
         )
+
+    def _url(self, path: str, query: Query | None) -> httpx.URL:
+        try:
+            return httpx.URL(f"{self._base_url}{path}{_query(query)}")
+        except httpx.InvalidURL as error:
+            raise Invalid(f"This cannot be an address of the server: {error}.") from None
 
     def download(self, path: str, query: Query, file: BinaryIO, most_bytes: float) -> None:
         """GET a body into an empty file, from its start again where the answer broke off.
@@ -192,7 +185,7 @@ class Wire:
         answer = self._patiently(self._request("GET", path, query), stream=True)
         try:
             yield answer
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:
             raise BrokenOff(f"The server at {self._base_url} went away in mid-answer.") from error
         finally:
             answer.close()
@@ -212,7 +205,6 @@ class Wire:
             if isinstance(answer, httpx.Response) and answer.status_code not in AWAY:
                 return self._checked(answer)
             if isinstance(answer, httpx.Response):
-                answer.close()
                 wait = max(wait, _retry_after_s(answer))
             waited = self._patience.clock() - started
             if waited + wait > self._patience.seconds:
@@ -226,34 +218,28 @@ class Wire:
         self, request: httpx.Request, stream: bool, keep: Callable[[httpx.Response], None] | None
     ) -> httpx.Response | httpx.TransportError:
         try:
-            answer = self._answer(request, stream=stream or keep is not None)
+            answer = self._connections.answer(request, stream=stream or keep is not None)
             if keep is not None and answer.is_success:
                 with closing(answer):
                     keep(answer)
+            elif not answer.is_success:
+                with closing(answer):
+                    answer.read()
             return answer
         except httpx.TransportError as error:
             return error
+        except httpx.DecodingError as error:
+            raise ServerUnreachable(
+                f"{self._base_url} answered in an encoding that cannot be read ({error}): is the address right?"
+            ) from error
         except RuntimeError as error:  # httpx: the client was closed, by another thread that wants us to end
             raise ClientClosed(f"The client of {self._base_url} is closed.") from error
-
-    def _answer(self, request: httpx.Request, stream: bool) -> httpx.Response:
-        """Raises: httpx.TransportError, RuntimeError (the client is closed)."""
-        if self._direct is None or self._http.is_closed:  # httpx refuses, if it is closed
-            return self._http.send(request, stream=stream)
-        answer = self._direct.handle_request(request)
-        answer.request = request
-        if not stream:
-            with closing(answer):
-                answer.read()
-        return answer
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
         if answer.is_success:
             return answer
-        content = answer.read()
-        answer.close()
         try:
-            problem = m.ProblemAnswer.model_validate_json(content)
+            problem = m.ProblemAnswer.model_validate_json(answer.content)
         except ValidationError:
             self._refuse_stranger(answer)
         errors = tuple(FieldProblem(field.get("pointer", ""), field.get("detail", "")) for field in problem.errors)
@@ -266,12 +252,6 @@ class Wire:
         )
 
 
-def _who_asks() -> dict[str, str]:
-    """A header that no web page can send to another server, which is why a server without a token asks for it. By its
-    value, a busy server tells clients on one machine apart, and serves them in turns."""
-    return {"X-Requested-With": f"sturgeon {uuid.uuid4().hex[:12]}"}
-
-
 def _content(body: Mapping[str, object] | bytes | None) -> tuple[bytes | None, dict[str, str]]:
     if body is None:
         return None, {}
@@ -282,11 +262,12 @@ def _content(body: Mapping[str, object] | bytes | None) -> tuple[bytes | None, d
 
 
 def _query(query: Query | None) -> str:
-    """Quoted here: httpx would parse the whole address once more."""
+    """Quoted here: httpx would parse the whole address once more. A lone surrogate becomes a question mark, which the
+    server refuses in a sentence."""
     if not query:
         return ""
     texts = {name: json.dumps(value) if isinstance(value, bool) else value for name, value in query.items()}
-    return "?" + urlencode({name: "" if text is None else text for name, text in texts.items()})
+    return "?" + urlencode({name: "" if text is None else text for name, text in texts.items()}, errors="replace")
 
 
 def _retry_after_s(answer: httpx.Response) -> float:
@@ -300,8 +281,8 @@ def _why(answer: httpx.Response | httpx.TransportError) -> str:
     return f"did not answer ({str(answer).strip('. ') or type(answer).__name__})"
 
 
-def _host(base_url: str) -> str:
-    """The host of an address.
+def _address(base_url: str) -> httpx.URL:
+    """The address of a server.
 
     Raises: ServerUnreachable (the address is not valid).
     """
@@ -311,4 +292,4 @@ def _host(base_url: str) -> str:
         url = httpx.URL("")
     if url.scheme not in ("http", "https") or not url.host:
         raise ServerUnreachable(f"{base_url!r} is no address: write one like http://127.0.0.1:8000.")
-    return url.host
+    return url

@@ -115,3 +115,11 @@ def test_help_in_a_narrow_window_lists_options_arguments_and_commands(
     assert "Arguments:\n  STUDY <str>\n      The study's name.  [required]\n" in page
     assert "Commands:\n  study\n      Create, watch and steer studies.\n" in sturgeon("--help").out
     assert "embedded-server" not in sturgeon("--help").out
+
+
+@pytest.mark.parametrize("columns", ["0", "00", ""])
+def test_a_window_of_no_columns_is_none(sturgeon: Command, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    """Some programs start others in a terminal without a size, and export that."""
+    monkeypatch.setenv("COLUMNS", columns)
+
+    assert "Create a study from a YAML or JSON file." in sturgeon("study", "--help").out
