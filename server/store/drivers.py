@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from server.store.json_columns import json_value
 from server.store.write_queue import Turn
 from sturgeon.errors import SturgeonError
 
@@ -54,6 +55,7 @@ def _postgres(address: sa.URL, connections: int) -> Engine:
         max_overflow=0,
         pool_use_lifo=True,
         connect_args={"connect_timeout": 5, "application_name": "sturgeon"},
+        json_deserializer=json_value,
     )
     sa.event.listen(engine, "checkin", _note_use)
     sa.event.listen(engine, "checkout", partial(_check, engine))
@@ -92,7 +94,12 @@ def _sqlite(address: sa.URL, connections: int, *, reads: bool) -> Engine:
     # The pool class is named since SQLAlchemy's choice for SQLite depends on the kind of file. The connection that was
     # used last knows most of the file.
     engine = sa.create_engine(
-        address, poolclass=sa.QueuePool, pool_size=connections, max_overflow=0, pool_use_lifo=True
+        address,
+        poolclass=sa.QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        pool_use_lifo=True,
+        json_deserializer=json_value,
     )
     sa.event.listen(engine, "connect", partial(_prepare_sqlite, reads=reads))
     return engine

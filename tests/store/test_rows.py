@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import fields
 
 import pytest
 import sqlalchemy as sa
 
 from server.store import checkpoints, events, idempotency, reports, studies, tables, trials, workers
+from server.store.json_columns import json_value
 
 
 @pytest.mark.parametrize(
@@ -24,3 +27,12 @@ from server.store import checkpoints, events, idempotency, reports, studies, tab
 )
 def test_the_fields_of_a_row_are_the_columns_in_their_order(row: type, table: sa.Table) -> None:
     assert [field.name for field in fields(row)] == [column.name for column in table.c]
+
+
+def test_a_json_column_gives_whatever_json_can_say() -> None:
+    values = [{"loss": 1e-310, "step": 10**30, "tags": ["é", "\ud800"]}, None, [[0.1, -0.0]], "", True]
+    deep = "[" * 500 + "]" * 500
+
+    assert [json_value(json.dumps(value)) for value in values] == values
+    assert json_value(deep) == json.loads(deep)
+    assert math.isnan(json_value("NaN"))
