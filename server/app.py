@@ -72,6 +72,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # FastAPI asks for each request whether it is on
         responses={code: _problem_schema(why) for code, why in DOCUMENTED.items()},
     )
     app.state.settings = settings
