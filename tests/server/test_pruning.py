@@ -96,6 +96,17 @@ def test_the_lease_of_a_worker_says_so_too(server: RunningServer) -> None:
     assert lease.looks == Looks(rule="curve", epochs=9, eta=3, grace=3)
 
 
+def test_others_are_compared_with_a_trial_whose_reports_come_at_once_up_to_its_end(server: RunningServer) -> None:
+    create(server, pruning={"rule": "asha", "epochs": 9})
+    for score in (0.1, 0.2, 0.9, 0.8):
+        [lease] = server.client.ask("bowl").leases
+        whole = [{"step": epoch, "metrics": {"loss": score}} for epoch in range(1, 10)]
+        assert server.client.report("bowl", lease.number, lease.fence, whole).desired.run != "stop"
+        server.client.tell("bowl", lease.number, lease.fence, {"loss": score})
+
+    assert epochs_of(server, run(server, [0.95] * 9)) == 3
+
+
 def test_a_pruned_trial_counts_as_what_it_would_have_scored(server: RunningServer) -> None:
     create(server)
     for scores in ([0.8, 0.4, 0.4, 0.4, 0.1], [0.8, 0.2, 0.2, 0.2, 0.1], [0.12]):

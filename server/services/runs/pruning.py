@@ -7,7 +7,7 @@ score so far, the best score of the others, and their scores at the epoch where 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from server.policies.curve import epoch_of
 from server.services.runs import desired_state
@@ -53,10 +53,17 @@ def looks_of(study: StudyRow, mode: Mode, params: Json) -> messages.Looks | None
 
 def may_look(study: StudyRow, trial: TrialRow, reported: Sequence[messages.Report]) -> bool:
     """Whether the rule looks at the trial for one of these reports, if it is new. Then the report locks the study."""
-    if not reported:
-        return False
-    newest = max(epoch_of(report) for report in reported)
-    return rules.look(settings_of(study, trial), trial.run_epoch or 0.0, newest) is not None
+    looked = _looked(settings_of(study, trial), trial.run_epoch or 0.0, reported)
+    return any(looked_at is not None for _, looked_at in looked)
+
+
+def _looked(
+    settings: Settings, epoch: float, reported: Sequence[messages.Report]
+) -> Iterator[tuple[messages.Report, int | None]]:
+    """Each report of a trial that was at this epoch, in order, and the epoch for which the rule looks at it."""
+    for report in sorted(reported, key=lambda report: report.step):
+        yield report, rules.look(settings, epoch, epoch_of(report))
+        epoch = max(epoch, epoch_of(report))
 
 
 def best_of(study: StudyRow, reported: Sequence[messages.Report]) -> float | None:
@@ -69,22 +76,22 @@ def best_of(study: StudyRow, reported: Sequence[messages.Report]) -> float | Non
 def consider(scope: Scope, trial: TrialRow, before: TrialRow, new: Sequence[messages.Report]) -> TrialRow:
     """Apply the rule to each of the trial's new reports; where it says so, request that the trial stops.
 
-    before: the trial without these reports. The rows of the study and the trial are locked.
+    A trial whose reports reach its end is not stopped, but others are compared with it. before: the trial without these
+    reports. The rows of the study and the trial are locked.
     """
     tx, study = scope.tx, scope.study
     settings = settings_of(study, trial)
     if settings.rule == "none" or desired_of(trial).run == "stop":
         return trial
-    epoch, own_best = before.run_epoch or 0.0, math.inf if before.best_score is None else before.best_score
-    for report in sorted(new, key=lambda report: report.step):
-        looked_at = rules.look(settings, epoch, epoch_of(report))
-        epoch = max(epoch, epoch_of(report))
+    own_best = math.inf if before.best_score is None else before.best_score
+    is_at_end = any(epoch_of(report) >= settings.epochs for report in new)
+    for report, looked_at in _looked(settings, before.run_epoch or 0.0, new):
         score = best_of(study, [report])
         own_best = own_best if score is None else min(own_best, score)
         if looked_at is None:
             continue
         verdict = _judge(tx, study, trial, settings, looked_at, own_best)
-        if verdict.stop:
+        if verdict.stop and not is_at_end:
             detail = {"why": "pruned", "rule": settings.rule, "epoch": looked_at, "reason": verdict.why}
             events.insert(tx, study.id, "stop", scope.now, trial.number, **detail)
             return desired_state.request_change(tx, trial, "pruned", run="stop")
