@@ -10,6 +10,7 @@ that, is `since` it: also what began earlier, and whatever the clock was set to.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import pairwise
@@ -50,9 +51,14 @@ _COUNT: Final = "INSERT INTO change_count (id, last) VALUES (1, 1) ON CONFLICT (
 
 def last_change(connection: Connection) -> int:
     """The last number of what this transaction of SQLite reads; the next one is one more. Read past SQLAlchemy, since
-    every transaction begins with it."""
+    every transaction begins with it. 0 of a database whose schema is older than the numbers, or empty."""
     driver: Any = connection.connection.driver_connection
-    last: int = driver.execute(_LAST).fetchone()[0]
+    try:
+        last: int = driver.execute(_LAST).fetchone()[0]
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        return 0
     return last
 
 

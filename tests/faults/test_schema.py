@@ -66,6 +66,14 @@ def test_a_server_refuses_an_empty_postgresql(postgres_url: str) -> None:
     assert tables(postgres_url) == set()
 
 
+def test_a_database_without_tables_is_read_as_empty(database_url: str) -> None:
+    """Though each transaction of SQLite reads a change number first."""
+    database = Database(database_url, connections=1)
+    with pytest.raises(SturgeonError, match="is empty; run `sturgeon migrate` first"):
+        schema.require_newest(database)
+    database.dispose()
+
+
 @pytest.mark.parametrize(
     "bring", [schema.migrate, lambda url: serve(Settings(database_url=url))], ids=["migrate", "serve"]
 )
