@@ -140,7 +140,7 @@ def fork(
     number: NumberArgument,
     branches: Annotated[
         list[str],
-        typer.Argument(metavar="NAME=VALUE[,NAME=VALUE]...", help="Each argument is a branch, with its changes."),
+        typer.Argument(metavar="NAME=VALUE[,...]", help="Each argument is a branch, with its changes."),
     ],
     step: StepOption = None,
     control: Annotated[bool, typer.Option(help="Add a branch without changes, with the same seed.")] = True,

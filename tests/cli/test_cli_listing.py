@@ -123,3 +123,15 @@ def test_a_window_of_no_columns_is_none(sturgeon: Command, monkeypatch: pytest.M
     monkeypatch.setenv("COLUMNS", columns)
 
     assert "Create a study from a YAML or JSON file." in sturgeon("study", "--help").out
+
+
+def test_the_name_of_each_argument_fits_into_its_column() -> None:
+    """In a window of 80 characters, typer cuts longer ones."""
+    named = [one.metavar or one.name.upper() for path in PATHS for one in arguments(at(path).loaded())]
+
+    assert "STUDY" in named
+    assert [word for name in named for word in name.split() if len(word) > 17] == []
+
+
+def arguments(command: Any) -> list[Any]:
+    return [one for one in command.params if one.param_type_name == "argument"]
