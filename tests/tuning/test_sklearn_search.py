@@ -17,7 +17,9 @@ from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import check_estimator
 
 import sturgeon
+from sturgeon.integrations import sklearn as sklearn_search
 from sturgeon.integrations.sklearn import SturgeonSearchCV
+from sturgeon.search import coarse_to_fine
 from tests.system.readme import ROOT
 
 if TYPE_CHECKING:
@@ -67,6 +69,26 @@ def test_results_guide_the_search_without_a_server() -> None:
     ).fit(X, Y)
     distances = -tried.cv_results_["mean_test_score"]
     assert np.median(distances[10:]) < np.median(distances[:5]) / 3
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_score_that_is_no_number_is_known_as_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: list[list[float | None]] = []
+
+    def suggest(space: Any, seed: int, number: int, history: Any, **given: Any) -> Any:
+        known.append([one.score for one in history.finished])
+        return coarse_to_fine.suggest(space, seed, number, history, **given)
+
+    def score(estimator: Ridge, _X: object, _y: object) -> float:
+        return float("nan") if estimator.alpha > 1 else 2.0
+
+    monkeypatch.setattr(sklearn_search, "suggest", suggest)
+    alpha = {"alpha": sturgeon.log(1e-3, 1e3)}
+    tried = SturgeonSearchCV(Ridge(), alpha, n_trials=5, cv=2, scoring=score, random_state=0).fit(X, Y)
+    alphas = [params["alpha"] for params in tried.cv_results_["params"]]
+
+    assert known[-1] == [None if alpha > 1 else -2.0 for alpha in alphas[:4]]
+    assert set(known[-1]) == {None, -2.0}
 
 
 @pytest.mark.parametrize(
