@@ -67,7 +67,7 @@ class Space(RootModel[Annotated[dict[Name, Parameter], Sized(MAX_PARAMETERS, lea
         space._constraints = tuple(map(constraint, texts))
         return space
 
-    @property
+    @cached_property
     def searched(self) -> tuple[str, ...]:
         """The names of the cube's coordinates, in order."""
         return tuple(name for name, parameter in self.root.items() if not isinstance(parameter, Fixed))
