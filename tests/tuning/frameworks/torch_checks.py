@@ -31,6 +31,8 @@ class Remembering(Trial):
 class WithFolder(Trial):
     """A trial with a checkpoint folder."""
 
+    checkpoint = None
+
     def __init__(self, folder, **about):
         super().__init__({"lr": 0.1}, **about)
         self.checkpoint, self.whole = Path(folder), []
