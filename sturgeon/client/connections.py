@@ -9,6 +9,8 @@ from typing import Final
 
 import httpx
 
+from sturgeon.errors import SturgeonError
+
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -26,12 +28,18 @@ class Connections:
         verify = not (local and self._address.scheme == "http")
         if transport is None and local:  # a network's proxy cannot reach our own loopback
             transport = httpx.HTTPTransport(verify=verify, trust_env=False)
-        self._http = httpx.Client(
-            headers=_who_asks() | ({"Authorization": f"Bearer {self._token}"} if self._token else {}),
-            transport=transport,
-            verify=verify,
-            trust_env=not local,
-        )
+        try:
+            self._http = httpx.Client(
+                headers=_who_asks() | ({"Authorization": f"Bearer {self._token}"} if self._token else {}),
+                transport=transport,
+                verify=verify,
+                trust_env=not local,
+            )
+        except (ImportError, ValueError, OSError) as error:
+            raise SturgeonError(
+                "The proxy or the certificates that the environment names (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY, "
+                f"SSL_CERT_FILE, SSL_CERT_DIR) cannot be used: {error}"
+            ) from error
         # Proxies, redirects, cookies and passwords in an address are what httpx.Client is for; without them, it takes a
         # third of the time that a request takes here.
         self._direct = None if self._address.userinfo else transport

@@ -90,3 +90,15 @@ def test_a_name_that_no_address_can_have_is_refused_in_a_sentence(name: str) -> 
             client.study(name)
         with pytest.raises(errors.Invalid):
             client.trials("bowl", page_token=name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALL_PROXY", "socks5://127.0.0.1:9"), ("HTTPS_PROXY", "gopher://there"), ("SSL_CERT_FILE", "/nowhere/at-all")],
+)
+def test_a_proxy_or_certificate_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(errors.SturgeonError, match=f"environment names .*{name}.* cannot be used: "):
+        Client("https://sturgeon.example")
