@@ -22,6 +22,7 @@ from tests.processes import wait_until
 from tests.worker.scripted import Running, ScriptedServer, epoch, lease
 from worker.child.protocol import Applied, Finished, Paused, SavedCheckpoint
 from worker.trial import left_behind, spool
+from worker.trial.mailbox import Mailbox
 from worker.trial.running import RunningTrial
 from worker.trial.spool import Spool, TrialSpool
 from worker.trial.thinning import ThinningRule, thinned
@@ -351,3 +352,16 @@ def test_without_a_spool_nothing_is_written() -> None:
         assert running.until_ended() is None
         assert steps_of(running.server.named("checkpoints")) == [10]
     assert TrialSpool(None, running.log).most_bytes > 1e300
+
+
+def test_a_journal_written_anew_keeps_what_was_taken_but_not_delivered() -> None:
+    mailbox = Mailbox(ThinningRule())
+    said = [epoch(number) for number in range(1, 5)]
+    for message in said:
+        mailbox.put(message)
+
+    assert [mailbox.get(), mailbox.get()] == said[:2]
+    assert mailbox.waiting() == said
+    mailbox.delivered()
+
+    assert mailbox.waiting() == said[2:]

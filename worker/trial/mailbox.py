@@ -17,12 +17,13 @@ MOST_REPORTS: Final = 10_000
 class Mailbox:
     """A queue of messages that does without what is of no use any more, however long nobody takes any.
 
-    `put` and `fail` are for any thread, `get` and `check` for one.
+    `put`, `fail` and `waiting` are for any thread; `get`, `delivered` and `check` for one.
     """
 
     def __init__(self, rule: ThinningRule) -> None:
         self._rule = rule
         self._waiting: deque[ChildMessage] = deque()
+        self._taken: list[ChildMessage] = []
         self._reports = 0
         self._failure: Exception | None = None
         self._changed = threading.Condition()
@@ -60,13 +61,19 @@ class Mailbox:
             if not self._waiting:
                 return None
             message = self._waiting.popleft()
+            self._taken.append(message)
             self._reports -= isinstance(message, Progress)
             return message
 
-    def waiting(self) -> list[ChildMessage]:
-        """All that nobody has taken yet, in order."""
+    def delivered(self) -> None:
+        """What was taken up to now waits no more."""
         with self._changed:
-            return list(self._waiting)
+            self._taken.clear()
+
+    def waiting(self) -> list[ChildMessage]:
+        """All that is not delivered yet, in order."""
+        with self._changed:
+            return [*self._taken, *self._waiting]
 
     def check(self) -> None:
         """Raise the error that `fail` was given."""

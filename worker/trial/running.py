@@ -85,7 +85,6 @@ class RunningTrial:
         self._early: Outcome = "told"
         self._telling = self._is_left = False
         self.unable: str | None = None
-        self._reporting: list[Progress] = []
         self._is_asked_for = False
 
     # --- for any thread
@@ -100,7 +99,10 @@ class RunningTrial:
         self._spool.take(message, self._mailbox.put, self._waiting)
 
     def _waiting(self) -> list[ChildMessage]:
-        return [*self._uploads.waiting(), *self._reporting, *self._mailbox.waiting()]
+        said = self._mailbox.waiting()  # before the uploads, where a checkpoint goes from here
+        uploads = self._uploads.waiting()
+        known = set(map(id, uploads))
+        return [*uploads, *(message for message in said if id(message) not in known)]
 
     def renewal(self) -> m.Held:
         """What the heartbeat renews."""
@@ -206,6 +208,7 @@ class RunningTrial:
                 self._report(reports)
             if message is not None and (outcome := self._delivered(message)):
                 return outcome
+            self._mailbox.delivered()
 
     def _delivered(self, message: ChildMessage) -> Outcome | None:
         """The outcome, if this was the last word."""
@@ -258,9 +261,7 @@ class RunningTrial:
         return reports, None
 
     def _report(self, reports: list[Progress]) -> None:
-        self._reporting = reports
         self._steer_on(self._delivery.report(reports))
-        self._reporting = []
         self._link.answer(reports[-1].number, looked=any(report.looked for report in reports))
 
     def _acknowledge(self, applied: Applied) -> None:
