@@ -22,6 +22,12 @@ export function get(path, { signal } = {}) {
   return asked("GET", path, { signal });
 }
 
+/** The JSON at a path, and its ETag, which is for If-Match. Raises: Problem, Away. */
+export async function getTagged(path) {
+  const answer = await sent("GET", path, {});
+  return [await read(answer), answer.headers.get("ETag")];
+}
+
 /**
  * Sends a change; answers with the JSON of the answer, or null. Sent again with the same `key` it has one effect.
  * `headers`: more of them, such as If-Match. Raises: Problem, Away.

@@ -163,11 +163,12 @@ export class Knobs {
     const params = this.#changed();
     if (!Object.keys(params).length) return;
     const guard = this.guarded.checked ? { metric: this.metric.value, worse_by: Number(this.worse.value), within_epochs: Number(this.within.value) } : null;
-    const headers = { "If-Match": `"${this.store.trial.desired?.version ?? 0}"` };
+    const headers = { "If-Match": this.store.tag };
     const { ok } = await tried(this.form, this.button, async () => {
       const steered = await send("PATCH", `${this.store.path}/params`, { params, reason: this.reason.input.value.trim(), guard }, { headers });
       for (const name of Object.keys(params)) this.inputs.get(name).shown = this.inputs.get(name).input.value;
       Object.assign(this.store.trial, { desired: steered.desired });
+      this.store.tag = `"${steered.desired.version}"`;
       this.reason.input.value = "";
       toast(`Requested: ${Object.entries(params).map(([name, one]) => `${name} ${shownValue(one)}`).join(", ")}.`);
     });

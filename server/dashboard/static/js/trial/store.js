@@ -1,6 +1,6 @@
 // What is known of one trial, part by part; each part is asked for again only when something has changed it.
 
-import { all, get } from "../api.js";
+import { all, get, getTagged } from "../api.js";
 import { live } from "../live.js";
 import { PARTS, stale, staleByEvents, staleByRow } from "./changes.js";
 
@@ -13,7 +13,7 @@ export class TrialStore {
     this.path = `${this.studyPath}/trials/${number}`;
     this.sources = {
       study: () => get(this.studyPath),
-      trial: () => get(this.path),
+      trial: () => this.#trialAndTag(),
       timeline: () => get(`${this.path}/timeline`),
       proposals: async () => (await get(`${this.path}/proposals`)).items,
       checkpoints: async () => (await get(`${this.path}/checkpoints`)).items,
@@ -73,6 +73,13 @@ export class TrialStore {
     } catch (problem) {
       for (const f of this.listeners.problem ?? []) f(part, problem);
     }
+  }
+
+  /** The tag says which state of the trial a change is meant for; of one that nobody has steered, the server knows it. */
+  async #trialAndTag() {
+    const [trial, tag] = await getTagged(this.path);
+    this.tag = tag;
+    return trial;
   }
 
   #compare(trial) {
