@@ -53,6 +53,7 @@ class Forking:
         parent = os.getpid()
         if (pid := os.fork()) == 0:
             order: dict[str, Any] = json.loads(text)
+            self._close(stand_in)
             _become(order, files, parent)
             return order
         for file in files:
@@ -60,6 +61,17 @@ class Forking:
         stand_in.send(str(pid).encode())
         self._tell_the_end_of(pid, stand_in)
         return None
+
+    def _close(self, stand_in: socket.socket) -> None:
+        """In a forked program. Only what this module has opened: what a library has, it may close itself, and would
+        close another file if that had got its number."""
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+            else:
+                os.close(key.fd)
+        stand_in.close()
+        self._selector.close()
 
     def _tell_the_end_of(self, pid: int, stand_in: socket.socket) -> None:
         ended = os.pidfd_open(pid)
@@ -90,7 +102,8 @@ def _become(order: dict[str, Any], files: list[int], parent: int) -> None:
         os._exit(128 + signal.SIGKILL)
     for number, file in enumerate(files):
         os.dup2(file, number)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for file in files:
+        os.close(file)
     for number in order["ignored"]:
         signal.signal(number, signal.SIG_IGN)
     os.chdir(order["folder"])

@@ -89,3 +89,19 @@ def test_what_is_no_script_is_left_to_python_and_a_fixed_one_takes_all(python: P
         for command in ([python, "-c", "print(1)"], [python.with_name("fixed"), "-P", os.devnull])
     ]
     assert printed == ["1\n", "['-P', '/dev/null']\n"]
+
+
+def test_a_program_has_no_files_of_others_and_none_closes_its_own(python: Path, tmp_path: Path) -> None:
+    looks = """
+import gc, os
+print(sorted(os.listdir("/proc/self/fd"))[:4])
+files = [open(__file__) for _ in range(50)]
+gc.collect()
+print(sum(len(file.read()) > 0 for file in files))
+"""
+    with started(python, tmp_path, WAITS) as first:
+        assert first.stdout is not None
+        first.stdout.readline()
+        with started(python, tmp_path, looks) as second:
+            assert second.communicate(timeout=DEADLINE_S)[0] == "['0', '1', '2', '3']\n50\n"
+        first.send_signal(signal.SIGKILL)

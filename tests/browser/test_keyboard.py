@@ -48,6 +48,7 @@ def test_a_study_is_given_more_trials_by_keyboard_alone(page: Page, client: Clie
     page.keyboard.press("Enter")
     wait_until(lambda: client.study("keys").budget.max_trials == 7, "the budget was changed")
     expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(opener).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
