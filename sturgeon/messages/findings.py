@@ -116,12 +116,18 @@ class _Finding(WholeNumbers):
         return plain_json(body) if isinstance(body, dict) else body
 
 
-Other = Annotated[dict[str, Any], Tag("other")]
+def _without(key: str) -> Any:
+    return Field(json_schema_extra={"not": {"required": [key]}})
 
 
 class DiagnosisFinding(
     _Finding,
-    RootModel[Annotated[Annotated[Diagnosis, Tag("gaps")] | Other, _of_kind("gaps", "gaps", Diagnosis)]],
+    RootModel[
+        Annotated[
+            Annotated[Diagnosis, Tag("gaps")] | Annotated[dict[str, Any], _without("gaps"), Tag("other")],
+            _of_kind("gaps", "gaps", Diagnosis),
+        ]
+    ],
 ):
     """`PUT .../{n}/diagnosis`: with `gaps` it is a whole diagnosis, else an object of your own form."""
 
@@ -129,7 +135,10 @@ class DiagnosisFinding(
 class ErrorsFinding(
     _Finding,
     RootModel[
-        Annotated[Annotated[ErrorAnalysis, Tag("mistakes")] | Other, _of_kind("mistakes", "mistakes", ErrorAnalysis)]
+        Annotated[
+            Annotated[ErrorAnalysis, Tag("mistakes")] | Annotated[dict[str, Any], _without("mistakes"), Tag("other")],
+            _of_kind("mistakes", "mistakes", ErrorAnalysis),
+        ]
     ],
 ):
     """`PUT .../{n}/errors`: with `mistakes` it is a whole error analysis, else an object of your own form."""

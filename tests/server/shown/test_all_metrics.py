@@ -77,14 +77,16 @@ def test_a_server_that_cannot_write_parquet_says_what_is_missing(
 
 
 WRITE = """
-import io, json, sys
+import io, json, os, sys
 from server.services.shown import all_metrics
 from server.store.engine import Database
 from pyarrow import parquet
 all_metrics.GROUP = 4
 file = io.BytesIO(b"".join(all_metrics.all_metrics(Database(sys.argv[1]), "bowl", "parquet")))
 table = parquet.read_table(file)
-print(json.dumps({"kinds": {one.name: str(one.type) for one in table.schema}, "rows": table.to_pylist()}, default=str))
+kinds = {one.name: str(one.type) for one in table.schema}
+print(json.dumps({"kinds": kinds, "rows": table.to_pylist()}, default=str), flush=True)
+os._exit(0)  # pyarrow's threads may abort the process while Python ends
 """
 
 
