@@ -182,7 +182,10 @@ def test_what_an_objective_raises_in_another_process_is_raised_here(bowl: sturge
 
     assert isinstance(raised.value.__cause__, ObjectiveFailed)
     assert "in objective" in str(raised.value.__cause__)
-    assert {trial.state for trial in bowl.trials} <= {"failed", "queued"}
+    states = {trial.state for trial in bowl.trials}
+    assert "failed" in states
+    # One that the other process was just asking for when it was told to end runs until its lease does.
+    assert states <= {"failed", "queued", "running"}
 
 
 def test_a_process_that_dies_is_told_with_its_signal(bowl: sturgeon.Study) -> None:
