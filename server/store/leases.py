@@ -197,13 +197,17 @@ def _better() -> dict[str, sa.ColumnElement[float]]:
     return {"best_score": sa.case((sa.or_(best.is_(None), best > _SCORE), _SCORE), else_=best)}
 
 
+SEEN_EVERY_US: Final = 60_000_000
+"""Of the time for which a trial is held: with each such step a renewal counts as a change, so that readers see it."""
+
+
 @cache
 def _renewing(*, epoch: bool, score: bool, says_more: bool) -> Update:
     values = {"lease_until": _NOW + trials.c.lease_us, "spent_us": _held_for()}
     reached = (_reached() if epoch else {}) | (_better() if score else {})
-    if not (reached or says_more):  # of a run that goes on, nothing that people see is another
-        goes_on = trials.c.state == "running"
-        reached["changed"] = sa.case((goes_on, trials.c.changed), else_=change_numbers.ChangeNumber())
+    if not (reached or says_more):  # of a run that goes on, people see a longer time, and no more
+        same = sa.and_(trials.c.state == "running", trials.c.spent_us // SEEN_EVERY_US == _held_for() // SEEN_EVERY_US)
+        reached["changed"] = sa.case((same, trials.c.changed), else_=change_numbers.ChangeNumber())
     return trial_rows.moving("running").where(held()).values(**values, **reached)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,10 +76,11 @@ def any_due(tx: Transaction, now: int) -> bool:
     return tx.execute(_ANY_DUE, {"now": now}).first() is not None
 
 
-def take(tx: Transaction, now: int, until: int, most: int) -> list[WebhookRow]:
-    """Take up to `most` webhooks that something waits for: no other server delivers to them before `until`."""
-    free = sa.select(webhooks.c.id).where(webhooks.c.free_at <= sa.bindparam("now"), _DUE).order_by(webhooks.c.free_at)
-    free = free.limit(most).with_for_update(skip_locked=True, key_share=True)
+def take(tx: Transaction, now: int, until: int, most: int, but: Collection[int] = ()) -> list[WebhookRow]:
+    """Take up to `most` webhooks that something waits for: no other server delivers to them before `until`. but: ids of
+    some that are not to be taken."""
+    free = sa.select(webhooks.c.id).where(webhooks.c.free_at <= sa.bindparam("now"), _DUE, webhooks.c.id.not_in(but))
+    free = free.order_by(webhooks.c.free_at).limit(most).with_for_update(skip_locked=True, key_share=True)
     ids = list(tx.execute(free, {"now": now}).scalars())
     statement = webhooks.update().where(webhooks.c.id.in_(ids)).values(free_at=until).returning(webhooks)
     return sorted((WebhookRow(*row) for row in tx.execute(statement)), key=lambda row: row.id)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.services.webhooks import best_watch
+from server.services.webhooks import best_watch, delivery
 from server.services.webhooks.addresses import networks_of
 from server.services.webhooks.delivery import GIVE_UP_US, TAKEN_US, Courier
 from server.store import events, outbox
@@ -179,8 +179,8 @@ def test_what_nobody_takes_within_a_day_is_given_up(server: RunningServer, couri
         deliver(courier)
 
         assert states(server, webhook.id) == [("study_done", "given_up", 2)]
-        [delivery] = server.client.deliveries(webhook.id).items
-        assert (delivery.status, delivery.error) == (500, "the answer was 500")
+        [one] = server.client.deliveries(webhook.id).items
+        assert (one.status, one.error) == (500, "the answer was 500")
 
 
 def test_two_servers_do_not_deliver_at_once_unless_one_is_lost(
@@ -206,6 +206,49 @@ def test_two_servers_do_not_deliver_at_once_unless_one_is_lost(
     courier.settle()
     other.settle()
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert states(server, told.id) == [("test", "delivered", 1)]
+
+
+def test_a_slow_delivery_is_kept_and_comes_once(
+    server: RunningServer,
+    make_courier: Callable[[], Courier],
+    told: NewWebhook,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delivery, "KEPT_EVERY_S", 0.0)
+    courier, other = make_courier(), make_courier()
+    receiver.gate.clear()
+    server.client.test_webhook(told.id)
+    courier.step()
+    receiver.next()
+
+    for _ in range(5):  # as long as an attempt may take, and longer than a webhook is taken once
+        server.advance(seconds=TAKEN_US / 2e6)
+        courier.step()
+        other.step()
+        other.settle()
+
+    receiver.gate.set()
+    courier.settle()
+    assert receiver.requests.empty()
+    assert states(server, told.id) == [("test", "delivered", 1)]
+
+
+def test_a_server_that_was_late_begins_no_second_delivery(
+    server: RunningServer, courier: Courier, told: NewWebhook, receiver: Receiver
+) -> None:
+    receiver.gate.clear()
+    server.client.test_webhook(told.id)
+    courier.step()
+    receiver.next()
+
+    server.advance(seconds=TAKEN_US / 1e6 + 1)
+    courier.step()
+
+    receiver.gate.set()
+    courier.settle()
+    assert receiver.requests.empty()
     assert states(server, told.id) == [("test", "delivered", 1)]
 
 
@@ -238,8 +281,8 @@ def test_a_server_that_stops_waits_for_no_receiver(
 
     courier.stop()
 
-    [delivery] = server.client.deliveries(told.id).items
-    assert (delivery.state, delivery.error) == ("waiting", "127.0.0.1: the server has ended meanwhile")
+    [one] = server.client.deliveries(told.id).items
+    assert (one.state, one.error) == ("waiting", "127.0.0.1: the server has ended meanwhile")
 
 
 def test_a_redirect_is_not_followed(server: RunningServer, courier: Courier, receiver: Receiver) -> None:
@@ -250,9 +293,9 @@ def test_a_redirect_is_not_followed(server: RunningServer, courier: Courier, rec
         elsewhere.next()
 
     assert receiver.requests.empty()
-    [delivery] = server.client.deliveries(webhook.id).items
-    assert (delivery.status, delivery.state) == (307, "waiting")
-    assert "redirects are not followed" in (delivery.error or "")
+    [one] = server.client.deliveries(webhook.id).items
+    assert (one.status, one.state) == (307, "waiting")
+    assert "redirects are not followed" in (one.error or "")
 
 
 def test_the_connection_goes_to_the_address_that_was_checked(
@@ -284,9 +327,9 @@ def test_a_name_with_one_address_that_is_not_public_is_refused(
     server.client.test_webhook(webhook.id)
     deliver(courier)
 
-    [delivery] = server.client.deliveries(webhook.id).items
-    assert (delivery.state, delivery.attempts, delivery.status) == ("waiting", 1, None)
-    assert "is not a public address" in (delivery.error or "")
+    [one] = server.client.deliveries(webhook.id).items
+    assert (one.state, one.attempts, one.status) == ("waiting", 1, None)
+    assert "is not a public address" in (one.error or "")
 
 
 @pytest.mark.parametrize(

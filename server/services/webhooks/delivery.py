@@ -1,10 +1,12 @@
 """Delivers what is in the outbox: each webhook has a thread of its own while something is due, so one that is slow
-delays no other. A webhook is taken for a while, so that two servers do not deliver to it at once; what a server did not
-write down as delivered is delivered again."""
+delays no other. A webhook is taken for a few seconds, and again as long as its thread lives: so two servers do not
+deliver to it at once, and another one goes on soon after one was killed. What a server did not write down as delivered
+is delivered again."""
 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Event, Lock, Thread
@@ -23,7 +25,9 @@ from sturgeon.threads import supervised
 
 THREAD: Final = "webhook"
 MOST_AT_ONCE: Final = 16
-TAKEN_US: Final = 120_000_000
+TAKEN_US: Final = 5_000_000
+KEPT_EVERY_S: Final = 1.5
+"""How often a webhook is taken again: TAKEN_US outlasts two times that come late."""
 GIVE_UP_US: Final = 86_400_000_000
 LONGEST_WAIT_S: Final = 3600.0
 LONGEST_REST_S: Final = 60.0
@@ -42,6 +46,27 @@ class Sent(NamedTuple):
     outcome: Outcome
 
 
+class Turn:
+    """A webhook that this server delivers to now. Whoever writes its row holds the lock meanwhile."""
+
+    def __init__(self, row: WebhookRow) -> None:
+        self.row = row
+        self.lock = Lock()
+        self.is_over = False
+        self._kept_at = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to take the webhook again."""
+        return not self.is_over and time.monotonic() - self._kept_at >= KEPT_EVERY_S
+
+    def keep(self, tx: Transaction, until: int) -> bool:
+        """Hold the webhook until then; False if it is gone, or another server has taken it. The lock has to be held."""
+        row = webhooks.keep(tx, self.row, until)
+        self.row, self._kept_at = row or self.row, time.monotonic()
+        return row is not None
+
+
 class Courier:
     """The threads that deliver, of one server."""
 
@@ -53,10 +78,13 @@ class Courier:
         self._stop = Event()
         self._guard = Lock()
         self._threads: dict[int, Thread] = {}
+        self._turns: dict[int, Turn] = {}
         self._lines: dict[int, Line] = {}
 
     def step(self) -> None:
-        """Take the webhooks that something is due for, and begin to deliver. Returns at once."""
+        """Keep the webhooks that are delivered to, take those that something is due for, and begin to deliver. Returns
+        at once."""
+        self._keep_taken()
         with self._database.reading() as tx:
             if not webhooks.any_due(tx, tx.steady_now()):
                 return
@@ -67,11 +95,22 @@ class Courier:
                 return
             with self._database.writing() as tx:
                 now = tx.steady_now()
-                taken = webhooks.take(tx, now, now + TAKEN_US, free)
+                taken = webhooks.take(tx, now, now + TAKEN_US, free, but=self._turns.keys())
             for webhook in taken:
+                turn = self._turns[webhook.id] = Turn(webhook)
                 self._threads[webhook.id] = supervised(
-                    THREAD, partial(self._deliver, webhook), on_failure=lambda _error: False
+                    THREAD, partial(self._deliver, turn), on_failure=lambda _error: False
                 )
+
+    def _keep_taken(self) -> None:
+        with self._guard:
+            turns = list(self._turns.values())
+        for turn in turns:
+            if turn.is_due:
+                with turn.lock:
+                    if not turn.is_over:
+                        with self._database.writing() as tx:
+                            turn.keep(tx, tx.steady_now() + TAKEN_US)
 
     def settle(self) -> None:
         """Wait until the threads that deliver now have ended."""
@@ -89,30 +128,39 @@ class Courier:
             line.cut()
         self.settle()
 
-    def _deliver(self, webhook: WebhookRow) -> None:
+    def _deliver(self, turn: Turn) -> None:
         """Deliver what is due, one after the other, until nothing is left or an attempt fails."""
-        with isolated(THREAD, webhook=webhook.id):
-            sent: Sent | None = None
-            while (work := self._next(webhook, sent)) is not None:
-                webhook, delivery, at = work
-                sent = Sent(delivery, self._attempt(webhook, delivery, at))
+        webhook = turn.row
+        try:
+            with isolated(THREAD, webhook=webhook.id):
+                sent: Sent | None = None
+                while (work := self._next(turn, sent)) is not None:
+                    delivery, at = work
+                    sent = Sent(delivery, self._attempt(webhook, delivery, at))
+        finally:
+            turn.is_over = True  # what was not written down is tried again when the webhook is free
+            with self._guard:
+                if self._turns.get(webhook.id) is turn:
+                    del self._turns[webhook.id]
 
-    def _next(self, webhook: WebhookRow, sent: Sent | None) -> tuple[WebhookRow, DeliveryRow, int] | None:
+    def _next(self, turn: Turn, sent: Sent | None) -> tuple[DeliveryRow, int] | None:
         """Write down what came of the last attempt, and get the next delivery, with the seconds since 1970; None where
         this turn has come to its end."""
-        with self._database.writing() as tx:
+        with turn.lock, self._database.writing() as tx:
             now = tx.steady_now()
             # The webhook's row is locked before those of its deliveries, as by whoever deletes it.
-            held = webhooks.keep(tx, webhook, now + TAKEN_US)
-            failures = 0 if sent is None else self._note(tx, held or webhook, sent, now)
-            if held is None:
-                return None
-            delivery = None if failures or self._stop.is_set() else outbox.next_due(tx, webhook.id, now)
-            if delivery is None:
+            is_held = turn.keep(tx, now + TAKEN_US)
+            failures = 0 if sent is None else self._note(tx, turn.row, sent, now)
+            delivery = None
+            if is_held and not failures and not self._stop.is_set():
+                delivery = outbox.next_due(tx, turn.row.id, now)
+            if delivery is not None:
+                return delivery, tx.now() // 1_000_000
+            turn.is_over = True
+            if is_held:
                 rest = min(wait_s(failures), LONGEST_REST_S) if failures else 0
-                webhooks.keep(tx, held, now + round(rest * 1e6))
-                return None
-            return held, delivery, tx.now() // 1_000_000
+                turn.keep(tx, now + round(rest * 1e6))
+            return None
 
     def _attempt(self, webhook: WebhookRow, delivery: DeliveryRow, at: int) -> Outcome:
         body = delivery.body.encode()

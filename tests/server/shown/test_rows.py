@@ -202,3 +202,19 @@ def test_rows_that_are_kept_show_the_time_that_renewals_add(server: RunningServe
     [row] = server.client.rows("bowl").rows
 
     assert (before["seconds"], row["seconds"]) == (0, 20)
+
+
+def test_the_time_of_a_run_that_reports_nothing_is_a_change_once_a_minute(
+    server: RunningServer, leased_trial: Lease
+) -> None:
+    held = [{"study": "bowl", "number": leased_trial.number, "fence": leased_trial.fence}]
+    cursor, seen = server.client.rows("bowl").cursor, []
+
+    for _ in range(9):
+        server.advance(seconds=20)
+        server.client.renew("ada", held)
+        answer = server.client.rows("bowl", cursor)
+        seen.append([row["seconds"] for row in answer.rows])
+        cursor = answer.cursor
+
+    assert seen == [[], [], [60], [], [], [120], [], [], [180]]
