@@ -6,7 +6,9 @@ It needs only the standard library, for it runs in the user's process, beside wh
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Generator, Mapping
+from pathlib import PurePath
 from typing import Any, Protocol
 
 Metrics = dict[str, float]
@@ -129,3 +131,11 @@ def _number(value: Any, name: str) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise TypeError(f"The metric {name} must be a number; it is {type(value).__name__}.") from None
+
+
+def last_line(error: BaseException, where: str | None = None) -> str:
+    """The last line of an exception's traceback, and where it was raised."""
+    said = "".join(traceback.format_exception_only(error)).strip()
+    if frames := traceback.extract_tb(error.__traceback__):
+        where = f"{PurePath(frames[-1].filename).name}, line {frames[-1].lineno}"
+    return f"{said} ({where})" if where else said

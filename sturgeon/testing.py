@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
 from sturgeon import objective as objectives
 from sturgeon.errors import Invalid
 from sturgeon.space import Choice, Fixed, Space
-from sturgeon.tuning.trial import Params, last_line
+from sturgeon.tuning.trial import Params
 from sturgeon.values import same_value
 
 __all__ = ["Objective", "ObjectiveFault", "Report", "Trial", "check_objective", "edge_points", "run"]
@@ -194,7 +194,7 @@ def _faults_at(objective: Objective, point: Point, metric: str, seed: int) -> li
     try:
         trial = run(objective, point, metric=metric, seed=seed)
     except Exception as error:
-        return [f"with {where}: {last_line(error)}"]
+        return [f"with {where}: {objectives.last_line(error)}"]
     if metric not in trial.result:
         others = ", ".join(trial.result) or "nothing"
         return [f"with {where}: it neither returned nor reported {metric}; it gave {others}"]

@@ -133,7 +133,10 @@ class Study:
         while not heartbeat.drained:
             answer = self.client.ask(self.name, 1, heartbeat.worker, LEASE_S, own_code_version())
             if answer.leases:
-                return StudyTrial(self.client, answer.leases[0], self.metric, self.direction, heartbeat)
+                trial = StudyTrial(self.client, answer.leases[0], self.metric, self.direction, heartbeat)
+                if trial.begin():
+                    return trial
+                continue
             if answer.reason not in ("waiting", "paused"):
                 return None
             if wait == FIRST_WAIT_S:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import math
 import operator
-import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, SupportsFloat, SupportsIndex
 
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.direction import Direction
-from sturgeon.errors import LeaseLost, TrialFinished
-from sturgeon.objective import metrics_of
+from sturgeon.errors import LeaseLost, NotFound, TrialFinished
+from sturgeon.objective import last_line, metrics_of
+from sturgeon.packed_folder import Damaged
 from sturgeon.states import ToldState
 from sturgeon.tuning.heartbeat import Heartbeat
 from sturgeon.tuning.trial_folder import Reached, TrialFolder, rule_of
@@ -83,10 +83,7 @@ class StudyTrial:
     @property
     def checkpoint(self) -> Path | None:
         """The folder for what the code goes on from, deleted at the trial's end; not empty when it shall go on. None
-        for a study whose task has no checkpoints.
-
-        Raises: SturgeonError (what the trial shall go on from is lost or damaged).
-        """
+        for a study whose task has no checkpoints."""
         if self._folder is None and not self._over and (rule := rule_of(self._lease.task)) is not None:
             self._folder = TrialFolder(self._client, self._lease, rule, self._direction, self._reached)
         return None if self._folder is None else self._folder.path
@@ -136,6 +133,31 @@ class StudyTrial:
             self._acknowledged = self._applied
             self.told(answer.desired)
             self._in_folder(lambda folder: folder.look(self._applied, self._desired.checkpoint))
+
+    # --- for whoever has asked for it
+
+    def begin(self) -> bool:
+        """Restore the folder that the trial goes on from, if it does; whether it can run.
+
+        It cannot where the server has lost the checkpoint: then it is given back, and its next run begins at an older
+        one, or anew. Where the checkpoint is no folder, the trial has failed. A worker does the same.
+
+        Raises: SturgeonError, OSError (it cannot be fetched or written here; the trial is given back).
+        """
+        resume = self._lease.resume
+        if resume is None or resume.sha256 is None:
+            return True
+        try:
+            return self.checkpoint is None or self.checkpoint.exists()
+        except NotFound as lost:
+            log.warning("%s is given back: %s", self, lost.message)
+            self._release(is_clean=False)
+        except Damaged as error:
+            self.fail(f"The checkpoint of step {resume.step} cannot be unpacked: {error}.")
+        except BaseException:
+            self._release(is_clean=False)
+            raise
+        return False
 
     # --- for the heartbeat
 
@@ -276,11 +298,3 @@ class StudyTrial:
 
     def __repr__(self) -> str:
         return f"trial {self.number} of {self.study}"
-
-
-def last_line(error: BaseException, where: str | None = None) -> str:
-    """The last line of an exception's traceback, and where it was raised."""
-    said = "".join(traceback.format_exception_only(error)).strip()
-    if frames := traceback.extract_tb(error.__traceback__):
-        where = f"{PurePath(frames[-1].filename).name}, line {frames[-1].lineno}"
-    return f"{said} ({where})" if where else said

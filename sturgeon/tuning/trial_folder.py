@@ -14,7 +14,6 @@ from sturgeon.client import Client
 from sturgeon.direction import Direction
 from sturgeon.errors import LeaseLost, Problem, SturgeonError, TrialFinished
 from sturgeon.folder_keeping import FolderKeeper, Packed
-from sturgeon.packed_folder import Damaged
 from sturgeon.trial_process import folder_state
 
 log = logging.getLogger("sturgeon")
@@ -86,18 +85,18 @@ class TrialFolder:
         return self._keeper.folder
 
     def _begin(self) -> None:
-        """The folder as the run begins with it. Raises: SturgeonError (the checkpoint is lost or damaged)."""
+        """The folder as the run begins with it.
+
+        Raises: NotFound (the server has lost the checkpoint), Damaged (it is no folder), SturgeonError, OSError.
+        """
         resume = self._lease.resume
         if resume is None or resume.sha256 is None:
             self._keeper.begin(None, 0, 0 if resume is None else resume.version)
             return
         content = self._client.checkpoint(self._lease.study, resume.number, resume.step)
         if hashlib.sha256(content).hexdigest() != resume.sha256:
-            raise SturgeonError(f"The checkpoint of step {resume.step} is another one than the run begins with.")
-        try:
-            memory = self._keeper.begin(content, resume.step, resume.version)
-        except Damaged as error:
-            raise SturgeonError(f"The checkpoint of step {resume.step} cannot be unpacked: {error}.") from None
+            raise SturgeonError(f"The checkpoint of step {resume.step} came here as another one than it is.")
+        memory = self._keeper.begin(content, resume.step, resume.version)
         self._reached.remember(resume.step, memory)
 
     def saved(self, step: int, version: int, wanted: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -210,3 +211,81 @@ def test_processes_of_optimize_go_on_with_the_folder(open_study: OpenStudy) -> N
     study = open_study(trials=1).optimize(lambda trial: float(again(trial) == "after 3"), workers=2)
 
     assert [(one.state, one.value) for one in study.trials] == [("complete", 1)]
+
+
+def harm(server: RunningServer, step: int, *, is_gone: bool) -> None:
+    [row] = [one for one in server.client.checkpoints("bowl", 0).items if one.step == step]
+    file = Path(server.settings.checkpoints) / row.sha256[:2] / row.sha256
+    if is_gone:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_loop_goes_on_from_an_older_checkpoint_where_the_newest_is_lost(
+    server: RunningServer, open_study: OpenStudy, caplog: pytest.LogCaptureFixture, is_gone: bool
+) -> None:
+    interrupted(open_study(trials=1), says_so=True)
+    harm(server, 3, is_gone=is_gone)
+
+    study = open_study(trials=1)
+    [text] = [again(trial) for trial in study]
+
+    assert text == "after 2"
+    assert steps(study) == [1, 2, 3]
+    assert [(one.state, one.value, one.attempt) for one in study.trials] == [("complete", 1, 0)]
+    assert "trial 0 of bowl is given back: The file of the checkpoint at step 3 is gone or damaged." in caplog.text
+
+
+def test_a_loop_begins_anew_where_all_checkpoints_are_lost(server: RunningServer, open_study: OpenStudy) -> None:
+    interrupted(open_study(trials=1), says_so=True)
+    harm(server, 2, is_gone=True)
+    harm(server, 3, is_gone=False)
+
+    def objective(trial: StudyTrial) -> float:
+        assert list(folder_of(trial).iterdir()) == []
+        trial.report(0, loss=1)
+        return 1.0
+
+    study = open_study(trials=1).optimize(objective)
+
+    assert steps(study) == [0]
+    assert [(one.state, one.value) for one in study.trials] == [("complete", 1)]
+
+
+def test_a_checkpoint_that_is_no_folder_ends_its_trial_alone(server: RunningServer, open_study: OpenStudy) -> None:
+    study = open_study(trials=2)
+    by_hand = server.client.ask("bowl").leases[0]
+    server.client.report("bowl", 0, by_hand.fence, [{"step": 1, "metrics": {"loss": 1}}])
+    server.client.put_checkpoint("bowl", 0, 1, b"no folder", by_hand.fence)
+    server.client.release("bowl", 0, by_hand.fence)
+
+    for trial in study:
+        again_from_nothing(trial)
+
+    first, second = study.trials
+    assert (first.state, second.state) == ("failed", "complete")
+    assert first.error is not None
+    assert first.error.startswith("The checkpoint of step 1 cannot be unpacked: the checkpoint is no whole folder")
+
+
+def again_from_nothing(trial: StudyTrial) -> None:
+    assert list(folder_of(trial).iterdir()) == []
+    trial.report(loss=1)
+
+
+def test_a_trial_whose_checkpoint_finds_no_room_here_is_given_back(
+    open_study: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = open_study(trials=1)
+    interrupted(study, says_so=True)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sturgeon.folder_keeping.unpack", full)
+    with pytest.raises(OSError, match="No space left"):
+        study.ask()
+
+    assert [one.state for one in study.trials] == ["queued"]
