@@ -53,6 +53,11 @@ def history_has(trials: int) -> str:
     return _has("history", "symbol", "mark.items.length", trials)
 
 
+def history_shows(number: int) -> str:
+    """An expression in the page: whether the history has a symbol of this trial."""
+    return _has("history", "symbol", f"mark.items.filter(({{datum}}) => datum.number === {number}).length", 1)
+
+
 def curves_have(curves: int) -> str:
     """An expression in the page: whether so many learning curves are drawn; each is a mark of its own."""
     return _has("curves", "line", "1", curves)

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ON_THE_PAGE: Final = """
-async ([spec, rows]) => {
+async ([spec, rows, changes]) => {
     const {Summaries} = await import("/static/js/summaries.js");
     const all = new Summaries(spec);
     all.fill({}, {rows: {all: () => rows, byNumber: new Map()}});
+    let now = rows;
+    for (const [gone, added] of changes) {
+        now = [...now.filter(({number}) => !gone.some((one) => one.number === number)), ...added];
+        all.take({all: () => now}, gone, added);
+    }
     return all.known;
 }
 """
@@ -53,8 +58,35 @@ def test_a_page_sums_rows_up_as_a_file_does(page: Page, many: int) -> None:
 
     found = summarized(rows, WANTED)
 
+    assert_told(page, found, rows, [])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_that_come_and_go_are_summed_up_as_if_all_were_new(page: Page, seed: int) -> None:
+    """Of the least and greatest values, and of steps, more come and go than of others."""
+    page.goto("/")
+    chance = random.Random(seed)
+    first = trials(12)
+    now, changes = {one["number"]: one for one in first}, []
+    for turn in range(40):
+        edges = [find(now.values(), key=lambda one: one["score"] or 0) for find in (min, max)]
+        gone = {one["number"]: one for one in [*chance.sample(list(now.values()), 2), chance.choice(edges)]}
+        added = [row(number, round(chance.gauss(0.3, 0.3), 2), p0=10 ** chance.uniform(-5, 0)) for number in gone]
+        added = [
+            chance.choice([one, one | {"invalid": True}, one | {"state": "running", "score": None}]) for one in added
+        ]
+        added.append(row(100 + turn, chance.choice([-(10.0**turn), 10.0**turn, 0.3])))
+        changes.append([list(gone.values()), added])
+        now = {number: one for number, one in now.items() if number not in gone} | {one["number"]: one for one in added}
+
+    found = summarized([now[number] for number in sorted(now)], WANTED)
+
+    assert_told(page, found, first, changes)
+
+
+def assert_told(page: Page, found: dict[str, Any], rows: list[dict[str, Any]], changes: list[Any]) -> None:
     spec = {"data": {"name": "rows"}, "usermeta": found["usermeta"]}
-    told = page.evaluate(ON_THE_PAGE, [spec, rows])
+    told = page.evaluate(ON_THE_PAGE, [spec, rows, changes])
     expected = {one["name"]: one["value"] for one in found["params"]}
     assert told.keys() == expected.keys()
     for name, values in expected.items():

@@ -48,8 +48,10 @@ class Picture {
     this.drawn = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
     this.drawn.catch(() => {});
     this.seen = Boolean(options.eager);
+    // What is near is drawn, and what is in sight follows its data.
     this.observer = new IntersectionObserver(([entry]) => this.#visible(entry.isIntersecting), { rootMargin: "150px" });
-    this.observer.observe(element);
+    this.watcher = new IntersectionObserver(([entry]) => ((this.inSight = entry.isIntersecting), this.#flush()));
+    for (const one of [this.observer, this.watcher]) one.observe(element);
     if (this.seen) requestAnimationFrame(() => this.#visible(true)); // before all that wait to be seen
     this.unTheme = onTheme(() => this.view && this.#draw());
     this.sizes = new ResizeObserver(() => this.#resized());
@@ -118,6 +120,7 @@ class Picture {
 
   close() {
     this.observer.disconnect();
+    this.watcher.disconnect();
     this.sizes.disconnect();
     this.unTheme();
     this.#drop();
@@ -127,7 +130,6 @@ class Picture {
     this.seen = isSeen;
     if (!isSeen) return;
     if (!this.view && !this.drawing) this.#draw();
-    else this.#flush();
   }
 
   /** Zoom and selection, which the next view takes over. */
@@ -198,7 +200,7 @@ class Picture {
 
   /** Makes the changes since the last time; a picture that takes long rests for longer, so that the page goes on answering. */
   async #flush() {
-    if (!this.view || this.drawing || this.changing || !this.seen || !this.dirty.size) return;
+    if (!this.view || this.drawing || this.changing || !this.inSight || !this.dirty.size) return;
     const wait = (this.rests ?? 0) - performance.now();
     if (wait > 0) {
       this.timer ??= setTimeout(() => ((this.timer = null), this.#flush()), wait);
@@ -219,10 +221,10 @@ class Picture {
   #change() {
     for (const name of this.dirty) {
       if (!has(this.view, name)) continue;
-      const { remove, insert } = this.sets[name].changes();
+      const { remove, insert, gone, added } = this.sets[name].changes();
       change(this.view, name, remove, insert);
+      if (name === this.summaries.of) this.summaries.change(this.view, this.sets, gone, added);
     }
-    if (this.dirty.has(this.summaries.of)) this.summaries.change(this.view, this.sets);
     this.dirty.clear();
   }
 

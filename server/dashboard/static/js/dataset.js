@@ -69,13 +69,14 @@ export class DataSet {
     return this.gone.size + this.added.size > MOST_CHANGES;
   }
 
-  /** What has to be done to the view since the last time. */
+  /** What has to be done to the view since the last time: copies, and the values `gone` and `added` that they are of. */
   changes() {
-    const remove = [...this.gone].map((one) => this.copies.get(one));
-    for (const one of this.gone) this.copies.delete(one);
-    const insert = this.#copied([...this.added]);
+    const [gone, added] = [[...this.gone], [...this.added]];
+    const remove = gone.map((one) => this.copies.get(one));
+    for (const one of gone) this.copies.delete(one);
+    const insert = this.#copied(added);
     [this.gone, this.added] = [new Set(), new Set()];
-    return { remove, insert };
+    return { remove, insert, gone, added };
   }
 
   /** Its view is gone. */

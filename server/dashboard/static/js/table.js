@@ -1,14 +1,14 @@
 // A table of any number of rows: only those in view are in the page. Sorted by a click, walked by the arrow keys.
 
-import { el, fill } from "./dom.js";
+import { el, fill, text } from "./dom.js";
 
 const SPARE = 8;
 
 /**
  * `table(host, {label, columns, key, href, onOpen, onSelect, storage, empty, sort})` -> `{show(rows), select(keys), chooser, ..}`
  *
- * columns: `[{id, label, value(row), cell(row)?, end?: bool, width?: in ch, hidden?: bool, sortable?: false}]`; `value` is
- *   what is sorted by, `cell` what is shown (a node or a text). key: `(row) => key`. href: `(row) => path`: Enter, or a
+ * columns: `[{id, label, value(row), cell(row)?, end?: bool, width?: in ch, hidden?: bool, sortable?: false, ages?: bool}]`;
+ *   `value` is what is sorted by, `cell` what is shown (a node or a text; with `ages` one that changes by itself). key: `(row) => key`. href: `(row) => path`: Enter, or a
  *   click on the first cell, goes there; `onOpen(row)` instead. onSelect: `(Set of keys) => ..`; with it rows can be
  *   selected. storage: a name under which chosen columns and the order are kept. empty: what stands there without rows.
  */
@@ -18,7 +18,7 @@ export function table(host, options) {
 
 class Table {
   constructor(host, options) {
-    Object.assign(this, { host, options, rows: [], active: 0, from: -1, to: -1, selected: new Set() });
+    Object.assign(this, { host, options, rows: [], active: 0, from: -1, to: -1, selected: new Set(), drawn: new Map() });
     const kept = this.#kept();
     this.shown = kept.columns ?? options.columns.filter((c) => !c.hidden).map((c) => c.id);
     this.sort = kept.sort ?? options.sort ?? null;
@@ -142,8 +142,31 @@ class Table {
     [this.from, this.to] = [first, last];
     this.above.style.height = `${first * height}px`;
     this.below.style.height = `${Math.max(0, this.rows.length - last) * height}px`;
-    fill(this.body, this.rows.slice(first, last).map((row, i) => this.#tr(row, first + i)));
+    this.#put(this.rows.slice(first, last).map((row, i) => this.#stays(row, first + i) ?? this.#tr(row, first + i)));
     this.#mark();
+  }
+
+  /** What is in the page of a row that is as it was: only its place is another. */
+  #stays(row, index) {
+    const tr = this.drawn.get(row);
+    if (!tr || tr.columns !== this.head.firstChild || (tr.ariaSelected === "true") !== this.selected.has(this.options.key(row))) return null;
+    if (tr.dataset.index !== String(index)) this.#place(tr, index);
+    this.columns.forEach((column, i) => column.ages && text(tr.children[i], column.cell(row)));
+    return tr;
+  }
+
+  /** Makes these the rows of the body; those that stay are not touched. */
+  #put(trs) {
+    const wanted = new Set(trs);
+    for (const tr of [...this.body.children]) if (!wanted.has(tr)) tr.remove();
+    trs.forEach((tr, i) => this.body.children[i] === tr || this.body.insertBefore(tr, this.body.children[i] ?? null));
+    this.drawn = new Map(trs.map((tr) => [tr.row, tr]));
+  }
+
+  #place(tr, index) {
+    tr.id = `${this.#id()}-${index}`;
+    tr.ariaRowIndex = String(index + 2);
+    tr.dataset.index = index;
   }
 
   #tr(row, index) {
@@ -154,7 +177,9 @@ class Table {
       const inner = i === 0 && href ? el("a", { href: href(row), tabindex: "-1" }, shown) : shown;
       return el("td", { class: [column.end ? "end" : "", column.class ?? ""].join(" ").trim() || null, data: column.narrow ? { narrow: column.narrow } : {} }, inner);
     });
-    return el("tr", { id: `${this.#id()}-${index}`, "aria-rowindex": index + 2, "aria-selected": onSelect ? String(this.selected.has(id)) : null, data: { index } }, cells);
+    const tr = el("tr", { "aria-selected": onSelect ? String(this.selected.has(id)) : null }, cells);
+    this.#place(tr, index);
+    return Object.assign(tr, { row, columns: this.head.firstChild });
   }
 
   #id() {

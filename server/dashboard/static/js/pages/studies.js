@@ -32,8 +32,8 @@ const COLUMNS = [
   { id: "workers", label: "Workers", width: 6, end: true, value: (s) => s.workers, cell: (s) => (s.workers ? integer(s.workers) : "") },
   { id: "tags", label: "Tags", width: 14, value: (s) => s.tags.join(" "), cell: (s) => tagList(s.tags) },
   { id: "title", label: "Title", width: 30, hidden: true, value: (s) => s.title },
-  { id: "created", label: "Created", width: 11, hidden: true, value: (s) => s.created_at, cell: (s) => ago(s.created_at) },
-  { id: "changed", label: "Changed", width: 11, end: true, value: (s) => s.changed_at, cell: (s) => ago(s.changed_at) },
+  { id: "created", label: "Created", width: 11, hidden: true, value: (s) => s.created_at, cell: (s) => ago(s.created_at), ages: true },
+  { id: "changed", label: "Changed", width: 11, end: true, value: (s) => s.changed_at, cell: (s) => ago(s.changed_at), ages: true },
 ];
 if (isNarrow) for (const one of COLUMNS) one.hidden = !["name", "progress", "best"].includes(one.id);
 

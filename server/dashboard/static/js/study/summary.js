@@ -1,7 +1,7 @@
 // What a study has come to: its state, how far it is, the best and the recommended trial.
 
 import { get, part } from "../api.js";
-import { coded, el, fill, state, text } from "../dom.js";
+import { coded, el, patched, state } from "../dom.js";
 import { count, duration, integer, number, percent, value } from "../format.js";
 import { ended, progress } from "../progress.js";
 
@@ -36,7 +36,7 @@ export class Summary {
     const left = ["running", "queued", "paused"].filter((name) => counts[name]).map((name) => `${integer(counts[name])} ${name}`);
     const limits = [budget.max_epochs && `${number(spent.epochs)} of ${number(budget.max_epochs)} epochs`, budget.max_seconds && `${duration(spent.seconds)} of ${duration(budget.max_seconds)}`].filter(Boolean);
     const bar = progress({ counts, max_trials: budget.max_trials });
-    fill(this.facts,
+    patched(this.facts,
       fact("Trials", `${integer(ended(counts))} of ${integer(budget.max_trials)}`, bar, note([...left, ...limits].join(" · ") || losses(counts))),
       fact(`Best ${metric}`, number(this.study.best?.value), this.study.best && note(this.#trial(this.study.best.number))),
       fact("Worker time", duration(spent.seconds), note(`${number(spent.epochs)} epochs`)), this.#recommended());
@@ -63,7 +63,7 @@ export class Summary {
       ...unable.slice(0, 3).map((one) => `${one.worker} cannot run it: ${one.reason}`),
       failed > 2 && failed / Math.max(1, ended(counts)) > 0.2 ? `${percent(failed / ended(counts))} of the trials that ended have failed; the column Error says why.` : null,
     ].filter(Boolean);
-    fill(this.notices, sentences.map((one) => el("p", { class: "notice" }, coded(one))));
+    patched(this.notices, sentences.map((one) => el("p", { class: "notice" }, coded(one))));
   }
 }
 
@@ -74,12 +74,14 @@ const losses = (counts) => ["pruned", "diverged", "failed", "cancelled"].filter(
 /** The heading of the page: the study's name with its state, its title, and its tags. */
 export function heading(node, study) {
   const h1 = node.querySelector("h1");
-  node.querySelector(".state")?.remove();
-  h1.after(state(study.state));
+  const [before, now] = [node.querySelector(".state"), state(study.state)];
+  if (!before) h1.after(now);
+  else if (!before.isEqualNode(now)) before.replaceWith(now);
   document.title = `${study.best ? `${number(study.best.value)} · ` : ""}${study.name} · Sturgeon`;
   const words = [study.title, `${study.direction} ${study.metric}`, study.search.sampler.replaceAll("_", " "), study.search.replicates > 1 ? count(study.search.replicates, "replicate") : null].filter(Boolean);
   const line = document.getElementById("about") ?? el("p", { id: "about", class: "about" });
-  text(line, words.join(" · "));
-  if (study.tags.length) line.append(" ", el("span", { class: "tags" }, study.tags.map((tag) => el("span", { class: "tag" }, tag))));
-  node.after(line);
+  const tags = study.tags.length ? [" ", el("span", { class: "tags" }, study.tags.map((tag) => el("span", { class: "tag" }, tag)))] : [];
+  const next = el("p", { id: "about", class: "about" }, words.join(" · "), tags);
+  if (!line.isEqualNode(next)) line.replaceChildren(...next.childNodes);
+  if (!line.isConnected) node.after(line);
 }

@@ -30,7 +30,7 @@ function columnsOf(rows) {
     { id: "parent", label: "Branch of", width: 8, end: true, hidden: true, value: (row) => row.parent },
     { id: "tags", label: "Tags", width: 16, hidden: true, value: (row) => (row.tags ?? []).join(", ") },
     { id: "error", label: "Error", width: 32, value: (row) => row.error },
-    { id: "finished", label: "Ended", width: 12, value: (row) => row.finished_at, cell: (row) => (row.finished_at ? ago(row.finished_at) : "") },
+    { id: "finished", label: "Ended", width: 12, value: (row) => row.finished_at, cell: (row) => (row.finished_at ? ago(row.finished_at) : ""), ages: true },
   ];
 }
 
@@ -54,6 +54,7 @@ export class Trials {
     this.node = el("section", { "aria-labelledby": "trials-title" },
       el("div", { class: "heading" }, el("h2", { id: "trials-title" }, "Trials"), this.actions.node),
       el("div", { class: "toolbar" }, el("div", { class: "search" }, this.input), this.chip, this.table.chooser, this.amount), this.problem, host);
+    new IntersectionObserver(([entry]) => this.#seen(entry.isIntersecting), { rootMargin: "100px" }).observe(this.node);
     rows.subscribe(() => this.soon());
     this.draw();
   }
@@ -66,12 +67,20 @@ export class Trials {
     this.draw();
   }
 
-  /** Rows have changed. Thousands are sorted twice a second, not with every change. */
+  /** Rows have changed. Thousands are sorted twice a second, not with every change, and only where one sees it. */
   soon() {
-    this.timer ??= setTimeout(() => ((this.timer = null), this.draw()), this.rows.byNumber.size > MANY ? 500 : 50);
+    const many = this.rows.byNumber.size > MANY;
+    this.isBehind = many && !this.inSight;
+    if (!this.isBehind) this.timer ??= setTimeout(() => ((this.timer = null), this.draw()), many ? 500 : 50);
+  }
+
+  #seen(inSight) {
+    this.inSight = inSight;
+    if (inSight && this.isBehind) this.draw();
   }
 
   draw() {
+    this.isBehind = false;
     const { test, problems } = parseFilter(this.input.value, this.rows.parameters, this.rows.objective);
     const every = this.rows.all();
     const wanted = every.filter((row) => (!this.picked || this.picked.has(row.number)) && test(row));
