@@ -16,10 +16,10 @@ import shutil
 import stat
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from sturgeon.temporary import make_removable
 from sturgeon.trial_process import folder_state
 from sturgeon.values import LARGEST_INT
 
@@ -207,13 +207,6 @@ def empty(folder: Path) -> None:
     if folder.is_symlink() or folder.is_file():
         folder.unlink()
     if folder.exists():
-        _make_removable(folder)
+        make_removable(folder)
         shutil.rmtree(folder)
     folder.mkdir(parents=True, mode=0o700)
-
-
-def _make_removable(folder: Path) -> None:
-    for path in (folder, *folder.rglob("*")):
-        if path.is_dir() and not path.is_symlink():
-            with suppress(OSError):
-                path.chmod(0o700)

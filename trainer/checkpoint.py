@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import io
 import json
 import os
 import tempfile
+import time
 import zipfile
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ from trainer.refusal import Refusal
 from trainer.streams.state import StreamState
 
 FORMAT = 1
+TORN_AFTER_S = 3600.0
 
 
 class CheckpointError(Refusal):
@@ -161,8 +165,14 @@ class Checkpoint:
         return made
 
     def save(self, path: Path) -> None:
-        """Writes the whole file or none: to a temporary file beside it, which then takes its name."""
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+        """Writes the whole file or none: to a temporary file beside it, which then takes its name. One that nobody has
+        written to for an hour is of a process that was killed; it is deleted."""
+        beside = path.parent
+        for torn in beside.glob(f".{glob.escape(path.name)}.????????.torn"):
+            with suppress(OSError):
+                if torn.lstat().st_mtime < time.time() - TORN_AFTER_S:
+                    torn.unlink()
+        with tempfile.NamedTemporaryFile(dir=beside, prefix=f".{path.name}.", suffix=".torn", delete=False) as file:
             try:
                 file.write(self.to_bytes())
                 file.flush()

@@ -8,12 +8,9 @@ package, or in the user's cache where that cannot be written.
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import Lock
@@ -25,6 +22,7 @@ from fastapi.responses import FileResponse, Response
 from sturgeon.errors import NotFound
 from sturgeon.extras import require
 from sturgeon.plots.theme import PALETTE, config
+from sturgeon.temporary import TemporaryFolder, delete_torn, sweep_once
 
 router = APIRouter(include_in_schema=False)
 
@@ -47,6 +45,8 @@ VEGA_URL: Final = f"/static/{NAME}"
 MAKE: Final = "import sys, vl_convert; sys.stdout.buffer.write(vl_convert.javascript_bundle().encode())"
 TIMEOUT_S: Final = 300.0
 FOR_EVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
+KIND: Final = "sturgeon-page-"
+_of_this_process: Final[list[TemporaryFolder]] = []
 _making: Final = Lock()
 
 
@@ -74,9 +74,9 @@ def vega_script(folders: Sequence[Path] | None = None) -> Path:
     Raises: RuntimeError (it cannot be made), OSError (it cannot be written anywhere).
     """
     with _making:
-        places = folders or [BESIDE, *_user_cache(), _process_folder()]
+        places = folders or [BESIDE, *_user_cache(), *(folder.path for folder in _of_this_process)]
         there = next((folder / NAME for folder in places if (folder / NAME).is_file()), None)
-        return there or _kept(_made(), places)
+        return there or _kept(_made(), places, is_last=folders is not None)
 
 
 def _made() -> bytes:
@@ -88,28 +88,30 @@ def _made() -> bytes:
     return done.stdout
 
 
-def _kept(script: bytes, places: Sequence[Path]) -> Path:
-    """The file, written whole under its name where that is possible first; older versions there are removed."""
+def _kept(script: bytes, places: Sequence[Path], *, is_last: bool) -> Path:
+    """The file, written where that is possible first. is_last: if it is not, in no folder of this process either."""
     for folder in places:
-        part = folder / f".{NAME}.{os.getpid()}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(script)
-            part.replace(folder / NAME)
-            for older in folder.glob("vega-*.js"):
-                if older.name != NAME:
-                    older.unlink(missing_ok=True)
+            return _written(script, folder)
         except OSError:
-            if folder == places[-1]:
+            if is_last and folder == places[-1]:
                 raise
-            continue
-        return folder / NAME
-    raise ValueError("name a folder")
+    sweep_once(KIND)
+    _of_this_process.append(TemporaryFolder(KIND))
+    return _written(script, _of_this_process[-1].path)
 
 
-@cache
-def _process_folder() -> Path:
-    return Path(tempfile.gettempdir()) / f"sturgeon-{secrets.token_hex(8)}"
+def _written(script: bytes, folder: Path) -> Path:
+    """The file, whole under its name; older versions there are removed. Raises: OSError."""
+    part = folder / f".{NAME}.{os.getpid()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    delete_torn(folder, ".vega-*.js.*")
+    part.write_bytes(script)
+    part.replace(folder / NAME)
+    for older in folder.glob("vega-*.js"):
+        if older.name != NAME:
+            older.unlink(missing_ok=True)
+    return folder / NAME
 
 
 def _user_cache() -> list[Path]:

@@ -27,6 +27,8 @@ def backup(database_url: str, file: Path) -> None:
     if not file.parent.is_dir():
         raise SturgeonError(f"There is no folder {file.parent}.")
     beside = file.with_name(file.name + ".torn")
+    for torn in (beside, beside.with_name(f"{beside.name}-journal")):  # of a backup that was killed
+        torn.unlink(missing_ok=True)
     try:
         reading = f"{source.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(reading, uri=True)) as live, closing(sqlite3.connect(beside)) as copy:

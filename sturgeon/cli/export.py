@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 import math
 import os
@@ -19,6 +20,7 @@ from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.direction import sign_of
 from sturgeon.errors import NotFound, SturgeonError
+from sturgeon.temporary import delete_torn
 
 if TYPE_CHECKING:
     from sturgeon.client import Client
@@ -172,6 +174,7 @@ def told_checkpoint(client: Client, trial: Trial) -> Checkpoint:
 def _write_whole(file: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write through a temporary file, so that a full disk leaves no partial model."""
     part = file.with_name(f".{file.name}.{os.getpid()}")
+    delete_torn(file.parent, f".{glob.escape(file.name)}.*[0-9]")
     try:
         with part.open("wb") as opened:
             write(opened)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.direction import Direction
 from sturgeon.errors import LeaseLost, Problem, SturgeonError, TrialFinished
 from sturgeon.folder_keeping import FolderKeeper, Packed
+from sturgeon.temporary import TemporaryFolder, sweep_once
 from sturgeon.trial_process import folder_state
+
+KIND: Final = "sturgeon-loop-"
+"""How the folder of a trial begins, in that for temporary files."""
 
 log = logging.getLogger("sturgeon")
 
@@ -69,8 +73,9 @@ class TrialFolder:
         self, client: Client, lease: m.Lease, rule: m.CheckpointRule, direction: Direction, reached: Reached
     ) -> None:
         self._client, self._lease, self._reached = client, lease, reached
-        self._place = tempfile.TemporaryDirectory(prefix="sturgeon-", ignore_cleanup_errors=True)
-        place = Path(self._place.name)
+        sweep_once(KIND)
+        self._place = TemporaryFolder(KIND)
+        place = self._place.path
         self._keeper = FolderKeeper(rule, direction, place / "checkpoint", place / "packed.tar", self)
         self.wanted = lease.desired.checkpoint
         """The newest version for which a checkpoint was kept, or that needs none."""
@@ -143,7 +148,7 @@ class TrialFolder:
         log.warning("trial %s of %s: %s", self._lease.number, self._lease.study, sentence)
 
     def delete(self) -> None:
-        self._place.cleanup()
+        self._place.delete()
 
 
 def rule_of(task: Mapping[str, object] | None) -> m.CheckpointRule | None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
 import pickle
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from trainer.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from trainer.checkpoint import TORN_AFTER_S, Checkpoint, CheckpointError, load_checkpoint
 from trainer.config import TrainConfig
 from trainer.data.loading import load
 from trainer.data.preparation import prepare
@@ -43,6 +45,15 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(trained, tmp_pat
         replace(checkpoint, metrics={"odd": object()}).save(tmp_path / "model.npz")
     assert (tmp_path / "model.npz").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
+
+
+def test_a_save_deletes_what_a_killed_one_has_left_of_the_same_file(trained, tmp_path):
+    names = [".model.npz.abcdefgh.torn", ".model.npz.stillnew.torn", ".other.npz.abcdefgh.torn"]
+    for name, age in zip(names, (TORN_AFTER_S + 60, 0, TORN_AFTER_S + 60), strict=True):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age, time.time() - age))
+    trained[0].save(tmp_path / "model.npz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*names[1:], "model.npz"]
 
 
 def test_predictions_from_the_file_alone_repeat_the_reported_test_error(trained):

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from sturgeon.temporary import LOCK
 from tests.processes import WorkerProcess, wait_until
 from tests.running import RunningServer
 from tests.worker.own_programs import OwnProgram
 from tests.worker.processes import trial_processes
 from worker.child.protocol import DesiredRun, Finished, Progress
 from worker.own.guard import marked
-from worker.own.left_over import LOCK, PREFIX, end_left_over, run_folder
+from worker.own.left_over import PREFIX, end_left_over, run_folder
 from worker.own.output import KeptOutput, Lines
 
 StartWorker = Callable[..., WorkerProcess]
@@ -309,7 +310,7 @@ def test_the_folder_of_a_killed_run_is_deleted_by_the_next_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    stranger, killed = tmp_path / f"{PREFIX}stranger", tmp_path / f"{PREFIX}killed"
+    stranger, killed = tmp_path / f"{PREFIX}stranger", tmp_path / f"{PREFIX}killed00"
     for folder in (stranger, killed):
         folder.mkdir()
     (killed / LOCK).touch()

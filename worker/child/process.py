@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from multiprocessing import connection, forkserver, util
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -20,11 +21,14 @@ from typing import Any, Final
 
 from sturgeon.errors import SturgeonError
 from sturgeon.one_thread import limit_programs
+from sturgeon.temporary import TemporaryFolder, sweep_once
 from sturgeon.threads import reason_of
 from worker.child import main
 from worker.child.protocol import Broken, DesiredRun, Finished, Job, LastWord, LeaveStack, Origins, PlacedMessage
 
-LONGEST_TMPDIR: Final = 107 - len("/pymp-12345678/listener-12345678")
+KIND: Final = "sturgeon-worker-"
+"""How the folder of a worker begins, in that for temporary files."""
+LONGEST_TMPDIR: Final = 107 - len(f"/{KIND}12345678/pymp-12345678/listener-12345678")
 
 _context = multiprocessing.get_context("forkserver")
 _bookkeeping = threading.Lock()  # multiprocessing's own, when processes start and end in several threads
@@ -196,7 +200,25 @@ def _short_socket_path() -> Iterator[None]:
     if len(os.fsencode(given)) > LONGEST_TMPDIR:
         tempfile.tempdir = "/tmp"
     try:
-        util.get_temp_dir()  # from here on multiprocessing keeps to this one
+        _keep_sockets_in(_worker_folder())
         yield
     finally:
         tempfile.tempdir = given
+
+
+@cache
+def _worker_folder() -> TemporaryFolder:
+    """Deleted at this process's end after what multiprocessing has in it, which does so at -100."""
+    sweep_once(KIND)
+    folder = TemporaryFolder(KIND, at_exit=False)
+    util.Finalize(None, folder.delete, exitpriority=-200)
+    return folder
+
+
+def _keep_sockets_in(folder: TemporaryFolder) -> None:
+    """multiprocessing deletes its folder at the end; that of a worker that is killed is left to our next one."""
+    temporary, tempfile.tempdir = tempfile.tempdir, str(folder.path)
+    try:
+        util.get_temp_dir()  # from here on it keeps to this one
+    finally:
+        tempfile.tempdir = temporary

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import fcntl
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from sturgeon import temporary
+from sturgeon.temporary import TemporaryFolder
 from worker.own import guard
 
 PREFIX: Final = "sturgeon-trial-"
 """How the folder of a run is called, in the folder for temporary files."""
 
-LOCK: Final = ".worker"
-"""In that folder, the file that the worker's process for this run holds locked."""
-
 
 @contextmanager
 def run_folder() -> Iterator[Path]:
-    """A folder for the files of a run, deleted in the end. As long as this process lives, its lock says so."""
-    folders = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
-    with folders as folder, (Path(folder) / LOCK).open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield Path(folder)
+    """A folder for the files of a run, deleted in the end."""
+    with TemporaryFolder(PREFIX) as folder:
+        yield folder.path
 
 
 def end_left_over() -> int:
@@ -36,17 +31,8 @@ def end_left_over() -> int:
     """
     found, guarded = _runs()
     ended = _end(found, guarded)
-    _delete_folders(guarded)
+    temporary.sweep(PREFIX, spared=guarded)
     return ended
-
-
-def _delete_folders(guarded: set[str]) -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        # It may have just been deleted, have no lock yet, be in use, or be another user's.
-        with suppress(OSError), (folder / LOCK).open("r+b") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if str(folder) not in guarded:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end(found: dict[str, dict[int, int]], guarded: set[str]) -> int:
@@ -58,7 +44,7 @@ def _end(found: dict[str, dict[int, int]], guarded: set[str]) -> int:
     for folder in found.keys() - guarded - guarded_now:
         guard.kill_all(found[folder])
         ended += len(found[folder])
-        shutil.rmtree(folder, ignore_errors=True)
+        temporary.remove(Path(folder))
     return ended
 
 
