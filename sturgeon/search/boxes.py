@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -51,16 +52,31 @@ def draw(cube: Cube, elites: Array, stretch: Array, count: int, random: np.rando
     Elites come in turn, levels in equal parts. Every second pass over the elites moves only a random part of the
     coordinates (TuRBO, NeurIPS 2019): each with probability max(0.3, 1/d), at least one.
     """
-    whole = count // 5
-    boxed = np.arange(count - whole)
-    elite = boxed % len(elites)
-    level = boxed * len(LEVELS) // len(boxed)
-    moved = _moved(boxed // len(elites) % 2 == 1, cube.dimensions, random)
-    half = half_widths(np.array(LEVELS)[level], stretch, ~cube.active(elites)[elite])
-    inside = _in_boxes(cube, elites[elite], half, moved, random)
+    turns = _turns(count, len(elites))
+    whole = count - len(turns.elite)
+    moved = _moved(turns.partly, cube.dimensions, random)
+    half = half_widths(turns.size, stretch, ~cube.active(elites)[turns.elite])
+    inside = _in_boxes(cube, elites[turns.elite], half, moved, random)
     points = np.concatenate([random.random((whole, cube.dimensions)), inside])
     outside = np.full(whole, WHOLE_SPACE)
-    return Candidates(cube.snap(points), np.concatenate([outside, elite]), np.concatenate([outside, level]))
+    return Candidates(cube.snap(points), np.concatenate([outside, turns.elite]), np.concatenate([outside, turns.level]))
+
+
+class _Turns(NamedTuple):
+    """Whose turn it is for each candidate in a box [m]: the index of its elite, that of its level, and its half width;
+    `partly`: whether only a part of the coordinates moves."""
+
+    elite: Indices
+    level: Indices
+    size: Array
+    partly: Mask
+
+
+@lru_cache(maxsize=64)
+def _turns(count: int, elites: int) -> _Turns:
+    boxed = np.arange(count - count // 5)
+    level = boxed * len(LEVELS) // len(boxed)
+    return _Turns(boxed % elites, level, np.array(LEVELS)[level], boxed // elites % 2 == 1)
 
 
 def draw_one(cube: Cube, elites: Array, random: np.random.Generator) -> Candidates:

@@ -23,11 +23,11 @@ from sturgeon.search.costs import CostModel, fit_costs
 from sturgeon.search.cube import Array, Cube, point_array
 from sturgeon.search.distinct import Unseen, unseen_of
 from sturgeon.search.evidence import Evidence, evidence_from
-from sturgeon.search.memo import Memo
+from sturgeon.search.memo import Memo, cube_of
 from sturgeon.search.one_thread import with_one_thread
 from sturgeon.search.posterior import FantasyPosterior, Posterior, conditioned, with_running
 from sturgeon.search.results import Results
-from sturgeon.search.samplers import Finished, History, Point, RegisteredSampler, Sample, Sampler, evidence_of
+from sturgeon.search.samplers import Finished, History, Keyed, Point, RegisteredSampler, Sample, Sampler, evidence_of
 from sturgeon.search.scores import first_round_size, round_starts, standard_scores, too_bad_to_tell
 from sturgeon.search.sobol import even_point
 from sturgeon.search.surrogate import MOST_POINTS, KernelParams, fit_kernel_params, prior_kernel_params
@@ -43,6 +43,7 @@ MOST_DIMENSIONS: Final = 20
 
 _STREAM: Final = 1 << 126
 _FIT_STREAM: Final = 1 << 125
+_KEYED: Final = Keyed()
 
 
 class Options(NamedTuple):
@@ -81,7 +82,7 @@ def suggest(
     first = first_round_size(cube.dimensions)
     if number < first or evidence.total < first / 2:
         return Sample(even_point(unseen, seed, number, memo), round=0)
-    random = np.random.Generator(np.random.Philox(key=seed | number << 64 | _STREAM))
+    random = _KEYED.by(seed | number << 64 | _STREAM)
     round_number = max(1, len(round_starts(cube.dimensions, evidence.total)))
     if boxes_alone(cube, options):
         elites = memo.recall("elites", (cube.identity, evidence.finished), lambda: best_rows(cube, evidence.finished))
@@ -112,11 +113,6 @@ def prepare(
     evidence = evidence_from(finished, cube.dimensions)
     if evidence.total >= first_round_size(cube.dimensions) / 2 and not boxes_alone(cube, options):
         posterior_of(cube, seed, evidence, memo)
-
-
-def cube_of(space: Space, memo: Memo) -> Cube:
-    """The cube of `space`, from `memo` if it is that of the same parameters in the same order."""
-    return memo.recall("cube", (space.identity(),), lambda: Cube(space))
 
 
 def recommend(

@@ -120,6 +120,7 @@ class Cube:
         self._even: Final[Mask] = np.array(even, dtype=bool)
         self._uneven: Final = {j: cells for j, cells in self._divided.items() if not self._even[j]}
         self._rules: Final = _rules(space)
+        self._constraints: Final = space.constraints
         self._plain: Final = np.flatnonzero(~self.choice)
         self._hot, self._hot_cell = _hot_columns(self.choice, self.cells)
         self._choices: Final[list[int]] = np.flatnonzero(self.choice).tolist()
@@ -232,11 +233,11 @@ class Cube:
     def satisfied(self, points: Array) -> Mask:
         """Which of the snapped `points` [m, d] have parameters that satisfy all constraints of the space."""
         holds = np.ones(len(points), dtype=bool)
-        if not self.space.constraints or not len(points):
+        if not self._constraints or not len(points):
             return holds
-        columns = {name: self._column(name, points) for one in self.space.constraints for name in one.names}
+        columns = {name: self._column(name, points) for one in self._constraints for name in one.names}
         active = self._active_names(points)
-        for one in self.space.constraints:
+        for one in self._constraints:
             with np.errstate(all="ignore"):
                 met = np.asarray(one.tree.evaluate(columns, _Columns()))
             for name in one.names:

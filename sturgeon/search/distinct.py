@@ -7,6 +7,7 @@ moves only a part of the coordinates of an earlier point can repeat it in any sp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -60,6 +61,9 @@ class Unseen:
 
     def best(self, points: Array, values: Array) -> int | None:
         """The row of the snapped `points` [m, d] with the least of `values` [m] that may be drawn; None without one."""
+        least = int(values.argmin())  # a NaN, if there is one
+        if not math.isnan(values[least]) and self.mask(points[least : least + 1])[0]:
+            return least
         order = np.argsort(values, kind="stable")
         may = order[self.mask(points)[order]]
         return int(may[0]) if len(may) else None

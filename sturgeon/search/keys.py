@@ -13,6 +13,7 @@ from sturgeon.search.cube import Array, Mask
 Keys = NDArray[np.uint64]
 
 MOST_RECENT: Final = 4096
+_WORD: Final = (1 << 64) - 1
 _STEP: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -24,9 +25,22 @@ def mixed(words: Keys) -> Keys:
     return np.asarray(key ^ key >> np.uint64(31))
 
 
+def _mixed(word: int) -> int:
+    """As `mixed`, of one word: a call of NumPy takes as long as all of it."""
+    key = word + 0x9E3779B97F4A7C15 & _WORD
+    key = (key ^ key >> 30) * 0xBF58476D1CE4E5B9 & _WORD
+    key = (key ^ key >> 27) * 0x94D049BB133111EB & _WORD
+    return key ^ key >> 31
+
+
 def keys_of(points: Array) -> Keys:
     """The key of each row of `points` [n, d]. Other bits give another key, but for one pair in 2^64."""
     words = np.ascontiguousarray(points).view(np.uint64)
+    if len(points) == 1:
+        key = 0
+        for word in words[0].tolist():
+            key = _mixed(key ^ word)
+        return np.array([key], dtype=np.uint64)
     keys = np.zeros(len(points), dtype=np.uint64)
     for j in range(points.shape[1]):
         keys = mixed(keys ^ words[:, j])
@@ -56,7 +70,8 @@ class KeySet:
 
     def holds(self, keys: Keys) -> Mask:
         """Which of the keys [m] are in the set."""
-        return _holds(self.recent, keys) | _holds(self.large, keys)
+        recent = _holds(self.recent, keys)
+        return recent | _holds(self.large, keys) if len(self.large) else recent
 
     @property
     def keys(self) -> Keys:
@@ -75,12 +90,16 @@ class KeySet:
 
 def _union(ordered: Keys, keys: Keys) -> Keys:
     """As `np.union1d`, without sorting anew what is in order."""
-    new = np.unique(keys[~_holds(ordered, keys)])
+    new = keys[~_holds(ordered, keys)]
+    if len(new) == 1:
+        place = int(ordered.searchsorted(new[0]))
+        return np.concatenate([ordered[:place], new, ordered[place:]])
+    new = np.unique(new)
     return np.insert(ordered, np.searchsorted(ordered, new), new)
 
 
 def _holds(ordered: Keys, keys: Keys) -> Mask:
     if not len(ordered):
         return np.zeros(len(keys), dtype=bool)
-    place = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
+    place = np.minimum(ordered.searchsorted(keys), len(ordered) - 1)
     return np.asarray(ordered[place] == keys)

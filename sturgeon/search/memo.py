@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from operator import is_
 from typing import TypeVar, cast
+
+from sturgeon.search.cube import Cube
+from sturgeon.space import Space
 
 T = TypeVar("T")
 
@@ -32,3 +36,31 @@ class Memo:
         new = grow(cast("T", stored[1]) if stored is not None and stored[0] == about else nothing)
         self._stored[question] = (about, new)
         return new
+
+
+def cube_of(space: Space, memo: Memo) -> Cube:
+    """The cube of `space`, from `memo` if it is that of the same parameters in the same order."""
+
+    def cube() -> Cube:
+        return memo.recall("cube", (space.identity(),), lambda: Cube(space))
+
+    return memo.recall("cube of parts", (_Parts(space),), cube)
+
+
+class _Parts:
+    """What a space is made of. Parameters are frozen, so spaces of the same ones in the same order are equal: that is
+    seen much faster than by their identities."""
+
+    def __init__(self, space: Space) -> None:
+        self._names, self._parts = tuple(space.root), (*space.root.values(), *space.constraints)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Parts)
+            and self._names == other._names
+            and len(self._parts) == len(other._parts)
+            and all(map(is_, self._parts, other._parts))
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._names)

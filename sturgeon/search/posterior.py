@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -78,8 +78,15 @@ def chosen_rows(z: Array) -> Indices:
     half = MOST_POINTS // 2
     order = np.argsort(z, kind="stable")
     others = order[half:]
-    spread = others[np.linspace(0, len(others) - 1, MOST_POINTS - half).round().astype(int)]
-    return np.sort(np.concatenate([order[:half], spread]))
+    rows = np.concatenate([order[:half], others[_spread(len(others))]])
+    rows.sort()
+    return rows
+
+
+@lru_cache(maxsize=64)
+def _spread(others: int) -> Indices:
+    half = MOST_POINTS // 2
+    return np.linspace(0, others - 1, MOST_POINTS - half).round().astype(int)
 
 
 def conditioned(cube: Cube, kernel_params: KernelParams, points: Array, z: Array) -> Posterior:

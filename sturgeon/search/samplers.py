@@ -133,7 +133,7 @@ def trial_seed(seed: int, number: int) -> int:
     return int(_KEYED.by(seed | number << 64 | 1 << 127).integers(2**63 - 1, endpoint=True))
 
 
-class _Keyed(local):
+class Keyed(local):
     """A generator for each thread: to make one anew takes five times as long as to set its key."""
 
     def __init__(self) -> None:
@@ -156,4 +156,4 @@ class _Keyed(local):
         return self._generator
 
 
-_KEYED: Final = _Keyed()
+_KEYED: Final = Keyed()

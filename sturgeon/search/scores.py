@@ -37,9 +37,9 @@ def standard_scores(finished: Sequence[Finished]) -> Array:
     finite = raw[np.isfinite(raw)]
     if not finite.size or finite.min() == finite.max():
         return np.zeros(len(raw))
-    y = _in_range(np.where(np.isfinite(raw), raw, finite.max()))
-    median = _median(_comparable(np.sort(y)))
-    y = median - _drawn_in(median - y)
+    y, ordered = _in_range(np.where(np.isfinite(raw), raw, finite.max()))
+    median = _median(_comparable(ordered))
+    y = median - _drawn_in(median - y, _typical_lead(ordered, median))
     y = np.minimum(y, _worst_told_apart(y, median))
     largest = float(np.abs(y).max())
     y -= y.min()
@@ -52,17 +52,19 @@ def standard_scores(finished: Sequence[Finished]) -> Array:
     return y / deviation if deviation > ROUNDING * (largest / width) else np.zeros(len(raw))
 
 
-def _in_range(scores: Array) -> Array:
+def _in_range(scores: Array) -> tuple[Array, Array]:
     """`scores` [n], finite, times a power of two, so that no difference of them overflows, and the least numbers are
-    not lost beside a penalty. A score far from the better half may be made less: it is clipped to much less later."""
-    better_half = max(-scores.min(), abs(np.sort(scores)[len(scores) // 2]))
+    not lost beside a penalty; and the same in order. A score far from the better half may be made less: it is clipped
+    to much less later."""
+    ordered = np.sort(scores)
+    better_half = max(-ordered[0], abs(ordered[len(ordered) // 2]))
     if 0.0 < better_half < 1e-290:
-        return np.asarray(np.minimum(scores, 1e200) * 2.0**200)
-    if np.abs(scores).max() <= 1e300:
-        return scores
+        return np.minimum(scores, 1e200) * 2.0**200, np.minimum(ordered, 1e200) * 2.0**200
+    if max(-ordered[0], ordered[-1]) <= 1e300:
+        return scores, ordered
     if better_half <= 1e290:
-        return np.asarray(np.minimum(scores, 1e300))
-    return scores * 0.125
+        return np.minimum(scores, 1e300), np.minimum(ordered, 1e300)
+    return scores * 0.125, ordered * 0.125
 
 
 def _worst_told_apart(y: Array, median: float) -> float:
@@ -76,17 +78,19 @@ def too_bad_to_tell(finished: Sequence[Finished]) -> set[int]:
     finite = raw[np.isfinite(raw)]
     bad = ~np.isfinite(raw)
     if finite.size and finite.min() < finite.max():
-        y = _in_range(np.where(bad, finite.max(), raw))
-        median = _median(_comparable(np.sort(y)))
-        bad |= y > _worst_told_apart(median - _drawn_in(median - y), median)
+        y, ordered = _in_range(np.where(bad, finite.max(), raw))
+        median = _median(_comparable(ordered))
+        drawn_in = _drawn_in(median - y, _typical_lead(ordered, median))
+        bad |= y > _worst_told_apart(median - drawn_in, median)
     return set(Results.of(finished).numbers[bad].tolist())
 
 
 def without_outliers(values: Array) -> Array:
     """`values` [n], finite; those that are far from the median, at either end, are drawn in, and their order stays."""
-    median = _median(np.sort(values))
-    raised = median - _drawn_in(median - values)
-    return np.asarray(median + _drawn_in(raised - median))
+    ordered = np.sort(values)
+    median = _median(ordered)
+    raised = median - _drawn_in(median - values, _typical_lead(ordered, median))
+    return np.asarray(median + _drawn_in(raised - median, _typical_lead(-np.sort(raised)[::-1], -median)))
 
 
 def _median(ordered: Array) -> float:
@@ -107,22 +111,32 @@ def _comparable(ordered: Array) -> Array:
     first = max(2, int(unreal[-1]) + 2) if len(unreal) else 2  # place - 1 and all after it are real
     if first > half:
         return ordered
+    if not (leads[first : half + 1] / (0.999 * LEAST_GAP) >= leads[first - 1 : half]).any():
+        return ordered  # as nearly always; the logarithms, which decide, round
     steps = np.diff(np.log10(leads[first - 1 : half + 1]))
     is_gap = (steps >= math.log10(LEAST_GAP)) & (steps * np.cumsum(real)[first - 1 : half] >= -math.log10(BY_CHANCE))
     gaps = np.flatnonzero(is_gap)
     return _comparable(ordered[: first + int(gaps[-1])]) if len(gaps) else ordered
 
 
-def _drawn_in(leads: Array) -> Array:
+def _typical_lead(ordered: Array, median: float) -> float:
+    """The median of the leads over `median` of the scores of `ordered` [n], of those over 0; 0 without one."""
+    ahead = int(ordered.searchsorted(median))
+    if not ahead:
+        return 0.0
+    low, high = median - ordered[ahead - 1 - (ahead - 1) // 2], median - ordered[ahead - 1 - ahead // 2]
+    return float(low + (high - low) / 2.0)
+
+
+def _drawn_in(leads: Array, typical: float) -> Array:
     """`leads` [n] over the median, where those over 5 times the typical one grow to less than 10 times it.
 
-    The typical lead is the median of those over 0. The order stays: far leads grow by a function of their logarithms.
+    The order stays: far leads grow by a function of their logarithms.
     """
-    ahead = leads > 0
-    if not ahead.any():
-        return leads
-    limit = FAR * _median(np.sort(leads[ahead]))
+    limit = FAR * typical
     far = leads > limit
+    if not (limit and far.any()):
+        return leads
     drawn_in = leads.copy()
     drawn_in[far] = limit * (2.0 - 1.0 / (1.0 + np.log(leads[far]) - math.log(limit)))
     return drawn_in

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sturgeon.search.cube import Cube
-from sturgeon.search.distinct import MOST_CELLS, can_repeat
+from sturgeon.search.distinct import MOST_CELLS, NO_KEYS, Unseen, can_repeat
 from sturgeon.search.grid import grid_points
-from sturgeon.search.memo import Memo
+from sturgeon.search.keys import keys_of
+from sturgeon.search.memo import Memo, cube_of
 from sturgeon.search.registry import SAMPLERS
 from sturgeon.search.samplers import Finished, History, Point, Running
 from sturgeon.space import Space
@@ -195,3 +196,43 @@ def test_all_cells_are_what_the_points_of_the_cube_decode_to(space: Space, data:
         point = data.draw(st.tuples(*[st.floats(0, 1)] * cube.dimensions))
         assert cube.snap(np.array([point]))[0].tobytes() in known
         assert repr(space.decode(point)) in decoded
+
+
+def test_a_point_alone_has_the_key_that_it_has_among_others() -> None:
+    points = np.random.default_rng(3).random((50, 7))
+    points[0], points[1] = 0.0, -0.0
+
+    assert [keys_of(point[None])[0] for point in points] == keys_of(points).tolist()
+
+
+def test_keys_added_one_by_one_make_the_set_of_all() -> None:
+    keys = keys_of(np.random.default_rng(4).random((60, 2)))
+    one_by_one = NO_KEYS
+    for key in [*keys, *keys[:5]]:
+        one_by_one = one_by_one.with_keys(np.array([key]))
+
+    assert np.array_equal(one_by_one.recent, np.sort(keys))
+
+
+def test_a_cube_is_kept_for_the_same_parameters_and_constraints_alone() -> None:
+    space, memo = Space.model_validate({name: {"type": "int", "low": 1, "high": 3} for name in "ab"}), Memo()
+    cube = cube_of(space, memo)
+    others = (
+        space.constrained(["a <= b"]),
+        Space(dict(reversed(space.root.items()))),
+        Space({"a": space["a"], "c": space["b"]}),
+        Space({"a": space["a"]}),
+    )
+
+    assert cube_of(Space(dict(space.root)), memo) is cube
+    assert [cube_of(other, memo).space == other for other in others] == [True] * 4
+
+
+def test_the_best_point_may_be_drawn_and_is_no_unknown_one() -> None:
+    cube = Cube(Space.model_validate({"a": {"type": "float", "low": 0, "high": 1}}))
+    points = np.array([[0.1], [0.2], [0.3], [0.4]])
+    unseen = Unseen(cube, NO_KEYS.with_keys(keys_of(points[:1])))
+
+    assert unseen.best(points, np.array([0.0, 2.0, 1.0, 1.0])) == 2
+    assert unseen.best(points[1:], np.array([np.nan, 1.0, 0.5])) == 2
+    assert unseen.best(points[:1], np.array([0.0])) is None
