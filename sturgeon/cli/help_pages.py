@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
 
@@ -18,8 +19,8 @@ NARROW: Final = 80
 
 _UNUSED: Final = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
 """What typer's help imports of Rich and ours never draws: with a parser of Markdown and Pygments, half of its time."""
-_BREAK: Final = "\u200b"
-"""Where a list of choices may go on in the next line."""
+_PIECES: Final = re.compile(r"(\s*)([^\s|]*\||[^\s|]+)")
+"""Words, and choices with the sign after them; each after the space before it."""
 
 
 class Command(TyperCommand):
@@ -28,7 +29,7 @@ class Command(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         if draws_list(self, ctx, formatter):
             return
-        with without_unused():
+        with whole_choices():
             super().format_help(ctx, formatter)
 
 
@@ -38,6 +39,35 @@ def draws_list(command: Any, ctx: Any, formatter: Any) -> bool:
     if room < NARROW:
         formatter.write("\n".join(_list(command, ctx, room)))
     return room < NARROW
+
+
+@contextmanager
+def whole_choices() -> Iterator[None]:
+    """Typer's help, without what it never draws, lets a list of choices go on in the next line between two of them."""
+    with without_unused():
+        rich_utils: Any = import_module("typer.rich_utils")
+        folded = rich_utils.types_highlighter
+        rich_utils.types_highlighter = lambda types: _Choices(types, folded)
+        try:
+            yield
+        finally:
+            rich_utils.types_highlighter = folded
+
+
+class _Choices:
+    """What an option takes, in a column of Rich's. types: as typer writes it; paint: gives a line its colours."""
+
+    def __init__(self, types: Any, paint: Callable[[Any], Any]) -> None:
+        self._types, self._paint = types, paint
+
+    def __rich_measure__(self, console: Any, options: Any) -> Any:
+        return self._types.__rich_measure__(console, options)
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        for line in _wrapped(self._types.plain, options.max_width, ""):
+            drawn = self._types.blank_copy(line)
+            drawn.overflow = "fold"
+            yield self._paint(drawn)
 
 
 @contextmanager
@@ -69,7 +99,7 @@ def _list(command: Any, ctx: Any, room: int) -> Iterator[str]:
     ):
         yield from ["", f"{title}:"] if entries else []
         for name, summary in entries:
-            yield from _wrapped(name.replace("|", f"|{_BREAK} "), room, "  ")
+            yield from _wrapped(name, room, "  ")
             yield from _wrapped(summary, room, "      ")
     if command.epilog:
         yield ""
@@ -77,15 +107,15 @@ def _list(command: Any, ctx: Any, room: int) -> Iterator[str]:
 
 
 def _wrapped(text: str, room: int, indent: str) -> list[str]:
-    lines = textwrap.wrap(
-        text,
-        room,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [line.replace(f"{_BREAK} ", "").replace(_BREAK, "") for line in lines]
+    """Lines that go on between two words, or between two of a list of choices; a longer word is not cut."""
+    lines: list[str] = []
+    for space, piece in _PIECES.findall(text):
+        gap = " " if space else ""
+        if lines and len(lines[-1] + gap + piece) <= room:
+            lines[-1] += gap + piece
+        else:
+            lines.append(indent + piece)
+    return lines
 
 
 def _window() -> int:

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_command_name
 
-from sturgeon.cli.help_pages import Command, draws_list, without_unused
+from sturgeon.cli.help_pages import Command, draws_list, whole_choices
 from sturgeon.cli.listing import HIDDEN, Listing
 
 
@@ -43,7 +43,7 @@ class Group(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         if not draws_list(self, ctx, formatter):
-            with without_unused():
+            with whole_choices():
                 super().format_help(ctx, formatter)
 
     def listing(self, commands: Listing) -> Self:
