@@ -20,12 +20,13 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Final
 
-from benchmarks.pruning_curves import EPOCHS, SPACES, curves, retrained
+from benchmarks.pruning_curves import EPOCHS, curves, retrained
 from benchmarks.pruning_replay import HEARD_AFTER_S, Replayed, replay
 from benchmarks.results_file import add_write_option, write_results
 from sturgeon.search.pruning import Settings
 from trainer.numerics import numerics
 
+COMPARED: Final = ("wide", "narrow")
 RULES: Final = {
     "none": Settings("none", EPOCHS),
     "curve": Settings("curve", EPOCHS),
@@ -48,7 +49,7 @@ def main() -> int:
     add_write_option(parser, "pruning")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    found = {space: _compared(arguments, space) for space in SPACES}
+    found = {space: _compared(arguments, space) for space in COMPARED}
     holds = all(_holds(compared["rules"][1]) for compared in found.values())
     print(f"\ncurve loses at most {MOST_LOST} points for at most {MOST_EPOCHS:.0%} of the epochs: {holds}")
     settings = {name: value for name, value in vars(arguments).items() if name not in ("folder", "write")}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmarks import service_search
+from sturgeon.cli import demo
 from sturgeon.messages import TrainStudyTask
 from sturgeon.search.samplers import trial_seed, uniform_point
 from sturgeon.space import Space
@@ -17,11 +18,16 @@ from worker.tasks.train import run
 EPOCHS: Final = 30
 ROOT: Final = Path(__file__).parents[1]
 DIGITS: Final[dict[str, Any]] = json.loads((ROOT / "examples" / "digits.json").read_text(encoding="utf-8"))
-SPACES: Final = {"wide": Space.model_validate(service_search.SPACE), "narrow": Space.model_validate(DIGITS["space"])}
+SPACES: Final = {
+    "wide": Space.model_validate(service_search.SPACE),
+    "narrow": Space.model_validate(DIGITS["space"]),
+    "demo": Space.model_validate(demo.STUDY["space"]),
+}
 """`wide`: that of `make bench-service-search`, where a third of all trials learns nearly nothing; `narrow`: that of
-examples/digits.json, chosen so that most trials are good."""
+examples/digits.json, chosen so that most trials are good; `demo`: that of the demo, with its task."""
 
 TASK: Final = TrainStudyTask(kind="train", dataset="mnist_5k", epochs=EPOCHS)
+TASKS: Final = {"wide": TASK, "narrow": TASK, "demo": TrainStudyTask.model_validate(demo.STUDY["task"])}
 RULE: Final = {"metric": "dev_error", "direction": "minimize"}
 
 
@@ -40,9 +46,9 @@ def params_of(space: str, seed: int, number: int) -> dict[str, Any]:
     return SPACES[space].decode(uniform_point(seed, number, len(SPACES[space].searched)))
 
 
-def trained(params: dict[str, Any], seed: int) -> Trained:
+def trained(of: TrainStudyTask, params: dict[str, Any], seed: int) -> Trained:
     """What a worker would report and tell of a trial."""
-    task = TASK.model_dump(exclude={"fixed"}) | RULE
+    task = of.model_dump(exclude={"fixed"}) | RULE
     curve: list[float] = []
     for _, said in run([Job(task, params, seed)], lambda _place: DesiredRun()):
         if isinstance(said, Progress):
@@ -59,7 +65,12 @@ def trained(params: dict[str, Any], seed: int) -> Trained:
 def curves(folder: Path, space: str, seed: int, count: int) -> list[Trained]:
     """The trials of a study; what the folder has was trained before."""
     return [
-        _kept(folder / f"{space}-trial-{seed}-{number}.json", params_of(space, seed, number), trial_seed(seed, number))
+        _kept(
+            folder / f"{space}-trial-{seed}-{number}.json",
+            space,
+            params_of(space, seed, number),
+            trial_seed(seed, number),
+        )
         for number in range(count)
     ]
 
@@ -67,15 +78,15 @@ def curves(folder: Path, space: str, seed: int, count: int) -> list[Trained]:
 def retrained(folder: Path, space: str, seed: int, number: int, fresh: Sequence[int]) -> list[float]:
     """The test errors of a trial's parameters with fresh seeds."""
     runs = [
-        _kept(folder / f"{space}-again-{seed}-{number}-{one}.json", params_of(space, seed, number), one)
+        _kept(folder / f"{space}-again-{seed}-{number}-{one}.json", space, params_of(space, seed, number), one)
         for one in fresh
     ]
     return [1.0 if one.test_error is None else one.test_error for one in runs]
 
 
-def _kept(file: Path, params: dict[str, Any], seed: int) -> Trained:
+def _kept(file: Path, space: str, params: dict[str, Any], seed: int) -> Trained:
     if not file.exists():
-        made = trained(params, seed)
+        made = trained(TASKS[space], params, seed)
         file.write_text(json.dumps(made._asdict()))
     fields = json.loads(file.read_text())
     return Trained(**(fields | {"curve": tuple(fields["curve"])}))

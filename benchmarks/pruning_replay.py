@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from benchmarks.pruning_curves import Trained
-from sturgeon.search.pruning import Settings, judge, look
+from sturgeon.search.pruning import BACK, Earlier, Settings, judge, look
 
 HEARD_AFTER_S: Final = 0.05
 """From the end of an epoch until the worker has the answer to its report, as measured (docs/pruning.md)."""
@@ -45,9 +45,17 @@ class Replayed:
 
 
 def replay(
-    settings: Settings, trials: Sequence[Trained], slots: int = 8, heard_after_s: float = HEARD_AFTER_S
+    settings: Settings,
+    trials: Sequence[Trained],
+    slots: int = 8,
+    heard_after_s: float = HEARD_AFTER_S,
+    *,
+    steady: bool = False,
 ) -> Replayed:
-    """Run the trials on so many slots; an epoch takes the seconds that it took when the curve was made."""
+    """Run the trials on so many slots; an epoch takes the seconds that it took when the curve was made.
+
+    steady: the forecasts of `curve` fall with its `power`, however fast a trial has fallen, as they once did.
+    """
     found = Replayed([0] * len(trials))
     stopped: dict[int, float] = {}
     best: dict[int, float] = {}
@@ -61,7 +69,9 @@ def replay(
         trial = trials[number]
         if epoch <= len(trial.curve):
             best[number] = min(best.get(number, math.inf), trial.curve[epoch - 1])
-            stop = number in stopped or _stops(settings, number, epoch, rung_scores, best)
+            stop = number in stopped or _stops(
+                settings, number, epoch, rung_scores, best, () if steady else trial.curve
+            )
             if stop:
                 stopped.setdefault(number, now + heard_after_s)
             found.words.append(Word(number, epoch, stop))
@@ -93,11 +103,22 @@ def _end(
 
 
 def _stops(
-    settings: Settings, number: int, epoch: int, rung_scores: dict[int, dict[int, float]], best: dict[int, float]
+    settings: Settings,
+    number: int,
+    epoch: int,
+    rung_scores: dict[int, dict[int, float]],
+    best: dict[int, float],
+    curve: Sequence[float],
 ) -> bool:
     if look(settings, epoch - 1, epoch) is None:
         return False
     others = [score for other, score in rung_scores[epoch].items() if other != number]
     rung_scores[epoch][number] = best[number]
     incumbent = min((score for other, score in best.items() if other != number), default=math.inf)
-    return judge(settings, epoch, best[number], others, incumbent).stop
+    return judge(settings, epoch, best[number], others, incumbent, lambda: earlier(curve, epoch)).stop
+
+
+def earlier(curve: Sequence[float], epoch: int) -> Earlier | None:
+    """The trial's score at a third of its epochs; None before it has one."""
+    then = epoch // BACK
+    return Earlier(then, curve[then - 1]) if 0 < then <= len(curve) else None

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.pruning_curves import EPOCHS, SPACES, TASK
+from benchmarks.pruning_curves import SPACES, TASKS
 from sturgeon.cli.processes import Processes
 from sturgeon.client import Client
 
@@ -39,12 +39,12 @@ def main() -> None:
                     "search": {"sampler": "random", "seed": arguments.seed},
                     "pruning": {"rule": arguments.rule},
                     "budget": {"max_trials": arguments.trials},
-                    "task": TASK.model_dump(mode="json"),
+                    "task": TASKS[arguments.space].model_dump(mode="json"),
                 }
             )
             while client.study("bench").state != "completed":
                 time.sleep(0.2)
-            _tell(client, arguments.trials * EPOCHS)
+            _tell(client, arguments.trials * TASKS[arguments.space].epochs)
 
 
 def _tell(client: Client, whole: int) -> None:

@@ -32,7 +32,8 @@ class Pruning(Request):
     )
     power: Annotated[FiniteFloat, Field(gt=0, le=2)] | None = Field(
         default=None,
-        description="Of curve: it forecasts that errors fall on like epoch^-power (0.25); more is more patient.",
+        description="Of curve: it forecasts that errors fall on at least like epoch^-power (0.25); more is more "
+        "patient.",
     )
     epochs: Annotated[int, Field(ge=1, le=LARGEST_STEP)] | None = Field(
         default=None, description="Of your own code: the epochs of a whole trial, or its steps if it reports no epochs."

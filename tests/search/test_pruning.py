@@ -8,13 +8,15 @@ from sturgeon.search.budget import Limits, Spent, enough
 from sturgeon.search.pruning import (
     GO_ON,
     Curve,
+    Earlier,
     Rule,
     Settings,
+    Verdict,
     asha,
     below_median,
+    forecast,
     judge,
     look,
-    power_law,
     predicted_final,
 )
 
@@ -29,17 +31,49 @@ def looks(settings: Settings, epochs: int) -> list[int]:
     return [epoch for epoch in looked if epoch is not None]
 
 
+def verdict(
+    mine: float, epoch: int, incumbent: float, *, power: float = 0.25, earlier: Earlier | None = None
+) -> Verdict:
+    """Of the rule `curve` on a trial of 32 epochs."""
+    return judge(Settings("curve", 32, power=power), epoch, mine, [], incumbent, lambda: earlier)
+
+
 def test_the_power_law_stops_what_cannot_reach_the_best_any_more() -> None:
     """At epoch 8 of 32 the forecast is a quarter^0.5 = half of the best error so far."""
-    assert power_law(0.21, 8, 32, incumbent=0.10, power=0.5).stop
-    assert not power_law(0.19, 8, 32, incumbent=0.10, power=0.5).stop
-    assert not power_law(0.19, 8, 32, incumbent=0.10, power=0.75).stop
+    assert verdict(0.21, 8, 0.10, power=0.5).stop
+    assert not verdict(0.19, 8, 0.10, power=0.5).stop
+    assert not verdict(0.19, 8, 0.10, power=0.75).stop
+
+
+def test_a_trial_that_falls_fast_is_forecast_to_fall_on_as_fast() -> None:
+    """From epoch 2 to 8 by a half: like epoch^-0.5, so to half of its error at epoch 8, and not to 0.71 of it."""
+    assert verdict(0.19, 8, 0.10).stop
+    assert not verdict(0.19, 8, 0.10, earlier=Earlier(2, 0.38)).stop
+    assert verdict(0.21, 8, 0.10, earlier=Earlier(2, 0.42)).stop
+
+
+def test_the_forecast_stays_within_the_least_and_the_greatest_power() -> None:
+    settings = Settings("curve", 16)
+    at_least, at_most = 0.4 * (4 / 16) ** 0.25, 0.4 * (4 / 16) ** 0.75
+    for earlier in (None, Earlier(1, 0.401), Earlier(1, 0.3), Earlier(4, 0.9), Earlier(0, 0.9), Earlier(1, math.inf)):
+        assert forecast(settings, 4, 0.4, earlier) == pytest.approx(at_least), earlier
+    for earlier in (Earlier(1, 100.0), Earlier(1, 1e300), Earlier(3.999, 0.9)):
+        assert forecast(settings, 4, 0.4, earlier) == pytest.approx(at_most), earlier
+    assert forecast(Settings("curve", 16, power=1.5), 4, 0.4, Earlier(1, 0.9)) == pytest.approx(0.4 / 8)
+    assert forecast(settings, 4, 0.0, Earlier(1, 0.9)) == 0.0
+
+
+def test_what_was_earlier_is_asked_only_of_a_trial_that_is_behind() -> None:
+    def unasked() -> Earlier | None:
+        raise AssertionError
+
+    assert judge(Settings("curve", 32), 8, 0.1, [], 0.1, unasked) == GO_ON
 
 
 def test_the_power_law_never_stops_who_leads() -> None:
     for epoch in range(1, 33):
-        assert power_law(0.1, epoch, 32, incumbent=0.1) == GO_ON
-        assert power_law(0.0, epoch, 32, incumbent=0.0) == GO_ON
+        assert verdict(0.1, epoch, 0.1) == GO_ON
+        assert verdict(0.0, epoch, 0.0) == GO_ON
 
 
 def test_the_power_law_looks_every_3_epochs_and_not_at_the_end() -> None:
@@ -53,14 +87,14 @@ def test_the_power_law_lets_the_first_trial_finish() -> None:
 
 
 def test_what_had_nothing_finite_is_stopped_and_a_negative_score_never() -> None:
-    assert power_law(math.inf, 3, 30, incumbent=0.1).stop
-    assert power_law(-1.0, 9, 30, incumbent=-5.0) == GO_ON
+    assert verdict(math.inf, 3, 0.1).stop
+    assert verdict(-1.0, 9, -5.0) == GO_ON
 
 
 def test_the_reason_says_the_numbers() -> None:
-    verdict = power_law(0.4, 4, 16, incumbent=0.05, power=0.75)
+    stopped = judge(Settings("curve", 16, power=0.75), 4, 0.4, [], 0.05)
     reason = "at epoch 4 its best is 0.4, its forecast for epoch 16 0.1414; another trial has 0.05 already"
-    assert verdict.why == reason
+    assert stopped.why == reason
 
 
 def test_asha_lets_the_best_third_go_on() -> None:
@@ -110,6 +144,14 @@ def test_no_rule_looks_never() -> None:
 def test_a_pruned_trial_is_predicted_by_the_median_fall_of_the_complete_ones() -> None:
     complete: list[Curve] = [curve(1.0, 0.8, 0.4), curve(1.0, 0.5, 0.1), curve(1.0, 0.9, 0.6)]
     assert predicted_final(curve(0.9, 0.6), complete) == pytest.approx(0.6 * 0.5)
+
+
+def test_few_complete_trials_do_not_say_what_a_stopped_one_would_have_scored() -> None:
+    """Those few fell fastest: by their ratio, here a tenth, what was stopped would be better than the best."""
+    few: list[Curve] = [curve(1.0, 0.5, 0.05)] * 4
+    assert predicted_final(curve(0.9, 0.4), few, by_rule=0.2) == 0.2
+    assert predicted_final(curve(0.9, 0.4), [*few, *few[:1]], by_rule=0.2) == pytest.approx(0.04)
+    assert predicted_final(curve(None, math.inf), few, by_rule=0.2) is None
 
 
 def test_without_complete_trials_the_last_finite_score_is_predicted() -> None:

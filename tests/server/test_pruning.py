@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -109,20 +110,43 @@ def test_others_are_compared_with_a_trial_whose_reports_come_at_once_up_to_its_e
 
 def test_a_pruned_trial_counts_as_what_it_would_have_scored(server: RunningServer) -> None:
     create(server)
-    for scores in ([0.8, 0.4, 0.4, 0.4, 0.1], [0.8, 0.2, 0.2, 0.2, 0.1], [0.12]):
+    for scores in ([0.8, 0.4, 0.4, 0.4, 0.1], *[[0.8, 0.2, 0.2, 0.1]] * 4, [0.12]):
         complete(server, scores)
     number = run(server, [0.9] * 16)
 
     told = server.client.tell("bowl", number, 1, {"loss": 0.9}, "pruned")
 
     assert epochs_of(server, number) == 3
-    assert (told.state, told.value, told.guess) == ("pruned", 0.9, pytest.approx(0.9 * (0.25 + 0.5) / 2))
+    assert (told.state, told.value, told.guess) == ("pruned", 0.9, pytest.approx(0.9 / 2))
     with server.app.state.database.reading() as tx:
         study = lookup.get_study(tx, "bowl")
         seen = history_at(tx, study, study.seq, study.next_number).history.finished
-    assert [(trial.number, trial.score) for trial in seen] == [(0, 0.1), (1, 0.1), (2, 0.12), (number, told.guess)]
-    assert server.client.best("bowl", k=10).items[-1].number == 2
-    assert server.client.study("bowl").counts == {"complete": 3, "pruned": 1}
+    assert [trial.score for trial in seen] == [0.1] * 5 + [0.12, told.guess]
+    assert server.client.best("bowl", k=10).items[-1].number == 5
+    assert server.client.study("bowl").counts == {"complete": 6, "pruned": 1}
+
+
+def test_a_trial_that_falls_fast_goes_on_where_one_that_falls_slowly_is_stopped(server: RunningServer) -> None:
+    """Both have 0.2 at epoch 3, of which epoch^-0.25 makes 0.13, and 0.1 is there already."""
+    create(server)
+    complete(server, [0.1])
+
+    assert epochs_of(server, run(server, [0.9, 0.5, 0.2, 0.19, 0.18])) == 5
+    assert epochs_of(server, run(server, [0.21, 0.21, 0.2, 0.19, 0.18])) == 3
+
+
+def test_while_few_are_complete_the_search_sees_the_forecast_that_stopped_a_trial(server: RunningServer) -> None:
+    """By the ratio of the one that is complete, 1/8, it would have scored 0.075, better than the best."""
+    create(server)
+    complete(server, [0.8, 0.8, 0.8, 0.1])
+    number = run(server, [0.9, 0.9, 0.6])
+    [event] = [event for event in server.client.events("bowl").items if event.kind == "stop"]
+
+    told = server.client.tell("bowl", number, 1, {"loss": 0.6}, "pruned")
+
+    forecast = 0.6 * (3 / 16) ** (math.log(0.9 / 0.6) / math.log(3 / 1))
+    assert told.guess == pytest.approx(forecast)
+    assert f"its forecast for epoch 16 {forecast:.4g}; another trial has 0.1 already" in event.detail["reason"]
 
 
 def test_a_trial_whose_worker_died_before_it_obeyed_is_pruned_all_the_same(server: RunningServer) -> None:
@@ -134,7 +158,7 @@ def test_a_trial_whose_worker_died_before_it_obeyed_is_pruned_all_the_same(serve
     server.expire_leases()
 
     trial = server.client.trial("bowl", number)
-    assert (trial.state, trial.value, trial.guess) == ("pruned", 0.9, pytest.approx(0.9 / 4))
+    assert (trial.state, trial.value, trial.guess) == ("pruned", 0.9, pytest.approx(0.9 * (3 / 16) ** 0.25))
 
 
 def test_a_trial_that_was_done_before_it_heard_of_the_wish_is_complete(server: RunningServer) -> None:

@@ -1,7 +1,8 @@
 """Pruning: whether a report stops its trial, and which final score the search assumes of a stopped trial.
 
 The decision is made when the report is written, under the study's lock, from what is stored then: the trial's best
-score so far, the best score of the others, and their scores at the epoch where the rule looks. No curve is read.
+score so far, the best score of the others, and their scores at the epoch where the rule looks. No curve is read; of a
+trial that is behind, one earlier report.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from collections.abc import Iterator, Sequence
 
 from server.policies.curve import epoch_of
 from server.services.runs import desired_state
-from server.services.runs.curve import present_run_reports
+from server.services.runs.curve import StoredCurve, present_run_reports
 from server.services.transactions import Scope
 from server.services.views import desired_of
 from server.store import events, reports, rung_scores, trials
 from server.store.engine import Transaction
 from server.store.json_columns import Json
+from server.store.reports import ReportRow
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon import messages
 from sturgeon.direction import sign_of
 from sturgeon.search import pruning as rules
-from sturgeon.search.pruning import Settings
+from sturgeon.search.pruning import Earlier, Settings
 from sturgeon.states import Mode
 
 
@@ -90,7 +92,7 @@ def consider(scope: Scope, trial: TrialRow, before: TrialRow, new: Sequence[mess
         own_best = own_best if score is None else min(own_best, score)
         if looked_at is None:
             continue
-        verdict = _judge(tx, study, trial, settings, looked_at, own_best)
+        verdict = _judge(tx, study, trial, settings, looked_at, report.step, own_best)
         if verdict.stop and not is_at_end:
             detail = {"why": "pruned", "rule": settings.rule, "epoch": looked_at, "reason": verdict.why}
             events.insert(tx, study.id, "stop", scope.now, trial.number, **detail)
@@ -99,30 +101,49 @@ def consider(scope: Scope, trial: TrialRow, before: TrialRow, new: Sequence[mess
 
 
 def _judge(
-    tx: Transaction, study: StudyRow, trial: TrialRow, settings: Settings, epoch: int, own_best: float
+    tx: Transaction, study: StudyRow, trial: TrialRow, settings: Settings, epoch: int, step: int, own_best: float
 ) -> rules.Verdict:
     if settings.rule == "curve":
         best = trials.best_so_far(tx, study.id, sign_of(study.direction), trial.id)
-        return rules.judge(settings, epoch, own_best, [], math.inf if best is None else best)
+        incumbent = math.inf if best is None else best
+        return rules.judge(settings, epoch, own_best, [], incumbent, lambda: _earlier(tx, study, trial, step))
     rung_scores.insert(tx, study.id, epoch, trial.id, own_best if math.isfinite(own_best) else None)
     others = rung_scores.others(tx, study.id, epoch, trial.id)
     return rules.judge(settings, epoch, own_best, [math.inf if other is None else other for other in others], math.inf)
+
+
+def _earlier(tx: Transaction, study: StudyRow, trial: TrialRow, step: int) -> Earlier | None:
+    """What it had scored at a third of its steps, or at the last report before that has a score."""
+    for report in StoredCurve(tx, study, trial).up_to(step // rules.BACK):
+        if (score := report.metrics.get(study.metric)) is not None:
+            return Earlier(epoch_of(report), sign_of(study.direction) * score)
+    return None
 
 
 def predict_value(tx: Transaction, study: StudyRow, trial: TrialRow, value: float | None) -> float | None:
     """The score that a pruned trial would have had at its end, in the study's metric; None when it reported none.
 
     It is the trial's last score times a ratio: the median, over the latest complete trials, of the final score to the
-    score at the same epoch.
+    score at the same epoch. While these are few, it is the forecast of the rule `curve`.
     """
-    curve = {
-        epoch_of(report): score
+    scored = [
+        (report, score)
         for report in present_run_reports(tx, study, trial)
         if (score := report.metrics.get(study.metric)) is not None
-    }
-    if not curve:
+    ]
+    if not scored:
         return value
-    last = max(curve)
+    report, score = max(scored, key=lambda one: epoch_of(one[0]))
+    epoch = epoch_of(report)
     over_runs = None if study.task is None else study.goes_on
-    complete = reports.of_complete_trials_at(tx, study.id, last, study.metric, over_runs=over_runs)
-    return rules.predicted_final({0: curve[last]}, [{0: then, 1: final} for then, final in complete])
+    complete = reports.of_complete_trials_at(tx, study.id, epoch, study.metric, over_runs=over_runs)
+    by_rule = _forecast(tx, study, trial, report, min(score for _, score in scored))
+    return rules.predicted_final({0: score}, [{0: then, 1: final} for then, final in complete], by_rule)
+
+
+def _forecast(tx: Transaction, study: StudyRow, trial: TrialRow, last: ReportRow, best: float) -> float | None:
+    """The forecast of the rule `curve`; None of another, or where a score is not positive."""
+    settings = settings_of(study, trial)
+    if settings.rule != "curve" or math.isinf(settings.epochs) or best <= 0:
+        return None
+    return rules.forecast(settings, epoch_of(last), best, _earlier(tx, study, trial, last.step))
