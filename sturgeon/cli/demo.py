@@ -16,7 +16,7 @@ import typer
 
 from sturgeon.cli.following import Follower, Snapshot
 from sturgeon.cli.inputs import WrongInput, any_path
-from sturgeon.cli.output import print_json, say
+from sturgeon.cli.output import print_json, say, say_prose
 from sturgeon.cli.processes import Processes, ended_by_sigterm
 from sturgeon.cli.session import Session, formatted
 from sturgeon.extras import require
@@ -142,18 +142,20 @@ def _examples() -> dict[str, int]:
 
 
 def _print_result(session: Session, client: Client, folder: Path, seconds: float) -> None:
-    from sturgeon.cli.trials import print_best
+    from sturgeon.cli.trials import print_best, stopped_early
 
     study, best, sizes = client.study("digits"), client.best("digits", BEST), _examples()
     if session.json:
         answer = best.model_dump(mode="json")
         facts = {"best": answer["items"], "recommended": answer["recommended"], "examples": sizes}
         return print_json({**facts, "seconds": round(seconds, 1), "folder": str(folder)})
-    say(
-        f"\nThe best {BEST} of {sum(study.counts.values())} networks after {seconds:.0f} s, by their error on "
-        f"{sizes['dev']} dev examples. The search never saw the {sizes['test']} test examples.\n"
+    say("")
+    say_prose(
+        f"The best {BEST} of {sum(study.counts.values())} networks after {seconds:.0f} s, by their error on "
+        f"{sizes['dev']} dev examples. The search never saw the {sizes['test']} test examples."
     )
-    return print_best(study, best, also=("test_error",))
+    say("")
+    return print_best(study, best, BEST, stopped_early(client, study, BEST), also=("test_error",))
 
 
 def _how_to_go_on(folder: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
@@ -25,6 +26,12 @@ def say(text: str, stream: TextIO | None = None) -> None:
     stream = stream or sys.stdout
     stream.write(text + "\n")
     stream.flush()
+
+
+def say_prose(text: str) -> None:
+    """Print sentences, in lines that fit the terminal."""
+    room = tables.width()
+    say("\n".join(textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)))
 
 
 def say_json(text: str) -> None:

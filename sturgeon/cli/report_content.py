@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sturgeon.cli.output import cell, metric
 from sturgeon.cli.versions import changes, version_text
+from sturgeon.direction import sign_of
 from sturgeon.errors import NotFound
 from sturgeon.tuning.pictures import picture
 
@@ -149,11 +150,26 @@ def _result(facts: Facts) -> Iterator[Block]:
         value = metric(study, study.metric, first.value)
         yield Prose(f"The best single score is that of trial {first.number}: {value}{_noise(study, first)}.")
     names = list(study.space.searched)
-    rows = [
-        (str(one.number), metric(study, study.metric, one.value), *(cell(one.params.get(name)) for name in names))
-        for one in best.items
+    rows = _ranked(facts, names)
+    yield Rows([shown for _, shown in rows], ("trial", "state", study.metric, *names), frozenset({0, 2}))
+
+
+def _ranked(facts: Facts, names: Sequence[str]) -> list[tuple[float, tuple[str, ...]]]:
+    """The best trials, each with its score, less is better: those that were pruned by the scores that they had."""
+    study, sign = facts.study, sign_of(facts.study.direction)
+
+    def row(number: int, state: str, value: float, params: Mapping[str, Any]) -> tuple[float, tuple[str, ...]]:
+        shown = (cell(params.get(name)) for name in names)
+        return sign * value, (str(number), state, metric(study, study.metric, value), *shown)
+
+    fields = {parameter.name: parameter.field for parameter in facts.table.parameters}
+    rows = [row(one.number, "complete", one.value, one.params) for one in facts.best.items]
+    rows += [
+        row(one["number"], "pruned", one["score"], {name: one.get(field) for name, field in fields.items()})
+        for one in facts.table.rows
+        if one["state"] == "pruned" and not one["invalid"] and one["score"] is not None and study.search.replicates == 1
     ]
-    yield Rows(rows, ("trial", study.metric, *names), frozenset({0, 1}))
+    return sorted(rows, key=lambda one: one[0])[:BEST]
 
 
 def _noise(study: m.Study, trial: m.BestTrial) -> str:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sturgeon.cli.output import cell, metric, print_json, print_table, say
+from sturgeon.cli.output import cell, metric, print_json, print_table, say, say_prose
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
+from sturgeon.direction import sign_of
 from sturgeon.errors import NotFound
 from sturgeon.states import TrialState
 
 if TYPE_CHECKING:
-    from sturgeon.messages import Best, BestTrial, Drawn, Study, Trial
+    from sturgeon.client import Client
+    from sturgeon.messages import Best, BestTrial, Drawn, Replicates, Study, Trial
 
 commands = typer.Typer()
 
@@ -34,20 +37,59 @@ def best(
             return print_json(best)
         if not best.items:
             raise NotFound(f"No trial of {study} has a result yet.")
-        print_best(client.study(study), best)
+        shown = client.study(study)
+        print_best(shown, best, count, stopped_early(client, shown, count))
     return None
 
 
-def print_best(study: Study, best: Best, also: Sequence[str] | None = None) -> None:
+def stopped_early(client: Client, study: Study, most: int) -> list[Trial]:
+    """The pruned trials with the best scores, which they had when they were stopped; at most so many. None of a study
+    with replicates, where means of whole runs are compared."""
+    if not study.counts.get("pruned") or study.search.replicates > 1:
+        return []
+    sort = "value" if study.direction == "minimize" else "-value"
+    pruned = client.all_trials(study.name, state="pruned", invalid=False, sort=sort, page_size=min(most, 1000))
+    return list(itertools.islice((trial for trial in pruned if trial.value is not None), most))
+
+
+def print_best(study: Study, best: Best, most: int, pruned: Sequence[Trial], also: Sequence[str] | None = None) -> None:
     """One row a trial: the study's metric, the metrics `also` (else all errors; of own code all), the parameters.
 
-    The recommended trial is among them, and marked; below stands why it is recommended.
+    `most` rows: `pruned` trials are ranked with the others by the scores that they had, and marked. The recommended
+    trial is among the rows, and marked; below stands why it is recommended.
     """
-    _print_rows(study, with_recommended(best), best.recommended, also)
+    rows = _ranked(study, best, most, pruned)
+    _print_rows(study, rows, best.recommended, also)
+    if any(is_pruned(row) for row in rows):
+        say_prose(_what_pruning_saved(study))
     if best.verdict is not None:
-        say(best.verdict)
+        say_prose(best.verdict)
     if best.recommended is not None:
-        say(f"Recommended: trial {best.recommended.number}. {best.recommended.why}")
+        say_prose(f"Recommended: trial {best.recommended.number}. {best.recommended.why}")
+
+
+def _ranked(study: Study, best: Best, most: int, pruned: Sequence[Trial]) -> list[BestTrial | Trial]:
+    sign = sign_of(study.direction)
+    ranked: list[BestTrial | Trial] = [*best.items, *pruned]
+    ranked.sort(key=lambda one: math.inf if one.value is None else sign * one.value)
+    del ranked[most:]
+    if (own := best.recommended) is not None and all(one.number != own.number for one in ranked):
+        ranked.append(own)
+    return ranked
+
+
+def is_pruned(one: BestTrial | Trial) -> bool:
+    """Whether it was stopped early; the server names only complete trials as its best."""
+    return getattr(one, "state", "complete") == "pruned"
+
+
+def _what_pruning_saved(study: Study) -> str:
+    """How many trials were stopped early, and of a task whose epochs are known how many epochs were trained."""
+    trials, task = sum(study.counts.values()), study.task
+    said = f"Pruned: {study.counts['pruned']} of {trials} trials were stopped early, as unlikely to win"
+    if task is not None and task.epochs is not None and "epochs" not in study.space:
+        said += f"; {study.spent.epochs:g} of {trials * task.epochs:,} epochs were trained"
+    return f"{said}. Their {study.metric} is what they had by then."
 
 
 def with_recommended(best: Best) -> list[BestTrial]:
@@ -56,19 +98,21 @@ def with_recommended(best: Best) -> list[BestTrial]:
     return best.items if own is None or any(item.number == own.number for item in best.items) else [*best.items, own]
 
 
-def mark(item: BestTrial, recommended: BestTrial | None) -> str:
+def mark(item: BestTrial | Trial, recommended: BestTrial | None) -> str:
+    if is_pruned(item):
+        return "pruned"
     return "recommended" if recommended is not None and item.number == recommended.number else ""
 
 
 def _print_rows(
-    study: Study, items: Sequence[BestTrial], recommended: BestTrial | None, also: Sequence[str] | None
+    study: Study, items: Sequence[BestTrial | Trial], recommended: BestTrial | None, also: Sequence[str] | None
 ) -> None:
     names = [name for name in metric_names(items) if name != study.metric]
     if study.train_task is not None:
         names = [name for name in names if name.endswith("_error")]
     metrics = names if also is None else also
     params = param_names(items)
-    noise = ("±", "of") if any(item.replicates for item in items) else ()
+    noise = ("±", "of") if any(_replicates(item) for item in items) else ()
     rows = [
         (
             str(item.number),
@@ -81,15 +125,19 @@ def _print_rows(
         for item in items
     ]
     numbers = ("trial", study.metric, *noise, *metrics, *params)
-    print_table((*numbers, ""), rows, right=numbers, keep=(study.metric, ""), last=metrics)
+    keep = (study.metric, "", *(also or ()))
+    print_table((*numbers, ""), rows, right=numbers, keep=keep, last=[name for name in metrics if name not in keep])
 
 
-def _noise(study: Study, item: BestTrial) -> tuple[str | None, str]:
+def _replicates(item: BestTrial | Trial) -> Replicates | None:
+    return getattr(item, "replicates", None)
+
+
+def _noise(study: Study, item: BestTrial | Trial) -> tuple[str | None, str]:
     """The standard error of a mean, and how many trials it is of."""
-    if item.replicates is None:
+    if (replicates := _replicates(item)) is None:
         return None, "1"
-    error = item.replicates.standard_error
-    return metric(study, study.metric, error), str(len(item.replicates.numbers))
+    return metric(study, study.metric, replicates.standard_error), str(len(replicates.numbers))
 
 
 def metric_names(items: Sequence[BestTrial | Trial]) -> list[str]:

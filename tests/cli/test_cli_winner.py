@@ -126,6 +126,37 @@ def test_the_demo_ends_with_both(
     assert (told["best"][0]["number"], told["recommended"]["number"]) == (LUCKY, winner)
 
 
+def test_best_ranks_pruned_trials_by_what_they_had_and_says_what_they_saved(
+    sturgeon: Command, server: RunningServer, tmp_path: Path
+) -> None:
+    """As in the demo: nearly all were stopped, and the best five are no table of one row."""
+    server.client.create_study(DIGITS | {"budget": {"max_trials": 6}})
+    errors = [0.02, 0.04, 0.03, 0.06, 0.05, 0.07]
+    for lease, error in zip(server.client.ask("digits", 6).leases, errors, strict=True):
+        complete = lease.number in (0, 3)
+        at = [{"step": 1, "epoch": 1, "metrics": {"dev_error": error}}]
+        server.client.report("digits", lease.number, lease.fence, at)
+        metrics = {"dev_error": error, "test_error": error}
+        server.client.tell("digits", lease.number, lease.fence, metrics, "complete" if complete else "pruned")
+    server.client.invalidate("digits", 2, "the labels were shifted")
+
+    _header, *rows, saved, recommended = sturgeon("study", "best", "digits", "-k", "4").out.splitlines()
+
+    assert [(row.split()[0], row.rstrip().endswith("pruned")) for row in rows] == [
+        ("0", False),
+        ("1", True),
+        ("4", True),
+        ("3", False),
+    ]
+    assert saved.startswith(
+        "Pruned: 4 of 6 trials were stopped early, as unlikely to win; 6 of 12 epochs were trained."
+    )
+    assert recommended.startswith("Recommended: trial 0.")
+    sturgeon("study", "report", "digits", "-o", tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert page.count("<td>pruned</td>") == 3 + 1, "three of the best five, and one among how trials ended"
+
+
 def test_study_show_says_what_a_trials_value_is(sturgeon: Command, server: RunningServer) -> None:
     for name, own in {
         "a": {"reduce": None},
