@@ -49,12 +49,14 @@ def open_engines(url: str, connections: int) -> Engines:
 
 
 def _postgres(address: sa.URL, connections: int) -> Engine:
+    from server.store.postgres_cursor import PostgresCursor  # with psycopg, which a server on SQLite does without
+
     engine = sa.create_engine(
         address.set(drivername="postgresql+psycopg"),
         pool_size=connections,
         max_overflow=0,
         pool_use_lifo=True,
-        connect_args={"connect_timeout": 5, "application_name": "sturgeon"},
+        connect_args={"connect_timeout": 5, "application_name": "sturgeon", "cursor_factory": PostgresCursor},
         json_deserializer=json_value,
     )
     sa.event.listen(engine, "checkin", _note_use)
