@@ -10,7 +10,7 @@ from server.services.isolation import isolated
 from server.services.leases import clock_steps, expiry, housekeeping, worker_leases
 from server.services.leases.long_poll import LongPollQueue
 from server.services.panda import retests
-from server.services.studies import budgets
+from server.services.studies import budgets, stored_sums
 from server.services.transactions import Transactions
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
@@ -51,9 +51,9 @@ def _begin_again(_error: Exception) -> bool:
 
 class Duties:
     """One round of what a server does by itself: allow for a clock that was set, expire leases, watch budgets and
-    retests, and clean up each hour.
+    retests, store sums, and clean up each hour.
 
-    Nothing is done for one lease length after the start: workers could not renew while no server listened.
+    No lease is expired for one lease length after the start: workers could not renew while no server listened.
     """
 
     def __init__(self, transactions: Transactions, blobs: BlobFolder, lease_s: float, max_attempts: int) -> None:
@@ -63,12 +63,15 @@ class Duties:
         self._lease_us = round(lease_s * 1e6)
         self._started_at: int | None = None
         self._cleaned_up_at = 0
+        self._sums = stored_sums.SumStore(transactions.database)
 
     def __call__(self) -> None:
         with isolated(clock_steps.DUTY):
             clock_steps.allow_for_step(self._transactions)
         with self._transactions.database.reading() as tx:
             now = tx.steady_now()
+        with isolated(stored_sums.DUTY):
+            self._sums.step()
         if self._started_at is None:
             self._started_at = now
         if now < self._started_at + self._lease_us:

@@ -1,8 +1,9 @@
 """SQL on amounts: how many trials of a study are in each state, and what they have used.
 
 No index knows a sum, and to add up all trials takes as long as the study is. So what the ended ones come to is kept, up
-to a number of the study's sequence, and only what has ended since and what goes on is read. An ended trial changes no
-more, unless a person requeues it: then there are more trials than numbers were given, and all are added up again.
+to a number of the study's sequence, and only what has ended since and what goes on is read. Of large studies it is also
+stored, for the next start. An ended trial changes no more, unless a person requeues it: then there are more trials than
+numbers were given, and all are added up again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
+from server.store import ended_sums
 from server.store.engine import Transaction
 from server.store.kept_amounts import Amounts, EndedUpTo
 from server.store.tables import studies, trials
@@ -59,11 +61,15 @@ def of_studies(tx: Transaction, study_ids: Collection[int]) -> dict[int, Amounts
     """Study id -> what its trials come to."""
     present = {one: (seq, given) for one, seq, given in tx.execute(_STUDIES, {"studies": list(study_ids)})}
     kept = tx.kept_amounts
-    known = {one: kept[one] for one, (seq, _) in present.items() if one in kept and kept[one].seq <= seq}
+    unread = [one for one, (seq, _) in present.items() if one not in kept and seq >= ended_sums.STORE_EVERY]
+    found = ended_sums.of_studies(tx, unread) | {one: kept[one] for one in present if one in kept}
+    known = {one: ended for one, ended in found.items() if ended.seq <= present[one][0]}
     sums = _sums(tx, present.keys(), known)
     if requeued := {one for one in known if sums[one].all.trials != present[one][1]}:
         known = {one: ended for one, ended in known.items() if one not in requeued}
         sums |= _sums(tx, requeued, {})
+    for one in known.keys() - kept.keys():
+        tx.after_commit(kept.__setitem__, one, known[one])
     for one, (seq, _) in present.items():
         if seq - (known[one].seq if one in known else 0) >= KEEP_EVERY:
             tx.after_commit(kept.__setitem__, one, EndedUpTo(seq, sums[one].ended))

@@ -484,6 +484,15 @@ told_best: Final = sa.Table(
     sa.Column("number", sa.Integer),
 )
 
+# What the trials come to that had ended at a number of the study's sequence, where those are many (store/amounts.py).
+ended_sums: Final = sa.Table(
+    "ended_sums",
+    metadata,
+    sa.Column("study_id", _Key, sa.ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("amounts", sa.JSON, nullable=False),
+)
+
 idempotency_keys: Final = sa.Table(
     "idempotency_keys",
     metadata,

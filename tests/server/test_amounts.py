@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.services import lookup
-from server.store import amounts
+from server.services.studies.stored_sums import SumStore
+from server.store import amounts, ended_sums
 from server.store.kept_amounts import Amounts
 from tests.server.studies import BOWL
 
@@ -78,3 +79,54 @@ def added_up(server: RunningServer) -> Amounts:
         tx.kept_amounts = {}
         study = lookup.get_study(tx, "bowl")
         return amounts.of_studies(tx, [study.id])[study.id]
+
+
+def test_a_server_that_is_started_adds_up_only_what_ended_since(
+    fresh_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_sums, "STORE_EVERY", 4)
+    server, database = fresh_server, fresh_server.app.state.database
+    sums = SumStore(database)
+    server.client.create_study(BOWL | {"budget": {"max_trials": 100}})
+    end_some(server.client, count=5)
+    fail_some(server.client)
+    sums.step()
+    end_some(server.client)
+    with database.writing() as tx:  # so it is seen which ones are added up
+        tx.execute(amounts.trials.update().where(amounts.trials.c.number < 5).values(spent_epochs=1000))
+
+    begin_anew(database)
+    assert (kept(server).counts, kept(server).epochs) == ({"complete": 8, "failed": 3}, 8 * 1.5)
+    assert database.kept_amounts[1].seq == 11
+
+    requeue_one(server.client)
+    begin_anew(database)
+    assert kept(server) == added_up(server)
+    assert kept(server).counts == {"complete": 8, "failed": 2, "queued": 1}
+
+
+def test_the_sums_of_a_deleted_study_are_gone(fresh_server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ended_sums, "STORE_EVERY", 4)
+    server, database = fresh_server, fresh_server.app.state.database
+    sums = SumStore(database)
+    server.client.create_study(BOWL | {"budget": {"max_trials": 100}})
+    end_some(server.client, count=5)
+    sums.step()
+    end_some(server.client, count=5)
+    assert stored(database) == [5]
+
+    server.client.delete_study("bowl")
+    sums.step()
+
+    assert stored(database) == []
+    assert database.kept_amounts == {}
+
+
+def begin_anew(database: Database) -> None:
+    """As a server that is started, which has kept nothing."""
+    database.kept_amounts.clear()
+
+
+def stored(database: Database) -> list[int]:
+    with database.reading() as tx:
+        return list(tx.execute(ended_sums.ended_sums.select()).scalars("seq"))
