@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from server.routes.bodies import BodyRoute
 from server.routes.dependencies import InPictures, NumberPath, StudyPath
+from server.services.shown.picture_changes import LOOKS_LIKE
 from sturgeon.identifiers import TrialNumber
 from sturgeon.messages import LARGEST_FENCE
 from sturgeon.values import Json, Name
@@ -68,7 +69,23 @@ def study_plot(
 
 
 @router.get("/trials/{number}/plots/{kind}", response_model=Json)
-def trial_plot(study: StudyPath, number: NumberPath, kind: KindPath, pictures: InPictures, look: InLook) -> Response:
-    """The specification of a picture of a trial."""
+def trial_plot(
+    study: StudyPath,
+    number: NumberPath,
+    kind: KindPath,
+    pictures: InPictures,
+    look: InLook,
+    since: Annotated[
+        str | None,
+        Query(
+            pattern=LOOKS_LIKE,
+            description="What has changed since this cursor, at first an empty one: `{cursor, spec, datasets}`, where "
+            "`spec` is null if it is as it was, and each dataset has its `rows` from `start` on.",
+        ),
+    ] = None,
+) -> Response:
+    """The specification of a picture of a trial; with `since` what has changed of it, as wide as its place."""
+    if since is not None:
+        return Response(pictures.changes(study, number, kind, look.options, since), media_type="application/json")
     spec = pictures.draw(study, number, kind, look.options, width=look.width, with_data=look.with_data)
     return Response(spec, media_type="application/json")

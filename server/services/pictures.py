@@ -13,6 +13,7 @@ from server.services.sampling import rounds
 from server.services.sampling.sampler_pool import SamplerPool
 from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.curves import Wanted, read_curves
+from server.services.shown.picture_changes import changes_of
 from server.services.shown.recent import RecentTables
 from server.services.shown.trial_curves import read_trial_curves
 from server.services.trials import findings
@@ -21,7 +22,7 @@ from sturgeon import messages
 from sturgeon.errors import NotFound
 from sturgeon.identifiers import TrialNumber
 from sturgeon.plots.registry import PLOTS, Need, Plot
-from sturgeon.plots.specs import for_page
+from sturgeon.plots.specs import Spec, for_page
 
 POINTS: Final = 200
 POINTS_OF_ONE: Final = 1_000
@@ -50,11 +51,28 @@ class Pictures:
 
         with_data: else its datasets are empty, and a page fills them. Raises: NotFound (also of the kind).
         """
+        spec = self._spec(study, number, kind, options, width, with_data)
+        return to_json(spec if with_data else for_page(spec), inf_nan_mode="null")
+
+    def changes(
+        self, study: str, number: TrialNumber, kind: str, options: Mapping[str, str | None], since: str
+    ) -> bytes:
+        """What has changed of a trial's picture on a page, as JSON. Raises: NotFound (also of the kind)."""
+        return to_json(changes_of(self._spec(study, number, kind, options, None, True), since), inf_nan_mode="null")
+
+    def _spec(
+        self,
+        study: str,
+        number: TrialNumber | None,
+        kind: str,
+        options: Mapping[str, str | None],
+        width: int | None,
+        with_data: bool,
+    ) -> Spec:
         plot = _plot(kind, "study" if number is None else "trial")
         answers = {need: self._answer(need, study, number, options.get("metric"), with_data) for need in plot.needs}
         chosen = {name: text for name in plot.options if (text := options.get(name)) is not None}
-        spec = plot.draw(**answers, **chosen, width=width)
-        return to_json(spec if with_data else for_page(spec), inf_nan_mode="null")
+        return plot.draw(**answers, **chosen, width=width)
 
     def _answer(
         self, need: Need, study: str, number: TrialNumber | None, metric: str | None, with_data: bool

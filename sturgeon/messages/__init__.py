@@ -46,7 +46,7 @@ _NAMES: Final = {
     """,
     "records": "Checkpoint Event Health LateResult ProblemAnswer Row Tag TagsRequest TrialName Worker",
     "rows": """
-        Curve Curves Intervention MetricCurve Overview StreamEvent StudySketch Table TableParameter TableRow
+        Curve Curves Intervention MetricCurve MetricGroup Overview StreamEvent StudySketch Table TableParameter TableRow
         TrialCurves
     """,
     "searches": """

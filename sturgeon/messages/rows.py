@@ -131,6 +131,13 @@ class Intervention(Answer):
     state: Literal["pending", "applied", "superseded", "reverted"]
 
 
+class MetricGroup(Answer):
+    """Metrics that differ in the part of the data alone, such as train_error and dev_error, under what they share."""
+
+    name: str
+    metrics: list[str]
+
+
 class TrialCurves(Answer):
     """`GET /studies/{study}/trials/{number}/curves`: every metric of one trial, and what was changed while it ran."""
 
@@ -140,6 +147,7 @@ class TrialCurves(Answer):
     objective: str
     axis: Literal["epoch", "step"] = "epoch"
     metrics: dict[str, MetricCurve]
+    groups: list[MetricGroup] = Field(default_factory=list, description="Metrics that one picture shows together.")
     interventions: list[Intervention]
 
 

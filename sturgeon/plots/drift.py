@@ -7,7 +7,7 @@ from typing import Any, Final
 from sturgeon.messages.rows import TrialCurves
 from sturgeon.plots.scores import robust, score_axis
 from sturgeon.plots.specs import HEIGHT, WIDTH, Spec, single, vega_lite
-from sturgeon.plots.trial_curves import epoch_axis, intervention_layers, intervention_rows
+from sturgeon.plots.trial_curves import ROW, as_they_came, epoch_axis, intervention_layers, intervention_rows
 
 SHOWN: Final = {"fresh_error": "new portion", "recent_error": "mean of the last ten"}
 STRIP: Final = 48
@@ -23,7 +23,10 @@ def drift(trial_curves: TrialCurves, width: int | None = WIDTH) -> Spec:
         "alarms": _alarms(trial_curves),
         "interventions": intervention_rows(trial_curves.interventions),
     }
-    content = {**single(width, HEIGHT), "layer": [*intervention_layers(), *_errors(), *_alarm_marks()]}
+    content = {
+        **single(width, HEIGHT),
+        "layer": [*intervention_layers(), *_errors(bool(data["interventions"])), *_alarm_marks()],
+    }
     subtitle = ["error on each portion before the model was trained on it; triangles: alarms; vertical lines: changes"]
     if not data["portions"]:
         subtitle = ["this trial has reported no fresh_error: it follows no stream"]
@@ -31,26 +34,26 @@ def drift(trial_curves: TrialCurves, width: int | None = WIDTH) -> Spec:
 
 
 def _portions(found: TrialCurves) -> list[dict[str, Any]]:
-    return [
+    return as_they_came(
         {"series": label, "epoch": epoch, "value": value}
         for name, label in SHOWN.items()
         if name in found.metrics
         for epoch, value in zip(found.metrics[name].epochs, found.metrics[name].values, strict=True)
-    ]
+    )
 
 
 def _alarms(found: TrialCurves) -> list[dict[str, Any]]:
     """A row for each test that raised an alarm, with its row in the strip below the errors."""
-    return [
+    return as_they_came(
         {"epoch": epoch, "test": label, "row": row}
         for row, (name, label) in enumerate(TESTS.items())
         if name in found.metrics
         for epoch, value in zip(found.metrics[name].epochs, found.metrics[name].values, strict=True)
         if value
-    ]
+    )
 
 
-def _errors() -> list[Spec]:
+def _errors(is_changed: bool) -> list[Spec]:
     scale = {"zero": True, "range": [HEIGHT - STRIP, 0]}
     y: Spec = {"field": "shown", "type": "quantitative", "scale": scale, "axis": score_axis("error")}
     series: Spec = {"field": "series", "type": "nominal", "title": None}
@@ -62,7 +65,8 @@ def _errors() -> list[Spec]:
         "mark": {"type": "point", "filled": True, "size": 26, "opacity": 0.75, "aria": False},
         "encoding": {"x": x, "y": y, "color": series | {"legend": None}, "tooltip": {"value": {"expr": told}}},
     }
-    legend = {"orient": "top", "direction": "horizontal", "offset": 14, "symbolType": "stroke"}
+    legend: Spec = {"orient": "top", "direction": "horizontal", "symbolType": "stroke"}
+    legend |= {"offset": 16 + ROW if is_changed else 14}  # above the labels of changes
     widths: Spec = {"field": "series", "type": "nominal", "legend": None}
     widths["scale"] = {"domain": list(SHOWN.values()), "range": [0.8, 2.4]}
     lines = {

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sturgeon.messages.rows import TrialCurves
 from sturgeon.plots.specs import HEIGHT, WIDTH, Spec, single, vega_lite
-from sturgeon.plots.trial_curves import epoch_axis
+from sturgeon.plots.trial_curves import as_they_came, epoch_axis
 
 POWERS: Final = "datum.value >= 0.01 && datum.value < 10000 ? format(datum.value, '~g') : format(datum.value, '~e')"
 NAME: Final = re.compile(r"gradient_norm_(\d+)")
@@ -33,12 +33,12 @@ def gradients(trial_curves: TrialCurves, width: int | None = WIDTH) -> Spec:
 
 def _rows(found: TrialCurves) -> list[dict[str, Any]]:
     named = ((NAME.fullmatch(name), curve) for name, curve in found.metrics.items())
-    return [
+    return as_they_came(
         {"layer": int(match[1]), "epoch": epoch, "norm": value}
         for match, curve in named
         if match is not None
         for epoch, value in zip(curve.epochs, curve.values, strict=True)
-    ]
+    )
 
 
 def _y() -> Spec:

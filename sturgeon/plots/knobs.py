@@ -12,8 +12,6 @@ from sturgeon.plots.specs import WIDTH, Spec, short, single, vega_lite
 from sturgeon.plots.trial_curves import epoch_axis
 
 PANEL: Final = 110
-LOW_PANEL: Final = 80
-"""On a page, which has one for each parameter."""
 MOST_PANELS: Final = 10
 AXIS: Final = {"format": ".4~g", "tickCount": 3, "minExtent": 60}
 """Labels of the same width, so that panels below each other have the same epochs below each other."""
@@ -36,8 +34,7 @@ def knobs(
     subtitle = ["hollow: changes that were undone"] if names else ["nothing was changed while it trained"]
     if len(names) <= 1:
         panel = _panel(trial_curves, 0, names[0] if names else "value", rows)
-        height = PANEL if width else LOW_PANEL
-        return vega_lite(title, subtitle, {"knobs": rows}, {**single(width, height), **panel})
+        return vega_lite(title, subtitle, {"knobs": rows}, {**single(width, PANEL), **panel})
     panels = [
         {"width": width or WIDTH, "height": PANEL, **_panel(trial_curves, at, name, rows)}
         for at, name in enumerate(names)

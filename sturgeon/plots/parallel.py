@@ -24,6 +24,7 @@ from sturgeon.plots.ticks import ticks_with_labels
 from sturgeon.plots.vega_transforms import as_signals, as_vega
 
 MOST_AXES: Final = 12
+SHADES: Final = 0.4
 
 
 def parallel(table: Table, fields: str | None = None, top: str = "100", width: int | None = WIDTH) -> Spec:
@@ -133,11 +134,15 @@ def _data(table: Table, shown: Sequence[TableParameter]) -> list[Spec]:
     among = {"type": "filter", "expr": f"datum.score {'<=' if less else '>='} worst_shown"}
     places = [{"type": "formula", "expr": _height(at, one), "as": f"y_{at}"} for at, one in enumerate(shown)]
     score = {"type": "formula", "expr": "scale('score', datum.shown)", "as": f"y_{len(shown)}"}
+    best, worst = ("low", "high") if less else ("high", "low")
+    far = f"high > low ? clamp((datum.shown - {best}) / ({worst} - {best}), 0, 1) : 0"
+    # Most trials are nearer to the best than to the worst: their colours are to differ, too.
+    shade = {"type": "formula", "expr": f"pow({far}, {SHADES})", "as": "shade"}
     inside = " && ".join(_within(at) for at in range(len(shown) + 1))
     return [
         {"name": "rows", "values": list(table.rows)},
         {"name": "ranked", "source": "rows", "transform": [*as_vega([COUNTED, *within_range("score")]), best_first]},
-        {"name": "lines", "source": "ranked", "transform": [among, worst_first, *places, score]},
+        {"name": "lines", "source": "ranked", "transform": [among, worst_first, *places, score, shade]},
         {"name": "passing", "source": "lines", "transform": [{"type": "filter", "expr": inside}]},
         {"name": "ticks", "values": _ticks(shown)},
         {"name": "titles", "values": _titles(table, shown)},
@@ -216,8 +221,7 @@ def _scales(table: Table) -> list[Spec]:
     """The score's axis has the best on top, whichever way is better."""
     up = [HEIGHT, 0] if sign_of(table.direction) < 0 else [0, HEIGHT]
     domain = {"signal": "[low, high]"}
-    colour: Spec = {"name": "colour", "type": "linear", "domain": domain, "range": "ramp", "zero": False}
     return [
         {"name": "score", "type": "linear", "domain": domain, "range": up, "zero": False, "nice": True},
-        colour | {"reverse": not less_is_better(table.direction)},
+        {"name": "colour", "type": "linear", "domain": [0, 1], "range": "ramp", "zero": False},
     ]

@@ -40,7 +40,7 @@ def line_marks(table: Table, last: int) -> list[Spec]:
                 "enter": {"fill": {"value": None}},
                 "update": {
                     "path": {"signal": path},
-                    "stroke": {"scale": "colour", "field": "shown"},
+                    "stroke": {"scale": "colour", "field": "shade"},
                     "strokeWidth": [{"test": chosen, "value": 2}, {"value": 1.3}],
                     "strokeOpacity": {"value": opacity},
                     "tooltip": tooltip,
@@ -95,7 +95,9 @@ def _titles(last: int) -> Spec:
     align = [{"test": FIRST, "value": "left"}, {"test": at_end, "value": "right"}, {"value": "center"}]
     aside = [{"test": FIRST, "value": -20}, {"test": at_end, "value": 36}, {"value": 0}]
     place = {**_x(), "y": {"value": -14}, "align": align, "dx": aside}
-    return {**place, "text": {"field": "title"}, "limit": {"signal": "max(48, spacing - 10)"}}
+    # Those at the ends begin outside, and go half the way to the next one, which is centred.
+    limit = f"datum.axis === 0 || {at_end} ? max(48, spacing / 2 + 12) : max(40, spacing - 16)"
+    return {**place, "text": {"field": "title"}, "limit": {"signal": limit}}
 
 
 def _absent() -> Spec:

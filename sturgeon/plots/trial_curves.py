@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sturgeon.errors import NotFound
@@ -37,7 +37,7 @@ def trial_curves(trial_curves: TrialCurves, metric: str | None = None, width: in
         if not groups:
             raise NotFound(f"Trial {trial_curves.number} reported no metric {short(metric)}.")
     shown = dict(list(groups.items())[:MOST_PANELS])
-    rows = list(_rows(trial_curves, shown))
+    rows = as_they_came(_rows(trial_curves, shown))
     data = {"curves": rows, "interventions": intervention_rows(trial_curves.interventions)}
     title = f"Trial {trial_curves.number} while training"
     if metric is not None or len(shown) <= 1:
@@ -92,6 +92,11 @@ def change_text(change: Any) -> str:
 
 def _subtitle(found: TrialCurves) -> list[str]:
     return ["vertical lines: changes made while it trained, dashed if they were undone"] if found.interventions else []
+
+
+def as_they_came(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of several curves by their epochs: what a trial reports next comes after all others."""
+    return sorted(rows, key=lambda row: row["epoch"])
 
 
 def _rows(found: TrialCurves, shown: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:

@@ -34,7 +34,8 @@ READ_MARKS: Final = """
 ALL_DRAWN: Final = """
 () => !document.querySelector("[aria-busy=true]")
     && [...document.querySelectorAll(".chart")].every(({picture: one}) =>
-        !one || !one.seen || one.failed || one.view && !one.drawing)
+        !one || !one.seen || one.failed
+        || one.view && !one.drawing && !one.changing && !(one.inSight && one.dirty.size))
 """
 
 HAS_MARKS: Final = """
@@ -104,3 +105,4 @@ def settle(page: Page) -> None:
         height, at = page.evaluate("document.documentElement.scrollHeight"), at + 700
     page.evaluate("scrollTo(0, 0)")
     page.wait_for_timeout(150)
+    page.wait_for_function(ALL_DRAWN)

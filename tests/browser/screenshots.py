@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page
 from sturgeon.client import Client
 from tests.browser.chromium import running_chromium
 from tests.browser.drawn import settle
-from tests.browser.show_studies import import_made_trials, run_digits, run_panda, run_stream
+from tests.browser.show_studies import import_made_trials, run_digits, run_lesson, run_panda, run_stream
 from tests.processes import ServerProcess, WorkerProcess
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "images"
@@ -28,7 +28,8 @@ WIDTHS: Final = {"wide": 1280, "narrow": 390}
 TALLEST: Final = {"wide": 1500, "narrow": 1700}
 """Of a longer page the upper part is taken, in pixels."""
 COLOURS: Final = 160
-TOKEN: Final = "of-the-screenshots"
+LOGIN: Final = {"login": "/login"}
+"""On a server that has a token."""
 
 
 @contextmanager
@@ -49,6 +50,7 @@ def shown_server() -> Iterator[ServerProcess]:
                 run_stream(client, data)
                 run_digits(client)
                 run_panda(client)
+                run_lesson(client, "coarse-to-fine")
             yield server
         finally:
             for process in (*workers, server):
@@ -71,7 +73,20 @@ def addresses(client: Client) -> dict[str, str]:
         "drift": "/studies/river/drift/0",
         "workers": "/workers",
         "course": "/course",
+        "course-row": "/course/15",
     }
+
+
+@contextmanager
+def closed_server() -> Iterator[ServerProcess]:
+    """A server that asks for a token first."""
+    with tempfile.TemporaryDirectory() as name:
+        server = ServerProcess(Path(name), (), {"STURGEON_TOKEN": "of-the-screenshots"})
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
 
 
 def photograph(browser: Browser, url: str, pages: dict[str, str], folder: Path) -> None:
@@ -103,13 +118,20 @@ def main() -> None:
     parser.add_argument("--pages", nargs="*", help="these alone, by their names")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     arguments = parser.parse_args()
-    with shown_server() as server, running_chromium() as browser:
-        with Client(server.url) as client:
-            pages = addresses(client)
-        wanted = {name: path for name, path in pages.items() if not arguments.pages or name in arguments.pages}
-        photograph(browser, server.url, wanted, arguments.folder)
-    total = sum(file.stat().st_size for file in arguments.folder.glob("*.png"))
-    print(f"{len(wanted) * len(THEMES) * len(WIDTHS)} pictures in {arguments.folder}, {total / 1e6:.1f} MB in all.")
+    asked = arguments.pages
+
+    def wanted(pages: dict[str, str]) -> dict[str, str]:
+        return {name: path for name, path in pages.items() if not asked or name in asked}
+
+    with running_chromium() as browser:
+        with closed_server() as server:
+            photograph(browser, server.url, wanted(LOGIN), arguments.folder)
+        if asked != list(LOGIN):
+            with shown_server() as server, Client(server.url) as client:
+                photograph(browser, server.url, wanted(addresses(client)), arguments.folder)
+    files = list(arguments.folder.glob("*.png"))
+    total = sum(file.stat().st_size for file in files)
+    print(f"{len(files)} pictures in {arguments.folder}, {total / 1e6:.1f} MB in all.")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ The screenshots show them. Seeds are fixed, so they come out the same each time,
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from sturgeon.client import Client
 from tests.browser.made_trials import SPACE, made_trials
 from tests.processes import wait_until
 
+LESSONS: Final = Path(__file__).parents[2] / "server" / "dashboard" / "static" / "course"
 BATCH: Final = 250
 """Trials that are imported in one request."""
 DIGITS: Final[dict[str, Any]] = {
@@ -136,6 +138,12 @@ def run_panda(client: Client) -> None:
     )
     wait_until(lambda: version() >= 3, "the guard took the change back")
     wait_until(lambda: is_over(client, "digits-panda"), "the panda ended")
+
+
+def run_lesson(client: Client, name: str) -> None:
+    """The study of a row of the course, as its page begins it."""
+    client.create_study(json.loads((LESSONS / f"{name}.json").read_text()))
+    wait_until(lambda: client.study(name).state == "completed", f"the study {name} ended")
 
 
 def run_stream(client: Client, data: Path) -> None:

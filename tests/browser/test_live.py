@@ -107,6 +107,29 @@ def test_a_page_tells_that_its_study_was_deleted_and_shows_the_next_one(page: Pa
     client.delete_study("remade", force=True)
 
 
+LATE: Final = """
+async () => {
+    const {chart} = await import("/static/js/chart.js");
+    const host = document.createElement("div");
+    host.id = "late";
+    document.querySelector("main").prepend(host);
+    const encoding = {x: {field: "x", type: "quantitative"}};
+    const spec = {data: {name: "late"}, datasets: {late: []}, mark: "point", encoding};
+    const kind = {$schema: "https://vega.github.io/schema/vega-lite/v6.json"};
+    const picture = chart(host, {...kind, ...spec}, {}, {eager: true});
+    await picture.drawn;
+    picture.replace("late", [{x: 1}, {x: 2}]);
+}
+"""
+
+
+def test_data_that_come_when_a_picture_is_drawn_already_are_in_it(page: Page) -> None:
+    """As the importance of parameters, which takes the server a while."""
+    page.goto("/")
+    page.evaluate(LATE)
+    wait_for_marks(page.locator("#late"), "symbol", 2)
+
+
 INCREMENTS: Final = 1_000
 
 

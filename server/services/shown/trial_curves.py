@@ -14,6 +14,7 @@ from server.store.reports import ReportRow
 from server.store.timeline import EntryRow
 from sturgeon import messages
 from sturgeon.identifiers import TrialNumber
+from sturgeon.plots.trial_curves import metric_groups
 
 
 def read_trial_curves(database: Database, name: str, number: TrialNumber, points: int) -> messages.TrialCurves:
@@ -23,7 +24,7 @@ def read_trial_curves(database: Database, name: str, number: TrialNumber, points
         trial = lookup.get_trial(tx, study, number)
         counted = counted_reports(tx, study, trial)
         entries = timeline.of_trial(tx, trial.id)
-    return messages.TrialCurves(
+    found = messages.TrialCurves(
         study=name,
         number=number,
         state=trial.state,
@@ -32,6 +33,8 @@ def read_trial_curves(database: Database, name: str, number: TrialNumber, points
         metrics={metric: _curve(counted, metric, points) for metric in _metrics(counted)},
         interventions=[_intervention(entry, counted) for entry in entries],
     )
+    groups = [messages.MetricGroup(name=name, metrics=members) for name, members in metric_groups(found).items()]
+    return found.model_copy(update={"groups": groups})
 
 
 def _metrics(counted: Sequence[ReportRow]) -> list[str]:

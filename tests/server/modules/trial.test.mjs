@@ -80,36 +80,12 @@ test("numbers and names are read from an address, and nothing else", () => {
   assert.deepEqual(namesIn("a, b_1 <b>,../x,a"), ["a", "b_1"]);
 });
 
-const { changeText, driftData, gradientRows, groupsOf, interventionRows, shownOf } = await import(`${js}/trial/curve_rows.js`);
-const curve = (...values) => ({ epochs: values.map((_, i) => i + 1), values });
-const CURVES = {
-  objective: "dev_loss", axis: "epoch", interventions: [{ epoch: null, version: 2, change: {} }, { epoch: 3, step: 9, version: 1, kind: "params", change: { learning_rate: 0.123456789, schedule: "cosine" }, by: "person", reason: "why", state: "applied" }],
-  metrics: { dev_error: curve(0.5, 0.4), train_error: curve(0.3), dev_loss: curve(1), gradient_norm_1: curve(2, 3), learning_rate: curve(0.1), seconds: curve(1), fresh_error: curve(0.2), drift: curve(1), drift_error: curve(0, 1), drift_inputs: curve(1, 0) },
-};
-
-test("metrics of the same kind are drawn together, that of the study first", () => {
-  assert.deepEqual([...groupsOf(CURVES)], [["loss", ["dev_loss"]], ["error", ["dev_error", "fresh_error", "train_error"]], ["learning_rate", ["learning_rate"]]]);
-  assert.deepEqual(shownOf(CURVES, ["train_error", "gone"]), [{ panel: 0, metric: "train_error", epoch: 1, value: 0.3 }]);
-  assert.deepEqual(gradientRows(CURVES), [{ layer: 1, epoch: 1, norm: 2 }, { layer: 1, epoch: 2, norm: 3 }]);
-});
-
-test("a change that does not count yet is no mark, and another is one with what it was", () => {
-  const [mark, ...rest] = interventionRows(CURVES.interventions);
-  assert.deepEqual(rest, []);
-  assert.deepEqual(mark, { epoch: 3, version: 1, kind: "params", state: "applied", by: "person", reason: "why", change: "learning_rate = 0.12346, schedule = cosine" });
-  assert.equal(changeText(null), "");
-});
-
-test("each alarm of a stream is a mark in the row of its test", () => {
-  const { portions, alarms } = driftData(CURVES);
-  assert.deepEqual(portions, [{ series: "new portion", epoch: 1, value: 0.2 }]);
-  assert.deepEqual(alarms, [{ epoch: 1, test: "alarm: inputs", row: 0 }, { epoch: 2, test: "alarm: error", row: 2 }]);
-});
+const CHANGES = [{ epoch: null, change: {} }, { epoch: 3, change: { learning_rate: 0.123456789, schedule: "cosine" } }];
 
 const { cellsInWords, changedNames, gapsInWords, knobInWords } = await import(`${js}/trial/in_words.js`);
 
 test("a parameter has a line once a change of it has counted", () => {
-  assert.deepEqual(changedNames(CURVES.interventions), ["learning_rate", "schedule"]);
+  assert.deepEqual(changedNames(CHANGES), ["learning_rate", "schedule"]);
   assert.deepEqual(changedNames([{ epoch: null, change: { l2: 1 } }, { epoch: 1, change: null }]), []);
 });
 

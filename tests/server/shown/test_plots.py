@@ -16,6 +16,7 @@ from sturgeon.plots.registry import PLOTS
 from tests.server.studies import refusal
 
 if TYPE_CHECKING:
+    from server.store.json_columns import Json
     from tests.running import RunningServer
 
 
@@ -114,3 +115,42 @@ def test_a_picture_for_a_page_reads_nothing_of_the_history(
 
     assert set(bare["datasets"]) == set(whole["datasets"])
     assert not any(bare["datasets"].values())
+
+
+def report(server: RunningServer, lease: Lease, epoch: int, **more: float) -> None:
+    metrics = {"loss": 1 / epoch} | more
+    server.client.report("bowl", lease.number, lease.fence, [{"step": epoch, "epoch": epoch, "metrics": metrics}])
+
+
+def test_a_picture_of_a_trial_is_sent_in_increments(
+    server: RunningServer, http: httpx.Client, leased_trial: Lease
+) -> None:
+    """Applied to what a page has, they come to the whole picture."""
+    had: dict[str, list[Json]] = {}
+    sent, cursor, shape = [], "", {}
+    for epoch, more in enumerate(({}, {}, {}, {"other": 0.5}, None), start=1):
+        if more is not None:
+            report(server, leased_trial, epoch, **more)
+        told = http.get(f"/v1/studies/bowl/trials/0/plots/trial_curves?metric=loss&since={cursor}").json()
+        cursor, shape = told["cursor"], told["spec"] or shape
+        for name, part in told["datasets"].items():
+            had[name] = had.get(name, [])[: part["start"]] + part["rows"]
+        curves = told["datasets"]["curves"]
+        sent.append((told["spec"] is not None, curves["start"], len(curves["rows"])))
+
+    whole = http.get("/v1/studies/bowl/trials/0/plots/trial_curves?metric=loss").json()
+    assert had == whole["datasets"]
+    assert shape["layer"] == whole["layer"]
+    assert sent == [(True, 0, 1), (True, 0, 2), (False, 2, 1), (False, 3, 1), (False, 4, 0)]
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "0123456789abcdef.curves:1:0123456789abcdef", "a.b.c:d:e"])
+def test_a_cursor_that_says_nothing_gets_the_whole_picture(
+    server: RunningServer, http: httpx.Client, leased_trial: Lease, cursor: str
+) -> None:
+    report(server, leased_trial, 1)
+
+    told = http.get(f"/v1/studies/bowl/trials/0/plots/trial_curves?since={cursor}").json()
+
+    assert told["spec"]["$schema"].endswith(".json")
+    assert (told["datasets"]["curves"]["start"], len(told["datasets"]["curves"]["rows"])) == (0, 1)

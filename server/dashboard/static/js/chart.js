@@ -59,15 +59,21 @@ class Picture {
   }
 
   update(name, values, removed = []) {
-    const set = (this.sets[name] ??= new DataSet([]));
+    const set = this.#set(name);
     set.change(values, removed);
     this.#changed(name, set);
   }
 
   replace(name, values) {
-    const set = (this.sets[name] ??= new DataSet([]));
+    const set = this.#set(name);
     set.replace(values);
     this.#changed(name, set);
+  }
+
+  /** A dataset; one that comes when the picture is drawn already begins with what the view has of it: nothing. */
+  #set(name) {
+    if (!this.sets[name]) (this.sets[name] = new DataSet([])).fresh(this.named);
+    return this.sets[name];
   }
 
   #changed(name, set) {

@@ -1,13 +1,12 @@
 // A trial that follows a stream: its fresh error portion by portion, the alarms, and what came of each.
 
 import { part } from "../api.js";
-import { chart } from "../chart.js";
 import { byId, el, empty, fill, patched, state } from "../dom.js";
 import { failed } from "../forms.js";
 import { number } from "../format.js";
 import { eventItem, sentence } from "../happened.js";
 import { isStream } from "../trial/changes.js";
-import { driftData } from "../trial/curve_rows.js";
+import { Served } from "../trial/served.js";
 import { TrialStore } from "../trial/store.js";
 import { changes } from "../trial/timeline.js";
 import { when } from "../when.js";
@@ -28,7 +27,7 @@ const retests = el("ol", { class: "events" });
 const retestSection = section("retests", "Retests and challenges", retests);
 const refused = el("ol", { class: "events" });
 const refusedSection = section("refused", "Portions that were refused", refused);
-let picture = null;
+const picture = new Served(curve, "drift", { label: ({ datasets }) => `The error on each portion, with ${datasets.alarms.length} alarms` });
 
 const RETESTS = /^(retest|challenge)/;
 
@@ -56,7 +55,7 @@ function drawAlarms() {
   const found = events.filter((one) => one.kind === "drift");
   const others = (timeline?.items ?? []).filter((one) => one.actor === "policy:drift" && !/^Drift at portion/.test(one.reason));
   const rows = found.map((one) => alarm(one, timeline?.items ?? [], proposals ?? []));
-  const usual = others.map((one) => el("tr", {}, el("th", { scope: "row", data: { label: "Portion" } }, "–"), cell("What changed", "calm again"), cell("What the policy did", one.reason), cell("When", when(one.at))));
+  const usual = others.map((one) => el("tr", {}, el("th", { scope: "row", data: { label: "Portion" } }, "–"), cell("What changed", "calm again"), cell("Answer", one.reason), cell("When", when(one.at))));
   patched(alarms, [...rows, ...usual].reverse());
   quiet.textContent = found.length ? "" : "No alarm so far: the inputs, the labels and the fresh error are as they were.";
   alarmSection.firstElementChild.after(quiet);
@@ -77,14 +76,11 @@ function alarm(event, items, proposals) {
   const answer = answerTo(portion, items);
   const open = proposals.find((one) => one.state === "open" && one.reason.startsWith(`Drift at portion ${portion} `));
   const did = answer ? [changes(answer.params), el("p", { class: "note" }, `version ${answer.version}, ${answer.state}`)] : open ? ["It proposes a change: ", el("a", { href: `${trialPath}#proposals` }, "accept or dismiss it")] : "nothing";
-  return el("tr", {}, el("th", { scope: "row", data: { label: "Portion" } }, number(portion)), cell("What changed", el("p", {}, state("diverged", (tests ?? []).join(", ") || "drift")), sentence(event, study)), cell("What the policy did", did), cell("When", when(event.at)));
+  return el("tr", {}, el("th", { scope: "row", data: { label: "Portion" } }, number(portion)), cell("What changed", el("p", {}, state("diverged", (tests ?? []).join(", ") || "drift")), sentence(event, study)), cell("Answer", did), cell("When", when(event.at)));
 }
 
 function drawCurve() {
-  if (!curve.isConnected || !store.curves) return;
-  const data = driftData(store.curves);
-  if (picture) for (const [name, rows] of Object.entries(data)) picture.replace(name, rows);
-  else picture = chart(curve, `/studies/${part(study)}/trials/${n}/plots/drift?data=false`, data, { label: `The error on each portion, with ${data.alarms.length} alarms` });
+  if (curve.isConnected && store.curves) picture.show(`${store.path}/plots/drift`);
 }
 
 async function begin() {

@@ -23,7 +23,7 @@ function spark(values) {
 
 const COLUMNS = [
   { id: "name", label: "Study", width: isNarrow ? 12 : 19, value: (s) => s.name, cell: (s) => s.name },
-  { id: "state", label: "State", width: 9, value: (s) => s.state, cell: (s) => state(s.state) },
+  { id: "state", label: "State", width: 11, value: (s) => s.state, cell: (s) => state(s.state) },
   { id: "progress", label: "Progress", width: isNarrow ? 6 : 13, value: (s) => ended(s.counts) / s.max_trials, cell: (s) => progress(s) },
   { id: "trials", label: "Trials", width: 13, end: true, value: (s) => ended(s.counts), cell: (s) => `${integer(ended(s.counts))} / ${integer(s.max_trials)}` },
   { id: "best", label: "Best", width: isNarrow ? 8 : 18, end: true, value: (s) => s.best, cell: (s) => (isNarrow || s.best == null ? number(s.best) : [el("span", { class: "note" }, `${s.objective} `), number(s.best)]) },

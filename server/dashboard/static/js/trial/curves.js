@@ -1,14 +1,15 @@
-// A trial's curves, with what was changed while it ran, its knobs over its epochs, and the gradients of its layers.
+// A trial's curves, with what was changed while it ran, and the gradients of its layers.
 
-import { chart } from "../chart.js";
+import { part } from "../api.js";
 import { el, fill, text } from "../dom.js";
-import { GRADIENT, groupsOf, gradientRows, interventionRows, shownOf } from "./curve_rows.js";
+import { Served } from "./served.js";
 
-/** Which metrics are seen first: that of the study, then others that people look at. */
+/** A group of metrics, of which that of the study is seen first. */
 export class Curves {
   constructor(store) {
-    Object.assign(this, { store, group: null, picture: null });
+    Object.assign(this, { store, group: null });
     this.host = el("div", { class: "tall" });
+    this.picture = new Served(this.host, "trial_curves", { label: () => this.#label() });
     this.choice = el("select", { "aria-label": "Metrics", on: { change: () => this.#turn(this.choice.value) } });
     this.changes = el("p", { class: "note" });
     this.node = el("section", { id: "curves", "aria-labelledby": "curves-title", hidden: true },
@@ -17,37 +18,33 @@ export class Curves {
   }
 
   draw() {
-    const { curves } = this.store;
-    const groups = groupsOf(curves);
-    this.node.hidden = groups.size === 0;
+    const { groups } = this.store.curves;
+    this.node.hidden = groups.length === 0;
     if (this.node.hidden) return;
     this.#choices(groups);
-    const members = groups.get(this.group);
-    const key = `${this.group} ${members.join()} ${curves.interventions.some((one) => one.epoch !== null)}`;
-    const marks = interventionRows(curves.interventions);
-    text(this.changes, marks.length ? "Vertical lines are changes, with their version; dashed if they were undone." : "");
-    if (key === this.key) {
-      this.picture.replace("curves", shownOf(curves, members));
-      this.picture.replace("interventions", marks);
-      return;
-    }
-    this.key = key;
-    const path = `${this.store.path}/plots/trial_curves?data=false&metric=${encodeURIComponent(members[0])}`;
-    const data = { curves: shownOf(curves, members), interventions: marks };
-    this.picture?.close();
-    fill(this.host);
-    const label = `${members.join(" and ")} by ${curves.axis}, with ${marks.length} changes`;
-    this.picture = chart(this.host, path, data, { label });
+    text(this.changes, this.#marks() ? "Vertical lines are changes, with their version; dashed if they were undone." : "");
+    this.picture.show(`${this.store.path}/plots/trial_curves?metric=${part(this.#members()[0])}`);
+  }
+
+  #members() {
+    return this.store.curves.groups.find(({ name }) => name === this.group).metrics;
+  }
+
+  #marks() {
+    return this.store.curves.interventions.filter((one) => one.epoch !== null).length;
+  }
+
+  #label() {
+    return `${this.#members().join(" and ")} by ${this.store.curves.axis}, with ${this.#marks()} changes`;
   }
 
   #choices(groups) {
-    const names = [...groups.keys()];
-    if (!groups.has(this.group)) this.group = names[0];
-    const shown = names.join();
+    if (!groups.some(({ name }) => name === this.group)) this.group = groups[0].name;
+    const shown = JSON.stringify(groups);
     if (shown === this.shown) return;
     this.shown = shown;
-    this.choice.hidden = names.length < 2;
-    fill(this.choice, names.map((name) => el("option", { value: name, selected: name === this.group }, groups.get(name).length > 1 ? `${name}: ${groups.get(name).join(", ")}` : groups.get(name)[0])));
+    this.choice.hidden = groups.length < 2;
+    fill(this.choice, groups.map(({ name, metrics }) => el("option", { value: name, selected: name === this.group }, metrics.length > 1 ? `${name}: ${metrics.join(", ")}` : metrics[0])));
   }
 
   #turn(group) {
@@ -59,8 +56,9 @@ export class Curves {
 /** Where gradients vanish, and where they explode. */
 export class Gradients {
   constructor(store) {
-    Object.assign(this, { store, picture: null });
+    this.store = store;
     this.host = el("div", { class: "tall" });
+    this.picture = new Served(this.host, "gradients", { label: ({ datasets }) => `The norm of the gradient of each of ${new Set(datasets.gradients.map(({ layer }) => layer)).size} layers` });
     this.node = el("section", { id: "gradients", "aria-labelledby": "gradients-title", hidden: true },
       el("div", { class: "heading" }, el("h2", { id: "gradients-title" }, "Gradient norms by layer")),
       el("p", { class: "note" }, "On a log axis. Where the lines fan out by powers of ten, gradients vanish or explode."), this.host);
@@ -68,18 +66,7 @@ export class Gradients {
   }
 
   draw() {
-    const { curves } = this.store;
-    const layers = Object.keys(curves.metrics).filter((name) => GRADIENT.test(name)).length;
-    this.node.hidden = layers === 0;
-    if (this.node.hidden) return;
-    const rows = gradientRows(curves);
-    if (layers === this.layers) {
-      this.picture.replace("gradients", rows);
-      return;
-    }
-    this.layers = layers;
-    this.picture?.close();
-    fill(this.host);
-    this.picture = chart(this.host, `${this.store.path}/plots/gradients?data=false`, { gradients: rows }, { label: `The norm of the gradient of each of ${layers} layers` });
+    this.node.hidden = !Object.keys(this.store.curves.metrics).some((name) => name.startsWith("gradient_norm_"));
+    if (!this.node.hidden) this.picture.show(`${this.store.path}/plots/gradients`);
   }
 }

@@ -1,36 +1,66 @@
-// A picture that comes whole from the server, its data too: where few rows change, and seldom.
+// A picture of a trial that comes from the server with its rows, and then what has changed of it: while it is in sight.
 
-import { get } from "../api.js";
+import { get, part } from "../api.js";
 import { chart } from "../chart.js";
 
 export class Served {
   /** `label(spec)`: what it shows, in words. `onPick(datum)`: somebody has clicked on a mark of it. */
-  constructor(host, kind, { label, onPick = null }) {
-    Object.assign(this, { host, label, onPick, picture: null, asked: 0 });
+  constructor(host, kind, { label = (spec) => spec.description, onPick = null } = {}) {
+    Object.assign(this, { host, label, onPick, picture: null, path: null, wanted: null, asking: null });
     host.dataset.picture = kind;
+    this.near = new IntersectionObserver(([entry]) => {
+      this.isNear = entry.isIntersecting;
+      if (this.isNear && this.wanted && !this.asking) this.#ask();
+    }, { rootMargin: "300px" });
+    this.near.observe(host);
   }
 
-  /** Draws what is at the path; if only its data are others than before, these alone change. Raises: Problem, Away. */
-  async show(path) {
-    const asked = (this.asked += 1);
-    const spec = await get(path);
-    if (asked !== this.asked) return; // a later answer is there already, or on its way
-    const { datasets, title, description, ...shape } = spec;
-    const form = JSON.stringify(shape);
-    if (form === this.form) for (const [name, rows] of Object.entries(datasets)) this.picture.replace(name, rows);
-    else this.#draw(form, { ...shape, description, datasets });
-    this.host.setAttribute("aria-label", this.label(spec));
+  /** Draws what is at the path, or what has changed there, as soon as its place is near. Never rejects: who asks again
+   * gets it then. */
+  show(path) {
+    this.wanted = path;
+    if (this.isNear && !this.asking) this.#ask();
   }
 
-  #draw(form, spec) {
-    this.close();
-    this.form = form;
-    this.picture = chart(this.host, spec, spec.datasets, { label: spec.description });
+  /** One request at a time: the next one goes on from the answer. */
+  async #ask() {
+    const path = this.wanted;
+    this.wanted = null;
+    if (path !== this.path) Object.assign(this, { path, cursor: "", spec: null, rows: {} });
+    this.asking = get(`${path}${path.includes("?") ? "&" : "?"}since=${part(this.cursor)}`);
+    try {
+      this.#take(await this.asking);
+    } catch {
+      this.wanted ??= path; // there is none of it yet, or the server is away
+      return;
+    } finally {
+      this.asking = null;
+    }
+    if (this.wanted && this.isNear) this.#ask();
+  }
+
+  #take({ cursor, spec, datasets }) {
+    this.cursor = cursor;
+    for (const [name, { start, rows }] of Object.entries(datasets)) {
+      const had = this.rows[name] ?? [];
+      this.rows[name] = start ? [...had, ...rows] : rows;
+      if (spec || (!rows.length && (start || !had.length))) continue;
+      if (start) this.picture.update(name, rows);
+      else this.picture.replace(name, rows);
+    }
+    if (spec) this.#draw(spec);
+    this.host.setAttribute("aria-label", this.label({ ...this.spec, datasets: this.rows }));
+  }
+
+  #draw(spec) {
+    this.picture?.close();
+    this.spec = spec;
+    this.picture = chart(this.host, { ...spec, datasets: this.rows }, this.rows, { label: spec.description });
     if (this.onPick) this.picture.onPick(this.onPick);
   }
 
   close() {
+    this.near.disconnect();
     this.picture?.close();
-    this.form = null;
   }
 }
