@@ -6,19 +6,19 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
+from starlette.routing import Route
 from threadpoolctl import threadpool_limits
 
 from server import problems
 from server.background import LOOK_EVERY_S, TELL_EVERY_S, Background, Duties, look_for_work
 from server.browsers import BrowserGate, SecurityHeaders, refusal_of_another_page
 from server.dashboard import pages as dashboard
-from server.description import narrowed
+from server.description import Description
 from server.gate import RequestLog, SizeGate, TokenGate
 from server.routes import (
     checkpoints,
@@ -58,6 +58,8 @@ from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Clock, Database
 
+OPENAPI = "/openapi.json"
+
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The app of one server process. `clock` replaces the database's clock in tests.
@@ -71,6 +73,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         summary="A self-hosted hyperparameter search service.",
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
+        openapi_url=OPENAPI,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # FastAPI asks for each request whether it is on
         responses={code: _problem_schema(why) for code, why in DOCUMENTED.items()},
@@ -98,7 +101,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     prefixes = [*((module.router, "/v1") for module in modules), (health.router, "")]
     for router, prefix in prefixes:
         app.include_router(router, prefix=prefix)
-    app.router.middleware_stack = Direct(app.router.middleware_stack, prefixes)
+    app.state.direct = app.router.middleware_stack = Direct(app.router, prefixes)
     dashboard.install(app)
     _describe(app)
     app.add_middleware(
@@ -146,13 +149,11 @@ def _problem_schema(why: str) -> dict[str, object]:
 
 
 def _describe(app: FastAPI) -> None:
-    """Let the app describe itself as narrowly as it is. FastAPI keeps the description that it has made."""
-    plain = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        return plain() if app.openapi_schema else narrowed(plain())
-
-    app.openapi = openapi  # type: ignore[method-assign]
+    """Let the app describe itself as narrowly as it is, by a route in the place of FastAPI's own."""
+    description = Description(app.openapi)
+    app.openapi = description.schema  # type: ignore[method-assign]
+    own = next(place for place, route in enumerate(app.router.routes) if getattr(route, "path", "") == OPENAPI)
+    app.router.routes[own] = Route(OPENAPI, description.answer, include_in_schema=False)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -1,8 +1,15 @@
-"""The server's description of itself (OpenAPI): as narrow as what the routes take."""
+"""The server's description of itself (OpenAPI): as narrow as what the routes take. It is made when somebody first asks
+for it, which takes a second, and in a thread."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from threading import Lock
 from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from sturgeon.messages import ProblemAnswer
 from sturgeon.training import TrainTask
@@ -23,6 +30,37 @@ PLAIN_JSON: Final[dict[str, Any]] = {
         {"type": "object", **PLAIN_OBJECT},
     ],
 }
+
+
+class Description:
+    """That of one app; `plain` makes FastAPI's. FastAPI's own route would make it, and write it anew for each answer,
+    in the event loop."""
+
+    def __init__(self, plain: Callable[[], dict[str, Any]]) -> None:
+        self._plain: Final = plain
+        self._making: Final = Lock()
+        self._schema: dict[str, Any] | None = None
+        self._text: bytes | None = None
+
+    def schema(self) -> dict[str, Any]:
+        """The description; threads may ask for it at once."""
+        with self._making:
+            if self._schema is None:
+                self._schema = narrowed(self._plain())
+            return self._schema
+
+    def answer(self, request: Request) -> Response:
+        """The description as JSON. It is no coroutine, so Starlette calls it in a thread."""
+        schema, root = self.schema(), request.scope.get("root_path", "").rstrip("/")
+        if root:  # the app is a part of another one, and its addresses begin with this
+            return Response(_json(schema | {"servers": [{"url": root}]}), media_type="application/json")
+        if self._text is None:
+            self._text = _json(schema)
+        return Response(self._text, media_type="application/json")
+
+
+def _json(schema: dict[str, Any]) -> bytes:
+    return json.dumps(schema, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def narrowed(schema: dict[str, Any]) -> dict[str, Any]:

@@ -79,26 +79,9 @@ async def _http(request: Request, error: Exception) -> Response:
     response = problem_response(answer())
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
-    if error.status_code == 405 and (methods := _methods(request)):
+    if error.status_code == 405 and (methods := request.app.state.direct.methods(request.scope["path"])):
         response.headers["Allow"] = ", ".join(methods)
     return response
-
-
-def _methods(request: Request) -> list[str]:
-    """What the address can be asked with, by the description. Starlette names the methods of its first route alone.
-
-    Of `/trials/{number}` and `/trials/{number}:stop`, which both match, the second is meant.
-    """
-    literal = {re.sub("{[^}]*}", "", path): path for path in _matching(request)}
-    if not literal:
-        return []
-    operations = request.app.openapi()["paths"][literal[max(literal, key=len)]]
-    return sorted(method.upper() for method in operations)
-
-
-def _matching(request: Request) -> list[str]:
-    paths = request.app.openapi()["paths"]
-    return [path for path in paths if re.fullmatch(re.sub("{[^}]*}", "[^/]+", path), request.url.path)]
 
 
 async def _disconnected(_request: Request, _error: Exception) -> Response:

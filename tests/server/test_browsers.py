@@ -15,6 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from server.settings import Settings
+from tests.processes import DEADLINE_S
 from tests.server.studies import BOWL, DIGITS, FROM_NO_PAGE, refusal
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def open_server(serve_with: Serve) -> RunningServer:
 @pytest.fixture
 def page(open_server: RunningServer) -> Iterator[httpx.Client]:
     """What sends the headers that it is given, and none that only tools send."""
-    with httpx.Client(base_url=open_server.url, trust_env=False) as http:
+    with httpx.Client(base_url=open_server.url, trust_env=False, timeout=DEADLINE_S) as http:
         yield http
 
 
