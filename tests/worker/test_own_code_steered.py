@@ -34,7 +34,7 @@ FOLLOWS = """
 """Its loss tells with which learning rates it came to its step."""
 
 KNOWS_NOTHING = """
-    import json, os, sys, time
+    import json, os, signal, sys, time
 
     state = os.path.join(os.environ["STURGEON_CHECKPOINT"], "state.json")
     step, total = 0, 0.0
@@ -46,11 +46,14 @@ KNOWS_NOTHING = """
         step, total = step + 1, total + float(sys.argv[1])
         with open(state + ".new", "w") as file:
             json.dump([step, total], file)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         os.replace(state + ".new", state)
         print('STURGEON {"step": %d, "loss": %r}' % (step, total))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         time.sleep(0.02)
 """
-"""It prints a step when its folder has it: a signal may come as soon as the line is read."""
+"""It prints a step when its folder has it: a signal may come as soon as the line is read, and ends it after a whole
+step. Else its folder might be a step ahead of what it has said, which nobody can know."""
 
 ENDLESS = 100_000
 CHECKPOINTS = {"best": 1, "last": 1, "every_s": 1}
