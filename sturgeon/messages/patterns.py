@@ -10,11 +10,11 @@ from sturgeon.messages.tasks import CALL, ENVIRONMENT_NAME
 from sturgeon.values import NAME
 
 SENTENCES: Final = {
-    STUDY_NAME: "write at most 100 letters, digits and . _ -, the first one a letter or a digit",
-    WORKER_NAME: "write at most 200 letters, digits and . _ : @ + -, the first one a letter or a digit",
-    TAG: "write at most 64 letters, digits and . _ : / @ + -, the first one a letter or a digit",
-    NAME: 'write at most 100 letters, digits and signs, with blanks between them only, and none of = , ` " { } \\',
-    ENVIRONMENT_NAME: "write at most 200 letters, digits and _, the first one no digit",
+    STUDY_NAME: "write at most 100 letters (A to Z), digits and . _ -, the first one a letter or a digit",
+    WORKER_NAME: "write at most 200 letters (A to Z), digits and . _ : @ + -, the first one a letter or a digit",
+    TAG: "write at most 64 letters (A to Z), digits and . _ : / @ + -, the first one a letter or a digit",
+    NAME: 'write at most 100 letters (A to Z), digits and signs, blanks between them only, and none of = , ` " { } \\',
+    ENVIRONMENT_NAME: "write at most 200 letters (A to Z), digits and _, the first one no digit",
     CALL: 'write "module:function", for example "train:run"',
 }
 """By the pattern, the sentence that says how to write it."""

@@ -39,6 +39,21 @@ _LITERALS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null"
 _RELATIONS: Final = ("<", "<=", ">", ">=", "==", "!=")
 
 
+_INSTEAD: Final = {
+    "=": "write ==",
+    "not": "write the opposite comparison",
+    "!": "write the opposite comparison",
+    "*": "there are no powers, write a product",
+    "^": "there are no powers, write a product",
+    "(": "there are no functions",
+    ",": "there are no functions",
+    "%": "there are no remainders",
+    "&": "write and",
+    "|": "write or",
+}
+"""What a person may have meant by what is not in the grammar, and what to write instead."""
+
+
 class _Token(NamedTuple):
     kind: str
     text: str
@@ -51,10 +66,18 @@ def parse(text: str) -> Logical:
     reader = _Reader(_tokens(text))
     node = reader.either()
     if reader.next is not None:
-        raise ValueError(f"{reader.next.text!r} is not expected there")
+        raise _unexpected(reader.next)
     if not isinstance(node, Logical):
         raise ValueError("compare two sides with one of " + " ".join(_RELATIONS))
     return node
+
+
+def _unexpected(token: _Token) -> ValueError:
+    return ValueError(f"{token.text!r} is not expected there{_meant(token.text)}")
+
+
+def _meant(sign: str) -> str:
+    return f"; {_INSTEAD[sign]}" if sign in _INSTEAD else ""
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -63,8 +86,8 @@ def _tokens(text: str) -> list[_Token]:
         match = _TOKEN.match(text, at)
         if match is None:
             rest = text[at:].lstrip()
-            hint = "; write ==" if rest[0] == "=" else "; a name with such signs stands in `backticks`"
-            raise ValueError(f"{rest[0]!r} at place {len(text) - len(rest) + 1} has no meaning{hint}")
+            hint = "" if rest[0] == "=" else "; a name with such signs stands in `backticks`"
+            raise ValueError(f"{rest[0]!r} at place {len(text) - len(rest) + 1} has no meaning{_meant(rest[0])}{hint}")
         kind = match.lastgroup or ""
         tokens.append(_Token(kind, match[kind]))
         at = match.end()
@@ -147,7 +170,7 @@ class _Reader:
             return Parameter(token.text)
         if token.text == "(":
             return self._inner()
-        raise ValueError(f"{token.text!r} is not expected there")
+        raise _unexpected(token)
 
     def _inner(self) -> Node:
         self._nested += 1

@@ -83,8 +83,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "/space/learning_rate/when/optimiser",
         "learning_rate: when names 'optimiser', which is no parameter of this space; its parameters are learning_rate",
     ),
-    ({"metric": "dev,error"}, "/metric", "metric: write at most 100 letters, digits and signs, with blanks between"),
-    ({"name": "my study"}, "/name", "name: write at most 100 letters, digits and . _ -, the first one a letter or a"),
+    ({"metric": "dev,error"}, "/metric", "metric: write at most 100 letters (A to Z), digits and signs, blanks"),
+    ({"metric": "größe"}, "/metric", "metric: write at most 100 letters (A to Z), digits and signs, blanks"),
+    ({"name": "my study"}, "/name", "name: write at most 100 letters (A to Z), digits and . _ -, the first one a"),
     (
         {"task": {"kind": "python", "call": "train.run"}},
         "/task/call",
@@ -93,7 +94,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (
         {"task": {"kind": "command", "argv": ["a"], "env": {"A-B": "1"}}},
         "/task/env/A-B",
-        "task.env.A-B: write at most 200 letters, digits and _, the first one no digit",
+        "task.env.A-B: write at most 200 letters (A to Z), digits and _, the first one no digit",
     ),
     (
         {"metric": "test_error"},
