@@ -163,8 +163,11 @@ def _how_to_go_on(folder: Path) -> str:
     here = Path(sys.argv[0])
     sturgeon = "sturgeon" if shutil.which("sturgeon") or here.name != "sturgeon" else shlex.quote(str(here.absolute()))
     commands = [
-        (f"cd {shlex.quote(str(folder))} && {sturgeon} serve", "the server again, with all results"),
-        (f"{sturgeon} study best digits -k 5", "in another terminal"),
+        (
+            f"cd {shlex.quote(str(folder))} && {sturgeon} serve",
+            "the server again, with all results, and its page at http://127.0.0.1:8000",
+        ),
+        (f"{sturgeon} study best digits -k 5", "in another terminal: the best again"),
         (f"{sturgeon} study rounds digits", "where it searched, and why"),
         (f"{sturgeon} study importance digits", "which parameters matter"),
         (f"{sturgeon} study export digits -O trials.csv", "all trials"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from sturgeon.cli import tables
-from sturgeon.cli.output import cell, metric, print_json, print_table, say
+from sturgeon.cli.output import cell, metric, print_json, print_table, say, say_prose
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.errors import NotFound
@@ -51,6 +51,8 @@ def rounds(
         keep=("best",),
         prose=("most important", "elites"),
     )
+    if facts.counts.get("pruned") and any(round_.trials and round_.found is None for round_ in answer.items):
+        say_prose("Best: of a round's complete trials; - where it has none, as where all were stopped early.")
     for round_ in answer.items:
         if round_.boxes and (round_.current or every):
             _print_boxes(round_)
@@ -73,7 +75,9 @@ def _row(study: Study, round_: Round) -> tuple[object, ...]:
 
 def _print_boxes(round_: Round) -> None:
     names = list(round_.boxes[0].ranges)
-    say(f"\nRound {round_.number} draws a fifth of its trials from the whole space, the rest around its elites:\n")
+    say("")
+    say_prose(f"Round {round_.number} draws a fifth of its trials from the whole space, the rest around its elites:")
+    say("")
     rows = [(str(box.elite), str(box.level), *_ranges(box, names)) for box in round_.boxes]
     print_table(("elite", "level", *names), rows, right=("elite", "level"))
 

@@ -30,7 +30,7 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 def say_prose(text: str) -> None:
     """Print sentences, in lines that fit the terminal."""
-    room = tables.width()
+    room = max(tables.width(), 1)
     say("\n".join(textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)))
 
 

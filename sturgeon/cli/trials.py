@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sturgeon.cli.output import cell, metric, print_json, print_table, say, say_prose
+from sturgeon.cli.output import cell, metric, print_json, print_table, say_prose
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.direction import sign_of
@@ -173,7 +173,8 @@ def trials(
     _print_trials(shown, items)
     of = sum(shown.counts.values()) if state is None else shown.counts.get(state, 0)
     if len(items) < of:
-        say(f"These are {len(items)} of {of} trials: --limit shows more, and `sturgeon study export {study}` has all.")
+        more = f"--limit shows more, and `sturgeon study export {study}` has all."
+        say_prose(f"These are {len(items)} of {of} trials: {more}")
     return None
 
 

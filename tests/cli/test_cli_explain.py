@@ -39,6 +39,19 @@ def test_rounds_are_shown_with_the_boxes_of_the_one_that_draws(sturgeon: Command
     assert " .. " in lines[-1] or lines[-1].startswith("! ")
 
 
+def test_rounds_say_why_one_whose_trials_were_all_pruned_has_no_best(sturgeon: Command, server: RunningServer) -> None:
+    server.client.create_study(BOWL | {"pruning": {"rule": "asha"}})
+    [first] = server.client.ask("bowl").leases
+    server.client.tell("bowl", first.number, first.fence, {"loss": 0.5}, "pruned")
+    sentence = "Best: of a round's complete trials; - where it has none, as where all were stopped early."
+
+    assert sentence in sturgeon("study", "rounds", "bowl").out.splitlines()
+
+    [second] = server.client.ask("bowl").leases
+    server.client.tell("bowl", second.number, second.fence, {"loss": 0.5})
+    assert sentence not in sturgeon("study", "rounds", "bowl").out
+
+
 @pytest.mark.usefixtures("fine")
 def test_rounds_as_json_are_the_servers_answer(sturgeon: Command, server: RunningServer) -> None:
     assert sturgeon("study", "rounds", "bowl", "-o", "json").json == server.client.rounds("bowl").model_dump(
