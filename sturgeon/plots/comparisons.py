@@ -21,7 +21,12 @@ def compared_curves(points: Sequence[Mapping[str, Any]] = (), scale: str = "line
     """A line for each trial. The dataset `curves` has a row a point: name and place of the trial, epoch, value."""
     positive = [{"filter": "datum.value > 0"}] if scale == "log" else []
     y_scale: Spec = {"type": "log", "nice": False} if scale == "log" else {"zero": False}
-    x = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"grid": False, "tickMinStep": 1}}
+    x = {
+        "field": "epoch",
+        "type": "quantitative",
+        "title": "epoch",
+        "axis": {"grid": False, "tickMinStep": 1, "tickCount": 10},
+    }
     content = {
         **single(width, HEIGHT),
         "transform": positive,
@@ -48,7 +53,7 @@ def compared_studies(
     order = [{"field": "hours"}, {"field": "number"}]
     x: Spec = {"field": "hours" if along == "time" else "ended", "type": "quantitative"}
     x |= {"title": "hours" if along == "time" else "complete trials", "scale": {"nice": False}}
-    x["axis"] = {"grid": False, "tickMinStep": 0 if along == "time" else 1}
+    x["axis"] = {"grid": False, "tickMinStep": 0 if along == "time" else 1, "tickCount": 10}
     content = {
         **single(width, HEIGHT),
         "transform": [

@@ -45,8 +45,7 @@ def _y() -> Spec:
 
 
 def _bars() -> Spec:
-    axis: Spec = {"format": ".0%", "title": None, "tickCount": 5, "tickMinStep": 0.01}
-    axis |= {"labelOverlap": "greedy", "labelSeparation": 6}
+    axis = {"format": ".0%", "title": None, "tickCount": 3, "tickMinStep": 0.01}
     return {
         "mark": {"type": "bar", "style": ["amount-bar"], "cornerRadiusEnd": 2, "aria": False},
         "encoding": {"y": _y(), "x": {"field": "share", "type": "quantitative", "axis": axis, "stack": None}},

@@ -69,7 +69,7 @@ def addresses(client: Client) -> dict[str, str]:
         "trial": f"/studies/digits/trials/{best[0].number}",
         "panda": "/studies/digits-panda/trials/0",
         "compare-trials": f"/studies/digits/compare?trials={numbers}",
-        "compare-studies": "/compare?studies=digits,mlp",
+        "compare-studies": "/compare?studies=digits,coarse-to-fine",
         "drift": "/studies/river/drift/0",
         "workers": "/workers",
         "course": "/course",
