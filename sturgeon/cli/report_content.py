@@ -149,6 +149,8 @@ def _result(facts: Facts) -> Iterator[Block]:
         first = best.items[0]
         value = metric(study, study.metric, first.value)
         yield Prose(f"The best single score is that of trial {first.number}: {value}{_noise(study, first)}.")
+    if study.search.replicates == 1:
+        yield Prose("Each was run once, with one seed: how far chance moves a score was not measured.")
     names = list(study.space.searched)
     rows = _ranked(facts, names)
     yield Rows([shown for _, shown in rows], ("trial", "state", study.metric, *names), frozenset({0, 2}))

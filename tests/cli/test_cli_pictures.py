@@ -135,6 +135,7 @@ def test_a_report_is_one_page_without_scripts_that_says_all(sturgeon: Command, i
     assert "&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;&#x27;" in page
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     assert "Take trial 1: loss 0.25." in page
+    assert "how far chance moves a score was not measured" in page
     assert "Which values of x, y give the least loss?" in page
     for heading in ("The question", "The result", "Pictures", "The space", "How trials ended", "How to do it again"):
         assert f"<h2>{heading}</h2>" in page
