@@ -10,8 +10,9 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final
@@ -22,6 +23,8 @@ import sqlalchemy as sa
 from benchmarks.results_file import add_write_option, write_results
 from benchmarks.scale_rows import SPACE, copies, fill
 from benchmarks.scale_table import table, write_table
+from server.services.studies.stored_sums import SumStore
+from server.store import amounts
 from server.store.engine import Database
 from server.store.schema import migrate
 from sturgeon.cli.processes import Processes
@@ -31,7 +34,7 @@ from tests.postgres import Postgres
 SIZES: Final = (1_000, 100_000, 999_000)
 """A study has 1,000,000 trials at most, and some are asked for here."""
 STUDIES: Final = 10_000
-ASKS: Final = 100
+ASKS: Final = 200
 SAMPLERS: Final = ("random", "coarse_to_fine")
 
 
@@ -60,6 +63,20 @@ def make_studies(folder: Path, url: str, sizes: list[int], studies: int) -> None
         begun = time.monotonic()
         fill(database, f"trials-{size}", size)
         print(f"{size} trials in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    settle(database)
+
+
+def settle(database: Database) -> None:
+    """What would come of such studies while their trials end: their sums are stored, and what was written is on the
+    disk, not still on its way there while asks are measured."""
+    sums = SumStore(database)
+    with database.reading() as tx:
+        amounts.of_studies(tx, list(tx.execute(sa.text("SELECT id FROM studies WHERE next_number > 0")).scalars()))
+    sums.step()
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        is_sqlite = database.engine.dialect.name == "sqlite"
+        connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)" if is_sqlite else "CHECKPOINT"))
+    database.dispose()
 
 
 def draw_by(url: str, sampler: str) -> None:
@@ -76,20 +93,29 @@ class Measured:
         self.client, self._server = client, server
         self.found: dict[str, Any] = {}
 
-    def run(
-        self, name: str, request: Callable[[], object], times: int = 1, then: Callable[[], object] = lambda: None
-    ) -> None:
+    def run(self, name: str, request: Callable[[], object], times: int = 1) -> None:
         """Median and 99th percentile of the wall time of `request`, and the mean of the server's CPU time, in
-        milliseconds. then: follows each of them, and its wall time does not count."""
-        waits, before = [], self._cpu_s()
+        milliseconds."""
+        self.found[name] = self.in_turn({name: request}, times)[name]
+
+    def in_turn(self, requests: Mapping[str, Callable[[], object]], times: int) -> dict[str, dict[str, float]]:
+        """As `run`, of several, each once, then each again: what slows the machine down slows all of them down."""
+        waits: dict[str, list[float]] = {name: [] for name in requests}
+        cpu_s = dict.fromkeys(requests, 0.0)
         for _ in range(times):
-            begun = time.perf_counter()
-            request()
-            waits.append(1e3 * (time.perf_counter() - begun))
-            then()
-        p99 = quantiles(waits, n=100)[-1] if times > 1 else waits[0]
-        cpu = 1e3 * (self._cpu_s() - before) / times
-        self.found[name] = {"p50_ms": median(waits), "p99_ms": p99, "server_cpu_ms": cpu}
+            for name, request in requests.items():
+                before, begun = self._cpu_s(), time.perf_counter()
+                request()
+                waits[name].append(1e3 * (time.perf_counter() - begun))
+                cpu_s[name] += self._cpu_s() - before
+        return {
+            name: {
+                "p50_ms": median(found),
+                "p99_ms": quantiles(found, n=100)[-1] if times > 1 else found[0],
+                "server_cpu_ms": 1e3 * cpu_s[name] / times,
+            }
+            for name, found in waits.items()
+        }
 
     def _cpu_s(self) -> float:
         times = self._server.cpu_times()
@@ -106,23 +132,33 @@ def measuring(folder: Path, url: str) -> Iterator[Measured]:
         yield Measured(client, psutil.Process(server.pid))
 
 
+def of_asks(folder: Path, url: str, sizes: list[int], sampler: str) -> dict[int, dict[str, Any]]:
+    """Asks and tells of all studies in turn, by one server."""
+    draw_by(url, sampler)
+    with measuring(folder, url) as on:
+        leases = {size: on.client.ask(f"trials-{size}").leases[0] for size in sizes}
+
+        def ask(size: int) -> None:
+            [leases[size]] = on.client.ask(f"trials-{size}").leases
+
+        def tell(size: int) -> None:
+            lease = leases[size]
+            on.client.tell(f"trials-{size}", lease.number, lease.fence, {"loss": lease.params["a"] + 1.0})
+
+        requests = {
+            f"{what} {size}": partial(do, size) for size in sizes for what, do in (("tell", tell), ("ask", ask))
+        }
+        found = on.in_turn(requests, ASKS)
+    return {size: {what: found[f"{what} {size}"] for what in ("ask", "tell")} for size in sizes}
+
+
 def of_trials(folder: Path, url: str, size: int, sampler: str) -> dict[str, Any]:
+    """What a server that was just started does with one study."""
     name = f"trials-{size}"
     draw_by(url, sampler)
     with measuring(folder, url) as on:
         client = on.client
         on.run("first ask", lambda: client.ask(name))
-        lease = [client.ask(name).leases[0]]
-
-        def ask() -> None:
-            [lease[0]] = client.ask(name).leases
-
-        def tell() -> None:
-            client.tell(name, lease[0].number, lease[0].fence, {"loss": lease[0].params["a"] + 1.0})
-
-        tell()
-        on.run("ask", ask, then=tell, times=ASKS)
-        on.run("ask and tell", lambda: (ask(), tell()), times=ASKS)
         on.run("best, the first", lambda: client.best(name))
         on.run("study, the first", lambda: client.study(name))
         for what, request in {
@@ -133,6 +169,12 @@ def of_trials(folder: Path, url: str, size: int, sampler: str) -> dict[str, Any]
         }.items():
             on.run(what, request, 10)
         return {"size": size, "sampler": sampler, "requests": on.found, "rss_mb": on.rss_mb()}
+
+
+def of_sampler(folder: Path, url: str, sizes: list[int], sampler: str) -> list[dict[str, Any]]:
+    runs = [of_trials(folder, url, size, sampler) for size in sizes]
+    asks = of_asks(folder, url, sizes, sampler)
+    return [run | {"requests": run["requests"] | asks[run["size"]]} for run in runs]
 
 
 def of_studies(folder: Path, url: str, studies: int) -> dict[str, Any]:
@@ -153,7 +195,7 @@ def measure(kinds: list[str], sizes: list[int], studies: int) -> dict[str, Any]:
             own.mkdir()
             migrate(url)
             make_studies(own, url, sizes, studies)
-            results["trials"][kind] = [of_trials(own, url, size, sampler) for sampler in SAMPLERS for size in sizes]
+            results["trials"][kind] = [run for sampler in SAMPLERS for run in of_sampler(own, url, sizes, sampler)]
             results["studies"][kind] = of_studies(own, url, studies)
     return results | {"took_s": time.monotonic() - begun}
 

@@ -10,7 +10,7 @@ BEGIN: Final = "<!-- figures of `make bench-scale` -->"
 END: Final = "<!-- figures of scale end -->"
 NAMES: Final = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
 COLUMNS: Final = (
-    "first ask", "ask", "ask and tell", "best, the first", "best", "study, the first", "study", "page of trials",
+    "first ask", "ask", "tell", "best, the first", "best", "study, the first", "study", "page of trials",
     "importance",
 )  # fmt: skip
 
@@ -34,7 +34,6 @@ def table(results: dict[str, Any]) -> str:
 
 
 def _cell(found: dict[str, float]) -> str:
-    """The server's CPU time of an ask includes that of the tell that follows it."""
     return f"{found['p99_ms']:.0f} ({found['server_cpu_ms']:.1f})"
 
 
