@@ -45,7 +45,7 @@ def _y() -> Spec:
 
 
 def _bars() -> Spec:
-    axis = {"format": ".0%", "title": None, "tickCount": 3, "tickMinStep": 0.01}
+    axis = {"format": ".0%", "title": None, "tickCount": 3, "tickMinStep": 0.01, "labelFlush": False}
     return {
         "mark": {"type": "bar", "style": ["amount-bar"], "cornerRadiusEnd": 2, "aria": False},
         "encoding": {"y": _y(), "x": {"field": "share", "type": "quantitative", "axis": axis, "stack": None}},
