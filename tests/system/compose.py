@@ -38,12 +38,21 @@ class LocalImage:
                 self._install(arguments)
             elif step == "RUN" and arguments.startswith("cd / && python"):
                 command = [sys.executable, *shlex.split(arguments)[4:]]
+                self._take_over_compiled_loops()
                 subprocess.run(command, cwd="/", env={**os.environ, "PYTHONPATH": str(self.site)}, check=True)
 
     def command(self, *arguments: str) -> list[str]:
         entry = next(arguments for step, arguments in dockerfile() if step == "ENTRYPOINT")
         [program] = yaml.safe_load(entry)
         return [sys.executable, str(self.site / "bin" / program), *arguments]
+
+    def _take_over_compiled_loops(self) -> None:
+        """What the checkout has compiled already, of the same text: to numba a file of another time is another one.
+        That every loop is compiled is seen by tests/trainer/test_compile_loops.py."""
+        for kept in (ROOT / "trainer").rglob("*.nb[ci]"):
+            shutil.copy(kept, self.site / kept.relative_to(ROOT))
+        for source in (ROOT / "trainer").rglob("*.py"):
+            shutil.copystat(source, self.site / source.relative_to(ROOT))
 
     def _copy(self, *names: str) -> None:
         *sources, target = names
