@@ -22,6 +22,7 @@ from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.schemas import APIOperation, wrap_test_function
 from schemathesis.specs.openapi import checks
 
+from tests.processes import DEADLINE_S
 from tests.server.description import openapi
 from tests.server.studies import refusal
 
@@ -116,8 +117,8 @@ def wait_for_nothing(case: Case) -> None:
 
 def check(case: Case, http: httpx.Client, session: requests.Session, *, replaced: bool = False) -> None:
     """replaced: what was wrong with the request may have been the address, which is another now."""
-    try:
-        sent = case.call(base_url=str(http.base_url).rstrip("/"), session=session)
+    try:  # schemathesis itself would wait for 10 s, which are soon over on a busy machine
+        sent = case.call(base_url=str(http.base_url).rstrip("/"), session=session, timeout=DEADLINE_S)
     except (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL, UnicodeEncodeError):
         return  # no client could send it
     excluded = [checks.negative_data_rejection] if replaced else []
