@@ -229,15 +229,21 @@ def shared_server(
 
 
 @pytest.fixture
-def server_process(tmp_path: Path, at_end: ExitStack) -> Callable[..., ServerProcess]:
+def server_process(tmp_path: Path, at_end: ExitStack, request: pytest.FixtureRequest) -> Callable[..., ServerProcess]:
     """Start `sturgeon serve`, or another program that is one, with these options and environment, and wait until it is
     ready.
 
-    Its folder is the test's; without a STURGEON_DATABASE_URL it makes sturgeon.db there.
+    Its folder is the test's; without a STURGEON_DATABASE_URL its database is sturgeon.db there, which has no studies.
+    Most of a server's start would go into that file; with `empty` it makes it.
     """
     from tests.processes import STURGEON, ServerProcess
 
-    def start(*options: str, program: Sequence[str | Path] = (STURGEON,), **env: str) -> ServerProcess:
+    def start(
+        *options: str, program: Sequence[str | Path] = (STURGEON,), empty: bool = False, **env: str
+    ) -> ServerProcess:
+        file = tmp_path / "sturgeon.db"
+        if not (empty or "STURGEON_DATABASE_URL" in env or file.exists()):
+            shutil.copy(request.getfixturevalue("migrated_sqlite_file"), file)
         process = ServerProcess(tmp_path, options, env, program)
         at_end.callback(process.kill)
         process.start()

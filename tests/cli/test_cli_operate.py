@@ -37,7 +37,7 @@ def test_a_server_collects_its_garbage_as_usual_after_imports_that_did_not(
 
 
 def test_serve_makes_its_database_and_answers(sturgeon: Command, server_process: Callable[..., ServerProcess]) -> None:
-    server = server_process()
+    server = server_process(empty=True)
     assert (server.folder / "sturgeon.db").is_file()
     assert sturgeon("study", "list", "--server", server.url, "-o", "json").json == []
 
