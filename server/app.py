@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
 from threadpoolctl import threadpool_limits
 
 from server import problems
-from server.background import LOOK_EVERY_S, TELL_EVERY_S, Background, Duties, look_for_work
+from server.admission import TokenGate
+from server.background import LOOK_EVERY_S, TELL_EVERY_S, Background, Duties, end_with_tokens, look_for_work
 from server.browsers import BrowserGate, SecurityHeaders, refusal_of_another_page
 from server.dashboard import pages as dashboard
 from server.description import Description
-from server.gate import RequestLog, SizeGate, TokenGate
+from server.gate import RequestLog, SizeGate
 from server.routes import (
     checkpoints,
     explaining,
@@ -34,11 +35,13 @@ from server.routes import (
     rows,
     streaming,
     studies,
+    tokens,
     trials,
     webhooks,
 )
 from server.routes.direct import Direct
 from server.routes.lanes import KEPT, SENDING, Lanes
+from server.scopes import RouteScopes
 from server.services.changes.feed import Feed
 from server.services.leases import housekeeping
 from server.services.leases.ask import AskContext
@@ -50,6 +53,7 @@ from server.services.sampling.refit import Refitter
 from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.overview import Overviews
 from server.services.shown.recent import RecentTables
+from server.services.tokens.verification import DUTY, KEEP_S, TokenMemo
 from server.services.transactions import Transactions
 from server.services.webhooks import best_watch
 from server.services.webhooks.addresses import networks_of
@@ -91,18 +95,20 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.pictures = Pictures(
         app.state.database, app.state.asks.sampler_pool, app.state.curve_memo, app.state.recent_tables
     )
+    app.state.token_memo = TokenMemo(app.state.database)
     app.state.overviews = Overviews()
     app.state.feed = Feed(app.state.database, app.state.overviews)
     app.state.long_polls.at_end(app.state.feed.streams.end)
     app.state.refitter = Refitter(app.state.database, app.state.asks.sampler_pool)
     problems.install(app)
     of_trials = (trials, panda, leases, checkpoints, findings, logs)
-    modules = (studies, explaining, *of_trials, observing, preview, rows, plots, streaming, webhooks)
+    modules = (studies, explaining, *of_trials, observing, preview, rows, plots, streaming, webhooks, tokens)
     prefixes = [*((module.router, "/v1") for module in modules), (health.router, "")]
     for router, prefix in prefixes:
         app.include_router(router, prefix=prefix)
     app.state.direct = app.router.middleware_stack = Direct(app.router, prefixes)
     dashboard.install(app)
+    scopes = RouteScopes(_addresses([*prefixes, *((router, "") for router in dashboard.ROUTERS)]))
     _describe(app)
     app.add_middleware(
         SizeGate,
@@ -113,7 +119,13 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         app.add_middleware(BrowserGate, names=settings.names())
     else:
         names = settings.names()
-        app.add_middleware(TokenGate, token=token, of_browser=lambda scope: refusal_of_another_page(scope, names))
+        app.add_middleware(
+            TokenGate,
+            token=token,
+            memo=app.state.token_memo,
+            scopes=scopes,
+            of_browser=lambda scope: refusal_of_another_page(scope, names),
+        )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestLog, counters=app.state.counters)  # added last, so that it sees each request first
     return app
@@ -122,7 +134,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
 DOCUMENTED = {
     400: "The body is not JSON.",
     401: "The token is missing or wrong.",
-    403: "It comes from a page, by a name or leads to an address that this server does not allow.",
+    403: "The token is not for this; or it comes from a page, by a name, or leads to an address that is not allowed.",
     404: "There is no such thing.",
     409: "It does not fit the present state, or its parts do not go together.",
     412: "The header If-Match named a version of the trial, its ETag, that is not the present one.",
@@ -146,6 +158,14 @@ def _quotas(settings: Settings) -> Quotas:
 def _problem_schema(why: str) -> dict[str, object]:
     schema = {"$ref": "#/components/schemas/ProblemAnswer"}
     return {"description": why, "content": {"application/problem+json": {"schema": schema}}}
+
+
+def _addresses(routers: Iterable[tuple[APIRouter, str]]) -> Iterator[tuple[str, str]]:
+    """The method and the path of each route, in their order. routers: each with its prefix."""
+    for router, prefix in routers:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            yield from ((method, prefix + route.path) for method in route.methods or ())
 
 
 def _describe(app: FastAPI) -> None:
@@ -176,6 +196,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     background.every(TELL_EVERY_S, "webhooks", lambda: courier.step())
     pool = app.state.asks.sampler_pool
     background.every(TELL_EVERY_S, best_watch.DUTY, lambda: best_watch.watch(app.state.transactions, pool))
+    background.every(KEEP_S, DUTY, lambda: end_with_tokens(app.state.token_memo, app.state.feed.streams))
     refitter: Refitter = app.state.refitter
     await anyio.to_thread.run_sync(housekeeping.begin, database)
     refitter.start()

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable
 from threading import Event, Thread
 
+from server.services.changes.streams import Streams
 from server.services.isolation import isolated
 from server.services.leases import clock_steps, expiry, housekeeping, worker_leases
 from server.services.leases.long_poll import LongPollQueue
 from server.services.panda import retests
 from server.services.studies import budgets, stored_sums
+from server.services.tokens.verification import TokenMemo
 from server.services.transactions import Transactions
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
@@ -91,3 +93,9 @@ def look_for_work(database: Database, long_polls: LongPollQueue, loop: asyncio.A
     """Wake as many waiting workers as there is work for."""
     if long_polls.anybody() and (work := worker_leases.work_that_waits(database)):
         loop.call_soon_threadsafe(long_polls.wake, work)
+
+
+def end_with_tokens(memo: TokenMemo, streams: Streams) -> None:
+    """Write when tokens were used, and end the open streams of those that let nobody in any more."""
+    memo.note_use()
+    streams.end_of(memo.ended(streams.tokens()))

@@ -1,87 +1,24 @@
-"""What every request passes before it is read: the shared token, the size limit, the request's id and time."""
+"""What every request passes before it is read: the size limit, the request's id and time."""
 
 from __future__ import annotations
 
-import hmac
 import os
 import time
-from collections.abc import Callable
 from typing import Final
-from urllib.parse import quote
 
 import structlog
 from starlette.datastructures import Headers
-from starlette.requests import cookie_parser
-from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.dashboard.sessions import COOKIE, is_session
 from server.problems import problem_response
 from server.services.metrics import Counters
-from sturgeon.errors import Overloaded, Problem, TooLarge, Unauthorized
+from sturgeon.errors import Overloaded, Problem, TooLarge
 from sturgeon.messages import LARGEST_LOG
-
-OPEN: Final = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", "/login", "/logout"})
-"""Paths that need no token: they say nothing of any study."""
-OPEN_FOLDERS: Final = ("/static-offline-docs/", "/static/")
-"""What the pages load: the same on every server."""
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Methods that are counted by name. A client may invent others, and each new name would stay in memory."""
 
 log = structlog.get_logger()
-
-
-class TokenGate:
-    """Lets in who knows the token: by the header, or a browser by the cookie of the login. Refuses a wrong token on all
-    paths, and a missing one on all but OPEN and OPEN_FOLDERS; a person who opens a page is led to the login."""
-
-    def __init__(self, app: ASGIApp, token: str, of_browser: Callable[[Scope], Problem | None]) -> None:
-        """`of_browser` says why a request that has the cookie is refused all the same."""
-        self._app = app
-        self._token = token
-        self._wanted = f"Bearer {token}".encode()
-        self._of_browser = of_browser
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self._refusal(scope) if scope["type"] == "http" else None
-        await (answer or self._app)(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> ASGIApp | None:
-        """The answer to a request that gets no further; None if it does."""
-        headers = Headers(scope=scope)
-        sent = headers.get("authorization")
-        if sent is not None:
-            # Constant time, so that an answer's delay tells nothing about the token.
-            is_right = hmac.compare_digest(sent.encode("utf-8", "replace"), self._wanted)
-            return None if is_right else problem_response(_unauthorized(sent))
-        if scope["path"] in OPEN or scope["path"].startswith(OPEN_FOLDERS):
-            return None
-        if is_session(self._token, cookie_parser(headers.get("cookie", "")).get(COOKIE)):
-            refusal = self._of_browser(scope)
-            return None if refusal is None else problem_response(refusal)
-        return _to_login(scope) if _opens_a_page(scope, headers) else problem_response(_unauthorized(None))
-
-
-def _opens_a_page(scope: Scope, headers: Headers) -> bool:
-    """Whether a person follows a link, or types an address, and expects a page."""
-    is_page = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith("/v1")
-    return is_page and "text/html" in headers.get("accept", "")
-
-
-def _to_login(scope: Scope) -> RedirectResponse:
-    query = scope["query_string"].decode("latin-1")
-    wanted = scope["path"] + (f"?{query}" if query else "")
-    return RedirectResponse(f"/login?next={quote(wanted, safe='')}", 303)
-
-
-def _unauthorized(sent: str | None) -> Unauthorized:
-    """Says whether the token is missing, in another form, or wrong; never repeats what was sent."""
-    if sent is None:
-        return Unauthorized()
-    if not sent.startswith("Bearer "):
-        return Unauthorized("The Authorization header has another form than `Authorization: Bearer TOKEN`.")
-    return Unauthorized("The token in the Authorization header is not that of this server.")
 
 
 MOST_HELD: Final = 16

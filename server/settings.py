@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     )
     max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Attempts before a trial is failed.")
     threads: Annotated[int, Field(ge=1, le=1000)] = Field(
-        40, description="Requests that are worked on at once; the database gets 14 connections more."
+        40, description="Requests that are worked on at once; the database gets 17 connections more."
     )
     client_patience_s: Annotated[float, Field(ge=0.05, le=3600)] = Field(
         30.0, description="Seconds after which a client that neither sends nor reads is dropped."

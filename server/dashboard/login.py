@@ -1,4 +1,4 @@
-"""/login and /logout: the token once, and then a cookie."""
+"""/login and /logout: a token once, and then a cookie."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import hmac
 from typing import Annotated
 from urllib.parse import parse_qs
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from server.dashboard.rendering import page
-from server.dashboard.sessions import COOKIE, LASTS_S, local_path, new_session
+from server.dashboard.sessions import COOKIE, LASTS_S, SHARED, local_path, new_session
 from server.origins import is_of_another_page
+from server.scopes import READ
+from server.services.tokens.secrets import sha256_of
 from server.settings import Settings
 from sturgeon.errors import Forbidden, Invalid
 
@@ -28,18 +31,22 @@ def login(request: Request, next: Annotated[str | None, Query()] = None) -> Resp
 
 @router.post("/login")
 async def log_in(request: Request) -> Response:
-    """Set the cookie if the token is right, and go on to where the person wanted to be."""
+    """Set the cookie if the token is right, and go on to where the person wanted to be.
+
+    Raises: Forbidden (the token is not for reading), Invalid, Unavailable (the database is away).
+    """
     form = _form(await request.body())
     given, onward = form.get("token", [""])[0].strip(), local_path(form.get("next", [""])[0])
     token = _token(request)
     if token is None:
         return RedirectResponse(onward, 303)
-    if not hmac.compare_digest(given.encode(), token.encode()):
+    whose = SHARED if hmac.compare_digest(given.encode(), token.encode()) else await _bearer(request, given)
+    if whose is None:
         return page(request, "login.html", status=401, next=onward, wrong=True)
     answer = RedirectResponse(onward, 303)
     is_https = request.url.scheme == "https"
     answer.set_cookie(
-        COOKIE, new_session(token), max_age=LASTS_S, httponly=True, samesite="strict", secure=is_https, path="/"
+        COOKIE, new_session(token, whose), max_age=LASTS_S, httponly=True, samesite="strict", secure=is_https, path="/"
     )
     return answer
 
@@ -55,6 +62,15 @@ def log_out(request: Request) -> Response:
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return answer
+
+
+async def _bearer(request: Request, given: str) -> str | None:
+    """The hash of a named token; None if it lets nobody in. Raises: Forbidden (it does not let anybody read)."""
+    sha256, state = sha256_of(given), request.app.state
+    bearer = None if sha256 is None else await run_sync(state.token_memo.look_up, sha256, limiter=state.lanes.tokens)
+    if bearer is not None and not bearer.may(READ):
+        raise Forbidden(f"The token {bearer.name} has not the scope that pages need: read.")
+    return None if bearer is None else sha256
 
 
 def _form(body: bytes) -> dict[str, list[str]]:

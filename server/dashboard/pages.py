@@ -134,11 +134,11 @@ class _Files(StaticFiles):
         return answer
 
 
+ROUTERS: Final = (router, login.router, fields.router, pictures.router, assets.router)
+
+
 def install(app: FastAPI) -> None:
     """Serve the pages, the login and the files."""
-    app.include_router(router)
-    app.include_router(login.router)
-    app.include_router(fields.router)
-    app.include_router(pictures.router)
-    app.include_router(assets.router)
+    for one in ROUTERS:
+        app.include_router(one)
     app.mount("/static", _Files(directory=FOLDER / "static"), name="static")

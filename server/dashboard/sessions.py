@@ -1,4 +1,7 @@
-"""The cookie of a browser that has logged in: it proves that the token was known, and does not tell it."""
+"""The cookie of a browser that has logged in: it proves that a token was known, and does not tell it.
+
+It is sealed with the shared token. That of a named token has its hash in it, so that it ends with the token.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +15,34 @@ COOKIE: Final = "sturgeon_session"
 LASTS_S: Final = 30 * 24 * 3600
 """A browser is asked for the token again after so many seconds."""
 
-_FORM: Final = re.compile(r"([0-9]{1,12})\.([0-9a-f]{64})")
+SHARED: Final = ""
+"""Whose session it is that was opened with the shared token."""
+
+_FORM: Final = re.compile(r"([0-9]{1,12})\.(?:([0-9a-f]{64})\.)?([0-9a-f]{64})")
 
 
-def new_session(token: str) -> str:
-    """The value of a cookie that is valid from now on, until the token is another one."""
+def new_session(token: str, whose: str = SHARED) -> str:
+    """The value of a cookie that is valid from now on, until the shared token is another one. whose: the hash of the
+    named token that opens it."""
     until = str(int(time.time()) + LASTS_S)
-    return f"{until}.{_seal(token, until)}"
+    seal = _seal(token, until, whose)
+    return f"{until}.{whose}.{seal}" if whose else f"{until}.{seal}"
 
 
-def is_session(token: str, cookie: str | None) -> bool:
-    """Whether the cookie was made with this token, and is not too old. Takes the same time for each wrong seal."""
+def session_of(token: str, cookie: str | None) -> str | None:
+    """Whose session it is: SHARED, or the hash of a named token; None if the cookie was not made with this shared
+    token, or is too old. Takes the same time for each wrong seal."""
     form = _FORM.fullmatch(cookie or "")
     if form is None:
-        return False
-    return hmac.compare_digest(form[2], _seal(token, form[1])) and int(form[1]) > time.time()
+        return None
+    whose = form[2] or SHARED
+    is_ours = hmac.compare_digest(form[3], _seal(token, form[1], whose))
+    return whose if is_ours and int(form[1]) > time.time() else None
 
 
-def _seal(token: str, until: str) -> str:
-    return hmac.new(token.encode(), f"sturgeon session until {until}".encode(), hashlib.sha256).hexdigest()
+def _seal(token: str, until: str, whose: str) -> str:
+    said = f"sturgeon session until {until}" + (f" of {whose}" if whose else "")
+    return hmac.new(token.encode(), said.encode(), hashlib.sha256).hexdigest()
 
 
 def local_path(given: str | None) -> str:

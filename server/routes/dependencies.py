@@ -8,6 +8,7 @@ from fastapi import Depends, Header, Path, Query, Request
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from server.routes.lanes import Lanes
+from server.scopes import BEARER
 from server.services import pagination
 from server.services.changes.feed import Feed
 from server.services.leases.ask import AskContext
@@ -17,6 +18,7 @@ from server.services.pictures import Pictures
 from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.overview import Overviews
 from server.services.shown.recent import RecentTables
+from server.services.tokens.verification import TokenMemo
 from server.services.transactions import Transactions
 from server.services.webhooks.delivery import Courier
 from server.settings import Settings
@@ -113,6 +115,18 @@ def _courier(request: Request) -> Courier:
     return courier
 
 
+def _token_memo(request: Request) -> TokenMemo:
+    memo: TokenMemo = request.app.state.token_memo
+    return memo
+
+
+def token_of(request: Request) -> str | None:
+    """The hash of the named token that sends the request; None for the shared one, and where there is none."""
+    sha256: str | None = request.scope.get(BEARER)
+    return sha256
+
+
+InTokenMemo = Annotated[TokenMemo, Depends(_token_memo)]
 InLanes = Annotated[Lanes, Depends(_lanes)]
 InDatabase = Annotated[Database, Depends(_database)]
 InAsks = Annotated[AskContext, Depends(_asks)]

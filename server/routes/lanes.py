@@ -22,12 +22,13 @@ WAITING: Final = 4
 LONGEST_WAIT_S: Final = 10.0
 RENEWALS: Final = 4
 HEALTH: Final = 2
+TOKENS: Final = 2
 BODIES: Final = 2
 SENDING: Final = 8
 """Threads beyond those of the places: they read what is being sent (exports, the files of /docs), and write what comes
 (checkpoints)."""
 FEED: Final = 1
-KEPT: Final = RENEWALS + HEALTH + SENDING + FEED
+KEPT: Final = RENEWALS + HEALTH + TOKENS + SENDING + FEED
 """Database connections beyond one for each place."""
 
 
@@ -38,6 +39,7 @@ class Lanes:
         self.work = Places(places, WAITING * places)
         self.renewals = CapacityLimiter(RENEWALS)
         self.health = CapacityLimiter(HEALTH)
+        self.tokens = CapacityLimiter(TOKENS)
         self.bodies = CapacityLimiter(BODIES)  # each that is parsed and validated may take 100 MB
 
 

@@ -14,7 +14,7 @@ from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import AppStatus, EventSourceResponse
 
 from server.routes.bodies import BodyRoute
-from server.routes.dependencies import InFeed, InLanes, StudyPath
+from server.routes.dependencies import InFeed, InLanes, StudyPath, token_of
 from server.routes.lanes import client_of
 from server.services.changes.feed import Feed
 from server.services.shown.cursors import LOOKS_LIKE
@@ -53,7 +53,7 @@ async def stream_all(
 
 def _answer(request: Request, feed: Feed, study: str | None, cursor: str) -> EventSourceResponse:
     machine = request.client.host if request.client else ""  # what a client calls itself it may change
-    stream = feed.streams.begin(study, machine, cursor)
+    stream = feed.streams.begin(study, machine, cursor, token_of(request))
     return EventSourceResponse(feed.streams.pushes(stream), ping=BEAT_S, ping_message_factory=_beat, sep="\n")
 
 

@@ -493,6 +493,21 @@ ended_sums: Final = sa.Table(
     sa.Column("amounts", sa.JSON, nullable=False),
 )
 
+# Who may use a server that has the shared token: see `services/tokens`. All times are those of the wall clock.
+tokens: Final = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("sha256", sa.Text, nullable=False, unique=True),  # of the token, which itself is kept nowhere
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("revoked_at", sa.BigInteger),
+    sa.Column("last_used_at", sa.BigInteger),
+    sqlite_autoincrement=True,
+)
+
 idempotency_keys: Final = sa.Table(
     "idempotency_keys",
     metadata,

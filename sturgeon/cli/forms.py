@@ -22,7 +22,7 @@ class ShownStudy(m.Study):
 
 
 class Deleted(_Form):
-    deleted: str = Field(description="What is gone: a study's name, or a webhook's id.")
+    deleted: str = Field(description="What is gone: a study's or a token's name, or a webhook's id.")
 
 
 class Status(_Form):
@@ -206,6 +206,9 @@ FORMS: dict[str, Any] = {
     "study tag-errors": Json,
     "study trials": list[m.Trial],
     "task-fields": dict[str, TaskField],
+    "token create": m.NewToken,
+    "token list": list[m.Token],
+    "token revoke": Deleted,
     "trial ask": m.Leases,
     "trial cancel": m.Trial,
     "trial checkpoints": list[m.Checkpoint],

@@ -192,9 +192,18 @@ WEBHOOK: Final[Listing] = {
     },
 }
 
+TOKEN: Final[Listing] = {
+    "tokens": {
+        "create": "Make a token for a person, a program or a worker. It is printed once, and not shown again.",
+        "list": "List the tokens of this server, and those that ended within the last 30 days.",
+        "revoke": "Let nobody in by a token any more; all servers know it within 2 seconds.",
+    },
+}
+
 GROUPS: Final[Mapping[str, tuple[str, Listing]]] = {
     "study": ("Create, watch and steer studies.", STUDY),
     "trial": ("Look at one trial, run one yourself, or take it out.", TRIAL),
     "panda": ("Steer one model while it trains, and branch from it.", PANDA),
     "webhook": ("Tell other programs of what happens to studies.", WEBHOOK),
+    "token": ("Say who may use the server, and for what.", TOKEN),
 }

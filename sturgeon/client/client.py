@@ -28,6 +28,7 @@ from sturgeon.client.rows import RowRoutes
 from sturgeon.client.service import ServiceRoutes
 from sturgeon.client.steering import SteeringRoutes
 from sturgeon.client.studies import StudyRoutes
+from sturgeon.client.tokens import TokenRoutes
 from sturgeon.client.trials import TrialRoutes
 from sturgeon.client.webhooks import WebhookRoutes
 from sturgeon.client.wire import Patience, Wire
@@ -43,12 +44,13 @@ class Client(
     RowRoutes,
     ServiceRoutes,
     WebhookRoutes,
+    TokenRoutes,
 ):
     """A server's routes as methods; use it from any number of threads, and close it (or use `with`).
 
     Args:
         base_url: for example `http://127.0.0.1:8000`, with or without `/v1`; another path behind it is kept.
-        token: the server's shared token, if it has one.
+        token: the server's shared token, or a named one, if it has any.
         transport: an httpx transport instead of the network, for tests.
         timeout: seconds to wait for one answer, beyond the wait that a call asks for.
         patience_s: seconds during which a call is tried again while the server is away.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sturgeon.messages.steering import *
     from sturgeon.messages.studies import *
     from sturgeon.messages.tasks import *
+    from sturgeon.messages.tokens import *
     from sturgeon.messages.trials import *
     from sturgeon.messages.webhooks import *
 
@@ -65,6 +66,7 @@ _NAMES: Final = {
         OWN_KINDS TRIAL_PLACEHOLDERS CheckpointRule CommandTask Limits MetricSources Needs OwnCode
         PythonTask StudyTask TaskKind TrainStudyTask
     """,
+    "tokens": "LONGEST_TOKEN_S NewToken Token TokenName TokenRequest TokenScope",
     "trials": """
         Change Desired Drawn EnqueueRequest Invalid InvalidateRequest Parent ReportedMetrics Resume Trial
     """,

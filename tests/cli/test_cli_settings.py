@@ -102,7 +102,8 @@ def test_a_wrong_token_is_told_apart_from_a_missing_one_and_how_to_give_it(
     assert missing.err == f"sturgeon: This server needs its token: send `Authorization: Bearer TOKEN`. {hint}\n"
     monkeypatch.setenv("STURGEON_TOKEN", "simsim")
     wrong = sturgeon("study", "list")
-    assert wrong.err == f"sturgeon: The token in the Authorization header is not that of this server. {hint}\n"
+    sentence = "The token in the Authorization header is not one of this server, was revoked or has expired."
+    assert wrong.err == f"sturgeon: {sentence} {hint}\n"
     assert "simsim" not in wrong.err
 
 

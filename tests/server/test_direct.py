@@ -17,7 +17,7 @@ from tests.server.description import openapi
 if TYPE_CHECKING:
     from tests.running import RunningServer
 
-NAMES = ("study", "worker", "kind", "webhook")
+NAMES = ("study", "worker", "kind", "webhook", "token")
 NUMBERS = ("number", "step", "proposal")
 EXAMPLES = dict(zip(NAMES, NAMES, strict=True)) | dict.fromkeys(NUMBERS, "7")
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from server.dashboard import sessions
-from server.dashboard.sessions import COOKIE, is_session, local_path, new_session
+from server.dashboard.sessions import COOKIE, SHARED, local_path, new_session, session_of
 from server.settings import Settings
 from tests.processes import DEADLINE_S
 from tests.server.studies import BOWL, refusal
@@ -157,11 +157,11 @@ def test_a_cookie_that_was_not_made_here_opens_nothing(browser: httpx.Client) ->
 def test_a_session_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     cookie = new_session(TOKEN)
     now = sessions.time.time()
-    assert is_session(TOKEN, cookie)
+    assert session_of(TOKEN, cookie) == SHARED
 
     monkeypatch.setattr(sessions.time, "time", lambda: now + sessions.LASTS_S + 1)
 
-    assert not is_session(TOKEN, cookie)
+    assert session_of(TOKEN, cookie) is None
 
 
 def test_a_person_can_log_out(browser: httpx.Client) -> None:

@@ -60,6 +60,7 @@ def filled(path: str) -> str:
         "proposal": "1",
         "kind": "history",
         "webhook": "1",
+        "token": "ada",
     }.items():
         path = path.replace(f"{{{name}}}", value)
     assert "{" not in path

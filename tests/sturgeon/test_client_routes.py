@@ -51,6 +51,11 @@ DELIVERY: dict[str, Any] = {
     "id": "msg_1", "event": "test", "state": "waiting", "attempts": 0, "status": None, "error": None, "at": NOW
 }  # fmt: skip
 
+TOKEN: dict[str, Any] = {
+    "name": "ada", "scopes": ["read"], "state": "active", "created_at": NOW, "expires_at": None, "revoked_at": None,
+    "last_used_at": None, "token": "sturgeon_x",
+}  # fmt: skip
+
 Call = Callable[[Client], Any]
 ROUTES: list[tuple[Call, str, Any, Any]] = [
     (lambda c: c.create_study({"name": "s"}), "POST /v1/studies", {"name": "s"}, STUDY),
@@ -70,6 +75,14 @@ ROUTES: list[tuple[Call, str, Any, Any]] = [
     (lambda c: c.delete_webhook(3), "DELETE /v1/webhooks/3", None, None),
     (lambda c: c.test_webhook(3), "POST /v1/webhooks/3:test", None, DELIVERY),
     (lambda c: c.deliveries(3), "GET /v1/webhooks/3/deliveries", None, PAGE),
+    (
+        lambda c: c.create_token("ada", ["read"], lasts_s=60),
+        "POST /v1/tokens",
+        {"name": "ada", "scopes": ["read"], "lasts_s": 60},
+        TOKEN,
+    ),
+    (lambda c: c.tokens(page_size=2), "GET /v1/tokens?page_size=2", None, PAGE),
+    (lambda c: c.revoke_token("ada@lab"), "DELETE /v1/tokens/ada%40lab", None, None),
     (lambda c: c.study("s"), "GET /v1/studies/s", None, STUDY),
     (lambda c: c.patch_study("s", {"state": "paused"}), "PATCH /v1/studies/s", {"state": "paused"}, STUDY),
     (lambda c: c.delete_study("s", force=True), "DELETE /v1/studies/s?force=true", None, None),

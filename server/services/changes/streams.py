@@ -7,7 +7,7 @@ since in the next one. So a slow reader costs no memory, and no work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
@@ -25,14 +25,15 @@ MOST_OF_ONE: Final = 200
 class Stream:
     """What one reader follows: a study, or all of them (None). Only the feed writes the fields but `waits` and `place`.
 
-    client: the address of its machine. cursor: what its reader has. seen: up to which wake-up of the feed it was looked
-    at. not_before: when it may be given something again, in seconds of the monotonic clock. owes_study: it was not told
-    of the study as it is now.
+    client: the address of its machine. token: the hash of the named token that opened it, if one did. cursor: what its
+    reader has. seen: up to which wake-up of the feed it was looked at. not_before: when it may be given
+    something again, in seconds of the monotonic clock. owes_study: it was not told of the study as it is now.
     """
 
     study: str | None
     client: str
     cursor: str
+    token: str | None = None
     waits: bool = False
     place: asyncio.Future[bytes | None] | None = None
     seen: int = -1
@@ -60,7 +61,7 @@ class Streams:
         with self._guard:
             return [stream for stream in self._open if stream.waits]
 
-    def begin(self, study: str | None, client: str, cursor: str) -> Stream:
+    def begin(self, study: str | None, client: str, cursor: str, token: str | None = None) -> Stream:
         """Open a stream that goes on from a cursor. Raises: Overloaded (the server, or the client, has too many)."""
         self._loop = asyncio.get_running_loop()
         with self._guard:
@@ -68,7 +69,7 @@ class Streams:
                 raise Overloaded(f"The server has {MOST} open streams, and opens no more; try again in a moment.")
             if sum(stream.client == client for stream in self._open) >= MOST_OF_ONE:
                 raise Overloaded(f"Your machine has {MOST_OF_ONE} open streams here, and gets no more; close some.")
-            stream = Stream(study, client, cursor)
+            stream = Stream(study, client, cursor, token)
             self._open.add(stream)
         return stream
 
@@ -93,6 +94,19 @@ class Streams:
         if self._loop is not None and place is not None:
             with suppress(RuntimeError):  # the event loop has ended, and the stream with it
                 self._loop.call_soon_threadsafe(_put, place, body)
+
+    def tokens(self) -> set[str]:
+        """The hashes of the named tokens that have opened streams."""
+        with self._guard:
+            return {stream.token for stream in self._open if stream.token is not None}
+
+    def end_of(self, tokens: Collection[str]) -> None:
+        """End the streams that these tokens, by their hashes, have opened. One that is just being sent something ends
+        at the next call."""
+        with self._guard:
+            theirs = [stream for stream in self._open if stream.token in tokens and stream.waits]
+        for stream in theirs:
+            self.give(stream, None)
 
     def end(self) -> None:
         """End all streams, and let none wait from now on. May be called from a signal handler."""

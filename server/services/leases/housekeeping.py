@@ -7,7 +7,7 @@ from typing import Final
 from server.services import blob_sweep
 from server.services.isolation import isolated
 from server.services.quotas import DEFAULT, Quotas
-from server.store import changes, events, floors, idempotency, outbox, trial_logs, unable, workers
+from server.store import changes, events, floors, idempotency, outbox, tokens, trial_logs, unable, workers
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
 
@@ -24,14 +24,16 @@ def begin(database: Database) -> None:
 
 
 def clean_up(database: Database, blobs: BlobFolder, quotas: Quotas = DEFAULT) -> None:
-    """Delete idempotency keys after a day, workers and what webhooks were told after a week, the events and logs beyond
-    the quota, and the blobs that no checkpoint names."""
+    """Delete idempotency keys after a day, workers and what webhooks were told after a week, tokens 30 days after their
+    end, the events and logs beyond the quota, and the blobs that no checkpoint names."""
     with isolated(DUTY, part="idempotency keys and workers"), database.writing() as tx:
         now = tx.steady_now()
         idempotency.forget(tx, now - DAY_US)
         workers.forget(tx, now - 7 * DAY_US)
         unable.forget(tx)
         outbox.forget(tx, now - 7 * DAY_US)
+    with isolated(DUTY, part="tokens"), database.writing() as tx:
+        tokens.forget(tx, tx.now() - 30 * DAY_US)
     with isolated(DUTY, part="events"), database.writing() as tx:
         events.keep_newest(tx, quotas.events)
     with isolated(DUTY, part="logs"), database.writing() as tx:

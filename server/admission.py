@@ -1,0 +1,119 @@
+"""Who is let in by a server that has a token: by the shared one, by a named one, or by the cookie of a login."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote
+
+from anyio.to_thread import run_sync
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.dashboard.sessions import COOKIE, SHARED, session_of
+from server.problems import problem_response
+from server.scopes import BEARER, RouteScopes
+from server.services.tokens.secrets import sha256_of
+from server.services.tokens.verification import Bearer, TokenMemo
+from sturgeon.errors import Forbidden, Problem, Unauthorized
+
+DOCUMENTS: Final = frozenset({"/docs", "/openapi.json"})
+OPEN: Final = frozenset({"/healthz", "/readyz", "/login", "/logout"}) | DOCUMENTS
+"""Paths that need no token: they say nothing of any study."""
+OPEN_FOLDERS: Final = ("/static-offline-docs/", "/static/")
+"""What the pages load: the same on every server."""
+
+
+class TokenGate:
+    """Lets in who knows a token that is for what is asked. Refuses a wrong token on all paths, and a missing one on all
+    but OPEN and OPEN_FOLDERS; a person who opens a page is led to the login."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str,
+        memo: TokenMemo,
+        scopes: RouteScopes,
+        of_browser: Callable[[Scope], Problem | None],
+    ) -> None:
+        """token: the shared one, which is for everything. `of_browser` says why a request that has the cookie is
+        refused all the same."""
+        self._app = app
+        self._token = token
+        self._wanted = f"Bearer {token}".encode()
+        self._memo = memo
+        self._scopes = scopes
+        self._of_browser = of_browser
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._refusal(scope) if scope["type"] == "http" else None
+        await (answer or self._app)(scope, receive, send)
+
+    async def _refusal(self, scope: Scope) -> ASGIApp | None:
+        """The answer to a request that gets no further; None if it does."""
+        try:
+            return await self._led_to_login(scope)
+        except Problem as problem:
+            return problem_response(problem)
+
+    async def _led_to_login(self, scope: Scope) -> ASGIApp | None:
+        """None if the request gets further. Raises: Unauthorized, Forbidden, Unavailable (the database is away)."""
+        headers = Headers(scope=scope)
+        sent = headers.get("authorization")
+        if sent is not None:
+            # Constant time, so that an answer's delay tells nothing about the token.
+            if not hmac.compare_digest(sent.encode("utf-8", "replace"), self._wanted):
+                await self._admit(scope, sha256_of(sent.removeprefix("Bearer ")), _unauthorized(sent))
+            return None
+        if scope["path"] in OPEN or scope["path"].startswith(OPEN_FOLDERS):
+            return None
+        session = session_of(self._token, cookie_parser(headers.get("cookie", "")).get(COOKIE))
+        if session is not None and (refusal := self._of_browser(scope)) is not None:
+            raise refusal
+        try:
+            if session != SHARED:
+                await self._admit(scope, session, _unauthorized(None))
+        except Unauthorized:
+            if _opens_a_page(scope, headers):
+                return _to_login(scope)
+            raise
+        return None
+
+    async def _admit(self, scope: Scope, sha256: str | None, otherwise: Unauthorized) -> None:
+        """Let in the bearer of a named token. Raises: Unauthorized (`otherwise`), Forbidden, Unavailable."""
+        bearer = None if sha256 is None else self._memo.kept(sha256) or await self._looked_up(scope, sha256)
+        if bearer is None:
+            raise otherwise
+        scope[BEARER] = bearer.sha256
+        needed = self._scopes.needed(scope["method"], scope["path"])
+        # What there is no route for is answered as such (404, 405), whoever asks.
+        if needed and not bearer.may(needed):
+            wanted = " or ".join(sorted(needed))
+            raise Forbidden(f"The token {bearer.name} has not the scope that this needs: {wanted}.")
+
+    async def _looked_up(self, scope: Scope, sha256: str) -> Bearer | None:
+        return await run_sync(self._memo.look_up, sha256, limiter=scope["app"].state.lanes.tokens)
+
+
+def _opens_a_page(scope: Scope, headers: Headers) -> bool:
+    """Whether a person follows a link, or types an address, and expects a page."""
+    is_page = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith("/v1")
+    return is_page and "text/html" in headers.get("accept", "")
+
+
+def _to_login(scope: Scope) -> RedirectResponse:
+    query = scope["query_string"].decode("latin-1")
+    wanted = scope["path"] + (f"?{query}" if query else "")
+    return RedirectResponse(f"/login?next={quote(wanted, safe='')}", 303)
+
+
+def _unauthorized(sent: str | None) -> Unauthorized:
+    """Says whether the token is missing, in another form, or wrong; never repeats what was sent."""
+    if sent is None:
+        return Unauthorized()
+    if not sent.startswith("Bearer "):
+        return Unauthorized("The Authorization header has another form than `Authorization: Bearer TOKEN`.")
+    return Unauthorized("The token in the Authorization header is not one of this server, was revoked or has expired.")

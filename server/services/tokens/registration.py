@@ -1,0 +1,77 @@
+"""Create, list and revoke tokens."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from server.services.pagination import after_of, page_of
+from server.services.tokens.secrets import new_token, sha256_of
+from server.services.views import moment
+from server.store import tokens
+from server.store.engine import Database
+from server.store.tokens import TokenRow
+from sturgeon import messages
+from sturgeon.errors import Conflict, NotFound
+
+MOST: Final = 1000
+"""Tokens of a database, with those that are revoked or expired and not yet forgotten."""
+
+
+def create(database: Database, request: messages.TokenRequest, *, is_guarded: bool) -> messages.NewToken:
+    """A new token, which is shown only now. It takes the place of one of its name that is revoked or expired.
+
+    is_guarded: whether the server has the shared token; without it, nobody is asked for one.
+
+    Raises: Conflict (the server is not guarded, the name is taken, or there are too many).
+    """
+    if not is_guarded:
+        raise Conflict(
+            "This server asks nobody for a token, so another one would keep nobody out: start it with STURGEON_TOKEN "
+            "or STURGEON_TOKEN_FILE first."
+        )
+    token = new_token()
+    with database.writing() as tx:
+        tokens.lock_all(tx)
+        now = tx.now()
+        present = tokens.by_name(tx, request.name)
+        if present is not None and present.is_active(now):
+            raise Conflict(f"There is a token {request.name} already; revoke it first, or choose another name.")
+        if present is not None:
+            tokens.delete(tx, present.id)
+        if tokens.count(tx) >= MOST:
+            raise Conflict(f"There are {MOST} tokens already, and no more are kept.")
+        expires_at = None if request.lasts_s is None else now + request.lasts_s * 1_000_000
+        values = {"name": request.name, "sha256": sha256_of(token), "scopes": sorted(set(request.scopes))}
+        row = tokens.insert(tx, values | {"created_at": now, "expires_at": expires_at})
+    return messages.NewToken(**_view(row, now).model_dump(), token=token)
+
+
+def listing(database: Database, size: int, page_token: str | None) -> messages.Page[messages.Token]:
+    """A page of all tokens, the oldest first; none says what is sent. Raises: Invalid (an unknown page token)."""
+    after = after_of(page_token)
+    with database.reading() as tx:
+        rows = tokens.page(tx, after, size + 1)
+        now = tx.now()
+    return page_of([_view(row, now) for row in rows], size, [row.id for row in rows])
+
+
+def revoke(database: Database, name: str) -> None:
+    """Let nobody in by this token any more; once more does nothing more. Raises: NotFound."""
+    with database.writing() as tx:
+        row = tokens.by_name(tx, name)
+        if row is None:
+            raise NotFound(f"There is no token {name}; GET /v1/tokens lists them.")
+        if row.revoked_at is None:
+            tokens.revoke(tx, row.id, tx.now())
+
+
+def _view(row: TokenRow, now: int) -> messages.Token:
+    return messages.Token(
+        name=row.name,
+        scopes=row.scopes,
+        state="revoked" if row.revoked_at is not None else "expired" if row.is_expired(now) else "active",
+        created_at=moment(row.created_at),
+        expires_at=None if row.expires_at is None else moment(row.expires_at),
+        revoked_at=None if row.revoked_at is None else moment(row.revoked_at),
+        last_used_at=None if row.last_used_at is None else moment(row.last_used_at),
+    )

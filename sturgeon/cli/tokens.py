@@ -1,0 +1,81 @@
+"""`sturgeon token create | list | revoke`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from sturgeon.cli.inputs import not_empty
+from sturgeon.cli.output import ago, print_json, print_table, say
+from sturgeon.cli.paging import every_item
+from sturgeon.cli.session import Session, connected
+
+if TYPE_CHECKING:
+    from sturgeon.messages import TokenScope
+
+commands = typer.Typer()
+
+DAY_S: Final = 24 * 3600
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", parser=not_empty, help="Whose token it is.")]
+
+
+@commands.command()
+@connected
+def create(
+    session: Session,
+    name: NameArgument,
+    scope: Annotated[
+        list[str],
+        typer.Option(metavar="SCOPE", help="read, write, work or admin; repeat the option for several."),
+    ],
+    days: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=3660, help="Days until it expires (default: it does not).")
+    ] = None,
+) -> None:
+    """Make a token for a person, a program or a worker. It is printed once, and not shown again."""
+    scopes: list[TokenScope] = scope  # type: ignore[assignment]  # the server says which there are
+    with session.client() as client:
+        answer = client.create_token(name, scopes, None if days is None else days * DAY_S)
+    if session.json:
+        return print_json(answer)
+    until = "until it is revoked" if answer.expires_at is None else f"until {answer.expires_at:%Y-%m-%d %H:%M} UTC"
+    say(f"Token {answer.name} is for {', '.join(answer.scopes)}, {until}.")
+    say(f"It is not shown again: {answer.token}")
+    return None
+
+
+@commands.command("list")
+@connected
+def list_(session: Session) -> None:
+    """List the tokens of this server, and those that ended within the last 30 days."""
+    with session.client() as client:
+        listed = list(every_item(client.tokens))
+    if session.json:
+        return print_json(listed)
+    rows = [
+        (
+            one.name,
+            one.scopes,
+            one.state,
+            ago(one.created_at),
+            "never" if one.last_used_at is None else ago(one.last_used_at),
+            "never" if one.expires_at is None else f"{one.expires_at:%Y-%m-%d %H:%M} UTC",
+        )
+        for one in listed
+    ]
+    print_table(("name", "scopes", "state", "created", "used", "expires"), rows)
+    return None
+
+
+@commands.command()
+@connected
+def revoke(session: Session, name: NameArgument) -> None:
+    """Let nobody in by a token any more; all servers know it within 2 seconds."""
+    with session.client() as client:
+        client.revoke_token(name)
+    if session.json:
+        return print_json({"deleted": name})
+    say(f"Token {name} is revoked.")
+    return None

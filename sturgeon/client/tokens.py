@@ -1,0 +1,28 @@
+"""The routes of named tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from sturgeon import messages as m
+from sturgeon.client.connected import Connected
+from sturgeon.client.requests import given, paged
+from sturgeon.values import Json
+
+
+class TokenRoutes(Connected):
+    """Who may use the server, and for what."""
+
+    def create_token(self, name: str, scopes: Sequence[m.TokenScope], lasts_s: int | None = None) -> m.NewToken:
+        """Make a token for a person, a program or a worker. The token in the answer is shown only once: where the
+        answer is lost, revoke it and create it again."""
+        body: Json = {"name": name, "scopes": list(scopes)} | given(lasts_s=lasts_s)
+        return self._wire.ask(m.NewToken, "POST", "/v1/tokens", body)
+
+    def tokens(self, page_size: int | None = None, page_token: str | None = None) -> m.Page[m.Token]:
+        return self._wire.ask(m.Page[m.Token], "GET", "/v1/tokens", query=paged(page_size, page_token))
+
+    def revoke_token(self, name: str) -> None:
+        """Let nobody in by this token any more."""
+        self._wire.send("DELETE", f"/v1/tokens/{quote(name, safe='', errors='replace')}")

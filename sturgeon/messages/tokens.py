@@ -1,0 +1,43 @@
+"""Named tokens: who may use the server, and for what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import AwareDatetime, Field
+
+from sturgeon.messages.forms import WORKER_NAME, Answer, Request
+from sturgeon.strictness import Sized
+
+TokenScope = Literal["read", "write", "work", "admin"]
+TokenName = Annotated[str, Field(pattern=WORKER_NAME)]
+LONGEST_TOKEN_S: Final = 10 * 366 * 24 * 3600
+
+
+class TokenRequest(Request):
+    """`POST /v1/tokens`: another token, for a person, a program or a worker."""
+
+    name: TokenName
+    scopes: Annotated[list[TokenScope], Sized(4, least=1)] = Field(
+        description="read: look at everything; write: create, change and steer studies; work: what a worker does; "
+        "admin: all of it, and tokens, webhooks and the draining of workers."
+    )
+    lasts_s: Annotated[int, Field(ge=1, le=LONGEST_TOKEN_S)] | None = Field(
+        default=None, description="Seconds until it expires; null: it does not."
+    )
+
+
+class Token(Answer):
+    name: str
+    scopes: list[TokenScope]
+    state: Literal["active", "expired", "revoked"]
+    created_at: AwareDatetime
+    expires_at: AwareDatetime | None
+    revoked_at: AwareDatetime | None
+    last_used_at: AwareDatetime | None = Field(description="To the minute; null: it was never used.")
+
+
+class NewToken(Token):
+    """The answer to its creation: the only one with the token itself."""
+
+    token: str = Field(description="What is sent as `Authorization: Bearer TOKEN`; it is not shown again.")

@@ -1,0 +1,81 @@
+"""`sturgeon token create | list | revoke`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.command import Command
+from tests.server.tokens import SHARED_TOKEN, guarded_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from server.settings import Settings
+    from tests.running import RunningServer
+
+
+@pytest.fixture
+def guarded(
+    migrated_sqlite_url: str,
+    tmp_path: Path,
+    serve: Callable[[Settings], RunningServer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> RunningServer:
+    """A server that wants a token, which the commands send."""
+    server = guarded_server(migrated_sqlite_url, tmp_path, serve)
+    monkeypatch.setenv("STURGEON_SERVER", server.url)
+    monkeypatch.setenv("STURGEON_TOKEN", SHARED_TOKEN)
+    return server
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_token_is_created_used_listed_and_revoked(sturgeon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = sturgeon("token", "create", "ada", "--scope", "work", "--scope", "read", "--days", "1").out.splitlines()
+    assert made[0] == "Token ada is for read, work, until 2026-01-02 12:00 UTC."
+    token = made[1].split()[-1]
+    assert made[1] == f"It is not shown again: {token}"
+    assert sturgeon("token", "create", "bob", "--scope", "admin").out.startswith(
+        "Token bob is for admin, until it is revoked.\n"
+    )
+
+    monkeypatch.setenv("STURGEON_TOKEN", token)
+    assert sturgeon("study", "list", "-o", "json").json == []
+    refused = sturgeon("token", "list")
+    assert (refused.code, refused.err) == (
+        1,
+        "sturgeon: The token ada has not the scope that this needs: admin.\n",
+    )
+    monkeypatch.setenv("STURGEON_TOKEN", SHARED_TOKEN)
+    listed = sturgeon("token", "list", "-o", "json")
+    assert [(one["name"], one["scopes"], one["state"]) for one in listed.json] == [
+        ("ada", ["read", "work"], "active"),
+        ("bob", ["admin"], "active"),
+    ]
+    assert token not in listed.out
+    assert "read, work" in sturgeon("token", "list").out
+
+    assert sturgeon("token", "revoke", "ada").out == "Token ada is revoked.\n"
+    assert sturgeon("token", "revoke", "bob", "-o", "json").json == {"deleted": "bob"}
+    assert [one["state"] for one in sturgeon("token", "list", "-o", "json").json] == ["revoked", "revoked"]
+    monkeypatch.setenv("STURGEON_TOKEN", token)
+    assert "was revoked or has expired" in sturgeon("study", "list").err
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_token_that_cannot_be_is_refused_in_a_sentence(sturgeon: Command) -> None:
+    assert sturgeon("token", "create", "ada").code == 2
+    assert sturgeon("token", "create", "", "--scope", "read").code == 2
+    assert sturgeon("token", "create", "ada", "--scope", "read", "--days", "0").code == 2
+    assert "'work'" in sturgeon("token", "create", "ada", "--scope", "lunch").err
+    assert sturgeon("token", "revoke", "ada").err == "sturgeon: There is no token ada; GET /v1/tokens lists them.\n"
+
+
+@pytest.mark.usefixtures("server")
+def test_without_a_shared_token_there_are_none(sturgeon: Command) -> None:
+    refused = sturgeon("token", "create", "ada", "--scope", "read")
+
+    assert refused.code == 1
+    assert "start it with STURGEON_TOKEN or STURGEON_TOKEN_FILE first" in refused.err
