@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import re
+import socket
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -160,13 +164,23 @@ def ask(
 ) -> None:
     """Take trials to run yourself: end each with `trial tell`, or give it back with `trial release`."""
     with session.client() as client:
-        leases = client.ask(study, count, worker, lease_s, code_version())
+        leases = client.ask(study, count, worker or _this_person(), lease_s, code_version())
     if session.json:
         return print_json(leases)
     if not leases.leases:
         return say(_WHY_NOTHING[leases.reason or "waiting"])
     _print_leases(leases.leases)
     return None
+
+
+def _this_person() -> str:
+    """Who runs them, where no name is given: the user on this machine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user has no name
+        user = str(os.getuid())
+    name = re.sub(r"[^A-Za-z0-9._@\-]", "-", f"{user}@{socket.gethostname()}")
+    return name.lstrip("._@-")[:100] or "person"
 
 
 _WHY_NOTHING = {

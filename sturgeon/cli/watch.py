@@ -64,11 +64,11 @@ def _print_json_lines(snapshots: Iterable[Snapshot]) -> None:
 
 
 def _print_lines(snapshots: Iterable[Snapshot]) -> Snapshot | None:
-    last = None
+    last, first = None, ""
     told: list[str] = []
     for snapshot in snapshots:
         if last is None:
-            say(headline(snapshot))
+            say(first := headline(snapshot))
         for trial in snapshot.finished:
             say(f"trial {trial.number}: {_ended_with(snapshot.study, trial)}")
         for sentence in notices(snapshot.study):
@@ -78,7 +78,7 @@ def _print_lines(snapshots: Iterable[Snapshot]) -> Snapshot | None:
         if last is not None and snapshot.finished and not snapshot.ended:
             say(_so_far(snapshot))
         last = snapshot
-    if last is not None:
+    if last is not None and headline(last) != first:
         say(headline(last))
     return last
 

@@ -35,6 +35,23 @@ def test_a_trial_can_be_run_by_hand_from_the_ask_to_the_tell(sturgeon: Command, 
     assert (trial.worker, trial.value, trial.metrics) == ("me", 0.25, {"loss": 0.25, "other": -0.001})
 
 
+@pytest.mark.parametrize(("user", "worker"), [("ann", "ann@my-host"), (KeyError("no such user"), "1234@my-host")])
+def test_an_ask_without_a_name_is_by_the_user_of_this_machine(
+    sturgeon: Command, new_study: RunningServer, monkeypatch: pytest.MonkeyPatch, user: str | KeyError, worker: str
+) -> None:
+    def getuser() -> str:
+        if isinstance(user, KeyError):
+            raise user
+        return user
+
+    monkeypatch.setattr("getpass.getuser", getuser)
+    monkeypatch.setattr("os.getuid", lambda: 1234)
+    monkeypatch.setattr("socket.gethostname", lambda: "my host")
+
+    assert sturgeon("trial", "ask", "bowl").code == 0
+    assert new_study.client.trial("bowl", 0).worker == worker
+
+
 @pytest.mark.usefixtures("new_study")
 def test_an_ask_says_in_a_sentence_why_there_is_nothing(sturgeon: Command) -> None:
     leases = sturgeon("trial", "ask", "bowl", "-k", "4", "-o", "json").json

@@ -39,9 +39,9 @@ def between_polls(*steps: Callable[[], object]) -> Callable[[float], None]:
 def test_a_completed_study_ends_the_watch_at_once(sturgeon: Command) -> None:
     ran = sturgeon("study", "watch", "bowl")
     assert ran.code == 0
-    assert ran.out.splitlines()[-1] == (
+    assert ran.out.splitlines() == [
         "bowl is completed: 4 of 4 trials done, 1 failed, 1 diverged, best loss 0.25 (trial 1)"
-    )
+    ]
     assert sturgeon("study", "watch", "bowl", "-o", "json").out == ""
 
 

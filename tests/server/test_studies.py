@@ -158,7 +158,7 @@ def test_a_deleted_study_is_gone_with_all_that_it_had(server: RunningServer, fin
 
 
 def test_a_study_is_not_deleted_while_trials_run_unless_by_force(server: RunningServer, leased_trial: Lease) -> None:
-    with pytest.raises(StudyBusy, match="1 trials of bowl are running"):
+    with pytest.raises(StudyBusy, match=r"1 trial is running in bowl; .*--force"):
         server.client.delete_study("bowl")
     assert server.client.trial("bowl", leased_trial.number).state == "running"
 

@@ -268,7 +268,8 @@ def delete(database: Database, blobs: BlobFolder, name: str, key: IdempotencyKey
         study = lookup.lock_study(tx, name)
         running = amounts.of_studies(tx, [study.id])[study.id].counts.get("running", 0)
         if running and not force:
-            raise StudyBusy(f"{running} trials of {name} are running; wait for them, or add ?force=true.")
+            are = "1 trial is" if running == 1 else f"{running} trials are"
+            raise StudyBusy(f"{are} running in {name}; wait, or delete it all the same (--force, ?force=true).")
         hashes = checkpoints.of_study(tx, study.id)
         studies.delete(tx, study.id, tx.now())
         store_answer(tx, key, Nothing())
