@@ -67,6 +67,20 @@ def test_selection_scroll_and_zoom_survive_an_update(page: Page, client: Client,
     assert page.evaluate("scrollY") == 40
 
 
+def test_a_picture_out_of_sight_follows_when_it_is_seen(page: Page, client: Client, followed: str) -> None:
+    open_study(page, followed, 30)
+    history = page.locator(HISTORY)
+    before = len(marks(history, "symbol"))
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    page.wait_for_function("(kind) => !document.querySelector(kind).picture.inSight", arg=HISTORY)
+    add_trial(client, followed, 30)
+    page.wait_for_function("(kind) => document.querySelector(kind).picture.dirty.has('rows')", arg=HISTORY)
+    page.wait_for_function("(kind) => !document.querySelector(kind).picture.changing", arg=HISTORY)
+    assert len(marks(history, "symbol")) == before
+    page.evaluate("scrollTo(0, 0)")
+    wait_for_marks(history, "symbol", before + 1)
+
+
 @AWAY
 def test_after_the_server_was_away_the_page_goes_on_without_a_reload(
     server_process: Callable[..., ServerProcess], window: Callable[..., BrowserContext]
