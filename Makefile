@@ -88,7 +88,7 @@ bench-scale: $(VENV)/development ## Measure a study of a million trials, and 10,
 bench-service-search: $(VENV)/mnist ## Compare coarse to fine with random search on mnist_5k, through the service with its workers.
 	$(BIN)/python -m benchmarks.service_search $(ARGS)
 
-bench-service-waiting: $(VENV)/development ## Measure /healthz beside 60 busy clients, and the memory of 2,000 workers that wait for work.
+bench-service-waiting: $(VENV)/development ## Measure /healthz beside 60 busy clients, 500 workers that renew, and the memory of 2,000 that wait for work; five minutes.
 	$(BIN)/python -m benchmarks.service_waiting $(ARGS)
 
 bench-report-cost: $(VENV)/development ## Measure what a report costs after 100 and 10,000 portions, and lists of 10 and 1,000 studies.

@@ -1,8 +1,9 @@
 """What waits in a server, and what waits for it: `python -m benchmarks.service_waiting`.
 
 Prints, and writes to benchmarks/results/service_waiting.json if it is told to --write: how long `/healthz` takes on a
-server that nobody uses, and beside 60 clients that ask as fast as they can; and by how much the server's memory grows
-with 2,000 workers that wait for work, each of which asks again when its poll ends.
+server that nobody uses, and beside 60 clients that ask as fast as they can; what 500 workers cost the server that hold
+a trial each and renew its lease as often as a worker does, alone, and with a poll for more work; and by how much the
+server's memory grows with 2,000 workers that wait for work, each of which asks again when its poll ends.
 
 The clients speak HTTP themselves, so that they cost little beside the server. Other programs on the machine make
 `/healthz` slower, so the cores that they took are told, too.
@@ -14,6 +15,7 @@ import argparse
 import heapq
 import json
 import multiprocessing
+import random
 import resource
 import selectors
 import socket
@@ -36,9 +38,20 @@ POLLS: Final = 2_000
 POLL_S: Final = 30
 """How long a poll waits. A server ends polls after 8 seconds unless it is told otherwise: 250 a second of 2,000."""
 BEGIN_WITHIN_S: Final = 28.0
-"""The workers begin one after the other: of 2,000 that come at once, most are told to come again in a moment."""
+"""The workers begin one after the other."""
+RENEWED_FOR: Final = 3
+"""So many parts: in a minute each worker renews six times."""
+HOLDERS: Final = 500
+LEASE_S: Final = 30.0
+"""As workers have it from a server that is told nothing else. They renew after a third of it, give or take a fifth."""
+RENEWERS: Final = 8
+"""Threads of the benchmark."""
+IDLE_POLL_S: Final = 8
+"""How long a poll waits for work at a server that is told nothing else."""
 PROBE_EVERY_S: Final = 0.05
 MB: Final = 1_000_000
+
+Held = dict[str, Any]
 
 
 class Connection:
@@ -59,6 +72,16 @@ class Connection:
 
     def answer(self) -> int:
         """Read an answer; its status."""
+        return self._read()[0]
+
+    def content(self) -> dict[str, Any]:
+        """Read an answer of status 200; what it says."""
+        status, body = self._read()
+        assert status == 200, body
+        content: dict[str, Any] = json.loads(body)
+        return content
+
+    def _read(self) -> tuple[int, bytes]:
         read = b""
         while b"\r\n\r\n" not in read:
             read += self._more()
@@ -66,7 +89,7 @@ class Connection:
         length = int(head.lower().partition(b"content-length:")[2].split()[0])
         while len(body) < length:
             body += self._more()
-        return int(head[9:12])
+        return int(head[9:12]), body
 
     def _more(self) -> bytes:
         if part := self.socket.recv(65_536):
@@ -127,30 +150,108 @@ def health_beside_askers(system: System, seconds: float) -> dict[str, Any]:
     }
 
 
+class Polls:
+    """Workers that wait for work; each asks again when its poll ends. They begin one after the other within so many
+    seconds: of very many that come at once, most are told to come again in a moment."""
+
+    def __init__(self, address: str, count: int, wait_s: float, within_s: float) -> None:
+        self.ended = self.refused = self.waiting = 0
+        self._wait_s = wait_s
+        self._selector = selectors.DefaultSelector()
+        self._polls = [Connection(address) for _ in range(count)]
+        begun = time.monotonic()
+        self._due = [(begun + within_s * number / count, number) for number in range(count)]  # a heap
+        for number, poll in enumerate(self._polls):
+            self._selector.register(poll.socket, selectors.EVENT_READ, number)
+
+    def step(self, seconds: float) -> None:
+        """Send the polls that are due, and wait for answers for so long."""
+        while self._due and self._due[0][0] < time.monotonic():
+            _, number = heapq.heappop(self._due)
+            self._polls[number].send("POST", "/v1/leases", {"worker": f"worker-{number}", "wait": self._wait_s})
+            self.waiting += 1
+        for key, _ in self._selector.select(timeout=seconds):
+            is_refused = self._polls[key.data].answer() != 200
+            self.ended += 1
+            self.refused += is_refused
+            self.waiting -= 1
+            heapq.heappush(self._due, (time.monotonic() + is_refused, key.data))
+
+    def close(self) -> None:
+        """End all polls."""
+        for poll in self._polls:
+            poll.socket.close()
+
+
 def memory_of_polls(system: System, seconds: float) -> dict[str, float]:
     """MB of the server before and with the polls open, how many were open at once, and how many had to come again."""
     before = most = system.server.memory_info().rss / MB
-    selector, polls = selectors.DefaultSelector(), [Connection(system.address) for _ in range(POLLS)]
-    begun = time.monotonic()
-    due = [(begun + BEGIN_WITHIN_S * number / POLLS, number) for number in range(POLLS)]  # a heap
-    waiting, longest, refused = 0, 0, 0
-    for number, poll in enumerate(polls):
-        selector.register(poll.socket, selectors.EVENT_READ, number)
-    while time.monotonic() < begun + BEGIN_WITHIN_S + seconds:
-        while due and due[0][0] < time.monotonic():
-            _, number = heapq.heappop(due)
-            polls[number].send("POST", "/v1/leases", {"worker": f"worker-{number}", "wait": POLL_S})
-            waiting += 1
-        longest = max(longest, waiting)
-        for key, _ in selector.select(timeout=0.05):
-            is_refused = polls[key.data].answer() != 200
-            refused += is_refused
-            heapq.heappush(due, (time.monotonic() + is_refused, key.data))
-            waiting -= 1
+    polls, longest = Polls(system.address, POLLS, POLL_S, BEGIN_WITHIN_S), 0
+    until = time.monotonic() + BEGIN_WITHIN_S + seconds
+    while time.monotonic() < until:
+        polls.step(0.05)
+        longest = max(longest, polls.waiting)
         most = max(most, system.server.memory_info().rss / MB)
-    for poll in polls:
-        poll.socket.close()
-    return {"polls": longest, "refused": refused, "before": before, "most": most, "more": most - before}
+    polls.close()
+    return {"polls": longest, "refused": polls.refused, "before": before, "most": most, "more": most - before}
+
+
+def renewals(system: System, seconds: float, *, poll: bool) -> dict[str, float]:
+    """What the server takes of a core while so many workers hold a trial each and renew its lease, and nobody does
+    anything else; and how long a renewal takes, in milliseconds. poll: each asks for more work, too."""
+    study = our_study(system, "held-and-polls" if poll else "held", "random", 0)["study"]
+    connection = Connection(system.address)
+    held = [_held(connection, study, number) for number in range(HOLDERS)]
+    polls = Polls(system.address, HOLDERS if poll else 0, IDLE_POLL_S, IDLE_POLL_S)
+    took: list[float] = []
+    begun, begun_cpu = time.monotonic(), system.server_cpu_s()
+    threads = [
+        threading.Thread(target=renew, args=(system.address, held[first::RENEWERS], begun + seconds, took))
+        for first in range(RENEWERS)
+    ]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        polls.step(0.05)
+    lasted, spent = time.monotonic() - begun, system.server_cpu_s() - begun_cpu
+    polls.close()
+    return {
+        "workers": HOLDERS,
+        "seconds": lasted,
+        "renewals": len(took),
+        "polls that ended": polls.ended,
+        "server's cores": spent / lasted,
+        "p50": quantiles(took, n=100)[49],
+        "longest": max(took),
+    }
+
+
+def renew(address: str, held: list[Held], until: float, took: list[float]) -> None:
+    """Renew the leases of some workers, each when it is due."""
+    chance, now = random.Random(held[0]["number"]), time.monotonic()
+    due = [(now + chance.uniform(0, LEASE_S / 3), number) for number in range(len(held))]
+    heapq.heapify(due)
+    while due[0][0] < until:
+        moment, number = heapq.heappop(due)
+        time.sleep(max(0.0, moment - time.monotonic()))
+        sent = time.monotonic()
+        connection = Connection(address)  # the server has closed that of the renewal before
+        connection.send("POST", "/v1/leases:renew", {"worker": _name(held[number]), "held": [held[number]]})
+        assert len(connection.content()["held"]) == 1, "a lease was lost"
+        connection.socket.close()
+        took.append(1000 * (time.monotonic() - sent))
+        heapq.heappush(due, (moment + LEASE_S / 3 * chance.uniform(0.8, 1.2), number))
+
+
+def _name(held: Held) -> str:
+    return f"worker-{held['number']}"
+
+
+def _held(connection: Connection, study: str, number: int) -> Held:
+    """The next trial, which the worker of its number takes, as a renewal names it."""
+    connection.send("POST", f"/v1/studies/{study}/trials:ask", {"worker": f"worker-{number}", "lease_s": LEASE_S})
+    [lease] = connection.content()["leases"]
+    return {"study": study, "number": lease["number"], "fence": lease["fence"]}
 
 
 def measured(seconds: float) -> dict[str, Any]:
@@ -165,6 +266,8 @@ def measured(seconds: float) -> dict[str, Any]:
             psutil.cpu_percent()
             figures = {
                 "health alone, ms": health(system.address, seconds),
+                "workers that renew": renewals(system, RENEWED_FOR * seconds, poll=False),
+                "workers that renew and wait for work": renewals(system, RENEWED_FOR * seconds, poll=True),
                 "memory of polls, MB": memory_of_polls(system, seconds),
                 "health beside askers, ms": health_beside_askers(system, seconds),
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import socket
 import sys
@@ -26,6 +27,9 @@ M_MMAP_THRESHOLD = -3
 SWITCH_S = 0.001
 """How long a thread computes before another may go on: at 5 ms, Python's own, the event loop waits that long for each
 of its little steps, and `/healthz` with it."""
+NEW_OBJECTS = 5_000
+"""After so many new objects Python looks for garbage among them, in every tenth search among more. By itself it does
+after 700, which took 4 to 5 % of the processor time of asks; now it takes 1.5 % at most."""
 GRACE_S = 5
 """How long a stopping server waits for open requests."""
 
@@ -64,6 +68,7 @@ def serve(settings: Settings, listening: Callable[[str], None] | None = None) ->
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
     )
+    _look_for_garbage_among_what_is_new()
     host, port = listener.getsockname()[:2]
     where = f"[{host}]" if ":" in host else host
     url = f"http://{where}:{port}"
@@ -113,6 +118,14 @@ def _give_large_blocks_back() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 262_144)
+
+
+def _look_for_garbage_among_what_is_new() -> None:
+    """What there is when a server begins to listen stays. To look through it took 20 to 40 ms, in which no thread went
+    on and `/healthz` was not answered, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS, 10, 10)
 
 
 def _log_as_json() -> None:
