@@ -111,7 +111,7 @@ def test_help_in_a_narrow_window_lists_options_arguments_and_commands(
     monkeypatch.setenv("COLUMNS", "60")
 
     page = sturgeon("study", "trials", "--help").out
-    assert "  --state <queued|running|paused|complete|pruned|\n  diverged|failed|cancelled>\n      Only trials" in page
+    assert "  --state <queued|running|paused|complete|pruned|diverged|\n  failed|cancelled>\n      Only trials" in page
     assert "Arguments:\n  STUDY <str>\n      The study's name.  [required]\n" in page
     assert "Commands:\n  study\n      Create, watch and steer studies.\n" in sturgeon("--help").out
     assert "embedded-server" not in sturgeon("--help").out
