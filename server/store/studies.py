@@ -194,9 +194,14 @@ def pandas(tx: Transaction) -> list[StudyRow]:
 
 
 def limited(tx: Transaction) -> list[StudyRow]:
-    """The active studies whose budget has limits other than the number of trials, none of which is reached."""
+    """The active studies in which a trial runs, and whose budget has limits other than the number of trials, none of
+    which is reached. Their number counts, and not that of all studies."""
+    running = sa.select(trials.c.study_id).where(trials.c.state == "running")
     statement = sa.select(studies).where(
-        studies.c.state == "active", studies.c.limits.is_not(sa.null()), studies.c.spent.is_(None)
+        studies.c.id.in_(running),
+        studies.c.state == "active",
+        studies.c.limits.is_not(sa.null()),
+        studies.c.spent.is_(None),
     )
     return [StudyRow(*row) for row in tx.execute(statement)]
 

@@ -8,11 +8,13 @@ import httpx
 import pytest
 
 from server.services.studies import budgets
+from server.store import studies as study_rows
 from sturgeon.errors import BudgetSpent
 from sturgeon.messages import Lease, Trial
 from tests.server.studies import BOWL, NOT_VALID, refusal
 
 if TYPE_CHECKING:
+    from server.store.engine import Database
     from tests.running import RunningServer
 
 
@@ -165,6 +167,23 @@ def test_seconds_pass_without_a_report(server: RunningServer) -> None:
     budgets.watch(server.app.state.transactions)
 
     assert server.client.study("bowl").spent.limit == "max_seconds"
+
+
+def test_only_studies_in_which_a_trial_runs_are_watched(server: RunningServer) -> None:
+    for name in ("idle", "bowl", "unlimited"):
+        limits = {} if name == "unlimited" else {"max_seconds": 100}
+        server.client.create_study(BOWL | {"name": name, "budget": {"max_trials": 4} | limits})
+    leases = {name: server.client.ask(name).leases[0] for name in ("bowl", "unlimited")}
+    assert watched(server) == ["bowl"]
+
+    server.client.tell("bowl", leases["bowl"].number, leases["bowl"].fence, {"loss": 0.5})
+    assert watched(server) == []
+
+
+def watched(server: RunningServer) -> list[str]:
+    database: Database = server.app.state.database
+    with database.reading() as tx:
+        return [study.name for study in study_rows.limited(tx)]
 
 
 @pytest.mark.parametrize(

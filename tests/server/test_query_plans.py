@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from server.services.changes import pushes
+from server.services.studies import budgets
 from server.store import tables
 from sturgeon.messages import Held
 from tests.server.studies import BOWL, DIGITS
@@ -62,6 +63,7 @@ def use(server: RunningServer) -> None:
     client.ask("bowl", worker="ada", lease_s=60)
     server.advance(seconds=3600)
     server.expire_leases()
+    budgets.watch(server.app.state.transactions)
     client.trials("bowl", page_size=10)
     client.trial("bowl", 1000)
     list(client.trial_metrics("bowl", 1000))

@@ -127,7 +127,8 @@ def is_watched(study: StudyRow) -> bool:
 
 
 def watch(transactions: Transactions) -> None:
-    """Settle the studies whose seconds are limited: time passes without reports, too. Each study on its own."""
+    """Settle the studies whose seconds are limited and in which a trial runs: time passes without reports, too. Each
+    study on its own."""
     with transactions.database.reading() as tx:
         names = [study.name for study in studies.limited(tx) if study.limits and "max_seconds" in study.limits]
     for name in names:
