@@ -112,7 +112,7 @@ def test_help_in_a_narrow_window_lists_options_arguments_and_commands(
 
     page = sturgeon("study", "trials", "--help").out
     assert "  --state <queued|running|paused|complete|pruned|diverged|\n  failed|cancelled>\n      Only trials" in page
-    assert "Arguments:\n  STUDY <str>\n      The study's name.  [required]\n" in page
+    assert "Arguments:\n  STUDY <str>\n      The study's name. [required]\n" in page
     assert "Commands:\n  study\n      Create, watch and steer studies.\n" in sturgeon("--help").out
     assert "embedded-server" not in sturgeon("--help").out
 
