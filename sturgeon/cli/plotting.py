@@ -9,7 +9,7 @@ import typer
 
 from sturgeon.cli.inputs import WrongInput, output_file
 from sturgeon.cli.output import print_json, say
-from sturgeon.cli.session import Session, addressed
+from sturgeon.cli.session import FormatOrFileOption, Session, addressed, format_or_file
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.errors import SturgeonError
 from sturgeon.plots.kinds import COURSE_KINDS, KINDS, STUDY_KINDS, TRIAL_KINDS
@@ -41,7 +41,6 @@ def plot(
         Path | None,
         typer.Option(
             "--out",
-            "-o",
             "-O",
             metavar="FILE",
             parser=output_file,
@@ -65,12 +64,14 @@ def plot(
         typer.Option(metavar="PERCENT", min=0.1, max=100, help="Of parallel: only the best so many per cent."),
     ] = None,
     theme: Annotated[Literal["light", "dark"], typer.Option(help="Its colours.")] = "light",
+    output: FormatOrFileOption = None,
 ) -> None:
     """Draw a picture of a study, or with --trial of a trial: sturgeon study plot digits history -o history.png."""
     from sturgeon.plots.drawing import drawn
     from sturgeon.plots.registry import PLOTS
     from sturgeon.tuning.pictures import picture
 
+    session, out = format_or_file(session, output, out)
     file = out or Path(f"{study}-{kind}.png")
     format_ = _format(file)
     options = _options(kind, parameter or []) | {

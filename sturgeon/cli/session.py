@@ -14,7 +14,7 @@ import typer
 
 from sturgeon import servers
 from sturgeon.cli import tables
-from sturgeon.cli.inputs import any_path, not_empty
+from sturgeon.cli.inputs import any_path, not_empty, output_file
 
 if TYPE_CHECKING:
     from sturgeon.client import Client
@@ -44,6 +44,10 @@ TokenFileOption = Annotated[
 OutputOption = Annotated[
     Format | None,
     typer.Option("--output", "-o", help="A table for people, or JSON for scripts (default: table)."),
+]
+FormatOrFileOption = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="json|FILE", help="json: say in JSON what was written. Else as --out."),
 ]
 
 WideOption = Annotated[
@@ -147,4 +151,12 @@ formatted = _taking("output", "wide")
 """For commands that only print."""
 
 addressed = _taking("server", "token_file")
-"""For commands that ask the server and whose -o is a file."""
+"""For commands that ask the server, write a file, and take a `FormatOrFileOption`."""
+
+
+def format_or_file(session: Session, output: str | None, out: Path | None) -> tuple[Session, Path | None]:
+    """The session and the file of a command whose -o may be either. Raises: WrongInput (it is no file to write)."""
+    match output:
+        case "table" | "json":
+            return session.overridden(output=output), out
+    return session, out if out is not None or output is None else output_file(output)

@@ -10,7 +10,7 @@ import typer
 
 from sturgeon.cli.inputs import WrongInput, output_file
 from sturgeon.cli.output import print_json, say
-from sturgeon.cli.session import Session, addressed
+from sturgeon.cli.session import FormatOrFileOption, Session, addressed, format_or_file
 from sturgeon.cli.studies import StudyArgument
 
 commands = typer.Typer()
@@ -28,13 +28,13 @@ def report_(
         Path | None,
         typer.Option(
             "--out",
-            "-o",
             "-O",
             metavar="FILE",
             parser=output_file,
             help="A .html or .md file (default: STUDY-report.html).",
         ),
     ] = None,
+    output: FormatOrFileOption = None,
 ) -> None:
     """Write a report for a colleague: the question, the result with its noise, pictures, and how to do it again.
 
@@ -46,6 +46,7 @@ def report_(
     from sturgeon.cli.report_markdown import as_markdown
     from sturgeon.extras import require
 
+    session, out = format_or_file(session, output, out)
     file = out or Path(f"{study}-report.html")
     if file.suffix.lower() not in (".html", ".md"):
         raise WrongInput(f"{file}: write a name that ends in .html or .md.")

@@ -58,6 +58,15 @@ def test_a_picture_is_written_in_the_format_of_its_name(sturgeon: Command, in_fo
 
 
 @pytest.mark.usefixtures("searched")
+def test_o_json_after_a_command_that_writes_a_file_says_what_was_written(sturgeon: Command, in_folder: Path) -> None:
+    told = sturgeon("study", "plot", "bowl", "history", "-o", "json", "-O", "h.json").json
+    assert told == {"file": "h.json", "study": "bowl", "kind": "history", "trial": None}
+    assert sturgeon("study", "plot", "bowl", "map", "-p", "y", "-p", "x", "-o", "json").json["file"] == "bowl-map.png"
+    assert sturgeon("study", "report", "bowl", "-o", "json").json["files"] == ["bowl-report.html"]
+    assert {path.name for path in in_folder.iterdir()} >= {"h.json", "bowl-map.png", "bowl-report.html"}
+
+
+@pytest.mark.usefixtures("searched")
 def test_every_picture_of_a_study_can_be_drawn_from_a_server(sturgeon: Command) -> None:
     for kind in STUDY_KINDS:
         assert sturgeon("study", "plot", "bowl", kind, "-o", f"{kind}.json").code == 0, kind
