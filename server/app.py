@@ -21,26 +21,9 @@ from server.browsers import BrowserGate, SecurityHeaders, refusal_of_another_pag
 from server.dashboard import pages as dashboard
 from server.description import Description
 from server.gate import RequestLog, SizeGate
-from server.routes import (
-    checkpoints,
-    explaining,
-    findings,
-    health,
-    leases,
-    logs,
-    observing,
-    panda,
-    plots,
-    preview,
-    rows,
-    streaming,
-    studies,
-    tokens,
-    trials,
-    webhooks,
-)
 from server.routes.direct import Direct
 from server.routes.lanes import KEPT, SENDING, Lanes
+from server.routes.table import ROUTERS, SCOPES
 from server.scopes import RouteScopes
 from server.services.changes.feed import Feed
 from server.services.leases import housekeeping
@@ -101,14 +84,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.long_polls.at_end(app.state.feed.streams.end)
     app.state.refitter = Refitter(app.state.database, app.state.asks.sampler_pool)
     problems.install(app)
-    of_trials = (trials, panda, leases, checkpoints, findings, logs)
-    modules = (studies, explaining, *of_trials, observing, preview, rows, plots, streaming, webhooks, tokens)
-    prefixes = [*((module.router, "/v1") for module in modules), (health.router, "")]
-    for router, prefix in prefixes:
+    for router, prefix in ROUTERS:
         app.include_router(router, prefix=prefix)
-    app.state.direct = app.router.middleware_stack = Direct(app.router, prefixes)
+    app.state.direct = app.router.middleware_stack = Direct(app.router, ROUTERS)
     dashboard.install(app)
-    scopes = RouteScopes(_addresses([*prefixes, *((router, "") for router in dashboard.ROUTERS)]))
+    scopes = RouteScopes(_addresses([*ROUTERS, *((router, "") for router in dashboard.ROUTERS)]), SCOPES)
     _describe(app)
     app.add_middleware(
         SizeGate,

@@ -1,7 +1,4 @@
-"""What each route is for: the one place that says which scope a token needs there.
-
-A route that is not named here keeps the server from starting, and so does a name without a route.
-"""
+"""The scopes that a token needs, looked up by the address of a request; server/routes/table.py names them."""
 
 from __future__ import annotations
 
@@ -29,113 +26,6 @@ ADMIN: Final[Needed] = frozenset({"admin"})
 BEARER: Final = "sturgeon.token"
 """Where in the ASGI scope of a request the hash of its named token is; the shared token leaves nothing there."""
 
-_STUDY: Final = "/v1/studies/{study}"
-_TRIAL: Final = _STUDY + "/trials/{number}"
-SCOPES: Final[Mapping[str, Needed]] = {
-    "GET /healthz": OPEN,
-    "GET /readyz": OPEN,
-    "GET /metrics": READ,
-    # studies
-    "POST /v1/studies": WRITE,
-    "GET /v1/studies": READ,
-    "GET /v1/studies:overview": READ,
-    "POST /v1/space:preview": READ,
-    f"GET {_STUDY}": READ,
-    f"PATCH {_STUDY}": WRITE,
-    f"DELETE {_STUDY}": WRITE,
-    f"GET {_STUDY}/best": READ,
-    f"GET {_STUDY}/rounds": READ,
-    f"GET {_STUDY}/importance": READ,
-    f"GET {_STUDY}/replay": READ,
-    f"GET {_STUDY}/events": READ,
-    f"GET {_STUDY}/revisions": READ,
-    f"GET {_STUDY}/late-results": READ,
-    f"GET {_STUDY}/rows": READ,
-    f"GET {_STUDY}/curves": READ,
-    f"GET {_STUDY}/metrics": READ,
-    f"GET {_STUDY}/plots/{{kind}}": READ,
-    f"GET {_STUDY}/stream": READ,
-    "GET /v1/stream": READ,
-    # trials
-    f"GET {_STUDY}/trials": READ,
-    f"POST {_STUDY}/trials": WRITE,
-    f"POST {_STUDY}/trials:import": WRITE,
-    f"GET {_STUDY}/trials/{{number:segment}}": READ,
-    f"PATCH {_STUDY}/trials/{{number:segment}}": WRITE,
-    f"GET {_TRIAL}/metrics": READ,
-    f"GET {_TRIAL}/curves": READ,
-    f"GET {_TRIAL}/plots/{{kind}}": READ,
-    f"GET {_TRIAL}/log": READ,
-    f"GET {_TRIAL}/diagnosis": READ,
-    f"GET {_TRIAL}/errors": READ,
-    f"PUT {_TRIAL}/errors/tags": WRITE,
-    f"POST {_TRIAL}:requeue": WRITE,
-    f"POST {_TRIAL}:invalidate": WRITE,
-    f"POST {_TRIAL}:cancel": WRITE,
-    # steering
-    f"PATCH {_TRIAL}/params": WRITE,
-    f"POST {_TRIAL}:pause": WRITE,
-    f"POST {_TRIAL}:resume": WRITE,
-    f"POST {_TRIAL}:stop": WRITE,
-    f"POST {_TRIAL}:checkpoint": WRITE,
-    f"POST {_TRIAL}:rollback": WRITE,
-    f"POST {_TRIAL}:fork": WRITE,
-    f"POST {_TRIAL}:promote": WRITE,
-    f"GET {_TRIAL}/timeline": READ,
-    f"GET {_TRIAL}/lineage": READ,
-    f"GET {_TRIAL}/proposals": READ,
-    f"POST {_TRIAL}/proposals/{{proposal}}:accept": WRITE,
-    f"POST {_TRIAL}/proposals/{{proposal}}:dismiss": WRITE,
-    # work: under a lease, or to get one
-    "POST /v1/leases": WORK,
-    "POST /v1/leases:renew": WORK,
-    f"POST {_STUDY}/trials:ask": WORK,
-    f"POST {_STUDY}/trials:tell": WORK,
-    f"POST {_TRIAL}:report": WORK,
-    f"POST {_TRIAL}:tell": WORK,
-    f"POST {_TRIAL}:release": WORK,
-    f"GET {_TRIAL}/checkpoints": READ_OR_WORK,
-    f"GET {_TRIAL}/checkpoints/best": READ_OR_WORK,
-    f"GET {_TRIAL}/checkpoints/{{step:step}}": READ_OR_WORK,
-    f"PUT {_TRIAL}/checkpoints/{{step:step}}": WORK,
-    f"PUT {_TRIAL}/diagnosis": WORK,
-    f"PUT {_TRIAL}/errors": WORK,
-    f"PUT {_TRIAL}/dataset": WORK,
-    f"PUT {_TRIAL}/versions": WORK,
-    f"PUT {_TRIAL}/log": WORK,
-    # the server itself
-    "GET /v1/workers": READ,
-    "POST /v1/workers/{worker}:drain": ADMIN,
-    "POST /v1/webhooks": ADMIN,
-    "GET /v1/webhooks": ADMIN,
-    "DELETE /v1/webhooks/{webhook:segment}": ADMIN,
-    "POST /v1/webhooks/{webhook}:test": ADMIN,
-    "GET /v1/webhooks/{webhook}/deliveries": ADMIN,
-    "POST /v1/tokens": ADMIN,
-    "GET /v1/tokens": ADMIN,
-    "DELETE /v1/tokens/{token}": ADMIN,
-    # pages, and what they load
-    "GET /login": OPEN,
-    "POST /login": OPEN,
-    "POST /logout": OPEN,
-    "GET /static/vega-{version}.js": OPEN,
-    "GET /static/vega-themes.json": OPEN,
-    "GET /": READ,
-    "GET /new": READ,
-    "POST /new:read": READ,
-    "GET /studies/{study}": READ,
-    "GET /studies/{study}/trials/{number}": READ,
-    "GET /studies/{study}/drift/{number}": READ,
-    "GET /studies/{study}/compare": READ,
-    "GET /compare": READ,
-    "GET /workers": READ,
-    "GET /course": READ,
-    "GET /course/{row}": READ,
-    "GET /fields/live.json": READ,
-    "GET /pictures/curves.json": READ,
-    "GET /pictures/studies.json": READ,
-}
-
 
 @dataclass(frozen=True)
 class _Address:
@@ -146,20 +36,23 @@ class _Address:
 class RouteScopes:
     """What the routes of an app need, by the address of a request."""
 
-    def __init__(self, routes: Iterable[tuple[str, str]]) -> None:
-        """routes: the method and the path of each, in the order in which the app looks through them.
+    def __init__(self, routes: Iterable[tuple[str, str]], scopes: Mapping[str, Needed]) -> None:
+        """routes: the method and the path of each, in the order in which the app looks through them. scopes: what each
+        needs, by "METHOD path".
 
-        Raises: SturgeonError (a route is not in SCOPES, or one that is there does not exist).
+        Raises: SturgeonError (a route is not in scopes, or one that is there does not exist).
         """
         names = [f"{method} {path}" for method, path in routes]
-        if undeclared := [name for name in names if name not in SCOPES]:
-            raise SturgeonError(f"server/scopes.py says of no scope that these routes need: {', '.join(undeclared)}.")
-        if absent := SCOPES.keys() - names:
-            raise SturgeonError(f"server/scopes.py names routes that there are not: {', '.join(sorted(absent))}.")
+        if undeclared := [name for name in names if name not in scopes]:
+            raise SturgeonError(
+                f"server/routes/table.py names no scope that these routes need: {', '.join(undeclared)}."
+            )
+        if absent := scopes.keys() - names:
+            raise SturgeonError(f"server/routes/table.py names routes that there are not: {', '.join(sorted(absent))}.")
         self._addresses: Final = defaultdict[tuple[str, int], list[_Address]](list)
         for name in names:
             method, path = name.split(" ", 1)
-            self._addresses[method, path.count("/")].append(_Address(compile_path(path)[0], SCOPES[name]))
+            self._addresses[method, path.count("/")].append(_Address(compile_path(path)[0], scopes[name]))
 
     def needed(self, method: str, path: str) -> Needed | None:
         """What is needed there; None where the app has no such route."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from server import scopes
+from server import app as composed
 from server.app import create_app
-from server.scopes import ADMIN, OPEN, SCOPES, RouteScopes
+from server.routes.table import SCOPES
+from server.scopes import ADMIN, OPEN, RouteScopes
 from server.settings import Settings
 from sturgeon.errors import SturgeonError
 from sturgeon.messages import TokenScope
@@ -117,18 +118,18 @@ def test_another_method_of_a_route_opens_nothing(guarded: RunningServer, method:
 def test_a_route_without_a_scope_keeps_the_server_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(database_url="sqlite:///unused.db")
     without = {name: needed for name, needed in SCOPES.items() if name != "GET /v1/workers"}
-    monkeypatch.setattr(scopes, "SCOPES", without)
+    monkeypatch.setattr(composed, "SCOPES", without)
     with pytest.raises(SturgeonError, match="no scope that these routes need: GET /v1/workers"):
         create_app(settings)
 
-    monkeypatch.setattr(scopes, "SCOPES", {**SCOPES, "GET /v1/gone": ADMIN})
+    monkeypatch.setattr(composed, "SCOPES", {**SCOPES, "GET /v1/gone": ADMIN})
     with pytest.raises(SturgeonError, match="routes that there are not: GET /v1/gone"):
         create_app(settings)
 
 
 def test_an_address_that_two_routes_fit_is_that_of_the_first() -> None:
     names = [tuple(name.split(" ", 1)) for name in SCOPES]
-    of_app = RouteScopes((method, path) for method, path in names)
+    of_app = RouteScopes(((method, path) for method, path in names), SCOPES)
 
     assert (
         of_app.needed("GET", "/v1/studies/a/trials/7/checkpoints/best")

@@ -1,0 +1,147 @@
+"""Every module of routes, and what each address is for: the one place that says which scope a token needs there.
+
+A route that is not named here keeps the server from starting, and so does a name without a route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from fastapi import APIRouter
+
+from server.routes import (
+    checkpoints,
+    explaining,
+    findings,
+    health,
+    leases,
+    logs,
+    observing,
+    panda,
+    plots,
+    preview,
+    rows,
+    streaming,
+    studies,
+    tokens,
+    trials,
+    webhooks,
+)
+from server.scopes import ADMIN, OPEN, READ, READ_OR_WORK, WORK, WRITE, Needed
+
+_OF_STUDIES: Final = (studies, explaining)
+_OF_TRIALS: Final = (trials, panda, leases, checkpoints, findings, logs)
+_OF_THE_SERVER: Final = (observing, preview, rows, plots, streaming, webhooks, tokens)
+ROUTERS: Final[tuple[tuple[APIRouter, str], ...]] = (
+    *((module.router, "/v1") for module in (*_OF_STUDIES, *_OF_TRIALS, *_OF_THE_SERVER)),
+    (health.router, ""),
+)
+"""Each router with its prefix, in the order in which the app looks through them."""
+
+_STUDY: Final = "/v1/studies/{study}"
+_TRIAL: Final = _STUDY + "/trials/{number}"
+SCOPES: Final[Mapping[str, Needed]] = {
+    "GET /healthz": OPEN,
+    "GET /readyz": OPEN,
+    "GET /metrics": READ,
+    # studies
+    "POST /v1/studies": WRITE,
+    "GET /v1/studies": READ,
+    "GET /v1/studies:overview": READ,
+    "POST /v1/space:preview": READ,
+    f"GET {_STUDY}": READ,
+    f"PATCH {_STUDY}": WRITE,
+    f"DELETE {_STUDY}": WRITE,
+    f"GET {_STUDY}/best": READ,
+    f"GET {_STUDY}/rounds": READ,
+    f"GET {_STUDY}/importance": READ,
+    f"GET {_STUDY}/replay": READ,
+    f"GET {_STUDY}/events": READ,
+    f"GET {_STUDY}/revisions": READ,
+    f"GET {_STUDY}/late-results": READ,
+    f"GET {_STUDY}/rows": READ,
+    f"GET {_STUDY}/curves": READ,
+    f"GET {_STUDY}/metrics": READ,
+    f"GET {_STUDY}/plots/{{kind}}": READ,
+    f"GET {_STUDY}/stream": READ,
+    "GET /v1/stream": READ,
+    # trials
+    f"GET {_STUDY}/trials": READ,
+    f"POST {_STUDY}/trials": WRITE,
+    f"POST {_STUDY}/trials:import": WRITE,
+    f"GET {_STUDY}/trials/{{number:segment}}": READ,
+    f"PATCH {_STUDY}/trials/{{number:segment}}": WRITE,
+    f"GET {_TRIAL}/metrics": READ,
+    f"GET {_TRIAL}/curves": READ,
+    f"GET {_TRIAL}/plots/{{kind}}": READ,
+    f"GET {_TRIAL}/log": READ,
+    f"GET {_TRIAL}/diagnosis": READ,
+    f"GET {_TRIAL}/errors": READ,
+    f"PUT {_TRIAL}/errors/tags": WRITE,
+    f"POST {_TRIAL}:requeue": WRITE,
+    f"POST {_TRIAL}:invalidate": WRITE,
+    f"POST {_TRIAL}:cancel": WRITE,
+    # steering
+    f"PATCH {_TRIAL}/params": WRITE,
+    f"POST {_TRIAL}:pause": WRITE,
+    f"POST {_TRIAL}:resume": WRITE,
+    f"POST {_TRIAL}:stop": WRITE,
+    f"POST {_TRIAL}:checkpoint": WRITE,
+    f"POST {_TRIAL}:rollback": WRITE,
+    f"POST {_TRIAL}:fork": WRITE,
+    f"POST {_TRIAL}:promote": WRITE,
+    f"GET {_TRIAL}/timeline": READ,
+    f"GET {_TRIAL}/lineage": READ,
+    f"GET {_TRIAL}/proposals": READ,
+    f"POST {_TRIAL}/proposals/{{proposal}}:accept": WRITE,
+    f"POST {_TRIAL}/proposals/{{proposal}}:dismiss": WRITE,
+    # work: under a lease, or to get one
+    "POST /v1/leases": WORK,
+    "POST /v1/leases:renew": WORK,
+    f"POST {_STUDY}/trials:ask": WORK,
+    f"POST {_STUDY}/trials:tell": WORK,
+    f"POST {_TRIAL}:report": WORK,
+    f"POST {_TRIAL}:tell": WORK,
+    f"POST {_TRIAL}:release": WORK,
+    f"GET {_TRIAL}/checkpoints": READ_OR_WORK,
+    f"GET {_TRIAL}/checkpoints/best": READ_OR_WORK,
+    f"GET {_TRIAL}/checkpoints/{{step:step}}": READ_OR_WORK,
+    f"PUT {_TRIAL}/checkpoints/{{step:step}}": WORK,
+    f"PUT {_TRIAL}/diagnosis": WORK,
+    f"PUT {_TRIAL}/errors": WORK,
+    f"PUT {_TRIAL}/dataset": WORK,
+    f"PUT {_TRIAL}/versions": WORK,
+    f"PUT {_TRIAL}/log": WORK,
+    # the server itself
+    "GET /v1/workers": READ,
+    "POST /v1/workers/{worker}:drain": ADMIN,
+    "POST /v1/webhooks": ADMIN,
+    "GET /v1/webhooks": ADMIN,
+    "DELETE /v1/webhooks/{webhook:segment}": ADMIN,
+    "POST /v1/webhooks/{webhook}:test": ADMIN,
+    "GET /v1/webhooks/{webhook}/deliveries": ADMIN,
+    "POST /v1/tokens": ADMIN,
+    "GET /v1/tokens": ADMIN,
+    "DELETE /v1/tokens/{token}": ADMIN,
+    # pages, and what they load
+    "GET /login": OPEN,
+    "POST /login": OPEN,
+    "POST /logout": OPEN,
+    "GET /static/vega-{version}.js": OPEN,
+    "GET /static/vega-themes.json": OPEN,
+    "GET /": READ,
+    "GET /new": READ,
+    "POST /new:read": READ,
+    "GET /studies/{study}": READ,
+    "GET /studies/{study}/trials/{number}": READ,
+    "GET /studies/{study}/drift/{number}": READ,
+    "GET /studies/{study}/compare": READ,
+    "GET /compare": READ,
+    "GET /workers": READ,
+    "GET /course": READ,
+    "GET /course/{row}": READ,
+    "GET /fields/live.json": READ,
+    "GET /pictures/curves.json": READ,
+    "GET /pictures/studies.json": READ,
+}
