@@ -9,11 +9,10 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final, NamedTuple, ParamSpec
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Insert
@@ -22,6 +21,7 @@ from server.store import steady_clock
 from server.store.change_numbers import Counting, last_change
 from server.store.drivers import begin_sqlite, open_engines
 from server.store.durability import Durability
+from server.store.hot_statements import Answer, HotStatements, insert_new
 from server.store.kept_amounts import EndedUpTo
 from server.store.lock_order import LockOrder
 from server.store.steady_clock import Offset, Reading, SteadyClock
@@ -55,6 +55,7 @@ class Transaction:
         connection: Connection,
         clock: Clock,
         steady: SteadyClock,
+        hot: HotStatements,
         stored_numerics: set[str],
         kept_amounts: dict[int, EndedUpTo],
     ) -> None:
@@ -63,6 +64,7 @@ class Transaction:
         self.stored_numerics = stored_numerics  # the fingerprints that this process knows to be in the database
         self._clock = clock
         self._steady_clock = steady
+        self._hot = hot
         self._reading: Reading | None = None
         self._offset: Offset | None = None
         self.fence_floor: int | None = None  # as `learn` was told
@@ -109,9 +111,13 @@ class Transaction:
         assert isinstance(result, CursorResult)
         return result
 
+    def run(self, statement: sa.Executable, parameters: Mapping[str, object]) -> Answer:
+        """Run a statement that every trial needs: a constant, see `hot_statements.py`."""
+        return self._hot.run(self.connection, statement, parameters)
+
     def insert_new(self, table: sa.Table, *key: str, returning: str | None = None) -> Insert:
         """An INSERT that does nothing where a row with this key exists, and returns a column of one that is new."""
-        return _insert_new(table, key, returning, is_sqlite=self.is_sqlite)
+        return insert_new(table, key, returning, is_sqlite=self.is_sqlite)
 
     def now(self) -> int:
         """Microseconds since 1970 UTC, read once in a transaction; after its first lock, for which it may wait."""
@@ -162,14 +168,6 @@ class Transaction:
         return self._reading
 
 
-@cache
-def _insert_new(table: sa.Table, key: tuple[str, ...], returning: str | None, *, is_sqlite: bool) -> Insert:
-    """Each database has its own dialect for it."""
-    make = sqlite.insert if is_sqlite else postgresql.insert
-    statement = make(table).on_conflict_do_nothing(index_elements=list(key))
-    return statement if returning is None else statement.returning(table.c[returning])
-
-
 Clock = Callable[[Transaction], int]
 
 
@@ -196,6 +194,7 @@ class Database:
         self.engine, self.reader = open_engines(url, connections)
         self.clock = clock or database_clock
         self.steady_clock = SteadyClock(time.monotonic if clock is None else None)
+        self._hot = HotStatements(self.engine.dialect)
         file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
         self.write_queue = WriteQueue(f"{file}-queue") if file else None
         self.durability = Durability(file) if file else None
@@ -250,7 +249,9 @@ class Database:
                     if self.durability:
                         begin_sqlite(connection, turn, foreign_keys=foreign_keys)
                         seen = last_change(connection) if foreign_keys else 0
-                    tx = Transaction(connection, self.clock, self.steady_clock, self.stored_numerics, self.kept_amounts)
+                    tx = Transaction(
+                        connection, self.clock, self.steady_clock, self._hot, self.stored_numerics, self.kept_amounts
+                    )
                     # A migration may be what makes the table of the count.
                     counting = Counting(connection) if write and foreign_keys and tx.is_sqlite else None
                     with counting or nullcontext():

@@ -58,8 +58,7 @@ def claim_answered(tx: Transaction, key: str, request_sha256: str, study_id: Stu
     """Claim the key with its answer; False where another request has claimed it."""
     values = {"key": key, "request_sha256": request_sha256, "study_id": study_id}
     answered = {"answer": body, "at": tx.steady_now()}
-    inserted = tx.execute(tx.insert_new(idempotency_keys, "key", returning="key"), values | answered)
-    return inserted.one_or_none() is not None
+    return bool(tx.run(tx.insert_new(idempotency_keys, "key", returning="key"), values | answered).rows)
 
 
 def forget(tx: Transaction, before: int) -> int:

@@ -35,7 +35,8 @@ def trials_of(tx: Transaction, study_id: StudyId, numbers: Iterable[int]) -> lis
     """Those of these trials that exist, by id."""
     wanted = sorted(set(numbers))
     if len(wanted) == 1:  # by far the most calls, and a list of parameters takes time to write out
-        return _locked(tx, _ONE_TRIAL, {"study": study_id, "number": wanted[0]})
+        found = tx.run(_ONE_TRIAL, {"study": study_id, "number": wanted[0]}).rows
+        return _noted(tx, [TrialRow(*row) for row in found])
     return _locked(tx, _TRIALS, {"study": study_id, "numbers": wanted})
 
 
@@ -51,7 +52,10 @@ def expired(tx: Transaction, study_id: StudyId) -> list[TrialRow]:
 
 def _locked(tx: Transaction, statement: sa.Select[Any], *parameters: Json) -> list[TrialRow]:
     """parameters: of each execution. Several of them only on SQLite, which locks no rows."""
-    rows = [TrialRow(*row) for one in parameters for row in tx.execute(statement, one)]
+    return _noted(tx, [TrialRow(*row) for one in parameters for row in tx.execute(statement, one)])
+
+
+def _noted(tx: Transaction, rows: list[TrialRow]) -> list[TrialRow]:
     tx.lock_order.trials([row.id for row in rows])
     return rows
 

@@ -63,7 +63,9 @@ _KEY: Final = tuple(column.name for column in reports.primary_key)
 def insert_new(tx: Transaction, rows: Sequence[Json]) -> list[int]:
     """Insert the rows of one run and rollback generation, but for those whose step is there; the steps inserted."""
     statement = tx.insert_new(reports, *_KEY, returning="step")
-    return list(tx.execute(statement, rows[0] if len(rows) == 1 else list(rows)).scalars())
+    if len(rows) == 1:
+        return [step for (step,) in tx.run(statement, rows[0]).rows]
+    return list(tx.execute(statement, list(rows)).scalars())
 
 
 def latest_run(tx: Transaction, trial_id: TrialId) -> Fence | None:

@@ -159,7 +159,8 @@ def next_seq(tx: Transaction, study_id: StudyId, *, changes_past: bool = False) 
 
 def take_seqs(tx: Transaction, study_id: StudyId, count: int) -> int:
     """As `next_seq`: the first of the next `count` numbers."""
-    last = int(tx.execute(_TAKE_SEQS, {"study": study_id, "count": count}).scalar_one())
+    last: int
+    [(last,)] = tx.run(_TAKE_SEQS, {"study": study_id, "count": count}).rows
     if tx.changed_studies.get(study_id, last) is not None:
         tx.changed_studies[study_id] = last
     return last - count + 1
@@ -184,7 +185,7 @@ def take_numbers(tx: Transaction, study: StudyRow, count: int) -> bool:
     """Take `count` trial numbers from `next_number` on. False when another transaction has taken them, the space or the
     state has changed, or the budget is spent."""
     seen = {"study": study.id, "first": study.next_number, "seen_revision": study.revision}
-    return tx.execute(_TAKE_NUMBERS, {**seen, "next": study.next_number + count}).rowcount == 1
+    return tx.run(_TAKE_NUMBERS, {**seen, "next": study.next_number + count}).changed == 1
 
 
 def pandas(tx: Transaction) -> list[StudyRow]:

@@ -65,15 +65,16 @@ def lock_for_ask(tx: Transaction, name: str, key: str | None) -> Asked | None:
     return Asked(StudyRow(*row[:_OF_STUDY]), has_queued, None if request_sha256 is None else (request_sha256, answer))
 
 
-def _read(tx: Transaction, statement: sa.Select[Any], parameters: Json) -> sa.Row[Any] | None:
+def _read(tx: Transaction, statement: sa.Select[Any], parameters: Json) -> tuple[Any, ...] | None:
     asked_at = tx.monotonic_us()
-    row = tx.execute(statement, parameters).one_or_none()
+    rows = tx.run(statement, parameters).rows
+    row = rows[0] if rows else None  # a name belongs to one study
     if row is not None:
         tx.learn(Told(*row[_OF_STUDY:_TOLD]), asked_at)
     return row
 
 
-def _study(row: sa.Row[Any] | None) -> StudyRow | None:
+def _study(row: tuple[Any, ...] | None) -> StudyRow | None:
     return None if row is None else StudyRow(*row[:_OF_STUDY])
 
 

@@ -102,12 +102,15 @@ def insert(tx: Transaction, rows: Sequence[Json]) -> list[TrialRow]:
     return inserted
 
 
-_INSERT_UNREAD: Final = trials.insert()
+_INSERT_UNREAD: Final = trials.insert().inline()  # which asks for no id
 
 
 def insert_unread(tx: Transaction, rows: Sequence[Json]) -> None:
     """Insert new trials of which nothing is read: all of them have the same columns."""
-    tx.execute(_INSERT_UNREAD, rows[0] if len(rows) == 1 else rows)
+    if len(rows) == 1:
+        tx.run(_INSERT_UNREAD, rows[0])
+    else:
+        tx.execute(_INSERT_UNREAD, rows)
 
 
 _FIND: Final = sa.select(trials).where(
@@ -133,6 +136,7 @@ FIXED: Final = frozenset(("id", "study_id", "number", "mode", *_DRAWN, *_BEGINNI
 """The columns that are never written again after the insertion of a trial."""
 CHANGING: Final = tuple(column for column in trials.c if column.name not in FIXED)
 """All others."""
+_CHANGING_NAMES: Final = tuple(column.name for column in CHANGING)
 _STATE_AND_FENCE: Final = frozenset(("state", "fence"))
 _UPDATE: Final = trials.update().where(trials.c.id == sa.bindparam("trial"))
 
@@ -170,8 +174,9 @@ def transition_all(tx: Transaction, to: TrialState, moves: Sequence[tuple[TrialR
     """As `transition`, of different trials; each writes the same columns."""
     tx.lock_order.trials([row.id for row, _ in moves])
     written = [{"trial": row.id, "from": row.state, **columns} for row, columns in moves]
-    moved = tx.execute(_transition(to), written[0] if len(written) == 1 else written)
-    if moved.rowcount != len(moves):
+    one = len(written) == 1
+    changed = tx.run(_transition(to), written[0]).changed if one else tx.execute(_transition(to), written).rowcount
+    if changed != len(moves):
         raise _forbidden(moves[0][0], to)
     return [row.written({**columns, "state": to}) for row, columns in moves]
 
@@ -200,8 +205,8 @@ def move(tx: Transaction, row: TrialRow, moving: ReturningUpdate[Any], parameter
     """Move the trial if the conditions of `moving` hold; None if not. The row need not be locked: another transaction
     may have changed it since it was read, so `moving` returns CHANGING. parameters: its own, and columns to write."""
     tx.lock_order.trials([row.id])
-    changed = tx.execute(moving, {"trial": row.id, **parameters}).one_or_none()
-    return None if changed is None else row.written(changed._asdict())
+    changed = tx.run(moving, {"trial": row.id, **parameters}).rows
+    return row.written(dict(zip(_CHANGING_NAMES, changed[0], strict=True))) if changed else None
 
 
 def may_move_to(to: TrialState) -> sa.ColumnElement[bool]:

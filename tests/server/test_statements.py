@@ -13,24 +13,33 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import ExecutionContext
 
 from server.services.leases import long_poll
+from server.store.hot_statements import HotStatements
 from sturgeon.messages import Held, Lease
 from tests.running import RunningServer
 from tests.server.studies import BOWL
 
 
-def test_an_ask_a_report_and_a_tell_build_no_statement_again(server: RunningServer) -> None:
+def test_an_ask_a_report_and_a_tell_build_no_statement_again(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.client.create_study(BOWL)
     ask_report_and_tell(server)
     run: list[str] = []
     built_again: list[str] = []
 
-    def note(_c: object, _cursor: object, sql: str, _p: object, context: ExecutionContext, _many: bool) -> None:
+    def note(_c: object, _cursor: object, sql: str, _p: object, context: ExecutionContext | None, _many: bool) -> None:
         run.append(sql)
+        if context is None:  # it is one of `hot_statements.py`, which says below what it has compiled
+            return
         compiled: Any = context.compiled
         if compiled is None or context.invoked_statement is not compiled.statement:
             built_again.append(sql)
 
-    engine = server.app.state.database.engine
+    database = server.app.state.database
+    engine = database.engine
+    monkeypatch.setattr(
+        HotStatements, "_compile", lambda _self, statement, _columns: built_again.append(str(statement))
+    )
     sa.event.listen(engine, "before_cursor_execute", note)
     try:
         ask_report_and_tell(server)
