@@ -220,6 +220,7 @@ def renewals(system: System, seconds: float, *, poll: bool) -> dict[str, float]:
         "seconds": lasted,
         "renewals": len(took),
         "polls that ended": polls.ended,
+        "polls refused": polls.refused,
         "server's cores": spent / lasted,
         "p50": quantiles(took, n=100)[49],
         "longest": max(took),
