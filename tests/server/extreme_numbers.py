@@ -145,6 +145,7 @@ BODIES: Final[dict[str, Json]] = {
         "memory_gb": 8.0,
         "total_memory_gb": 64.0,
     },
+    "POST /v1/tokens": {"name": "ada", "scopes": ["read"], "lasts_s": 60},
     "POST /v1/leases:renew": {
         "worker": "ada",
         "held": [{"study": "s", "number": 0, "fence": 1, "applied_version": 0, "applied_step": 0}],

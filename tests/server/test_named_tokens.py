@@ -17,6 +17,7 @@ from server.services.tokens.verification import KEEP_S, TokenMemo
 from server.store.tables import tokens
 from sturgeon.client import Client
 from sturgeon.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
+from sturgeon.messages.tokens import LONGEST_TOKEN_S
 from tests.server.studies import BOWL
 from tests.server.test_statements import ask_report_and_tell, statements_of
 from tests.server.tokens import SHARED_TOKEN, guarded_server, with_token
@@ -241,7 +242,9 @@ def test_the_list_of_tokens_has_pages(guarded: RunningServer) -> None:
         ("ada", ["read"] * 5, None),
         ("ada", ["read"], 0),
         ("ada", ["read"], -1),
-        ("ada", ["read"], 10**10),
+        ("ada", ["read"], LONGEST_TOKEN_S + 1),
+        ("ada", ["read"], 2**53),
+        ("ada", ["read"], 1e300),
         ("ada", ["read"], 1.5),
         ("ada", ["read"], True),
     ],
@@ -249,6 +252,20 @@ def test_the_list_of_tokens_has_pages(guarded: RunningServer) -> None:
 def test_a_token_that_cannot_be_is_refused(server: RunningServer, name: str, scopes: list[Any], lasts_s: Any) -> None:
     with pytest.raises(Invalid):
         server.client.create_token(name, scopes, lasts_s)
+
+
+@pytest.mark.parametrize("lasts_s", [1, LONGEST_TOKEN_S])
+def test_a_token_lasts_to_the_second_from_a_second_to_ten_years(guarded: RunningServer, lasts_s: int) -> None:
+    made = guarded.client.create_token("ada", ["read"], lasts_s)
+    assert made.expires_at is not None
+    assert (made.expires_at - made.created_at).total_seconds() == lasts_s
+
+    states = []
+    for _ in range(2):
+        states += [one.state for one in guarded.client.tokens().items]
+        guarded.advance(seconds=lasts_s)
+
+    assert states == ["active", "expired"]
 
 
 def test_a_server_that_asks_nobody_for_a_token_makes_none(server: RunningServer) -> None:
