@@ -34,6 +34,13 @@ WORDS: Final = {
     "Input should be a valid number, unable to parse string as a number": "write a number",
     "Input should be": "it should be",
 }
+COMMANDS: Final = {
+    "GET /v1/workers": "`sturgeon workers`",
+    "GET /v1/webhooks": "`sturgeon webhook list`",
+    "GET /v1/tokens": "`sturgeon token list`",
+    "(--force, ?force=true)": "(--force)",
+}
+"""What a sentence of the server says to programs, and what it says here: the command that asks that route."""
 EPILOG: Final = (
     "Exit codes: 0 success; 1 refused by the server, not found, or failed; 2 the command, an option or an input file "
     "is wrong; 3 the server cannot be reached; 130 interrupted."
@@ -136,7 +143,7 @@ def _with_fields(error: SturgeonError) -> str:
 
 def _complain(text: str, code: int) -> int:
     sentence = text.strip()
-    for pydantics, ours in WORDS.items():  # typer passes pydantic's on
+    for pydantics, ours in (WORDS | COMMANDS).items():  # typer passes pydantic's on
         sentence = sentence.replace(pydantics, ours)
     if sentence:  # empty when a command without its subcommand has printed its help
         say(f"sturgeon: {sentence}", sys.stderr)

@@ -70,7 +70,9 @@ def test_a_token_that_cannot_be_is_refused_in_a_sentence(sturgeon: Command) -> N
     assert sturgeon("token", "create", "", "--scope", "read").code == 2
     assert sturgeon("token", "create", "ada", "--scope", "read", "--days", "0").code == 2
     assert "'work'" in sturgeon("token", "create", "ada", "--scope", "lunch").err
-    assert sturgeon("token", "revoke", "ada").err == "sturgeon: There is no token ada; GET /v1/tokens lists them.\n"
+    assert (
+        sturgeon("token", "revoke", "ada").err == "sturgeon: There is no token ada; `sturgeon token list` lists them.\n"
+    )
 
 
 @pytest.mark.usefixtures("server")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from sturgeon.cli import app
 from tests.cli.command import Command
 from tests.processes import DEADLINE_S
 
@@ -174,3 +176,17 @@ def test_the_shell_is_offered_commands_and_choices() -> None:
     env = {"_STURGEON_COMPLETE": "complete_bash", "COMP_WORDS": "sturgeon study tr", "COMP_CWORD": "2"}
     ran = subprocess.run([str(script)], env=env, capture_output=True, text=True, timeout=DEADLINE_S)
     assert ran.stdout.split() == ["trials"]
+
+
+def test_every_route_that_an_error_of_the_server_names_is_a_command_here(capsys: pytest.CaptureFixture[str]) -> None:
+    files = (Path(app.__file__).parents[2] / "server" / "services").rglob("*.py")
+    named = re.compile(r'(?:GET|POST|PUT|PATCH|DELETE) /v1/[^; "]*|[(, ]*\?\w+=true')
+    raised = [line for file in files for line in file.read_text().splitlines() if re.search(r"NotFound\(|raise ", line)]
+    routes = [line for line in raised if named.search(line)]
+
+    for line in routes:
+        app._complain(line, 1)
+    said = capsys.readouterr().err
+
+    assert len(routes) >= 4
+    assert named.findall(said) == []

@@ -50,4 +50,6 @@ def test_what_cannot_be_told_is_refused_in_a_sentence(sturgeon: Command) -> None
     assert "is not a public address; STURGEON_WEBHOOK_NETWORKS of the server can allow its network" in private.err
     assert "study_done" in sturgeon("webhook", "add", "https://hooks.example/", "--on", "lunch").err
     assert sturgeon("webhook", "add", "https://hooks.example/", "--study", "nobody").code == 1
-    assert sturgeon("webhook", "test", "7").err == ("sturgeon: There is no webhook 7; GET /v1/webhooks lists them.\n")
+    assert sturgeon("webhook", "test", "7").err == (
+        "sturgeon: There is no webhook 7; `sturgeon webhook list` lists them.\n"
+    )
