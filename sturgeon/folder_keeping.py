@@ -192,7 +192,10 @@ class FolderKeeper:
         return None
 
     def _was_left_alone(self) -> bool:
-        changed = max((path.lstat().st_mtime for path in self.folder.rglob("*")), default=0.0)
+        try:
+            changed = max((path.lstat().st_mtime for path in self.folder.rglob("*")), default=0.0)
+        except OSError:  # something is being deleted in it
+            return False
         return time.time() - changed >= QUIET_AT_THE_END_S
 
     def newest(self, wanted: int) -> Packed | None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
 from sturgeon import objective as objectives
 from sturgeon.errors import Invalid
 from sturgeon.space import Choice, Fixed, Space
-from sturgeon.tuning.trial import Params
+from sturgeon.tuning.params import Params
 from sturgeon.values import same_value
 
 __all__ = ["Objective", "ObjectiveFault", "Report", "Trial", "check_objective", "edge_points", "run"]

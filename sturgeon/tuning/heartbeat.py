@@ -8,6 +8,7 @@ import re
 import secrets
 import socket
 import threading
+from contextlib import ExitStack
 from typing import Final, Protocol
 
 from sturgeon import messages as m
@@ -62,8 +63,9 @@ class Heartbeat:
 
     def release_all(self) -> None:
         """Give all trials back that this process holds."""
-        for trial in list(self._trials):
-            trial.leave(KeyboardInterrupt())  # whatever its code was doing
+        with ExitStack() as each:  # also those after one that raises
+            for trial in reversed(self._trials):
+                each.callback(trial.leave, KeyboardInterrupt())  # whatever its code was doing
 
     def close(self) -> None:
         self._closed.set()

@@ -8,16 +8,17 @@ import operator
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, SupportsFloat, SupportsIndex
+from typing import Final, Self, SupportsFloat, SupportsIndex
 
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.direction import Direction
-from sturgeon.errors import LeaseLost, NotFound, TrialFinished
+from sturgeon.errors import LeaseLost, NotFound, ServerUnreachable, TrialFinished
 from sturgeon.objective import last_line, metrics_of
 from sturgeon.packed_folder import Damaged
 from sturgeon.states import ToldState
 from sturgeon.tuning.heartbeat import Heartbeat
+from sturgeon.tuning.params import Params
 from sturgeon.tuning.trial_folder import Reached, TrialFolder, rule_of
 from sturgeon.values import as_plain_text
 
@@ -25,22 +26,12 @@ log = logging.getLogger("sturgeon")
 LONGEST_ERROR: Final = 5000
 
 
-class Params(dict[str, Any]):
-    """A trial's parameters by name: `params["lr"]`, and `params.lr` where the name is one of Python's."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"This trial has no parameter {name}; it has {', '.join(self)}.") from None
-
-
 class StudyTrial:
     """A trial of a study, held by this process while it runs.
 
     Use it as a context: its lease is renewed until the block ends, and the end is told. An exception is told as failed
-    and goes on to the caller; KeyboardInterrupt and SystemExit give the trial back. A metric that is not a number at
-    the end is told as diverged. A block that reports no metric of the study has failed.
+    and goes on to the caller; KeyboardInterrupt, SystemExit and ServerUnreachable give the trial back. A metric that is
+    not a number at the end is told as diverged. A block that reports no metric of the study has failed.
 
     number, seed, attempt: which trial it is, a seed of its own, and how many attempts failed before this one.
     study: the study's name.
@@ -197,6 +188,9 @@ class StudyTrial:
 
     def _release(self, *, is_clean: bool) -> None:
         self._keep(is_clean=is_clean)
+        self._give_back()
+
+    def _give_back(self) -> None:
         if not self._over and self._lost is None:
             self._close()
             try:
@@ -209,7 +203,7 @@ class StudyTrial:
         its traceback does not say so yet."""
         if error is None:
             self._end()
-        elif isinstance(error, Exception):
+        elif isinstance(error, Exception) and not isinstance(error, ServerUnreachable):
             self.fail(last_line(error, where))
         else:
             self._release(is_clean=False)
@@ -238,8 +232,13 @@ class StudyTrial:
 
     def _keep(self, *, is_clean: bool) -> None:
         """Upload what is new in the checkpoint folder. is_clean: the code has come to an end of its own, so that it is
-        whole."""
-        self._in_folder(lambda folder: folder.at_end(self._applied, is_clean=is_clean))
+        whole. Where that breaks, or is interrupted, the trial is given back: else this process would hold it for ever.
+        """
+        try:
+            self._in_folder(lambda folder: folder.at_end(self._applied, is_clean=is_clean))
+        except BaseException as error:  # of a server that is away the lease runs out
+            self._close() if isinstance(error, ServerUnreachable) else self._give_back()
+            raise
 
     def _in_folder(self, do: Callable[[TrialFolder], None]) -> None:
         """Do something in the checkpoint folder, if the trial has one and is held."""
