@@ -1,11 +1,15 @@
-"""Temporary folders of processes that may be killed: the next process of the same kind deletes what they left.
+"""Temporary folders and files of processes that may be killed: the next of the same kind deletes what they left.
 
-Each has a lock that its process holds for as long as it lives. A folder whose lock is free is left over.
+Each is locked by its process for as long as that lives, also by what was forked from it. What is not locked is left
+over. Of folders, only those with a lock that this machine made: another machine may see no locks of ours.
 """
 
 from __future__ import annotations
 
+import glob
 import os
+import platform
+import secrets
 import shutil
 import stat
 import sys
@@ -16,16 +20,22 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import IO, BinaryIO, Final, Self
 
 if sys.platform != "win32":
     import fcntl
 
-LOCK: Final = ".lock"
-"""In a folder, the file that its process holds locked."""
+LOCK: Final = ".sturgeon.lock"
+"""In a folder, the file that its process holds locked; it names the machine."""
 RANDOM: Final = "?" * 8
 """What `mkdtemp` adds to a kind."""
+TORN: Final = ".torn"
 TORN_AFTER_S: Final = 3600.0
+
+
+def machine() -> bytes:
+    """What the locks of this machine say."""
+    return platform.node().encode(errors="replace")
 
 
 class TemporaryFolder:
@@ -54,9 +64,10 @@ class TemporaryFolder:
 
 def _held(folder: Path) -> IO[bytes] | None:
     """The lock of a new folder. None where the file system has no locks: then nobody will sweep the folder."""
-    lock = (folder / f"{LOCK}.new").open("wb")
+    lock = (folder / f"{LOCK}.new").open("wb", buffering=0)
     if sys.platform != "win32":
         with suppress(OSError):
+            lock.write(machine())
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             Path(lock.name).rename(folder / LOCK)  # whoever finds it under this name finds it held
             return lock
@@ -91,7 +102,7 @@ def sweep(kind: str, spared: Container[str] = ()) -> None:
             # It may have just been deleted, have no lock yet, be in use, or be another user's.
             with suppress(OSError), _lock_of(folder) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if str(folder) not in spared:
+                if str(folder) not in spared and os.read(lock, 1000) == machine():
                     remove(folder)
 
 
@@ -133,10 +144,42 @@ def make_removable(folder: Path) -> None:
                     path.chmod(0o700)
 
 
+def _lock_if_possible(file: BinaryIO) -> None:
+    """Lock a file, unless its file system has no locks: then its age alone tells. Raises: BlockingIOError."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        pass
+
+
+@contextmanager
+def written_beside(file: Path) -> Iterator[Path]:
+    """A new, empty file beside that one, which takes its name when the `with` ends; it is deleted where that raises.
+    Those that killed processes have left are deleted. Raises: OSError."""
+    delete_torn(file.parent, f".{glob.escape(file.name)}.{RANDOM}{TORN}")
+    part = file.with_name(f".{file.name}.{secrets.token_hex(4)}{TORN}")
+    with part.open("xb") as opened:
+        try:
+            if sys.platform != "win32":
+                _lock_if_possible(opened)
+            else:
+                opened.close()  # an open file cannot be renamed
+            yield part
+            part.replace(file)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
 def delete_torn(folder: Path, pattern: str) -> None:
-    """Delete the files of a pattern that nobody has written to for an hour: whoever wrote them was killed."""
+    """Delete the files of a pattern that nobody has locked, nor written to for an hour: who wrote them was killed."""
     with suppress(OSError):
         for path in folder.glob(pattern):
-            with suppress(OSError):
-                if path.lstat().st_mtime < time.time() - TORN_AFTER_S:
+            about = path.lstat()
+            if stat.S_ISREG(about.st_mode) and about.st_mtime < time.time() - TORN_AFTER_S:
+                with suppress(OSError), path.open("rb+") as torn:
+                    if sys.platform != "win32":
+                        _lock_if_possible(torn)
                     path.unlink()

@@ -22,7 +22,7 @@ from fastapi.responses import FileResponse, Response
 from sturgeon.errors import NotFound
 from sturgeon.extras import require
 from sturgeon.plots.theme import PALETTE, config
-from sturgeon.temporary import TemporaryFolder, delete_torn, sweep_once
+from sturgeon.temporary import TemporaryFolder, sweep_once, written_beside
 
 router = APIRouter(include_in_schema=False)
 
@@ -103,11 +103,9 @@ def _kept(script: bytes, places: Sequence[Path], *, is_last: bool) -> Path:
 
 def _written(script: bytes, folder: Path) -> Path:
     """The file, whole under its name; older versions there are removed. Raises: OSError."""
-    part = folder / f".{NAME}.{os.getpid()}"
     folder.mkdir(parents=True, exist_ok=True)
-    delete_torn(folder, ".vega-*.js.*")
-    part.write_bytes(script)
-    part.replace(folder / NAME)
+    with written_beside(folder / NAME) as part:
+        part.write_bytes(script)
     for older in folder.glob("vega-*.js"):
         if older.name != NAME:
             older.unlink(missing_ok=True)

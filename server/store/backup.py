@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sturgeon.errors import SturgeonError
+from sturgeon.temporary import written_beside
 
 
 def backup(database_url: str, file: Path) -> None:
@@ -26,14 +27,14 @@ def backup(database_url: str, file: Path) -> None:
         raise SturgeonError(f"{file} exists already; choose another name.")
     if not file.parent.is_dir():
         raise SturgeonError(f"There is no folder {file.parent}.")
-    beside = file.with_name(file.name + ".torn")
-    for torn in (beside, beside.with_name(f"{beside.name}-journal")):  # of a backup that was killed
-        torn.unlink(missing_ok=True)
     try:
         reading = f"{source.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(reading, uri=True)) as live, closing(sqlite3.connect(beside)) as copy:
+        with (
+            written_beside(file) as beside,
+            closing(sqlite3.connect(reading, uri=True)) as live,
+            closing(sqlite3.connect(beside)) as copy,
+        ):
+            copy.execute("PRAGMA journal_mode=OFF")  # whatever fails, the copy is deleted
             live.backup(copy)
-        beside.rename(file)
     except (OSError, sqlite3.Error) as error:
-        beside.unlink(missing_ok=True)
         raise SturgeonError(f"The backup failed: {error}.") from None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,8 +17,8 @@ from sturgeon.cli.output import print_json, say, say_json
 from sturgeon.cli.session import Session, connected
 from sturgeon.cli.studies import StudyArgument
 from sturgeon.direction import sign_of
-from sturgeon.errors import NotFound, SturgeonError
-from sturgeon.temporary import delete_torn
+from sturgeon.errors import NotFound
+from sturgeon.temporary import written_beside
 
 if TYPE_CHECKING:
     from sturgeon.client import Client
@@ -173,12 +171,5 @@ def told_checkpoint(client: Client, trial: Trial) -> Checkpoint:
 
 def _write_whole(file: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write through a temporary file, so that a full disk leaves no partial model."""
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    delete_torn(file.parent, f".{glob.escape(file.name)}.*[0-9]")
-    try:
-        with part.open("wb") as opened:
-            write(opened)
-        part.replace(file)
-    except (OSError, SturgeonError):
-        part.unlink(missing_ok=True)
-        raise
+    with written_beside(file) as part, part.open("wb") as opened:
+        write(opened)

@@ -16,7 +16,7 @@ from sturgeon import messages as m
 from sturgeon import temporary
 from sturgeon.cli import export
 from sturgeon.client import Client
-from sturgeon.temporary import LOCK, TORN_AFTER_S, TemporaryFolder, make_removable, sweep
+from sturgeon.temporary import LOCK, TORN_AFTER_S, TemporaryFolder, make_removable, sweep, written_beside
 from sturgeon.tuning import trial_folder
 from worker.child import process
 
@@ -50,7 +50,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def of_the_dead(place: Path, name: str = f"{KIND}00000000") -> Path:
     folder = place / name
     folder.mkdir()
-    (folder / LOCK).touch()
+    (folder / LOCK).write_bytes(temporary.machine())
     return folder
 
 
@@ -75,6 +75,8 @@ def test_a_sweep_leaves_what_is_not_its_own(place: Path, monkeypatch: pytest.Mon
     (place / f"{KIND}link0000").symlink_to(elsewhere)
     (place / f"{KIND}no_lock0").mkdir()
     (place / f"{KIND}file0000").touch()
+    (of_the_dead(place, f"{KIND}far00000") / LOCK).write_bytes(b"another machine, whose locks are not seen here")
+    (of_the_dead(place, f"{KIND}results0") / LOCK).write_bytes(b"")  # a user's own
     of_the_dead(place, f"{KIND}longer-than-ours")
     of_the_dead(place, "sturgeon-else-00000000")
     spared = of_the_dead(place)
@@ -157,19 +159,38 @@ def torn(file: Path, *, hours_ago: float) -> Path:
     return file
 
 
-def test_an_export_deletes_what_a_killed_one_has_left_of_the_same_file(place: Path) -> None:
-    old, new = torn(place / ".m[1].csv.123", hours_ago=1.1), torn(place / ".m[1].csv.456", hours_ago=0.9)
-    other = torn(place / ".m1.csv.123", hours_ago=9)
+def test_a_file_that_a_killed_process_left_is_deleted_by_the_next_of_its_name(place: Path) -> None:
+    old = torn(place / ".m[1].csv.00000123.torn", hours_ago=1.1)
+    new = torn(place / ".m[1].csv.00000456.torn", hours_ago=0.9)
+    others = [
+        torn(place / name, hours_ago=9) for name in (".m1.csv.00000000.torn", ".m[1].csv.20240101", ".m[1].csv.v1")
+    ]
+    (place / ".m[1].csv.folder00.torn").mkdir()
+    os.utime(place / ".m[1].csv.folder00.torn", (0, 0))
 
     export._write_whole(place / "m[1].csv", lambda file: file.write(b"whole"))
 
     assert not old.exists()
-    assert sorted(place.iterdir()) == sorted([new, other, place / "m[1].csv"])
+    left = [new, *others, place / ".m[1].csv.folder00.torn", place / "m[1].csv"]
+    assert sorted(place.iterdir()) == sorted(left)
+
+
+def test_a_file_whose_writer_is_slow_is_not_deleted_and_two_writers_disturb_nobody(place: Path) -> None:
+    with written_beside(place / "copy") as slow:
+        slow.write_bytes(b"slow")
+        os.utime(slow, (0, 0))
+        with written_beside(place / "copy") as quick:
+            quick.write_bytes(b"quick")
+        assert (place / "copy").read_bytes() == b"quick"
+        assert slow.exists()
+
+    assert (place / "copy").read_bytes() == b"slow"
+    assert list(place.iterdir()) == [place / "copy"]
 
 
 def test_the_page_deletes_a_script_that_was_half_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assets, "_made", lambda: b"window.vega = {};")
-    torn(place / ".vega-0.1.js.77", hours_ago=2)
+    torn(place / f".{assets.NAME}.00000077.torn", hours_ago=2)
 
     assert assets.vega_script([place]) == place / assets.NAME
 
