@@ -14,7 +14,7 @@ from sturgeon.cli.trials import first_line
 from sturgeon.states import TERMINAL, TrialState
 
 if TYPE_CHECKING:
-    from sturgeon.messages import Table
+    from sturgeon.messages import Curve, Table
     from sturgeon.values import Json
 
 of_study = typer.Typer()
@@ -102,13 +102,18 @@ def curves(
     if session.json:
         return print_json(answer)
     rows = [
-        (str(one.number), one.state, one.epochs[-1], one.values[-1], min(one.values), max(one.values),
+        (str(one.number), one.state, *_ends(one), min(one.values, default=None), max(one.values, default=None),
          sparkline(one.values))
         for one in answer.curves
     ]  # fmt: skip
     columns = ("trial", "state", answer.axis, f"last {answer.metric}", "lowest", "highest", "curve")
     print_table(columns, rows, right=(columns[0], *columns[2:6]), keep=("curve",), last=("lowest", "highest"))
     return None
+
+
+def _ends(curve: Curve) -> tuple[float | None, float | None]:
+    """Where a curve ends, and its value there; one that has lost its points has neither."""
+    return (curve.epochs[-1], curve.values[-1]) if curve.values else (None, None)
 
 
 @of_trial.command("curves")

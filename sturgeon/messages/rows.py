@@ -99,7 +99,8 @@ class Curve(Answer):
 
 class Curves(Answer):
     """`GET /studies/{study}/curves`: one metric of many trials, each in at most as many points as asked for. The ends
-    and the extremes of a curve are always among them. With `since` only curves that have changed after it."""
+    and the extremes of a curve are always among them. With `since` only curves that have changed after it;
+    one that has lost its points, as by a rollback to before the first report, is empty."""
 
     study: str
     metric: str

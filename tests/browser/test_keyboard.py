@@ -11,6 +11,12 @@ from tests.browser.drawn import settle
 from tests.processes import wait_until
 
 MOST_STOPS: Final = 400
+BOWL: Final[dict[str, Any]] = {
+    "metric": "loss",
+    "space": {"x": {"type": "float", "low": 0, "high": 1}},
+    "search": {"sampler": "random", "seed": 1},
+    "budget": {"max_trials": 3},
+}
 
 
 def press_until(page: Page, key: str, selector: str) -> None:
@@ -22,15 +28,23 @@ def press_until(page: Page, key: str, selector: str) -> None:
     raise AssertionError(f"{key} never came to {selector}")
 
 
+def test_the_active_row_of_a_table_stays_the_same_where_it_becomes_the_first(page: Page, client: Client) -> None:
+    client.create_study(BOWL | {"name": "rows"})
+    for _ in range(3):
+        client.enqueue("rows", {"x": 0.5})
+    page.goto("/studies/rows", wait_until="domcontentloaded")
+    active = page.locator("#trials tr.active a")
+    page.get_by_role("grid", name="Trials").focus()
+    page.keyboard.press("ArrowDown")
+    expect(active).to_have_text("1")
+    page.get_by_role("searchbox", name="Filter trials").fill("number<2")
+    expect(page.locator("#trials tbody a")).to_have_count(2)
+    expect(active).to_have_text("1")
+    client.delete_study("rows", force=True)
+
+
 def test_a_study_is_given_more_trials_by_keyboard_alone(page: Page, client: Client) -> None:
-    study: dict[str, Any] = {
-        "name": "keys",
-        "metric": "loss",
-        "space": {"x": {"type": "float", "low": 0, "high": 1}},
-        "search": {"sampler": "random", "seed": 1},
-        "budget": {"max_trials": 3},
-    }
-    client.create_study(study)
+    client.create_study(BOWL | {"name": "keys"})
     page.goto("/studies/keys", wait_until="domcontentloaded")
     settle(page)
     opener = page.get_by_role("button", name="Budget", exact=True)

@@ -84,6 +84,13 @@ def test_rows_that_come_and_go_are_summed_up_as_if_all_were_new(page: Page, seed
     assert_told(page, found, first, changes)
 
 
+def test_the_only_value_takes_both_ends_with_it(page: Page) -> None:
+    page.goto("/")
+    for value in (0.2, 0.9):
+        before, now = row(0, 0.3, p0=0.001, p4=0.5), row(0, 0.3, p0=0.001, p4=value)
+        assert_told(page, summarized([now], WANTED), [before], [[[before], [now]]])
+
+
 def assert_told(page: Page, found: dict[str, Any], rows: list[dict[str, Any]], changes: list[Any]) -> None:
     spec = {"data": {"name": "rows"}, "usermeta": found["usermeta"]}
     told = page.evaluate(ON_THE_PAGE, [spec, rows, changes])

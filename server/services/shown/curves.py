@@ -55,6 +55,8 @@ def read_curves(tx: Transaction, memo: CurveMemo, study: StudyRow, wanted: Wante
     last = chosen[-1].number if known is not None and wanted.numbers is None and len(chosen) == MOST else None
     cursor = Cursor(of_study(study), now) if known is None else known.next(now, last)
     found = _thinned(tx, memo, study, chosen, metric, wanted.points)
+    if known is None:  # else the reader has to hear of curves that have no points any more
+        found = [(of, curve) for of, curve in found if curve.values]
     return {
         "study": study.name,
         "metric": metric,
@@ -73,7 +75,7 @@ def read_curves(tx: Transaction, memo: CurveMemo, study: StudyRow, wanted: Wante
 def _thinned(
     tx: Transaction, memo: CurveMemo, study: StudyRow, chosen: Sequence[CurveOf], metric: str, most: int
 ) -> list[tuple[CurveOf, ThinCurve]]:
-    """The curves that have points, by number."""
+    """The curves of the trials that have reports, by number."""
     keys = {of.id: CurveKey(study.id, of.id, of.changed, metric, most) for of in chosen}
     curves = {of.id: curve for of in chosen if (curve := memo.find(keys[of.id])) is not None}
     unknown = [of for of in chosen if of.id not in curves]
@@ -81,7 +83,7 @@ def _thinned(
     for of, found in counted(tx, study, unknown, points):
         curves[of.id] = _thin(found, most)
         memo.keep(keys[of.id], curves[of.id])
-    return [(of, curve) for of in chosen if (curve := curves.get(of.id)) is not None and curve.values]
+    return [(of, curve) for of in chosen if (curve := curves.get(of.id)) is not None]
 
 
 def _thin(points: Sequence[Point], most: int) -> ThinCurve:

@@ -100,6 +100,15 @@ test("a page that stays open for ever holds no more rows than MOST, and keeps th
   assert.equal(rows.best().number, 0);
 });
 
+test("a row that is dropped with the increment that it came in is told as gone alone", () => {
+  const ended = (number, score) => ({ number, state: "complete", score, finished_at: "x" });
+  const rows = new Rows({ rows: Array.from({ length: MOST }, (_, i) => ended(i + 1, i)) });
+  const seen = [];
+  rows.subscribe((changed, removed) => seen.push([changed.map((r) => r.number), removed.filter((r) => r.number === 0).length]));
+  rows.apply([ended(0, 1e9), ended(MOST + 1, -1)]);
+  assert.deepEqual(seen, [[[MOST + 1], 1]]);
+});
+
 test("a mistake's place in a file is found", () => {
   const text = "name: a\nspace:\n  lr: {type: float, low: 1, high: 0}\n  lr2:\n    low: 3\nbudget: {max_trials: 0}";
   assert.equal(lineOf(text, "/space/lr/low"), 3);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 const JS = "../../../server/dashboard/static/js";
+const { Looks, looksOf } = await import(`${JS}/study/looks.js`);
 const { expressions } = await import(`${JS}/expressions.js`);
 const { DataSet, wordsOf } = await import(`${JS}/dataset.js`);
 
@@ -73,4 +74,22 @@ test("a view gets what its specification names of each value, and of a change on
   assert.deepEqual(new DataSet([{ count: 2, label: "a" }]).fresh(null), [{ count: 2, label: "a" }]);
   set.replace([]);
   assert.deepEqual(set.changes().remove, [fresh[0], ...insert]);
+});
+
+test("a specification is asked for anew at once for a new state, and a while after a state is gone", (context) => {
+  let [states, asked, later] = [["complete", "failed"], 0, []];
+  const pass = () => ((later.forEach((f) => f()), (later = [])), asked);
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = (f) => later.push(f);
+  context.after(() => (globalThis.setTimeout = setTimeout));
+  const looks = new Looks(() => looksOf(states, [3]), () => asked++);
+  const now = (...next) => ((states = next), looks.look(), asked);
+  assert.equal(now("failed", "complete"), 0);
+  assert.equal(now("running", "complete", "failed"), 1);
+  assert.equal(now("complete", "failed"), 1);
+  assert.equal(now("running", "complete", "failed"), 1); // it has come again
+  assert.equal(pass(), 1);
+  assert.equal(now("complete", "running"), 1);
+  assert.equal(pass(), 2);
+  assert.equal(now("complete", "running", "running", "running"), 3); // so many have other marks
 });

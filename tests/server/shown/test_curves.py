@@ -60,6 +60,22 @@ def test_only_curves_that_have_changed_come_with_a_cursor(server: RunningServer,
     assert server.client.curves(bowl.name, since=after.cursor).curves == []
 
 
+def test_a_curve_that_has_lost_its_points_comes_empty_with_a_cursor(server: RunningServer) -> None:
+    """A page that is open has drawn it, and would keep it."""
+    server.client.create_study(DIGITS)
+    [lease] = server.client.ask("digits").leases
+    server.client.report("digits", 0, lease.fence, [{"step": 1, "epoch": 1, "metrics": {"dev_error": 0.5}}])
+    before = server.client.curves("digits")
+    server.client.rollback("digits", 0, step=0)
+    server.client.report("digits", 0, lease.fence, [], 1, 0)  # the run has gone back
+
+    after = server.client.curves("digits", since=before.cursor)
+
+    assert [(curve.number, curve.values) for curve in before.curves] == [(0, [0.5])]
+    assert [(curve.number, curve.values) for curve in after.curves] == [(0, [])]
+    assert server.client.curves("digits").curves == []
+
+
 @pytest.mark.parametrize("kind", [BOWL, DIGITS], ids=["starts again", "goes on"])
 @pytest.mark.parametrize("seed", range(3))
 def test_all_curves_have_the_reports_that_count(server: RunningServer, kind: dict[str, Any], seed: int) -> None:

@@ -17,6 +17,11 @@ export class Away extends Error {
   }
 }
 
+export const AGAIN_MS = 3000;
+
+/** Whether whoever asks again, AGAIN_MS later, may get another answer: the server is away, or has too much to do. */
+export const passes = (problem) => problem instanceof Away || problem.status >= 429;
+
 /** The JSON at a path. Raises: Problem, Away. */
 export function get(path, { signal } = {}) {
   return asked("GET", path, { signal });

@@ -1,6 +1,6 @@
 // Pictures: a specification from the server, drawn when it comes into view, and changed without being drawn anew.
 
-import { get } from "./api.js";
+import { AGAIN_MS, get, passes } from "./api.js";
 import { el, fill } from "./dom.js";
 import { DataSet, wordsOf } from "./dataset.js";
 import { expressions } from "./expressions.js";
@@ -125,6 +125,7 @@ class Picture {
   }
 
   close() {
+    this.closed = true;
     this.observer.disconnect();
     this.watcher.disconnect();
     this.sizes.disconnect();
@@ -180,6 +181,7 @@ class Picture {
       fill(this.element, el("p", { class: "problem" }, problem.detail ?? "This picture cannot be drawn."));
       if (!problem.detail) console.error(problem);
       this.reject(problem);
+      if (passes(problem)) setTimeout(() => this.failed && this.seen && !this.drawing && !this.closed && this.#draw(), AGAIN_MS);
     } finally {
       this.drawing = false;
       setTimeout(done); // the page answers between two pictures

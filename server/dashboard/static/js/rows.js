@@ -30,7 +30,7 @@ export class Rows {
     if (!changed.length) return;
     this.total = Math.max(this.total, ...changed.map((row) => row.number + 1));
     removed.push(...this.#bounded());
-    this.#tell(changed, removed);
+    this.#tell(changed.filter((row) => this.byNumber.has(row.number)), removed);
   }
 
   /** Takes the place of everything: after an edit of the space, or when the server says so. */

@@ -177,7 +177,7 @@ class Span {
     const ends = gone.map((row) => this.#of(row)).filter((value) => value === low || value === high);
     this.#widen(added);
     const still = new Set(added.map((row) => this.#of(row)));
-    return ends.every((value) => still.has(value) || (value === low && this.low < low) || (value === high && this.high > high));
+    return ends.every((value) => still.has(value) || ((value !== low || this.low < low) && (value !== high || this.high > high)));
   }
 
   #widen(rows) {

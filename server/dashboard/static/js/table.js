@@ -48,7 +48,7 @@ class Table {
     this.rows = this.#sorted(rows);
     this.given = rows;
     const at = active && this.rows.findIndex((row) => this.options.key(row) === this.options.key(active));
-    this.active = at > 0 ? at : Math.min(this.active, Math.max(0, this.rows.length - 1));
+    this.active = at >= 0 ? at : Math.min(this.active, Math.max(0, this.rows.length - 1));
     this.none.hidden = this.rows.length > 0;
     this.scroller.hidden = this.rows.length === 0;
     this.table.setAttribute("aria-rowcount", this.rows.length + 1);

@@ -1,22 +1,26 @@
 // The pictures of a study: each is drawn when it comes into view, and changed as trials change.
 
-import { ahead, get, part } from "../api.js";
+import { AGAIN_MS, ahead, get, part, passes } from "../api.js";
 import { chart } from "../chart.js";
 import { el, empty, fill, text } from "../dom.js";
 import { count } from "../format.js";
 import { field } from "../forms.js";
 import { toldOf } from "../tip.js";
 import { boxRows } from "./boxes.js";
+import { Looks, looksOf } from "./looks.js";
 
 const MANY = 3000; // with more rows pictures follow once a second
 const SLICES = 8;
 const AXES = [...Array(13).keys()]; // a picture of parallel coordinates has no more
 const CURVE_POINTS = 60_000; // of all curves together
+const ROW_BOUNDS = [300, 2000]; // as size_of and opacity_of in sturgeon/plots/marks.py have them
+const CURVE_BOUNDS = [30, 200]; // as sturgeon/plots/curves.py has them
 
 export class Pictures {
   /** `onPick(numbers or null)`: trials were picked out in a picture. */
   constructor(path, rows, onPick) {
-    Object.assign(this, { path, rows, onPick, charts: [], boxed: [], boxes: [], changed: new Map(), removed: new Map(), timer: null, told: toldOf(rows), states: new Set(rows.all().map((row) => row.state)) });
+    Object.assign(this, { path, rows, onPick, charts: [], boxed: [], boxes: [], changed: new Map(), removed: new Map(), timer: null, told: toldOf(rows) });
+    this.looks = new Looks(() => looksOf(rows.all().map((row) => row.state), ROW_BOUNDS), () => this.#respec());
     this.above = el("div", { class: "grid" }, this.#history(), this.#importance(), this.#parallel());
     this.curves = this.#curves();
     this.below = el("div", { class: "grid" }, this.#slices(), this.#map(), this.curves);
@@ -53,7 +57,10 @@ export class Pictures {
   }
 
   #collect(changed, removed) {
-    for (const row of removed) this.removed.set(row.number, row);
+    for (const row of removed) {
+      this.changed.delete(row.number);
+      this.removed.set(row.number, row);
+    }
     for (const row of changed) this.changed.set(row.number, row);
     this.timer ??= setTimeout(() => this.#pass(), this.rows.byNumber.size > MANY ? 1000 : 200);
   }
@@ -64,9 +71,7 @@ export class Pictures {
     const [changed, removed] = [[...this.changed.values()], [...this.removed.values()]];
     this.changed.clear();
     this.removed.clear();
-    const known = this.states.size;
-    for (const row of changed) this.states.add(row.state);
-    if (this.states.size > known) this.#respec(); // legends name the states that there are
+    this.looks.look();
     this.charts.forEach((one, i) => setTimeout(() => one.update("rows", changed, removed), 20 * i));
     for (const f of this.followers ?? []) f();
   }
@@ -156,7 +161,10 @@ export class Pictures {
     const observer = new IntersectionObserver(([entry]) => {
       if (!entry.isIntersecting) return;
       observer.disconnect();
-      this.#drawCurves(host).catch((problem) => fill(host, empty(problem.detail ?? String(problem))));
+      this.#drawCurves(host).catch((problem) => {
+        fill(host, empty(problem.detail ?? String(problem)));
+        if (passes(problem)) setTimeout(() => observer.observe(section_), AGAIN_MS);
+      });
     }, { rootMargin: "300px" });
     observer.observe(section_);
     return section_;
@@ -168,12 +176,18 @@ export class Pictures {
     const forget = ahead(spec);
     const first = await get(`${this.path}/curves?points=${points}`);
     let { cursor } = first;
-    let one = null;
+    let [one, looks] = [null, null];
+    const states = new Map(); // of the trials that have curves
     const take = (curves) => {
-      if (!curves.length) return;
-      if (one) return void one.update("curves", long({ curves }));
+      for (const { number, state, epochs } of curves) epochs.length ? states.set(number, state) : states.delete(number);
+      if (one) {
+        one.update("curves", long({ curves }), curves); // one that is empty now is gone
+        return looks.look();
+      }
+      if (!states.size) return;
       fill(host);
       one = chart(host, spec, { curves: long({ curves }) }, { label: "The metric of each trial, epoch by epoch", told: this.told });
+      looks = new Looks(() => looksOf(states.values(), CURVE_BOUNDS), () => one.respec(spec));
     };
     if (!first.curves.length) {
       forget(); // by then it is another one

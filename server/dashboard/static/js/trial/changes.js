@@ -24,6 +24,7 @@ export function stale(before, after) {
   const differs = (read) => read(before) !== read(after);
   const isSteered = differs((trial) => trial.desired?.version) || differs((trial) => trial.applied_version);
   if (isSteered) for (const one of ["timeline", "proposals", "checkpoints", "curves"]) parts.add(one);
+  if (differs((trial) => trial.step)) for (const one of ["curves", "checkpoints"]) parts.add(one); // a program may report no epochs
   if (differs((trial) => trial.findings?.diagnosis)) parts.add("diagnosis");
   if (differs((trial) => trial.findings?.errors) || differs((trial) => trial.findings?.tags)) parts.add("errors");
   if (differs((trial) => trial.state)) for (const one of PARTS) parts.add(one);

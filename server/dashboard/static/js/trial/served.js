@@ -1,6 +1,6 @@
 // A picture of a trial that comes from the server with its rows, and then what has changed of it: while it is in sight.
 
-import { get, part } from "../api.js";
+import { AGAIN_MS, get, part, passes } from "../api.js";
 import { chart } from "../chart.js";
 
 export class Served {
@@ -10,16 +10,20 @@ export class Served {
     host.dataset.picture = kind;
     this.near = new IntersectionObserver(([entry]) => {
       this.isNear = entry.isIntersecting;
-      if (this.isNear && this.wanted && !this.asking) this.#ask();
+      this.#look();
     }, { rootMargin: "300px" });
     this.near.observe(host);
   }
 
   /** Draws what is at the path, or what has changed there, as soon as its place is near. Never rejects: who asks again
-   * gets it then. */
+   * gets it then, and it is asked for again where the server was away. */
   show(path) {
     this.wanted = path;
-    if (this.isNear && !this.asking) this.#ask();
+    this.#look();
+  }
+
+  #look() {
+    if (this.isNear && this.wanted && !this.asking) this.#ask();
   }
 
   /** One request at a time: the next one goes on from the answer. */
@@ -30,13 +34,14 @@ export class Served {
     this.asking = get(`${path}${path.includes("?") ? "&" : "?"}since=${part(this.cursor)}`);
     try {
       this.#take(await this.asking);
-    } catch {
+    } catch (problem) {
       this.wanted ??= path; // there is none of it yet, or the server is away
+      if (passes(problem)) setTimeout(() => this.#look(), AGAIN_MS);
       return;
     } finally {
       this.asking = null;
     }
-    if (this.wanted && this.isNear) this.#ask();
+    this.#look();
   }
 
   #take({ cursor, spec, datasets }) {
@@ -61,6 +66,7 @@ export class Served {
 
   close() {
     this.near.disconnect();
+    this.isNear = false;
     this.picture?.close();
   }
 }
