@@ -48,7 +48,9 @@ class HotStatements:
         self._compiled: dict[tuple[sa.Executable, tuple[str, ...]], _Compiled] = {}
 
     def run(self, connection: Connection, statement: sa.Executable, parameters: Parameters) -> Answer:
-        """Raises: DBAPIError (as SQLAlchemy raises it)."""
+        """Raises: DBAPIError (as SQLAlchemy raises it), InvalidRequestError (its transaction is over)."""
+        if not connection.in_transaction():  # else SQLite's driver would commit the statement at once
+            raise sa.exc.InvalidRequestError("this transaction is over")
         key = (statement, tuple(parameters))
         compiled = self._compiled.get(key) or self._compiled.setdefault(key, self._compile(statement, key[1]))
         values: Any = {**compiled.given, **parameters}
@@ -57,6 +59,7 @@ class HotStatements:
         if compiled.order is not None:
             values = tuple([values[name] for name in compiled.order])
         driver: Any = connection.connection.driver_connection
+        cursor = None
         try:
             cursor = driver.cursor()
             for listener in connection.dispatch.before_cursor_execute:
@@ -65,7 +68,8 @@ class HotStatements:
             columns = cursor.description
             rows = cursor.fetchall() if columns is not None else []
         except self._dialect.loaded_dbapi.Error as error:
-            raise self._noted(connection, error, compiled.sql) from error
+            # What SQLAlchemy itself does: of a connection that was lost, those that wait in the pool are given up too.
+            connection._handle_dbapi_exception(error, compiled.sql, None, cursor, None)
         if compiled.reading is None:
             compiled.reading = self._reading(statement, columns or ())
         if compiled.reading:
@@ -74,6 +78,8 @@ class HotStatements:
 
     def _compile(self, statement: Any, columns: tuple[str, ...]) -> _Compiled:
         compiled = statement.compile(dialect=self._dialect, column_keys=list(columns))
+        if compiled.post_compile_params or compiled.insert_prefetch or compiled.update_prefetch:
+            raise AssertionError("a hot statement has no lists of parameters, and no values that Python works out")
         writing: dict[str, Change] = {}
         for name, bind in compiled.binds.items():
             if write := bind.type.dialect_impl(self._dialect).bind_processor(self._dialect):
@@ -90,16 +96,6 @@ class HotStatements:
             if read := column.type.dialect_impl(self._dialect).result_processor(self._dialect, kind):
                 reading.append((place, read))
         return reading
-
-    def _noted(self, connection: Connection, error: Exception, sql: str) -> BaseException:
-        """The error as SQLAlchemy has it; a connection that was lost is not used again."""
-        driver = connection.connection.driver_connection
-        lost = self._dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
-        if lost:
-            connection.invalidate(error)
-        return sa.exc.DBAPIError.instance(
-            sql, None, error, self._dialect.loaded_dbapi.Error, connection_invalidated=lost, dialect=self._dialect
-        )
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import psycopg
@@ -90,3 +90,130 @@ def test_a_lost_connection_is_unavailable_and_is_replaced(migrated_postgres_url:
     with database.writing() as tx:
         assert tx.run(_STUDY, {"name": "bowl"}).rows == []
     database.dispose()
+
+
+PID: Final = sa.select(sa.func.pg_backend_pid())
+
+
+def test_with_a_lost_connection_those_in_the_pool_are_given_up(migrated_postgres_url: str) -> None:
+    """As SQLAlchemy does it: a server that ends one connection ends them all."""
+    database = Database(migrated_postgres_url, connections=2)
+
+    def pids() -> set[int]:
+        with database.writing() as one, database.writing() as two:
+            return {pid for tx in (one, two) for [pid] in tx.run(PID, {}).rows}
+
+    def lose() -> None:
+        with database.writing() as tx:
+            tx.run(sa.select(sa.func.pg_terminate_backend(sa.func.pg_backend_pid())), {})
+
+    before = pids()
+    with pytest.raises(Unavailable):
+        lose()
+
+    assert before.isdisjoint(pids())
+    database.dispose()
+
+
+def test_a_transaction_that_is_over_runs_nothing(database: Database) -> None:
+
+    def go_on() -> None:
+        with database.writing() as tx:
+            tx.connection.get_transaction().rollback()  # type: ignore[union-attr]
+            tx.run(_KEY, KEY)
+
+    with pytest.raises(sa.exc.InvalidRequestError):
+        go_on()
+    assert keys(database) == 0
+
+
+def keys(database: Database) -> int:
+    with database.reading() as tx:
+        return int(tx.execute(sa.select(sa.func.count()).select_from(idempotency_keys)).scalar_one())
+
+
+_STATES: Final = sa.select(trial_table).where(trial_table.c.state.in_(sa.bindparam("states", expanding=True)))
+_WITH_DEFAULT: Final = sa.Table("t", sa.MetaData(), sa.Column("a", sa.Text), sa.Column("b", sa.Text, default="b"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "parameters"), [(_STATES, {"states": ["running"]}), (_WITH_DEFAULT.insert(), {"a": "a"})]
+)
+def test_what_the_driver_cannot_run_is_refused(
+    database: Database, statement: sa.Executable, parameters: dict[str, object]
+) -> None:
+    """A default that Python gives would be a NULL."""
+    with pytest.raises(AssertionError, match="no lists of parameters"), database.writing() as tx:
+        tx.run(statement, parameters)
+
+
+FAILS: Final = {
+    "unique": (_KEY, KEY),
+    "foreign key": (_KEY, KEY | {"key": "2", "study_id": 99}),
+    "not null": (_KEY, KEY | {"key": "2", "request_sha256": None}),
+    "check": (sa.update(trial_table).values(fence=-1), {}),
+    "no such table": (sa.text("SELECT * FROM nowhere"), {}),
+    "too large": (_KEY, KEY | {"key": "2", "at": 2**63}),
+    "no Unicode": (_KEY, KEY | {"key": "\ud800"}),
+}
+
+
+@pytest.mark.parametrize("name", FAILS)
+def test_a_statement_fails_as_with_sqlalchemy_and_a_savepoint_holds(database: Database, name: str) -> None:
+    statement, parameters = FAILS[name]
+    failed: list[list[object]] = []
+    with database.writing() as tx:
+        tx.run(_KEY, KEY)
+        for run in (tx.execute, tx.run):
+            error = failure(tx, lambda run=run: run(statement, parameters))  # type: ignore[misc]
+            failed.append([type(error), type(getattr(error, "orig", None)), type(error.__cause__)])
+    assert failed[0] == failed[1]
+    assert keys(database) == 1
+
+
+def failure(tx: Transaction, run: Callable[[], object]) -> Exception:
+    """Of a savepoint in which this runs after a statement that succeeds."""
+    try:
+        with tx.savepoint():
+            tx.run(_KEY, KEY | {"key": "undone"})
+            run()
+    except Exception as error:
+        return error
+    raise AssertionError("it did not fail")
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01", "55P03", "57014", "53100", "57P01"])
+def test_what_postgres_cannot_do_just_now_is_unavailable(migrated_postgres_url: str, state: str) -> None:
+    """A serialization failure, a deadlock, a lock's and a statement's timeout, a full disk and a shutdown."""
+    database = Database(migrated_postgres_url, connections=1)
+
+    def fail() -> None:
+        with database.writing() as tx:
+            tx.run(_KEY, KEY)
+            tx.run(sa.text(f"DO $$BEGIN RAISE SQLSTATE '{state}'; END$$"), {})
+
+    with pytest.raises(Unavailable):
+        fail()
+    assert keys(database) == 0
+    database.dispose()
+
+
+TEXTS: Final = ("", "ä😀", "%(key)s :key ? %% %s", "'; \\' --", '{"a": 1}')
+JSONS: Final = ({}, [], None, "", 0, True, {"%s": ":a ?", "ä": None}, [5e-324, 1.7e308, -0.0, 2**70], "\ud800", [[[]]])
+
+
+def test_any_text_and_any_json_is_stored_as_by_sqlalchemy(database: Database) -> None:
+    rows = [KEY | {"key": f"{n}{text}", "answer": KEY["answer"]} for n, text in enumerate(TEXTS)]
+    rows += [KEY | {"key": f"json {n}", "answer": value} for n, value in enumerate(JSONS)]
+    statement = sa.select(idempotency_keys, sa.cast(idempotency_keys.c.answer, sa.Text)).order_by("key")
+    stored: list[list[tuple[object, ...]]] = []
+    for runs in (False, True):
+        with database.writing() as tx:
+            for row in rows:
+                (tx.run if runs else tx.execute)(_KEY, row)
+            read = [tuple(row) for row in tx.execute(statement)]
+            assert repr(tx.run(statement, {}).rows) == repr(read)
+            stored.append(read)
+            tx.execute(idempotency_keys.delete())
+    assert len(stored[0]) == len(rows)
+    assert repr(stored[0]) == repr(stored[1])
