@@ -11,7 +11,7 @@ from server.services.studies import budgets
 from server.store import studies as study_rows
 from sturgeon.errors import BudgetSpent
 from sturgeon.messages import Lease, Trial
-from tests.server.studies import BOWL, NOT_VALID, refusal
+from tests.server.studies import BOWL, DIGITS, NOT_VALID, refusal
 
 if TYPE_CHECKING:
     from server.store.engine import Database
@@ -167,6 +167,39 @@ def test_seconds_pass_without_a_report(server: RunningServer) -> None:
     budgets.watch(server.app.state.transactions)
 
     assert server.client.study("bowl").spent.limit == "max_seconds"
+
+
+@pytest.mark.parametrize("is_seen_before", [False, True], ids=["nobody looked", "spent before"])
+def test_a_trial_that_is_given_back_after_the_last_second_ends_the_study(
+    server: RunningServer, *, is_seen_before: bool
+) -> None:
+    create(server, max_seconds=100)
+    [lease] = server.client.ask("bowl", worker="ada", lease_s=600).leases
+    server.advance(seconds=100)
+    if is_seen_before:
+        server.client.renew("ada", [{"study": "bowl", "number": 0, "fence": 1}])
+        budgets.watch(server.app.state.transactions)
+
+    server.client.release("bowl", lease.number, lease.fence)
+
+    study = server.client.study("bowl")
+    assert (study.state, study.spent.limit, study.counts) == ("completed", "max_seconds", {"queued": 1})
+    assert server.client.ask("bowl").leases == []
+
+
+def test_a_trial_that_goes_back_after_the_last_second_ends_the_study(server: RunningServer) -> None:
+    server.client.create_study(DIGITS | {"budget": {"max_trials": 4, "max_seconds": 100}})
+    [lease] = server.client.ask("digits", worker="ada", lease_s=600).leases
+    reported = {"step": 10, "epoch": 1, "metrics": {"dev_error": 0.5}}
+    server.client.report("digits", lease.number, lease.fence, [reported])
+    server.client.rollback("digits", lease.number, step=0)
+    server.advance(seconds=100)
+
+    told = server.client.tell("digits", lease.number, lease.fence, {"dev_error": 0.5})
+
+    study = server.client.study("digits")
+    assert told.state == "queued"
+    assert (study.state, study.spent.limit) == ("completed", "max_seconds")
 
 
 def test_only_studies_in_which_a_trial_runs_are_watched(server: RunningServer) -> None:

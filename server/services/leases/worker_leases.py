@@ -244,12 +244,13 @@ def _release(scope: Scope, row: TrialRow, *, alone: bool, raise_fence: bool = Fa
     if stopped is not None:
         ended = stopped._replace(columns=stopped.columns | spent)
         row = completion.finish(scope, row, ended, raise_fence=raise_fence)
-        budgets.settle(scope)
-        return row
-    # Without `lease_until` the released run cannot come back; a run whose lease ran out can.
-    released: Json = {"lease_until": None, "worker": None, "unstackable": row.unstackable or alone}
-    state = completion.state_after_return(row)
-    return trials.transition(scope.tx, row, state, raise_fence=raise_fence, **released | spent)
+    else:
+        # Without `lease_until` the released run cannot come back; a run whose lease ran out can.
+        released: Json = {"lease_until": None, "worker": None, "unstackable": row.unstackable or alone}
+        state = completion.state_after_return(row)
+        row = trials.transition(scope.tx, row, state, raise_fence=raise_fence, **released | spent)
+    budgets.settle(scope)
+    return row
 
 
 def _outcome_without_beginning(scope: Scope, row: TrialRow) -> Outcome | None:

@@ -125,6 +125,7 @@ def _tell(
         if goes_on:  # what was told stays to be seen
             columns |= {"value": None, "lease_until": None}
             row = trials.transition(scope.tx, trial, completion.state_after_return(trial), **columns)
+            budgets.settle(scope)
             return _recorded(scope, row, request)
     if request.state == "failed":
         columns["attempt"] = trial.attempt + 1
