@@ -109,12 +109,12 @@ def power_law(
 ) -> Verdict:
     """Stop when the forecast is worse than the best score of another trial (`incumbent`).
 
-    The trial that leads is never stopped. It needs a score that shrinks towards 0, such as an error or a loss; with a
-    negative one there is no forecast.
+    The trial that leads is never stopped. It needs a score that shrinks towards 0, such as an error or a loss; where
+    one of the two is negative there is no forecast.
     """
     if math.isinf(mine):
         return Verdict(True, f"at epoch {epoch} it has had no finite score yet")
-    if mine < 0 or forecast(settings, epoch, mine) <= incumbent:
+    if min(mine, incumbent) < 0 or forecast(settings, epoch, mine) <= incumbent:
         return GO_ON
     final = forecast(settings, epoch, mine, earlier())
     if final <= incumbent:
@@ -134,8 +134,9 @@ def forecast(settings: Settings, epoch: float, mine: float, earlier: Earlier | N
     """
     power = settings.power
     if earlier is not None and 0 < earlier.epoch < epoch and 0 < mine < earlier.score < math.inf:
-        fell = (math.log(earlier.score) - math.log(mine)) / (math.log(epoch) - math.log(earlier.epoch))
-        power = max(power, min(fell, FASTEST))
+        fell = math.log(earlier.score) - math.log(mine)
+        passed = math.log(epoch) - math.log(earlier.epoch)  # 0 where the epochs differ by a rounding
+        power = max(power, FASTEST if fell >= FASTEST * passed else fell / passed)
     return mine * math.pow(min(1.0, epoch / settings.epochs), power)
 
 

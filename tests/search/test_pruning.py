@@ -89,6 +89,14 @@ def test_the_power_law_lets_the_first_trial_finish() -> None:
 def test_what_had_nothing_finite_is_stopped_and_a_negative_score_never() -> None:
     assert verdict(math.inf, 3, 0.1).stop
     assert verdict(-1.0, 9, -5.0) == GO_ON
+    assert verdict(0.5, 9, -5.0) == GO_ON, "a score that passes 0 does not shrink towards it"
+
+
+def test_epochs_that_differ_by_a_rounding_give_a_forecast_too() -> None:
+    at_most = 0.4 * (300 / 400) ** 0.75
+    for score in (0.9, math.nextafter(0.4, 1)):
+        found = forecast(Settings("curve", 400), 300, 0.4, Earlier(math.nextafter(300, 0), score))
+        assert found == pytest.approx(at_most)
 
 
 def test_the_reason_says_the_numbers() -> None:

@@ -149,6 +149,29 @@ def test_while_few_are_complete_the_search_sees_the_forecast_that_stopped_a_tria
     assert f"its forecast for epoch 16 {forecast:.4g}; another trial has 0.1 already" in event.detail["reason"]
 
 
+@pytest.mark.parametrize("epoch", [0, 0.01])
+def test_a_trial_that_ends_in_its_first_epoch_is_not_assumed_to_be_perfect(server: RunningServer, epoch: float) -> None:
+    create(server)
+    complete(server, [0.1])
+    [lease] = server.client.ask("bowl").leases
+    server.client.report("bowl", lease.number, 1, [{"step": 0, "epoch": epoch, "metrics": {"loss": 0.9}}])
+
+    assert server.client.tell("bowl", lease.number, 1, {"loss": 0.9}, "pruned").guess == 0.9
+
+
+def test_a_trial_whose_epochs_differ_by_a_rounding_is_looked_at(server: RunningServer) -> None:
+    create(server, pruning={"rule": "curve", "epochs": 400, "grace": 300})
+    complete(server, [0.1])
+    [lease] = server.client.ask("bowl").leases
+    epochs = {100: math.nextafter(300, 0), 300: 300.0}
+    answers = [
+        server.client.report("bowl", lease.number, 1, [{"step": step, "epoch": epoch, "metrics": {"loss": score}}])
+        for (step, epoch), score in zip(epochs.items(), (0.9, 0.8), strict=True)
+    ]
+
+    assert [answer.desired.run for answer in answers] == ["run", "stop"]
+
+
 def test_a_trial_whose_worker_died_before_it_obeyed_is_pruned_all_the_same(server: RunningServer) -> None:
     create(server)
     complete(server, [0.8, 0.4, 0.4, 0.4, 0.1])

@@ -142,8 +142,9 @@ def predict_value(tx: Transaction, study: StudyRow, trial: TrialRow, value: floa
 
 
 def _forecast(tx: Transaction, study: StudyRow, trial: TrialRow, last: ReportRow, best: float) -> float | None:
-    """The forecast of the rule `curve`; None of another, or where a score is not positive."""
+    """The forecast of the rule `curve`; None of another, where a score is not positive, or before the end of an epoch:
+    by (0 / epochs)^power whatever ended at once would be perfect."""
     settings = settings_of(study, trial)
-    if settings.rule != "curve" or math.isinf(settings.epochs) or best <= 0:
+    if settings.rule != "curve" or math.isinf(settings.epochs) or best <= 0 or epoch_of(last) < 1:
         return None
     return rules.forecast(settings, epoch_of(last), best, _earlier(tx, study, trial, last.step))
