@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from anyio.to_thread import run_sync
+from starlette._utils import get_route_path  # as the router: without the prefix of a proxy, or of an app around ours
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse
@@ -20,6 +21,7 @@ from server.services.tokens.secrets import sha256_of
 from server.services.tokens.verification import Bearer, TokenMemo
 from sturgeon.errors import Forbidden, Problem, Unauthorized
 
+SCHEME: Final = "Bearer "
 DOCUMENTS: Final = frozenset({"/docs", "/openapi.json"})
 OPEN: Final = frozenset({"/healthz", "/readyz", "/login", "/logout"}) | DOCUMENTS
 """Paths that need no token: they say nothing of any study."""
@@ -43,7 +45,7 @@ class TokenGate:
         refused all the same."""
         self._app = app
         self._token = token
-        self._wanted = f"Bearer {token}".encode()
+        self._wanted = f"{SCHEME}{token}".encode()
         self._memo = memo
         self._scopes = scopes
         self._of_browser = of_browser
@@ -66,9 +68,11 @@ class TokenGate:
         if sent is not None:
             # Constant time, so that an answer's delay tells nothing about the token.
             if not hmac.compare_digest(sent.encode("utf-8", "replace"), self._wanted):
-                await self._admit(scope, sha256_of(sent.removeprefix("Bearer ")), _unauthorized(sent))
+                given = sent.removeprefix(SCHEME) if sent.startswith(SCHEME) else ""
+                await self._admit(scope, sha256_of(given), _unauthorized(sent))
             return None
-        if scope["path"] in OPEN or scope["path"].startswith(OPEN_FOLDERS):
+        path = get_route_path(scope)
+        if path in OPEN or path.startswith(OPEN_FOLDERS):
             return None
         session = session_of(self._token, cookie_parser(headers.get("cookie", "")).get(COOKIE))
         if session is not None and (refusal := self._of_browser(scope)) is not None:
@@ -88,7 +92,7 @@ class TokenGate:
         if bearer is None:
             raise otherwise
         scope[BEARER] = bearer.sha256
-        needed = self._scopes.needed(scope["method"], scope["path"])
+        needed = self._scopes.needed(scope["method"], get_route_path(scope))
         # What there is no route for is answered as such (404, 405), whoever asks.
         if needed and not bearer.may(needed):
             wanted = " or ".join(sorted(needed))
@@ -100,7 +104,7 @@ class TokenGate:
 
 def _opens_a_page(scope: Scope, headers: Headers) -> bool:
     """Whether a person follows a link, or types an address, and expects a page."""
-    is_page = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith("/v1")
+    is_page = scope["method"] in ("GET", "HEAD") and not get_route_path(scope).startswith("/v1")
     return is_page and "text/html" in headers.get("accept", "")
 
 
@@ -114,6 +118,6 @@ def _unauthorized(sent: str | None) -> Unauthorized:
     """Says whether the token is missing, in another form, or wrong; never repeats what was sent."""
     if sent is None:
         return Unauthorized()
-    if not sent.startswith("Bearer "):
+    if not sent.startswith(SCHEME):
         return Unauthorized("The Authorization header has another form than `Authorization: Bearer TOKEN`.")
     return Unauthorized("The token in the Authorization header is not one of this server, was revoked or has expired.")

@@ -96,6 +96,7 @@ def look_for_work(database: Database, long_polls: LongPollQueue, loop: asyncio.A
 
 
 def end_with_tokens(memo: TokenMemo, streams: Streams) -> None:
-    """Write when tokens were used, and end the open streams of those that let nobody in any more."""
-    memo.note_use()
+    """End the open streams of tokens that let nobody in any more; then write when tokens were used, which may wait for
+    others who write, or fail."""
     streams.end_of(memo.ended(streams.tokens()))
+    memo.note_use()

@@ -74,10 +74,20 @@ def revoke(tx: Transaction, token_id: int, now: int) -> None:
 
 
 def note_use(tx: Transaction, used: Mapping[int, int]) -> None:
-    """Write when tokens were used. used: the time of each, by the token's id; a later one that is written stays."""
-    for token_id, at in used.items():
+    """Write when tokens were used. used: the time of each, by the token's id; a later one that is written stays.
+
+    In the order of ids, so that two servers that write at once do not wait for each other.
+    """
+    for token_id, at in sorted(used.items()):
         is_later = sa.or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < at)
         tx.execute(tokens.update().where(tokens.c.id == token_id, is_later).values(last_used_at=at))
+
+
+def forget_one_ended(tx: Transaction, now: int) -> None:
+    """Delete the oldest of the tokens that are revoked or expired, if there is one."""
+    is_ended = sa.or_(tokens.c.revoked_at.is_not(None), tokens.c.expires_at <= now)
+    oldest = sa.select(sa.func.min(tokens.c.id)).where(is_ended).scalar_subquery()
+    tx.execute(tokens.delete().where(tokens.c.id == oldest))
 
 
 def forget(tx: Transaction, ended_before: int) -> None:

@@ -216,6 +216,12 @@ def test_there_are_not_any_number_of_tokens(guarded: RunningServer, monkeypatch:
         guarded.client.create_token("eve", ["read"])
     guarded.client.revoke_token("bob")
     assert guarded.client.create_token("bob", ["work"]).scopes == ["work"]  # in the place of the old one
+    guarded.client.revoke_token("bob")
+    assert guarded.client.create_token("eve", ["work"]).scopes == ["work"]
+    assert [one.name for one in guarded.client.tokens().items] == ["ada", "eve"]
+    guarded.advance(seconds=DAY_S)
+    assert guarded.client.create_token("bob", ["work"]).scopes == ["work"]
+    assert [one.name for one in guarded.client.tokens().items] == ["eve", "bob"]
 
 
 @pytest.mark.usefixtures("ada")

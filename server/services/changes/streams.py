@@ -23,7 +23,8 @@ MOST_OF_ONE: Final = 200
 
 @dataclass(eq=False)
 class Stream:
-    """What one reader follows: a study, or all of them (None). Only the feed writes the fields but `waits` and `place`.
+    """What one reader follows: a study, or all of them (None). Only the feed writes the fields but `waits`, `ended`
+    and `place`.
 
     client: the address of its machine. token: the hash of the named token that opened it, if one did. cursor: what its
     reader has. seen: up to which wake-up of the feed it was looked at. not_before: when it may be given
@@ -35,6 +36,7 @@ class Stream:
     cursor: str
     token: str | None = None
     waits: bool = False
+    ended: bool = False
     place: asyncio.Future[bytes | None] | None = None
     seen: int = -1
     not_before: float = 0.0
@@ -76,7 +78,7 @@ class Streams:
     async def pushes(self, stream: Stream) -> AsyncGenerator[bytes]:
         """What the stream is sent, until it ends."""
         try:
-            while not self._ended:
+            while not (self._ended or stream.ended):
                 stream.place = asyncio.get_running_loop().create_future()
                 stream.waits = True
                 self._wake()
@@ -102,11 +104,13 @@ class Streams:
 
     def end_of(self, tokens: Collection[str]) -> None:
         """End the streams that these tokens, by their hashes, have opened. One that is just being sent something ends
-        at the next call."""
+        when that is sent, so that a slow reader of a lively study is told nothing more either."""
         with self._guard:
-            theirs = [stream for stream in self._open if stream.token in tokens and stream.waits]
+            theirs = [stream for stream in self._open if stream.token in tokens]
         for stream in theirs:
-            self.give(stream, None)
+            stream.ended = True
+            if stream.waits:
+                self.give(stream, None)
 
     def end(self) -> None:
         """End all streams, and let none wait from now on. May be called from a signal handler."""

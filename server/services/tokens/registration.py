@@ -14,7 +14,7 @@ from sturgeon import messages
 from sturgeon.errors import Conflict, NotFound
 
 MOST: Final = 1000
-"""Tokens of a database, with those that are revoked or expired and not yet forgotten."""
+"""Tokens of a database. Those that are revoked or expired give way to new ones, the oldest first."""
 
 
 def create(database: Database, request: messages.TokenRequest, *, is_guarded: bool) -> messages.NewToken:
@@ -39,7 +39,9 @@ def create(database: Database, request: messages.TokenRequest, *, is_guarded: bo
         if present is not None:
             tokens.delete(tx, present.id)
         if tokens.count(tx) >= MOST:
-            raise Conflict(f"There are {MOST} tokens already, and no more are kept.")
+            tokens.forget_one_ended(tx, now)
+        if tokens.count(tx) >= MOST:
+            raise Conflict(f"There are {MOST} tokens already that let somebody in; revoke one first.")
         expires_at = None if request.lasts_s is None else now + request.lasts_s * 1_000_000
         values = {"name": request.name, "sha256": sha256_of(token), "scopes": sorted(set(request.scopes))}
         row = tokens.insert(tx, values | {"created_at": now, "expires_at": expires_at})

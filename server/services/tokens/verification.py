@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Final
 
 from server.store import tokens
@@ -41,6 +42,8 @@ class TokenMemo:
         self.keep_s = keep_s
         self._database = database
         self._kept: dict[str, tuple[Bearer, float]] = {}
+        self._guard = Lock()
+        self._forgotten = 0
         self._used: dict[int, int] = {}
 
     def kept(self, sha256: str) -> Bearer | None:
@@ -53,7 +56,7 @@ class TokenMemo:
 
         Raises: Unavailable (the database is away).
         """
-        asked_at = time.monotonic()
+        asked_at, forgotten = time.monotonic(), self._forgotten
         with self._database.reading() as tx:
             row = tokens.by_sha256(tx, sha256)
             now = tx.now()
@@ -62,20 +65,28 @@ class TokenMemo:
             return None
         bearer = Bearer(row.name, sha256, frozenset(row.scopes))
         left_s = self.keep_s if row.expires_at is None else min(self.keep_s, (row.expires_at - now) / 1e6)
-        if len(self._kept) >= MOST_BELIEVED:  # those that nobody has used for long, too: they are not looked for singly
-            self._kept.clear()
-        self._kept[sha256] = (bearer, asked_at + left_s)
-        if row.last_used_at is None or now - row.last_used_at >= NOTE_EVERY_US:
-            self._used[row.id] = now
+        with self._guard:
+            if forgotten == self._forgotten:  # else it may have been revoked since it was read
+                self._keep(bearer, asked_at + left_s)
+            if row.last_used_at is None or now - row.last_used_at >= NOTE_EVERY_US:
+                self._used[row.id] = now
         return bearer
 
+    def _keep(self, bearer: Bearer, until: float) -> None:
+        if len(self._kept) >= MOST_BELIEVED:  # those that nobody has used for long, too: they are not looked for singly
+            self._kept.clear()
+        self._kept[bearer.sha256] = (bearer, until)
+
     def forget(self) -> None:
-        """Ask the database about each token again."""
-        self._kept.clear()
+        """Ask the database about each token again, also about one that is just being looked up."""
+        with self._guard:
+            self._forgotten += 1
+            self._kept.clear()
 
     def note_use(self) -> None:
         """Write when tokens were used, to the minute."""
-        used, self._used = self._used, {}
+        with self._guard:
+            used, self._used = self._used, {}
         if used:
             with self._database.writing() as tx:
                 tokens.note_use(tx, used)
