@@ -74,7 +74,7 @@ def trained(
         waited: list[int] = []
 
         def look_again(_seconds: float) -> None:
-            if server.holds.is_set() and not waited:
+            if server.holds.is_set() and _has_heard(running, server.answered, said) and not waited:
                 waited.append(reports())
                 server.may_answer.set()
             threading.Event().wait(0.001)
@@ -91,6 +91,15 @@ def trained(
                 break
         server.may_answer.set()
         return Trained(said, waited[0] if waited else None, server.answered)
+
+
+def _has_heard(running: Running, answered: int, said: list[ChildMessage]) -> bool:
+    """Whether all answers that the run waits for have reached it, but the one that is held."""
+    heard = running.child.heard[-1] if running.child.heard else DesiredRun()
+    if heard.answered is not None:
+        return heard.answered >= answered
+    looked = [one.number for one in said if isinstance(one, Progress) and one.looked and one.number <= answered]
+    return heard.looked >= max(looked, default=0)
 
 
 def _run(running: Running) -> Iterator[ChildMessage]:
