@@ -217,3 +217,33 @@ def test_any_text_and_any_json_is_stored_as_by_sqlalchemy(database: Database) ->
             tx.execute(idempotency_keys.delete())
     assert len(stored[0]) == len(rows)
     assert repr(stored[0]) == repr(stored[1])
+
+
+def test_a_connection_that_is_lost_at_the_commit_is_unavailable(migrated_postgres_url: str) -> None:
+    database = Database(migrated_postgres_url, connections=1)
+
+    def lose() -> None:
+        with database.writing() as tx, psycopg.connect(migrated_postgres_url, autocommit=True) as other:
+            tx.run(_KEY, KEY)
+            [[pid]] = tx.run(PID, {}).rows
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+    with pytest.raises(Unavailable):
+        lose()
+    assert keys(database) == 0
+    database.dispose()
+
+
+def test_a_full_disk_of_sqlite_is_unavailable_and_keeps_nothing(migrated_sqlite_url: str) -> None:
+    database = Database(migrated_sqlite_url, connections=1)
+
+    def fill() -> None:
+        with database.writing() as tx:
+            tx.execute(sa.text("PRAGMA max_page_count = 1"))  # SQLite takes the present number of pages
+            for number in range(100):
+                tx.run(_KEY, KEY | {"key": str(number), "answer": "x" * 20_000})
+
+    with pytest.raises(Unavailable, match="full"):
+        fill()
+    assert keys(database) == 0
+    database.dispose()
