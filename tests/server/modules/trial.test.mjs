@@ -25,6 +25,7 @@ test("only what can have changed is asked for again", () => {
   assert.deepEqual(staleByRow(undefined, row, { ...PANDA, policies: [{}] }), new Set(["curves", "checkpoints", "proposals"]));
   assert.deepEqual(stale(TRIAL, { ...TRIAL, applied_version: 3 }), new Set(["timeline", "proposals", "checkpoints", "curves"]));
   assert.deepEqual(stale(TRIAL, { ...TRIAL, step: 11 }), new Set(["curves", "checkpoints"])); // of a program without epochs
+  assert.deepEqual(stale(TRIAL, { ...TRIAL, step: 11 }, row), new Set());
   assert.deepEqual(stale(TRIAL, { ...TRIAL, worker: "bee" }), new Set(["events"]));
   assert.deepEqual(stale(TRIAL, { ...TRIAL, findings: { tags: "now" } }), new Set(["errors"]));
   assert.deepEqual(stale(TRIAL, { ...TRIAL, findings: { diagnosis: "now" } }), new Set(["diagnosis"]));

@@ -17,14 +17,15 @@ export function staleByRow(before, after, study) {
   return new Set(isSame ? [] : ["curves", "checkpoints", ...(study?.policies?.length ? ["proposals"] : [])]);
 }
 
-/** The parts to ask for again, by what differs between two answers of the trial. All of them without a first one. */
-export function stale(before, after) {
+/** The parts to ask for again, by what differs between two answers of the trial. All of them without a first one. Of one
+ * whose row has no epochs its steps tell how far it has come. */
+export function stale(before, after, row = null) {
   if (!before) return new Set(PARTS);
   const parts = new Set();
   const differs = (read) => read(before) !== read(after);
   const isSteered = differs((trial) => trial.desired?.version) || differs((trial) => trial.applied_version);
   if (isSteered) for (const one of ["timeline", "proposals", "checkpoints", "curves"]) parts.add(one);
-  if (differs((trial) => trial.step)) for (const one of ["curves", "checkpoints"]) parts.add(one); // a program may report no epochs
+  if (row?.epochs == null && differs((trial) => trial.step)) for (const one of ["curves", "checkpoints"]) parts.add(one);
   if (differs((trial) => trial.findings?.diagnosis)) parts.add("diagnosis");
   if (differs((trial) => trial.findings?.errors) || differs((trial) => trial.findings?.tags)) parts.add("errors");
   if (differs((trial) => trial.state)) for (const one of PARTS) parts.add(one);

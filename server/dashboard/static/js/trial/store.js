@@ -83,7 +83,7 @@ export class TrialStore {
   }
 
   #compare(trial) {
-    const parts = stale(this.trial, trial);
+    const parts = stale(this.trial, trial, this.row);
     this.trial = trial;
     this.again(...parts);
   }
