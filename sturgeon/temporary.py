@@ -112,7 +112,7 @@ def _lock_of(folder: Path) -> Iterator[int]:
     about = folder.lstat()
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
         raise PermissionError(f"{folder} is another user's")
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe must not be waited for
     try:
         yield lock
     finally:

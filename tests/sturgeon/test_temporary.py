@@ -77,6 +77,8 @@ def test_a_sweep_leaves_what_is_not_its_own(place: Path, monkeypatch: pytest.Mon
     (place / f"{KIND}file0000").touch()
     (of_the_dead(place, f"{KIND}far00000") / LOCK).write_bytes(b"another machine, whose locks are not seen here")
     (of_the_dead(place, f"{KIND}results0") / LOCK).write_bytes(b"")  # a user's own
+    (place / f"{KIND}a_pipe00").mkdir()
+    os.mkfifo(place / f"{KIND}a_pipe00" / LOCK)
     of_the_dead(place, f"{KIND}longer-than-ours")
     of_the_dead(place, "sturgeon-else-00000000")
     spared = of_the_dead(place)
