@@ -70,11 +70,17 @@ def export(
             return _export_model(session, client, study, model, trial)
         chosen = format_ or ("json" if session.json else "csv")
         if chosen == "parquet" and out is not None:
-            return write_parquet(_rows(client, study, curves=curves), out)
+            write_parquet(_rows(client, study, curves=curves), out)
+            return _say_written(session, study, out, chosen)
         lines = _curves(client, study, chosen) if curves else _lines(client, study, chosen)
         first = next(lines, "")  # a refusal of the server comes before the file is opened
         _write_lines(itertools.chain([first], lines), out, say if chosen == "csv" else say_json)
-    return None
+    return _say_written(session, study, out, chosen)
+
+
+def _say_written(session: Session, study: str, out: Path | None, format_: str) -> None:
+    if session.json and out is not None:
+        print_json({"study": study, "file": str(out), "format": format_, "size": out.stat().st_size})
 
 
 def _lines(client: Client, study: str, format_: str) -> Iterator[str]:

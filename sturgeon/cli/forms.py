@@ -52,6 +52,15 @@ class ExportedModel(_Form):
     best: int | None
 
 
+class ExportedTable(_Form):
+    """`study export --out FILE`: the table that was written."""
+
+    study: str
+    file: str
+    format: str
+    size: int
+
+
 class CurveRow(BaseModel):
     """`study export --curves`: a report. Its metrics are fields beside these."""
 
@@ -186,7 +195,7 @@ FORMS: dict[str, Any] = {
     "study diagnosis": Json,
     "study errors": Json,
     "study events": list[m.Event],
-    "study export": ExportedModel | list[m.Trial] | list[CurveRow],
+    "study export": ExportedModel | ExportedTable | list[m.Trial] | list[CurveRow],
     "study importance": m.Importance,
     "study late-results": list[m.LateResult],
     "study list": list[m.Study],

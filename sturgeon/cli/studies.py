@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.", autocompletion=study_names)]
+StudyArgument = Annotated[
+    str,
+    typer.Argument(metavar="STUDY", parser=not_empty, help="The study's name.", autocompletion=study_names),
+]
 NumberArgument = Annotated[int, typer.Argument(metavar="N", min=0, help="The trial's number.")]
 
 

@@ -33,7 +33,7 @@ def add(
     url: Annotated[str, typer.Argument(metavar="URL", parser=not_empty, help="Where to POST, as https://HOST/PATH.")],
     study: Annotated[
         str | None,
-        typer.Option(metavar="STUDY", help="Tell of this study alone.", autocompletion=study_names),
+        typer.Option(metavar="STUDY", parser=not_empty, help="Tell of this study alone.", autocompletion=study_names),
     ] = None,
     on: Annotated[
         list[str] | None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sturgeon.cli.inputs import not_empty
 from sturgeon.cli.output import ago, cell, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
@@ -42,7 +43,8 @@ def workers(
 @commands.command()
 @connected
 def drain(
-    session: Session, worker: Annotated[str, typer.Argument(metavar="WORKER", help="Its name, as `workers` has it.")]
+    session: Session,
+    worker: Annotated[str, typer.Argument(metavar="WORKER", parser=not_empty, help="Its name, as `workers` has it.")],
 ) -> None:
     """Let a worker finish what it runs, take nothing new, and end."""
     with session.client() as client:

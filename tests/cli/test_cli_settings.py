@@ -53,6 +53,10 @@ def test_a_client_with_an_empty_token_variable_sends_none(
         ("study", "space", "s", ""),
         ("study", "export", "s", "--out", ""),
         ("study", "export", "s", "--model", ""),
+        ("study", "show", ""),
+        ("trial", "show", "", "0"),
+        ("drain", ""),
+        ("webhook", "add", "http://example.org", "--study", ""),
     ],
     ids=" ".join,
 )

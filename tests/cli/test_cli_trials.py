@@ -102,6 +102,17 @@ def test_export_of_no_trials_is_an_empty_array(sturgeon: Command) -> None:
 
 
 @pytest.mark.usefixtures("half_searched")
+@pytest.mark.parametrize("options", [(), ("--curves",), ("--format", "csv")])
+def test_export_into_a_file_says_in_json_what_was_written(
+    sturgeon: Command, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    file = tmp_path / "table"
+    told = sturgeon("study", "export", "bowl", "-o", "json", "-O", file, *options).json
+    chosen = "csv" if "csv" in options else "json"
+    assert told == {"study": "bowl", "file": str(file), "format": chosen, "size": file.stat().st_size}
+
+
+@pytest.mark.usefixtures("half_searched")
 def test_export_writes_a_file_and_leaves_an_old_one_alone_when_refused(sturgeon: Command, tmp_path: Path) -> None:
     file = tmp_path / "trials.csv"
     assert sturgeon("study", "export", "bowl", "-O", file).code == 0
