@@ -15,7 +15,7 @@ from server.services.changes.streams import Streams
 from server.store import tokens
 from server.store.engine import Transaction
 from server.store.tokens import TokenRow
-from sturgeon.errors import Unavailable
+from sturgeon.errors import Conflict, NotFound, Unavailable
 from tests.server.studies import refusal
 from tests.server.tokens import guarded_server, with_token
 
@@ -50,6 +50,15 @@ def test_a_token_is_sent_in_one_form_alone(guarded: RunningServer, ada: NewToken
             answer = http.get("/v1/studies", headers={"Authorization": form.format(ada.token)})
             assert refusal(answer) == (401, "unauthorized"), form
         assert http.get("/v1/studies", headers={"Authorization": f"Bearer {ada.token}"}).is_success
+
+
+def test_a_token_in_the_place_of_its_name_is_not_repeated(guarded: RunningServer, ada: NewToken) -> None:
+    with pytest.raises(NotFound, match="has the form of a token") as refused:
+        guarded.client.revoke_token(ada.token)
+    with pytest.raises(Conflict, match="has the form of a token") as taken:
+        guarded.client.create_token(ada.token, ["read"])
+
+    assert ada.token not in str(refused.value) + str(taken.value)
 
 
 def test_below_a_prefix_a_token_may_do_no_more(guarded: RunningServer, ada: NewToken) -> None:

@@ -22,13 +22,15 @@ def create(database: Database, request: messages.TokenRequest, *, is_guarded: bo
 
     is_guarded: whether the server has the shared token; without it, nobody is asked for one.
 
-    Raises: Conflict (the server is not guarded, the name is taken, or there are too many).
+    Raises: Conflict (the server is not guarded, the name is taken or a token, or there are too many).
     """
     if not is_guarded:
         raise Conflict(
             "This server asks nobody for a token, so another one would keep nobody out: start it with STURGEON_TOKEN "
             "or STURGEON_TOKEN_FILE first."
         )
+    if sha256_of(request.name) is not None:  # names are listed and logged
+        raise Conflict("The name has the form of a token, which nobody should see: give a name.")
     token = new_token()
     with database.writing() as tx:
         tokens.lock_all(tx)
@@ -59,6 +61,8 @@ def listing(database: Database, size: int, page_token: str | None) -> messages.P
 
 def revoke(database: Database, name: str) -> None:
     """Let nobody in by this token any more; once more does nothing more. Raises: NotFound."""
+    if sha256_of(name) is not None:
+        raise NotFound("What was sent has the form of a token: send its name, which GET /v1/tokens lists.")
     with database.writing() as tx:
         row = tokens.by_name(tx, name)
         if row is None:
