@@ -26,8 +26,11 @@ class Endable(Protocol):
 _unsettled: list[tuple[Endable, in_flight.Leaving]] = []
 
 
-def end(trial: Endable, frame: FrameType) -> None:
-    """End the trial of the loop in `frame`, which is being left."""
+def end(trial: Endable, frame: FrameType | None) -> None:
+    """End the trial of the loop in `frame`, which is being left. None: the interpreter ends, or collects garbage in a
+    thread that runs no Python."""
+    if frame is None:
+        return trial.release()
     with in_flight.garbage_left_alone():
         left = in_flight.leaving(frame)
         error = None if left is None else left.error(travels=True)

@@ -120,7 +120,7 @@ class Study:
             try:
                 yield trial
             except GeneratorExit:
-                left_loops.end(trial, sys._getframe(1))
+                left_loops.end(trial, sys._getframe().f_back)
                 raise
             trial.leave(None)
 

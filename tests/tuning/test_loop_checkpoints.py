@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -366,3 +368,20 @@ def test_a_loop_that_cannot_reach_the_server_gives_its_trial_back(
             trial.report(1, loss=1)
 
     assert [(one.state, one.attempt) for one in study.trials] == [("queued", 0)]
+
+
+def test_a_loop_that_no_frame_of_python_leaves_gives_its_trial_back(open_study: OpenStudy) -> None:
+    study = open_study(trials=1)
+    loop = iter(study)
+    trial, released = next(loop), threading.Event()
+    give_back = trial.release
+
+    def release() -> None:
+        give_back()
+        released.set()
+
+    trial.release = release  # type: ignore[method-assign]
+    _thread.start_new_thread(loop.close, ())  # type: ignore[attr-defined] # as the interpreter does at its end
+
+    assert released.wait(10)
+    assert [one.state for one in study.trials] == ["queued"]
