@@ -57,12 +57,15 @@ class TokenGate:
     async def _refusal(self, scope: Scope) -> ASGIApp | None:
         """The answer to a request that gets no further; None if it does."""
         try:
-            return await self._led_to_login(scope)
+            return await self._redirect(scope)
         except Problem as problem:
             return problem_response(problem)
 
-    async def _led_to_login(self, scope: Scope) -> ASGIApp | None:
-        """None if the request gets further. Raises: Unauthorized, Forbidden, Unavailable (the database is away)."""
+    async def _redirect(self, scope: Scope) -> ASGIApp | None:
+        """To the login, where a person opens a page without a session; None if the request gets further.
+
+        Raises: Unauthorized, Forbidden, Unavailable (the database is away).
+        """
         headers = Headers(scope=scope)
         sent = headers.get("authorization")
         if sent is not None:
@@ -96,7 +99,9 @@ class TokenGate:
         # What there is no route for is answered as such (404, 405), whoever asks.
         if needed and not bearer.may(needed):
             wanted = " or ".join(sorted(needed))
-            raise Forbidden(f"The token {bearer.name} has not the scope that this needs: {wanted}.")
+            raise Forbidden(
+                f"The token {bearer.name} has not the scope that this needs: {wanted}. Send one that has it."
+            )
 
     async def _looked_up(self, scope: Scope, sha256: str) -> Bearer | None:
         return await run_sync(self._memo.look_up, sha256, limiter=scope["app"].state.lanes.tokens)

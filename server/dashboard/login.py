@@ -69,7 +69,9 @@ async def _bearer(request: Request, given: str) -> str | None:
     sha256, state = sha256_of(given), request.app.state
     bearer = None if sha256 is None else await run_sync(state.token_memo.look_up, sha256, limiter=state.lanes.tokens)
     if bearer is not None and not bearer.may(READ):
-        raise Forbidden(f"The token {bearer.name} has not the scope that pages need: read.")
+        raise Forbidden(
+            f"The token {bearer.name} has not the scope that pages need: read. Log in with one that has it."
+        )
     return None if bearer is None else sha256
 
 

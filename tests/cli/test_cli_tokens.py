@@ -46,7 +46,7 @@ def test_a_token_is_created_used_listed_and_revoked(sturgeon: Command, monkeypat
     refused = sturgeon("token", "list")
     assert (refused.code, refused.err) == (
         1,
-        "sturgeon: The token ada has not the scope that this needs: admin.\n",
+        "sturgeon: The token ada has not the scope that this needs: admin. Send one that has it.\n",
     )
     monkeypatch.setenv("STURGEON_TOKEN", SHARED_TOKEN)
     listed = sturgeon("token", "list", "-o", "json")

@@ -44,7 +44,9 @@ def test_a_token_of_a_page_ends_the_session_when_it_is_revoked(guarded: RunningS
         change = {"Origin": guarded.url, "X-Requested-With": "sturgeon"}
         refused = browser.patch("/v1/studies/bowl", headers=change, json={"state": "paused"})
         assert refusal(refused) == (403, "forbidden")
-        assert refused.json()["detail"] == "The token ada has not the scope that this needs: write."
+        assert (
+            refused.json()["detail"] == "The token ada has not the scope that this needs: write. Send one that has it."
+        )
 
         guarded.client.revoke_token("ada")
 
