@@ -36,7 +36,7 @@ from server.services.sampling.refit import Refitter
 from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.overview import Overviews
 from server.services.shown.recent import RecentTables
-from server.services.tokens.verification import DUTY, KEEP_S, TokenMemo
+from server.services.tokens import verification
 from server.services.transactions import Transactions
 from server.services.webhooks import best_watch
 from server.services.webhooks.addresses import networks_of
@@ -78,7 +78,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.pictures = Pictures(
         app.state.database, app.state.asks.sampler_pool, app.state.curve_memo, app.state.recent_tables
     )
-    app.state.token_memo = TokenMemo(app.state.database)
+    app.state.token_memo = verification.TokenMemo(app.state.database)
     app.state.overviews = Overviews()
     app.state.feed = Feed(app.state.database, app.state.overviews)
     app.state.long_polls.at_end(app.state.feed.streams.end)
@@ -176,7 +176,8 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     background.every(TELL_EVERY_S, "webhooks", lambda: courier.step())
     pool = app.state.asks.sampler_pool
     background.every(TELL_EVERY_S, best_watch.DUTY, lambda: best_watch.watch(app.state.transactions, pool))
-    background.every(KEEP_S, DUTY, lambda: end_with_tokens(app.state.token_memo, app.state.feed.streams))
+    memo, streams = app.state.token_memo, app.state.feed.streams
+    background.every(verification.KEEP_S, verification.DUTY, lambda: end_with_tokens(memo, streams))
     refitter: Refitter = app.state.refitter
     await anyio.to_thread.run_sync(housekeeping.begin, database)
     refitter.start()

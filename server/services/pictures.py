@@ -51,14 +51,15 @@ class Pictures:
 
         with_data: else its datasets are empty, and a page fills them. Raises: NotFound (also of the kind).
         """
-        spec = self._spec(study, number, kind, options, width, with_data)
+        spec = self._spec(study, number, kind, options, width=width, with_data=with_data)
         return to_json(spec if with_data else for_page(spec), inf_nan_mode="null")
 
     def changes(
         self, study: str, number: TrialNumber, kind: str, options: Mapping[str, str | None], since: str
     ) -> bytes:
         """What has changed of a trial's picture on a page, as JSON. Raises: NotFound (also of the kind)."""
-        return to_json(changes_of(self._spec(study, number, kind, options, None, True), since), inf_nan_mode="null")
+        spec = self._spec(study, number, kind, options, width=None, with_data=True)
+        return to_json(changes_of(spec, since), inf_nan_mode="null")
 
     def _spec(
         self,
@@ -66,6 +67,7 @@ class Pictures:
         number: TrialNumber | None,
         kind: str,
         options: Mapping[str, str | None],
+        *,
         width: int | None,
         with_data: bool,
     ) -> Spec:

@@ -88,11 +88,11 @@ class HotStatements:
         given = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         return _Compiled(compiled.string, order, given, writing)
 
-    def _reading(self, statement: Any, told: Iterable[Sequence[Any]]) -> list[tuple[int, Change]]:
-        """told: by the driver, of each column its name and its type."""
+    def _reading(self, statement: Any, description: Iterable[Sequence[Any]]) -> list[tuple[int, Change]]:
+        """description: the driver's, of each column its name and its type."""
         reading: list[tuple[int, Change]] = []
-        columns = statement.exported_columns if told else ()
-        for place, (column, (_, kind, *_)) in enumerate(zip(columns, told, strict=True)):
+        columns = statement.exported_columns if description else ()
+        for place, (column, (_, kind, *_)) in enumerate(zip(columns, description, strict=True)):
             if read := column.type.dialect_impl(self._dialect).result_processor(self._dialect, kind):
                 reading.append((place, read))
         return reading

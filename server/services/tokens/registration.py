@@ -22,7 +22,7 @@ def create(database: Database, request: messages.TokenRequest, *, is_guarded: bo
 
     is_guarded: whether the server has the shared token; without it, nobody is asked for one.
 
-    Raises: Conflict (the server is not guarded, the name is taken or a token, or there are too many).
+    Raises: Conflict (the server is not guarded, the name is taken or has the form of a token, or there are too many).
     """
     if not is_guarded:
         raise Conflict(
@@ -60,7 +60,10 @@ def listing(database: Database, size: int, page_token: str | None) -> messages.P
 
 
 def revoke(database: Database, name: str) -> None:
-    """Let nobody in by this token any more; once more does nothing more. Raises: NotFound."""
+    """Let nobody in by this token any more; once more does nothing more.
+
+    Raises: NotFound (no token has this name, or it has the form of a token).
+    """
     if sha256_of(name) is not None:
         raise NotFound("What was sent has the form of a token: send its name, which GET /v1/tokens lists.")
     with database.writing() as tx:
