@@ -11,13 +11,15 @@ import pytest
 from sturgeon.tuning import in_flight
 
 THRESHOLD = 500
+NEVER = 1_000_000
 
 
 @pytest.fixture(autouse=True)
 def _young_objects_are_few() -> Iterator[None]:
+    """Only they are collected: to collect older ones with them mixes what other tests have left into their order."""
     thresholds = gc.get_threshold()
     gc.collect(0)
-    gc.set_threshold(THRESHOLD, *thresholds[1:])
+    gc.set_threshold(THRESHOLD, NEVER, NEVER)
     yield
     gc.set_threshold(*thresholds)
 

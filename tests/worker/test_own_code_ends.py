@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sturgeon.temporary import LOCK
+from sturgeon.temporary import LOCK, machine
 from tests.processes import WorkerProcess, wait_until
 from tests.running import RunningServer
 from tests.worker.own_programs import OwnProgram
@@ -313,7 +313,7 @@ def test_the_folder_of_a_killed_run_is_deleted_by_the_next_worker(
     stranger, killed = tmp_path / f"{PREFIX}stranger", tmp_path / f"{PREFIX}killed00"
     for folder in (stranger, killed):
         folder.mkdir()
-    (killed / LOCK).touch()
+    (killed / LOCK).write_bytes(machine())
     (killed / "packed.tar").write_bytes(b"0" * 1000)
 
     with run_folder() as running:

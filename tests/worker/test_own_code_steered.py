@@ -25,13 +25,16 @@ FOLLOWS = """
         step, total = step + 1, total + trial.params["lr"]
         trial.report(step, loss=total)
         if step % 2 == 0:
-            state.write_text(json.dumps([step, total]))
+            new = state.with_suffix(".new")
+            new.write_text(json.dumps([step, total]))
+            new.replace(state)
             trial.saved(step)
         if trial.should_pause or trial.should_stop:
             sys.exit(0)
         time.sleep(0.02)
 """
-"""Its loss tells with which learning rates it came to its step."""
+"""Its loss tells with which learning rates it came to its step. It replaces its file whole: it may be ended at any
+time."""
 
 KNOWS_NOTHING = """
     import json, os, signal, sys, time
