@@ -42,7 +42,7 @@ def create(
         return print_json(answer)
     until = "until it is revoked" if answer.expires_at is None else f"until {answer.expires_at:%Y-%m-%d %H:%M} UTC"
     say(f"Token {answer.name} is for {', '.join(answer.scopes)}, {until}.")
-    say(f"It is not shown again: {answer.token}")
+    say(f"It is known to the server at {session.address}, and not shown again: {answer.token}")
     return None
 
 

@@ -31,12 +31,13 @@ def guarded(
     return server
 
 
-@pytest.mark.usefixtures("guarded")
-def test_a_token_is_created_used_listed_and_revoked(sturgeon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_created_used_listed_and_revoked(
+    guarded: RunningServer, sturgeon: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = sturgeon("token", "create", "ada", "--scope", "work", "--scope", "read", "--days", "1").out.splitlines()
     assert made[0] == "Token ada is for read, work, until 2026-01-02 12:00 UTC."
     token = made[1].split()[-1]
-    assert made[1] == f"It is not shown again: {token}"
+    assert made[1] == f"It is known to the server at {guarded.url}, and not shown again: {token}"
     assert sturgeon("token", "create", "bob", "--scope", "admin").out.startswith(
         "Token bob is for admin, until it is revoked.\n"
     )
