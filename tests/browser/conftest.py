@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from playwright.sync_api import expect
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 HERE = Path(__file__).parent
+WINDOWS: Final = pytest.StashKey[ExitStack]()
+"""Of a test: the windows that it has opened."""
 expect.set_options(timeout=PATIENCE_S * 1000)
 
 
@@ -33,6 +35,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.path.is_relative_to(HERE):
                 item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """A test's windows close before its first fixture ends: an open page asks for the study that one deletes."""
+    if opened := item.stash.get(WINDOWS, None):
+        item.addfinalizer(opened.close)
 
 
 @pytest.fixture(scope="session")
@@ -83,9 +92,19 @@ def client(server: ServerProcess) -> Iterator[Client]:
 
 
 @pytest.fixture
-def window(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+def passing(client: Client) -> Iterator[Callable[[str], str]]:
+    """Take the name of a study, and give it back: the study is deleted once the windows of the test are closed."""
+    names: list[str] = []
+    yield lambda name: (names.append(name), name)[1]
+    for name in names:
+        client.delete_study(name, force=True)
+
+
+@pytest.fixture
+def window(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., BrowserContext]]:
     """Open windows, each without cookies, on the server at this address; with playwright's options for contexts."""
     with ExitStack() as opened:
+        request.node.stash[WINDOWS] = opened
         yield lambda url, **options: opened.enter_context(watched_window(browser, url, **options))
 
 

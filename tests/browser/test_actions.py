@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
@@ -130,8 +130,10 @@ def test_a_model_is_paused_by_keyboard_alone(page: Page, client: Client, panda: 
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_focused()
 
 
-def test_a_brush_and_the_filtered_table_survive_an_update(page: Page, client: Client) -> None:
-    import_made_trials(client, "kept-brush", 30)
+def test_a_brush_and_the_filtered_table_survive_an_update(
+    page: Page, client: Client, passing: Callable[[str], str]
+) -> None:
+    import_made_trials(client, passing("kept-brush"), 30)
     page.goto("/studies/kept-brush", wait_until="domcontentloaded")
     parallel = page.locator("[data-picture=parallel]")
     wait_for_marks(parallel, "path", 60)
@@ -148,4 +150,3 @@ def test_a_brush_and_the_filtered_table_survive_an_update(page: Page, client: Cl
     wait_for_marks(parallel, "path", 31 + 1)
     expect(amount).to_contain_text("of 31 trials")
     assert parallel.evaluate(place) == before
-    client.delete_study("kept-brush", force=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from playwright.sync_api import Page, expect
@@ -28,8 +29,10 @@ def press_until(page: Page, key: str, selector: str) -> None:
     raise AssertionError(f"{key} never came to {selector}")
 
 
-def test_the_active_row_of_a_table_stays_the_same_where_it_becomes_the_first(page: Page, client: Client) -> None:
-    client.create_study(BOWL | {"name": "rows"})
+def test_the_active_row_of_a_table_stays_the_same_where_it_becomes_the_first(
+    page: Page, client: Client, passing: Callable[[str], str]
+) -> None:
+    client.create_study(BOWL | {"name": passing("rows")})
     for _ in range(3):
         client.enqueue("rows", {"x": 0.5})
     page.goto("/studies/rows", wait_until="domcontentloaded")
@@ -40,7 +43,6 @@ def test_the_active_row_of_a_table_stays_the_same_where_it_becomes_the_first(pag
     page.get_by_role("searchbox", name="Filter trials").fill("number<2")
     expect(page.locator("#trials tbody a")).to_have_count(2)
     expect(active).to_have_text("1")
-    client.delete_study("rows", force=True)
 
 
 def test_a_study_is_given_more_trials_by_keyboard_alone(page: Page, client: Client) -> None:

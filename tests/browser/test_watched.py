@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import Page
 
@@ -27,3 +29,15 @@ def test_what_goes_wrong_in_a_page_is_noted(page: Page, script: str, told: str) 
     page.evaluate("() => new Promise((done) => setTimeout(done, 0))")
     page.context.close()
     assert told in "\n".join(WATCH.collect())
+
+
+@pytest.fixture
+def later(page: Page) -> Iterator[None]:
+    """A fixture that ends before the page's own."""
+    yield
+    assert page.is_closed()
+
+
+@pytest.mark.usefixtures("later")
+def test_windows_close_before_any_fixture_ends(page: Page) -> None:
+    assert not page.is_closed()
