@@ -101,7 +101,9 @@ def test_after_the_server_was_away_the_page_goes_on_without_a_reload(
 
 
 @AWAY
-def test_a_page_tells_that_its_study_was_deleted_and_shows_the_next_one(page: Page, client: Client) -> None:
+def test_a_page_tells_that_its_study_was_deleted_and_shows_the_next_one(
+    page: Page, client: Client, passing: Callable[[str], str]
+) -> None:
     """Another study of that name has other parameters, and revision 0 as well."""
 
     def make(parameter: str) -> None:
@@ -111,17 +113,15 @@ def test_a_page_tells_that_its_study_was_deleted_and_shows_the_next_one(page: Pa
             client.tell("remade", lease.number, lease.fence, {"loss": 1.0})
 
     make("before")
-    open_study(page, "remade", 3)
+    open_study(page, passing("remade"), 3)
     client.delete_study("remade", force=True)
     expect(page.locator("#banner")).to_contain_text("This was deleted")
     make("after")
     expect(page.get_by_role("columnheader", name="after")).to_be_visible()
     expect(page.get_by_role("columnheader", name="before")).to_have_count(0)
     expect(page.locator("#banner")).to_be_hidden()
-    client.delete_study("remade", force=True)
 
 
-ENDLESS: Final[dict[str, Any]] = {"budget": {"max_trials": 9}, "pruning": {"rule": "none"}}
 SERVED: Final = """
 async (path) => {
     const {Served} = await import("/static/js/trial/served.js");
@@ -176,25 +176,6 @@ def test_pictures_that_the_server_was_away_for_are_drawn_when_it_is_back(page: P
     page.evaluate(SERVED, f"/studies/{followed}/trials/0/plots/trial_curves?metric=loss")
     wait_for_marks(page.locator("#served"), "line", 1)
     assert not away
-
-
-def test_a_learning_curve_that_a_rollback_leaves_nothing_of_goes(page: Page, client: Client) -> None:
-    space = {"learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "scale": "log"}}
-    task = {"kind": "train", "dataset": "digits", "epochs": 2}
-    client.create_study({"name": "undone", "metric": "dev_error", "space": space, "task": task} | ENDLESS)
-    one, other = client.ask("undone", count=2, worker="here").leases
-    for lease in (one, other):
-        rows = [{"step": 10 * epoch, "epoch": epoch, "metrics": {"dev_error": 0.5 / epoch}} for epoch in (1, 2)]
-        client.report("undone", lease.number, lease.fence, rows)
-    page.goto("/studies/undone", wait_until="domcontentloaded")
-    page.locator("#section-learning-curves").scroll_into_view_if_needed()
-    curves = page.locator("[data-picture=curves]").first
-    wait_for_marks(curves, "line", 2)
-    curves.scroll_into_view_if_needed()  # what is out of sight does not follow
-    version = client.rollback("undone", one.number, step=0).desired.version
-    client.report("undone", one.number, one.fence, [], version, 0)
-    wait_until(lambda: {row["datum"]["number"] for row in marks(curves, "line")} == {other.number}, "its line is gone")
-    client.delete_study("undone", force=True)
 
 
 INCREMENTS: Final = 1_000
