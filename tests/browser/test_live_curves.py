@@ -1,18 +1,27 @@
-"""The learning curves of a study's open page follow the server."""
+"""The learning curves of a study's open page lose nothing that happens while they are asked for."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import APIResponse, Locator, Page, Route
 
 from sturgeon.client import Client
 from sturgeon.messages import Lease
 from tests.browser.drawn import marks
+from tests.browser.test_live import AWAY
 from tests.processes import wait_until
+
+PASSED_ON: Final = """
+(number) => {
+    const {rows, pictures} = document.querySelector("#study").page;
+    return rows.byNumber.get(number).epochs === 3 && !pictures.timer;
+}
+"""
+"""In the page: the row of this trial in epoch 3 has come, and all pictures know of it."""
 
 
 @pytest.fixture
@@ -55,3 +64,31 @@ def test_a_learning_curve_that_a_rollback_leaves_nothing_of_goes(
     version = client.rollback("undone", one.number, step=0).desired.version
     client.report("undone", one.number, one.fence, [], version, 0)
     wait_until(lambda: drawn_curves(curves) == {other.number: 2}, "its line is gone")
+
+
+@AWAY
+def test_what_is_reported_before_the_first_curves_arrive_is_drawn_all_the_same(
+    page: Page, client: Client, undone: list[Lease]
+) -> None:
+    """Also where the server does not answer the first time that it is asked what has changed since."""
+    [one, other] = undone
+    held: list[tuple[Route, APIResponse]] = []
+    away = [True]
+
+    def answer(route: Route) -> None:
+        if "since=" not in route.request.url:
+            held.append((route, route.fetch()))
+        elif away and away.pop():
+            route.abort()
+        else:
+            route.fallback()
+
+    page.route("**/undone/curves?*", answer)
+    curves = open_curves(page)
+    wait_until(lambda: bool(page.evaluate("1")) and bool(held), "the curves were asked for")
+    client.report("undone", one.number, one.fence, [in_epoch(3)])
+    page.wait_for_function(PASSED_ON, arg=one.number)
+    [(route, response)] = held
+    route.fulfill(response=response)
+    wait_until(lambda: drawn_curves(curves) == {one.number: 3, other.number: 2}, "the newest point is drawn")
+    assert not away

@@ -25,14 +25,14 @@ export class Pictures {
     this.curves = this.#curves();
     this.below = el("div", { class: "grid" }, this.#slices(), this.#map(), this.curves);
     rows.subscribe((changed, removed) => this.#collect(changed, removed));
-    this.#boxes();
-    this.#follow(this.below, () => this.#boxes(), 10_000);
+    const changed = this.#follow(this.below, () => this.#boxes(), 10_000);
+    this.#boxes().catch((problem) => passes(problem) && changed());
   }
 
   /** Where each round drew; of a sampler without rounds nothing. */
   async #boxes() {
-    const rounds = await get(`${this.path}/rounds`).catch(() => null);
-    if (!rounds || rounds.items.length === this.rounds) return;
+    const rounds = await get(`${this.path}/rounds`);
+    if (rounds.items.length === this.rounds) return;
     this.rounds = rounds.items.length;
     this.boxes = boxRows(rounds, this.rows.parameters);
     for (const one of this.boxed) one.replace("boxes", this.boxes);
@@ -115,22 +115,35 @@ export class Pictures {
       const from = `from ${count(found.trials, "result")}; whiskers: ± 1 standard deviation over the last rounds`;
       text(told, found.items.length ? `The share of what changes the score, ${from}.` : "Nothing is known yet: the search has learnt from too few results.");
     };
-    ask().catch((problem) => text(told, problem.detail ?? String(problem)));
-    this.#follow(host, () => ask().catch(() => {}), 15_000);
+    const changed = this.#follow(host, ask, 15_000);
+    ask().catch((problem) => {
+      text(told, problem.detail ?? String(problem));
+      if (passes(problem)) changed();
+    });
     return section("Importance", "third", [told, host]);
   }
 
-  /** Calls `act` at most so often after rows have changed, while the element is in view. */
+  /** Calls `act` at most so often after rows have changed, while the element is in view: once at a time, and again where
+   * it says that there is more (true), or the server was away. Gives the function that says that something has changed. */
   #follow(host, act, every) {
-    let [due, last, seen] = [false, performance.now(), false];
-    const look = () => {
-      if (!due || !seen || performance.now() - last < every) return;
-      [due, last] = [false, performance.now()];
-      act();
+    let [due, last, seen, acting] = [false, performance.now(), false, false];
+    const look = async () => {
+      if (!due || !seen || acting || performance.now() - last < every) return;
+      [due, last, acting] = [false, performance.now(), true];
+      try {
+        due = (await act()) === true || due;
+      } catch (problem) {
+        if (!problem.detail) throw problem; // a fault of this page
+        due ||= passes(problem);
+      } finally {
+        acting = false;
+      }
     };
     new IntersectionObserver(([entry]) => ((seen = entry.isIntersecting), look())).observe(host);
-    (this.followers ??= []).push(() => ((due = true), look()));
+    const changed = () => ((due = true), look());
+    (this.followers ??= []).push(changed);
     setInterval(look, 5000);
+    return changed;
   }
 
   #slices() {
@@ -194,12 +207,13 @@ export class Pictures {
       fill(host, empty("No trial has reported a curve yet."));
     }
     take(first.curves);
-    this.#follow(host, async () => {
-      const more = await get(`${this.path}/curves?points=${points}&since=${part(cursor)}`).catch(() => null);
-      if (!more) return;
-      cursor = more.cursor;
-      take(more.curves);
+    const changed = this.#follow(host, async () => {
+      const next = await get(`${this.path}/curves?points=${points}&since=${part(cursor)}`);
+      cursor = next.cursor;
+      take(next.curves);
+      return next.more;
     }, 3000);
+    changed(); // perhaps since the first answer was made
   }
 }
 
