@@ -19,6 +19,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import math
 import os
 import sys
 import traceback
@@ -65,6 +66,11 @@ class TrialProcess:
     def study(self) -> str:
         """The name of the study; empty when the program is run by hand."""
         return self._environment.get("STURGEON_STUDY", "")
+
+    @property
+    def has_worker(self) -> bool:
+        """Whether a worker runs the program, and reads what it reports."""
+        return bool(self._environment.get("STURGEON_REPORTS"))
 
     def report(self, step: int | None = None, *, epoch: float | None = None, **metrics: Any) -> None:
         """Report metrics of a step; without a step they are of the next one.
@@ -264,6 +270,7 @@ def report_command(arguments: list[str] | None = None) -> int:
     parser.add_argument("--epoch", type=float, help="the epoch that they are of")
     parser.add_argument("--saved", type=int, metavar="STEP", help="the checkpoint folder is whole at this step")
     parser.add_argument("--stopped", action="store_true", help=f"exit with {STOP} if the trial should stop or pause")
+    parser.add_argument("-o", "--output", choices=["table", "json"], help="json: print what was reported as JSON")
     given = parser.parse_args(arguments)
     metrics = {}
     for one in given.metrics:
@@ -275,11 +282,18 @@ def report_command(arguments: list[str] | None = None) -> int:
         if not (name and equals):
             parser.error(f"{one!r} is no metric: write NAME=NUMBER, for example dev_loss=0.2")
     current = trial()
-    if metrics:
-        current.report(given.step, epoch=given.epoch, **metrics)
-    if given.saved is not None:
-        current.saved(given.saved)
-    return STOP if given.stopped and (current.should_stop or current.should_pause) else 0
+    as_json = given.output == "json"
+    if not as_json or current.has_worker:  # by hand, what is printed is the JSON alone
+        if metrics:
+            current.report(given.step, epoch=given.epoch, **metrics)
+        if given.saved is not None:
+            current.saved(given.saved)
+    stop = (current.should_stop or current.should_pause) if given.stopped else None
+    if as_json:
+        finite = {name: number if math.isfinite(number) else None for name, number in metrics.items()}
+        told = {"step": given.step, "epoch": given.epoch, "metrics": finite, "saved": given.saved, "stop": stop}
+        sys.stdout.write(json.dumps(told) + "\n")
+    return STOP if stop else 0
 
 
 if __name__ == "__main__":

@@ -153,6 +153,14 @@ class Drawn(_Form):
     trial: int | None
 
 
+class ReportedMetrics(_Form):
+    step: int | None
+    epoch: float | None
+    metrics: dict[str, float | None] = Field(description="Null for what is not finite.")
+    saved: int | None = Field(description="The step at which the checkpoint folder is whole.")
+    stop: bool | None = Field(description="With --stopped: whether the trial should stop or pause.")
+
+
 class Reported(_Form):
     study: str
     files: list[str] = Field(description="The report, and the pictures beside it if it is markdown.")
@@ -181,6 +189,7 @@ FORMS: dict[str, Any] = {
     "panda stop": m.Steered,
     "panda timeline": m.Timeline,
     "predict": Predictions,
+    "report": ReportedMetrics,
     "schema": Json,
     "status": Status,
     "study best": m.Best,

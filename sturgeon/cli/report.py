@@ -12,4 +12,5 @@ def report(context: typer.Context) -> None:
     """Report metrics of the trial whose program calls this: sturgeon report --step 3 dev_loss=0.2."""
     from sturgeon.trial_process import report_command
 
-    raise typer.Exit(report_command(context.args))
+    before = ["-o", "json"] if context.obj.json else []
+    raise typer.Exit(report_command([*before, *context.args]))

@@ -118,7 +118,7 @@ def test_every_operation_of_the_server_has_a_command(tmp_path: Path) -> None:
 
 
 def test_every_command_but_programs_has_a_documented_form_of_json(sturgeon: Command) -> None:
-    programs = {"serve", "worker", "report", "embedded-server"}
+    programs = {"serve", "worker", "embedded-server"}
     assert FORMS.keys().isdisjoint(LINES)
     assert set(leaves(get_command(app))) == FORMS.keys() | LINES.keys() | programs
 

@@ -130,6 +130,26 @@ def test_a_shell_script_reports_and_asks_whether_it_shall_stop(
     assert repr(lines(environment)) == repr(said)
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_shell_script_gets_what_it_reported_as_json(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], by_hand: bool
+) -> None:
+    for name, value in ({} if by_hand else environment).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(trial_process, "_current", None)
+
+    assert report_command(["-o", "json", "--step", "3", "loss=0.5", "acc=nan", "--saved", "3", "--stopped"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "step": 3,
+        "epoch": None,
+        "metrics": {"loss": 0.5, "acc": None},
+        "saved": 3,
+        "stop": False,
+    }
+    if not by_hand:
+        assert [line.get("sturgeon", "a report") for line in lines(environment)] == ["a report", "saved", "asked"]
+
+
 def test_what_is_no_metric_is_refused_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as error:
         report_command(["loss:0.2"])
