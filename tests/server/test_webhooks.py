@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,6 +210,20 @@ def test_two_servers_do_not_deliver_at_once_unless_one_is_lost(
     assert states(server, told.id) == [("test", "delivered", 1)]
 
 
+@contextmanager
+def one_slow_delivery(server: RunningServer, courier: Courier, told: NewWebhook, receiver: Receiver) -> Iterator[None]:
+    """Its receiver answers at the end; then it must have come once."""
+    receiver.gate.clear()
+    server.client.test_webhook(told.id)
+    courier.step()
+    receiver.next()
+    yield
+    receiver.gate.set()
+    courier.settle()
+    assert receiver.requests.empty()
+    assert states(server, told.id) == [("test", "delivered", 1)]
+
+
 def test_a_slow_delivery_is_kept_and_comes_once(
     server: RunningServer,
     make_courier: Callable[[], Courier],
@@ -218,38 +233,20 @@ def test_a_slow_delivery_is_kept_and_comes_once(
 ) -> None:
     monkeypatch.setattr(delivery, "KEPT_EVERY_S", 0.0)
     courier, other = make_courier(), make_courier()
-    receiver.gate.clear()
-    server.client.test_webhook(told.id)
-    courier.step()
-    receiver.next()
-
-    for _ in range(5):  # as long as an attempt may take, and longer than a webhook is taken once
-        server.advance(seconds=TAKEN_US / 2e6)
-        courier.step()
-        other.step()
-        other.settle()
-
-    receiver.gate.set()
-    courier.settle()
-    assert receiver.requests.empty()
-    assert states(server, told.id) == [("test", "delivered", 1)]
+    with one_slow_delivery(server, courier, told, receiver):
+        for _ in range(5):  # as long as an attempt may take, and longer than a webhook is taken once
+            server.advance(seconds=TAKEN_US / 2e6)
+            courier.step()
+            other.step()
+            other.settle()
 
 
 def test_a_server_that_was_late_begins_no_second_delivery(
     server: RunningServer, courier: Courier, told: NewWebhook, receiver: Receiver
 ) -> None:
-    receiver.gate.clear()
-    server.client.test_webhook(told.id)
-    courier.step()
-    receiver.next()
-
-    server.advance(seconds=TAKEN_US / 1e6 + 1)
-    courier.step()
-
-    receiver.gate.set()
-    courier.settle()
-    assert receiver.requests.empty()
-    assert states(server, told.id) == [("test", "delivered", 1)]
+    with one_slow_delivery(server, courier, told, receiver):
+        server.advance(seconds=TAKEN_US / 1e6 + 1)
+        courier.step()
 
 
 def test_a_slow_receiver_delays_no_other(
