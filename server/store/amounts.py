@@ -8,7 +8,7 @@ numbers were given, and all are added up again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -40,10 +40,15 @@ _AMONG: Final = trials.c.study_id.in_(sa.bindparam("studies", expanding=True))
 _OF_STUDIES: Final = sa.select(trials.c.study_id, *_SUMS).group_by(trials.c.study_id, trials.c.state).where(_AMONG)
 _GOING_ON: Final = _OF_STUDIES.where(trials.c.left_seq.is_(None))
 _ENDED: Final = _OF_STUDIES.where(trials.c.left_seq.is_not(None))
+# No trial left later than the study's number says. PostgreSQL needs the bound to see that these are few: it takes the
+# numbers of all studies together, of which most may be greater than the last one of this study.
 _ENDED_SINCE: Final = (
     sa.select(*_SUMS)
     .group_by(trials.c.state)
-    .where(trials.c.study_id == sa.bindparam("study"), trials.c.left_seq > sa.bindparam("after"))
+    .where(
+        trials.c.study_id == sa.bindparam("study"),
+        trials.c.left_seq.between(sa.bindparam("first"), sa.bindparam("last")),
+    )
 )
 _STUDIES: Final = sa.select(studies.c.id, studies.c.seq, studies.c.next_number).where(
     studies.c.id.in_(sa.bindparam("studies", expanding=True))
@@ -64,10 +69,11 @@ def of_studies(tx: Transaction, study_ids: Collection[int]) -> dict[int, Amounts
     unread = [one for one, (seq, _) in present.items() if one not in kept and seq >= ended_sums.STORE_EVERY]
     found = ended_sums.of_studies(tx, unread) | {one: kept[one] for one in present if one in kept}
     known = {one: ended for one, ended in found.items() if ended.seq <= present[one][0]}
-    sums = _sums(tx, present.keys(), known)
+    last = {one: seq for one, (seq, _) in present.items()}
+    sums = _sums(tx, last, known)
     if requeued := {one for one in known if sums[one].all.trials != present[one][1]}:
         known = {one: ended for one, ended in known.items() if one not in requeued}
-        sums |= _sums(tx, requeued, {})
+        sums |= _sums(tx, {one: last[one] for one in requeued}, {})
     for one in known.keys() - kept.keys():
         tx.after_commit(kept.__setitem__, one, known[one])
     for one, (seq, _) in present.items():
@@ -76,16 +82,16 @@ def of_studies(tx: Transaction, study_ids: Collection[int]) -> dict[int, Amounts
     return {one: sums[one].all if one in sums else Amounts() for one in study_ids}  # one may be deleted
 
 
-def _sums(tx: Transaction, study_ids: Set[int], known: Mapping[int, EndedUpTo]) -> dict[int, _Sums]:
-    """known: what is kept of some of these studies."""
-    ended = {one: known[one].amounts.copy() if one in known else Amounts() for one in study_ids}
+def _sums(tx: Transaction, last: Mapping[int, int], known: Mapping[int, EndedUpTo]) -> dict[int, _Sums]:
+    """last: study id -> the last number of its sequence. known: what is kept of some of these studies."""
+    ended = {one: known[one].amounts.copy() if one in known else Amounts() for one in last}
     for one, since in known.items():
-        for state, *sums in tx.execute(_ENDED_SINCE, {"study": one, "after": since.seq}):
+        for state, *sums in tx.execute(_ENDED_SINCE, {"study": one, "first": since.seq + 1, "last": last[one]}):
             ended[one].add(state, *sums)
-    _add(tx, _ENDED, study_ids - known.keys(), ended)
+    _add(tx, _ENDED, last.keys() - known.keys(), ended)
     present = {one: amounts.copy() for one, amounts in ended.items()}
-    _add(tx, _GOING_ON, study_ids, present)
-    return {one: _Sums(ended[one], present[one]) for one in study_ids}
+    _add(tx, _GOING_ON, last.keys(), present)
+    return {one: _Sums(ended[one], present[one]) for one in last}
 
 
 def _add(tx: Transaction, statement: sa.Select[Any], study_ids: Collection[int], used: dict[int, Amounts]) -> None:

@@ -18,7 +18,7 @@ from server.store import trials as trial_rows
 from server.store.engine import Transaction
 from server.store.json_columns import Json
 from server.store.studies import Eligible, StudyRow
-from server.store.tables import studies, trials
+from server.store.tables import IS_QUEUED, studies, trials
 from server.store.trials import TrialRow
 from sturgeon.identifiers import Fence, StudyId
 from sturgeon.states import UNFINISHED
@@ -58,7 +58,7 @@ def studies_waiting(tx: Transaction, of: Eligible) -> list[StudyId]:
 def _studies_waiting(of: Eligible) -> sa.Select[Any]:
     """It goes from study to study in the index of queued trials. So those that wait in a study which the worker gets
     none of, such as one that is paused, are not read, however many they are."""
-    queued = sa.select(sa.func.min(trials.c.study_id).label("id")).where(trials.c.state == "queued")
+    queued = sa.select(sa.func.min(trials.c.study_id).label("id")).where(IS_QUEUED)
     waiting = queued.cte("waiting", recursive=True)
     following = queued.where(trials.c.study_id > waiting.c.id).correlate(waiting).scalar_subquery()
     waiting = waiting.union_all(sa.select(following).where(waiting.c.id.is_not(None)))
@@ -76,7 +76,7 @@ def _all_waiting() -> sa.Select[Any]:
         sa.select(trials)
         .join(studies, studies.c.id == trials.c.study_id)
         # None of those that have ended is queued: so an index finds the others.
-        .where(trials.c.state == "queued", trials.c.left_seq.is_(None))
+        .where(IS_QUEUED, trials.c.left_seq.is_(None))
         .where(studies.c.state == "active", studies.c.spent.is_(None))
         .order_by(trials.c.study_id, trials.c.number)
     )
@@ -138,7 +138,7 @@ def queued_for_workers(tx: Transaction) -> dict[StudyId, int]:
         sa.select(trials.c.study_id, sa.func.count())
         .join(studies, studies.c.id == trials.c.study_id)
         .where(
-            trials.c.state == "queued",
+            IS_QUEUED,
             studies.c.state == "active",
             studies.c.spent.is_(None),
             studies.c.task_kind.is_not(None),

@@ -110,6 +110,14 @@ def fill(database: Database, client: Client) -> None:
         queued = trial | {"state": "queued", "left_seq": None, "finished_at": None, "lease_until": None}
         tx.execute(tables.trials.insert(), [queued | {"study_id": waiting, "number": n} for n in range(ROWS)])
         tx.execute(tables.studies.update().where(tables.studies.c.name == "bowl").values(next_number=ROWS, seq=ROWS))
+        # What is beyond the last number of "bowl" is most of the table, of which none belongs to "bowl".
+        size = {"next_number": 4 * ROWS, "seq": 5 * ROWS}
+        [larger] = tx.execute(
+            tables.studies.insert().returning(tables.studies.c.id),
+            study | {"name": "larger", "state": "completed"} | size,
+        ).scalars()
+        ended = [trial | {"study_id": larger, "number": n, "left_seq": ROWS + n} for n in range(4 * ROWS)]
+        tx.execute(tables.trials.insert(), ended)
     if database.engine.dialect.name == "postgresql":
         with database.engine.connect() as connection:
             connection.execute(sa.text("ANALYZE"))
