@@ -20,7 +20,8 @@ from tests.zygote import MODULES, NEEDED
 
 STURGEON: Final = Path(sys.executable).with_name("sturgeon")
 ROOT: Final = Path(__file__).parents[1]
-OF_THE_TEST: Final = ("STURGEON_", "PYTEST_CURRENT_TEST", "COLUMNS", "LINES", "PACE_S", "BREAKPOINT")
+OF_A_PROGRAM: Final = ("PACE_S", "BREAKPOINT", "FAILPOINT", "AHEAD")
+OF_THE_TEST: Final = ("STURGEON_", "PYTEST_CURRENT_TEST", "COLUMNS", "LINES", *OF_A_PROGRAM)
 """The variables that are read when they are needed, and not before."""
 
 

@@ -31,10 +31,17 @@ LARGEST_ORDER: Final = 1_000_000
 NEEDED: Final = {
     "serve": ["server.serving", "server.store.schema"],
     "worker": ["worker.child.preloaded", "worker.daemon"],
+    "migrate": ["server.store.schema", "alembic.command", "alembic.config"],
 }
 """What a command imports when it is called, and its first process does here."""
-MODULES: Final = ("tests.worker.paced", "tests.faults.breakpoint_worker")
-"""Programs `python -m MODULE worker ..` that change what a worker looks up when it runs: they may import it before."""
+MODULES: Final = (
+    "tests.worker.paced",
+    "tests.faults.breakpoint_worker",
+    "tests.faults.failpoints",
+    "tests.faults.false_clock",
+)
+"""Programs `python -m MODULE worker ..` or `serve ..` that change what it looks up when it runs: they may import it
+before."""
 
 
 class Order(NamedTuple):

@@ -43,10 +43,20 @@ def require_writable(database: Database) -> None:
         raise Unavailable(f"The database {file} cannot be written to.")
 
 
+_MAY: Final = sa.text(
+    "SELECT current_setting('transaction_read_only') = 'on', has_database_privilege(current_database(), 'TEMP')"
+)
+_NEW_PAGES: Final = sa.text("CREATE TEMP TABLE probe AS SELECT generate_series(1, 2000)")
+
+
 def _require_row(database: Database) -> None:
-    """Insert a row, and take it back."""
+    """Insert a row, and take it back. A page of the table may have room for it where the disk has none, so the disk is
+    asked for pages of a new table, too; but of a role that may make no temporary tables."""
     with database.writing() as tx:
-        if tx.execute(sa.text("SELECT current_setting('transaction_read_only')")).scalar_one() == "on":
+        is_read_only, may_make_tables = tx.execute(_MAY).one()
+        if is_read_only:
             raise Unavailable("The database is read-only.")
         tx.rollback_at_end()
         numerics.record(tx, f"probe {uuid.uuid4()}", {"probe": PROBE[:8192].hex()})
+        if may_make_tables:
+            tx.execute(_NEW_PAGES)

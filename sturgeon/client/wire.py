@@ -209,9 +209,8 @@ class Wire:
             waited = self._patience.clock() - started
             if waited + wait > self._patience.seconds:
                 often = f", tried {tries} times in {waited:.0f} s" if tries > 1 else ""
-                raise ServerUnreachable(
-                    f"The server at {self._base_url} {_why(answer)}{often}: is it running, and is the address right?"
-                )
+                told = _told(answer) or "is it running, and is the address right?"
+                raise ServerUnreachable(f"The server at {self._base_url} {_why(answer)}{often}: {told}")
             self._patience.sleep(wait)
 
     def _one_try(
@@ -279,6 +278,14 @@ def _why(answer: httpx.Response | httpx.TransportError) -> str:
     if isinstance(answer, httpx.Response):
         return f"is not ready (it answers {answer.status_code})"
     return f"did not answer ({str(answer).strip('. ') or type(answer).__name__})"
+
+
+def _told(answer: httpx.Response | httpx.TransportError) -> str:
+    """What our server says of its 503, such as that its disk is full; empty where it is a proxy that answers."""
+    try:
+        return m.ProblemAnswer.model_validate_json(answer.content).detail if isinstance(answer, httpx.Response) else ""
+    except ValidationError:
+        return ""
 
 
 def _address(base_url: str) -> httpx.URL:

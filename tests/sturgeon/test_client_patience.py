@@ -119,6 +119,18 @@ def test_a_server_that_stays_unready_is_told_from_one_that_is_gone(time: FakeTim
         client_of(answer, time).ready()
 
 
+def test_a_server_that_says_why_it_is_not_ready_is_quoted(time: FakeTime) -> None:
+    problem = {"title": "Busy", "status": 503, "code": "unavailable", "detail": "The disk takes nothing."}
+    _, answer = in_turn(httpx.Response(503, json=problem))
+
+    with pytest.raises(errors.ServerUnreachable) as caught:
+        client_of(answer, time, patience_s=0).ready()
+
+    assert str(caught.value) == (
+        "The server at http://server.test is not ready (it answers 503): The disk takes nothing."
+    )
+
+
 def test_without_patience_a_call_is_tried_once(time: FakeTime) -> None:
     seen, answer = in_turn(httpx.ConnectError("refused"))
 
