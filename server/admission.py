@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.dashboard.sessions import COOKIE, SHARED, session_of
 from server.problems import problem_response
+from server.request_context import ACTOR
 from server.scopes import BEARER, RouteScopes
 from server.services.tokens.secrets import sha256_of
 from server.services.tokens.verification import Bearer, TokenMemo
@@ -95,6 +96,7 @@ class TokenGate:
         if bearer is None:
             raise otherwise
         scope[BEARER] = bearer.sha256
+        scope[ACTOR] = bearer.name
         needed = self._scopes.needed(scope["method"], get_route_path(scope))
         # What there is no route for is answered as such (404, 405), whoever asks.
         if needed and not bearer.may(needed):

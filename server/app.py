@@ -107,7 +107,9 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
             of_browser=lambda scope: refusal_of_another_page(scope, names),
         )
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(RequestLog, counters=app.state.counters)  # added last, so that it sees each request first
+    app.add_middleware(
+        RequestLog, counters=app.state.counters, every=settings.request_log
+    )  # added last, so that it sees each request first
     return app
 
 

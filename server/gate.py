@@ -1,4 +1,4 @@
-"""What every request passes before it is read: the size limit, the request's id and time."""
+"""What every request passes before it is read: the size limit, the request's id, its time and its line in the log."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.problems import problem_response
+from server.request_context import CURRENT, LONGEST, MESSAGE, REQUEST_ID
 from server.services.metrics import Counters
 from sturgeon.errors import Overloaded, Problem, TooLarge
 from sturgeon.messages import LARGEST_LOG
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Methods that are counted by name. A client may invent others, and each new name would stay in memory."""
+
+SLOW_S: Final = 1.0
+"""A request that takes longer, beside what it waits for work, is logged."""
 
 log = structlog.get_logger()
 
@@ -98,43 +102,69 @@ class _Body:
 
 
 class RequestLog:
-    """Gives each request an id, sends it back as X-Request-ID, and logs the request with its status and its time."""
+    """Gives each request an id, sends it back as X-Request-ID, counts the answer and its time, and logs the requests
+    that failed here or took long; if `every` is set, all of them."""
 
-    def __init__(self, app: ASGIApp, counters: Counters) -> None:
+    def __init__(self, app: ASGIApp, counters: Counters, *, every: bool = False) -> None:
         self._app = app
         self._counters = counters
+        self._every = every
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = os.urandom(8).hex()
+        scope[REQUEST_ID] = request_id = os.urandom(8).hex()
+        answer = _Answer(request_id.encode(), send)
+        before = CURRENT.set(scope)
         began = time.perf_counter()
-        status = 500
-        is_stream = False
+        try:
+            await self._app(scope, receive, answer.send)
+        finally:
+            seconds = time.perf_counter() - began
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            # How long a stream was open is not how long an answer took.
+            self._counters.answered(method, route, answer.status, None if answer.is_stream else seconds)
+            if answer.status >= 500 or self._every or _took_long(scope, answer, seconds):
+                _note(scope, route, answer, seconds)
+            CURRENT.reset(before)
 
-        async def noted(message: Message) -> None:
-            nonlocal status, is_stream
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                is_stream = Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream")
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
-            await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, noted)
-            finally:
-                seconds = time.perf_counter() - began
-                route = getattr(scope.get("route"), "path", "none")
-                method = scope["method"] if scope["method"] in METHODS else "other"
-                if not is_stream:  # how long it was open is not how long an answer took
-                    self._counters.requests.labels(method, route).observe(seconds)
-                note = log.warning if status >= 500 else log.debug
-                note(
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    ms=round(seconds * 1000, 1),
-                )
+class _Answer:
+    """What is sent for one request."""
+
+    def __init__(self, request_id: bytes, send: Send) -> None:
+        self._request_id, self._send = request_id, send
+        self.status = 500
+        self.size = 0
+        self.is_stream = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = message["headers"]
+            kind = next((value for name, value in headers if name == b"content-type"), b"")
+            self.is_stream = kind.startswith(b"text/event-stream")
+            message["headers"] = [*headers, (b"x-request-id", self._request_id)]
+        else:
+            self.size += len(message.get("body", b""))
+        await self._send(message)
+
+
+def _took_long(scope: Scope, answer: _Answer, seconds: float) -> bool:
+    """Beyond what the request said that it would wait for work."""
+    return seconds > SLOW_S and not answer.is_stream and seconds > SLOW_S + getattr(scope.get(MESSAGE), "wait", 0.0)
+
+
+def _note(scope: Scope, route: str, answer: _Answer, seconds: float) -> None:
+    note = log.warning if answer.status >= 500 else log.info
+    note(
+        "request",
+        method=scope["method"][:LONGEST],
+        route=route,
+        path=scope["path"][:LONGEST],  # without the query, in which there might be a token
+        status=answer.status,
+        ms=round(seconds * 1000, 1),
+        bytes=answer.size,
+    )

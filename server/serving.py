@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import logging
 import socket
 import sys
 from collections.abc import Callable
@@ -16,10 +15,12 @@ import uvicorn
 
 from server.app import create_app
 from server.connections import connections
+from server.request_context import add_request
 from server.services.leases.long_poll import LongPollQueue
 from server.settings import LOOPBACK, Settings
 from server.store.engine import Database
 from server.store.schema import migrate, require_newest
+from sturgeon import log_lines
 from sturgeon.errors import SturgeonError
 
 M_MMAP_THRESHOLD = -3
@@ -44,6 +45,7 @@ def serve(settings: Settings, listening: Callable[[str], None] | None = None) ->
             f"A server on {settings.host} can be reached by others, so it needs a token: set STURGEON_TOKEN or "
             "STURGEON_TOKEN_FILE, or listen on 127.0.0.1."
         )
+    log_lines.configure(settings.log_level, settings.log_format, add_request)
     _make_folder(settings.checkpoints)
     address = settings.database_address()
     if address.startswith("sqlite"):
@@ -54,7 +56,6 @@ def serve(settings: Settings, listening: Callable[[str], None] | None = None) ->
             require_newest(database)
         finally:
             database.dispose()
-    _log_as_json()
     _give_large_blocks_back()
     sys.setswitchinterval(SWITCH_S)
     listener = _listen(settings.host, settings.port)
@@ -126,25 +127,3 @@ def _look_for_garbage_among_what_is_new() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS, 10, 10)
-
-
-def _log_as_json() -> None:
-    """Log to stderr, one JSON object a line; uvicorn's own lines, too."""
-    processors: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[*processors, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,  # else each line, also one that is not logged, makes a logger
-    )
-    formatter = structlog.stdlib.ProcessorFormatter(
-        processor=structlog.processors.JSONRenderer(), foreign_pre_chain=processors
-    )
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

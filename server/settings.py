@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sturgeon.errors import SturgeonError
+from sturgeon.logs import LogFormat, LogLevel
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -65,6 +66,12 @@ class Settings(BaseSettings):
     max_study_mb: Annotated[float, Field(gt=0, le=1_000_000_000)] = Field(
         100_000.0, description="How much a study's checkpoints may take, in MB; what would exceed it is refused."
     )
+
+    log_level: LogLevel = Field("info", description="From which level on is logged.")
+    log_format: LogFormat | None = Field(
+        None, description="json, or console for people; by default console where standard error is a terminal."
+    )
+    request_log: bool = Field(False, description="Log each request, not only those that fail here or take long.")
 
     def shared_token(self) -> str | None:
         """The token from the setting or its file; None when there is none.

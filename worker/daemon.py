@@ -20,17 +20,17 @@ from functools import partial
 from types import FrameType
 from typing import Final
 
+from sturgeon import log_lines
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import SturgeonError, Unauthorized
+from sturgeon.logs import Log
 from sturgeon.threads import failures, reason_of
 from sturgeon.values import Json
-from worker import logs
 from worker.child import process
 from worker.child.protocol import Job, desired_run_of
 from worker.child.shared import SharedChild
 from worker.heartbeat import Heartbeat
-from worker.logs import Log
 from worker.options import WorkerOptions, own_code_rules, resources_of
 from worker.own.left_over import end_left_over
 from worker.polling import Poll, give_back, stacks_of
@@ -52,7 +52,7 @@ def run(options: WorkerOptions) -> int:
     work with this worker, another `trainer` is in the way, no process can be started, or a thread has failed).
     """
     name = options.name or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    log = logs.configure(options.log_level).bind(worker=name)
+    log = log_lines.configure(options.log_level, options.log_format).bind(worker=name)
     with Client(options.server, options.token) as client:
         process.start_fork_server()
         if (ended := end_left_over()) > 0:

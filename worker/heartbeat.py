@@ -10,8 +10,8 @@ from typing import Final
 
 from sturgeon.client import Client
 from sturgeon.errors import ClientClosed, SturgeonError, Unauthorized
+from sturgeon.logs import Log
 from sturgeon.threads import supervised
-from worker.logs import Log
 from worker.trial.running import RunningTrial
 
 IDLE_LEASE_S: Final = 30.0

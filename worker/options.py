@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sturgeon.logs import LogFormat, LogLevel
 from sturgeon.messages import TaskKind
 from worker.child.main import OURS, kinds_here
 from worker.child.protocol import OwnCodeRules
@@ -25,7 +26,7 @@ class WorkerOptions:
     what its checkpoints may take, in megabytes. alive_file: a file that is touched with each heartbeat. allow_command,
     allow_python: patterns of the programs and Python modules of users that studies may run here. python: the
     interpreter for them. pass_env: variables of the worker's environment that they may see, beside those that every
-    program needs. studies: those that the worker is for; by default all.
+    program needs. studies: those that the worker is for; by default all. log_level, log_format: see `sturgeon.logs`.
     """
 
     server: str
@@ -47,7 +48,8 @@ class WorkerOptions:
     python: str | None = None
     pass_env: tuple[str, ...] = ()
     studies: tuple[str, ...] = ()
-    log_level: str = "info"
+    log_level: LogLevel = "info"
+    log_format: LogFormat | None = None
 
 
 def own_code_rules(options: WorkerOptions) -> OwnCodeRules:

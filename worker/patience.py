@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from sturgeon.errors import ClientClosed, InternalError, ServerUnreachable
-from worker.logs import Log
+from sturgeon.logs import Log
 
 T = TypeVar("T")
 AFTER_A_FAULT_S: Final = 5.0

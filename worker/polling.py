@@ -13,11 +13,11 @@ from typing import Final
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import ClientClosed, InternalError, Problem, ServerUnreachable, SturgeonError
+from sturgeon.logs import Log
 from sturgeon.threads import supervised
 from sturgeon.training import STREAM
 from sturgeon.values import Json
 from worker import patience
-from worker.logs import Log
 from worker.trial.delivery import RELEASE_PATIENCE_S
 
 SHORTEST_POLL_S: Final = 1.0

@@ -24,6 +24,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from server.request_context import MESSAGE
 from server.routes.arguments import Arguments, Values, read
 from server.routes.lanes import Lanes, client_of
 from sturgeon.errors import BadRequest, TooLarge, UnsupportedMediaType
@@ -65,6 +66,7 @@ class BodyRoute(APIRoute):
             values[name] = await self._message(request, lanes)
             if values[name] is None:
                 return None
+            request.scope[MESSAGE] = values[name]
         if self._takes_own_places:
             return self._written(await self.endpoint(**values), values)
         async with lanes.work.place(client_of(request)):

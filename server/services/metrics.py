@@ -63,7 +63,23 @@ class Counters:
             ["method", "route"],
             registry=self.registry,
         )
+        self.answers = Counter("sturgeon_answers", "Answers, by status", ["status"], registry=self.registry)
+        self._of_routes: dict[tuple[str, str], Histogram] = {}
+        self._of_statuses: dict[int, Counter] = {}
         self.registry.register(ThreadFailures())
+
+    def answered(self, method: str, route: str, status: int, seconds: float | None) -> None:
+        """Count an answer, and the time that it took. method, route: one of few; None: it is a stream."""
+        count = self._of_statuses.get(status)
+        if count is None:  # to find it by its labels takes longer than to count
+            count = self._of_statuses.setdefault(status, self.answers.labels(str(status)))
+        count.inc()
+        if seconds is None:
+            return
+        times = self._of_routes.get((method, route))
+        if times is None:
+            times = self._of_routes.setdefault((method, route), self.requests.labels(method, route))
+        times.observe(seconds)
 
     def drawn(self, sampler: str, fallback: str | None, count: int) -> None:
         """Count samples that were drawn."""

@@ -58,6 +58,7 @@ def _postgres(address: sa.URL, connections: int) -> Engine:
         pool_use_lifo=True,
         connect_args={"connect_timeout": 5, "application_name": "sturgeon", "cursor_factory": PostgresCursor},
         json_deserializer=json_value,
+        hide_parameters=True,  # an error that is logged repeats nothing that was sent
     )
     sa.event.listen(engine, "checkin", _note_use)
     sa.event.listen(engine, "checkout", partial(_check, engine))
@@ -102,6 +103,7 @@ def _sqlite(address: sa.URL, connections: int, *, reads: bool) -> Engine:
         max_overflow=0,
         pool_use_lifo=True,
         json_deserializer=json_value,
+        hide_parameters=True,
     )
     sa.event.listen(engine, "connect", partial(_prepare_sqlite, reads=reads))
     return engine

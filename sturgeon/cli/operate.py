@@ -10,6 +10,7 @@ import typer
 
 from sturgeon.cli.garbage import collect_as_usual
 from sturgeon.cli.inputs import WrongInput, any_path, data_folders, existing_folder, label_word, not_empty, output_file
+from sturgeon.cli.log_options import LogFormatOption, LogLevelOption
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected, formatted
 
@@ -77,6 +78,15 @@ def serve(
             help="How long a worker's lease of a trial lasts (env: STURGEON_LEASE_S; default 30).",
         ),
     ] = None,
+    log_level: LogLevelOption = None,
+    log_format: LogFormatOption = None,
+    request_log: Annotated[
+        bool | None,
+        typer.Option(
+            "--request-log",
+            help="Log each request, not only those that fail here or take longer than 1 s (env: STURGEON_REQUEST_LOG).",
+        ),
+    ] = None,
 ) -> None:
     """Run the server."""
     settings = settings_from(
@@ -85,6 +95,9 @@ def serve(
         database_url=database_url,
         checkpoints=checkpoints,
         lease_s=lease_s,
+        log_level=log_level,
+        log_format=log_format,
+        request_log=request_log,
         token_file=context.obj.token_file,
     )
     from server.serving import serve as run_server
@@ -234,6 +247,8 @@ def worker(
             "--pass-env", metavar="NAME", parser=not_empty, help="A variable of the worker that these programs may see."
         ),
     ] = None,
+    log_level: LogLevelOption = None,
+    log_format: LogFormatOption = None,
 ) -> None:
     """Run a worker, which leases trials from the server and runs them until it is stopped."""
     from sturgeon.messages import MOST_LEASES
@@ -246,6 +261,7 @@ def worker(
     if python is not None and interpreter is None:
         raise WrongInput(f"--python: there is no program {python}.")
     optional = {"name": name, "drain_s": drain_s, "gpus": gpus, "memory_gb": memory_gb}
+    optional |= {"log_level": log_level, "log_format": log_format}
     options = WorkerOptions(
         server=session.address,
         token=session.token(),

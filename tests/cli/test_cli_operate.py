@@ -51,9 +51,12 @@ def test_options_of_serve_win_over_the_environment_which_wins_over_defaults(
     monkeypatch.setenv("STURGEON_HOST", "::1")
     token = tmp_path / "token"
     token.write_text("sesame")
+    monkeypatch.setenv("STURGEON_LOG_LEVEL", "error")
     options = ("--port", "9", "--lease-s", "5", "--database-url", "sqlite:///x.db", "--checkpoints", tmp_path)
-    assert sturgeon("--token-file", token, "serve", *options).code == 0
+    logged = ("--log-level", "debug", "--log-format", "console", "--request-log")
+    assert sturgeon("--token-file", token, "serve", *options, *logged).code == 0
     wanted = {"port": 9, "lease_s": 5, "database_url": "sqlite:///x.db", "checkpoints": tmp_path, "token_file": token}
+    wanted |= {"log_level": "debug", "log_format": "console", "request_log": True}
     assert served == [Settings(host="::1", **wanted)]
     assert served[0].reap_every_s == Settings().reap_every_s
 
@@ -109,8 +112,9 @@ def test_worker_hands_its_options_to_the_daemon_and_ends_with_its_exit_code(
 
     monkeypatch.setattr("worker.daemon.run", run)
     monkeypatch.setenv("STURGEON_TOKEN", "sesame")
+    monkeypatch.setenv("STURGEON_LOG_FORMAT", "json")
     given = ("--server", "http://there:1", "--slots", "3", "--data", tmp_path, "--name", "rig", "--drain-s", "2.5")
-    assert sturgeon("worker", *given).code == 7
+    assert sturgeon("worker", *given, "--log-level", "debug", "--log-format", "console").code == 7
     assert sturgeon("worker").code == 7
     assert options == [
         WorkerOptions(
@@ -121,8 +125,10 @@ def test_worker_hands_its_options_to_the_daemon_and_ends_with_its_exit_code(
             name="rig",
             drain_s=2.5,
             spool=Path("sturgeon-spool"),
+            log_level="debug",
+            log_format="console",
         ),
-        WorkerOptions("http://127.0.0.1:8000", "sesame", spool=Path("sturgeon-spool")),
+        WorkerOptions("http://127.0.0.1:8000", "sesame", spool=Path("sturgeon-spool"), log_format="json"),
     ]
 
 

@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
+from sturgeon import log_lines
 from sturgeon.extras import Extra, has
 from sturgeon.messages import TaskKind
 from sturgeon.threads import supervised
-from worker import logs
 from worker.child.protocol import Broken, DesiredRun, Job, Origins, PlacedMessage, Unable
 
 OURS: Final = Path(__file__).resolve().parents[2]
@@ -90,7 +90,7 @@ class Listener:
 
     def start(self) -> None:
         # A run that hears nothing could never be stopped: the daemon learns from the exit code that it ended.
-        supervised("listener", self._listen, lambda _error: os._exit(DEAF), logs.configure())
+        supervised("listener", self._listen, lambda _error: os._exit(DEAF), log_lines.configure())
 
     def desired(self, place: int) -> DesiredRun:
         """What is desired of a place now."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sturgeon.client import Client
+from sturgeon.logs import Log
 from sturgeon.threads import reason_of, supervised
 from worker.child.process import CannotStart, Child
 from worker.child.protocol import BeginningLost, ChildMessage, DesiredRun, Finished, Job, LastWord, NotStarted
 from worker.child.sources import CheckpointLost, NoSource, prepared
-from worker.logs import Log
 
 
 def fault(error: Exception) -> str:

@@ -11,10 +11,10 @@ from typing import Final, TypeVar
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import Invalid, LeaseLost, NotFound, Problem, SturgeonError, TrialFinished, Unauthorized
+from sturgeon.logs import Log
 from sturgeon.values import Json, as_plain_text
 from worker.child.protocol import Applied, Finished, Progress, RunEventMessage, SavedCheckpoint
 from worker.child.sources import stored_checkpoint
-from worker.logs import Log
 from worker.patience import insist
 
 T = TypeVar("T")

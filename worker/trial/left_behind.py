@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sturgeon.client import Client
 from sturgeon.errors import SturgeonError
+from sturgeon.logs import Log
 from worker.child.protocol import DesiredRun, LastWord, SavedCheckpoint, WorkerEnded
-from worker.logs import Log
 from worker.trial.running import RunningTrial
 from worker.trial.spool import Spool, TrialSpool, read_trial
 

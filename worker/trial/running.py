@@ -20,6 +20,7 @@ from typing import Final
 from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import SturgeonError, Unauthorized
+from sturgeon.logs import Log
 from sturgeon.messages import OWN_KINDS
 from sturgeon.threads import supervised
 from worker.child.protocol import (
@@ -40,7 +41,6 @@ from worker.child.protocol import (
 )
 from worker.child.shared import ChildOfTrials, fault
 from worker.child.sources import CheckpointLost, NoSource
-from worker.logs import Log
 from worker.trial.delivery import LOST, Delivery
 from worker.trial.endings import CannotRun, Interrupted, Outcome, TrialFailed
 from worker.trial.mailbox import Mailbox

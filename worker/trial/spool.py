@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from sturgeon import messages as m
+from sturgeon.logs import Log
 from worker.child import protocol
 from worker.child.protocol import ChildMessage, Finished, SavedCheckpoint
-from worker.logs import Log
 from worker.trial.synced import sync_names, write_synced
 
 MOST_LINES: Final = 10_000

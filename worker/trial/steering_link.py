@@ -9,10 +9,10 @@ from functools import partial
 from typing import Final
 
 from sturgeon import messages as m
+from sturgeon.logs import Log
 from sturgeon.threads import supervised
 from sturgeon.training import STREAM
 from worker.child.protocol import DesiredRun, desired_run_of
-from worker.logs import Log
 from worker.tasks.answers import MOST_UNANSWERED, PORTION_UNANSWERED
 
 MOST_REPORTS: Final = 1000

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+from sturgeon.logs import Log
 from sturgeon.threads import supervised
 from worker.child.protocol import SavedCheckpoint
-from worker.logs import Log
 from worker.trial.thinning import ThinningRule, thinned
 
 

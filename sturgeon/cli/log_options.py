@@ -1,0 +1,28 @@
+"""What `sturgeon serve` and `sturgeon worker` can be told about their logs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sturgeon.logs import LogFormat, LogLevel
+
+LogLevelOption = Annotated[
+    LogLevel | None,
+    typer.Option(
+        "--log-level",
+        envvar="STURGEON_LOG_LEVEL",
+        show_envvar=False,
+        help="From which level on is logged (env: STURGEON_LOG_LEVEL; default info).",
+    ),
+]
+LogFormatOption = Annotated[
+    LogFormat | None,
+    typer.Option(
+        "--log-format",
+        envvar="STURGEON_LOG_FORMAT",
+        show_envvar=False,
+        help="JSON, or lines for people, as is the default at a terminal (env: STURGEON_LOG_FORMAT).",
+    ),
+]

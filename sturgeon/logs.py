@@ -1,0 +1,19 @@
+"""What servers and workers log with, and what can be told about it; `log_lines.py` writes the lines."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, Self
+
+LogFormat = Literal["json", "console"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Log(Protocol):
+    """A structlog logger, by the methods that we call."""
+
+    def bind(self, **about: object) -> Self: ...
+    def debug(self, event: str, **about: object) -> object: ...
+    def info(self, event: str, **about: object) -> object: ...
+    def warning(self, event: str, **about: object) -> object: ...
+    def error(self, event: str, **about: object) -> object: ...
+    def exception(self, event: str, **about: object) -> object: ...
