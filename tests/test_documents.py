@@ -12,7 +12,7 @@ TEXTS = {
 }
 HISTORY = "docs/decisions/0001-first-house.md"
 """It tells of files as they were."""
-FOLDERS = "sturgeon|server|worker|trainer|migrations|tests|benchmarks|examples|docs"
+FOLDERS = "sturgeon|server|worker|trainer|migrations|tests|benchmarks|examples|docs|deploy"
 
 
 def anchor(heading: str) -> str:

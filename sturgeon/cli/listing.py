@@ -23,8 +23,12 @@ ROOT: Final[Listing] = {
     "operate": {
         "serve": "Run the server.",
         "migrate": "Upgrade the database to the schema of this version.",
-        "backup": "Copy the SQLite database; the server may be running. Checkpoints are files: copy their folder too.",
         "worker": "Run a worker, which leases trials from the server and runs them until it is stopped.",
+    },
+    "backups": {
+        "backup": "Copy the SQLite database; the server may be running. Checkpoints are files: copy their folder too.",
+        "restore": "Make the SQLite database what a backup has; no server may run. Restore the folder of checkpoints, "
+        "too.",
     },
     "workers": {
         "workers": "List the workers of this server.",

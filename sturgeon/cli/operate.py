@@ -1,4 +1,4 @@
-"""`sturgeon serve | worker | migrate | backup`: commands that run on this machine rather than ask a server."""
+"""`sturgeon serve | worker | migrate`: commands that run on this machine rather than ask a server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sturgeon.cli.garbage import collect_as_usual
-from sturgeon.cli.inputs import WrongInput, any_path, data_folders, existing_folder, label_word, not_empty, output_file
+from sturgeon.cli.inputs import WrongInput, any_path, data_folders, existing_folder, label_word, not_empty
 from sturgeon.cli.log_options import LogFormatOption, LogLevelOption
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected, formatted
@@ -117,25 +117,6 @@ def migrate(session: Session, database_url: DatabaseOption = None) -> None:
     if session.json:
         return print_json({"revision": revision})
     say(f"The database is at revision {revision}.")
-    return None
-
-
-@commands.command()
-@formatted
-def backup(
-    session: Session,
-    file: Annotated[Path, typer.Argument(metavar="FILE", parser=output_file, help="Where to write the copy.")],
-    database_url: DatabaseOption = None,
-) -> None:
-    """Copy the SQLite database; the server may be running. Checkpoints are files: copy their folder too."""
-    settings = settings_from(database_url=database_url)
-    from server.store.backup import backup as copy_database
-
-    copy_database(settings.database_address(), file)
-    size = file.stat().st_size
-    if session.json:
-        return print_json({"file": str(file), "size": size})
-    say(f"{file}: {size / 1000:.0f} kB.")
     return None
 
 

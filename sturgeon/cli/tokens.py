@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sturgeon.cli.inputs import not_empty
+from sturgeon.cli.inputs import WrongInput, not_empty, output_file
 from sturgeon.cli.output import ago, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
+from sturgeon.temporary import written_beside
 
 if TYPE_CHECKING:
     from sturgeon.messages import TokenScope
@@ -33,17 +37,43 @@ def create(
     days: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=3660, help="Days until it expires (default: it does not).")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            parser=output_file,
+            help="Write the token to this file, which only its owner may read, and do not print it.",
+        ),
+    ] = None,
 ) -> None:
     """Make a token for a person, a program or a worker. It is printed once, and not shown again."""
     scopes: list[TokenScope] = scope  # type: ignore[assignment]  # the server says which there are
-    with session.client() as client:
+    with _secret_file(out) as file, session.client() as client:
         answer = client.create_token(name, scopes, None if days is None else days * DAY_S)
+        if file is not None:
+            file.write_text(f"{answer.token}\n", encoding="ascii")
     if session.json:
-        return print_json(answer)
+        return print_json(answer if out is None else answer.model_dump(mode="json", exclude={"token"}))
     until = "until it is revoked" if answer.expires_at is None else f"until {answer.expires_at:%Y-%m-%d %H:%M} UTC"
     say(f"Token {answer.name} is for {', '.join(answer.scopes)}, {until}.")
-    say(f"It is known to the server at {session.address}, and not shown again: {answer.token}")
+    where = f"not shown again: {answer.token}" if out is None else f"written to {out}."
+    say(f"It is known to the server at {session.address}, and {where}")
     return None
+
+
+@contextmanager
+def _secret_file(out: Path | None) -> Iterator[Path | None]:
+    """A file for one user that takes the name `out` at the end. It is there before the token is, which would be lost
+    if it could not be written. Raises: WrongInput (it cannot be)."""
+    if out is None:
+        yield None
+        return
+    try:
+        with written_beside(out) as file:
+            file.chmod(0o600)
+            yield file
+    except OSError as error:
+        raise WrongInput(f"{out} cannot be written: {error.strerror}.") from None
 
 
 @commands.command("list")

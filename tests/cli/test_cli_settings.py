@@ -43,6 +43,7 @@ def test_a_client_with_an_empty_token_variable_sends_none(
         ("serve", "--database-url", ""),
         ("migrate", "--database-url", " "),
         ("backup", ""),
+        ("restore", ""),
         ("worker", "--data", ""),
         ("worker", "--name", ""),
         ("demo", "--keep", ""),

@@ -82,3 +82,30 @@ def test_without_a_shared_token_there_are_none(sturgeon: Command) -> None:
 
     assert refused.code == 1
     assert "start it with STURGEON_TOKEN or STURGEON_TOKEN_FILE first" in refused.err
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_token_may_go_to_a_file_of_its_owner_alone(
+    sturgeon: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "token of ada"
+    file.write_text("an old one, which a worker reads")
+    made = sturgeon("token", "create", "ada", "--scope", "read", "--out", file)
+    told = sturgeon("token", "create", "bob", "--scope", "read", "--out", tmp_path / "bob", "-o", "json")
+
+    assert file.stat().st_mode & 0o777 == 0o600
+    token = file.read_text().strip()
+    assert token not in made.out
+    assert str(file) in made.out
+    assert "token" not in told.json
+    monkeypatch.setenv("STURGEON_TOKEN_FILE", str(file))
+    monkeypatch.delenv("STURGEON_TOKEN")
+    assert sturgeon("study", "list", "-o", "json").json == []
+
+
+@pytest.mark.usefixtures("guarded")
+def test_no_token_is_made_for_a_file_that_cannot_be_written(sturgeon: Command, tmp_path: Path) -> None:
+    refused = sturgeon("token", "create", "ada", "--scope", "read", "--out", tmp_path / "none" / "token")
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+    assert "cannot be written" in refused.err
+    assert sturgeon("token", "list", "-o", "json").json == []

@@ -18,6 +18,7 @@ COMMANDS = [
     "worker",
     "migrate",
     "backup",
+    "restore",
     "demo",
     "workers",
     "predict",

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "worker": ["worker"],
     "migrate": ["migrate"],
     "backup": ["backup", "copy.db"],
+    "restore": ["restore", "model.npz"],
     "demo": ["demo"],
     "predict": ["predict", "model.npz", "model.npz"],
     "panda replay": ["panda", "replay", "bowl", "0"],
@@ -51,7 +52,7 @@ print(json.dumps(said))
 @pytest.mark.parametrize(
     ("absent", "extra", "commands"),
     [
-        (["local", "trainer"], "local", {"serve", "worker", "migrate", "backup"}),
+        (["local", "trainer"], "local", {"serve", "worker", "migrate", "backup", "restore"}),
         (["local", "trainer"], "trainer", {"demo", "predict", "panda replay"}),
         (["trainer"], "trainer", {"demo", "predict", "panda replay"}),
     ],
