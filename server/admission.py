@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote
 
-from anyio.to_thread import run_sync
 from starlette._utils import get_route_path  # as the router: without the prefix of a proxy, or of an app around ours
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
@@ -18,8 +16,8 @@ from server.dashboard.sessions import COOKIE, SHARED, session_of
 from server.problems import problem_response
 from server.request_context import ACTOR
 from server.scopes import BEARER, RouteScopes
-from server.services.tokens.secrets import sha256_of
-from server.services.tokens.verification import Bearer, TokenMemo
+from server.services.tokens.verification import Bearer
+from server.token_check import TokenCheck
 from sturgeon.errors import Forbidden, Problem, Unauthorized
 
 SCHEME: Final = "Bearer "
@@ -38,7 +36,7 @@ class TokenGate:
         self,
         app: ASGIApp,
         token: str,
-        memo: TokenMemo,
+        check: TokenCheck,
         scopes: RouteScopes,
         of_browser: Callable[[Scope], Problem | None],
     ) -> None:
@@ -46,8 +44,7 @@ class TokenGate:
         refused all the same."""
         self._app = app
         self._token = token
-        self._wanted = f"{SCHEME}{token}".encode()
-        self._memo = memo
+        self._check = check
         self._scopes = scopes
         self._of_browser = of_browser
 
@@ -65,15 +62,14 @@ class TokenGate:
     async def _redirect(self, scope: Scope) -> ASGIApp | None:
         """To the login, where a person opens a page without a session; None if the request gets further.
 
-        Raises: Unauthorized, Forbidden, Unavailable (the database is away).
+        Raises: Unauthorized, Forbidden, TooManyWrongTokens, Unavailable (the database is away).
         """
         headers = Headers(scope=scope)
         sent = headers.get("authorization")
         if sent is not None:
-            # Constant time, so that an answer's delay tells nothing about the token.
-            if not hmac.compare_digest(sent.encode("utf-8", "replace"), self._wanted):
-                given = sent.removeprefix(SCHEME) if sent.startswith(SCHEME) else ""
-                await self._admit(scope, sha256_of(given), _unauthorized(sent))
+            whose = await self._check.whose(scope, sent.removeprefix(SCHEME)) if sent.startswith(SCHEME) else None
+            if whose is None or isinstance(whose, Bearer):
+                self._admit(scope, whose, _unauthorized(sent))
             return None
         path = get_route_path(scope)
         if path in OPEN or path.startswith(OPEN_FOLDERS):
@@ -83,16 +79,16 @@ class TokenGate:
             raise refusal
         try:
             if session != SHARED:
-                await self._admit(scope, session, _unauthorized(None))
+                bearer = None if session is None else await self._check.of_session(scope, session)
+                self._admit(scope, bearer, _unauthorized(None))
         except Unauthorized:
             if _opens_a_page(scope, headers):
                 return _to_login(scope)
             raise
         return None
 
-    async def _admit(self, scope: Scope, sha256: str | None, otherwise: Unauthorized) -> None:
-        """Let in the bearer of a named token. Raises: Unauthorized (`otherwise`), Forbidden, Unavailable."""
-        bearer = None if sha256 is None else self._memo.kept(sha256) or await self._looked_up(scope, sha256)
+    def _admit(self, scope: Scope, bearer: Bearer | None, otherwise: Unauthorized) -> None:
+        """Let in the bearer of a named token. Raises: Unauthorized (`otherwise`), Forbidden."""
         if bearer is None:
             raise otherwise
         scope[BEARER] = bearer.sha256
@@ -104,9 +100,6 @@ class TokenGate:
             raise Forbidden(
                 f"The token {bearer.name} has not the scope that this needs: {wanted}. Send one that has it."
             )
-
-    async def _looked_up(self, scope: Scope, sha256: str) -> Bearer | None:
-        return await run_sync(self._memo.look_up, sha256, limiter=scope["app"].state.lanes.tokens)
 
 
 def _opens_a_page(scope: Scope, headers: Headers) -> bool:

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
 from threadpoolctl import threadpool_limits
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from server import problems
 from server.admission import TokenGate
@@ -44,6 +45,8 @@ from server.services.webhooks.delivery import Courier
 from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Clock, Database
+from server.token_check import TokenCheck
+from server.wrong_tokens import WrongTokens
 
 OPENAPI = "/openapi.json"
 
@@ -99,17 +102,19 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         app.add_middleware(BrowserGate, names=settings.names())
     else:
         names = settings.names()
+        app.state.token_check = TokenCheck(token, app.state.token_memo, WrongTokens(settings.max_wrong_tokens))
         app.add_middleware(
             TokenGate,
             token=token,
-            memo=app.state.token_memo,
+            check=app.state.token_check,
             scopes=scopes,
             of_browser=lambda scope: refusal_of_another_page(scope, names),
         )
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(
-        RequestLog, counters=app.state.counters, every=settings.request_log
-    )  # added last, so that it sees each request first
+    # Late, so that it sees each request early.
+    app.add_middleware(RequestLog, counters=app.state.counters, every=settings.request_log)
+    if proxies := settings.proxies():
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
     return app
 
 
@@ -123,6 +128,7 @@ DOCUMENTED = {
     413: "The body is too large.",
     415: "The body is not declared as what the route takes, which is JSON for most.",
     422: "The request is not valid.",
+    429: "Too many wrong tokens came from the same address.",
     503: "The database is away; try again.",
 }
 

@@ -23,6 +23,7 @@ from sturgeon.errors import (
     MethodNotAllowed,
     NotFound,
     Problem,
+    TooManyWrongTokens,
     Unauthorized,
     Unavailable,
     UnsupportedMediaType,
@@ -54,7 +55,7 @@ def problem_response(problem: Problem) -> Response:
         "errors": [{"pointer": p.pointer, "detail": p.detail} for p in problem.errors[:MOST_ERRORS]],
     }
     headers = {}
-    if isinstance(problem, Unavailable):
+    if isinstance(problem, Unavailable | TooManyWrongTokens):
         headers["Retry-After"] = str(problem.retry_after_s)
     if isinstance(problem, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"

@@ -66,6 +66,7 @@ def serve(settings: Settings, listening: Callable[[str], None] | None = None) ->
         ws="none",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # uvicorn would believe all of this machine; the app knows the trusted ones
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -29,6 +30,12 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="The port to listen on.")
     token: SecretStr | None = Field(None, description="The shared bearer token.")
     token_file: Path | None = Field(None, description="A file with the shared bearer token.")
+    max_wrong_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        30, description="Wrong tokens that an address may send in a minute."
+    )
+    trusted_proxies: str = Field(
+        "", description="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: 127.0.0.1, 10.0.0.0/8."
+    )
     allowed_hosts: str = Field("", description="Further names of a server without a token, such as a proxy's: A,B.")
     webhook_networks: str = Field(
         "", description="Networks that webhooks may reach although they are not public: 10.0.0.0/8, 127.0.0.1."
@@ -90,6 +97,16 @@ class Settings(BaseSettings):
         """Names by which a server without a token may be asked, besides those of the loopback."""
         given = (name.strip().rstrip(".").lower() for name in self.allowed_hosts.split(","))
         return frozenset(name for name in given if name)
+
+    def proxies(self) -> list[str]:
+        """The addresses and networks of trusted proxies. Raises: SturgeonError (something else is among them)."""
+        try:
+            given = [one.strip() for one in self.trusted_proxies.split(",")]
+            return [str(ip_network(one, strict=False)) for one in given if one]
+        except ValueError as error:
+            raise SturgeonError(
+                f"STURGEON_TRUSTED_PROXIES: {error}; write addresses and networks such as 127.0.0.1, 10.0.0.0/8."
+            ) from None
 
     def database_address(self) -> str:
         """The database's URL, with the password from its file where there is one.

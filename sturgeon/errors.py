@@ -26,6 +26,7 @@
         ├── UnsupportedMediaType 415
         ├── Invalid             422
         │   └── Contradiction   409  (its form is right, so the description of the interface allows it)
+        ├── TooManyWrongTokens  429
         ├── InternalError       500
         └── Unavailable         503
             └── Overloaded
@@ -215,6 +216,19 @@ class Contradiction(Invalid):
 
     code = "contradiction"
     status = 409
+
+
+class TooManyWrongTokens(Problem):
+    """Too many wrong tokens came from this address; wait before you send another one."""
+
+    code = "too_many_wrong_tokens"
+    status = 429
+
+    def __init__(
+        self, message: str | None = None, errors: tuple[FieldProblem, ...] = (), retry_after_s: int = 60
+    ) -> None:
+        super().__init__(message, errors)
+        self.retry_after_s = retry_after_s
 
 
 class InternalError(Problem):

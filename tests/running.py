@@ -106,7 +106,12 @@ class _Uvicorn(uvicorn.Server):
     def __init__(self, app: FastAPI, up: threading.Event, connection_class: type[Connection]) -> None:
         super().__init__(
             uvicorn.Config(
-                Answers5xx(app), http=connection_class, ws="none", log_config=None, timeout_graceful_shutdown=20
+                Answers5xx(app),
+                http=connection_class,
+                ws="none",
+                log_config=None,
+                timeout_graceful_shutdown=20,
+                proxy_headers=False,
             )
         )
         self._long_polls, self._up = app.state.long_polls, up

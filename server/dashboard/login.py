@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Annotated
 from urllib.parse import parse_qs
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
@@ -14,9 +12,10 @@ from server.dashboard.rendering import page
 from server.dashboard.sessions import COOKIE, LASTS_S, SHARED, local_path, new_session
 from server.origins import is_of_another_page
 from server.scopes import READ
-from server.services.tokens.secrets import sha256_of
+from server.services.tokens.verification import Bearer
 from server.settings import Settings
-from sturgeon.errors import Forbidden, Invalid
+from server.token_check import TokenCheck
+from sturgeon.errors import Forbidden, Invalid, TooManyWrongTokens
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -26,7 +25,7 @@ def login(request: Request, next: Annotated[str | None, Query()] = None) -> Resp
     """The form that asks for the token. A server without one has no login."""
     if _token(request) is None:
         return RedirectResponse(local_path(next), 303)
-    return page(request, "login.html", next=local_path(next), wrong=False)
+    return page(request, "login.html", next=local_path(next), wrong="")
 
 
 @router.post("/login")
@@ -40,9 +39,14 @@ async def log_in(request: Request) -> Response:
     token = _token(request)
     if token is None:
         return RedirectResponse(onward, 303)
-    whose = SHARED if hmac.compare_digest(given.encode(), token.encode()) else await _bearer(request, given)
+    try:
+        whose = await _whose(request, given)
+    except TooManyWrongTokens as error:
+        refused = page(request, "login.html", status=429, next=onward, wrong=error.message)
+        refused.headers["Retry-After"] = str(error.retry_after_s)
+        return refused
     if whose is None:
-        return page(request, "login.html", status=401, next=onward, wrong=True)
+        return page(request, "login.html", status=401, next=onward, wrong="This is not the token of this server.")
     answer = RedirectResponse(onward, 303)
     is_https = request.url.scheme == "https"
     answer.set_cookie(
@@ -64,15 +68,20 @@ def log_out(request: Request) -> Response:
     return answer
 
 
-async def _bearer(request: Request, given: str) -> str | None:
-    """The hash of a named token; None if it lets nobody in. Raises: Forbidden (it does not let anybody read)."""
-    sha256, state = sha256_of(given), request.app.state
-    bearer = None if sha256 is None else await run_sync(state.token_memo.look_up, sha256, limiter=state.lanes.tokens)
-    if bearer is not None and not bearer.may(READ):
+async def _whose(request: Request, given: str) -> str | None:
+    """SHARED, or the hash of a named token; None if it lets nobody in.
+
+    Raises: Forbidden (it does not let anybody read), TooManyWrongTokens, Unavailable.
+    """
+    check: TokenCheck = request.app.state.token_check
+    bearer = await check.whose(request.scope, given)
+    if not isinstance(bearer, Bearer):
+        return None if bearer is None else SHARED
+    if not bearer.may(READ):
         raise Forbidden(
             f"The token {bearer.name} has not the scope that pages need: read. Log in with one that has it."
         )
-    return None if bearer is None else sha256
+    return bearer.sha256
 
 
 def _form(body: bytes) -> dict[str, list[str]]:

@@ -59,6 +59,13 @@ def by_sha256(tx: Transaction, sha256: str) -> TokenRow | None:
     return None if row is None else TokenRow(*row)
 
 
+def active_hashes(tx: Transaction, now: int) -> frozenset[str]:
+    """The hashes of all tokens that let somebody in; a database keeps a thousand tokens at most."""
+    is_unexpired = sa.or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > now)
+    statement = sa.select(tokens.c.sha256).where(tokens.c.revoked_at.is_(None), is_unexpired)
+    return frozenset(tx.execute(statement).scalars())
+
+
 def page(tx: Transaction, after: int, size: int) -> list[TokenRow]:
     """Up to `size` tokens with ids above `after`, by id."""
     statement = sa.select(tokens).where(tokens.c.id > after).order_by(tokens.c.id).limit(size)

@@ -37,6 +37,8 @@ TOKEN: Final = re.compile(r"[!-~]*")
 COPIED: Final = re.compile(r"(?<=[^/])(/v1|/docs)?/*$")
 """The end of an address that was copied from an example with curl or from a browser; the routes begin with /v1."""
 AWAY: Final = frozenset({502, 503, 504})  # 502 and 504 are a proxy's words for a server that restarts
+TOO_MANY: Final = 429
+"""Others at our address have sent too many wrong tokens: ours may be right, and is sent again later."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -202,12 +204,14 @@ class Wire:
             tries += 1
             wait = self._patience.wait_s(tries)
             answer = self._one_try(request, stream, keep)
-            if isinstance(answer, httpx.Response) and answer.status_code not in AWAY:
+            if isinstance(answer, httpx.Response) and answer.status_code not in AWAY | {TOO_MANY}:
                 return self._checked(answer)
             if isinstance(answer, httpx.Response):
                 wait = max(wait, _retry_after_s(answer))
             waited = self._patience.clock() - started
             if waited + wait > self._patience.seconds:
+                if isinstance(answer, httpx.Response) and answer.status_code == TOO_MANY:
+                    return self._checked(answer)
                 often = f", tried {tries} times in {waited:.0f} s" if tries > 1 else ""
                 told = _told(answer) or "is it running, and is the address right?"
                 raise ServerUnreachable(f"The server at {self._base_url} {_why(answer)}{often}: {told}")

@@ -72,6 +72,11 @@ class TokenMemo:
                 self._used[row.id] = now
         return bearer
 
+    def active(self) -> frozenset[str]:
+        """The hashes of all tokens that let somebody in. Raises: Unavailable (the database is away)."""
+        with self._database.reading() as tx:
+            return tokens.active_hashes(tx, tx.now())
+
     def _keep(self, bearer: Bearer, until: float) -> None:
         if len(self._kept) >= MOST_BELIEVED:  # those that nobody has used for long, too: they are not looked for singly
             self._kept.clear()
