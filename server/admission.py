@@ -12,6 +12,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.actors import NOBODY, Actor, acting_as
+from server.actors import SHARED as SHARED_ACTOR
 from server.dashboard.sessions import COOKIE, SHARED, session_of
 from server.problems import problem_response
 from server.request_context import ACTOR
@@ -49,18 +51,25 @@ class TokenGate:
         self._of_browser = of_browser
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await self._refusal(scope) if scope["type"] == "http" else None
-        await (answer or self._app)(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        let_in = await self._let_in(scope)
+        if isinstance(let_in, Actor):
+            with acting_as(let_in):
+                await self._app(scope, receive, send)
+        else:
+            await let_in(scope, receive, send)
 
-    async def _refusal(self, scope: Scope) -> ASGIApp | None:
-        """The answer to a request that gets no further; None if it does."""
+    async def _let_in(self, scope: Scope) -> Actor | ASGIApp:
+        """Who sends the request, or the answer to one that gets no further."""
         try:
-            return await self._redirect(scope)
+            return await self._sender(scope)
         except Problem as problem:
             return problem_response(problem)
 
-    async def _redirect(self, scope: Scope) -> ASGIApp | None:
-        """To the login, where a person opens a page without a session; None if the request gets further.
+    async def _sender(self, scope: Scope) -> Actor | ASGIApp:
+        """Who sends the request; or the way to the login, where a person opens a page without a session.
 
         Raises: Unauthorized, Forbidden, TooManyWrongTokens, Unavailable (the database is away).
         """
@@ -69,25 +78,25 @@ class TokenGate:
         if sent is not None:
             whose = await self._check.whose(scope, sent.removeprefix(SCHEME)) if sent.startswith(SCHEME) else None
             if whose is None or isinstance(whose, Bearer):
-                self._admit(scope, whose, _unauthorized(sent))
-            return None
+                return self._admit(scope, whose, _unauthorized(sent))
+            return SHARED_ACTOR
         path = get_route_path(scope)
         if path in OPEN or path.startswith(OPEN_FOLDERS):
-            return None
+            return NOBODY
         session = session_of(self._token, cookie_parser(headers.get("cookie", "")).get(COOKIE))
         if session is not None and (refusal := self._of_browser(scope)) is not None:
             raise refusal
         try:
-            if session != SHARED:
-                bearer = None if session is None else await self._check.of_session(scope, session)
-                self._admit(scope, bearer, _unauthorized(None))
+            if session == SHARED:
+                return SHARED_ACTOR
+            bearer = None if session is None else await self._check.of_session(scope, session)
+            return self._admit(scope, bearer, _unauthorized(None))
         except Unauthorized:
             if _opens_a_page(scope, headers):
                 return _to_login(scope)
             raise
-        return None
 
-    def _admit(self, scope: Scope, bearer: Bearer | None, otherwise: Unauthorized) -> None:
+    def _admit(self, scope: Scope, bearer: Bearer | None, otherwise: Unauthorized) -> Actor:
         """Let in the bearer of a named token. Raises: Unauthorized (`otherwise`), Forbidden."""
         if bearer is None:
             raise otherwise
@@ -100,6 +109,7 @@ class TokenGate:
             raise Forbidden(
                 f"The token {bearer.name} has not the scope that this needs: {wanted}. Send one that has it."
             )
+        return bearer.actor
 
 
 def _opens_a_page(scope: Scope, headers: Headers) -> bool:

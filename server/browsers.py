@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.actors import LOCAL, acting_as
 from server.origins import is_same, name_of
 from server.problems import problem_response
 from sturgeon.errors import Forbidden, Problem, UnsupportedMediaType
@@ -69,7 +70,8 @@ class BrowserGate:
         if refusal is not None:
             await problem_response(refusal)(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        with acting_as(LOCAL):
+            await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)

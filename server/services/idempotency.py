@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from server.actors import acting
 from server.store import idempotency
 from server.store.engine import Transaction
 from server.store.json_columns import Json
@@ -21,15 +22,15 @@ AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """An Idempotency-Key with the hash of its request; `value` None where the client sent none."""
+    """An Idempotency-Key with the hash of its request and of the name of the token that sent it: nobody gets the answer
+    that was given to another one. `value` None where the client sent none."""
 
     value: str | None
     request_sha256: str
 
     @staticmethod
     def of(key: str | None, route: str, request: BaseModel | None) -> IdempotencyKey:
-        text = f"{route}\n{'' if request is None else request.model_dump_json()}"
-        return IdempotencyKey(key, hashlib.sha256(text.encode()).hexdigest())
+        return IdempotencyKey(key, _sha256(f"{route}\n{'' if request is None else request.model_dump_json()}"))
 
     @staticmethod
     def of_run_end(trial: TrialRow, fence: Fence, verb: str, request: BaseModel) -> IdempotencyKey:
@@ -38,7 +39,12 @@ class IdempotencyKey:
         With its spaces it is none that a client could send.
         """
         text = request.model_dump_json(exclude={"number"})
-        return IdempotencyKey(f"{verb} of {trial.id} under {fence}", hashlib.sha256(text.encode()).hexdigest())
+        return IdempotencyKey(f"{verb} of {trial.id} under {fence}", _sha256(text))
+
+
+def _sha256(request: str) -> str:
+    sender = acting().leases_as
+    return hashlib.sha256((f"{request}\n{sender}" if sender else request).encode()).hexdigest()
 
 
 class Nothing(BaseModel):

@@ -32,6 +32,7 @@ def new_trial(study: StudyRow, number: TrialNumber, params: Json, point: tuple[f
         "reported": False,
         "unstackable": study.task_kind in OWN_KINDS,  # each trial of own code has a process to itself
         "worker": None,
+        "leased_to": None,
         "metrics": {},
         "sampler": None,
         "basis_seq": study.seq,

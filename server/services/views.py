@@ -264,7 +264,14 @@ def reported_metrics(row: ReportRow, *, left: bool = False) -> messages.Reported
 
 def late_result(row: LateRow) -> messages.LateResult:
     return messages.LateResult(
-        id=row.id, number=row.number, fence=row.fence, kind=row.kind, body=row.body, at=moment(row.at)
+        id=row.id,
+        number=row.number,
+        fence=row.fence,
+        kind=row.kind,
+        body=row.body,
+        at=moment(row.at),
+        actor=row.actor,
+        actor_token=row.actor_token,
     )
 
 
@@ -285,6 +292,7 @@ def timeline_entry(row: EntryRow) -> messages.TimelineEntry:
         from_step=row.from_step,
         restore=row.restore,
         actor=row.actor,
+        actor_token=row.actor_token,
         reason=row.reason,
         guard=None if row.guard is None else messages.Guard.model_validate(row.guard),
         checkpoint=row.checkpoint,
@@ -341,4 +349,12 @@ def worker(
 
 
 def event(row: EventRow) -> messages.Event:
-    return messages.Event(id=row.id, number=row.number, kind=row.kind, detail=row.detail, at=moment(row.at))
+    return messages.Event(
+        id=row.id,
+        number=row.number,
+        kind=row.kind,
+        detail=row.detail,
+        at=moment(row.at),
+        actor=row.actor,
+        actor_token=row.actor_token,
+    )

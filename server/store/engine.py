@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Insert
 
+from server.actors import acting
 from server.store import steady_clock
 from server.store.change_numbers import Counting, last_change
 from server.store.drivers import begin_sqlite, open_engines
@@ -60,6 +61,7 @@ class Transaction:
         kept_amounts: dict[int, EndedUpTo],
     ) -> None:
         self.connection = connection
+        self.actor = acting()
         self.kept_amounts = kept_amounts  # by study: see `amounts.py`
         self.stored_numerics = stored_numerics  # the fingerprints that this process knows to be in the database
         self._clock = clock

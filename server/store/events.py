@@ -37,6 +37,8 @@ class EventRow:
     kind: str
     detail: Json
     at: int
+    actor: str | None
+    actor_token: int | None
     changed: int
 
 
@@ -47,7 +49,8 @@ def insert(
     tx: Transaction, study_id: StudyId, kind: str, now: int, number: TrialNumber | None = None, **detail: object
 ) -> None:
     """Write what happened, and put it into the outbox of the webhooks that want to be told of it."""
-    tx.execute(_INSERT, {"study_id": study_id, "number": number, "kind": kind, "detail": detail, "at": now})
+    who = {"actor": tx.actor.name, "actor_token": tx.actor.token_id}
+    tx.execute(_INSERT, {"study_id": study_id, "number": number, "kind": kind, "detail": detail, "at": now, **who})
     outbox.tell(tx, study_id, kind, now, number, detail)
 
 

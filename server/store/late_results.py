@@ -27,13 +27,15 @@ class LateRow:
     body: Json
     size: int
     at: int
+    actor: str | None
+    actor_token: int | None
 
 
 def insert(tx: Transaction, values: Json) -> None:
     """Store a late result, unless the same is stored already: whoever is refused may send it again and again."""
     same = (late_results.c[name] == values[name] for name in ("study_id", "number", "fence", "kind", "size"))
     if values["body"] not in tx.execute(sa.select(late_results.c.body).where(*same)).scalars().all():
-        tx.execute(late_results.insert().values(values))
+        tx.execute(late_results.insert().values(**values, actor=tx.actor.name, actor_token=tx.actor.token_id))
 
 
 def page(tx: Transaction, study_id: StudyId, after: int, size: int) -> list[LateRow]:

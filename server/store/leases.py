@@ -1,7 +1,9 @@
 """SQL on leases: handing queued trials out, renewing, finding expired ones.
 
 Each hand-out raises the trial's fence, above the floor of fences, too. Whoever writes for a lease's holder has the
-fence in the WHERE. `lease_until` is steady time, so that a lease has its length whatever becomes of the clock.
+fence and the holder in the WHERE. A fence is a small number that anybody can find, and no secret: what keeps others
+from writing under it is that the lease belongs to its holder's token (`leased_to`). `lease_until` is steady time, so
+that a lease has its length whatever becomes of the clock.
 """
 
 from __future__ import annotations
@@ -13,15 +15,14 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.sql.dml import ReturningUpdate, Update
 
-from server.store import change_numbers, floors
+from server.store import change_numbers, floors, holders
 from server.store import trials as trial_rows
 from server.store.engine import Transaction
 from server.store.json_columns import Json
-from server.store.studies import Eligible, StudyRow
+from server.store.studies import Eligible
 from server.store.tables import IS_QUEUED, studies, trials
 from server.store.trials import TrialRow
 from sturgeon.identifiers import Fence, StudyId
-from sturgeon.states import UNFINISHED
 
 
 def hand_out_queued(tx: Transaction, of: StudyId | Eligible, count: int, worker: str, lease_us: int) -> list[TrialRow]:
@@ -86,6 +87,7 @@ def _hand_out(
     tx: Transaction, handed_out: ReturningUpdate[Any], wanted: Json, worker: str, lease_us: int
 ) -> list[TrialRow]:
     lease = {"worker": worker, "lease_us": lease_us, "lease_end": tx.steady_now() + lease_us, "now": tx.now()}
+    lease |= {"holder": tx.actor.leases_as}
     # RETURNING gives rows in no order.
     changed = tx.execute(handed_out, wanted | lease)
     rows = sorted((TrialRow(*row) for row in changed), key=lambda t: (t.study_id, t.number))
@@ -124,6 +126,7 @@ def _handed_out(wanted: sa.Select[Any]) -> ReturningUpdate[Any]:
         .values(
             state="running",
             fence=floors.fence_after(trials.c.fence),
+            leased_to=sa.bindparam("holder"),
             lease_until=sa.bindparam("lease_end"),
             reported=False,
             started_at=sa.func.coalesce(trials.c.started_at, sa.bindparam("now")),
@@ -148,27 +151,10 @@ def queued_for_workers(tx: Transaction) -> dict[StudyId, int]:
     return dict(tx.execute(statement).all())
 
 
-def held() -> sa.ColumnElement[bool]:
-    """The lease of the fence `held_under` holds: the trial runs, or its lease has run out but nobody has taken it
-    (`lease_until` is kept then)."""
-    its_fence = trials.c.fence == sa.bindparam("held_under")
-    return sa.and_(its_fence, trial_rows.is_in(*UNFINISHED), trials.c.lease_until.is_not(None))
-
-
 def _held_for() -> sa.ColumnElement[int]:
     """The time for which the trial was held, in microseconds, to now: a message of its holder has come."""
     begun = trials.c.lease_until - trials.c.lease_us
     return trials.c.spent_us + sa.case((begun < _NOW, _NOW - begun), else_=0)
-
-
-def is_held(row: TrialRow, fence: Fence) -> bool:
-    """As `held`, of a row that was read; unless the row is locked, the lease may be lost a moment later."""
-    return row.fence == fence and row.state in UNFINISHED and row.lease_until is not None
-
-
-def was_held(study: StudyRow, trial: TrialRow, fence: Fence) -> bool:
-    """Whether this very trial was once leased under the fence: not one of an earlier study of its name, nor none."""
-    return study.fence_floor < fence <= trial.fence
 
 
 def spent_us(tx: Transaction, row: TrialRow) -> int:
@@ -208,7 +194,7 @@ def _renewing(*, epoch: bool, score: bool, says_more: bool) -> Update:
     if not (reached or says_more):  # of a run that goes on, people see a longer time, and no more
         same = sa.and_(trials.c.state == "running", trials.c.spent_us // SEEN_EVERY_US == _held_for() // SEEN_EVERY_US)
         reached["changed"] = sa.case((same, trials.c.changed), else_=change_numbers.ChangeNumber())
-    return trial_rows.moving("running").where(held()).values(**values, **reached)
+    return trial_rows.moving("running").where(holders.held()).values(**values, **reached)
 
 
 @cache
@@ -231,7 +217,8 @@ def renew(
     """
     said = {name: value for name, value in (("epoch", epoch), ("score", score)) if value is not None}
     renewing = _renewing_and_told(epoch=epoch is not None, score=score is not None, says_more=bool(values))
-    return trial_rows.move(tx, row, renewing, {"held_under": fence, "now": tx.steady_now(), **said, **values})
+    holder = {"held_under": fence, "held_by": holders.holder(tx)}
+    return trial_rows.move(tx, row, renewing, {**holder, "now": tx.steady_now(), **said, **values})
 
 
 def renew_all(tx: Transaction, held: Sequence[tuple[TrialRow | None, Fence]]) -> list[TrialRow | None]:
@@ -239,11 +226,14 @@ def renew_all(tx: Transaction, held: Sequence[tuple[TrialRow | None, Fence]]) ->
     now = tx.steady_now()
     renewed = [
         row.written({"state": "running", "lease_until": now + (row.lease_us or 0), "spent_us": spent_us(tx, row)})
-        if row is not None and is_held(row, fence)
+        if row is not None and holders.is_held(tx, row, fence)
         else None
         for row, fence in held
     ]
-    written = [{"trial": row.id, "held_under": row.fence, "now": now} for row in renewed if row is not None]
+    holder = holders.holder(tx)
+    written = [
+        {"trial": row.id, "held_under": row.fence, "held_by": holder, "now": now} for row in renewed if row is not None
+    ]
     if written and tx.execute(_renewing(epoch=False, score=False, says_more=False), written).rowcount != len(written):
         raise AssertionError("a lease that is held is not renewed")
     return renewed

@@ -166,6 +166,8 @@ trials: Final = sa.Table(
     sa.Column("reported", sa.Boolean, nullable=False),  # a report has come since the last hand-out
     sa.Column("unstackable", sa.Boolean, nullable=False),  # it is handed out without stack peers
     sa.Column("worker", sa.Text),
+    # Whose the last lease is, see `server/actors.py`: the name of a token, or empty. Null: never, or before 0018.
+    sa.Column("leased_to", sa.Text),
     sa.Column("value", sa.Double),
     sa.Column("metrics", sa.JSON, nullable=False),
     sa.Column("step", sa.BigInteger),
@@ -285,6 +287,7 @@ timeline: Final = sa.Table(
     sa.Column("base", sa.Integer),  # of a rollback: the version that was in force in its checkpoint
     sa.Column("checkpoint", sa.BigInteger),  # the step of the checkpoint from before this version
     sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("actor_token", sa.BigInteger),  # the id of the token that had this name then
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("guard", sa.JSON(none_as_null=True)),
     sa.Column("watching", sa.Boolean, nullable=False),  # the guard has not decided yet
@@ -336,6 +339,8 @@ late_results: Final = sa.Table(
     sa.Column("body", sa.JSON, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),  # of the body, in bytes
     sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("actor", sa.Text),
+    sa.Column("actor_token", sa.BigInteger),
     sa.Index(None, "study_id", "id"),
     sqlite_autoincrement=True,
 )
@@ -401,6 +406,8 @@ events: Final = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("detail", sa.JSON, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("actor", sa.Text),  # see `server/actors.py`; null: from before 0018
+    sa.Column("actor_token", sa.BigInteger),
     _changed(),
     sa.Index(None, "study_id", "id"),
     sa.Index(None, "study_id", "kind", "id"),
@@ -509,6 +516,23 @@ tokens: Final = sa.Table(
     sa.Column("expires_at", sa.BigInteger),
     sa.Column("revoked_at", sa.BigInteger),
     sa.Column("last_used_at", sa.BigInteger),
+    sqlite_autoincrement=True,
+)
+
+# Who has changed what: one row for each request of a person or a program that has had an effect, but for the work of
+# workers. Names, not references: what a row tells of may be gone.
+audit: Final = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", _Key, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("actor_token", sa.BigInteger),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("study", sa.Text),
+    sa.Column("trial", sa.Integer),
+    sa.Column("target", sa.Text),  # another thing: a token, a webhook, a worker, a proposal
+    sa.Column("detail", sa.JSON, nullable=False),
     sqlite_autoincrement=True,
 )
 

@@ -28,6 +28,7 @@ class EntryRow:
     base: int | None
     checkpoint: Step | None
     actor: str
+    actor_token: int | None
     reason: str
     guard: Json | None
     watching: bool

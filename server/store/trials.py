@@ -41,6 +41,7 @@ class TrialRow:
     reported: bool
     unstackable: bool
     worker: str | None
+    leased_to: str | None
     value: float | None
     metrics: dict[str, float | None]
     step: Step | None

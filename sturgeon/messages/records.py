@@ -59,11 +59,21 @@ class TagsRequest(Request):
 
 
 class Event(Answer):
+    """What happened to a study or a trial, and by whom."""
+
     id: int
     number: int | None
     kind: str
     detail: Json
     at: AwareDatetime
+    actor: str | None = Field(
+        default=None,
+        description="The name of the token that did it; `shared` is the shared token, `local` a server without one, "
+        "and `server` the server itself. Null: from before servers wrote it down.",
+    )
+    actor_token: int | None = Field(
+        default=None, description="The token's number: another token may have got its name since."
+    )
 
 
 class LateResult(Answer):
@@ -75,6 +85,8 @@ class LateResult(Answer):
     kind: Literal["report", "tell"]
     body: Json
     at: AwareDatetime
+    actor: str | None = Field(default=None, description="Who sent it, see `Event`.")
+    actor_token: int | None = None
 
 
 class Health(Answer):

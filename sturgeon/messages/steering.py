@@ -86,7 +86,11 @@ class TimelineEntry(Answer):
     params: Json
     from_step: int | None
     restore: int | None = Field(description="Of a rollback: the step of the checkpoint that it went back to.")
-    actor: str
+    actor: str = Field(
+        description="Who requested it: the name that a person's or a program's token had then, `shared`, `local` (a "
+        "server without a token) or `server`; `study`, `guard`, or `policy:` and its name."
+    )
+    actor_token: int | None = Field(default=None, description="The number of the token that had this name.")
     reason: str
     guard: Guard | None
     checkpoint: int | None = Field(description="The step of the checkpoint that was kept before it.")

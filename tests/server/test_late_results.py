@@ -38,6 +38,8 @@ def test_a_late_tell_is_refused_and_found_among_the_late_results(server: Running
             "retry": True,
         },
         "at": "2026-01-01T12:01:01Z",
+        "actor": "local",
+        "actor_token": None,
     }
 
 
@@ -105,7 +107,7 @@ def test_the_same_late_result_is_kept_once(server: RunningServer, taken_trial: L
 @pytest.mark.fault("L7")
 def test_what_comes_under_a_fence_that_was_never_given_is_not_kept(server: RunningServer, leased_trial: Lease) -> None:
     fence = leased_trial.fence + 76
-    with pytest.raises(LeaseLost, match=f"never leased under fence {fence}; your tell was not kept"):
+    with pytest.raises(LeaseLost, match=f"never leased to you under fence {fence}; your tell was not kept"):
         server.client.tell("bowl", 0, fence, {"loss": 0.5})
     with pytest.raises(LeaseLost, match="your report was not kept"):
         server.client.report("bowl", 0, fence, [{"step": 1, "metrics": {"loss": 0.5}}])

@@ -27,10 +27,10 @@ def test_the_session_with_curl_works_as_written_and_its_replay_is_exact(
     with Client(server.url) as client:
         told = client.timeline("digits", 6).items
         assert [(one.verb, one.state, one.actor) for one in told] == [
-            ("params", "applied", "policy:plateau, accepted"),
-            ("params", "reverted", "person"),
+            ("params", "applied", "policy:plateau, accepted by local"),
+            ("params", "reverted", "local"),
             ("rollback", "applied", "guard"),
-            ("pause", "applied", "person"),
+            ("pause", "applied", "local"),
         ]
         assert told[2].restore == told[1].checkpoint == told[1].from_step
         best = client.timeline("digits", 12)

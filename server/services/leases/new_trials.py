@@ -69,5 +69,6 @@ def _first_lease(tx: Transaction, wanted: DispatchRequest) -> Json:
         "lease_us": wanted.lease_us,
         "lease_until": tx.steady_now() + wanted.lease_us,
         "worker": wanted.worker,
+        "leased_to": tx.actor.leases_as,
         "started_at": tx.now(),
     }

@@ -24,14 +24,14 @@ from server.services.studies import budgets
 from server.services.studies.placement import Offer, needs_of, told_by
 from server.services.transactions import Scope, Transactions
 from server.services.views import desired_of
-from server.store import events, idempotency, leases, trials, unable, workers
+from server.store import events, holders, idempotency, leases, trials, unable, workers
 from server.store import studies as study_rows
 from server.store.engine import Database, Transaction
 from server.store.json_columns import Json
 from server.store.studies import Eligible
 from server.store.trials import TrialRow
 from sturgeon import messages
-from sturgeon.errors import Conflict, LeaseLost, NotFound, TrialFinished
+from sturgeon.errors import Conflict, Forbidden, LeaseLost, NotFound, TrialFinished
 from sturgeon.identifiers import Fence, StudyId, TrialNumber
 from sturgeon.states import TERMINAL
 
@@ -152,7 +152,7 @@ def renew(database: Database, request: messages.RenewRequest) -> messages.RenewA
         answer = messages.RenewAnswer(held=[], lost=[], drain=drain)
         for held, before, row in zip(request.held, rows, renewed, strict=True):
             if row is None:
-                reason = _why_lost(before, held.fence)
+                reason = _why_lost(tx, before, held.fence)
                 answer.lost.append(messages.Lost(study=held.study, number=held.number, reason=reason))
             else:
                 newest[row.id] = _acknowledged(tx, newest[row.id], held)
@@ -178,10 +178,10 @@ def _renewed(held: messages.Held, row: TrialRow) -> messages.Renewed:
     )
 
 
-def _why_lost(row: TrialRow | None, fence: Fence) -> messages.WhyLost:
+def _why_lost(tx: Transaction, row: TrialRow | None, fence: Fence) -> messages.WhyLost:
     if row is None or row.state == "cancelled":
         return "cancelled"
-    return "taken" if row.fence > fence else "expired"
+    return "taken" if row.fence > fence or holders.is_anothers(tx, row, fence) else "expired"
 
 
 def release(
@@ -194,15 +194,17 @@ def release(
     """Give a trial back: it is queued again, and no attempt is spent. Where a pause was requested it is paused, where a
     stop was requested it ends. The same release again gets the same answer, whatever has become of the trial.
 
-    Raises: NotFound, LeaseLost; without a fence TrialFinished, IdempotencyMismatch.
+    Raises: NotFound, LeaseLost; without a fence TrialFinished, IdempotencyMismatch, Forbidden (a token that is only for
+    work takes a trial from another one).
     """
     with transactions.on_study(name) as scope:
         row = lookup.lock_trial(scope.tx, scope.study, number)
         if request.fence is None:
             return _take_back(scope, row, request, idempotency_key)
         key = IdempotencyKey.of_run_end(row, request.fence, "release", request)
-        if not leases.is_held(row, request.fence):
-            if (answered := replay(scope.tx, key, messages.Trial)) is not None:
+        if not holders.is_held(scope.tx, row, request.fence):
+            is_own = not holders.is_anothers(scope.tx, row, request.fence)
+            if is_own and (answered := replay(scope.tx, key, messages.Trial)) is not None:
                 return answered
             raise LeaseLost(f"The lease of trial {number} is not yours any more; there is nothing to release.")
         if request.unable is not None:
@@ -219,6 +221,10 @@ def _take_back(scope: Scope, row: TrialRow, request: messages.ReleaseRequest, ke
     if row.state in TERMINAL:
         raise TrialFinished(f"Trial {row.number} is {row.state} already; there is nothing to release.")
     if row.state == "running":
+        if not (scope.tx.actor.takes_back or scope.tx.actor.acts_for(row.leased_to)):
+            raise Forbidden(
+                f"Trial {row.number} is leased to another token; who takes it away needs the scope write as well."
+            )
         if request.unable is not None:
             _note_unable(scope, row, request.unable)
         events.insert(scope.tx, scope.study.id, "released", scope.now, row.number, worker=row.worker)

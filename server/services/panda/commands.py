@@ -188,11 +188,12 @@ def accept(transactions: Transactions, request: SteeringRequest, proposal: int) 
         back = None if found.restore is None else going_back(scope.tx, row, Step(found.restore))
         run: desired_state.Run | None = "run" if row.state == "paused" else None
         reason = " ".join(filter(None, [found.reason, request.reason]))
-        told: Json = {"actor": f"policy:{found.policy}, accepted", "reason": reason}
+        by = scope.tx.actor
+        told: Json = {"actor": f"policy:{found.policy}, accepted by {by.name}", "actor_token": by.token_id}
         proposals.update(scope.tx, found.id, state="accepted", version=desired_of(row).version + 1)
         kept = policy_runner.keeps_checkpoints(scope.study, row)
         row = desired_state.request_change(
-            scope.tx, row, "policy", params=found.params, back=back, run=run, keep=kept, **told
+            scope.tx, row, "policy", params=found.params, back=back, run=run, keep=kept, reason=reason, **told
         )
         return trials.transition(scope.tx, row, "queued") if row.state == "paused" else row
 

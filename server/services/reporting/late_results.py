@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from server.services.transactions import Scope
-from server.store import late_results, leases
+from server.store import holders, late_results
 from server.store.late_results import Kind
 from server.store.trials import TrialRow
 from sturgeon import messages
@@ -17,13 +17,14 @@ def store_late_result(
 ) -> LeaseLost:
     """Store what came too late, once. The answer is to be raised after the commit.
 
-    What comes under a fence that the trial never had is not stored: it says nothing of this trial. So a study that was
-    deleted leaves nothing in the next one of its name, and nobody fills the disk with invented fences.
+    What comes under a fence that the trial never had, or had for somebody else, is not stored: it says nothing of this
+    trial. So a study that was deleted leaves nothing in the next one of its name, and nobody fills the disk with
+    invented fences.
     """
     scope.tx.after_commit(scope.counters.fenced_writes.labels(kind).inc)
     fence = request.fence
-    if not leases.was_held(scope.study, trial, fence):
-        return LeaseLost(f"Trial {trial.number} was never leased under fence {fence}; your {kind} was not kept.")
+    if not holders.was_held(scope.tx, scope.study, trial, fence):
+        return LeaseLost(f"Trial {trial.number} was never leased to you under fence {fence}; your {kind} was not kept.")
     body = request.model_dump(mode="json", exclude={"number"})
     late = {"study_id": scope.study.id, "number": trial.number, "fence": fence, "kind": kind, "body": body}
     late_results.insert(scope.tx, late | {"size": len(json.dumps(body)), "at": scope.now})

@@ -13,7 +13,7 @@ from server.services.runs.curve import rollback_generation_of
 from server.services.studies import budgets
 from server.services.transactions import Scope, Transactions
 from server.services.views import desired_of
-from server.store import events, leases, reports
+from server.store import events, holders, leases, reports
 from server.store.json_columns import Json
 from server.store.trials import TrialRow
 from sturgeon import messages
@@ -99,7 +99,7 @@ def _report(
 
 def _is_known(scope: Scope, row: TrialRow, request: messages.ReportRequest) -> bool:
     """Whether this very report came before under its fence. Then it was obeyed, and its answer may have been lost."""
-    if not request.reports:
+    if not request.reports or holders.is_anothers(scope.tx, row, request.fence):
         return False
     generation = rollback_generation_of(scope.tx, row, request.applied_version)
     steps = [report.step for report in request.reports]

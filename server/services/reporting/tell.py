@@ -15,7 +15,7 @@ from server.services.runs.resume import forget_scores
 from server.services.studies import budgets
 from server.services.transactions import Scope, Transactions
 from server.services.views import desired_of
-from server.store import leases, trials
+from server.store import holders, leases, trials
 from server.store.json_columns import Json
 from server.store.trials import TrialRow
 from sturgeon import messages
@@ -77,7 +77,7 @@ class _TellMany:
     def _take(self, place: int, request: messages.TellOne) -> None:
         scope = self._scope
         trial = self._unchanged.get(request.number)
-        if trial is not None and _only_ends(trial, request):
+        if trial is not None and _only_ends(scope, trial, request):
             columns = _columns(scope, trial, request, _value(scope, trial, request))
             self._together[place] = (self._unchanged.pop(request.number), Outcome(request.state, columns))
             return
@@ -97,13 +97,13 @@ class _TellMany:
         budgets.settle(self._scope)
 
 
-def _only_ends(trial: TrialRow, request: messages.TellRequest) -> bool:
+def _only_ends(scope: Scope, trial: TrialRow, request: messages.TellRequest) -> bool:
     """Whether nothing else comes of a tell but its trial's end: nobody steers the trial, and it cannot run again. What
     is assumed of a pruned one depends on what ended before it."""
     return (
         request.state in ("complete", "diverged")
         and not _may_go_on(trial, request)
-        and leases.is_held(trial, request.fence)
+        and holders.is_held(scope.tx, trial, request.fence)
     )
 
 
@@ -111,9 +111,11 @@ def _tell(
     scope: Scope, max_attempts: int, trial: TrialRow, request: messages.TellRequest
 ) -> messages.Trial | LeaseLost:
     """The trial after the tell, or why the tell came too late. The rows of the study and the trial are locked."""
+    if holders.is_anothers(scope.tx, trial, request.fence):
+        return store_late_result(scope, trial, "tell", request)
     if trial.fence == request.fence and trial.state in TERMINAL and trial.lease_until is not None:
         return _answer_again(scope, trial, request)
-    is_held = leases.is_held(trial, request.fence)
+    is_held = holders.is_held(scope.tx, trial, request.fence)
     if not is_held and (answered := replay(scope.tx, _key(trial, request), messages.Trial)) is not None:
         return answered
     value = _value(scope, trial, request)

@@ -67,12 +67,14 @@ def request_change(
     keep: bool = False,
     guard: Json | None = None,
     actor: str | None = None,
+    actor_token: int | None = None,
     reason: str = "",
 ) -> TrialRow:
     """Raise the version, and write it into the timeline; the trial's row is locked.
 
     params: live parameters to change. back: go back there first. keep: upload a checkpoint before this version is
-    applied; a guard has one in any case, to go back to. actor: who requests it, where `why` does not say so.
+    applied; a guard has one in any case, to go back to. actor: who requests it, where that is neither the person who
+    acts nor the study.
     """
     now = desired_of(row)
     version = Version((now.version or studies.version_floor(tx, row.study_id)) + 1)
@@ -88,8 +90,11 @@ def request_change(
     verb = "rollback" if back else VERBS[run] if run else "params" if params else "checkpoint"
     entry = {"trial_id": row.id, "version": version, "verb": verb, "params": params or {}, "state": "pending"}
     target = {"restore": back and back.step, "base": back and back.version}
-    request = {"actor": actor or why or "study", "reason": reason, "guard": guard, "watching": guard is not None}
-    timeline.insert(tx, entry | target | request | {"at": tx.now()})
+    if why == "person":
+        actor, actor_token = tx.actor.name, tx.actor.token_id
+    who = {"actor": actor or why or "study", "actor_token": actor_token}
+    request = {"reason": reason, "guard": guard, "watching": guard is not None}
+    timeline.insert(tx, entry | target | who | request | {"at": tx.now()})
     proposals.outdate(tx, row.id)
     return trials.update(tx, row, desired=wanted.model_dump(mode="json"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from server.actors import is_reserved
 from server.services.pagination import after_of, page_of
 from server.services.tokens.secrets import new_token, sha256_of
 from server.services.views import moment
@@ -22,7 +23,8 @@ def create(database: Database, request: messages.TokenRequest, *, is_guarded: bo
 
     is_guarded: whether the server has the shared token; without it, nobody is asked for one.
 
-    Raises: Conflict (the server is not guarded, the name is taken or has the form of a token, or there are too many).
+    Raises: Conflict (the server is not guarded, the name is taken, reserved or has the form of a token, or there are
+    too many).
     """
     if not is_guarded:
         raise Conflict(
@@ -31,6 +33,10 @@ def create(database: Database, request: messages.TokenRequest, *, is_guarded: bo
         )
     if sha256_of(request.name) is not None:  # names are listed and logged
         raise Conflict("The name has the form of a token, which nobody should see: give a name.")
+    if is_reserved(request.name):
+        raise Conflict(
+            f"{request.name} is what a server itself writes where it says who did something: choose another name."
+        )
     token = new_token()
     with database.writing() as tx:
         tokens.lock_all(tx)

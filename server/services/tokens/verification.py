@@ -9,9 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 from typing import Final
 
+from server.actors import Actor
+from server.scopes import ADMIN, WRITE
 from server.store import tokens
 from server.store.engine import Database
 from sturgeon.messages import TokenScope
@@ -24,11 +27,17 @@ MOST_BELIEVED: Final = 2_000
 
 @dataclass(frozen=True)
 class Bearer:
-    """Who sends a request: the name of the token, its hash, and what it is for."""
+    """Who sends a request: the id of the token, its name, its hash, and what it is for."""
 
+    id: int
     name: str
     sha256: str
     scopes: frozenset[TokenScope]
+
+    @cached_property
+    def actor(self) -> Actor:
+        """Who acts with the token: an `admin` for all, others under leases of their own."""
+        return Actor(self.name, self.id, acts_for_all=self.may(ADMIN), takes_back=self.may(WRITE))
 
     def may(self, needed: frozenset[TokenScope]) -> bool:
         """Whether one of these scopes is among its own; `admin` is all of them."""
@@ -63,7 +72,7 @@ class TokenMemo:
         if row is None or not row.is_active(now):
             self._kept.pop(sha256, None)
             return None
-        bearer = Bearer(row.name, sha256, frozenset(row.scopes))
+        bearer = Bearer(row.id, row.name, sha256, frozenset(row.scopes))
         left_s = self.keep_s if row.expires_at is None else min(self.keep_s, (row.expires_at - now) / 1e6)
         with self._guard:
             if forgotten == self._forgotten:  # else it may have been revoked since it was read

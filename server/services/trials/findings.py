@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from server.services import lookup
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.runs import versions
-from server.store import findings, leases
+from server.store import findings, holders, leases
 from server.store.engine import Database
 from server.store.json_columns import Json
 from server.store.studies import StudyRow
@@ -35,7 +35,7 @@ def store_finding(
         # To have read its data is no work that a crash would lose: another crash costs an attempt all the same.
         work = {} if kind == "dataset" else {"reported": True}
         if leases.renew(tx, trial, fence, **work) is None:
-            if leases.was_held(study, trial, fence) and findings.find(tx, trial.id, kind) == body:
+            if holders.was_held(tx, study, trial, fence) and findings.find(tx, trial.id, kind) == body:
                 return  # the same upload came before
             raise LeaseLost(f"The lease of trial {number} is not yours any more; its {kind} was not stored.")
         findings.replace(tx, trial.id, kind, body, now)
@@ -48,7 +48,7 @@ def store_versions(database: Database, name: str, number: TrialNumber, fence: Fe
         trial = lookup.lock_trial(tx, study, number)
         if (renewed := leases.renew(tx, trial, fence)) is not None:
             versions.record(tx, study, [renewed], told, tx.now())
-        elif not leases.was_held(study, trial, fence):
+        elif not holders.was_held(tx, study, trial, fence):
             raise LeaseLost(f"The lease of trial {number} is not yours any more; its versions were not stored.")
 
 

@@ -6,7 +6,7 @@ import zlib
 from typing import Final, Literal
 
 from server.services import lookup
-from server.store import leases, trial_logs
+from server.store import holders, leases, trial_logs
 from server.store.engine import Database
 from sturgeon.errors import Invalid, LeaseLost, NotFound
 from sturgeon.identifiers import Fence, TrialNumber
@@ -30,7 +30,7 @@ def store(database: Database, name: str, number: TrialNumber, fence: Fence, text
         study = lookup.get_study(tx, name)
         trial = lookup.get_trial(tx, study, number)
         if leases.renew(tx, trial, fence) is None:
-            if leases.was_held(study, trial, fence) and trial_logs.of_run(tx, trial.id, fence) == body:
+            if holders.was_held(tx, study, trial, fence) and trial_logs.of_run(tx, trial.id, fence) == body:
                 return  # the same upload came before
             raise LeaseLost(f"The lease of trial {number} is not yours any more; its log was not stored.")
         trial_logs.replace(tx, trial.id, fence, body, tx.now())

@@ -9,7 +9,7 @@ from server.services import blob_sweep, lookup, views
 from server.services.quotas import Quotas
 from server.services.runs.curve import applied_rollbacks
 from server.services.trials.checkpoints import dropped_by_rule
-from server.store import checkpoints, leases, timeline
+from server.store import checkpoints, holders, leases, timeline
 from server.store.blobs import BlobFolder, Incoming
 from server.store.checkpoints import CheckpointRow
 from server.store.engine import Database, Transaction
@@ -47,7 +47,7 @@ def admit(database: Database, name: str, number: TrialNumber, upload: Upload) ->
     with database.reading() as tx:
         study = lookup.get_study(tx, name)
         trial = lookup.get_trial(tx, study, number)
-        if not leases.is_held(trial, upload.fence):
+        if not holders.is_held(tx, trial, upload.fence):
             if (stored := _same(tx, study, trial, upload)) is not None:
                 return views.checkpoint(stored)
             raise _lost(number)
@@ -108,7 +108,7 @@ def _require_room(tx: Transaction, study: StudyRow, quotas: Quotas) -> None:
 
 def _same(tx: Transaction, study: StudyRow, trial: TrialRow, upload: Upload) -> CheckpointRow | None:
     """The checkpoint that this very upload has stored: it is sent again, since its answer was lost."""
-    if not leases.was_held(study, trial, upload.fence):
+    if not holders.was_held(tx, study, trial, upload.fence):
         return None
     rows = checkpoints.of_trial(tx, trial.id)
     return next((row for row in rows if (row.step, row.sha256) == (upload.step, upload.sha256)), None)

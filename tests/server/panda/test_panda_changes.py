@@ -24,7 +24,7 @@ def test_a_change_is_answered_on_every_report_and_is_in_the_timeline_with_its_st
 
     assert worker.entries() == [(1, "params", {"learning_rate": 0.01}, 13, "applied")]
     [entry] = worker.client.timeline("bear", 0).items
-    assert (entry.actor, entry.reason) == ("person", "it jumps")
+    assert (entry.actor, entry.reason) == ("local", "it jumps")
     trial = worker.client.trial("bear", 0)
     assert trial.params == {"learning_rate": 0.01, "keep_prob": 0.9}
     assert worker.client.timeline("bear", 0).start.params == PANDA["params"]

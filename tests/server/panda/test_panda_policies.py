@@ -26,7 +26,7 @@ def test_a_plateau_is_answered_by_a_proposal_that_a_person_accepts_with_one_call
     assert steered.desired.params == {"learning_rate": 0.05}
     [done] = worker.client.proposals("bear", 0)
     assert (done.state, done.version) == ("accepted", 1)
-    assert worker.client.timeline("bear", 0).items[0].actor == "policy:plateau, accepted"
+    assert worker.client.timeline("bear", 0).items[0].actor == "policy:plateau, accepted by local"
     with pytest.raises(errors.WrongState, match="is accepted"):
         worker.client.accept("bear", 0, proposal.id)
 
