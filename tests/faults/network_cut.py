@@ -8,10 +8,14 @@ from contextlib import suppress
 
 
 class Cable:
-    """Relays connections to a port; `cut` breaks those that are open, and all new ones until `mend`."""
+    """Relays connections to a port; `cut` breaks those that are open, and all new ones until `mend`.
+
+    answers_to_lose: of so many connections the next answer does not arrive, and they end.
+    """
 
     def __init__(self, port: int) -> None:
         self._port, self._whole = port, True
+        self.answers_to_lose = 0
         self._open: set[socket.socket] = set()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
@@ -44,12 +48,15 @@ class Cable:
                     self._close(near)
                     continue
                 self._open.add(far)
-                for source, target in ((near, far), (far, near)):
-                    threading.Thread(target=self._relay, args=(source, target), daemon=True).start()
+                threading.Thread(target=self._relay, args=(near, far), daemon=True).start()
+                threading.Thread(target=self._relay, args=(far, near), kwargs={"answers": True}, daemon=True).start()
 
-    def _relay(self, source: socket.socket, target: socket.socket) -> None:
+    def _relay(self, source: socket.socket, target: socket.socket, *, answers: bool = False) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
+                if answers and self.answers_to_lose:
+                    self.answers_to_lose -= 1
+                    break
                 target.sendall(data)
         self._close(source)
         self._close(target)
