@@ -17,7 +17,7 @@ from server.actors import SHARED as SHARED_ACTOR
 from server.dashboard.sessions import COOKIE, SHARED, session_of
 from server.problems import problem_response
 from server.request_context import ACTOR
-from server.scopes import BEARER, RouteScopes
+from server.scopes import BEARER, REACH, Asked, RouteScopes
 from server.services.tokens.verification import Bearer
 from server.token_check import TokenCheck
 from sturgeon.errors import Forbidden, Problem, Unauthorized
@@ -100,16 +100,25 @@ class TokenGate:
         """Let in the bearer of a named token. Raises: Unauthorized (`otherwise`), Forbidden."""
         if bearer is None:
             raise otherwise
-        scope[BEARER] = bearer.sha256
+        scope[BEARER], scope[REACH] = bearer.sha256, bearer.reach
         scope[ACTOR] = bearer.name
-        needed = self._scopes.needed(scope["method"], get_route_path(scope))
+        asked = self._scopes.asked(scope["method"], get_route_path(scope))
         # What there is no route for is answered as such (404, 405), whoever asks.
-        if needed and not bearer.may(needed):
-            wanted = " or ".join(sorted(needed))
-            raise Forbidden(
-                f"The token {bearer.name} has not the scope that this needs: {wanted}. Send one that has it."
-            )
+        if asked is not None and asked.needed:
+            _require_may(bearer, asked)
         return bearer.actor
+
+
+def _require_may(bearer: Bearer, asked: Asked) -> None:
+    """Raises: Forbidden (the token has not the scope, or is not for the study; nothing is looked up, so it cannot tell
+    whether there is one)."""
+    if not bearer.may(asked.needed):
+        wanted = " or ".join(sorted(asked.needed))
+        raise Forbidden(f"The token {bearer.name} has not the scope that this needs: {wanted}. Send one that has it.")
+    if asked.study is not None:
+        bearer.reach.require(asked.study)
+    elif bearer.reach.is_bound and not asked.across:
+        raise bearer.reach.refusal("This is of all studies")
 
 
 def _opens_a_page(scope: Scope, headers: Headers) -> bool:

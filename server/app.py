@@ -24,7 +24,7 @@ from server.description import Description
 from server.gate import RequestLog, SizeGate
 from server.routes.direct import Direct
 from server.routes.lanes import KEPT, SENDING, Lanes
-from server.routes.table import ROUTERS, SCOPES
+from server.routes.table import ACROSS, ROUTERS, SCOPES
 from server.scopes import RouteScopes
 from server.services.changes.feed import Feed
 from server.services.leases import housekeeping
@@ -91,7 +91,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         app.include_router(router, prefix=prefix)
     app.state.direct = app.router.middleware_stack = Direct(app.router, ROUTERS)
     dashboard.install(app)
-    scopes = RouteScopes(_addresses([*ROUTERS, *((router, "") for router in dashboard.ROUTERS)]), SCOPES)
+    scopes = RouteScopes(_addresses([*ROUTERS, *((router, "") for router in dashboard.ROUTERS)]), SCOPES, ACROSS)
     _describe(app)
     app.add_middleware(
         SizeGate,

@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Path, Query, Request
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from server.routes.lanes import Lanes
-from server.scopes import BEARER
+from server.scopes import BEARER, REACH
 from server.services import pagination
 from server.services.changes.feed import Feed
 from server.services.leases.ask import AskContext
@@ -24,6 +24,7 @@ from server.services.webhooks.delivery import Courier
 from server.settings import Settings
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
+from server.store.reach import EVERY_STUDY, Reach
 from sturgeon.identifiers import Step, TrialNumber
 from sturgeon.messages import LARGEST_FENCE, LARGEST_STEP, STUDY_NAME, WORKER_NAME
 
@@ -126,6 +127,15 @@ def token_of(request: Request) -> str | None:
     return sha256
 
 
+def _reach(request: Request) -> Reach:
+    """The studies that the request may be about."""
+    if token_of(request) is None:
+        return EVERY_STUDY
+    reach: Reach = request.scope[REACH]
+    return reach
+
+
+InReach = Annotated[Reach, Depends(_reach)]
 InTokenMemo = Annotated[TokenMemo, Depends(_token_memo)]
 InLanes = Annotated[Lanes, Depends(_lanes)]
 InDatabase = Annotated[Database, Depends(_database)]

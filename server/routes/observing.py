@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from server.routes.bodies import BodyRoute
-from server.routes.dependencies import InDatabase, PageSize, PageToken, StudyPath, WorkerPath, WorkersPageToken
+from server.routes.dependencies import InDatabase, InReach, PageSize, PageToken, StudyPath, WorkerPath, WorkersPageToken
 from server.services.studies import observability
 from sturgeon import messages
 
@@ -16,10 +16,10 @@ router = APIRouter(route_class=BodyRoute, tags=["observing"])
 
 @router.get("/workers")
 def list_workers(
-    database: InDatabase, page_size: PageSize = 100, page_token: WorkersPageToken = None
+    database: InDatabase, reach: InReach, page_size: PageSize = 100, page_token: WorkersPageToken = None
 ) -> messages.Page[messages.Worker]:
-    """Who asked for work within the last week."""
-    return observability.list_workers(database, page_size, page_token)
+    """Who asked for work within the last week. A token of some studies sees the trials of these alone."""
+    return observability.list_workers(database, page_size, page_token, reach)
 
 
 @router.post("/workers/{worker}:drain")

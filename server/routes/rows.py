@@ -11,7 +11,15 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from server.routes.bodies import BodyRoute
-from server.routes.dependencies import InCurveMemo, InDatabase, InOverviews, InRecentTables, NumberPath, StudyPath
+from server.routes.dependencies import (
+    InCurveMemo,
+    InDatabase,
+    InOverviews,
+    InReach,
+    InRecentTables,
+    NumberPath,
+    StudyPath,
+)
 from server.services.shown import all_metrics, curves, rows, trial_curves
 from server.services.shown.all_metrics import Form
 from server.services.shown.cursors import LOOKS_LIKE
@@ -36,9 +44,9 @@ Numbers = Annotated[
 
 
 @router.get("/studies:overview", response_model=messages.Overview)
-def overview(database: InDatabase, overviews: InOverviews) -> Response:
+def overview(database: InDatabase, overviews: InOverviews, reach: InReach) -> Response:
     """All studies at a glance, the newest first: counts, the best, and how it came to be."""
-    return Response(overviews.read(database).model_dump_json(), media_type=JSON)
+    return Response(overviews.read(database, reach=reach).model_dump_json(), media_type=JSON)
 
 
 @router.get("/studies/{study}/rows", response_model=messages.Table)

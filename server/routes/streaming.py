@@ -14,9 +14,10 @@ from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import AppStatus, EventSourceResponse
 
 from server.routes.bodies import BodyRoute
-from server.routes.dependencies import InFeed, InLanes, StudyPath, token_of
+from server.routes.dependencies import InFeed, InLanes, InReach, StudyPath, token_of
 from server.routes.lanes import client_of
 from server.services.changes.feed import Feed
+from server.services.changes.streams import Of
 from server.services.shown.cursors import LOOKS_LIKE
 
 router = APIRouter(route_class=BodyRoute, include_in_schema=False)
@@ -38,22 +39,22 @@ async def stream_study(
     """`rows`, `study` and `events` as they change (messages.StreamEvent), from a cursor on, or from now."""
     async with lanes.work.place(client_of(request)):
         cursor = await run_sync(feed.begin, study, last or since)
-    return _answer(request, feed, study, cursor)
+    return _answer(request, feed, Of(study), cursor)
 
 
 @router.get("/stream")
 async def stream_all(
-    request: Request, feed: InFeed, lanes: InLanes, since: Since = None, last: LastEventId = None
+    request: Request, feed: InFeed, lanes: InLanes, reach: InReach, since: Since = None, last: LastEventId = None
 ) -> EventSourceResponse:
     """`studies` and `workers` as they change, from the cursor of an overview on, or from now."""
     async with lanes.work.place(client_of(request)):
-        cursor = await run_sync(feed.begin, None, last or since)
-    return _answer(request, feed, None, cursor)
+        cursor = await run_sync(feed.begin, None, last or since, reach)
+    return _answer(request, feed, Of(None, reach), cursor)
 
 
-def _answer(request: Request, feed: Feed, study: str | None, cursor: str) -> EventSourceResponse:
+def _answer(request: Request, feed: Feed, of: Of, cursor: str) -> EventSourceResponse:
     machine = request.client.host if request.client else ""  # what a client calls itself it may change
-    stream = feed.streams.begin(study, machine, cursor, token_of(request))
+    stream = feed.streams.begin(of, machine, cursor, token_of(request))
     return EventSourceResponse(feed.streams.pushes(stream), ping=BEAT_S, ping_message_factory=_beat, sep="\n")
 
 

@@ -12,6 +12,7 @@ from server.routes.dependencies import (
     InAsks,
     InBlobs,
     InDatabase,
+    InReach,
     InTransactions,
     PageSize,
     PageToken,
@@ -29,26 +30,28 @@ def create_study(
     request: messages.StudyRequest,
     response: Response,
     database: InDatabase,
+    reach: InReach,
     key: IdempotencyHeader = None,
     dry_run: Annotated[bool, Query(description="Only check it: the answer is what would be created.")] = False,
 ) -> messages.Study:
     """Create a study; it is active at once."""
     if dry_run:
         response.status_code = 200
-        return lifecycle.checked(database, request)
+        return lifecycle.checked(database, request, reach)
     response.headers["Location"] = f"/v1/studies/{request.name}"
-    return lifecycle.create(database, request, IdempotencyKey.of(key, "POST /studies", request))
+    return lifecycle.create(database, request, IdempotencyKey.of(key, "POST /studies", request), reach)
 
 
 @router.get("/studies")
 def list_studies(
     database: InDatabase,
+    reach: InReach,
     page_size: PageSize = 100,
     page_token: PageToken = None,
     tag: Annotated[str | None, Query(pattern=messages.TAG, description="Only studies that have this tag.")] = None,
 ) -> messages.Page[messages.Study]:
     """All studies, the oldest first."""
-    return lifecycle.listing(database, page_size, page_token, tag)
+    return lifecycle.listing(database, page_size, page_token, tag, reach)
 
 
 @router.get("/studies/{study}")
@@ -59,12 +62,16 @@ def read_study(study: StudyPath, database: InDatabase) -> messages.Study:
 
 @router.patch("/studies/{study}")
 def change_study(
-    study: StudyPath, patch: messages.StudyPatch, transactions: InTransactions, key: IdempotencyHeader = None
+    study: StudyPath,
+    patch: messages.StudyPatch,
+    transactions: InTransactions,
+    reach: InReach,
+    key: IdempotencyHeader = None,
 ) -> messages.Study:
     """Pause, resume (`active`), stop or cancel it; change its budget, title, tags, notes, or space (a new revision)."""
     # A limit that is null is removed, and one that is left out stays: the key is of what was given.
     given = f"PATCH /studies/{study}\n{patch.model_dump_json(exclude_unset=True)}"
-    return lifecycle.change(transactions, study, patch, IdempotencyKey.of(key, given, None))
+    return lifecycle.change(transactions, study, patch, IdempotencyKey.of(key, given, None), reach)
 
 
 @router.delete("/studies/{study}", status_code=204)

@@ -1,4 +1,5 @@
-"""Every module of routes, and what each address is for: the one place that says which scope a token needs there.
+"""Every module of routes, and what each address is for: the one place that says which scope a token needs there, and
+what a token of some studies may ask for.
 
 A route that is not named here keeps the server from starting, and so does a name without a route.
 """
@@ -145,3 +146,31 @@ SCOPES: Final[Mapping[str, Needed]] = {
     "GET /pictures/curves.json": READ,
     "GET /pictures/studies.json": READ,
 }
+
+ACROSS: Final[frozenset[str]] = frozenset(
+    {
+        # These take `InReach`, and answer and change what is of the token's studies alone.
+        "POST /v1/studies",
+        "GET /v1/studies",
+        "GET /v1/studies:overview",
+        "GET /v1/stream",
+        "GET /v1/workers",
+        "POST /v1/leases",
+        "POST /v1/leases:renew",
+        # These know of no study.
+        "POST /v1/space:preview",
+        "GET /",
+        "GET /new",
+        "POST /new:read",
+        "GET /compare",
+        "GET /workers",
+        "GET /course",
+        "GET /course/{row}",
+        "GET /fields/live.json",
+        "GET /pictures/curves.json",
+        "GET /pictures/studies.json",
+    }
+)
+"""The routes that name no study in their address, and that a token of some studies may ask all the same. An address
+with a study needs no entry: the token has to be for that one. All others, such as `/metrics`, are refused: they are of
+all studies."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from server.store import floors
 from server.store.engine import Transaction
 from server.store.json_columns import Json, has_tag
+from server.store.reach import EVERY_STUDY, Reach
 from server.store.tables import studies, trials
 from sturgeon.direction import Direction
 from sturgeon.identifiers import StudyId, TrialNumber
@@ -107,9 +108,11 @@ def fence_floors(tx: Transaction, names: Collection[str]) -> dict[str, int]:
     return dict(tx.execute(statement).all())
 
 
-def page(tx: Transaction, after: int, size: int, tag: str | None = None) -> list[StudyRow]:
+def page(tx: Transaction, after: int, size: int, tag: str | None = None, reach: Reach = EVERY_STUDY) -> list[StudyRow]:
     """Up to `size` studies with ids above `after`, by id; of those with a tag, if one is given."""
-    wanted = [studies.c.id > after] if tag is None else [studies.c.id > after, has_tag(studies.c.tags, tag)]
+    wanted = [studies.c.id > after, reach.where()]
+    if tag is not None:
+        wanted.append(has_tag(studies.c.tags, tag))
     statement = sa.select(studies).where(*wanted).order_by(studies.c.id).limit(size)
     return [StudyRow(*row) for row in tx.execute(statement)]
 
@@ -230,25 +233,34 @@ def give_source(tx: Transaction, study_id: StudyId, source: StudyId) -> None:
     tx.execute(sa.update(studies).where(studies.c.id == study_id).values(source_study_id=source))
 
 
+_SOURCE: Final = studies.alias("source")
+
+
 @dataclass(frozen=True)
 class Eligible:
     """The studies that a worker may get trials of: with a task of these kinds, and none of those that are left out, by
-    their names or their ids. only: the names of all that it takes, if it does not take any."""
+    their names or their ids. only: the names of all that it takes, if it does not take any. reach: those that its token
+    is for; it has to read the checkpoints that the trials start from, too."""
 
     kinds: tuple[str, ...]
     skip: tuple[str, ...] = ()
     unfit: tuple[StudyId, ...] = ()
     only: tuple[str, ...] | None = None
+    reach: Reach = EVERY_STUDY
 
     def where(self) -> sa.ColumnElement[bool]:
         """As a condition on a study."""
-        conditions = [studies.c.task_kind.in_(self.kinds)]
+        conditions: list[sa.ColumnElement[bool]] = [studies.c.task_kind.in_(self.kinds)]
         if self.skip:
             conditions.append(studies.c.name.not_in(self.skip))
         if self.unfit:
             conditions.append(studies.c.id.not_in(self.unfit))
         if self.only is not None:
             conditions.append(studies.c.name.in_(self.only))
+        if self.reach.is_bound:
+            of_source = sa.exists().where(_SOURCE.c.id == studies.c.source_study_id)
+            beyond = of_source.where(sa.not_(self.reach.where(_SOURCE.c.name))).correlate(studies)
+            conditions += [self.reach.where(), sa.not_(beyond)]
         return sa.and_(*conditions)
 
 
@@ -298,18 +310,22 @@ def new_trials_for_workers(tx: Transaction) -> dict[StudyId, int]:
 
 
 class Demand(NamedTuple):
-    """What says which workers get trials of a study."""
+    """What says which workers get trials of a study. source: the study that these start from, if it is there."""
 
     name: str
     kind: str
     needs: Json | None
+    source: str | None
 
 
 def demands(tx: Transaction, ids: Collection[StudyId]) -> dict[StudyId, Demand]:
     """Id -> what says which workers get its trials."""
-    statement = sa.select(studies.c.id, studies.c.name, studies.c.task_kind, studies.c.needs)
-    rows = tx.execute(statement.where(studies.c.id.in_(sorted(ids))))
-    return {study_id: Demand(name, kind, needs) for study_id, name, kind, needs in rows}
+    statement = (
+        sa.select(studies.c.id, studies.c.name, studies.c.task_kind, studies.c.needs, _SOURCE.c.name.label("source"))
+        .outerjoin_from(studies, _SOURCE, _SOURCE.c.id == studies.c.source_study_id)
+        .where(studies.c.id.in_(sorted(ids)))
+    )
+    return {study_id: Demand(*demand) for study_id, *demand in tx.execute(statement)}
 
 
 def count_by_state(tx: Transaction) -> dict[str, int]:

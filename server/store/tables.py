@@ -516,6 +516,7 @@ tokens: Final = sa.Table(
     sa.Column("expires_at", sa.BigInteger),
     sa.Column("revoked_at", sa.BigInteger),
     sa.Column("last_used_at", sa.BigInteger),
+    sa.Column("studies", sa.JSON(none_as_null=True)),  # prefixes of the names of those that it is for; null: all
     sqlite_autoincrement=True,
 )
 

@@ -15,7 +15,8 @@ from sturgeon.messages import TokenScope
 
 @dataclass(frozen=True)
 class TokenRow:
-    """A row of `tokens`. sha256: of the token, in hexadecimal. Times are in microseconds of the wall clock."""
+    """A row of `tokens`. sha256: of the token, in hexadecimal. Times are in microseconds of the wall clock. studies:
+    prefixes of the names of those that it is for; None for all."""
 
     id: int
     name: str
@@ -25,6 +26,7 @@ class TokenRow:
     expires_at: int | None
     revoked_at: int | None
     last_used_at: int | None
+    studies: list[str] | None
 
     def is_active(self, now: int) -> bool:
         """Whether it lets anybody in."""

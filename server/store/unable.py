@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.reach import EVERY_STUDY, Reach
 from server.store.tables import studies, trials, unable, workers
 from server.store.workers import GONE_US
 from sturgeon.identifiers import StudyId
@@ -41,9 +42,9 @@ def of_studies(tx: Transaction, ids: Iterable[StudyId]) -> list[UnableRow]:
     return _present(tx, unable.c.study_id.in_(sorted(ids)))
 
 
-def of_workers(tx: Transaction, names: Iterable[str]) -> list[UnableRow]:
-    """What these workers, as far as they call, cannot run; by study and worker."""
-    return _present(tx, unable.c.worker.in_(sorted(names)))
+def of_workers(tx: Transaction, names: Iterable[str], reach: Reach = EVERY_STUDY) -> list[UnableRow]:
+    """What these workers, as far as they call, cannot run of the studies within reach; by study and worker."""
+    return _present(tx, sa.and_(unable.c.worker.in_(sorted(names)), reach.where()))
 
 
 def forget(tx: Transaction) -> None:

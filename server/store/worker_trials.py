@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from server.store.engine import Transaction
+from server.store.reach import EVERY_STUDY, Reach
 from server.store.tables import studies, trials
 
 
@@ -15,18 +16,22 @@ def _runs_on(names: Iterable[str]) -> sa.ColumnElement[bool]:
     return sa.and_(trials.c.state == "running", sa.func.coalesce(trials.c.worker, "").in_(list(names)))
 
 
-def running_by_worker(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
-    """Worker -> how many trials it runs; workers without one are not in it."""
+def running_by_worker(tx: Transaction, names: Iterable[str], reach: Reach = EVERY_STUDY) -> dict[str, int]:
+    """Worker -> how many trials of the studies within reach it runs; workers without one are not in it."""
     statement = sa.select(trials.c.worker, sa.func.count()).where(_runs_on(names)).group_by(trials.c.worker)
+    if reach.is_bound:
+        statement = statement.join(studies, studies.c.id == trials.c.study_id).where(reach.where())
     return dict(tx.execute(statement).all())
 
 
-def held_by_worker(tx: Transaction, names: Iterable[str], most: int = 1000) -> dict[str, list[tuple[str, int]]]:
-    """Worker -> study and number of the trials that it runs, `most` of all together."""
+def held_by_worker(
+    tx: Transaction, names: Iterable[str], reach: Reach = EVERY_STUDY, most: int = 1000
+) -> dict[str, list[tuple[str, int]]]:
+    """Worker -> study and number of the trials within reach that it runs, `most` of all together."""
     statement = (
         sa.select(trials.c.worker, studies.c.name, trials.c.number)
         .join(studies, studies.c.id == trials.c.study_id)
-        .where(_runs_on(names))
+        .where(_runs_on(names), reach.where())
         .order_by(trials.c.study_id, trials.c.number)
         .limit(most)
     )

@@ -34,6 +34,14 @@ def create(
         list[str],
         typer.Option(metavar="SCOPE", help="read, write, work or admin; repeat the option for several."),
     ],
+    studies: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PREFIX",
+            parser=not_empty,
+            help="Only for studies whose names begin with it; repeat the option for several (default: for all).",
+        ),
+    ] = None,
     days: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=3660, help="Days until it expires (default: it does not).")
     ] = None,
@@ -49,13 +57,14 @@ def create(
     """Make a token for a person, a program or a worker. It is printed once, and not shown again."""
     scopes: list[TokenScope] = scope  # type: ignore[assignment]  # the server says which there are
     with _secret_file(out) as file, session.client() as client:
-        answer = client.create_token(name, scopes, None if days is None else days * DAY_S)
+        answer = client.create_token(name, scopes, None if days is None else days * DAY_S, studies)
         if file is not None:
             file.write_text(f"{answer.token}\n", encoding="ascii")
     if session.json:
         return print_json(answer if out is None else answer.model_dump(mode="json", exclude={"token"}))
     until = "until it is revoked" if answer.expires_at is None else f"until {answer.expires_at:%Y-%m-%d %H:%M} UTC"
-    say(f"Token {answer.name} is for {', '.join(answer.scopes)}, {until}.")
+    of = "" if answer.studies is None else f", of studies that begin with {' or '.join(answer.studies)}"
+    say(f"Token {answer.name} is for {', '.join(answer.scopes)}{of}, {until}.")
     where = f"not shown again: {answer.token}" if out is None else f"written to {out}."
     say(f"It is known to the server at {session.address}, and {where}")
     return None
@@ -88,6 +97,7 @@ def list_(session: Session) -> None:
         (
             one.name,
             one.scopes,
+            "all" if one.studies is None else [f"{prefix}*" for prefix in one.studies],
             one.state,
             ago(one.created_at),
             "never" if one.last_used_at is None else ago(one.last_used_at),
@@ -95,7 +105,7 @@ def list_(session: Session) -> None:
         )
         for one in listed
     ]
-    print_table(("name", "scopes", "state", "created", "used", "expires"), rows)
+    print_table(("name", "scopes", "studies", "state", "created", "used", "expires"), rows)
     return None
 
 

@@ -14,10 +14,19 @@ from sturgeon.values import Json
 class TokenRoutes(Connected):
     """Who may use the server, and for what."""
 
-    def create_token(self, name: str, scopes: Sequence[m.TokenScope], lasts_s: int | None = None) -> m.NewToken:
-        """Make a token for a person, a program or a worker. The token in the answer is shown only once: where the
-        answer is lost, revoke it and create it again."""
+    def create_token(
+        self,
+        name: str,
+        scopes: Sequence[m.TokenScope],
+        lasts_s: int | None = None,
+        studies: Sequence[str] | None = None,
+    ) -> m.NewToken:
+        """Make a token for a person, a program or a worker; only for studies whose names begin with one of `studies`,
+        if any are given. The token in the answer is shown only once: where the answer is lost, revoke it and create it
+        again."""
         body: Json = {"name": name, "scopes": list(scopes)} | given(lasts_s=lasts_s)
+        if studies is not None:
+            body["studies"] = list(studies)
         return self._wire.ask(m.NewToken, "POST", "/v1/tokens", body)
 
     def tokens(self, page_size: int | None = None, page_token: str | None = None) -> m.Page[m.Token]:

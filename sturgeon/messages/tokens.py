@@ -11,6 +11,9 @@ from sturgeon.strictness import Sized
 
 TokenScope = Literal["read", "write", "work", "admin"]
 TokenName = Annotated[str, Field(pattern=WORKER_NAME)]
+StudyPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,79}$")]
+"""At most 80 letters: so much of a panda's name begins the names of its retests, which so are of the same prefix."""
+MOST_PREFIXES: Final = 100
 LONGEST_TOKEN_S: Final = 10 * 366 * 24 * 3600
 
 
@@ -22,6 +25,11 @@ class TokenRequest(Request):
         description="read: look at everything; write: create, change and steer studies; work: what a worker does; "
         "admin: all of it, and tokens, webhooks and the draining of workers."
     )
+    studies: Annotated[list[StudyPrefix], Sized(MOST_PREFIXES, least=1)] | None = Field(
+        default=None,
+        description="It is only for studies whose names begin with one of these, letter for letter; null: for all. "
+        "Not with admin.",
+    )
     lasts_s: Annotated[int, Field(ge=1, le=LONGEST_TOKEN_S)] | None = Field(
         default=None, description="Seconds until it expires; null: it does not."
     )
@@ -30,6 +38,9 @@ class TokenRequest(Request):
 class Token(Answer):
     name: str
     scopes: list[TokenScope]
+    studies: list[str] | None = Field(
+        default=None, description="Prefixes of the names of its studies; null: it is for all."
+    )
     state: Literal["active", "expired", "revoked"]
     created_at: AwareDatetime
     expires_at: AwareDatetime | None

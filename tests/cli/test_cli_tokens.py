@@ -66,6 +66,21 @@ def test_a_token_is_created_used_listed_and_revoked(
 
 
 @pytest.mark.usefixtures("guarded")
+def test_a_token_of_some_studies_is_listed_with_their_prefixes(sturgeon: Command) -> None:
+    made = sturgeon("token", "create", "ada", "--scope", "read", "--studies", "mnist-", "--studies", "digits-").out
+    assert made.startswith(
+        "Token ada is for read, of studies that begin with digits- or mnist-, until it is revoked.\n"
+    )
+    sturgeon("token", "create", "bob", "--scope", "write")
+
+    listed = sturgeon("token", "list")
+    assert [one["studies"] for one in sturgeon("token", "list", "-o", "json").json] == [["digits-", "mnist-"], None]
+    assert "digits-*, mnist-*" in listed.out
+    assert sturgeon("token", "create", "eve", "--scope", "read", "--studies", "").code == 2
+    assert "is for all studies" in sturgeon("token", "create", "eve", "--scope", "admin", "--studies", "x").err
+
+
+@pytest.mark.usefixtures("guarded")
 def test_a_token_that_cannot_be_is_refused_in_a_sentence(sturgeon: Command) -> None:
     assert sturgeon("token", "create", "ada").code == 2
     assert sturgeon("token", "create", "", "--scope", "read").code == 2

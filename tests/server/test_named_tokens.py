@@ -138,7 +138,7 @@ def test_a_token_is_not_believed_beyond_its_end(
 def test_a_named_token_asks_the_database_nothing_more_than_the_shared_one(guarded: RunningServer) -> None:
     guarded.app.state.token_memo.keep_s = 600.0
     guarded.client.create_study(BOWL | {"budget": {"max_trials": 100}})
-    worker = guarded.client.create_token("worker", ["work"])
+    worker = guarded.client.create_token("worker", ["work"], studies=["bow"])
     ask_report_and_tell(guarded)
     with statements_of(guarded) as shared:
         ask_report_and_tell(guarded)

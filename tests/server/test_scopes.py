@@ -10,8 +10,8 @@ import pytest
 
 from server import app as composed
 from server.app import create_app
-from server.routes.table import SCOPES
-from server.scopes import ADMIN, OPEN, RouteScopes
+from server.routes.table import ACROSS, SCOPES
+from server.scopes import ADMIN, OPEN, READ, Asked, RouteScopes
 from server.settings import Settings
 from sturgeon.errors import SturgeonError
 from sturgeon.messages import TokenScope
@@ -129,11 +129,10 @@ def test_a_route_without_a_scope_keeps_the_server_from_starting(monkeypatch: pyt
 
 def test_an_address_that_two_routes_fit_is_that_of_the_first() -> None:
     names = [tuple(name.split(" ", 1)) for name in SCOPES]
-    of_app = RouteScopes(((method, path) for method, path in names), SCOPES)
+    of_app = RouteScopes(((method, path) for method, path in names), SCOPES, ACROSS)
 
-    assert (
-        of_app.needed("GET", "/v1/studies/a/trials/7/checkpoints/best")
-        == SCOPES["GET /v1/studies/{study}/trials/{number}/checkpoints/best"]
-    )
-    assert of_app.needed("GET", "/v1/nothing") is None
-    assert of_app.needed("PUT", "/v1/studies") is None
+    best = SCOPES["GET /v1/studies/{study}/trials/{number}/checkpoints/best"]
+    assert of_app.asked("GET", "/v1/studies/a/trials/7/checkpoints/best") == Asked(best, "a", across=False)
+    assert of_app.asked("GET", "/v1/studies") == Asked(READ, None, across=True)
+    assert of_app.asked("GET", "/v1/nothing") is None
+    assert of_app.asked("PUT", "/v1/studies") is None

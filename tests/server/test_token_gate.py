@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from server.background import end_with_tokens
-from server.services.changes.streams import Streams
+from server.services.changes.streams import Of, Streams
 from server.store import tokens
 from server.store.engine import Transaction
 from server.store.tokens import TokenRow
@@ -126,7 +126,7 @@ def test_streams_of_ended_tokens_end_also_where_nothing_can_be_written(
 def test_a_stream_whose_reader_is_slow_ends_with_its_token_too() -> None:
     async def told() -> list[bytes]:
         streams = Streams(lambda: None)
-        pushes = streams.pushes(stream := streams.begin(None, "machine", "", token="ada"))
+        pushes = streams.pushes(stream := streams.begin(Of(None), "machine", "", token="ada"))
         taken = []
         for body in (b"one", b"two"):
             push = asyncio.ensure_future(anext(pushes, b"the end"))

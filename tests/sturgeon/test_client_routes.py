@@ -76,9 +76,9 @@ ROUTES: list[tuple[Call, str, Any, Any]] = [
     (lambda c: c.test_webhook(3), "POST /v1/webhooks/3:test", None, DELIVERY),
     (lambda c: c.deliveries(3), "GET /v1/webhooks/3/deliveries", None, PAGE),
     (
-        lambda c: c.create_token("ada", ["read"], lasts_s=60),
+        lambda c: c.create_token("ada", ["read"], lasts_s=60, studies=["mnist-"]),
         "POST /v1/tokens",
-        {"name": "ada", "scopes": ["read"], "lasts_s": 60},
+        {"name": "ada", "scopes": ["read"], "lasts_s": 60, "studies": ["mnist-"]},
         TOKEN,
     ),
     (lambda c: c.tokens(page_size=2), "GET /v1/tokens?page_size=2", None, PAGE),

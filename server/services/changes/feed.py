@@ -16,12 +16,13 @@ from typing import Final, NamedTuple
 from server.services import lookup
 from server.services.changes import pushes
 from server.services.changes.pushes import Push
-from server.services.changes.streams import Stream, Streams
+from server.services.changes.streams import Of, Stream, Streams
 from server.services.isolation import isolated
 from server.services.shown.overview import Overviews
 from server.store import changes
 from server.store.engine import ChangedStudies, Database, Transaction
 from server.store.notices import Notices
+from server.store.reach import EVERY_STUDY, Reach
 from server.store.studies import StudyRow
 from sturgeon.threads import supervised
 
@@ -78,12 +79,12 @@ class Feed:
         for thread in self._threads:
             thread.join()
 
-    def begin(self, study: str | None, since: str | None) -> str:
+    def begin(self, study: str | None, since: str | None, reach: Reach = EVERY_STUDY) -> str:
         """The cursor that a stream goes on from. Not for the event loop. Raises: NotFound."""
         if self._notices.are_sent and len(self._threads) == 1:
             self._threads.append(supervised("notices", self._listen, on_failure=self._begin_again))
         if study is None:
-            return since or self._overviews.read(self._database).cursor
+            return since or self._overviews.read(self._database, reach=reach).cursor
         with self._database.reading() as tx:
             row = lookup.get_study(tx, study)
             return since or pushes.cursor_now(tx, row)
@@ -122,7 +123,7 @@ class Feed:
         return max(0.0, min(due) - now) if due else None
 
     def _has_news(self, stream: Stream) -> bool:
-        return stream.seen < self._wakes or (stream.owes_study and stream.study is not None)
+        return stream.seen < self._wakes or (stream.owes_study and stream.of.study is not None)
 
     def _turn(self, now: float) -> None:
         if self._untold and self._notices.are_sent and now >= self._tell_at:
@@ -133,21 +134,21 @@ class Feed:
         if now >= self._look_at:
             self._look(now)
         wakes = self._wakes
-        groups: dict[tuple[str | None, str], list[Stream]] = defaultdict(list)
+        groups: dict[tuple[Of, str], list[Stream]] = defaultdict(list)
         for stream in self.streams.waiting():
             if stream.not_before <= now and self._has_news(stream):
                 stream.not_before = now + AFTER_FAILURE_S  # if this one fails
-                groups[stream.study, stream.cursor].append(stream)
-        for (study, cursor), streams in groups.items():
-            with isolated(THREAD, study=study):
-                if study is None:
-                    self._feed_overview(cursor, streams, now)
+                groups[stream.of, stream.cursor].append(stream)
+        for (of, cursor), streams in groups.items():
+            with isolated(THREAD, study=of.study):
+                if of.study is None:
+                    self._feed_overview(of.reach, cursor, streams, now)
                 else:
-                    self._feed_study(study, cursor, streams, now)
+                    self._feed_study(of.study, cursor, streams, now)
                 for stream in streams:
                     stream.seen = wakes
         if len(self._told) > len(groups):
-            followed = {study for study, _ in groups}
+            followed = {of.study for of, _ in groups}
             self._told = {name: told for name, told in self._told.items() if name in followed}
 
     def _look(self, now: float) -> None:
@@ -193,9 +194,9 @@ class Feed:
         self._told[study.name] = _Told(body, now, now + max(BETWEEN_STUDIES_S, cost / SHARE))
         return body
 
-    def _feed_overview(self, cursor: str, streams: Sequence[Stream], now: float) -> None:
-        overview = self._overviews.read(self._database, cursor)
-        workers = pushes.workers(self._database)
+    def _feed_overview(self, reach: Reach, cursor: str, streams: Sequence[Stream], now: float) -> None:
+        overview = self._overviews.read(self._database, cursor, reach)
+        workers = pushes.workers(self._database, reach)
         is_news = overview.complete or overview.studies or overview.gone
         changed = [("studies", overview.model_dump_json().encode())] if is_news else []
         for stream in streams:

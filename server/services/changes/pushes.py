@@ -13,6 +13,7 @@ from server.services.shown.rows import of_study, read_rows
 from server.services.studies import lifecycle, observability
 from server.store import change_numbers, changes, events, studies
 from server.store.engine import Database, Transaction
+from server.store.reach import Reach
 from server.store.studies import StudyRow
 
 PART: Final = 2_000
@@ -70,9 +71,9 @@ def cursor_now(tx: Transaction, study: StudyRow) -> str:
     return str(Cursor(of_study(study), changes.moment(tx)))
 
 
-def workers(database: Database) -> dict[str, bytes]:
-    """Each worker by name, as JSON."""
-    listed = observability.list_workers(database, 1000, None).items
+def workers(database: Database, reach: Reach) -> dict[str, bytes]:
+    """Each worker by name, with what it runs of the studies within reach, as JSON."""
+    listed = observability.list_workers(database, 1000, None, reach).items
     return {one.name: one.model_dump_json().encode() for one in listed}
 
 

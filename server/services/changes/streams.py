@@ -11,8 +11,9 @@ from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final
+from typing import Final, NamedTuple
 
+from server.store.reach import EVERY_STUDY, Reach
 from sturgeon.errors import Overloaded
 
 MOST: Final = 1_000
@@ -21,17 +22,23 @@ MOST_OF_ONE: Final = 200
 """Streams of one client: so no one client has them all."""
 
 
+class Of(NamedTuple):
+    """What a reader follows: a study, or all that are within reach (None)."""
+
+    study: str | None
+    reach: Reach = EVERY_STUDY
+
+
 @dataclass(eq=False)
 class Stream:
-    """What one reader follows: a study, or all of them (None). Only the feed writes the fields but `waits`, `ended`
-    and `place`.
+    """What one reader follows. Only the feed writes the fields but `waits`, `ended` and `place`.
 
     client: the address of its machine. token: the hash of the named token that opened it, if one did. cursor: what its
     reader has. seen: up to which wake-up of the feed it was looked at. not_before: when it may be given
     something again, in seconds of the monotonic clock. owes_study: it was not told of the study as it is now.
     """
 
-    study: str | None
+    of: Of
     client: str
     cursor: str
     token: str | None = None
@@ -63,7 +70,7 @@ class Streams:
         with self._guard:
             return [stream for stream in self._open if stream.waits]
 
-    def begin(self, study: str | None, client: str, cursor: str, token: str | None = None) -> Stream:
+    def begin(self, of: Of, client: str, cursor: str, token: str | None = None) -> Stream:
         """Open a stream that goes on from a cursor. Raises: Overloaded (the server, or the client, has too many)."""
         self._loop = asyncio.get_running_loop()
         with self._guard:
@@ -71,7 +78,7 @@ class Streams:
                 raise Overloaded(f"The server has {MOST} open streams, and opens no more; try again in a moment.")
             if sum(stream.client == client for stream in self._open) >= MOST_OF_ONE:
                 raise Overloaded(f"Your machine has {MOST_OF_ONE} open streams here, and gets no more; close some.")
-            stream = Stream(study, client, cursor, token)
+            stream = Stream(of, client, cursor, token)
             self._open.add(stream)
         return stream
 

@@ -18,16 +18,18 @@ SURE_S: Final = 2.0
 
 @dataclass
 class Work:
-    """A study of which workers could get so many trials."""
+    """A study of which workers could get so many trials. source: the study that these start from, if they do."""
 
     study: str
     kind: str
     needs: Needs
     trials: int
+    source: str | None = None
 
     def is_for(self, offer: Offer) -> bool:
         """Whether a worker with this offer gets one of them."""
-        return offer.takes(self.study) and offer.fits(self.kind, self.needs)
+        reads_source = self.source is None or offer.reach.includes(self.source)
+        return reads_source and offer.takes(self.study) and offer.fits(self.kind, self.needs)
 
 
 @dataclass(eq=False)

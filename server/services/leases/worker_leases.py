@@ -28,6 +28,7 @@ from server.store import events, holders, idempotency, leases, trials, unable, w
 from server.store import studies as study_rows
 from server.store.engine import Database, Transaction
 from server.store.json_columns import Json
+from server.store.reach import EVERY_STUDY, Reach
 from server.store.studies import Eligible
 from server.store.trials import TrialRow
 from sturgeon import messages
@@ -36,15 +37,17 @@ from sturgeon.identifiers import Fence, StudyId, TrialNumber
 from sturgeon.states import TERMINAL
 
 
-def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key: IdempotencyKey) -> messages.Leases:
-    """Hand out trials of any active study with a task: queued ones first, then new ones of the study with the fewest
-    running. Raises: IdempotencyMismatch."""
+def lease(
+    asks: AskContext, request: messages.LeaseRequest, free: Offer, lease_s: float, key: IdempotencyKey
+) -> messages.Leases:
+    """Hand out trials of any active study with a task that the worker gets trials of: queued ones first, then new ones
+    of the study with the fewest running. free: what the request offers. Raises: IdempotencyMismatch."""
     lease_us = round(lease_s * 1_000_000)
-    wanted = DispatchRequest(request.slots, request.worker, lease_us, request.stack, Offer.free(request))
+    wanted = DispatchRequest(request.slots, request.worker, lease_us, request.stack, free)
     try:
-        answer, names = _queued(asks, request, wanted, key)
+        answer, names = _queued(asks, request, wanted, free, key)
     except KeyTaken:  # by this very request, sent twice: its answer is there now
-        answer, names = _queued(asks, request, wanted, key)
+        answer, names = _queued(asks, request, wanted, free, key)
     if answer.leases:
         return answer
     for name in names:
@@ -58,7 +61,7 @@ def lease(asks: AskContext, request: messages.LeaseRequest, lease_s: float, key:
 
 
 def _queued(
-    asks: AskContext, request: messages.LeaseRequest, wanted: DispatchRequest, key: IdempotencyKey
+    asks: AskContext, request: messages.LeaseRequest, wanted: DispatchRequest, free: Offer, key: IdempotencyKey
 ) -> tuple[messages.Leases, list[str]]:
     """Queued trials, or what was answered before; if none, the studies that may have new ones. Most calls find nothing:
     they claim no key. Raises: IdempotencyMismatch, KeyTaken."""
@@ -71,7 +74,7 @@ def _queued(
         offered = told_by(request)
         if workers.seen(tx, request.worker, request.total_slots or request.slots, offered).drain:
             return nothing, []
-        eligible, needy = _eligible(tx, request)
+        eligible, needy = _eligible(tx, free)
         queued = _take_queued(tx, eligible, needy, wanted)
         if not queued:
             return nothing, study_rows.with_new_trials_for_workers(tx, eligible)
@@ -83,13 +86,13 @@ def _queued(
         return answer, []
 
 
-def _eligible(tx: Transaction, request: messages.LeaseRequest) -> tuple[Eligible, frozenset[StudyId]]:
+def _eligible(tx: Transaction, free: Offer) -> tuple[Eligible, frozenset[StudyId]]:
     """The studies that the worker may get trials of, and those of them that need more than a slot."""
-    free = Offer.free(request)
     needy = study_rows.with_needs(tx)
     unfit = frozenset(study_id for study_id, needs in needy.items() if not free.room_for(needs_of(needs)))
     only = None if free.only is None else tuple(sorted(free.only))
-    return Eligible(free.kinds, tuple(sorted(free.skip)), tuple(sorted(unfit)), only), frozenset(needy) - unfit
+    eligible = Eligible(free.kinds, tuple(sorted(free.skip)), tuple(sorted(unfit)), only, free.reach)
+    return eligible, frozenset(needy) - unfit
 
 
 def _take_queued(
@@ -135,17 +138,20 @@ def work_that_waits(database: Database) -> list[Work]:
     with database.reading() as tx:
         queued, new = leases.queued_for_workers(tx), study_rows.new_trials_for_workers(tx)
         found = study_rows.demands(tx, {*queued, *new})
+    left = {study_id: queued.get(study_id, 0) + new.get(study_id, 0) for study_id in found}
     return [
-        Work(study.name, study.kind, needs_of(study.needs), queued.get(study_id, 0) + new.get(study_id, 0))
+        Work(study.name, study.kind, needs_of(study.needs), left[study_id], study.source)
         for study_id, study in sorted(found.items())
     ]
 
 
-def renew(database: Database, request: messages.RenewRequest) -> messages.RenewAnswer:
-    """Extend those of these leases that the worker still holds; say of the others why they are lost."""
+def renew(database: Database, request: messages.RenewRequest, reach: Reach = EVERY_STUDY) -> messages.RenewAnswer:
+    """Extend those of these leases that the worker still holds; say of the others why they are lost. Of a study beyond
+    the reach of the worker's token that is what is said of one that is not there."""
     with database.writing(urgent=True) as tx:  # late, it costs running trials their leases
         drain = workers.seen(tx, request.worker).drain
-        locked = lookup.lock_leased(tx, [(held.study, held.number) for held in request.held])
+        named = [(held.study, held.number) for held in request.held if reach.includes(held.study)]
+        locked = lookup.lock_leased(tx, named)
         rows = [locked.get((held.study, held.number)) for held in request.held]
         renewed = leases.renew_all(tx, list(zip(rows, (held.fence for held in request.held), strict=True)))
         newest = {row.id: row for row in renewed if row is not None}  # a trial may be named twice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from threading import Lock
 from typing import Final
 
@@ -13,6 +13,7 @@ from server.services.views import moment
 from server.store import change_numbers, changes, sketches
 from server.store.best_trials import Improvement
 from server.store.engine import Database, Transaction
+from server.store.reach import EVERY_STUDY, Reach
 from server.store.sketches import SketchRow
 from sturgeon import messages
 from sturgeon.identifiers import StudyId
@@ -34,20 +35,26 @@ class Overviews:
         self._moment: str | None = None
         self._guard = Lock()
 
-    def read(self, database: Database, since: str | None = None) -> messages.Overview:
-        """All studies; with a cursor those that have changed since, unless it says nothing here."""
+    def read(self, database: Database, since: str | None = None, reach: Reach = EVERY_STUDY) -> messages.Overview:
+        """All studies within reach; with a cursor those that have changed since, unless it says nothing here."""
         with self._guard, database.reading() as tx:
             now = self._refresh(tx)
-            known, missing = self._known(since, now)
-            changed = self._sketches.keys() if known is None else changes.studies_since(tx, known.moment)
-            newest = max(self._sketches, default=0)
+            own = self._within(reach)
+            known, missing = self._known(own, reach, since, now)
+            changed = own.keys() if known is None else changes.studies_since(tx, known.moment)
+            newest = max(own, default=0)
             return messages.Overview(
-                cursor=str(Cursor(f"a{newest}-{len(self._sketches)}", now)),
-                studies=[self._sketches[one] for one in sorted(changed, reverse=True) if one in self._sketches][:MOST],
-                total=len(self._sketches),
-                gone=self._names_gone() if missing else [],
+                cursor=str(Cursor(f"a{newest}-{len(own)}", now)),
+                studies=[own[one] for one in sorted(changed, reverse=True) if one in own][:MOST],
+                total=len(own),
+                gone=self._names_gone(reach) if missing else [],
                 complete=known is None,
             )
+
+    def _within(self, reach: Reach) -> Mapping[StudyId, messages.StudySketch]:
+        if not reach.is_bound:
+            return self._sketches
+        return {one: sketch for one, sketch in self._sketches.items() if reach.includes(sketch.name)}
 
     def _refresh(self, tx: Transaction) -> str:
         now = changes.moment(tx)
@@ -63,23 +70,23 @@ class Overviews:
         self._moment = now
         return now
 
-    def _known(self, since: str | None, now: str) -> tuple[Cursor | None, int]:
+    def _known(self, own: Collection[StudyId], reach: Reach, since: str | None, now: str) -> tuple[Cursor | None, int]:
         """The cursor, and how many studies are gone since: it says how many there were up to the newest. None where it
-        says nothing here, or this server has not seen them go."""
+        says nothing here, or this server has not seen them go. own: those within reach."""
         of = (since or "").partition(".")[0]
         counted = _COUNTED.fullmatch(of)
         cursor = cursor_of(since, of, now)
         if cursor is None or counted is None:
             return None, 0
         newest, count = int(counted[1]), int(counted[2])
-        missing = count - sum(one <= newest for one in self._sketches)
-        seen = 0 <= missing <= sum(one <= newest for one, _ in self._gone)
+        missing = count - sum(one <= newest for one in own)
+        seen = 0 <= missing <= sum(one <= newest and reach.includes(name) for one, name in self._gone)
         return (cursor, missing) if seen else (None, 0)
 
-    def _names_gone(self) -> list[str]:
+    def _names_gone(self, reach: Reach) -> list[str]:
         """Of those that this server has seen go; a name that has come back is not gone."""
         present = {one.name for one in self._sketches.values()}
-        return sorted({name for _, name in self._gone} - present)
+        return sorted({name for _, name in self._gone if reach.includes(name)} - present)
 
 
 def _sketch(row: SketchRow) -> messages.StudySketch:

@@ -17,6 +17,7 @@ from server.store import amounts, checkpoints, events, space_revisions, studies,
 from server.store.blobs import BlobFolder
 from server.store.engine import Database, Transaction
 from server.store.json_columns import Json
+from server.store.reach import EVERY_STUDY, Reach
 from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from sturgeon import messages
@@ -28,13 +29,20 @@ from sturgeon.search.samplers import NOTHING
 from sturgeon.states import STUDY_MOVES, StudyState
 
 
-def create(database: Database, request: messages.StudyRequest, key: IdempotencyKey) -> messages.Study:
-    """Create a study, which is active at once. Raises: Contradiction, StudyExists, IdempotencyMismatch."""
+def create(
+    database: Database, request: messages.StudyRequest, key: IdempotencyKey, reach: Reach = EVERY_STUDY
+) -> messages.Study:
+    """Create a study, which is active at once.
+
+    Raises: Contradiction, StudyExists, IdempotencyMismatch, Forbidden (its name, or the study that its trials start
+    from, is not within reach).
+    """
+    reach.require(request.name)
     validation.require_valid(request)
     with database.writing() as tx:
         if (answered := claim_or_replay(tx, key, messages.Study, None)) is not None:
             return answered
-        row = _created(tx, request)
+        row = _created(tx, request, reach)
         answer = as_message(tx, row)
         store_answer(tx, key, answer, created=row)
         return answer
@@ -48,24 +56,28 @@ class _NotKept(Exception):
         self.answer = answer
 
 
-def checked(database: Database, request: messages.StudyRequest) -> messages.Study:
-    """The study that `create` would make; it is made, and rolled back. Raises: Contradiction, StudyExists."""
+def checked(database: Database, request: messages.StudyRequest, reach: Reach) -> messages.Study:
+    """The study that `create` would make; it is made, and rolled back.
+
+    Raises: Contradiction, StudyExists, Forbidden (as `create`).
+    """
+    reach.require(request.name)
     validation.require_valid(request)
     try:
         with database.writing() as tx:
-            raise _NotKept(as_message(tx, _created(tx, request)))
+            raise _NotKept(as_message(tx, _created(tx, request, reach)))
     except _NotKept as dry:
         return dry.answer
 
 
-def _created(tx: Transaction, request: messages.StudyRequest) -> StudyRow:
+def _created(tx: Transaction, request: messages.StudyRequest, reach: Reach) -> StudyRow:
     studies.wait_to_create(tx)
     seed = secrets.randbelow(messages.LARGEST_SEED) if request.search.seed is None else request.search.seed
     now = tx.now()
     source = None
     if isinstance(request.task, messages.TrainStudyTask):
         given = sources.given(request.space, request.params or {})
-        unfit = sources.problems(tx, request.task, request.space, given)
+        unfit = sources.problems(tx, request.task, request.space, given, reach)
         validation.require_none(unfit, "The study is not valid")
         source = sources.source_study(tx, request.task, given)
     row = insert_study(tx, request, seed, now, source)
@@ -157,12 +169,15 @@ def read(database: Database, name: str) -> messages.Study:
 
 
 def listing(
-    database: Database, page_size: int, page_token: str | None, tag: str | None = None
+    database: Database, page_size: int, page_token: str | None, tag: str | None = None, reach: Reach = EVERY_STUDY
 ) -> messages.Page[messages.Study]:
-    """A page of all studies, or of those with a tag, the oldest first. Raises: Invalid (an unknown page token)."""
+    """A page of the studies within reach, or of those of them with a tag, the oldest first.
+
+    Raises: Invalid (an unknown page token).
+    """
     after = after_of(page_token)
     with database.reading() as tx:
-        rows = studies.page(tx, after, page_size + 1, tag)
+        rows = studies.page(tx, after, page_size + 1, tag, reach)
         used = amounts.of_studies(tx, [row.id for row in rows])
         best = best_of_each(tx, rows)
         placed = placement.of_studies(tx, rows, used)
@@ -176,11 +191,17 @@ def best(database: Database, pool: SamplerPool, name: str, k: int) -> messages.B
         return best_of(tx, pool, lookup.get_study(tx, name), k)
 
 
-def change(transactions: Transactions, name: str, patch: messages.StudyPatch, key: IdempotencyKey) -> messages.Study:
+def change(
+    transactions: Transactions,
+    name: str,
+    patch: messages.StudyPatch,
+    key: IdempotencyKey,
+    reach: Reach,
+) -> messages.Study:
     """Change what the patch gives.
 
     Raises: NotFound, WrongState, Contradiction (a budget below what was given out, or an edit of the space that is not
-    possible), IdempotencyMismatch.
+    possible), Forbidden (trials are to start from a study that is not within reach), IdempotencyMismatch.
     """
     space_edits.require_together(patch)
     with transactions.on_study(name) as scope:
@@ -202,7 +223,7 @@ def change(transactions: Transactions, name: str, patch: messages.StudyPatch, ke
             validation.require_policies(scope.study, patch.policies)
             scope.update_study(policies=[policy.model_dump(mode="json") for policy in patch.policies])
         if patch.space is not None or patch.constraints is not None:
-            space_edits.edit_space(scope, patch)
+            space_edits.edit_space(scope, patch, reach)
         if patch.state is not None and patch.state != scope.study.state:
             _set_state(scope, patch.state)
         answer = as_message(scope.tx, budgets.settle(scope))

@@ -21,19 +21,23 @@ from server.store import (
 from server.store import studies as study_rows
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
+from server.store.reach import Reach
 from sturgeon import messages
 from sturgeon.errors import NotFound, Unavailable
 from sturgeon.identifiers import TrialNumber
 
 
-def list_workers(database: Database, page_size: int, page_token: str | None) -> messages.Page[messages.Worker]:
-    """A page of workers by name; the token is the last name of the page before."""
+def list_workers(
+    database: Database, page_size: int, page_token: str | None, reach: Reach
+) -> messages.Page[messages.Worker]:
+    """A page of workers by name, with what they run of the studies within reach; the token is the last name of the page
+    before."""
     with database.reading() as tx:
         rows = workers.page(tx, page_token or "", page_size + 1)
         gone = {row.name: workers.is_gone(tx, row) for row in rows}
-        running = worker_trials.running_by_worker(tx, [row.name for row in rows])
-        cannot = unable.of_workers(tx, [row.name for row in rows])
-        holds = worker_trials.held_by_worker(tx, [row.name for row in rows])
+        running = worker_trials.running_by_worker(tx, [row.name for row in rows], reach)
+        cannot = unable.of_workers(tx, [row.name for row in rows], reach)
+        holds = worker_trials.held_by_worker(tx, [row.name for row in rows], reach)
     items = [
         views.worker(
             row,

@@ -13,6 +13,7 @@ from server.store import unable, workers
 from server.store.engine import Transaction
 from server.store.json_columns import Json
 from server.store.kept_amounts import Amounts
+from server.store.reach import EVERY_STUDY, Reach
 from server.store.studies import StudyRow
 from sturgeon import messages
 from sturgeon.identifiers import StudyId
@@ -23,7 +24,8 @@ UNLIMITED: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Offer:
-    """What a worker has, free or in all. memory_gb: None where it does not say, and any trial fits."""
+    """What a worker has, free or in all. memory_gb: None where it does not say, and any trial fits. reach: the studies
+    that its token is for; of what it has in all it is not known."""
 
     kinds: tuple[str, ...] = ("train",)
     gpus: int = 0
@@ -31,10 +33,11 @@ class Offer:
     labels: frozenset[str] = frozenset()
     skip: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
+    reach: Reach = EVERY_STUDY
 
     @classmethod
-    def free(cls, request: messages.LeaseRequest) -> Offer:
-        """What the worker that asks has free now."""
+    def free(cls, request: messages.LeaseRequest, reach: Reach = EVERY_STUDY) -> Offer:
+        """What the worker that asks, with a token of this reach, has free now."""
         return cls(
             tuple(request.kinds),
             request.gpus,
@@ -42,6 +45,7 @@ class Offer:
             frozenset(request.labels),
             frozenset(request.skip),
             _names(request.only),
+            reach,
         )
 
     def room_for(self, needs: Needs) -> int:
@@ -55,7 +59,8 @@ class Offer:
 
     def takes(self, name: str) -> bool:
         """Whether the worker wants trials of the study of this name."""
-        return name not in self.skip and (self.only is None or name in self.only)
+        wanted = name not in self.skip and (self.only is None or name in self.only)
+        return wanted and self.reach.includes(name)
 
     def fits(self, kind: str, needs: Needs) -> bool:
         """Whether the worker can run a task of this kind with these needs."""

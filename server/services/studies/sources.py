@@ -10,6 +10,7 @@ from server.services import views
 from server.services.studies.live_params import initial_params
 from server.store import studies, trials
 from server.store.engine import Transaction
+from server.store.reach import Reach
 from server.store.studies import StudyRow
 from server.store.trials import TrialRow
 from sturgeon.errors import FieldProblem
@@ -93,11 +94,16 @@ def source_of(tx: Transaction, task: TrainStudyTask, given: Mapping[str, Any]) -
     return None if study is None or trial is None else (study, trial)
 
 
-def problems(tx: Transaction, task: TrainStudyTask, space: Space, given: Mapping[str, Any]) -> list[FieldProblem]:
+def problems(
+    tx: Transaction, task: TrainStudyTask, space: Space, given: Mapping[str, Any], reach: Reach
+) -> list[FieldProblem]:
     """What keeps trials of this task and space from starting from the trial that they name.
 
     given: as the function of this name makes it. Nothing is known of the layers of own code, and of files no inputs.
+    Raises: Forbidden (it is of a study that is not within reach: any worker would fetch its checkpoint).
     """
+    if (name := study_named(task, given)) is not None:
+        reach.require(name)
     found = source_of(tx, task, given)
     if found is None or not found[0].trains:
         return []

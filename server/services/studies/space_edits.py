@@ -12,6 +12,7 @@ from server.store import events, space_revisions
 from server.store import studies as study_rows
 from server.store.engine import Transaction
 from server.store.json_columns import Json
+from server.store.reach import Reach
 from server.store.space_revisions import RevisionRow
 from server.store.studies import StudyRow
 from sturgeon import messages
@@ -30,11 +31,12 @@ def stored_space(space: Space) -> Json:
     return whole
 
 
-def edit_space(scope: Scope, patch: messages.StudyPatch) -> None:
+def edit_space(scope: Scope, patch: messages.StudyPatch, reach: Reach) -> None:
     """Make the patch's space and constraints a new revision of the study; what it does not give stays. What the study
     has already is no revision. The study's row is locked.
 
-    Raises: Contradiction (the edit is not possible), WrongState (the study is cancelled).
+    Raises: Contradiction (the edit is not possible), WrongState (the study is cancelled), Forbidden (its trials start
+    from a study that is not within reach).
     """
     tx, study, now, added = scope.tx, scope.study, scope.now, patch.added
     if study.state == "cancelled":
@@ -45,7 +47,7 @@ def edit_space(scope: Scope, patch: messages.StudyPatch) -> None:
     if space == old and _were_added(tx, study, added):
         return
     _require_possible(tx, study, space, added)
-    source = _source(tx, study, old, space) if study.trains else study.source_study_id
+    source = _source(tx, study, old, space, reach) if study.trains else study.source_study_id
     seq = study_rows.next_seq(tx, study.id, changes_past=True)
     revision, stored = study.revision + 1, stored_space(space)
     space_revisions.insert(tx, RevisionRow(study.id, revision, stored, constraints, added, seq, now))
@@ -58,14 +60,14 @@ def edit_space(scope: Scope, patch: messages.StudyPatch) -> None:
     scope.update_study(space=stored, constraints=constraints, revision=revision, source_study_id=source)
 
 
-def _source(tx: Transaction, study: StudyRow, old: Space, space: Space) -> StudyId | None:
+def _source(tx: Transaction, study: StudyRow, old: Space, space: Space, reach: Reach) -> StudyId | None:
     """The study that trials start from after the edit: another one only where the edit names another.
 
-    Raises: Contradiction (its trial does not fit).
+    Raises: Contradiction (its trial does not fit), Forbidden.
     """
     task = TrainStudyTask.model_validate(study.task)
     before, given = sources.given_of(tx, study, old), sources.given_of(tx, study, space)
-    validation.require_none(sources.problems(tx, task, space, given), "The space is not valid")
+    validation.require_none(sources.problems(tx, task, space, given, reach), "The space is not valid")
     if sources.study_named(task, given) == sources.study_named(task, before):
         return study.source_study_id
     return sources.source_study(tx, task, given)

@@ -12,7 +12,7 @@ from server.store import tokens
 from server.store.engine import Database
 from server.store.tokens import TokenRow
 from sturgeon import messages
-from sturgeon.errors import Conflict, NotFound
+from sturgeon.errors import Conflict, Contradiction, FieldProblem, NotFound
 
 MOST: Final = 1000
 """Tokens of a database. Those that are revoked or expired give way to new ones, the oldest first."""
@@ -24,12 +24,17 @@ def create(database: Database, request: messages.TokenRequest, *, is_guarded: bo
     is_guarded: whether the server has the shared token; without it, nobody is asked for one.
 
     Raises: Conflict (the server is not guarded, the name is taken, reserved or has the form of a token, or there are
-    too many).
+    too many), Contradiction (it is for admin, but only of some studies).
     """
     if not is_guarded:
         raise Conflict(
             "This server asks nobody for a token, so another one would keep nobody out: start it with STURGEON_TOKEN "
             "or STURGEON_TOKEN_FILE first."
+        )
+    if request.studies is not None and "admin" in request.scopes:
+        raise Contradiction(
+            "A token for admin is for all studies: it makes other tokens. Leave out studies, or give other scopes.",
+            (FieldProblem("/studies", "studies: a token for admin is for all studies; leave it out"),),
         )
     if sha256_of(request.name) is not None:  # names are listed and logged
         raise Conflict("The name has the form of a token, which nobody should see: give a name.")
@@ -52,7 +57,8 @@ def create(database: Database, request: messages.TokenRequest, *, is_guarded: bo
             raise Conflict(f"There are {MOST} tokens already that let somebody in; revoke one first.")
         expires_at = None if request.lasts_s is None else now + request.lasts_s * 1_000_000
         values = {"name": request.name, "sha256": sha256_of(token), "scopes": sorted(set(request.scopes))}
-        row = tokens.insert(tx, values | {"created_at": now, "expires_at": expires_at})
+        studies = {"studies": None if request.studies is None else sorted(set(request.studies))}
+        row = tokens.insert(tx, values | studies | {"created_at": now, "expires_at": expires_at})
     return messages.NewToken(**_view(row, now).model_dump(), token=token)
 
 
@@ -84,6 +90,7 @@ def _view(row: TokenRow, now: int) -> messages.Token:
     return messages.Token(
         name=row.name,
         scopes=row.scopes,
+        studies=row.studies,
         state="revoked" if row.revoked_at is not None else "expired" if row.is_expired(now) else "active",
         created_at=moment(row.created_at),
         expires_at=None if row.expires_at is None else moment(row.expires_at),

@@ -17,6 +17,7 @@ from server.actors import Actor
 from server.scopes import ADMIN, WRITE
 from server.store import tokens
 from server.store.engine import Database
+from server.store.reach import Reach
 from sturgeon.messages import TokenScope
 
 KEEP_S: Final = 2.0
@@ -33,6 +34,7 @@ class Bearer:
     name: str
     sha256: str
     scopes: frozenset[TokenScope]
+    reach: Reach
 
     @cached_property
     def actor(self) -> Actor:
@@ -72,7 +74,7 @@ class TokenMemo:
         if row is None or not row.is_active(now):
             self._kept.pop(sha256, None)
             return None
-        bearer = Bearer(row.id, row.name, sha256, frozenset(row.scopes))
+        bearer = Bearer(row.id, row.name, sha256, frozenset(row.scopes), Reach.of(row.studies, row.name))
         left_s = self.keep_s if row.expires_at is None else min(self.keep_s, (row.expires_at - now) / 1e6)
         with self._guard:
             if forgotten == self._forgotten:  # else it may have been revoked since it was read
