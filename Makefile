@@ -6,6 +6,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 # More than cores: many tests wait, for a lease to run out or a server to come back.
 TEST_JOBS ?= 4
 ARGS ?=
+# Of `make soak`, on each kind of database.
+MINUTES ?= 10
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +15,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-waiting bench-service-search bench-scale bench-report-cost bench-worker bench-trainer bench-page bench-install-sizes screenshots secrets clean
+.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-waiting bench-service-search bench-scale bench-report-cost bench-worker bench-trainer bench-page bench-install-sizes soak screenshots secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.12]"
@@ -105,6 +107,9 @@ bench-page: $(VENV)/development $(VENV)-dashboard/installed ## Measure the web p
 
 bench-install-sizes: $(VENV)/development ## Measure how large Sturgeon is with each extra, and how quickly it is imported.
 	$(BIN)/python -m benchmarks.install_sizes $(ARGS)
+
+soak: $(VENV)/development ## Run a service under all faults at random, MINUTES=10 on each database, and judge it; --help in ARGS tells more.
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 screenshots: $(VENV)/development ## Write pictures of all pages to docs/images, light and dark, wide and narrow; needs Chromium.
 	$(BIN)/python -m tests.browser.screenshots $(ARGS)

@@ -160,7 +160,8 @@ class Postgres:
             return connection.execute(SHAPE).fetchall()
 
     @property
-    def _data(self) -> Path:
+    def data(self) -> Path:
+        """The folder of its data."""
         return self._folder / "data"
 
     @property
@@ -173,7 +174,7 @@ class Postgres:
             secret = self._folder / "password"
             secret.write_text(self.password)
             access = ["--auth=scram-sha-256", f"--pwfile={secret}"]
-        place = ["-D", self._data, "-U", self.user, "--encoding=UTF8", "--locale=C", "--no-sync"]
+        place = ["-D", self.data, "-U", self.user, "--encoding=UTF8", "--locale=C", "--no-sync"]
         self._run("initdb", *place, *access)
 
     def _run(self, program: str, *arguments: str | Path) -> None:
@@ -186,7 +187,7 @@ class Postgres:
     def _spawn(self) -> subprocess.Popen[bytes]:
         address = ["-h", "127.0.0.1", "-p", str(self.port)]
         flags = [part for option in (*OPTIONS, self._fsync) for part in ("-c", option)]
-        command = [self.binaries / "postgres", "-D", self._data, *address, *flags]
+        command = [self.binaries / "postgres", "-D", self.data, *address, *flags]
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 command,
