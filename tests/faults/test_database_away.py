@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +16,12 @@ from server.settings import Settings
 from server.store import schema
 from sturgeon.client import Client
 from tests.postgres import Postgres
-from tests.processes import DEADLINE_S
+from tests.processes import DEADLINE_S, ServerProcess, wait_until
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
 
+TRIALS = 60
 STUDY = {
     "name": "bowl",
     "metric": "loss",
@@ -28,20 +30,24 @@ STUDY = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL of this test alone, which it may kill."""
+    """A PostgreSQL of these tests alone, which each may kill, and starts again."""
     server = Postgres()
     server.start()
     yield server
     server.remove()
 
 
+@pytest.fixture(scope="module")
+def template(own_postgres: Postgres) -> str:
+    schema.migrate(own_postgres.create_database("migrated"))
+    return "migrated"
+
+
 @pytest.fixture
-def url(own_postgres: Postgres) -> str:
-    url = own_postgres.create_database("sturgeon")
-    schema.migrate(url)
-    return url
+def url(own_postgres: Postgres, template: str, request: pytest.FixtureRequest) -> str:
+    return own_postgres.create_database(request.node.name, template)
 
 
 def tell_some(client: Client, count: int) -> list[int]:
@@ -77,6 +83,39 @@ def test_a_server_outlives_a_power_cut_of_its_database(
         number: float(number) for number in told
     }
     assert tell_some(server.client, 5) == [20, 21, 22, 23, 24]
+
+
+@pytest.mark.tolerates_errors("503 answered", '"status": 503', "background step failed")
+def test_a_power_cut_under_load_loses_nothing_that_was_acknowledged(
+    own_postgres: Postgres, url: str, server_process: Callable[..., ServerProcess]
+) -> None:
+    server = server_process(STURGEON_DATABASE_URL=url, STURGEON_REAP_EVERY_S="0.1")
+    told: dict[int, float] = {}
+
+    def work() -> None:
+        """Ask, report and tell, again and again, through the power cuts."""
+        with Client(server.url, patience_s=DEADLINE_S) as client:
+            while leases := client.ask("bowl", lease_s=600).leases:
+                for lease in leases:
+                    loss = lease.params["x"]
+                    client.report("bowl", lease.number, lease.fence, [{"step": 1, "metrics": {"loss": loss}}])
+                    client.tell("bowl", lease.number, lease.fence, {"loss": loss})
+                    told[lease.number] = loss
+
+    with Client(server.url, patience_s=DEADLINE_S) as client, ThreadPoolExecutor() as threads:
+        client.create_study(STUDY | {"budget": {"max_trials": TRIALS}, "search": {"sampler": "random"}})
+        workers = [threads.submit(work) for _ in range(3)]
+        for share in (0.3, 0.6):
+            wait_until(lambda least=share * TRIALS: len(told) >= least, "enough were told")  # type: ignore[misc]
+            before = dict(told)
+            own_postgres.kill()
+            own_postgres.start()
+            kept = {trial.number: trial.value for trial in client.all_trials("bowl", state="complete")}
+            assert before.items() <= kept.items()
+        for worker in workers:
+            worker.result(timeout=DEADLINE_S)
+        assert {trial.number: trial.value for trial in client.all_trials("bowl")} == told
+        assert sorted(told) == list(range(TRIALS))
 
 
 def test_a_restart_that_nobody_saw_is_seen_by_nobody(

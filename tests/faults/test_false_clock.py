@@ -19,12 +19,12 @@ HOUR = 3600
 
 @pytest.mark.fault("L4")
 def test_leases_keep_their_length_in_a_server_whose_clock_is_set(
-    server_process: Callable[..., ServerProcess], tmp_path: Path
+    migrated_url: str, server_process: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
     ahead = tmp_path / "ahead"
     ahead.write_text("0")
     program = (sys.executable, "-m", "tests.faults.false_clock")
-    often = {"STURGEON_REAP_EVERY_S": "0.1", "STURGEON_LEASE_S": "0.6"}
+    often = {"STURGEON_REAP_EVERY_S": "0.1", "STURGEON_LEASE_S": "0.6", "STURGEON_DATABASE_URL": migrated_url}
     server = server_process(program=program, PYTHONPATH=str(ROOT), AHEAD=str(ahead), **often)
 
     def set_clock(to: int, direction: str) -> None:
