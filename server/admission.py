@@ -56,6 +56,7 @@ class TokenGate:
             return
         let_in = await self._let_in(scope)
         if isinstance(let_in, Actor):
+            scope[ACTOR] = let_in.name
             with acting_as(let_in):
                 await self._app(scope, receive, send)
         else:
@@ -101,7 +102,7 @@ class TokenGate:
         if bearer is None:
             raise otherwise
         scope[BEARER], scope[REACH] = bearer.sha256, bearer.reach
-        scope[ACTOR] = bearer.name
+        scope[ACTOR] = bearer.name  # also of a request that is refused
         asked = self._scopes.asked(scope["method"], get_route_path(scope))
         # What there is no route for is answered as such (404, 405), whoever asks.
         if asked is not None and asked.needed:

@@ -37,6 +37,7 @@ from server.services.sampling.refit import Refitter
 from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.overview import Overviews
 from server.services.shown.recent import RecentTables
+from server.services.studies.measures import Measuring
 from server.services.tokens import verification
 from server.services.transactions import Transactions
 from server.services.webhooks import best_watch
@@ -83,6 +84,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     )
     app.state.token_memo = verification.TokenMemo(app.state.database)
     app.state.overviews = Overviews()
+    app.state.measuring = Measuring(app.state.database)
     app.state.feed = Feed(app.state.database, app.state.overviews)
     app.state.long_polls.at_end(app.state.feed.streams.end)
     app.state.refitter = Refitter(app.state.database, app.state.asks.sampler_pool)

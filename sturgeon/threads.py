@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
@@ -15,6 +16,7 @@ class FailureLog(Protocol):
 
 
 _failures: Counter[str] = Counter()
+_successes: dict[str, float] = {}
 _counting = threading.Lock()
 
 
@@ -40,6 +42,16 @@ def failures() -> dict[str, int]:
     """How often the threads of each name have failed in this process."""
     with _counting:
         return dict(_failures)
+
+
+def note_success(name: str) -> None:
+    """Remember that a duty called `name` was done now, and nothing of it failed."""
+    _successes[name] = time.time()
+
+
+def successes() -> dict[str, float]:
+    """When each duty was last done in this process, in seconds since 1970."""
+    return dict(_successes)
 
 
 def note_failure(name: str, error: BaseException, log: FailureLog | None = None, **about: object) -> None:

@@ -13,7 +13,6 @@ from server.services import pagination
 from server.services.changes.feed import Feed
 from server.services.leases.ask import AskContext
 from server.services.leases.long_poll import LongPollQueue
-from server.services.metrics import Counters
 from server.services.pictures import Pictures
 from server.services.shown.curve_memo import CurveMemo
 from server.services.shown.overview import Overviews
@@ -54,11 +53,6 @@ def _database(request: Request) -> Database:
 def _asks(request: Request) -> AskContext:
     asks: AskContext = request.app.state.asks
     return asks
-
-
-def _counters(request: Request) -> Counters:
-    counters: Counters = request.app.state.counters
-    return counters
 
 
 def _transactions(request: Request) -> Transactions:
@@ -140,7 +134,6 @@ InTokenMemo = Annotated[TokenMemo, Depends(_token_memo)]
 InLanes = Annotated[Lanes, Depends(_lanes)]
 InDatabase = Annotated[Database, Depends(_database)]
 InAsks = Annotated[AskContext, Depends(_asks)]
-InCounters = Annotated[Counters, Depends(_counters)]
 InTransactions = Annotated[Transactions, Depends(_transactions)]
 InSettings = Annotated[Settings, Depends(_settings)]
 InBlobs = Annotated[BlobFolder, Depends(_blobs)]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter as Amounts
 from collections.abc import Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from sturgeon.threads import failures
+from sturgeon.threads import failures, successes
+
+ASK_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds."""
 
 
 class Counters:
@@ -63,10 +67,18 @@ class Counters:
             ["method", "route"],
             registry=self.registry,
         )
+        self.ask_seconds = Histogram(
+            "sturgeon_ask_seconds",
+            "Time to dispatch trials, without the wait for work",
+            buckets=ASK_BUCKETS,
+            registry=self.registry,
+        )
         self.answers = Counter("sturgeon_answers", "Answers, by status", ["status"], registry=self.registry)
         self._of_routes: dict[tuple[str, str], Histogram] = {}
         self._of_statuses: dict[int, Counter] = {}
         self.registry.register(ThreadFailures())
+        self.registry.register(DutySuccesses())
+        ProcessCollector(registry=self.registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float | None) -> None:
         """Count an answer, and the time that it took. method, route: one of few; None: it is a stream."""
@@ -98,4 +110,22 @@ class ThreadFailures(Collector):
         )
         for name, count in (Amounts(failures()) - self._before).items():
             family.add_metric([name], count)
+        yield family
+
+
+class DutySuccesses(Collector):
+    """When each duty was last done whole in this process, since the app was made."""
+
+    def __init__(self) -> None:
+        self._since = time.time()
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "sturgeon_duty_last_success_timestamp_seconds",
+            "When a duty in the background was last done and nothing of it failed",
+            labels=["duty"],
+        )
+        for duty, at in successes().items():
+            if at >= self._since:
+                family.add_metric([duty], at)
         yield family

@@ -119,6 +119,10 @@ class BlobFolder:
         """Delete the blob, if there is one."""
         self._path(sha256).unlink(missing_ok=True)
 
+    def disk(self) -> room.Disk | None:
+        """The disk that the blobs are on."""
+        return room.disk_of(self._folder)
+
     def require_room(self) -> None:
         """Raises: Unavailable (the disk is full or read-only)."""
         room.require_room(self._folder, "the checkpoints")

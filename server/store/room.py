@@ -1,17 +1,20 @@
-"""Whether a disk takes what is to be stored. That is tried out: it tells of quotas and of read-only disks, too."""
+"""Whether a disk takes what is to be stored, and how much is free. The first is tried out: it tells of quotas and of
+read-only disks, too."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
 from server.store import numerics
-from server.store.engine import Database
+from server.store.engine import Database, Transaction
 from sturgeon.errors import Unavailable
 
 PROBE: Final = bytes(65_536)
@@ -60,3 +63,39 @@ def _require_row(database: Database) -> None:
         numerics.record(tx, f"probe {uuid.uuid4()}", {"probe": PROBE[:8192].hex()})
         if may_make_tables:
             tx.execute(_NEW_PAGES)
+
+
+class Disk(NamedTuple):
+    """A file system: its bytes, and how many of them we may still take."""
+
+    size: int
+    free: int
+
+
+def disk_of(folder: Path) -> Disk | None:
+    """The file system that a folder is on, or will be; None where the system does not say."""
+    for there in (folder, *folder.absolute().parents):
+        with suppress(FileNotFoundError):
+            try:
+                usage = shutil.disk_usage(there)
+            except PermissionError:
+                return None
+            return Disk(usage.total, usage.free)
+    return None
+
+
+def folder_of(database: Database) -> Path | None:
+    """Where SQLite's file is; None of a PostgreSQL, whose disk is another machine's."""
+    url = database.engine.url
+    return Path(url.database or "").parent if url.get_backend_name() == "sqlite" else None
+
+
+def size_of(tx: Transaction) -> int:
+    """The bytes of the database; of SQLite with its write-ahead log."""
+    if not tx.is_sqlite:
+        return int(tx.execute(sa.text("SELECT pg_database_size(current_database())")).scalar_one())
+    size = 0
+    for end in ("", "-wal"):
+        with suppress(FileNotFoundError):
+            size += Path(f"{tx.connection.engine.url.database}{end}").stat().st_size  # never opened here: see above
+    return size

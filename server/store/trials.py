@@ -293,9 +293,3 @@ def metric_names(tx: Transaction, study_id: StudyId) -> list[str]:
     for (metrics,) in tx.execute(sa.select(trials.c.metrics).where(trials.c.study_id == study_id)):
         names.update(metrics)
     return sorted(names)
-
-
-def count_by_state(tx: Transaction) -> dict[str, int]:
-    """State -> how many trials."""
-    statement = sa.select(trials.c.state, sa.func.count()).group_by(trials.c.state)
-    return dict(tx.execute(statement).all())

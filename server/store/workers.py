@@ -64,6 +64,15 @@ def offers(tx: Transaction) -> dict[str, Json | None]:
     return dict(tx.execute(statement.order_by(workers.c.name)).all())
 
 
+def count_by_state(tx: Transaction) -> tuple[dict[str, int], int]:
+    """How many workers are active, drain, and are gone; and the slots of those that are active."""
+    is_gone = workers.c.last_seen_at < tx.steady_now() - GONE_US
+    state = sa.case((is_gone, "gone"), (workers.c.drain, "draining"), else_="active").label("state")
+    counted = sa.select(state, sa.func.count(), sa.func.coalesce(sa.func.sum(workers.c.slots), 0)).group_by(state)
+    rows = tx.execute(counted).all()
+    return {name: count for name, count, _ in rows}, sum(int(slots) for name, _, slots in rows if name == "active")
+
+
 def is_gone(tx: Transaction, row: WorkerRow) -> bool:
     """Whether the worker has not called for so long that it counts as gone."""
     return row.last_seen_at < tx.now() - GONE_US

@@ -11,12 +11,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+import httpx
 import sqlalchemy as sa
 
 from server.services.changes import pushes
 from server.services.studies import budgets
+from server.services.studies.measures import Measuring
 from server.store import tables
 from sturgeon.messages import Held
 from tests.server.studies import BOWL, DIGITS
@@ -39,6 +42,9 @@ def test_a_hot_statement_reads_few_rows_of_a_large_database(fresh_server: Runnin
     fill(database, fresh_server.client)
 
     fresh_server.client.studies(page_size=100)  # what a server adds up once is added up now
+    state = fresh_server.app.state
+    state.measuring = Measuring(state.database, clock=count().__next__)  # as if reading took a second
+    scrape(fresh_server)
     with touched(database) as costs:
         use(fresh_server)
 
@@ -70,8 +76,14 @@ def use(server: RunningServer) -> None:
     client.events("bowl", page_size=10)
     client.studies(page_size=10)
     client.tell_many("bowl", [{"number": 7, "fence": 99, "metrics": {"loss": 0.5}}])
+    scrape(server)
     with database.reading() as tx:
         pushes.of_one(tx, "bowl", pushes.cursor_now(tx, pushes.studies.find(tx, "bowl")))
+
+
+def scrape(server: RunningServer) -> None:
+    """As Prometheus does."""
+    assert httpx.get(f"{server.url}/metrics", trust_env=False).status_code == 200
 
 
 def ask_report_and_tell(client: Client) -> None:

@@ -60,6 +60,7 @@ def test_the_line_of_a_request_says_who_asked_and_what_it_is_about(
     assert (ask["actor"], ask["study"], ask["worker"]) == ("wanda", "bowl", "ada")
     assert (tell["actor"], tell["study"], tell["trial"], tell["fence"]) == ("wanda", "bowl", 0, lease.fence)
     assert (missing["path"], missing["status"], missing["trial"]) == ("/v1/studies/bowl/trials/77", 404, 77)
+    assert missing["actor"] == "shared"
     assert all(line["bytes"] > 0 and line["ms"] > 0 for line in (ask, tell, missing))
     assert len({line["request_id"] for line in (ask, tell, missing)}) == 3
     assert SHARED not in str(told)

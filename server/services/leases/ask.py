@@ -86,10 +86,11 @@ def dispatch(
     Raises: NotFound, IdempotencyMismatch.
     """
     one = Ask(asks, name, wanted, key, told)
-    try:
-        return _dispatch(one)
-    except KeyTaken:
-        return _dispatch(one)
+    with asks.counters.ask_seconds.time():
+        try:
+            return _dispatch(one)
+        except KeyTaken:
+            return _dispatch(one)
 
 
 def _dispatch(one: Ask) -> messages.Leases:

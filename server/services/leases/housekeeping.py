@@ -26,6 +26,11 @@ def begin(database: Database) -> None:
 def clean_up(database: Database, blobs: BlobFolder, quotas: Quotas = DEFAULT) -> None:
     """Delete idempotency keys after a day, workers and what webhooks were told after a week, tokens 30 days after their
     end, the events and logs beyond the quota, and the blobs that no checkpoint names."""
+    with isolated(DUTY):
+        _clean_up(database, blobs, quotas)
+
+
+def _clean_up(database: Database, blobs: BlobFolder, quotas: Quotas) -> None:
     with isolated(DUTY, part="idempotency keys and workers"), database.writing() as tx:
         now = tx.steady_now()
         idempotency.forget(tx, now - DAY_US)

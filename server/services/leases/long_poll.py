@@ -52,6 +52,9 @@ class LongPollQueue:
         """Also do this when the waiting ends; it may be called from a signal handler."""
         self._at_end.append(step)
 
+    def __len__(self) -> int:
+        return len(self._queue)
+
     def anybody(self) -> bool:
         """Whether a call waits."""
         return bool(self._queue)

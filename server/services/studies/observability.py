@@ -5,20 +5,15 @@ from __future__ import annotations
 from server.services import lookup, views
 from server.services.pagination import after_of, page_of
 from server.store import (
-    checkpoints,
     events,
     late_results,
-    outbox,
     room,
     schema,
     space_revisions,
-    trial_logs,
-    trials,
     unable,
     worker_trials,
     workers,
 )
-from server.store import studies as study_rows
 from server.store.blobs import BlobFolder
 from server.store.engine import Database
 from server.store.reach import Reach
@@ -113,31 +108,3 @@ def require_ready(database: Database, blobs: BlobFolder) -> None:
             raise Unavailable("The database is not at this version's schema; run `sturgeon migrate`.")
     room.require_writable(database)
     blobs.require_room()
-
-
-def stored(database: Database) -> tuple[dict[str, int], dict[str, int]]:
-    """What grows with use: how many bytes checkpoints, late results and logs take, and how many late results, events
-    and messages to webhooks there are."""
-    with database.reading() as tx:
-        size = {
-            "checkpoints": checkpoints.total_size(tx),
-            "late_results": late_results.total_size(tx),
-            "logs": trial_logs.total_size(tx),
-        }
-        count = {
-            "events": events.count_all(tx),
-            "late_results": late_results.count_all(tx),
-            "webhook_deliveries_waiting": outbox.count_waiting(tx),
-        }
-    return _present(size), _present(count)
-
-
-def _present(amounts: dict[str, int]) -> dict[str, int]:
-    """As of states: what there is nothing of is left out."""
-    return {what: amount for what, amount in amounts.items() if amount}
-
-
-def amounts(database: Database) -> tuple[dict[str, int], dict[str, int]]:
-    """How many trials, and how many studies, are in each state."""
-    with database.reading() as tx:
-        return trials.count_by_state(tx), study_rows.count_by_state(tx)
