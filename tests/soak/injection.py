@@ -14,6 +14,9 @@ from tests.soak.history import HistoryWriter
 from tests.soak.nuisances import Nuisance
 from tests.soak.system import Member, System, now
 
+ALL: Final = 1_000_000_000
+"""More answers than there are."""
+
 Undo = Callable[[], None]
 
 
@@ -106,10 +109,10 @@ class Injection:
 
     def lose_answers(self, number: int) -> tuple[Undo, str]:
         cable = self._system.cables[number]
-        cable.loses_answers = True
+        cable.answers_to_lose = ALL
 
         def find_again() -> None:
-            cable.loses_answers = False
+            cable.answers_to_lose = 0
 
         return find_again, ""
 

@@ -15,9 +15,9 @@ from typing import Final
 import httpx
 
 from server.store import schema
+from tests.faults.network_cut import Cable
 from tests.postgres import Postgres
 from tests.processes import STURGEON, Process, ServerProcess, WorkerProcess, wait_until
-from tests.soak.cables import LossyCable
 from tests.soak.faults import CLIENTS, SERVERS, WORKERS
 from tests.soak.private_disk import PrivateDisk
 from tests.soak.studies import ASKED, OWN_CODE, run_by_workers, write_portion
@@ -33,7 +33,10 @@ ENVIRONMENT: Final = {
     "STURGEON_LONGEST_WAIT_S": "4",
     "STURGEON_CLIENT_PATIENCE_S": str(CLIENT_PATIENCE_S),
     "PYTHONDONTWRITEBYTECODE": "1",
+    "OF_A_SOAK": "1",
 }
+"""Of all processes. With the last one they are started as people start them, and not forked from one that has imported
+more (tests/zygote.py): their memory is measured."""
 WORKERS_NICE: Final = 5
 """So that four that train do not take a small machine's processors from two servers."""
 
@@ -187,7 +190,7 @@ class System:
         schema.migrate(url)
         return url
 
-    def _make_servers(self) -> tuple[list[Member], list[LossyCable]]:
+    def _make_servers(self) -> tuple[list[Member], list[Cable]]:
         members, cables = [], []
         env = ENVIRONMENT | {"STURGEON_DATABASE_URL": self.database_url, "AHEAD": str(self.ahead)}
         env |= {"STURGEON_CHECKPOINTS": str(self.checkpoints)}
@@ -195,7 +198,7 @@ class System:
             program = (sys.executable, "-m", "tests.soak.server")
             process = _Server(self.folder, (), env | {"FAILPOINT": str(self.failpoint(number))}, program)
             members.append(self._member(process))
-            cables.append(LossyCable(process.port))
+            cables.append(Cable(process.port))
             self._end.callback(cables[-1].close)
         return members, cables
 
