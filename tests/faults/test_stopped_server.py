@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from server.serving import GRACE_S
 from sturgeon.client import Client
 from sturgeon.client.requests import lines_of
 from sturgeon.client.rows import events_of
@@ -20,6 +19,8 @@ from tests.processes import DEADLINE_S, ServerProcess, wait_until
 from tests.server.studies import BOWL
 
 STREAM = "/v1/studies/bowl/stream"
+MOST_S = 20
+"""Twice the ten seconds that are promised, since a machine that runs tests is busy."""
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def test_a_server_with_open_streams_and_polls_ends_and_nobody_misses_anything(
         began = time.monotonic()
         assert server.stop() in (0, -signal.SIGTERM)
         took_s = time.monotonic() - began
-        assert took_s < 4 * GRACE_S, "a busy machine has twice the ten seconds that a quiet one gets"
+        assert took_s < MOST_S
         server.start()
 
         assert [poll.result(timeout=DEADLINE_S).leases for poll in polls] == [[]] * len(polls)
