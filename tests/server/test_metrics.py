@@ -142,7 +142,8 @@ def test_made_up_addresses_methods_and_names_make_no_new_series(http: httpx.Clie
         http.post("/v1/studies/bowl/trials:ask", json={"worker": word, "count": 0})
 
     def series() -> set[tuple[str, tuple[str, ...]]]:
-        return {(name, labels) for name, by_label in samples(http).items() for labels in by_label}
+        told = {name: by_label for name, by_label in samples(http).items() if not name.startswith("duty_")}
+        return {(name, labels) for name, by_label in told.items() for labels in by_label}
 
     for word in ("one", "one%2fmore"):
         use(word)
