@@ -13,6 +13,7 @@ from types import FrameType
 import structlog
 import uvicorn
 
+from server import tls as tls_files
 from server.app import create_app
 from server.connections import connections
 from server.request_context import add_request
@@ -45,6 +46,7 @@ def serve(settings: Settings, listening: Callable[[str], None] | None = None) ->
             f"A server on {settings.host} can be reached by others, so it needs a token: set STURGEON_TOKEN or "
             "STURGEON_TOKEN_FILE, or listen on 127.0.0.1."
         )
+    tls = tls_files.checked_files(settings.tls_cert, settings.tls_key)
     log_lines.configure(settings.log_level, settings.log_format, add_request)
     _make_folder(settings.checkpoints)
     address = settings.database_address()
@@ -69,11 +71,16 @@ def serve(settings: Settings, listening: Callable[[str], None] | None = None) ->
         proxy_headers=False,  # uvicorn would believe all of this machine; the app knows the trusted ones
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
+        ssl_certfile=tls and tls[0],
+        ssl_keyfile=tls and tls[1],
     )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = tls_files.LOWEST
     _look_for_garbage_among_what_is_new()
     host, port = listener.getsockname()[:2]
     where = f"[{host}]" if ":" in host else host
-    url = f"http://{where}:{port}"
+    url = f"{'https' if tls else 'http'}://{where}:{port}"
     structlog.get_logger().info("listening", url=url, database=app.state.database.name, docs=f"{url}/docs")
     if listening is not None:
         listening(url)

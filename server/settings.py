@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     checkpoints: Path = Field(Path("sturgeon-checkpoints"), description="The folder that keeps checkpoints.")
     host: str = Field("127.0.0.1", description="The address to listen on; another than loopback needs a token.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="The port to listen on.")
+    tls_cert: Path | None = Field(None, description="The certificate for https, a PEM file with its chain.")
+    tls_key: Path | None = Field(None, description="The key of the certificate, a PEM file without a password.")
     token: SecretStr | None = Field(None, description="The shared bearer token.")
     token_file: Path | None = Field(None, description="A file with the shared bearer token.")
     max_wrong_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = Field(

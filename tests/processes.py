@@ -125,7 +125,7 @@ class ServerProcess(Process):
         program: Sequence[str | Path] = (STURGEON,),
     ) -> None:
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if 'STURGEON_TLS_CERT' in env else 'http'}://127.0.0.1:{self.port}"
         super().__init__(
             [*program, "serve", *options],
             folder,

@@ -78,6 +78,24 @@ def serve(
             help="How long a worker's lease of a trial lasts (env: STURGEON_LEASE_S; default 30).",
         ),
     ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-cert",
+            metavar="FILE",
+            parser=any_path,
+            help="Speak https with this certificate, a PEM file with its chain (env: STURGEON_TLS_CERT).",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-key",
+            metavar="FILE",
+            parser=any_path,
+            help="The certificate's key, a PEM file without a password (env: STURGEON_TLS_KEY).",
+        ),
+    ] = None,
     log_level: LogLevelOption = None,
     log_format: LogFormatOption = None,
     request_log: Annotated[
@@ -95,6 +113,8 @@ def serve(
         database_url=database_url,
         checkpoints=checkpoints,
         lease_s=lease_s,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
         log_level=log_level,
         log_format=log_format,
         request_log=request_log,

@@ -24,11 +24,12 @@ class Connections:
 
     def _open(self) -> None:
         transport, local = self._given, self._address.host in LOOPBACK
-        # To read the certificates takes 20 ms, for nothing where nobody else is on the way.
-        verify = not (local and self._address.scheme == "http")
-        if transport is None and local:  # a network's proxy cannot reach our own loopback
-            transport = httpx.HTTPTransport(verify=verify, trust_env=False)
         try:
+            # To read the certificates takes 20 ms, for nothing where nobody else is on the way. What SSL_CERT_FILE
+            # names holds for our own loopback, too; a network's proxy cannot reach that.
+            verify = httpx.create_ssl_context() if self._address.scheme == "https" else not local
+            if transport is None and local:
+                transport = httpx.HTTPTransport(verify=verify, trust_env=False)
             self._http = httpx.Client(
                 headers=_who_asks() | ({"Authorization": f"Bearer {self._token}"} if self._token else {}),
                 transport=transport,

@@ -18,6 +18,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from sturgeon import messages as m
+from sturgeon.client.away import AWAY, TOO_MANY, certificate_fault, retry_after_s, told, why
 from sturgeon.client.connections import Connections
 from sturgeon.errors import (
     BrokenOff,
@@ -36,9 +37,6 @@ LONGEST_WAIT_S: Final = 5.0
 TOKEN: Final = re.compile(r"[!-~]*")
 COPIED: Final = re.compile(r"(?<=[^/])(/v1|/docs)?/*$")
 """The end of an address that was copied from an example with curl or from a browser; the routes begin with /v1."""
-AWAY: Final = frozenset({502, 503, 504})  # 502 and 504 are a proxy's words for a server that restarts
-TOO_MANY: Final = 429
-"""Others at our address have sent too many wrong tokens: ours may be right, and is sent again later."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -207,14 +205,14 @@ class Wire:
             if isinstance(answer, httpx.Response) and answer.status_code not in AWAY | {TOO_MANY}:
                 return self._checked(answer)
             if isinstance(answer, httpx.Response):
-                wait = max(wait, _retry_after_s(answer))
+                wait = max(wait, retry_after_s(answer))
             waited = self._patience.clock() - started
             if waited + wait > self._patience.seconds:
                 if isinstance(answer, httpx.Response) and answer.status_code == TOO_MANY:
                     return self._checked(answer)
                 often = f", tried {tries} times in {waited:.0f} s" if tries > 1 else ""
-                told = _told(answer) or "is it running, and is the address right?"
-                raise ServerUnreachable(f"The server at {self._base_url} {_why(answer)}{often}: {told}")
+                hint = told(answer) or "is it running, and is the address right?"
+                raise ServerUnreachable(f"The server at {self._base_url} {why(answer)}{often}: {hint}")
             self._patience.sleep(wait)
 
     def _one_try(
@@ -230,6 +228,8 @@ class Wire:
                     answer.read()
             return answer
         except httpx.TransportError as error:
+            if (fault := certificate_fault(error)) is not None:  # which no patience mends
+                raise ServerUnreachable(f"The certificate of {self._base_url} is not trusted: {fault}") from None
             return error
         except httpx.DecodingError as error:
             raise ServerUnreachable(
@@ -271,25 +271,6 @@ def _query(query: Query | None) -> str:
         return ""
     texts = {name: json.dumps(value) if isinstance(value, bool) else value for name, value in query.items()}
     return "?" + urlencode({name: "" if text is None else text for name, text in texts.items()}, errors="replace")
-
-
-def _retry_after_s(answer: httpx.Response) -> float:
-    seconds = answer.headers.get("Retry-After", "")
-    return float(seconds) if seconds.isascii() and seconds.isdigit() else 0.0
-
-
-def _why(answer: httpx.Response | httpx.TransportError) -> str:
-    if isinstance(answer, httpx.Response):
-        return f"is not ready (it answers {answer.status_code})"
-    return f"did not answer ({str(answer).strip('. ') or type(answer).__name__})"
-
-
-def _told(answer: httpx.Response | httpx.TransportError) -> str:
-    """What our server says of its 503, such as that its disk is full; empty where it is a proxy that answers."""
-    try:
-        return m.ProblemAnswer.model_validate_json(answer.content).detail if isinstance(answer, httpx.Response) else ""
-    except ValidationError:
-        return ""
 
 
 def _address(base_url: str) -> httpx.URL:
