@@ -14,7 +14,8 @@ LogLevelOption = Annotated[
         "--log-level",
         envvar="STURGEON_LOG_LEVEL",
         show_envvar=False,
-        help="From which level on is logged (env: STURGEON_LOG_LEVEL; default info).",
+        metavar="LEVEL",  # the list of all would leave the other options too little room
+        help="Log from here on: debug, info, warning or error (env: STURGEON_LOG_LEVEL; default info).",
     ),
 ]
 LogFormatOption = Annotated[
