@@ -178,12 +178,14 @@ def _load(system: System, injection: Injection, faults: list[Fault], until: floa
 def _strange_ends(system: System, case: Case) -> list[str]:
     """A server that finds no database when it starts ends, and is started again; nothing else ends by itself."""
     without_database = any(fault.kind in (NEEDS_POSTGRES, "disk full") for fault in case.faults)
-    return [
+    ended = [
         f"{one.process} ended {count} times with status {status}: {one.process.output[-500:]}"
         for one in system.members
         for status, count in one.ends.items()
         if not (one in system.servers and without_database and status in (1, 3))
     ]
+    stuck = [f"{one.process} went on after SIGTERM, {one.stuck} times" for one in system.members if one.stuck]
+    return [*ended, *stuck]
 
 
 def _result(
@@ -205,6 +207,7 @@ def _result(
         "faults": dict(Counter(one.kind for one in injection.happened)),
         "trials": dict(Counter(row["state"] for row in case.record.trials)),
         "reports": len(case.record.reports),
+        "reports_of": dict(Counter(case.keys[row["trial_id"]][0] for row in case.record.reports)),
         "checkpoints": len(case.record.checkpoints),
         "longest_pause_s": round(longest_pause_s(case), 1),
         "growth": growth(samples),

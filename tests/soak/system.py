@@ -26,6 +26,8 @@ ROOT: Final = Path(__file__).parents[2]
 LEASE_S: Final = 4
 DISK_MB: Final = 600
 CLIENT_PATIENCE_S: Final = 5
+STOPS_WITHIN_S: Final = 90.0
+"""After SIGTERM; a worker drains, and gives back what it has."""
 ENVIRONMENT: Final = {
     "PYTHONPATH": str(ROOT),
     "STURGEON_LEASE_S": str(LEASE_S),
@@ -47,6 +49,8 @@ class Member:
     def __init__(self, process: Process, nice: int = 0) -> None:
         self.process, self._nice = process, nice
         self.is_wanted, self.stands_still = False, False
+        self.stuck = 0
+        """How often it did not end when it was told to, and was killed."""
         self.ends: Counter[int] = Counter()
         """How often it ended although no fault had stopped it, by its exit status."""
 
@@ -61,10 +65,14 @@ class Member:
         self.is_wanted = self.stands_still = False
         self.process.kill()
 
-    def stop(self, within_s: float = 60) -> None:
+    def stop(self) -> None:
         self.unpause()
         self.is_wanted = False
-        self.process.stop(within_s)
+        try:
+            self.process.stop(STOPS_WITHIN_S)
+        except AssertionError:
+            self.stuck += 1
+            self.process.kill()
 
     def pause(self) -> None:
         if self.process.alive:

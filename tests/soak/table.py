@@ -16,8 +16,8 @@ AMOUNTS: Final = {
     "answers lost on the way": "answers_lost",
     "acknowledged writes": "acknowledged_writes",
     "late writes, all refused": "refused_late_writes",
-    "reports in the database": "reports",
     "longest time without an acknowledged write, whatever fault was on, s": "longest_pause_s",
+    "reports in the database": "reports",
 }
 GROWTH: Final = {
     "memory of a server, MB": "servers_rss",
@@ -45,6 +45,8 @@ def table(results: Results) -> str:
     row("**violations**", [f"**{len(run['violations'])}**" for run in runs])
     for name, key in AMOUNTS.items():
         row(name, [f"{run[key]:,}" for run in runs])
+    for study in sorted({study for run in runs for study in run["reports_of"]}):
+        row(f"· reports of {study}", [f"{run['reports_of'].get(study, 0):,}" for run in runs])
     row("answers of 5xx", [_listed(run["statuses_5xx"]) for run in runs])
     row("faults", [str(sum(run["faults"].values())) for run in runs])
     for kind in sorted({kind for run in runs for kind in run["faults"]}):

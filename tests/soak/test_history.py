@@ -57,7 +57,7 @@ def test_the_table_is_written_between_its_marks_or_not_at_all(tmp_path: Path) ->
     )}  # fmt: skip
     amounts = ("requests", "tries", "answers_lost", "acknowledged_writes", "refused_late_writes", "reports")
     run = dict.fromkeys(amounts, 1000) | {"growth": growth, "violations": [], "minutes": 10.0, "seed": 7}
-    run |= {"statuses_5xx": {"503": 4}, "faults": {"disk full": 2}, "longest_pause_s": 9.5}
+    run |= {"statuses_5xx": {"503": 4}, "faults": {"disk full": 2}, "longest_pause_s": 9.5, "reports_of": {"own": 7}}
     document = tmp_path / "page.md"
     document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
 
@@ -69,6 +69,7 @@ def test_the_table_is_written_between_its_marks_or_not_at_all(tmp_path: Path) ->
     assert "old" not in text
     assert "|  | SQLite | PostgreSQL |" in text
     assert "| · disk full | 2 | – |" in text
+    assert "| · reports of own | 7 | 7 |" in text
     assert "| logs of servers and workers, MB | 1 → – → 1,234 | 1 → – → 1,234 |" in text
     document.write_text("no marks")
     with pytest.raises(ValueError, match="has no place"):
