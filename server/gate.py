@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import Final
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.problems import problem_response
 from server.request_context import CURRENT, LONGEST, MESSAGE, REQUEST_ID
 from server.services.metrics import Counters
-from sturgeon.errors import Overloaded, Problem, TooLarge
+from sturgeon.errors import Overloaded, Problem, TooLarge, Unavailable
 from sturgeon.messages import LARGEST_LOG
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -120,6 +121,11 @@ class RequestLog:
         began = time.perf_counter()
         try:
             await self._app(scope, receive, answer.send)
+        except asyncio.CancelledError:  # a server that stops does so to what takes too long; uvicorn would answer 500
+            if answer.has_begun:
+                raise
+            stopping = Unavailable("The server stops, and could not finish this; send it again in a moment.")
+            await problem_response(stopping)(scope, receive, answer.send)
         finally:
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", "none")
@@ -139,10 +145,12 @@ class _Answer:
         self.status = 500
         self.size = 0
         self.is_stream = False
+        self.has_begun = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.has_begun = True
             headers = message["headers"]
             kind = next((value for name, value in headers if name == b"content-type"), b"")
             self.is_stream = kind.startswith(b"text/event-stream")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -23,6 +25,7 @@ from server.store.engine import Database
 from server.store.schema import migrate, require_newest
 from sturgeon import log_lines
 from sturgeon.errors import SturgeonError
+from sturgeon.threads import supervised
 
 M_MMAP_THRESHOLD = -3
 """The number of glibc's option in malloc.h: blocks of so many bytes are mapped by themselves."""
@@ -34,6 +37,8 @@ NEW_OBJECTS = 5_000
 after 700, which took 4 to 5 % of the processor time of asks; now it takes 1.5 % at most."""
 GRACE_S = 5
 """How long a stopping server waits for open requests."""
+END_S = 3
+"""How long it waits after that for its threads: one may wait for a database or a disk that does not answer."""
 
 
 def serve(settings: Settings, listening: Callable[[str], None] | None = None) -> None:
@@ -88,7 +93,8 @@ def serve(settings: Settings, listening: Callable[[str], None] | None = None) ->
 
 
 class _Server(uvicorn.Server):
-    """Ends the long polls when it is told to stop; else it would wait for them for all of GRACE_S."""
+    """Ends the long polls when it is told to stop; else it would wait for them for all of GRACE_S. Whatever its threads
+    wait for then, it ends: what was not committed is undone, and was not acknowledged."""
 
     def __init__(self, config: uvicorn.Config, long_polls: LongPollQueue) -> None:
         super().__init__(config)
@@ -96,7 +102,16 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._long_polls.end()
+        if not self.should_exit:
+            supervised("end", _end_late, on_failure=lambda _: os._exit(1))
         super().handle_exit(sig, frame)
+
+
+def _end_late() -> None:
+    """End the process if it has not ended by itself, as it does at once unless something hangs."""
+    time.sleep(GRACE_S + END_S)
+    structlog.get_logger().warning("ended with work that hung", after_s=GRACE_S + END_S)
+    os._exit(0)
 
 
 def _make_folder(checkpoints: Path) -> None:

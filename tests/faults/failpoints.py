@@ -3,6 +3,8 @@
 
 The file FAILPOINT in its environment says where: `before commit` or `after commit` of the next transaction that writes,
 or `statement TEXT` before a statement that has this text. The process ends there as by kill -9, and the file is gone.
+`hold commit` lets the next transaction that writes stand still before its commit, while the file is there; it says
+`held` then.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +39,14 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def hold() -> None:
+    """Do nothing more for as long as the file is there."""
+    file = Path(os.environ["FAILPOINT"])
+    file.write_text("held")
+    while file.exists():
+        time.sleep(0.01)
+
+
 @contextmanager
 def writing(self: Database, *, urgent: bool = False) -> Iterator[Transaction]:
     """Database.writing; a thread that writes is known by it."""
@@ -52,6 +63,8 @@ def commit(self: DefaultDialect, connection: Any) -> None:
     point = armed() if getattr(writes, "now", False) else ""
     if point == "before commit":
         die()
+    if point == "hold commit":
+        hold()
     true_commit(self, connection)
     if point == "after commit":
         die()

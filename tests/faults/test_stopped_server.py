@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,8 +18,10 @@ from sturgeon.client.requests import lines_of
 from sturgeon.client.rows import events_of
 from sturgeon.messages import StreamEvent
 from tests.processes import DEADLINE_S, ServerProcess, wait_until
-from tests.server.studies import BOWL
+from tests.server.studies import BOWL, FROM_NO_PAGE, refusal
 
+ROOT = Path(__file__).parents[2]
+ASK = "/v1/studies/bowl/trials:ask"
 STREAM = "/v1/studies/bowl/stream"
 MOST_S = 20
 """Twice the ten seconds that are promised, since a machine that runs tests is busy."""
@@ -63,3 +67,40 @@ def test_a_server_with_open_streams_and_polls_ends_and_nobody_misses_anything(
             rows = next(event.data for event in events if event.event == "rows")
         assert [(row["number"], row["state"]) for row in rows["rows"]] == [(0, "complete")]
         assert client.trial("bowl", 0).value == 0.25
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.expects_errors('"status": 503')
+@pytest.mark.tolerates_errors("timeout graceful shutdown exceeded")
+def test_what_a_stopping_server_cannot_finish_is_to_be_sent_again(
+    kind: str, server_process: Callable[..., ServerProcess], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    failpoint, key = tmp_path / "failpoint", {"Idempotency-Key": "a-key"}
+    server = server_process(
+        program=(sys.executable, "-m", "tests.faults.failpoints"),
+        PYTHONPATH=str(ROOT),
+        FAILPOINT=str(failpoint),
+        STURGEON_DATABASE_URL=request.getfixturevalue(f"migrated_{kind}_url"),
+        STURGEON_REAP_EVERY_S="600",
+    )
+    with (
+        httpx.Client(base_url=server.url, trust_env=False, headers=FROM_NO_PAGE, timeout=DEADLINE_S) as http,
+        ThreadPoolExecutor() as threads,
+    ):
+        assert http.post("/v1/studies", json=BOWL).status_code == 201
+        failpoint.write_text("hold commit")
+        asked = threads.submit(http.post, ASK, json={"worker": "ada"}, headers=key)
+        wait_until(lambda: failpoint.read_text() == "held", "it stood before its commit")
+
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < MOST_S, "it waits for no thread that hangs"
+
+        answer = asked.result(timeout=DEADLINE_S)
+        assert refusal(answer) == (503, "unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        failpoint.unlink()
+        server.start()
+        again, once_more = (http.post(ASK, json={"worker": "ada"}, headers=key) for _ in range(2))
+        assert (again.status_code, once_more.json()) == (200, again.json())
+        assert [trial["number"] for trial in http.get("/v1/studies/bowl/trials").json()["items"]] == [0]
