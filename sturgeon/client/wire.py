@@ -244,6 +244,10 @@ class Wire:
         try:
             problem = m.ProblemAnswer.model_validate_json(answer.content)
         except ValidationError:
+            if answer.status_code == TooLarge.status:
+                raise TooLarge(
+                    f"What stands before {self._base_url} takes no body of this size; raise its limit."
+                ) from None
             self._refuse_stranger(answer)
         errors = tuple(FieldProblem(field.get("pointer", ""), field.get("detail", "")) for field in problem.errors)
         raise problem_classes().get(problem.code, Problem)(problem.detail, errors)

@@ -10,6 +10,7 @@ import pytest
 
 from sturgeon import Client, errors
 
+TOO_LARGE = httpx.Response(413, html="<h1>413 Request Entity Too Large</h1>")
 OK = httpx.Response(200, json={"status": "ok"})
 LEASES = httpx.Response(200, json={"leases": [], "reason": "waiting"})
 
@@ -246,3 +247,10 @@ def test_no_more_of_a_checkpoint_is_read_than_may_be(time: FakeTime) -> None:
     with pytest.raises(errors.TooLarge, match="more than the 5,000 bytes"):
         client.checkpoint("digits", 0, 7, most_bytes=5000)
     assert len(read) == 6
+
+
+def test_a_body_that_a_proxy_refuses_is_too_large_and_not_sent_again(time: FakeTime) -> None:
+    seen, answer = in_turn(TOO_LARGE)
+    with pytest.raises(errors.TooLarge, match=r"What stands before http://server\.test takes no body"):
+        client_of(answer, time).put_checkpoint("bowl", 0, 1, b"x", 1)
+    assert len(seen) == 1
