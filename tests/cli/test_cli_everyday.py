@@ -11,6 +11,7 @@ import pytest
 
 from sturgeon.errors import LeaseLost
 from tests.cli.command import BOWL, Command
+from tests.processes import DEADLINE_S
 
 if TYPE_CHECKING:
     from tests.running import RunningServer
@@ -85,7 +86,7 @@ def test_the_fields_of_a_task_have_types_ranges_and_defaults(sturgeon: Command) 
 
 
 def test_the_openapi_document_has_the_fields_of_a_task(server: RunningServer, sturgeon: Command) -> None:
-    document = httpx.get(f"{server.url}/openapi.json").json()
+    document = httpx.get(f"{server.url}/openapi.json", timeout=DEADLINE_S).json()
     described = document["components"]["schemas"]["TrainTask"]["properties"]
     assert described.keys() == sturgeon("task-fields", "-o", "json").json.keys()
     assert described["learning_rate"]["maximum"] == 100
