@@ -142,8 +142,9 @@ class System:
             for study in (*ASKED, *run_by_workers()):
                 answer = http.post("/v1/studies", json=study, headers={"X-Requested-With": "soak"})
                 assert answer.status_code == 201, answer.text
-        for one in (*self.workers, *self.clients):
-            one.start()
+            for one in (*self.workers, *self.clients):
+                one.start()
+            wait_until(lambda: len(http.get("/v1/workers").json()["items"]) == WORKERS, "the workers asked for work")
 
     def failpoint(self, number: int) -> Path:
         """The file that says at which commit a server dies."""
