@@ -101,3 +101,73 @@ def test_the_layers_in_the_map_are_those_that_the_build_checks() -> None:
     for contract in contracts:
         layers = re.findall(r'"([^"]+)"', contract)
         assert " > ".join(layers) in written
+
+
+# --- no test waits for a fixed time ---
+
+SLEEPS = ("sleep", "wait_for_timeout")
+LEAST_DEADLINE_S = 30
+TAKE_TIME = {
+    "tests/worker/paced.py": "a task that takes its time, as a training does",
+    "tests/worker/test_steered_soon.py": "the rest between two looks of a loop that is the worker's",
+}
+
+
+def test_no_test_waits_for_a_fixed_time() -> None:
+    """One that looks again and again, in a loop that ends when something has come, may rest between two looks. Scripts
+    that tests run stand in texts, and are no tests: most of those that sleep do so until they are killed."""
+    files = {path.relative_to(ROOT).as_posix(): path for path in sorted((ROOT / "tests").rglob("*.py"))}
+    assert len(files) > 250
+    found = {name: fixed_waits(path.read_text(encoding="utf-8")) for name, path in files.items()}
+    assert {name: calls for name, calls in found.items() if calls and name not in TAKE_TIME} == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "time.sleep(1)",
+        "async def test(): await asyncio.sleep(PAUSE_S)",
+        "threading.Event().wait(5)",
+        "event.wait(timeout=5)",
+        "page.wait_for_timeout(150)",
+        "for _ in range(9): tell(lambda: time.sleep(1))",
+        "with slow(): sleep(0.1)",
+    ],
+)
+def test_a_fixed_wait_is_known_by_its_form(code: str) -> None:
+    assert len(fixed_waits(code)) == 1
+
+
+def fixed_waits(code: str) -> list[str]:
+    """Calls outside of loops that wait for a time which is written down; `.wait(limit)` is one where nobody looks
+    whether it ended by the limit, unless that is a deadline, which a test never reaches but when it fails."""
+    tree = ast.parse(code)
+    parents = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
+    return [
+        f"{call.lineno}: {ast.unparse(call)}"
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and _waits(call, parents) and not _in_a_loop(call, parents)
+    ]
+
+
+def _waits(call: ast.Call, parents: dict[ast.AST, ast.AST]) -> bool:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name != "wait":
+        return name in SLEEPS
+    limits = [*call.args, *(one.value for one in call.keywords)]
+    return bool(limits) and isinstance(parents[call], ast.Expr) and not any(map(_is_deadline, limits))
+
+
+def _is_deadline(limit: ast.expr) -> bool:
+    if isinstance(limit, ast.Name):
+        return limit.id in ("DEADLINE_S", "LONGEST_S", "WAIT_S")
+    return isinstance(limit, ast.Constant) and isinstance(limit.value, int) and limit.value >= LEAST_DEADLINE_S
+
+
+def _in_a_loop(call: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    while (call := parents.get(call, call)) in parents and not isinstance(
+        call, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+    ):
+        if isinstance(call, ast.While | ast.For | ast.AsyncFor):
+            return True
+    return False

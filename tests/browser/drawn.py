@@ -94,15 +94,19 @@ def wait_for_marks(picture: Locator, type: str, count: int) -> list[dict[str, An
     return marks(picture, type)
 
 
+TWO_FRAMES: Final = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""By then what comes into view has been told so."""
+
+
 def settle(page: Page) -> None:
     """Scroll through the page, so that each picture comes into view, and wait until all are drawn."""
     page.wait_for_function(ALL_DRAWN)
     height, at = 1, 0
     while at < height:
         page.evaluate("(y) => scrollTo(0, y)", at)
+        page.evaluate(TWO_FRAMES)
         page.wait_for_function(ALL_DRAWN)
-        page.wait_for_timeout(150)
         height, at = page.evaluate("document.documentElement.scrollHeight"), at + 700
     page.evaluate("scrollTo(0, 0)")
-    page.wait_for_timeout(150)
+    page.evaluate(TWO_FRAMES)
     page.wait_for_function(ALL_DRAWN)
