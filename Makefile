@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-waiting bench-service-search bench-scale bench-report-cost bench-worker bench-trainer bench-page bench-install-sizes soak screenshots secrets clean
+.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-waiting bench-overload bench-service-search bench-scale bench-report-cost bench-worker bench-trainer bench-page bench-install-sizes soak screenshots secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.12]"
@@ -92,6 +92,9 @@ bench-service-search: $(VENV)/mnist ## Compare coarse to fine with random search
 
 bench-service-waiting: $(VENV)/development ## Measure /healthz beside 60 busy clients, 500 workers that renew, and the memory of 2,000 that wait for work; five minutes.
 	$(BIN)/python -m benchmarks.service_waiting $(ARGS)
+
+bench-overload: $(VENV)/development ## Measure what clients wait for beside slow ones, some that do not read, and the dearest bodies of 8 MB; five minutes.
+	$(BIN)/python -m benchmarks.overload $(ARGS)
 
 bench-report-cost: $(VENV)/development ## Measure what a report costs after 100 and 10,000 portions, and lists of 10 and 1,000 studies.
 	$(BIN)/python -m benchmarks.report_cost $(ARGS)

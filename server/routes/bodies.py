@@ -61,17 +61,17 @@ class BodyRoute(APIRoute):
         if values is None or self._arguments is None:
             return None
         lanes: Lanes = request.app.state.lanes
-        if self._arguments.message is not None:
-            name, _ = self._arguments.message
-            values[name] = await self._message(request, lanes)
-            if values[name] is None:
-                return None
-            request.scope[MESSAGE] = values[name]
+        size = len(await request.body()) if self._arguments.message is not None else 0
         if self._takes_own_places:
-            return self._written(await self.endpoint(**values), values)
-        async with lanes.work.place(client_of(request)):
-            answer: Response = await run_sync(partial(self.endpoint, **values))
-            return answer
+            async with lanes.alone_if_large(size, client_of(request)):
+                is_read = await self._take_message(request, lanes, values)
+            return self._written(await self.endpoint(**values), values) if is_read else None
+        async with lanes.alone_if_large(size, client_of(request)):
+            if not await self._take_message(request, lanes, values):
+                return None
+            async with lanes.work.place(client_of(request)):
+                answer: Response = await run_sync(partial(self.endpoint, **values))
+                return answer
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """As FastAPI's own, behind the reading of the body."""
@@ -79,12 +79,14 @@ class BodyRoute(APIRoute):
 
         async def read_and_answer(request: Request) -> Response:
             lanes: Lanes = request.app.state.lanes
-            if self.body_field is not None:
-                request = await self._read(request, lanes)
-            if self._takes_own_places:
-                return await answer(request)
-            async with lanes.work.place(client_of(request)):
-                return await answer(request)
+            size = len(await request.body()) if self.body_field is not None else 0
+            async with lanes.alone_if_large(size, client_of(request)):
+                if self.body_field is not None:
+                    request = await self._read(request, lanes)
+                if not self._takes_own_places:
+                    async with lanes.work.place(client_of(request)):
+                        return await answer(request)
+            return await answer(request)
 
         return read_and_answer
 
@@ -109,6 +111,15 @@ class BodyRoute(APIRoute):
             response.raw_headers.extend(headers.raw_headers)
         return response
 
+    async def _take_message(self, request: Request, lanes: Lanes, values: dict[str, Any]) -> bool:
+        """Put the message of the body, if the route takes one, among its arguments; False if FastAPI has to look."""
+        assert self._arguments is not None
+        if self._arguments.message is None:
+            return True
+        name, _ = self._arguments.message
+        values[name] = request.scope[MESSAGE] = await self._message(request, lanes)
+        return values[name] is not None
+
     async def _message(self, request: Request, lanes: Lanes) -> object:
         """The message in a body; None if a small body has none that is valid."""
         body = await request.body()
@@ -116,6 +127,7 @@ class BodyRoute(APIRoute):
             return None
         if len(body) <= SMALL:
             return self._from_json(body)
+        request._body = b""  # as large as the message, which is all that is needed from now on
         return await run_sync(self._validated, body, limiter=lanes.bodies)
 
     async def _read(self, request: Request, lanes: Lanes) -> Request:
@@ -124,7 +136,7 @@ class BodyRoute(APIRoute):
             raise UnsupportedMediaType
         if len(body) <= SMALL:
             return request
-        return _Read(request, body, await run_sync(self._validated, body, limiter=lanes.bodies))
+        return _Read(request, await run_sync(self._validated, body, limiter=lanes.bodies))
 
     def _validated(self, body: bytes) -> object:
         """The message in the body. Raises: TooLarge, BadRequest (it is not JSON), RequestValidationError."""
@@ -163,11 +175,12 @@ def _json(answer: object) -> str | bytes:
 
 
 class _Read(Request):
-    """A request whose body has been read. FastAPI takes the message for the parsed body, and accepts it as it is."""
+    """A request whose body has been read. FastAPI takes the message for the parsed body, and accepts it as it is; of
+    the bytes it only asks whether there are any."""
 
-    def __init__(self, request: Request, body: bytes, message: object) -> None:
+    def __init__(self, request: Request, message: object) -> None:
         super().__init__(request.scope, request.receive)
-        self._body = body
+        self._body = b"{}"
         self._message = message
 
     async def json(self) -> Any:

@@ -7,7 +7,7 @@ slowly holds none. There are as many places as request threads, so a request tha
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -20,10 +20,18 @@ from sturgeon.errors import Overloaded
 WAITING: Final = 4
 """So many requests wait for each place; more are refused."""
 LONGEST_WAIT_S: Final = 10.0
+SHARE: Final = 8
+LEAST_EACH: Final = 4
+"""A client has an eighth of the places at most, also where nobody waits: threads of one process compute in turns, so 33
+tables of 1000 trials that one client asks for at once would be 33 turns for one of everybody else."""
 RENEWALS: Final = 4
 HEALTH: Final = 2
 TOKENS: Final = 2
 BODIES: Final = 2
+LARGE: Final = 1_000_000
+"""Bytes of a body that is read and worked on while no other of this size is: the memory and the processor time of one
+is what all such bodies take together, however many come at once."""
+LARGE_WAITING: Final = 16
 SENDING: Final = 8
 """Threads beyond those of the places: they read what is being sent (exports, the files of /docs), and write what comes
 (checkpoints)."""
@@ -36,20 +44,36 @@ class Lanes:
     """What the requests of a server work in. To be made in the event loop that serves."""
 
     def __init__(self, places: int) -> None:
-        self.work = Places(places, WAITING * places)
+        self.work = Places(places, WAITING * places, max(LEAST_EACH, places // SHARE))
         self.renewals = CapacityLimiter(RENEWALS)
         self.health = CapacityLimiter(HEALTH)
         self.tokens = CapacityLimiter(TOKENS)
         self.bodies = CapacityLimiter(BODIES)  # each that is parsed and validated may take 100 MB
+        self.large = Places(1, LARGE_WAITING)
+
+    @asynccontextmanager
+    async def alone_if_large(self, size: int, client: str) -> AsyncIterator[None]:
+        """Hold the place of large bodies, if one of so many bytes needs it. To be held from before it is parsed until
+        its answer is made, but not while its request waits for something else. Raises: Overloaded."""
+        if size <= LARGE:
+            yield
+            return
+        async with self.large.place(client):
+            yield
 
 
 class Places:
-    """A number of places. Clients that wait are served in turns; of too many requests, the client that has most waits
-    in vain."""
+    """A number of places, of which one client has `most_each` at most. Clients that wait are served in turns; of too
+    many requests, the client that has most waits in vain.
 
-    def __init__(self, places: int, most_waiting: int) -> None:
+    While a place is free, all who wait have as many as they may.
+    """
+
+    def __init__(self, places: int, most_waiting: int, most_each: int | None = None) -> None:
         self._free = places
         self._most_waiting = most_waiting
+        self._most_each = places if most_each is None else most_each
+        self._held: Counter[str] = Counter()
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
@@ -59,7 +83,7 @@ class Places:
         try:
             yield
         finally:
-            self._leave()
+            self._leave(client)
 
     @property
     def waiting(self) -> int:
@@ -67,8 +91,9 @@ class Places:
         return sum(map(len, self._queues.values()))
 
     async def _take(self, client: str) -> None:
-        if self._free and not self._queues:
+        if self._free and self._held[client] < self._most_each:
             self._free -= 1
+            self._held[client] += 1
             return
         if self.waiting >= self._most_waiting:
             self._refuse_one_for(client)
@@ -96,7 +121,7 @@ class Places:
 
     def _give_up(self, client: str, call: asyncio.Future[None]) -> None:
         if call.done() and not call.cancelled() and call.exception() is None:
-            self._leave()  # its turn came just then
+            self._leave(client)  # its turn came just then
         elif client in self._queues and call in self._queues[client]:
             self._remove(client, call)
 
@@ -105,16 +130,27 @@ class Places:
         if not self._queues[client]:
             del self._queues[client]
 
-    def _leave(self) -> None:
-        while self._queues:
-            client, queue = self._queues.popitem(last=False)
-            call = queue.popleft()
-            if queue:
-                self._queues[client] = queue  # behind the others
-            if not call.done():  # else it was cancelled just now
-                call.set_result(None)
-                return
+    def _leave(self, client: str) -> None:
+        self._held[client] -= 1
+        if not self._held[client]:
+            del self._held[client]
+        for other in [other for other in self._queues if self._held[other] < self._most_each]:
+            while (call := self._next_of(other)) is not None:
+                if not call.done():  # else it was cancelled just now
+                    self._held[other] += 1
+                    call.set_result(None)
+                    return
         self._free += 1
+
+    def _next_of(self, client: str) -> asyncio.Future[None] | None:
+        """The first request that a client has waiting; the client is last in turn then."""
+        queue = self._queues.pop(client, None)
+        if queue is None:
+            return None
+        call = queue.popleft()
+        if queue:
+            self._queues[client] = queue
+        return call
 
 
 def client_of(request: Request) -> str:

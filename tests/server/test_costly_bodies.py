@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from fastapi.routing import APIRoute
 
 from server.app import create_app
+from server.routes import preview as spaces
 from server.routes.bodies import MOST_VALUES, SMALL, BodyRoute, more_values
+from server.routes.lanes import LARGE
 from server.settings import Settings
+from tests.processes import DEADLINE_S, wait_until
 from tests.server.description import openapi
 from tests.server.studies import BOWL, refusal
+
+if TYPE_CHECKING:
+    from tests.running import RunningServer
 
 Both = tuple[httpx.Client, httpx.Client]
 MOST_PROBLEMS = 1000
@@ -262,3 +269,33 @@ def test_values_are_counted_outside_of_texts() -> None:
 
     assert not more_values(body, 6)
     assert more_values(body, 5)
+
+
+def test_of_large_bodies_one_is_worked_on_while_others_are_served(
+    server: RunningServer, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight at once took 600 MB, and held up everybody else for as long as all of them took."""
+    begun: list[str] = []
+    end = threading.Event()
+    original = spaces.preview
+
+    def slow(*given: Any) -> Any:
+        begun.append(threading.current_thread().name)
+        assert end.wait(DEADLINE_S)
+        return original(*given)
+
+    monkeypatch.setattr(spaces, "preview", slow)
+    large = json.dumps({"space": BOWL["space"]}) + " " * LARGE
+
+    def send() -> int:
+        return http.post("/v1/space:preview", content=large, headers={"Content-Type": "application/json"}).status_code
+
+    with ThreadPoolExecutor(3) as threads:
+        answers = [threads.submit(send) for _ in range(3)]
+        waiting = server.app.state.lanes.large
+        wait_until(lambda: len(begun) + waiting.waiting == 3, "all three had come")
+        assert len(begun) == 1
+        assert http.get("/v1/studies").status_code == 200
+        end.set()
+        assert [answer.result(DEADLINE_S) for answer in answers] == [200] * 3
+    assert len(begun) == 3

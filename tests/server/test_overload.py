@@ -34,8 +34,8 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
 class Requests:
     """Requests of clients that want a place, each held until it is let go."""
 
-    def __init__(self, places: int, most_waiting: int) -> None:
-        self.places = Places(places, most_waiting)
+    def __init__(self, places: int, most_waiting: int, most_each: int | None = None) -> None:
+        self.places = Places(places, most_waiting, most_each)
         self.began: list[str] = []
         self.refused: list[str] = []
         self._ends: dict[str, asyncio.Event] = {}
@@ -79,6 +79,26 @@ def test_clients_that_wait_are_served_in_turns() -> None:
             await requests.end(requests.began[-1])
         assert requests.began == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
         assert requests.refused == []
+
+    run(test)
+
+
+def test_a_client_has_a_share_of_the_places_also_where_nobody_waits() -> None:
+    async def test() -> None:
+        requests = Requests(places=4, most_waiting=9, most_each=2)
+        await requests.come("a1", "a2", "a3", "a4", "b1")
+        assert requests.began == ["a1", "a2", "b1"]
+        await requests.end("a2")
+        await requests.come("c1", "b2")
+        assert requests.began[3:] == ["a3", "c1"]
+        await requests.end("a1")
+        assert requests.began[5:] == ["a4"], "b2 came later"
+        await requests.end("b1", "a3")
+        await requests.come("d1", "d2", "a5")
+        assert requests.began[6:] == ["b2", "d1"]
+        await requests.cancel(6)
+        await requests.end("c1", "a4", "d1")
+        assert requests.began[8:] == ["d2", "a5"]
 
     run(test)
 
