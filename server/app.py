@@ -15,7 +15,7 @@ from starlette.routing import Route
 from threadpoolctl import threadpool_limits
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from server import problems
+from server import problems, traces
 from server.admission import TokenGate
 from server.background import LOOK_EVERY_S, TELL_EVERY_S, Background, Duties, end_with_tokens, look_for_work
 from server.browsers import BrowserGate, SecurityHeaders, refusal_of_another_page
@@ -58,6 +58,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     Raises: SturgeonError (settings that contradict each other, or cannot be read).
     """
     threadpool_limits(limits=1, user_api="blas")  # in a program that is not `sturgeon serve`, too
+    tracer_provider = traces.provider() if settings.traces else None
     app = FastAPIOffline(
         title="Sturgeon",
         version=version("sturgeon"),
@@ -66,10 +67,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         generate_unique_id_function=_operation_id,
         openapi_url=OPENAPI,
         redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # FastAPI asks for each request whether it is on
+        telemetry=traces.telemetry(tracer_provider),
         responses={code: _problem_schema(why) for code, why in DOCUMENTED.items()},
     )
     app.state.settings = settings
+    app.state.tracer_provider = tracer_provider
     app.state.database = Database(settings.database_address(), connections=settings.threads + KEPT, clock=clock)
     app.state.counters = Counters()
     app.state.transactions = Transactions(app.state.database, app.state.counters, _quotas(settings))
@@ -113,6 +115,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
             of_browser=lambda scope: refusal_of_another_page(scope, names),
         )
     app.add_middleware(SecurityHeaders)
+    if tracer_provider is not None:
+        app.add_middleware(traces.SpanNames)
     # Late, so that it sees each request early.
     app.add_middleware(RequestLog, counters=app.state.counters, every=settings.request_log)
     if proxies := settings.proxies():
@@ -200,3 +204,5 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         await anyio.to_thread.run_sync(background.stop)
         await anyio.to_thread.run_sync(courier.stop)
         database.dispose()
+        if app.state.tracer_provider is not None:
+            await anyio.to_thread.run_sync(traces.end, app.state.tracer_provider)

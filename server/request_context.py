@@ -16,6 +16,8 @@ MESSAGE: Final = "sturgeon.message"
 """Where the message in its body is, once that is read."""
 ACTOR: Final = "sturgeon.actor"
 """Where the name of the named token is that sends it."""
+TRACE_ID: Final = "sturgeon.trace_id"
+"""Where the id of the trace is that it belongs to, where traces are made."""
 LONGEST: Final = 300
 """Characters of an address, or of a name in one, that are told: a client may send any."""
 CURRENT: Final[ContextVar[MutableMapping[str, Any] | None]] = ContextVar("request", default=None)
@@ -27,7 +29,11 @@ _WORKER: Final = re.compile(r"/workers/([^/:]+)")
 
 def known_of(scope: MutableMapping[str, Any]) -> dict[str, object]:
     """The request's id and actor, and the study, trial, worker and fence that it is about, as far as it says so."""
-    known: dict[str, object | None] = {"request_id": scope.get(REQUEST_ID), "actor": scope.get(ACTOR)}
+    known: dict[str, object | None] = {
+        "request_id": scope.get(REQUEST_ID),
+        "trace_id": scope.get(TRACE_ID),
+        "actor": scope.get(ACTOR),
+    }
     path = scope["path"]
     if found := _STUDY.search(path):
         known["study"] = found[1][:LONGEST]

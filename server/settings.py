@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     )
     request_log: bool = Field(False, description="Log each request, not only those that fail here or take long.")
 
+    traces: bool = Field(False, description="Make traces for OpenTelemetry; its OTEL_* variables say where they go.")
+
     def shared_token(self) -> str | None:
         """The token from the setting or its file; None when there is none.
 

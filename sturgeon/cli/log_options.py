@@ -1,4 +1,4 @@
-"""What `sturgeon serve` and `sturgeon worker` can be told about their logs."""
+"""What `sturgeon serve` and `sturgeon worker` can be told about their logs and traces."""
 
 from __future__ import annotations
 
@@ -25,5 +25,12 @@ LogFormatOption = Annotated[
         envvar="STURGEON_LOG_FORMAT",
         show_envvar=False,
         help="JSON, or lines for people, as is the default at a terminal (env: STURGEON_LOG_FORMAT).",
+    ),
+]
+TracesOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--traces",
+        help="Make traces for OpenTelemetry; OTEL_EXPORTER_OTLP_ENDPOINT says where they go (env: STURGEON_TRACES).",
     ),
 ]

@@ -10,7 +10,7 @@ import typer
 
 from sturgeon.cli.garbage import collect_as_usual
 from sturgeon.cli.inputs import WrongInput, any_path, data_folders, existing_folder, label_word, not_empty
-from sturgeon.cli.log_options import LogFormatOption, LogLevelOption
+from sturgeon.cli.log_options import LogFormatOption, LogLevelOption, TracesOption
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected, formatted
 
@@ -98,6 +98,7 @@ def serve(
     ] = None,
     log_level: LogLevelOption = None,
     log_format: LogFormatOption = None,
+    traces: TracesOption = None,
     request_log: Annotated[
         bool | None,
         typer.Option(
@@ -118,6 +119,7 @@ def serve(
         log_level=log_level,
         log_format=log_format,
         request_log=request_log,
+        traces=traces,
         token_file=context.obj.token_file,
     )
     from server.serving import serve as run_server

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from sturgeon import messages as m
 from sturgeon.client.away import AWAY, TOO_MANY, certificate_fault, retry_after_s, told, why
 from sturgeon.client.connections import Connections
+from sturgeon.client.tracing import trace_headers
 from sturgeon.errors import (
     BrokenOff,
     ClientClosed,
@@ -145,7 +146,8 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         longer_s: float = 0.0,
     ) -> httpx.Request:
-        added = [(name.encode("ascii"), value.encode("ascii")) for name, value in (headers or {}).items()]
+        sent = {**(headers or {}), **trace_headers()}
+        added = [(name.encode("ascii"), value.encode("ascii")) for name, value in sent.items()]
         return httpx.Request(
             method,
             self._url(path, query),

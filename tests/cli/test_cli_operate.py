@@ -53,10 +53,10 @@ def test_options_of_serve_win_over_the_environment_which_wins_over_defaults(
     token.write_text("sesame")
     monkeypatch.setenv("STURGEON_LOG_LEVEL", "error")
     options = ("--port", "9", "--lease-s", "5", "--database-url", "sqlite:///x.db", "--checkpoints", tmp_path)
-    logged = ("--log-level", "debug", "--log-format", "console", "--request-log")
+    logged = ("--log-level", "debug", "--log-format", "console", "--request-log", "--traces")
     assert sturgeon("--token-file", token, "serve", *options, *logged).code == 0
     wanted = {"port": 9, "lease_s": 5, "database_url": "sqlite:///x.db", "checkpoints": tmp_path, "token_file": token}
-    wanted |= {"log_level": "debug", "log_format": "console", "request_log": True}
+    wanted |= {"log_level": "debug", "log_format": "console", "request_log": True, "traces": True}
     assert served == [Settings(host="::1", **wanted)]
     assert served[0].reap_every_s == Settings().reap_every_s
 
