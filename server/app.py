@@ -24,8 +24,9 @@ from server.description import Description
 from server.gate import RequestLog, SizeGate
 from server.routes.direct import Direct
 from server.routes.lanes import KEPT, SENDING, Lanes
-from server.routes.table import ACROSS, ROUTERS, SCOPES
+from server.routes.table import ACROSS, ACTIONS, ROUTERS, SCOPES, require_actions
 from server.scopes import RouteScopes
+from server.services.audit import Logins
 from server.services.changes.feed import Feed
 from server.services.leases import housekeeping
 from server.services.leases.ask import AskContext
@@ -44,6 +45,7 @@ from server.services.webhooks import best_watch
 from server.services.webhooks.addresses import networks_of
 from server.services.webhooks.delivery import Courier
 from server.settings import Settings
+from server.store import audit
 from server.store.blobs import BlobFolder
 from server.store.engine import Clock, Database
 from server.token_check import TokenCheck
@@ -73,6 +75,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.tracer_provider = tracer_provider
     app.state.database = Database(settings.database_address(), connections=settings.threads + KEPT, clock=clock)
+    app.state.database.before_commit(audit.record)
     app.state.counters = Counters()
     app.state.transactions = Transactions(app.state.database, app.state.counters, _quotas(settings))
     app.state.blobs = BlobFolder(settings.checkpoints)
@@ -85,6 +88,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         app.state.database, app.state.asks.sampler_pool, app.state.curve_memo, app.state.recent_tables
     )
     app.state.token_memo = verification.TokenMemo(app.state.database)
+    app.state.logins = Logins(app.state.database)
     app.state.overviews = Overviews()
     app.state.measuring = Measuring(app.state.database)
     app.state.feed = Feed(app.state.database, app.state.overviews)
@@ -93,9 +97,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     problems.install(app)
     for router, prefix in ROUTERS:
         app.include_router(router, prefix=prefix)
-    app.state.direct = app.router.middleware_stack = Direct(app.router, ROUTERS)
+    app.state.direct = app.router.middleware_stack = Direct(app.router, ROUTERS, ACTIONS)
     dashboard.install(app)
-    scopes = RouteScopes(_addresses([*ROUTERS, *((router, "") for router in dashboard.ROUTERS)]), SCOPES, ACROSS)
+    addresses = list(_addresses([*ROUTERS, *((router, "") for router in dashboard.ROUTERS)]))
+    require_actions(addresses)
+    scopes = RouteScopes(addresses, SCOPES, ACROSS)
     _describe(app)
     app.add_middleware(
         SizeGate,

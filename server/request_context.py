@@ -18,6 +18,16 @@ ACTOR: Final = "sturgeon.actor"
 """Where the name of the named token is that sends it."""
 TRACE_ID: Final = "sturgeon.trace_id"
 """Where the id of the trace is that it belongs to, where traces are made."""
+ACTION: Final = "sturgeon.action"
+"""Where the name of what it does is, as server/routes/table.py has it: WORK, or one for the audit trail."""
+NOTED: Final = "sturgeon.noted"
+"""Where a service tells the audit trail what the address and the message do not say."""
+RECORDED: Final = "sturgeon.recorded"
+"""Whether the audit trail has it."""
+WORK: Final = "work"
+"""What workers do with their leases: it is not in the audit trail."""
+UNRECORDED: Final = "unrecorded"
+"""What changes nothing that is kept, or writes into the audit trail by itself."""
 LONGEST: Final = 300
 """Characters of an address, or of a name in one, that are told: a client may send any."""
 CURRENT: Final[ContextVar[MutableMapping[str, Any] | None]] = ContextVar("request", default=None)
@@ -45,6 +55,22 @@ def known_of(scope: MutableMapping[str, Any]) -> dict[str, object]:
         if (value := getattr(message, name, None)) is not None:
             known[name] = value
     return {name: value for name, value in known.items() if value is not None}
+
+
+def is_work() -> bool:
+    """Whether what happens comes of a worker's request."""
+    scope = CURRENT.get()
+    return scope is not None and scope.get(ACTION) == WORK
+
+
+def note(*, action: str | None = None, **told: object) -> None:
+    """Tell the audit trail more of the request that is worked on: the trial's number, another target, or that it is
+    another action than its route says."""
+    scope = CURRENT.get()
+    if scope is not None:
+        scope.setdefault(NOTED, {}).update(told)
+        if action is not None:
+            scope[ACTION] = action
 
 
 def add_request(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import parse_qs
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from server.actors import SHARED as SHARED_ACTOR
 from server.dashboard.rendering import page
 from server.dashboard.sessions import COOKIE, LASTS_S, SHARED, local_path, new_session
 from server.origins import is_of_another_page
 from server.scopes import READ
+from server.services.audit import Logins
 from server.services.tokens.verification import Bearer
 from server.settings import Settings
-from server.token_check import TokenCheck
+from server.token_check import TokenCheck, Whose
 from sturgeon.errors import Forbidden, Invalid, TooManyWrongTokens
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -45,13 +48,20 @@ async def log_in(request: Request) -> Response:
         refused = page(request, "login.html", status=429, next=onward, wrong=error.message)
         refused.headers["Retry-After"] = str(error.retry_after_s)
         return refused
+    logins: Logins = request.app.state.logins
+    address = request.client.host if request.client else ""
     if whose is None:
+        await run_sync(logins.record_refusal, address)
         return page(request, "login.html", status=401, next=onward, wrong="This is not the token of this server.")
+    actor, session = (whose.actor, whose.sha256) if isinstance(whose, Bearer) else (SHARED_ACTOR, SHARED)
+    await run_sync(logins.record, actor, address)
+    return _with_session(request, onward, new_session(token, session))
+
+
+def _with_session(request: Request, onward: str, session: str) -> Response:
     answer = RedirectResponse(onward, 303)
     is_https = request.url.scheme == "https"
-    answer.set_cookie(
-        COOKIE, new_session(token, whose), max_age=LASTS_S, httponly=True, samesite="strict", secure=is_https, path="/"
-    )
+    answer.set_cookie(COOKIE, session, max_age=LASTS_S, httponly=True, samesite="strict", secure=is_https, path="/")
     return answer
 
 
@@ -68,20 +78,16 @@ def log_out(request: Request) -> Response:
     return answer
 
 
-async def _whose(request: Request, given: str) -> str | None:
-    """SHARED, or the hash of a named token; None if it lets nobody in.
+async def _whose(request: Request, given: str) -> Whose:
+    """Whose token it is; None if it lets nobody in.
 
     Raises: Forbidden (it does not let anybody read), TooManyWrongTokens, Unavailable.
     """
     check: TokenCheck = request.app.state.token_check
-    bearer = await check.whose(request.scope, given)
-    if not isinstance(bearer, Bearer):
-        return None if bearer is None else SHARED
-    if not bearer.may(READ):
-        raise Forbidden(
-            f"The token {bearer.name} has not the scope that pages need: read. Log in with one that has it."
-        )
-    return bearer.sha256
+    whose = await check.whose(request.scope, given)
+    if isinstance(whose, Bearer) and not whose.may(READ):
+        raise Forbidden(f"The token {whose.name} has not the scope that pages need: read. Log in with one that has it.")
+    return whose
 
 
 def _form(body: bytes) -> dict[str, list[str]]:

@@ -24,7 +24,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from server.request_context import MESSAGE
+from server.request_context import ACTION, CURRENT, MESSAGE
 from server.routes.arguments import Arguments, Values, read
 from server.routes.lanes import Lanes, client_of
 from sturgeon.errors import BadRequest, TooLarge, UnsupportedMediaType
@@ -47,6 +47,7 @@ class BodyRoute(APIRoute):
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.action: str | None = None  # as server/routes/table.py has it
         self._status = options.get("status_code") or 200
         self._takes_own_places = iscoroutinefunction(endpoint)
         if not self._takes_own_places:
@@ -61,6 +62,7 @@ class BodyRoute(APIRoute):
         if values is None or self._arguments is None:
             return None
         lanes: Lanes = request.app.state.lanes
+        request.scope[ACTION], request.scope["path_params"] = self.action, path
         size = len(await request.body()) if self._arguments.message is not None else 0
         if self._takes_own_places:
             async with lanes.alone_if_large(size, client_of(request)):
@@ -79,6 +81,7 @@ class BodyRoute(APIRoute):
 
         async def read_and_answer(request: Request) -> Response:
             lanes: Lanes = request.app.state.lanes
+            request.scope[ACTION] = self.action
             size = len(await request.body()) if self.body_field is not None else 0
             async with lanes.alone_if_large(size, client_of(request)):
                 if self.body_field is not None:
@@ -93,6 +96,7 @@ class BodyRoute(APIRoute):
     def _writing(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(endpoint)
         def write(**values: Any) -> Any:
+            _tell_message(values)
             answer = endpoint(**values)
             if isinstance(answer, Response) or any(map(_sets_headers, self.dependant.dependencies)):
                 return answer
@@ -164,6 +168,13 @@ def written(service: Callable[[*Taken], Answer], *arguments: *Taken) -> tuple[An
     """What a service answers, and that as JSON; for the thread in which an `async` route calls it."""
     answer = service(*arguments)
     return answer, Response(_json(answer), media_type="application/json")
+
+
+def _tell_message(values: Values) -> None:
+    """Keep the message in the body with the request, also where FastAPI has read it."""
+    scope = CURRENT.get()
+    if scope is not None and scope.get(MESSAGE) is None:
+        scope[MESSAGE] = next((value for value in values.values() if isinstance(value, BaseModel)), None)
 
 
 def _sets_headers(dependant: Dependant) -> bool:

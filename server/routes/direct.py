@@ -41,9 +41,10 @@ class _Address:
 
 
 class Direct:
-    """Stands before FastAPI's router. `routers` are those that it includes, in their order, each with its prefix."""
+    """Stands before FastAPI's router. `routers` are those that it includes, in their order, each with its prefix.
+    actions: what each does that changes something, by "METHOD path"."""
 
-    def __init__(self, router: APIRouter, routers: Iterable[tuple[APIRouter, str]]) -> None:
+    def __init__(self, router: APIRouter, routers: Iterable[tuple[APIRouter, str]], actions: Mapping[str, str]) -> None:
         self._router: Final = router
         self._otherwise: Final = router.middleware_stack
         self._has_looked = False
@@ -54,6 +55,7 @@ class Direct:
                 path = prefix + route.path
                 pattern, _, convertors = compile_path(path)
                 for method in route.methods or ():
+                    route.action = actions.get(f"{method} {path}")
                     self._addresses[method, path.count("/")].append(_Address(route, path, pattern, convertors))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

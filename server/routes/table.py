@@ -6,12 +6,15 @@ A route that is not named here keeps the server from starting, and so does a nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from fastapi import APIRouter
 
+from server.request_context import UNRECORDED
+from server.request_context import WORK as WORK_ACTION
 from server.routes import (
+    audit,
     checkpoints,
     explaining,
     findings,
@@ -30,10 +33,11 @@ from server.routes import (
     webhooks,
 )
 from server.scopes import ADMIN, OPEN, READ, READ_OR_WORK, WORK, WRITE, Needed
+from sturgeon.errors import SturgeonError
 
 _OF_STUDIES: Final = (studies, explaining)
 _OF_TRIALS: Final = (trials, panda, leases, checkpoints, findings, logs)
-_OF_THE_SERVER: Final = (observing, preview, rows, plots, streaming, webhooks, tokens)
+_OF_THE_SERVER: Final = (observing, preview, rows, plots, streaming, webhooks, tokens, audit)
 ROUTERS: Final[tuple[tuple[APIRouter, str], ...]] = (
     *((module.router, "/v1") for module in (*_OF_STUDIES, *_OF_TRIALS, *_OF_THE_SERVER)),
     (health.router, ""),
@@ -125,6 +129,7 @@ SCOPES: Final[Mapping[str, Needed]] = {
     "POST /v1/tokens": ADMIN,
     "GET /v1/tokens": ADMIN,
     "DELETE /v1/tokens/{token}": ADMIN,
+    "GET /v1/audit": ADMIN,
     # pages, and what they load
     "GET /login": OPEN,
     "POST /login": OPEN,
@@ -174,3 +179,61 @@ ACROSS: Final[frozenset[str]] = frozenset(
 """The routes that name no study in their address, and that a token of some studies may ask all the same. An address
 with a study needs no entry: the token has to be for that one. All others, such as `/metrics`, are refused: they are of
 all studies."""
+
+ACTIONS: Final[Mapping[str, str]] = {
+    "POST /v1/studies": "study.create",
+    f"PATCH {_STUDY}": "study.change",
+    f"DELETE {_STUDY}": "study.delete",
+    "POST /v1/space:preview": UNRECORDED,
+    f"POST {_STUDY}/trials": "trial.enqueue",
+    f"POST {_STUDY}/trials:import": "trial.import",
+    f"PATCH {_STUDY}/trials/{{number:segment}}": "trial.describe",
+    f"PUT {_TRIAL}/errors/tags": "trial.tag",
+    f"POST {_TRIAL}:requeue": "trial.requeue",
+    f"POST {_TRIAL}:invalidate": "trial.invalidate",
+    f"POST {_TRIAL}:cancel": "trial.cancel",
+    f"PATCH {_TRIAL}/params": "trial.params",
+    f"POST {_TRIAL}:pause": "trial.pause",
+    f"POST {_TRIAL}:resume": "trial.resume",
+    f"POST {_TRIAL}:stop": "trial.stop",
+    f"POST {_TRIAL}:checkpoint": "trial.checkpoint",
+    f"POST {_TRIAL}:rollback": "trial.rollback",
+    f"POST {_TRIAL}:fork": "trial.fork",
+    f"POST {_TRIAL}:promote": "trial.promote",
+    f"POST {_TRIAL}/proposals/{{proposal}}:accept": "proposal.accept",
+    f"POST {_TRIAL}/proposals/{{proposal}}:dismiss": "proposal.dismiss",
+    "POST /v1/leases": WORK_ACTION,
+    "POST /v1/leases:renew": WORK_ACTION,
+    f"POST {_STUDY}/trials:ask": WORK_ACTION,
+    f"POST {_STUDY}/trials:tell": WORK_ACTION,
+    f"POST {_TRIAL}:report": WORK_ACTION,
+    f"POST {_TRIAL}:tell": WORK_ACTION,
+    f"POST {_TRIAL}:release": WORK_ACTION,
+    f"PUT {_TRIAL}/checkpoints/{{step:step}}": WORK_ACTION,
+    f"PUT {_TRIAL}/diagnosis": WORK_ACTION,
+    f"PUT {_TRIAL}/errors": WORK_ACTION,
+    f"PUT {_TRIAL}/dataset": WORK_ACTION,
+    f"PUT {_TRIAL}/versions": WORK_ACTION,
+    f"PUT {_TRIAL}/log": WORK_ACTION,
+    "POST /v1/workers/{worker}:drain": "worker.drain",
+    "POST /v1/webhooks": "webhook.create",
+    "DELETE /v1/webhooks/{webhook:segment}": "webhook.delete",
+    "POST /v1/webhooks/{webhook}:test": "webhook.test",
+    "POST /v1/tokens": "token.create",
+    "DELETE /v1/tokens/{token}": "token.revoke",
+    "POST /login": UNRECORDED,
+    "POST /logout": UNRECORDED,
+    "POST /new:read": UNRECORDED,
+}
+"""What each route that may change something does, as the audit trail has it. A route that is not named here keeps the
+server from starting, and so does a name without a route."""
+
+
+def require_actions(routes: Iterable[tuple[str, str]]) -> None:
+    """routes: the method and the path of each. Raises: SturgeonError (ACTIONS and the routes are not the same)."""
+    changing = {f"{method} {path}" for method, path in routes if method not in ("GET", "HEAD")}
+    if changing != ACTIONS.keys():
+        wrong = ", ".join(sorted(changing ^ ACTIONS.keys()))
+        raise SturgeonError(
+            f"server/routes/table.py names no action of these routes, or there are no such routes: {wrong}."
+        )

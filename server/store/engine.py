@@ -5,7 +5,6 @@ The clock is the database's own, so that all servers agree on the time; tests pa
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,20 +13,21 @@ from typing import Any, Final, NamedTuple, ParamSpec
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, CursorResult
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Insert
+from sqlalchemy.sql.dml import UpdateBase
 
 from server.actors import acting
 from server.store import steady_clock
 from server.store.change_numbers import Counting, last_change
+from server.store.database_errors import database_errors
 from server.store.drivers import begin_sqlite, open_engines
 from server.store.durability import Durability
 from server.store.hot_statements import Answer, HotStatements, insert_new
 from server.store.kept_amounts import EndedUpTo
 from server.store.lock_order import LockOrder
 from server.store.steady_clock import Offset, Reading, SteadyClock
+from server.store.tables import idempotency_keys
 from server.store.write_queue import Turn, WriteQueue
-from sturgeon.errors import Unavailable
 from sturgeon.identifiers import StudyId
 
 P = ParamSpec("P")
@@ -73,6 +73,7 @@ class Transaction:
         self.lock_order = LockOrder()
         self.commits = True
         self.changed_studies: ChangedStudies = {}
+        self.has_changed = False  # more than the keys of requests
         self._after_commit: list[Callable[[], None]] = []
 
     def rollback_at_end(self) -> None:
@@ -111,10 +112,13 @@ class Transaction:
         """Run a statement; with several `rows` once for each of them, with one dict with these parameters."""
         result = self.connection.execute(statement, rows)
         assert isinstance(result, CursorResult)
+        if isinstance(statement, UpdateBase) and (result.returns_rows or result.rowcount):
+            self.has_changed |= statement.table is not idempotency_keys
         return result
 
     def run(self, statement: sa.Executable, parameters: Mapping[str, object]) -> Answer:
         """Run a statement that every trial needs: a constant, see `hot_statements.py`."""
+        self.has_changed |= statement.is_dml
         return self._hot.run(self.connection, statement, parameters)
 
     def insert_new(self, table: sa.Table, *key: str, returning: str | None = None) -> Insert:
@@ -202,8 +206,13 @@ class Database:
         self.durability = Durability(file) if file else None
         self.stored_numerics: set[str] = set()
         self.kept_amounts: dict[int, EndedUpTo] = {}
+        self._before_commit: list[Callable[[Transaction], None]] = []
         self._listeners: list[Callable[[ChangedStudies], None]] = []
         self.name = self.engine.url.render_as_string(hide_password=True)
+
+    def before_commit(self, step: Callable[[Transaction], None]) -> None:
+        """Let `step` write at the end of each writing transaction: what it writes is committed with the rest."""
+        self._before_commit.append(step)
 
     def on_commit(self, listener: Callable[[ChangedStudies], None]) -> None:
         """Call `listener` after each commit of a writing transaction, with the studies of which a sampler sees
@@ -225,6 +234,8 @@ class Database:
         urgent: it passes other writers of SQLite, see `WriteQueue`."""
         with self._transaction(write=True, urgent=urgent) as tx:
             yield tx
+            for step in self._before_commit if tx.commits else ():
+                step(tx)
         if not tx.commits:
             return
         for listener in self._listeners:
@@ -244,7 +255,7 @@ class Database:
     def _transaction(self, *, write: bool, foreign_keys: bool = True, urgent: bool = False) -> Iterator[Transaction]:
         seen = 0
         try:
-            with _database_errors(), self._turn_to_write(write, urgent) as turn, self._connected(write) as connection:
+            with database_errors(), self._turn_to_write(write, urgent) as turn, self._connected(write) as connection:
                 if not (write or self.durability):
                     connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 with self._committing(write), connection.begin() as begun:
@@ -284,19 +295,3 @@ class Database:
             engine.dispose()
         if self.write_queue:
             self.write_queue.close()
-
-
-@contextmanager
-def _database_errors() -> Iterator[None]:
-    """Turn the errors of a database that is away, locked or full into Unavailable; other errors stay as they are."""
-    try:
-        yield
-    except sa.exc.TimeoutError:
-        raise Unavailable("All database connections are busy; try again in a moment.") from None
-    except sqlite3.OperationalError as error:  # of BEGIN, which does not go through SQLAlchemy
-        raise Unavailable(f"The database cannot do this just now ({error}); try again in a moment.") from error
-    except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
-            reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no connection"
-            raise Unavailable(f"The database cannot do this just now ({reason}); try again in a moment.") from error
-        raise

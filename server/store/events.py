@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from server.actors import SERVER
+from server.request_context import is_work
 from server.store import change_numbers, outbox
 from server.store.engine import Transaction
 from server.store.json_columns import Json
@@ -25,6 +27,9 @@ READ_AGAIN: Final = (
     "retest_skipped",
 )
 """Kinds whose events say what is going on: services read them again. They are few, and kept with their study."""
+
+SAID_BY_RUNS: Final = frozenset(("portion_refused", "drift", "failed", "unable", "code_changed", "data_changed"))
+"""Kinds that the holder of a lease tells of. All else that comes of a worker's request, the server decides."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,10 @@ def insert(
     tx: Transaction, study_id: StudyId, kind: str, now: int, number: TrialNumber | None = None, **detail: object
 ) -> None:
     """Write what happened, and put it into the outbox of the webhooks that want to be told of it."""
-    who = {"actor": tx.actor.name, "actor_token": tx.actor.token_id}
+    actor = SERVER if is_work() and kind not in SAID_BY_RUNS else tx.actor
+    who = {"actor": actor.name, "actor_token": actor.token_id}
     tx.execute(_INSERT, {"study_id": study_id, "number": number, "kind": kind, "detail": detail, "at": now, **who})
-    outbox.tell(tx, study_id, kind, now, number, detail)
+    outbox.tell(tx, study_id, kind, now, number, detail, actor.name)
 
 
 def keep_newest(tx: Transaction, count: int) -> int:

@@ -57,14 +57,16 @@ def told_as(kind: str, detail: Json) -> WebhookEvent | None:
     return told.get(kind)
 
 
-def tell(tx: Transaction, study_id: StudyId, kind: str, now: int, number: TrialNumber | None, detail: Json) -> None:
+def tell(
+    tx: Transaction, study_id: StudyId, kind: str, now: int, number: TrialNumber | None, detail: Json, actor: str
+) -> None:
     """Put an event of a study into the outbox, for each webhook that wants to be told of it."""
     event = told_as(kind, detail)
     if event is None:
         return
     for webhook_id, wanted, study in tx.execute(_WANTED, {"study": study_id}).all():
         if event in wanted:
-            insert(tx, webhook_id, event, now, {"study": study, "trial": number, "detail": detail})
+            insert(tx, webhook_id, event, now, {"study": study, "trial": number, "detail": detail, "actor": actor})
 
 
 def insert(tx: Transaction, webhook_id: int, event: Told, now: int, data: Json) -> DeliveryRow:

@@ -225,6 +225,7 @@ FORMS: dict[str, Any] = {
     "study tag-errors": Json,
     "study trials": list[m.Trial],
     "task-fields": dict[str, TaskField],
+    "audit": list[m.AuditEntry],
     "token create": m.NewToken | m.Token,
     "token list": list[m.Token],
     "token revoke": Deleted,

@@ -34,6 +34,9 @@ ROOT: Final[Listing] = {
         "workers": "List the workers of this server.",
         "drain": "Let a worker finish what it runs, take nothing new, and end.",
     },
+    "audit": {
+        "audit": "Show what people and programs have changed, the newest first; not the work of workers.",
+    },
     "data": {
         "data": "Show what the trainer would learn from a file: its columns, inputs, classes and parts; or say what "
         "is wrong.",

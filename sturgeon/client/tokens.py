@@ -1,8 +1,9 @@
-"""The routes of named tokens."""
+"""The routes of named tokens, and of the audit trail."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from urllib.parse import quote
 
 from sturgeon import messages as m
@@ -12,7 +13,7 @@ from sturgeon.values import Json
 
 
 class TokenRoutes(Connected):
-    """Who may use the server, and for what."""
+    """Who may use the server, and for what; and who has changed what."""
 
     def create_token(
         self,
@@ -35,3 +36,20 @@ class TokenRoutes(Connected):
     def revoke_token(self, name: str) -> None:
         """Let nobody in by this token any more."""
         self._wire.send("DELETE", f"/v1/tokens/{quote(name, safe='', errors='replace')}")
+
+    def audit(
+        self,
+        page_size: int | None = None,
+        page_token: str | None = None,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        study: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> m.Page[m.AuditEntry]:
+        """What people and programs have changed, the newest first. since, until: with a time zone."""
+        begins = None if since is None else since.isoformat()
+        ends = None if until is None else until.isoformat()
+        wanted = given(actor=actor, action=action, study=study, since=begins, until=ends) | paged(page_size, page_token)
+        return self._wire.ask(m.Page[m.AuditEntry], "GET", "/v1/audit", query=wanted)

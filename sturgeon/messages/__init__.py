@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from sturgeon.messages.audit import *
     from sturgeon.messages.findings import *
     from sturgeon.messages.forms import *
     from sturgeon.messages.imports import *
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sturgeon.messages.webhooks import *
 
 _NAMES: Final = {
+    "audit": "ACTION AuditEntry",
     "findings": "DatasetSummary DiagnosisFinding ErrorAnalysis ErrorsFinding FindingKind",
     "forms": """
         LARGEST_EPOCH LARGEST_FENCE LARGEST_GRID LARGEST_LOG LARGEST_SEED LARGEST_STACK LARGEST_STEP

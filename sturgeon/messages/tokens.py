@@ -23,7 +23,7 @@ class TokenRequest(Request):
     name: TokenName
     scopes: Annotated[list[TokenScope], Sized(4, least=1)] = Field(
         description="read: look at everything; write: create, change and steer studies; work: what a worker does; "
-        "admin: all of it, and tokens, webhooks and the draining of workers."
+        "admin: all of it, and tokens, webhooks, the audit trail and the draining of workers."
     )
     studies: Annotated[list[StudyPrefix], Sized(MOST_PREFIXES, least=1)] | None = Field(
         default=None,

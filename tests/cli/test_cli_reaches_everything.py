@@ -71,6 +71,7 @@ COMMANDS: Final = {
     "create_token": "token create",
     "list_tokens": "token list",
     "revoke_token": "token revoke",
+    "list_audit": "audit",
     "overview": "study overview",
     "study_plot": "study plot",
     "trial_plot": "study plot",

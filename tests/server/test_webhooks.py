@@ -119,8 +119,11 @@ def test_the_end_of_a_study_is_told_under_a_signature_that_holds(
     body = json.loads(got.body)
     assert (body["id"], body["type"]) == (got.headers["webhook-id"], "study_done")
     assert body["data"] == {
-        "study": "bowl", "trial": None, "detail": {"state": "completed", "was": "active", "why": "max_trials"}
-    }  # fmt: skip
+        "study": "bowl",
+        "trial": None,
+        "detail": {"state": "completed", "was": "active", "why": "max_trials"},
+        "actor": "server",
+    }
     assert states(server, webhook.id) == [("study_done", "delivered", 1)]
     assert 'sturgeon_webhook_deliveries_total{event="study_done",outcome="delivered"} 1.0' in http.get("/metrics").text
 
@@ -442,5 +445,5 @@ def test_a_trial_that_failed_for_good_and_an_alarm_are_told(server: RunningServe
     assert [row.event for row in rows] == ["drift", "drift", "drift", "failure"]
     assert json.loads(rows[0].body)["data"]["detail"]["reason"] == "the inputs moved"
     assert json.loads(rows[3].body)["data"] == {
-        "study": "bowl", "trial": 0, "detail": {"attempts": 3, "reason": "ValueError: no disk"}
+        "study": "bowl", "trial": 0, "detail": {"attempts": 3, "reason": "ValueError: no disk"}, "actor": "local",
     }  # fmt: skip

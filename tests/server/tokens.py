@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 from pydantic import SecretStr
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 SHARED_TOKEN: Final = "open-sesame-4f9a"
 
 
-def guarded_server(url: str, folder: Path, serve: Callable[[Settings], RunningServer]) -> RunningServer:
-    """A server on this database that wants the shared token; its own client sends it."""
-    return serve(
-        Settings(database_url=url, checkpoints=folder / "checkpoints", token=SecretStr(SHARED_TOKEN), reap_every_s=600)
-    )
+def guarded_server(url: str, folder: Path, serve: Callable[[Settings], RunningServer], **options: Any) -> RunningServer:
+    """A server on this database that wants the shared token; its own client sends it. options: further settings."""
+    usual: dict[str, Any] = {"token": SecretStr(SHARED_TOKEN), "reap_every_s": 600}
+    return serve(Settings(database_url=url, checkpoints=folder / "checkpoints", **usual, **options))
 
 
 def with_token(server: RunningServer, token: str) -> httpx.Client:

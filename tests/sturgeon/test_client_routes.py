@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -83,6 +84,12 @@ ROUTES: list[tuple[Call, str, Any, Any]] = [
     ),
     (lambda c: c.tokens(page_size=2), "GET /v1/tokens?page_size=2", None, PAGE),
     (lambda c: c.revoke_token("ada@lab"), "DELETE /v1/tokens/ada%40lab", None, None),
+    (
+        lambda c: c.audit(2, actor="ada", action="study.delete", study="s", since=datetime(2026, 1, 1, tzinfo=UTC)),
+        "GET /v1/audit?actor=ada&action=study.delete&study=s&since=2026-01-01T00%3A00%3A00%2B00%3A00&page_size=2",
+        None,
+        PAGE,
+    ),
     (lambda c: c.study("s"), "GET /v1/studies/s", None, STUDY),
     (lambda c: c.patch_study("s", {"state": "paused"}), "PATCH /v1/studies/s", {"state": "paused"}, STUDY),
     (lambda c: c.delete_study("s", force=True), "DELETE /v1/studies/s?force=true", None, None),

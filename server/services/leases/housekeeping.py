@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from server.services import blob_sweep
+from server.services import audit, blob_sweep
 from server.services.isolation import isolated
 from server.services.quotas import DEFAULT, Quotas
 from server.store import changes, events, floors, idempotency, outbox, tokens, trial_logs, unable, workers
@@ -25,7 +25,7 @@ def begin(database: Database) -> None:
 
 def clean_up(database: Database, blobs: BlobFolder, quotas: Quotas = DEFAULT) -> None:
     """Delete idempotency keys after a day, workers and what webhooks were told after a week, tokens 30 days after their
-    end, the events and logs beyond the quota, and the blobs that no checkpoint names."""
+    end, the audit trail after a year, the events and logs beyond the quota, and the blobs that no checkpoint names."""
     with isolated(DUTY):
         _clean_up(database, blobs, quotas)
 
@@ -39,6 +39,7 @@ def _clean_up(database: Database, blobs: BlobFolder, quotas: Quotas) -> None:
         outbox.forget(tx, now - 7 * DAY_US)
     with isolated(DUTY, part="tokens"), database.writing() as tx:
         tokens.forget(tx, tx.now() - 30 * DAY_US)
+    audit.trim(database, DUTY)
     with isolated(DUTY, part="events"), database.writing() as tx:
         events.keep_newest(tx, quotas.events)
     with isolated(DUTY, part="logs"), database.writing() as tx:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from server.request_context import note
 from server.services import lookup, views
 from server.services.idempotency import (
     IdempotencyKey,
@@ -233,6 +234,7 @@ def _take_back(scope: Scope, row: TrialRow, request: messages.ReleaseRequest, ke
             )
         if request.unable is not None:
             _note_unable(scope, row, request.unable)
+        note(action="trial.release")
         events.insert(scope.tx, scope.study.id, "released", scope.now, row.number, worker=row.worker)
         row = _release(scope, row, alone=request.alone, raise_fence=True)
     answer = views.trial(scope.study.name, row)

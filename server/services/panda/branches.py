@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from server.policies import timelines
+from server.request_context import note
 from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.runs.resume import initial_live_params
@@ -52,6 +53,7 @@ def fork(
         events.insert(
             tx, study.id, "forked", scope.now, number, step=checkpoint.step, branches=numbers, reason=request.reason
         )
+        note(branches=numbers)
         answer = messages.Page[messages.Trial](items=[views.trial(name, row) for row in rows])
         store_answer(tx, key, answer)
         return answer
@@ -77,6 +79,7 @@ def promote(
         [row] = make_branches(scope, parent, checkpoint, [request.params], raise_budget=request.raise_budget)
         detail = {"step": checkpoint.step, "panda": row.number, "reason": request.reason}
         events.insert(tx, study.id, "promoted", scope.now, number, **detail)
+        note(panda=row.number)
         answer = views.trial(name, row)
         store_answer(tx, key, answer)
         return answer

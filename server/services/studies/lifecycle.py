@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from server.request_context import note
 from server.services import blob_sweep, lookup, views
 from server.services.idempotency import IdempotencyKey, Nothing, claim_or_replay, store_answer
 from server.services.pagination import after_of, page_of
@@ -43,6 +44,7 @@ def create(
         if (answered := claim_or_replay(tx, key, messages.Study, None)) is not None:
             return answered
         row = _created(tx, request, reach)
+        note(study=row.name)
         answer = as_message(tx, row)
         store_answer(tx, key, answer, created=row)
         return answer

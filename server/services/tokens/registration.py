@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from server.actors import is_reserved
+from server.request_context import note
 from server.services.pagination import after_of, page_of
 from server.services.tokens.secrets import new_token, sha256_of
 from server.services.views import moment
@@ -58,6 +59,7 @@ def create(database: Database, request: messages.TokenRequest, *, is_guarded: bo
         expires_at = None if request.lasts_s is None else now + request.lasts_s * 1_000_000
         values = {"name": request.name, "sha256": sha256_of(token), "scopes": sorted(set(request.scopes))}
         studies = {"studies": None if request.studies is None else sorted(set(request.studies))}
+        note(target=request.name)
         row = tokens.insert(tx, values | studies | {"created_at": now, "expires_at": expires_at})
     return messages.NewToken(**_view(row, now).model_dump(), token=token)
 

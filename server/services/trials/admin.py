@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from server.request_context import note
 from server.services import lookup, views
 from server.services.idempotency import IdempotencyKey, claim_or_replay, store_answer
 from server.services.pagination import after_of, page_of, sorted_place_of, three_places_of, token_of
@@ -88,6 +89,7 @@ def enqueue(transactions: Transactions, name: str, params: Json, key: Idempotenc
             ],
         )
         events.insert(scope.tx, study.id, "enqueued", scope.now, row.number)
+        note(trial=row.number)
         answer = views.trial(name, row)
         store_answer(scope.tx, key, answer)
         return answer

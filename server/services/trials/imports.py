@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from server.request_context import note
 from server.services import views
 from server.services.runs import pruning
 from server.services.studies import budgets
@@ -39,6 +40,7 @@ def import_trials(transactions: Transactions, name: str, asked: Sequence[Importe
         if any(answer.number is not None for answer in answers.values()):
             count = sum(answer.number is not None for answer in answers.values())
             events.insert(scope.tx, scope.study.id, "imported", scope.now, trials=count)
+            note(trials=count)
             budgets.settle(scope)
     before = {key: ImportedOne(key=key, number=number, known=True) for key, number in known.items()}
     return messages.ImportAnswer(items=[(before | answers)[trial.key] for trial in asked])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from server.request_context import note
 from server.services import lookup
 from server.services.pagination import after_of, page_of
 from server.services.views import moment
@@ -42,6 +43,7 @@ def create(database: Database, request: messages.WebhookRequest, networks: Seque
         values = {"study_id": study_id, "url": request.url, "events": sorted(set(request.events))}
         secret = new_secret()
         row = webhooks.insert(tx, values | {"secret": secret, "created_at": tx.now()})
+        note(target=str(row.id))
         if "new_best" in request.events:
             webhooks.begin_to_watch(tx, study_id)
         return messages.NewWebhook(**_view(row, request.study).model_dump(), secret=secret)
