@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -180,7 +181,7 @@ def test_a_stream_across_studies_tells_of_no_other_one(guarded: RunningServer, b
         guarded.client.delete_study(OTHER, force=True)
         guarded.client.create_study(DIGITS | {"name": f"{OTHER}-new"})
         guarded.client.delete_study("mnist-c", force=True)
-        while "mnist-c" not in told.partition('"gone":["mnist-c"]')[1]:
+        while not re.search(r'"gone":\[[^]]*"mnist-c"', told):
             told += next(parts)
 
     assert "event: workers" in told
@@ -307,6 +308,18 @@ def test_a_worker_gets_trials_of_its_own_studies_alone(
     assert answer["lost"] == [{"study": study, "number": 0, "reason": "cancelled"} for study in (OTHER, ABSENT)]
 
 
+def test_a_token_gets_no_answer_that_one_of_its_name_got_before(guarded_sqlite: RunningServer) -> None:
+    server, asked = guarded_sqlite, {"worker": "eve"}
+    server.client.create_study(DIGITS | {"name": OTHER})
+    for prefix, status in ((OTHER, 200), (OTHER, 200), ("mnist-", 409)):
+        token = server.client.create_token("eve", ["work"], studies=[prefix])
+        with with_token(server, token.token) as http:
+            answer = http.post("/v1/leases", json=asked, headers={"Idempotency-Key": "one"})
+        server.client.revoke_token("eve")
+
+        assert answer.status_code == status, answer.text
+
+
 def test_a_waiting_worker_is_not_woken_for_other_studies() -> None:
     offer = Offer(reach=Reach.of(["mnist-"], "ada"))
 
@@ -373,3 +386,15 @@ def test_a_route_across_studies_is_named_as_such(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(composed, "ACROSS", {*ACROSS, "GET /v1/studies/{study}"})
     with pytest.raises(SturgeonError, match=r"routes across studies that name one: GET /v1/studies/\{study\}"):
         create_app(settings)
+
+
+def test_a_study_says_that_the_workers_that_are_there_may_not_run_it(guarded_sqlite: RunningServer) -> None:
+    server = guarded_sqlite
+    for name in (OTHER, OWN):
+        server.client.create_study(DIGITS | {"name": name})
+    token = server.client.create_token("eve", ["work"], studies=["mnist-"])
+    with Client(server.url, token=token.token) as worker:
+        worker.lease("eve")
+
+    assert server.client.study(OWN).waits_for is None
+    assert server.client.study(OTHER).waits_for == "No worker is there; start one with `sturgeon worker`."

@@ -72,7 +72,7 @@ def _queued(
         answered = None if stored is None else answer_of(key, messages.Leases, stored.request_sha256, stored.answer)
         if answered is not None and (still_given := _of_present_studies(tx, answered)).leases:
             return still_given, []
-        offered = told_by(request)
+        offered = told_by(request, free.reach)
         if workers.seen(tx, request.worker, request.total_slots or request.slots, offered).drain:
             return nothing, []
         eligible, needy = _eligible(tx, free)

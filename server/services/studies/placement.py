@@ -25,7 +25,7 @@ UNLIMITED: Final = 1_000_000
 @dataclass(frozen=True)
 class Offer:
     """What a worker has, free or in all. memory_gb: None where it does not say, and any trial fits. reach: the studies
-    that its token is for; of what it has in all it is not known."""
+    that its token is for."""
 
     kinds: tuple[str, ...] = ("train",)
     gpus: int = 0
@@ -76,14 +76,19 @@ def needs_of(stored: Json | None) -> Needs:
     return Needs.model_validate(stored or {})
 
 
-def told_by(request: messages.LeaseRequest) -> Json:
-    """What a worker has in all, as its row stores it."""
-    return {
+def told_by(request: messages.LeaseRequest, reach: Reach) -> Json:
+    """What a worker has in all, as its row stores it. reach: of its token."""
+    told: Json = {
         "kinds": sorted(request.kinds),
         "gpus": max(request.gpus, request.total_gpus),
         "memory_gb": request.memory_gb if request.total_memory_gb is None else request.total_memory_gb,
         "labels": sorted(set(request.labels)),
-    } | ({} if request.only is None else {"only": sorted(set(request.only))})
+    }
+    if request.only is not None:
+        told["only"] = sorted(set(request.only))
+    if reach.prefixes is not None:
+        told["prefixes"] = list(reach.prefixes)
+    return told
 
 
 def in_all(stored: Json | None) -> Offer:
@@ -96,6 +101,7 @@ def in_all(stored: Json | None) -> Offer:
         stored["memory_gb"],
         frozenset(stored["labels"]),
         only=_names(stored.get("only")),
+        reach=Reach.of(stored.get("prefixes"), ""),
     )
 
 
