@@ -209,6 +209,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         await anyio.to_thread.run_sync(refitter.stop)
         await anyio.to_thread.run_sync(background.stop)
         await anyio.to_thread.run_sync(courier.stop)
+        app.state.lanes.end()
         database.dispose()
         if app.state.tracer_provider is not None:
             await anyio.to_thread.run_sync(traces.end, app.state.tracer_provider)

@@ -71,9 +71,8 @@ class BodyRoute(APIRoute):
         async with lanes.alone_if_large(size, client_of(request)):
             if not await self._take_message(request, lanes, values):
                 return None
-            async with lanes.work.place(client_of(request)):
-                answer: Response = await run_sync(partial(self.endpoint, **values))
-                return answer
+            answer: Response = await lanes.run(client_of(request), partial(self.endpoint, **values))
+            return answer
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """As FastAPI's own, behind the reading of the body."""

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextvars import copy_context
+from typing import Final, TypeVar
 
 from anyio import CapacityLimiter
 from starlette.requests import Request
 
 from sturgeon.errors import Overloaded
+
+Answer = TypeVar("Answer")
 
 WAITING: Final = 4
 """So many requests wait for each place; more are refused."""
@@ -45,21 +49,31 @@ class Lanes:
 
     def __init__(self, places: int) -> None:
         self.work = Places(places, WAITING * places, max(LEAST_EACH, places // SHARE))
+        self._threads = ThreadPoolExecutor(places, "request")
         self.renewals = CapacityLimiter(RENEWALS)
         self.health = CapacityLimiter(HEALTH)
         self.tokens = CapacityLimiter(TOKENS)
         self.bodies = CapacityLimiter(BODIES)  # each that is parsed and validated may take 100 MB
         self.large = Places(1, LARGE_WAITING)
 
-    @asynccontextmanager
-    async def alone_if_large(self, size: int, client: str) -> AsyncIterator[None]:
+    def alone_if_large(self, size: int, client: str) -> AbstractAsyncContextManager[None]:
         """Hold the place of large bodies, if one of so many bytes needs it. To be held from before it is parsed until
         its answer is made, but not while its request waits for something else. Raises: Overloaded."""
-        if size <= LARGE:
-            yield
-            return
-        async with self.large.place(client):
-            yield
+        return self.large.place(client) if size > LARGE else nullcontext()
+
+    async def run(self, client: str, function: Callable[[], Answer]) -> Answer:
+        """What the function returns in a thread, when the client has a place; the thread knows of the request.
+
+        The executor of the standard library, since most requests go this way: anyio's threads go through the event
+        loop once more for each. Raises: Overloaded, and what the function raises.
+        """
+        async with self.work.place(client):
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, copy_context().run, function)
+
+    def end(self) -> None:
+        """No more requests come. What a thread still works on is not waited for."""
+        self._threads.shutdown(wait=False)
 
 
 class Places:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response
@@ -46,11 +47,9 @@ async def lease_trials(
     idempotency_key = IdempotencyKey.of(key, " ".join(("POST /leases", *(reach.prefixes or ()))), request)
     offer = Offer.free(request, reach)
     until = time.monotonic() + min(request.wait, settings.longest_wait_s)
+    lease = partial(worker_leases.lease, asks, request, offer, settings.lease_s, idempotency_key)
     while True:
-        async with lanes.work.place(client_of(http)):
-            leases, answer = await run_sync(
-                written, worker_leases.lease, asks, request, offer, settings.lease_s, idempotency_key
-            )
+        leases, answer = await lanes.run(client_of(http), partial(written, lease))
         remaining = until - time.monotonic()
         if leases.leases or remaining <= 0 or long_polls.ended:
             return answer

@@ -136,7 +136,7 @@ def statements_of(server: RunningServer) -> Iterator[list[str]]:
     run: list[str] = []
 
     def note(_connection: object, _cursor: object, sql: str, *_rest: object) -> None:
-        if current_thread().name.startswith("AnyIO worker"):
+        if current_thread().name.startswith(("request", "AnyIO worker")):
             run.append(sql)
 
     database = server.app.state.database
