@@ -7,7 +7,7 @@ no letter stands for others, and a name that is equal to it begins with it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import sqlalchemy as sa
@@ -18,10 +18,11 @@ from sturgeon.errors import Forbidden
 
 @dataclass(frozen=True)
 class Reach:
-    """prefixes: of the names of the studies; None for all studies, and never empty. bearer: the name of the token."""
+    """prefixes: of the names of the studies; None for all studies. bearer: the name of the token. Of two with the same
+    prefixes one answer may do for both."""
 
     prefixes: tuple[str, ...] | None = None
-    bearer: str = ""
+    bearer: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, prefixes: Collection[str] | None, bearer: str) -> Reach:

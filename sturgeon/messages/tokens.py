@@ -11,8 +11,9 @@ from sturgeon.strictness import Sized
 
 TokenScope = Literal["read", "write", "work", "admin"]
 TokenName = Annotated[str, Field(pattern=WORKER_NAME)]
-StudyPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,79}$")]
-"""At most 80 letters: so much of a panda's name begins the names of its retests, which so are of the same prefix."""
+LONGEST_PREFIX: Final = 80
+"""So much of a panda's name begins the names of its retests, which so are of the same prefixes."""
+StudyPrefix = Annotated[str, Field(pattern=rf"^[A-Za-z0-9][A-Za-z0-9._\-]{{0,{LONGEST_PREFIX - 1}}}$")]
 MOST_PREFIXES: Final = 100
 LONGEST_TOKEN_S: Final = 10 * 366 * 24 * 3600
 

@@ -22,7 +22,7 @@ def test_a_worker_with_a_token_for_work_trains_and_goes_on_from_another_trial(
     worker_process: StartWorker,
 ) -> None:
     server = guarded_server(migrated_sqlite_url, tmp_path, serve)
-    token = server.client.create_token("wilma", ["work"]).token
+    token = server.client.create_token("wilma", ["work"], studies=["flower", "more-"]).token
     first: dict[str, Any] = study()
     server.client.create_study(first)
 

@@ -28,6 +28,7 @@ from sturgeon import messages
 from sturgeon.errors import NotFound, StudyExists
 from sturgeon.identifiers import TrialNumber
 from sturgeon.messages import DriftPolicy
+from sturgeon.messages.tokens import LONGEST_PREFIX
 from sturgeon.search.samplers import uniform_point
 from sturgeon.training import flagged
 
@@ -82,7 +83,7 @@ def _open(tx: Transaction, study: StudyRow, number: TrialNumber | None = None) -
 def _begin(scope: Scope, row: TrialRow, policy: DriftPolicy, portion: int, seconds: float) -> None:
     tx, study, now = scope.tx, scope.study, scope.now
     assert study.trains
-    name = f"{study.name[:80]}-{row.number}-retest-{portion}"
+    name = f"{study.name[:LONGEST_PREFIX]}-{row.number}-retest-{portion}"
     request = _request(study, row, policy, portion, name)
     made = lifecycle.insert_study(tx, request, study.seed, now, study.source_study_id)
     if made is None:
