@@ -51,12 +51,15 @@ class TookTooLong(Exception):
 def main() -> None:
     options = _options()
     leftovers.mark_this_run()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     results: dict[str, Any] = {}
     try:
         for kind in DATABASES if options.database == "both" else [options.database]:
             results[kind] = _limited(kind, options)
             print("\n".join(lines(results)), flush=True)
+    except KeyboardInterrupt:
+        print("Broken off.")
+        sys.exit(128 + signal.SIGINT)
     finally:
         end_zygote()
         left = leftovers.left_behind(os.environ[leftovers.MARK])
