@@ -23,7 +23,7 @@ from typing import Any, Final
 from benchmarks.results_file import stored_results, write_results
 from tests import leftovers
 from tests.processes import end_zygote
-from tests.soak.case import Case
+from tests.soak.case import LONGEST_MINUTES, Case
 from tests.soak.checker import Violation, counts, longest_pause_s, violations
 from tests.soak.faults import GENTLE, KINDS, RECOVERY_S, Fault, plan
 from tests.soak.figures import growth, sample
@@ -86,7 +86,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--write", action="store_true", help="keep the figures in benchmarks/results and docs/reliability.md"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not 0 < options.minutes <= LONGEST_MINUTES:
+        parser.error(f"--minutes is more than 0 and at most {LONGEST_MINUTES}: the clock is put forward by an hour")
+    return options
 
 
 def _limited(kind: str, options: argparse.Namespace) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from tests.soak.record import Record, Row
 
 CLOCK_STEP_S: Final = 3600
 """By so much faults put the database's clock forward and back; times are compared without it."""
+BEFORE_S: Final = 300
+"""What is written so long before the load begins, or within the rest of an hour after that, gets its right time."""
+LONGEST_MINUTES: Final = 50
 FINAL: Final = tuple(state for state in TERMINAL if state not in REQUEUEABLE)
 """States that no person ends either."""
 
@@ -113,5 +116,5 @@ class Case:
 
     def time(self, microseconds: int) -> float:
         """A time of the database in seconds since 1970, whatever its clock was put forward or back."""
-        half = CLOCK_STEP_S / 2
-        return self.began + (microseconds / 1e6 - self.began + half) % CLOCK_STEP_S - half
+        since = (microseconds / 1e6 - self.began + BEFORE_S) % CLOCK_STEP_S
+        return self.began + since - BEFORE_S

@@ -7,6 +7,7 @@ that they are for.
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -206,9 +207,10 @@ def how_it_went_on(case: Case) -> Iterator[str]:
         for who, times in (("client", clients), ("worker", workers)):
             if who == "worker" and not case.worker_studies:
                 continue
-            if not any(fault.ended < time <= fault.ended + RECOVERY_S for time in times):
-                after = fault.ended - case.began
-                yield f"no {who} wrote anything within {RECOVERY_S:.0f} s after {fault.kind}, {after:.0f} s from begin"
+            after = bisect_right(times, fault.ended)
+            if after == len(times) or times[after] > fault.ended + RECOVERY_S:
+                at_s = fault.ended - case.began
+                yield f"no {who} wrote anything within {RECOVERY_S:.0f} s after {fault.kind}, {at_s:.0f} s from begin"
 
 
 def who_is_there(case: Case) -> Iterator[str]:

@@ -15,7 +15,7 @@ _ASKED: Final[Json] = {"metric": "loss", "space": SPACE, "search": {"sampler": "
 _TRAINED: Final[Json] = {
     "kind": "train",
     "dataset": "digits",
-    "fixed": {"hidden_units": 64, "batch_size": 16},
+    "fixed": {"hidden_units": 64, "batch_size": 4},
     "checkpoints": {"best": 1, "last": 2, "every_s": 2},
 }
 OWN_CODE: Final = """
@@ -54,7 +54,8 @@ def run_by_workers() -> list[Json]:
             "metric": "dev_error",
             "space": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1, "scale": "log"}},
             "budget": {"max_trials": 100_000},
-            "task": _TRAINED | {"epochs": 30},
+            "pruning": {"rule": "asha", "grace": 100},
+            "task": _TRAINED | {"epochs": 1000},
         },
         {
             "name": "panda",

@@ -24,7 +24,7 @@ from tests.soak.studies import ASKED, OWN_CODE, run_by_workers, write_portion
 
 ROOT: Final = Path(__file__).parents[2]
 LEASE_S: Final = 4
-DISK_MB: Final = 600
+DISK_MB: Final = 800
 CLIENT_PATIENCE_S: Final = 5
 STOPS_WITHIN_S: Final = 90.0
 """After SIGTERM; a worker drains, and gives back what it has."""
