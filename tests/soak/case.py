@@ -100,9 +100,9 @@ class Case:
         return {(row["trial_id"], row["version"]) for row in self.record.timeline}
 
     @cached_property
-    def checkpoint_steps(self) -> set[tuple[int, int]]:
-        """Each checkpoint that is kept, as the trial's id and its step."""
-        return {(row["trial_id"], row["step"]) for row in self.record.checkpoints}
+    def kept_checkpoints(self) -> set[tuple[int, int, str]]:
+        """Each of them as the trial's id, its step and its hash."""
+        return {(row["trial_id"], row["step"], row["sha256"]) for row in self.record.checkpoints}
 
     @cached_property
     def newest_checkpoints(self) -> Mapping[int, int]:

@@ -138,16 +138,17 @@ def what_was_answered(case: Case) -> Iterator[str]:
                 continue
             if first is None:
                 first = one if one.is_acknowledged else None
-            elif _said(one) != _said(first) and not _is_dropped_upload(case, one):
+            elif _said(one) != _said(first) and not _is_dropped_upload(case, first, one):
                 yield f"{request}, {one.op} of {one.study}/{one.number}: first {_said(first)}, then {_said(one)}"
 
 
-def _is_dropped_upload(case: Case, one: Try) -> bool:
-    """Whether the checkpoint was dropped for later ones, and who sends it again does not hold the trial any more: what
-    would be said of it twice is gone."""
-    row = case.row(one)
-    is_lost = one.op == "checkpoint" and (one.answer or {}).get("code") == "lease_lost"
-    return is_lost and row is not None and (row["id"], one.body["step"]) not in case.checkpoint_steps
+def _is_dropped_upload(case: Case, first: Try, again: Try) -> bool:
+    """Whether later checkpoints have taken the place of this one, and who sends it again does not hold the trial any
+    more: what would be said of it twice is gone."""
+    row = case.row(again)
+    is_lost = again.op == "checkpoint" and (again.answer or {}).get("code") == "lease_lost"
+    kept = None if row is None else (row["id"], again.body["step"], (first.answer or {})["sha256"])
+    return is_lost and kept not in case.kept_checkpoints
 
 
 def _said(one: Try) -> tuple[int | None, Any]:
