@@ -147,7 +147,7 @@ def _is_dropped_upload(case: Case, first: Try, again: Try) -> bool:
     more: what would be said of it twice is gone."""
     row = case.row(again)
     is_lost = again.op == "checkpoint" and (again.answer or {}).get("code") == "lease_lost"
-    kept = None if row is None else (row["id"], again.body["step"], (first.answer or {})["sha256"])
+    kept = None if row is None else (row["id"], again.body["step"], (first.answer or {}).get("sha256", ""))
     return is_lost and kept not in case.kept_checkpoints
 
 
