@@ -146,9 +146,9 @@ def _is_dropped_upload(case: Case, first: Try, again: Try) -> bool:
     """Whether later checkpoints have taken the place of this one, and who sends it again does not hold the trial any
     more: what would be said of it twice is gone."""
     row = case.row(again)
-    is_lost = again.op == "checkpoint" and (again.answer or {}).get("code") == "lease_lost"
-    kept = None if row is None else (row["id"], again.body["step"], (first.answer or {}).get("sha256", ""))
-    return is_lost and kept not in case.kept_checkpoints
+    if again.op != "checkpoint" or row is None or (again.answer or {}).get("code") != "lease_lost":
+        return False
+    return (row["id"], again.body["step"], (first.answer or {})["sha256"]) not in case.kept_checkpoints
 
 
 def _said(one: Try) -> tuple[int | None, Any]:
