@@ -19,6 +19,7 @@ from tests.postgres import Postgres
 from tests.processes import DEADLINE_S, ServerProcess
 from tests.server.studies import BOWL, DIGITS, FROM_NO_PAGE, refusal
 
+pytestmark = pytest.mark.fault("L8")
 KINDS = ["sqlite", "postgres"]
 
 

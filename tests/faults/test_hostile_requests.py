@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.errors import WATCH
-from tests.processes import DEADLINE_S, ServerProcess
+from tests.processes import DEADLINE_S, ServerProcess, wait_until
 from tests.server.studies import BOWL, refusal
 
 pytestmark = pytest.mark.xdist_group("hostile")
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.xdist_group("hostile")
 TOKEN = "an-open-sesame"
 LIMIT_MB = 8
 JSON = {"Content-Type": "application/json"}
+FLOAT = {"type": "float", "low": 0, "high": 1}
 ASK = "/v1/studies/bowl/trials:ask"
 REPORT = "/v1/studies/bowl/trials/0:report"
 
@@ -103,6 +104,7 @@ def head(path: str, framing: str) -> bytes:
     return f"POST {path} HTTP/1.1\r\n{fixed}{framing}\r\n\r\n".encode()
 
 
+@pytest.mark.fault("L1")
 def test_giant_bodies_cost_less_than_twice_the_limit(
     process: ServerProcess, http: httpx.Client, connect: Callable[[], socket.socket]
 ) -> None:
@@ -126,6 +128,11 @@ def test_giant_bodies_cost_less_than_twice_the_limit(
     assert 400 <= answer.status_code < 500
     for worst in (b"[" * 4_000_000, b'{"a":' * 1_500_000, b"[" + b"{}," * 2_600_000 + b"{}]"):
         assert refusal(http.post("/v1/studies", content=worst, headers=JSON))[0] in (400, 413, 422)
+
+    space = {f"x{place}": FLOAT | {"when": {"y": [{}] * 1000}} for place in range(100)}
+    tell = {"number": 0, "fence": 1, "state": "complete", "metrics": dict.fromkeys(map(str, range(300_000)), "no")}
+    for path, costly in (("/v1/space:preview", {"space": space}), ("/v1/studies/bowl/trials:tell", {"tells": [tell]})):
+        assert refusal(http.post(path, json=costly))[0] in (400, 413, 422)
 
     grown = peak_mb(process) - began
     assert grown < 2 * LIMIT_MB, f"{grown:.0f} MB"
@@ -180,21 +187,58 @@ def test_reports_that_come_twice_and_in_any_order_count_once(http: httpx.Client)
     assert [(one["step"], one["metrics"]["loss"]) for one in listed] == [(step, step / 8) for step in range(1, 9)]
 
 
-def test_no_route_lets_anybody_in_without_the_token(process: ServerProcess) -> None:
-    with httpx.Client(base_url=process.url, trust_env=False, verify=False, timeout=DEADLINE_S) as http:
-        paths = http.get("/openapi.json").json()["paths"]
-        assert len(paths) > 40
-        wrong = {"Authorization": f"Bearer {TOKEN}x"}
-        for path, methods in paths.items():
-            for method in methods:
-                if path in ("/healthz", "/readyz"):
-                    continue
-                for headers in ({}, wrong):
-                    answer = http.request(method, path.replace("{", "").replace("}", ""), headers=headers)
-                    assert refusal(answer) == (401, "unauthorized"), (method, path)
-    assert TOKEN not in process.output
+def operations(http: httpx.Client) -> list[tuple[str, str]]:
+    """Method and address of every route of the description that is not open to all."""
+    paths = http.get("/openapi.json").json()["paths"]
+    return [
+        (method.upper(), path.replace("{number}", "0").replace("{", "").replace("}", ""))
+        for path, methods in paths.items()
+        for method in methods
+        if path not in ("/healthz", "/readyz")
+    ]
 
 
+def test_no_route_lets_anybody_in_without_the_token(process: ServerProcess, http: httpx.Client) -> None:
+    """Nor with a wrong one, one that is revoked, or one that has expired."""
+    made = [
+        http.post("/v1/tokens", json={"name": name, "scopes": ["admin"], "lasts_s": lasts_s}).json()["token"]
+        for name, lasts_s in (("brief", 1), ("gone", 3600))
+    ]
+    assert http.delete("/v1/tokens/gone").is_success
+    with httpx.Client(base_url=process.url, trust_env=False, verify=False, timeout=DEADLINE_S) as stranger:
+        refused = [{}, *({"Authorization": f"Bearer {token}"} for token in (f"{TOKEN}x", *made))]
+        wait_until(lambda: stranger.get("/v1/studies", headers=refused[2]).status_code == 401, "it had expired")
+        found = operations(stranger)
+        assert len(found) > 40
+        for method, path in found:
+            for headers in refused:
+                answer = stranger.request(method, path, headers=headers)
+                assert refusal(answer) == (401, "unauthorized"), (method, path)
+    assert not any(token in process.output for token in (TOKEN, *made))
+
+
+def test_a_token_that_only_reads_changes_nothing(process: ServerProcess, http: httpx.Client) -> None:
+    before = known(http)
+    made = http.post("/v1/tokens", json={"name": "reader", "scopes": ["read"]}).json()["token"]
+    headers = {"Authorization": f"Bearer {made}"}
+    with httpx.Client(base_url=process.url, trust_env=False, verify=False, headers=headers) as reader:
+        assert reader.get("/v1/studies/bowl").is_success
+        changes = [(method, path) for method, path in operations(reader) if method != "GET"]
+        allowed = [
+            (method, path)
+            for method, path in changes
+            if refusal_or_status(reader.request(method, path, timeout=DEADLINE_S)) != (403, "forbidden")
+        ]
+    assert len(changes) > 30
+    assert allowed == [("POST", "/v1/space:preview")], "which changes nothing"
+    assert known(http) == before
+
+
+def refusal_or_status(answer: httpx.Response) -> tuple[int, str]:
+    return refusal(answer) if answer.status_code >= 400 else (answer.status_code, "")
+
+
+@pytest.mark.fault("L8")
 def test_who_stops_in_the_middle_is_dropped_and_keeps_nobody_waiting(
     process: ServerProcess, http: httpx.Client, connect: Callable[[], socket.socket]
 ) -> None:

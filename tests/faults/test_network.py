@@ -93,6 +93,7 @@ def test_who_comes_back_after_its_lease_finds_its_trial_with_another_and_changes
     cable.close()
 
 
+@pytest.mark.fault("L9")
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_an_answer_that_is_lost_on_its_way_is_given_again(
     kind: str, server_process: Callable[..., ServerProcess], request: pytest.FixtureRequest
