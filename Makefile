@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-waiting bench-overload bench-service-search bench-scale bench-report-cost bench-worker bench-trainer bench-page bench-install-sizes soak screenshots secrets clean
+.PHONY: help install demo serve worker test test-faults test-browser test-long test-wheel test-lowest check audit format bench-pruning bench-search bench-accuracy bench-drift bench-service bench-service-waiting bench-overload bench-service-search bench-scale bench-report-cost bench-worker bench-trainer bench-page bench-install-sizes soak screenshots secrets clean
 
 help: ## Show this list.
 	@echo "make TARGET [ARGS='more options for its command'] [PYTHON=python3.12]"
@@ -64,6 +64,9 @@ check: $(VENV)/development ## Check style, format, types and the direction of im
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(VENV)-audit/installed ## Ask PyPI which faults of the pinned requirements are known; needs its own data, not a mirror's.
+	$(VENV)-audit/bin/pip-audit --strict --no-deps --disable-pip -s pypi -r requirements.txt $(ARGS)
 
 format: $(VENV)/development ## Write the format and the simple corrections that `make check` asks for.
 	$(BIN)/ruff check --fix .
@@ -120,7 +123,7 @@ screenshots: $(VENV)/development ## Write pictures of all pages to docs/images, 
 secrets: secrets/token secrets/database-password ## Draw the token and the password that docker-compose.yml reads.
 
 clean: ## Remove .venv and what tools have left; studies, checkpoints and secrets stay.
-	rm -rf $(VENV) $(VENV)-frameworks $(VENV)-search $(VENV)-dashboard $(VENV)-lowest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit $(VENV)-frameworks $(VENV)-search $(VENV)-dashboard $(VENV)-lowest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A container's user has another number than the person here, so it could not read a file of mode 600. The
@@ -169,6 +172,11 @@ $(VENV)-search/installed: benchmarks/requirements-search.txt
 $(VENV)-dashboard/installed: benchmarks/requirements-dashboard.txt
 	@$(PYTHON) -m venv --clear $(VENV)-dashboard
 	@$(VENV)-dashboard/bin/python -m pip install -qq --disable-pip-version-check -r $<
+	@touch $@
+
+$(VENV)-audit/installed:
+	@$(PYTHON) -m venv --clear $(VENV)-audit
+	@$(VENV)-audit/bin/python -m pip install -qq --disable-pip-version-check pip-audit==2.10.1
 	@touch $@
 
 # Python 3.11 has all the lowest versions; later ones begin with later releases.

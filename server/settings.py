@@ -23,7 +23,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="STURGEON_", env_ignore_empty=True, extra="ignore")
 
-    database_url: str = Field("sqlite:///sturgeon.db", description="sqlite:///FILE or postgresql://USER@HOST/NAME")
+    database_url: str = Field(
+        "sqlite:///sturgeon.db", description="sqlite:///FILE or postgresql://USER@HOST/NAME", repr=False
+    )
     database_password_file: Path | None = Field(None, description="A file with the database user's password.")
     checkpoints: Path = Field(Path("sturgeon-checkpoints"), description="The folder that keeps checkpoints.")
     host: str = Field("127.0.0.1", description="The address to listen on; another than loopback needs a token.")

@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -47,7 +47,7 @@ class EmbeddedServer:
     """A running server: its address, its token, and the folder that it keeps its data in."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
     folder: Path
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, Final, TextIO
 
@@ -28,6 +29,11 @@ LIBRARIES: Final[dict[LogLevel, int]] = {
 """From which level on libraries are heard, such as uvicorn and alembic."""
 SECRETIVE: Final = ("sqlalchemy", "httpx", "httpcore")
 """These say what is written and asked, with values and addresses, when they say more than warnings."""
+SECRETS: Final = re.compile(
+    r"""(sturgeon_)[A-Za-z0-9_-]{43}|(whsec_)[A-Za-z0-9+/]{20,}=*|(Bearer )[!#-&(-\[\]-~]{8,}|(://[^/\s"'@:]*:)[^/\s"'@]*(?=@)"""
+)
+"""Tokens, secrets of webhooks, and what stands before the host of an address: whoever made a mistake may have sent one
+in the place of a name."""
 COLOURS: Final = {"debug": "2", "warning": "33", "error": "31", "critical": "31"}
 """ANSI's numbers for levels on a terminal."""
 
@@ -50,7 +56,7 @@ def configure(level: LogLevel = "info", log_format: LogFormat | None = None, *ab
         time,
         structlog.processors.format_exc_info,
     ]
-    renderer: Processor = ForPeople(colours=at_terminal) if for_people else as_json
+    renderer = without_secrets(ForPeople(colours=at_terminal) if for_people else as_json)
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
@@ -60,6 +66,15 @@ def configure(level: LogLevel = "info", log_format: LogFormat | None = None, *ab
     _take_over_libraries(level, processors, renderer, stream)
     log: Log = structlog.get_logger()
     return log
+
+
+def without_secrets(renderer: Callable[[Any, str, Event], str]) -> Processor:
+    """The renderer, whose lines have *** where a secret was."""
+
+    def render(logger: Any, method: str, event: Event) -> str:
+        return SECRETS.sub(lambda found: f"{found[found.lastindex or 0]}***", renderer(logger, method, event))
+
+    return render
 
 
 def _take_over_libraries(level: LogLevel, processors: list[Processor], renderer: Processor, stream: TextIO) -> None:

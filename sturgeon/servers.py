@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from sturgeon.errors import SturgeonError
@@ -11,6 +12,11 @@ from sturgeon.errors import SturgeonError
 def named_server() -> str | None:
     """The address in STURGEON_SERVER; None if it is not set, or empty."""
     return os.environ.get("STURGEON_SERVER") or None
+
+
+def shown(address: str) -> str:
+    """The address as it may be printed and logged: without the name and the password that may stand before its host."""
+    return re.sub(r"//.*@", "//***@", address, flags=re.DOTALL)
 
 
 def token(file: Path | None = None) -> str | None:

@@ -25,6 +25,7 @@ from sturgeon import messages as m
 from sturgeon.client import Client
 from sturgeon.errors import SturgeonError, Unauthorized
 from sturgeon.logs import Log
+from sturgeon.servers import shown
 from sturgeon.threads import failures, reason_of
 from sturgeon.values import Json
 from worker.child import process
@@ -124,7 +125,7 @@ class Daemon:
 
     def run(self) -> int:
         self._say_alive()
-        self._log.info("worker started", server=self._options.server, slots=self._options.slots)
+        self._log.info("worker started", server=shown(self._options.server), slots=self._options.slots)
         self._spool.open()
         self._heartbeat.start()
         self._poll.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sturgeon.logs import LogFormat, LogLevel
@@ -29,8 +29,8 @@ class WorkerOptions:
     program needs. studies: those that the worker is for; by default all. log_level, log_format: see `sturgeon.logs`.
     """
 
-    server: str
-    token: str | None = None
+    server: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
     slots: int = 1
     stack: int = 1
     data_dirs: tuple[Path, ...] = ()

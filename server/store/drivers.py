@@ -33,10 +33,10 @@ def open_engines(url: str, connections: int) -> Engines:
     """
     try:
         address = sa.make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # whose words may repeat what is wrong: the password, perhaps
         raise SturgeonError("The database URL must look like sqlite:///FILE or postgresql://USER@HOST/NAME.") from None
     if address.get_backend_name() == "sqlite":
-        if not address.database or address.database == ":memory:":
+        if address.host or not address.database or address.database == ":memory:":
             raise SturgeonError("SQLite needs a file: write sqlite:///FILE.")
         # Two, since to change `query_only` has SQLite compile each statement of the connection anew.
         return Engines(*(_sqlite(address, connections, reads=reads) for reads in (False, True)))

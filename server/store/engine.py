@@ -208,7 +208,8 @@ class Database:
         self.kept_amounts: dict[int, EndedUpTo] = {}
         self._before_commit: list[Callable[[Transaction], None]] = []
         self._listeners: list[Callable[[ChangedStudies], None]] = []
-        self.name = self.engine.url.render_as_string(hide_password=True)
+        # Without what stands behind the `?`: that may be a password, too.
+        self.name = self.engine.url.set(query={}).render_as_string(hide_password=True)
 
     def before_commit(self, step: Callable[[Transaction], None]) -> None:
         """Let `step` write at the end of each writing transaction: what it writes is committed with the rest."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +42,12 @@ def settings_from(**options: object) -> Settings:
 
     from server.settings import Settings
 
+    if re.search(r"//[^/]*:.*@|[?&]password=", str(options.get("database_url", ""))):
+        say(
+            "The password in --database-url can be read by everybody on this machine, in the list of processes: set "
+            "STURGEON_DATABASE_URL, or STURGEON_DATABASE_PASSWORD_FILE.",
+            sys.stderr,
+        )
     chosen: Json = {name: value for name, value in options.items() if value is not None}
     try:
         return Settings(**chosen)

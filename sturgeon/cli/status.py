@@ -8,6 +8,7 @@ import typer
 
 from sturgeon.cli.output import print_json, say
 from sturgeon.cli.session import Session, connected
+from sturgeon.servers import shown
 
 commands = typer.Typer()
 
@@ -26,6 +27,6 @@ def status(
         client.ready()
         counted = client.counters() if metrics else None
     if session.json:
-        return print_json({"server": session.address, "ready": True, "metrics": counted})
-    say(f"{session.address} is ready." if counted is None else counted.rstrip("\n"))
+        return print_json({"server": shown(session.address), "ready": True, "metrics": counted})
+    say(f"{shown(session.address)} is ready." if counted is None else counted.rstrip("\n"))
     return None

@@ -13,6 +13,7 @@ from sturgeon.cli.inputs import WrongInput, not_empty, output_file
 from sturgeon.cli.output import ago, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
+from sturgeon.servers import shown
 from sturgeon.temporary import written_beside
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def create(
     of = "" if answer.studies is None else f", of studies that begin with {' or '.join(answer.studies)}"
     say(f"Token {answer.name} is for {', '.join(answer.scopes)}{of}, {until}.")
     where = f"not shown again: {answer.token}" if out is None else f"written to {out}."
-    say(f"It is known to the server at {session.address}, and {where}")
+    say(f"It is known to the server at {shown(session.address)}, and {where}")
     return None
 
 

@@ -32,7 +32,7 @@ class Host:
     """
 
     url: str
-    token: str | None
+    token: str | None = field(repr=False)
     folder: Path
     passed: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)

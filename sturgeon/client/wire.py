@@ -32,6 +32,7 @@ from sturgeon.errors import (
     Unauthorized,
     problem_classes,
 )
+from sturgeon.servers import shown
 
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
@@ -81,6 +82,7 @@ class Wire:
             raise Unauthorized("The token must be one word of ASCII characters; is there a line end in its file?")
         self._connections = Connections(_address(base_url), token, transport)
         self._base_url = COPIED.sub("", base_url.strip())
+        self._shown = shown(self._base_url)
         self._timeout, self._patience = timeout, patience
 
     @property
@@ -188,7 +190,7 @@ class Wire:
         try:
             yield answer
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise BrokenOff(f"The server at {self._base_url} went away in mid-answer.") from error
+            raise BrokenOff(f"The server at {self._shown} went away in mid-answer.") from error
         finally:
             answer.close()
 
@@ -214,7 +216,7 @@ class Wire:
                     return self._checked(answer)
                 often = f", tried {tries} times in {waited:.0f} s" if tries > 1 else ""
                 hint = told(answer) or "is it running, and is the address right?"
-                raise ServerUnreachable(f"The server at {self._base_url} {why(answer)}{often}: {hint}")
+                raise ServerUnreachable(f"The server at {self._shown} {why(answer)}{often}: {hint}")
             self._patience.sleep(wait)
 
     def _one_try(
@@ -231,14 +233,14 @@ class Wire:
             return answer
         except httpx.TransportError as error:
             if (fault := certificate_fault(error)) is not None:  # which no patience mends
-                raise ServerUnreachable(f"The certificate of {self._base_url} is not trusted: {fault}") from None
+                raise ServerUnreachable(f"The certificate of {self._shown} is not trusted: {fault}") from None
             return error
         except httpx.DecodingError as error:
             raise ServerUnreachable(
-                f"{self._base_url} answered in an encoding that cannot be read ({error}): is the address right?"
+                f"{self._shown} answered in an encoding that cannot be read ({error}): is the address right?"
             ) from error
         except RuntimeError as error:  # httpx: the client was closed, by another thread that wants us to end
-            raise ClientClosed(f"The client of {self._base_url} is closed.") from error
+            raise ClientClosed(f"The client of {self._shown} is closed.") from error
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
         if answer.is_success:
@@ -248,7 +250,7 @@ class Wire:
         except ValidationError:
             if answer.status_code == TooLarge.status:
                 raise TooLarge(
-                    f"What stands before {self._base_url} takes no body of this size; raise its limit."
+                    f"What stands before {self._shown} takes no body of this size; raise its limit."
                 ) from None
             self._refuse_stranger(answer)
         errors = tuple(FieldProblem(field.get("pointer", ""), field.get("detail", "")) for field in problem.errors)
@@ -256,7 +258,7 @@ class Wire:
 
     def _refuse_stranger(self, answer: httpx.Response) -> NoReturn:
         raise ServerUnreachable(
-            f"{self._base_url} answered {answer.status_code}, but not as this version of Sturgeon does: "
+            f"{self._shown} answered {answer.status_code}, but not as this version of Sturgeon does: "
             "is the address right?"
         )
 
@@ -289,5 +291,5 @@ def _address(base_url: str) -> httpx.URL:
     except httpx.InvalidURL:
         url = httpx.URL("")
     if url.scheme not in ("http", "https") or not url.host:
-        raise ServerUnreachable(f"{base_url!r} is no address: write one like http://127.0.0.1:8000.")
+        raise ServerUnreachable(f"{shown(base_url)!r} is no address: write one like http://127.0.0.1:8000.")
     return url

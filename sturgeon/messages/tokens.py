@@ -52,4 +52,4 @@ class Token(Answer):
 class NewToken(Token):
     """The answer to its creation: the only one with the token itself."""
 
-    token: str = Field(description="What is sent as `Authorization: Bearer TOKEN`; it is not shown again.")
+    token: str = Field(description="What is sent as `Authorization: Bearer TOKEN`; it is not shown again.", repr=False)

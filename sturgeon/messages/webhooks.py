@@ -35,7 +35,7 @@ class Webhook(Answer):
 class NewWebhook(Webhook):
     """The answer to its creation: the only one with the secret."""
 
-    secret: str = Field(description="What its messages are signed with; it is not shown again.")
+    secret: str = Field(description="What its messages are signed with; it is not shown again.", repr=False)
 
 
 class Delivery(Answer):
