@@ -232,6 +232,12 @@ FORMS: Final[dict[str, Json]] = {
         "space": DIGITS["space"]
         | {"start_from": {"type": "fixed", "value": "{}/0", "when": {"learning_rate": {"at_least": 0.01}}}}
     },
+    "what a panda hides": {
+        "mode": "panda",
+        "budget": {"max_trials": 2},
+        "task": DIGITS["task"] | {"fixed": {"hidden_units": 16, "start_from": "{}/0"}},
+        "params": {"learning_rate": 0.1, "start_from": f"{OWN}/0"},
+    },
     "a panda": {"mode": "panda", "budget": {"max_trials": 1}, "params": {"learning_rate": 0.1, "start_from": "{}/0"}},
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from server.services import views
 from server.services.studies.live_params import initial_params
@@ -21,6 +21,8 @@ from sturgeon.training import DATASETS, TrainTask
 
 LAYERS = ("hidden_units", "hidden_layers", "activation", "batch_norm")
 """The fields that make the hidden layers, which a trial takes over from its source."""
+START: Final = "start_from"
+"""The field that names the source, as STUDY/NUMBER."""
 
 
 class Hidden(NamedTuple):
@@ -57,7 +59,7 @@ def study_named(task: TrainStudyTask, given: Mapping[str, Any]) -> str | None:
 
 
 def _named(task: TrainStudyTask, given: Mapping[str, Any]) -> tuple[str, TrialNumber] | None:
-    named = (task.fixed | dict(given)).get("start_from")
+    named = (task.fixed | dict(given)).get(START)
     if not isinstance(named, str):
         return None
     name, _, number = named.rpartition("/")
@@ -102,8 +104,7 @@ def problems(
     given: as the function of this name makes it. Nothing is known of the layers of own code, and of files no inputs.
     Raises: Forbidden (it is of a study that is not within reach: any worker would fetch its checkpoint).
     """
-    if (name := study_named(task, given)) is not None:
-        reach.require(name)
+    _require_within(reach, task.fixed, {name: space[name].extremes[0] for name in space if name == START}, given)
     found = source_of(tx, task, given)
     if found is None or not found[0].trains:
         return []
@@ -122,6 +123,16 @@ def problems(
             detail = f"start_from: {named} has {wanted}, but trials of this study may have {other}: take the same"
             return [FieldProblem(_pointer(task, space, given), detail)]
     return []
+
+
+def _require_within(reach: Reach, *fields: Mapping[str, Any]) -> None:
+    """Of all fields that name a source, also of those that others hide: another trial of the study may lack these.
+
+    Raises: Forbidden.
+    """
+    for of_one in fields:
+        if isinstance(named := of_one.get(START), str):
+            reach.require(named.rpartition("/")[0])
 
 
 def hidden(fields: Mapping[str, Any]) -> Hidden:
