@@ -28,7 +28,9 @@ def test_leases_keep_their_length_in_a_server_whose_clock_is_set(
     server = server_process(program=program, PYTHONPATH=str(ROOT), AHEAD=str(ahead), **often)
 
     def set_clock(to: int, direction: str) -> None:
-        ahead.write_text(str(to))
+        beside = tmp_path / "ahead.part"
+        beside.write_text(str(to))
+        beside.replace(ahead)  # at once: the server reads it at any moment
         wait_until(lambda: steps(direction) == 1, f"the step {direction} was noticed")
 
     with Client(server.url) as client, httpx.Client(base_url=server.url, trust_env=False) as http:
