@@ -49,27 +49,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent.name not in LONGEST_FIRST)
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """What is there by now stays: it is never looked at again."""
     gc.freeze()
     gc.enable()
+    if session.config.option.processes > 1 and not session.config.option.collectonly:
+        from tests.processes import zygote
+
+        zygote()  # all processes of the tests have this one
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     """At the very end: nothing of this run may be left."""
     yield
+    if "tests.processes" in sys.modules:
+        sys.modules["tests.processes"].end_zygote()
     if found := leftovers.left_behind(os.environ[leftovers.MARK]):
         leftovers.end(found)
         print("\nThis run left processes behind:", *(f"  {one.pid} {one.command}" for one in found), sep="\n")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_zygote_stays() -> Iterator[None]:
-    yield
-    if "tests.processes" in sys.modules:
-        sys.modules["tests.processes"].end_zygote()
 
 
 @pytest.fixture(autouse=True)
