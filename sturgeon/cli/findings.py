@@ -90,6 +90,7 @@ def events(
         newest = deque((event for event in listed if kind in (None, event.kind)), limit)
     if session.json:
         return print_json(list(newest))
-    rows = [(event.at, event.number, event.kind, event.detail) for event in newest]
-    print_table(("at", "trial", "event", "detail"), rows, right=("trial",), prose=("detail",), keep=("event", "detail"))
+    rows = [(event.at, event.number, event.kind, event.actor, event.detail) for event in newest]
+    columns, kept = ("at", "trial", "event", "by", "detail"), ("event", "detail")
+    print_table(columns, rows, right=("trial",), prose=("detail",), keep=kept, last=("by",))
     return None

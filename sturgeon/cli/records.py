@@ -66,9 +66,9 @@ def late_results(session: Session, study: StudyArgument) -> None:
         listed = list(every_item(lambda size, token: client.late_results(study, size, token)))
     if session.json:
         return print_json(listed)
-    rows = [(str(one.number), one.kind, str(one.fence), one.at, one.body) for one in listed]
-    columns = ("trial", "kind", "fence", "at", "what")
-    print_table(columns, rows, right=("trial", "fence"), prose=("what",), last=("fence", "at"))
+    rows = [(str(one.number), one.kind, str(one.fence), one.at, one.actor, one.body) for one in listed]
+    columns = ("trial", "kind", "fence", "at", "by", "what")
+    print_table(columns, rows, right=("trial", "fence"), prose=("what",), last=("fence", "by", "at"))
     return None
 
 

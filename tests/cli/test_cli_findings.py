@@ -90,8 +90,10 @@ def test_events_are_listed_newest_last_by_kind_and_at_most_so_many(sturgeon: Com
     found = sturgeon("study", "events", "bowl", "--kind", "state", "--limit", "1", "-o", "json").json
     assert found == told[-1:]
     header, *rows = sturgeon("study", "events", "bowl").out.splitlines()
-    assert header.split() == ["at", "trial", "event", "detail"]
-    assert [row.split()[2:4] for row in rows] == [["2", "failed"], ["-", "state"], ["2", "requeued"], ["-", "state"]]
+    assert header.split() == ["at", "trial", "event", "by", "detail"]
+    told = [row.split()[2:5] for row in rows]
+    assert told[:2] == [["2", "failed", "local"], ["-", "state", "local"]]
+    assert told[2:] == [["2", "requeued", "local"], ["-", "state", "local"]]
 
 
 @pytest.mark.fault("W5")

@@ -84,8 +84,8 @@ def test_who_steers_at_once_leaves_a_whole_timeline(server: RunningServer) -> No
 
     items = server.client.timeline("bear", 0).items
     assert [one.version for one in items] == list(range(1, len(items) + 1))
-    assert sum(one.actor == "person" for one in items) == made
-    assert {one.actor for one in items} <= {"person", "guard", "policy:plateau"}
+    assert sum(one.actor == "local" for one in items) == made
+    assert {one.actor for one in items} <= {"local", "guard", "policy:plateau"}
     trial = server.client.trial("bear", 0)
     assert trial.desired is not None
     assert trial.desired.version == len(items)

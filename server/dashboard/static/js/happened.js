@@ -50,8 +50,12 @@ export function sentence({ kind, detail }, study) {
   return [`${kind.replaceAll("_", " ")}${Object.keys(detail).length ? `: ${params(detail)}` : ""}`];
 }
 
+/** What the server did by itself, what a server without a token cannot tell, and what is older than the names. */
+const NOBODY = new Set([null, undefined, "server", "local"]);
+
 /** An event as an item of a list of the class `events`; with `trial` it names its trial. */
 export function eventItem(event, study, { trial = true } = {}) {
   const of = trial && event.number !== null ? [el("a", { href: `/studies/${part(study)}/trials/${event.number}` }, `Trial ${event.number}`), ": "] : null;
-  return el("li", {}, when(event.at), el("span", {}, of, sentence(event, study)));
+  const by = NOBODY.has(event.actor) ? null : el("span", { class: "note" }, `, by ${event.actor}`);
+  return el("li", {}, when(event.at), el("span", {}, of, sentence(event, study), by));
 }
