@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
+from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -97,37 +99,43 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     problems.install(app)
     for router, prefix in ROUTERS:
         app.include_router(router, prefix=prefix)
-    app.state.direct = app.router.middleware_stack = Direct(app.router, ROUTERS, ACTIONS)
     dashboard.install(app)
+    _describe(app)
+    app.state.direct = Direct(app, ROUTERS, ACTIONS)
+    app.middleware_stack = _behind_gates(app, settings)
+    return app
+
+
+def _behind_gates(app: FastAPI, settings: Settings) -> ASGIApp:
+    """What answers, behind all that a request passes before; what it passes last comes first."""
     addresses = list(_addresses([*ROUTERS, *((router, "") for router in dashboard.ROUTERS)]))
     require_actions(addresses)
     scopes = RouteScopes(addresses, SCOPES, ACROSS)
-    _describe(app)
-    app.add_middleware(
-        SizeGate,
+    passed: ASGIApp = SizeGate(
+        app.state.direct,
         most=round(settings.max_body_mb * 1_000_000),
         most_checkpoint=round(settings.max_checkpoint_mb * 1_000_000),
     )
+    names = settings.names()
     if (token := settings.shared_token()) is None:
-        app.add_middleware(BrowserGate, names=settings.names())
+        passed = BrowserGate(passed, names)
     else:
-        names = settings.names()
         app.state.token_check = TokenCheck(token, app.state.token_memo, WrongTokens(settings.max_wrong_tokens))
-        app.add_middleware(
-            TokenGate,
+        passed = TokenGate(
+            passed,
             token=token,
             check=app.state.token_check,
             scopes=scopes,
             of_browser=lambda scope: refusal_of_another_page(scope, names),
         )
-    app.add_middleware(SecurityHeaders)
-    if tracer_provider is not None:
-        app.add_middleware(traces.SpanNames)
-    # Late, so that it sees each request early.
-    app.add_middleware(RequestLog, counters=app.state.counters, every=settings.request_log)
+    passed = SecurityHeaders(passed)
+    if app.state.tracer_provider is not None:
+        passed = traces.SpanNames(passed)
+    passed = RequestLog(passed, app.state.counters, every=settings.request_log)
     if proxies := settings.proxies():
-        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
-    return app
+        typed_otherwise: Any = ProxyHeadersMiddleware  # by uvicorn's own names for the same things
+        passed = typed_otherwise(passed, trusted_hosts=proxies)
+    return passed
 
 
 DOCUMENTED = {

@@ -9,9 +9,10 @@ from typing import Final
 
 import structlog
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.problems import problem_response
+from server.problems import problem_response, unexpected
 from server.request_context import CURRENT, LONGEST, MESSAGE, REQUEST_ID
 from server.services.metrics import Counters
 from sturgeon.errors import Overloaded, Problem, TooLarge, Unavailable
@@ -126,6 +127,10 @@ class RequestLog:
                 raise
             stopping = Unavailable("The server stops, and could not finish this; send it again in a moment.")
             await problem_response(stopping)(scope, receive, answer.send)
+        except Exception as error:  # of a gate; FastAPI's layers have answered those of routes
+            if answer.has_begun:
+                raise
+            await (await unexpected(Request(scope), error))(scope, receive, answer.send)
         finally:
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", "none")

@@ -41,7 +41,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _disconnected)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(Exception, unexpected)
 
 
 def problem_response(problem: Problem) -> Response:
@@ -90,7 +90,8 @@ async def _disconnected(_request: Request, _error: Exception) -> Response:
     return problem_response(BadRequest("The connection ended before the whole body had come."))
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def unexpected(request: Request, error: Exception) -> Response:
+    """The answer to a request that failed by a fault of ours, which is logged."""
     log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
     return problem_response(InternalError())
 

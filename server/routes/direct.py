@@ -1,8 +1,9 @@
 """The straight way of a request that is as its route describes it: the route is found by the form of the address, and
 reads, answers and writes by itself (`BodyRoute.direct`).
 
-FastAPI describes the routes, and answers every request that does not fit. It looks through all routes in turn, and
-walks through their descriptions for each request: that takes longer than most answers.
+FastAPI describes the routes, and answers every request that does not fit, and every error. A request passes nine of its
+layers, and each again whenever it has waited; then FastAPI looks through all routes in turn, and walks through their
+descriptions: that takes longer than most answers.
 
 Before it does so for the first time it looks into the functions of all routes, for a fifth of a second. That is done in
 a thread, while the event loop answers others.
@@ -19,16 +20,18 @@ from threading import Lock
 from typing import Any, Final
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from starlette.convertors import Convertor
 from starlette.routing import compile_path
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.routes.bodies import BodyRoute
 
 Form = tuple[str, int]
 """A method, and how many slashes the address has: none of our parameters takes one."""
 NOWHERE: Final = "/nowhere"
+FAILED: Final = "sturgeon.failed"
+"""Where in the ASGI scope of a request the error is that its route has raised."""
 _looking: Final = Lock()  # the apps of one process share what FastAPI looks into
 
 
@@ -41,12 +44,13 @@ class _Address:
 
 
 class Direct:
-    """Stands before FastAPI's router. `routers` are those that it includes, in their order, each with its prefix.
-    actions: what each does that changes something, by "METHOD path"."""
+    """Stands before FastAPI's layers, which are as they are when it is made. `routers` are those that the app includes,
+    in their order, each with its prefix. actions: what each does that changes something, by "METHOD path"."""
 
-    def __init__(self, router: APIRouter, routers: Iterable[tuple[APIRouter, str]], actions: Mapping[str, str]) -> None:
-        self._router: Final = router
-        self._otherwise: Final = router.middleware_stack
+    def __init__(self, app: FastAPI, routers: Iterable[tuple[APIRouter, str]], actions: Mapping[str, str]) -> None:
+        self._router: Final = app.router
+        self._router.middleware_stack = _Raising(self._router.middleware_stack)
+        self._otherwise: Final = app.build_middleware_stack()
         self._has_looked = False
         self._addresses: Final = defaultdict[Form, list[_Address]](list)
         for router, prefix in routers:
@@ -67,7 +71,12 @@ class Direct:
         route, path = found
         scope["route"] = route
         request = Request(scope, receive, send)
-        answer = await route.direct(request, path)
+        try:
+            answer = await route.direct(request, path)
+        except Exception as error:
+            scope[FAILED] = error
+            await self._otherwise(scope, receive, send)  # whose layers know an answer for it
+            return
         if answer is not None:
             await answer(scope, receive, send)
             return
@@ -107,6 +116,18 @@ class Direct:
         ]
         meant = max((written for _, written in found), key=_letters, default=None)
         return sorted(method for method, written in found if written == meant)
+
+
+class _Raising:
+    """FastAPI's router, which raises what has been raised before its layers."""
+
+    def __init__(self, router: ASGIApp) -> None:
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (error := scope.pop(FAILED, None)) is not None:
+            raise error
+        await self._router(scope, receive, send)
 
 
 def _letters(path: str) -> int:

@@ -24,8 +24,8 @@ EXAMPLES = dict(zip(NAMES, NAMES, strict=True)) | dict.fromkeys(NUMBERS, "7")
 
 @pytest.fixture(scope="module")
 def direct() -> Direct:
-    """What stands before FastAPI's router. Nothing is opened."""
-    stands_there = create_app(Settings(database_url="sqlite:///unused.db")).router.middleware_stack
+    """What stands before FastAPI's layers. Nothing is opened."""
+    stands_there = create_app(Settings(database_url="sqlite:///unused.db")).state.direct
     assert isinstance(stands_there, Direct)
     return stands_there
 
@@ -56,7 +56,7 @@ def test_an_address_of_no_route_leads_to_fastapi(direct: Direct, method: str, pa
 def test_asks_reports_and_tells_go_straight_and_what_does_not_fit_to_fastapi(
     server: RunningServer, http: httpx.Client, leased_trial: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    direct = server.app.router.middleware_stack
+    direct = server.app.state.direct
     to_fastapi: list[str] = []
     otherwise = direct._otherwise
 
@@ -80,7 +80,8 @@ def test_asks_reports_and_tells_go_straight_and_what_does_not_fit_to_fastapi(
     assert http.post(f"{trial}:tell", json={"fence": 0}).status_code == 422
     assert http.get("/v1/studies/-bowl/trials/0").status_code == 422
     assert http.post(f"{trial}:report", json={"fence": fence, "reports": []}, headers={"Accept": "*/*"}).is_error
-    assert to_fastapi == [f"{trial}:tell", "/v1/studies/-bowl/trials/0"]
+    assert http.get("/v1/studies/none").status_code == 404  # its layers answer what a route raises
+    assert to_fastapi == [f"{trial}:tell", "/v1/studies/-bowl/trials/0", f"{trial}:report", "/v1/studies/none"]
 
 
 def test_a_body_that_is_no_utf8_is_read_by_fastapi(http: httpx.Client, leased_trial: Lease) -> None:
@@ -93,3 +94,23 @@ def test_a_body_that_is_no_utf8_is_read_by_fastapi(http: httpx.Client, leased_tr
     )
 
     assert answer.json()["value"] == 0.5
+
+
+@pytest.mark.expects_errors("request failed(.|\n)*made by this", "ASGI application(.|\n)*made by this", "500 answered")
+def test_an_error_that_nobody_expects_is_a_problem_with_an_id(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise ZeroDivisionError("made by this test")
+
+    monkeypatch.setattr(Direct, "found", broken)  # in front of the layers
+    in_front = http.get("/v1/studies")
+    monkeypatch.undo()
+    monkeypatch.setattr("server.services.studies.lifecycle.read", broken)
+    of_a_route = http.get("/v1/studies/bowl")
+    http.get("/healthz")  # which is answered when all of that is logged
+
+    for answer in (in_front, of_a_route):
+        assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+        assert answer.headers["x-request-id"]
+        assert "made by" not in answer.text
