@@ -272,18 +272,21 @@ def test_no_study_begins_with_the_weights_of_another_one(guarded_sqlite: Running
     assert len(server.client.studies().items) == 2 + len(FORMS)
 
 
-def test_a_study_beyond_the_prefix_is_not_created(bound: httpx.Client, guarded: RunningServer) -> None:
-    guarded.client.create_study(BOWL | {"name": OTHER})
-    refusals = [
-        bound.post(f"/v1/studies{query}", json=BOWL | {"name": name})
-        for name in (OTHER, ABSENT, "Mnist-a", "mnist")
-        for query in ("", "?dry_run=true")
-    ]
+def test_a_study_beyond_the_prefix_is_not_created(guarded_sqlite: RunningServer) -> None:
+    server = guarded_sqlite
+    server.client.create_study(BOWL | {"name": OTHER})
+    token = server.client.create_token("ada", ["write"], studies=["mnist-"])
+    with with_token(server, token.token) as http:
+        refusals = [
+            http.post(f"/v1/studies{query}", json=BOWL | {"name": name})
+            for name in (OTHER, ABSENT, "Mnist-a", "mnist")
+            for query in ("", "?dry_run=true")
+        ]
+        assert http.post("/v1/studies", json=BOWL | {"name": "mnist-"}).status_code == 201
 
     assert {refusal(answer) for answer in refusals} == {(403, "forbidden")}
     assert len({answer.text for answer in refusals}) == 1
-    assert [one.name for one in guarded.client.studies().items] == [OTHER]
-    assert bound.post("/v1/studies", json=BOWL | {"name": "mnist-"}).status_code == 201
+    assert [one.name for one in server.client.studies().items] == [OTHER, "mnist-"]
 
 
 def test_a_worker_gets_trials_of_its_own_studies_alone(
