@@ -108,7 +108,7 @@ def test_an_error_that_nobody_expects_is_a_problem_with_an_id(
     monkeypatch.undo()
     monkeypatch.setattr("server.services.studies.lifecycle.read", broken)
     of_a_route = http.get("/v1/studies/bowl")
-    http.get("/healthz")  # which is answered when all of that is logged
+    httpx.get(http.base_url.join("/healthz"))  # which is answered when all of that is logged
 
     for answer in (in_front, of_a_route):
         assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
