@@ -15,7 +15,7 @@ from server.settings import Settings
 from server.token_check import LOOKED_UP_A_MINUTE
 from server.wrong_tokens import MOST_ADDRESSES, Budgets, WrongTokens, neighbourhood
 from sturgeon.client import Client
-from sturgeon.errors import TooManyWrongTokens
+from sturgeon.errors import SturgeonError, TooManyWrongTokens
 from tests.processes import DEADLINE_S
 from tests.server.studies import refusal
 from tests.server.tokens import SHARED_TOKEN
@@ -73,13 +73,13 @@ def make_guarded(
 ) -> Iterator[Callable[..., Guarded]]:
     made: list[Guarded] = []
 
-    def make(token: str, url: str | None = None) -> Guarded:
+    def make(token: str, url: str | None = None, proxies: str = "127.0.0.0/8") -> Guarded:
         settings = Settings(
             database_url=url or request.getfixturevalue("migrated_sqlite_url"),
             checkpoints=tmp_path / "checkpoints",
             token=SecretStr(token),
             max_wrong_tokens=MOST,
-            trusted_proxies="127.0.0.0/8",
+            trusted_proxies=proxies,
             reap_every_s=600,
         )
         made.append(Guarded(serve(settings)))
@@ -217,6 +217,25 @@ def test_an_address_is_not_believed_that_a_client_invents(guarded: Guarded, forg
     answers = [guarded.attempt(ours.format(number)) for number in range(MOST + 1)]
 
     assert answers[-1] == TOO_MANY
+
+
+def test_nobody_is_believed_who_is_no_trusted_proxy(make_guarded: Callable[..., Guarded]) -> None:
+    """Also not who asks from the server's own machine."""
+    guarded = make_guarded(LONG_TOKEN, proxies="192.0.2.1, 10.0.0.0/8")
+
+    answers = [guarded.attempt(f"198.51.100.{number}") for number in range(MOST + 1)]
+    assert answers[-1] == TOO_MANY
+    headers = {"X-Forwarded-Proto": "https", "Accept": "text/html"}
+    answer = guarded.http.post("/login", data={"token": LONG_TOKEN}, headers=headers)
+    assert answer.status_code == 303
+    assert "secure" not in answer.headers["Set-Cookie"].lower()
+
+
+@pytest.mark.parametrize("proxies", ["*", "proxy.lan", "10.0.0.0/40", "10.0.0.1;10.0.0.2"])
+def test_a_trusted_proxy_is_an_address_or_a_network(proxies: str) -> None:
+    with pytest.raises(SturgeonError, match="write addresses and networks such as"):
+        Settings(trusted_proxies=proxies).proxies()
+    assert Settings(trusted_proxies=" 10.0.0.9/8 , ::1,").proxies() == ["10.0.0.0/8", "::1/128"]
 
 
 def test_a_network_of_ipv6_has_one_budget(guarded: Guarded) -> None:

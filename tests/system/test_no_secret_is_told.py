@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import sys
 from collections.abc import Callable
@@ -11,11 +12,14 @@ from typing import Final
 import httpx
 import pytest
 
+from server.settings import Settings
 from server.store.engine import Database
 from sturgeon.cli.operate import settings_from
 from sturgeon.client import Client
 from sturgeon.errors import SturgeonError
 from tests.processes import DEADLINE_S, ServerProcess, WorkerProcess
+from tests.running import RunningServer
+from tests.server.tokens import SHARED_TOKEN, guarded_server
 from worker.options import WorkerOptions
 
 SHARED: Final = f"shared-{secrets.token_urlsafe(24)}"
@@ -179,15 +183,17 @@ def test_the_address_of_a_server_is_told_without_its_password(url: str) -> None:
     assert SHARED not in said
 
 
-def test_a_database_keeps_no_token(server_process: Callable[..., ServerProcess], tmp_path: Path) -> None:
+def test_a_database_keeps_no_token(
+    migrated_sqlite_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]
+) -> None:
     """Nor does a backup, which is a copy of it. The secrets of webhooks are in it: messages are signed with them."""
-    server = server_process(STURGEON_TOKEN=SHARED)
-    with Client(server.url, SHARED) as client:
-        token = client.create_token("ada", ["read"]).token
+    server = guarded_server(migrated_sqlite_url, tmp_path, serve)
+    token = server.client.create_token("ada", ["read"]).token
     with Client(server.url, token) as client:
         client.studies()
-    server.stop()
-    kept = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    file = Path(migrated_sqlite_url.removeprefix("sqlite:///"))
+    kept = b"".join(one.read_bytes() for one in file.parent.glob(f"{file.name}*"))
     assert b"ada" in kept
+    assert hashlib.sha256(token.encode()).hexdigest().encode() in kept
     assert token.encode() not in kept
-    assert SHARED.encode() not in kept
+    assert SHARED_TOKEN.encode() not in kept
