@@ -75,10 +75,10 @@ def test_no_text_ends_a_line_for_people_or_moves_the_cursor(text: str, capsys: p
 
 
 def test_a_value_for_people_is_quoted_where_it_looks_like_several(capsys: pytest.CaptureFixture[str]) -> None:
-    log_lines.configure("info", "console").info("lease ran out", study="bowl", worker="a trial=9", share=0.5)
+    log_lines.configure("info", "console").info("lease ran out", study="bowl", worker="a=9", place="a b", share=0.5)
 
     [line] = lines(capsys)
-    assert line[8:] == ' info    lease ran out  study=bowl worker="a trial=9" share=0.5'
+    assert line[8:] == ' info    lease ran out  study=bowl worker="a=9" place="a b" share=0.5'
 
 
 def test_a_traceback_for_people_is_indented_and_cannot_look_like_a_line(capsys: pytest.CaptureFixture[str]) -> None:
