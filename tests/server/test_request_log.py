@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,9 +37,12 @@ def told() -> Iterator[list[EventDict]]:
 
 
 @pytest.fixture
-def talkative_server(settings: Settings, serve: Callable[[Settings], RunningServer]) -> RunningServer:
+def talkative_server(
+    migrated_sqlite_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]
+) -> RunningServer:
     """A server with a token that logs each request."""
-    return serve(settings.model_copy(update={"request_log": True, "token": SecretStr(SHARED)}))
+    kept = {"database_url": migrated_sqlite_url, "checkpoints": tmp_path / "checkpoints"}
+    return serve(Settings(**kept, token=SecretStr(SHARED), request_log=True))  # type: ignore[arg-type]
 
 
 def test_the_line_of_a_request_says_who_asked_and_what_it_is_about(

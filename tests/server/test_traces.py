@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,11 +38,18 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
 
 
 @pytest.fixture
+def sqlite_settings(migrated_sqlite_url: str, tmp_path: Path) -> Settings:
+    """Spans are made before the database is asked, whichever it is."""
+    return Settings(database_url=migrated_sqlite_url, checkpoints=tmp_path / "checkpoints")
+
+
+@pytest.fixture
 def traced(
-    spans: InMemorySpanExporter, settings: Settings, serve: Callable[[Settings], RunningServer]
+    spans: InMemorySpanExporter, sqlite_settings: Settings, serve: Callable[[Settings], RunningServer]
 ) -> RunningServer:
     """A server with a token and a study, that makes traces; none of them is of what was done up to now."""
-    server = serve(settings.model_copy(update={"traces": True, "request_log": True, "token": SecretStr(SHARED)}))
+    traced = sqlite_settings.model_copy(update={"traces": True, "request_log": True, "token": SecretStr(SHARED)})
+    server = serve(traced)
     server.client.create_study(BOWL)
     finished(server, spans)
     spans.clear()
@@ -129,13 +137,13 @@ def test_names_that_a_client_makes_up_make_no_new_spans(traced: RunningServer, s
 
 
 def test_without_the_extra_only_who_asks_for_traces_is_refused(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    sqlite_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
 
-    create_app(settings).state.database.dispose()
+    create_app(sqlite_settings).state.database.dispose()
     with pytest.raises(MissingExtra, match=r'pip install "sturgeon\[otel\]"$'):
-        create_app(settings.model_copy(update={"traces": True}))
+        create_app(sqlite_settings.model_copy(update={"traces": True}))
 
 
 def test_spans_are_sent_to_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
