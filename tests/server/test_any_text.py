@@ -35,6 +35,7 @@ PER_PLACE: Final = 2
 JSON: Final = {"Content-Type": "application/json"}
 OF_SEVERAL: Final = ("trials:tell", "trials:import")
 """Each is taken or refused by itself."""
+OF_TRIALS: Final = (*OF_SEVERAL, "trials:ask")
 OF_A_PANDA: Final = (
     "/params",
     ":pause",
@@ -145,6 +146,9 @@ class Writer:
             if one["code"] is not None:
                 return
             number = one["number"]
+        elif path.endswith("trials:ask"):
+            [one] = answer.json()["leases"]
+            number = one["number"]
         told = self._read(path, body.get("name", study) if path == "/v1/studies" else study, number)
         found = any(text in one for read in itertools.chain([answer.text], told) for one in strings(read))
         assert found, (operation, places, text, answer.text)
@@ -172,7 +176,7 @@ class Writer:
         return self._http.request(method, path, content=json.dumps(body), headers=JSON)
 
     def _read(self, path: str, study: str, number: int) -> Iterator[str]:
-        about = "/trials/{number}" if "{number}" in path or path.endswith(OF_SEVERAL) else "/v1/studies"
+        about = "/trials/{number}" if "{number}" in path or path.endswith(OF_TRIALS) else "/v1/studies"
         for one in READ_AFTER[about]:
             answer = self._http.get(f"/v1/studies/{study}{one.format(number=number)}")
             if answer.is_success:
