@@ -9,7 +9,7 @@ from dataclasses import fields
 import pytest
 import sqlalchemy as sa
 
-from server.store import checkpoints, events, idempotency, reports, studies, tables, trials, workers
+from server.store import audit, checkpoints, events, idempotency, reports, studies, tables, tokens, trials, workers
 from server.store.json_columns import json_value
 
 
@@ -23,6 +23,8 @@ from server.store.json_columns import json_value
         (idempotency.KeyRow, tables.idempotency_keys),
         (workers.WorkerRow, tables.workers),
         (checkpoints.CheckpointRow, tables.checkpoints),
+        (tokens.TokenRow, tables.tokens),
+        (audit.AuditRow, tables.audit),
     ],
 )
 def test_the_fields_of_a_row_are_the_columns_in_their_order(row: type, table: sa.Table) -> None:
