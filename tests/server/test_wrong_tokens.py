@@ -209,14 +209,12 @@ def test_who_sends_no_token_is_not_counted(guarded: Guarded) -> None:
     assert guarded.attempt() == WRONG
 
 
-@pytest.mark.parametrize("forged", ["198.51.100.{}", "127.0.0.1, 198.51.100.{}, 203.0.113.9", "{}", "x{}, 203.0.113.9"])
-def test_an_address_is_not_believed_that_a_client_invents(guarded: Guarded, forged: str) -> None:
+def test_an_address_is_not_believed_that_a_client_invents(guarded: Guarded) -> None:
     """The proxy adds its client's address at the end, where it sends on what came before."""
-    ours = "203.0.113.9" if forged.endswith("9") else f"{forged}, 203.0.113.9"
-
-    answers = [guarded.attempt(ours.format(number)) for number in range(MOST + 1)]
-
-    assert answers[-1] == TOO_MANY
+    forms = ["198.51.100.{}", "127.0.0.1, 198.51.100.{}", "{}", "x{}", "", "::{}, 127.0.0.1"]
+    for last, form in enumerate(forms):
+        answers = [guarded.attempt(f"{form.format(number)}, 203.0.113.{last}") for number in range(MOST + 1)]
+        assert answers == [WRONG] * MOST + [TOO_MANY], form
 
 
 def test_nobody_is_believed_who_is_no_trusted_proxy(make_guarded: Callable[..., Guarded]) -> None:
