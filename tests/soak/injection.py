@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from server.store.blobs import TORN
+from tests.processes import looks
 from tests.soak.case import CLOCK_STEP_S
 from tests.soak.faults import SERVERS, Fault, PastFault
 from tests.soak.history import HistoryWriter
 from tests.soak.nuisances import Nuisance
 from tests.soak.system import Member, System, now
 
+READY_WITHIN_S: Final = 30.0
 ALL: Final = 1_000_000_000
 """More answers than there are."""
 
@@ -91,6 +93,9 @@ class Injection:
         for one in members:
             one.stop()
             one.start()
+            for _ in looks(READY_WITHIN_S):  # the next one goes on meanwhile
+                if one in self._system.workers or self._system.is_ready(one):
+                    break
         return _nothing, ""
 
     def kill_postgres(self) -> tuple[Undo, str] | None:
