@@ -146,7 +146,7 @@ def run(kind: str, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         )
         found = violations(case)
         found += [Violation("no process ends by itself", said) for said in _strange_ends(system, case)]
-        found += [Violation("no error is logged", said) for said in errors_in_logs(system.servers, system.workers)]
+        found += [Violation("no error is logged", said) for said in errors_in_logs([*system.servers, *system.workers])]
         return _result(options, case, injection, samples, found)
 
 

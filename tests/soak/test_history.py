@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from tests.processes import Process
 from tests.soak.faults import GENTLE, KINDS, plan
 from tests.soak.history import HistoryWriter, read_history
+from tests.soak.logs import errors_in_logs
+from tests.soak.system import Member
 from tests.soak.table import BEGIN, END, write_table
 
 
@@ -38,6 +42,26 @@ def test_a_client_that_is_killed_loses_its_torn_line_alone(tmp_path: Path) -> No
 
     found = {(one.request, one.status) for one in read_history([file])}
     assert found == {("a", 200), ("a lost", None), ("b", 200), ("b lost", None)}
+
+
+def test_logged_errors_are_told_once_but_for_what_faults_explain(tmp_path: Path) -> None:
+    void = "Trial 3 has gone back to step 7; its checkpoint of step 9 does not count any more."
+    refused = {"level": "error", "event": "checkpoint refused"}
+    lines = [
+        {"level": "warning", "event": "request", "status": 503},
+        refused | {"reason": void},
+        *(refused | {"reason": f"There is no version {version}."} for version in (1, 2)),
+        {"level": "info", "event": "trial leased"},
+    ]
+    worker = Member(Process(["sturgeon", "worker", "w"], tmp_path, {}, "worker"))
+    worker.process.log.write_text(
+        "".join(json.dumps(line) + "\n" for line in lines) + "Traceback (most recent call last):\n"
+    )
+
+    assert errors_in_logs([worker]) == [
+        "2 times: error checkpoint refused There is no version N.",
+        "1 times: Traceback (most recent call last):",
+    ]
 
 
 def test_a_plan_follows_from_its_seed_and_has_every_kind() -> None:
