@@ -179,11 +179,11 @@ class Daemon:
         child = SharedChild([self._job(lease) for lease in stack], self._client, self._log)
         trials = []
         for place, lease in enumerate(stack):
-            log = self._log.bind(study=lease.study, trial=lease.number)
+            log = self._log.bind(study=lease.study, trial=lease.number, fence=lease.fence)
             spool = self._spool.of_trial(lease)
             trials.append(RunningTrial(lease, child, place, self._client, log, self._on_ended, spool))
             peers = {"stack": len(stack)} if len(stack) > 1 else {}
-            log.info("trial started", attempt=lease.attempt, fence=lease.fence, **peers)
+            log.info("trial started", attempt=lease.attempt, **peers)
         self._trials += trials
         for trial in trials:
             trial.start()

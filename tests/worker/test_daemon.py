@@ -191,8 +191,11 @@ def test_a_worker_that_the_server_drains_finishes_and_ends(server: RunningServer
 
     assert worker.wait() == 0
     assert [trial.state for trial in server.client.all_trials("flowers")] == ["complete"]
-    [draining] = [line for line in map(json.loads, worker.output.splitlines()) if line["event"] == "draining"]
+    lines = [json.loads(line) for line in worker.output.splitlines()]
+    [draining] = [line for line in lines if line["event"] == "draining"]
     assert (draining["why"], draining["running"]) == ("server", 1)
+    [told] = [line for line in lines if line["event"] == "trial told"]
+    assert (told["worker"], told["study"], told["trial"], told["fence"]) == ("wilma", "flowers", 0, 1)
 
 
 def test_a_server_that_is_away_for_a_while_costs_nothing(

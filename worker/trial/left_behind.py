@@ -47,7 +47,7 @@ def _deliver_trial(folder: Path, client: Client, log: Log, draining: threading.E
     def on_end(_trial: RunningTrial, _fatal: SturgeonError | None) -> None:
         ended.set()
 
-    log = log.bind(study=lease.study, trial=lease.number)
+    log = log.bind(study=lease.study, trial=lease.number, fence=lease.fence)
     log.info("delivering what a worker left behind", messages=len(messages))
     spool = TrialSpool(folder, log)
     trial = RunningTrial(lease, NoChild(), 0, client, log, on_end, spool)
