@@ -14,7 +14,6 @@ import threading
 import traceback
 import types
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, Final, NoReturn
 
@@ -140,26 +139,31 @@ def _run(session: pytest.Session, queue: _Queue, told: Connection, number: int) 
     code = 1
     try:
         _begin(session, told, number)
-        tests = iter(queue)
-        this = next(tests, None)
-        while this is not None and not (session.shouldfail or session.shouldstop):
-            following = next(tests, None)
-            item, after = session.items[this], None if following is None else session.items[following]
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
-            this = following
+        try:
+            _run_tests(session, iter(queue))
+        finally:
+            session._setupstate.teardown_exact(None)  # what a stop in the middle has left
+        told.send(None)
+        code = 0
     except KeyboardInterrupt:
-        code = 2
+        pass
     except BaseException:
         traceback.print_exc()
-    else:
-        code = 0
-    with suppress(Exception):
-        session._setupstate.teardown_exact(None)  # what a stop in the middle has left
-        if code == 0:
-            told.send(None)
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)
+    finally:  # whatever comes, a second Ctrl-C too: what follows in this stack is the other process's
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+
+def _run_tests(session: pytest.Session, tests: Iterator[int]) -> None:
+    this = next(tests, None)
+    while this is not None and not (session.shouldfail or session.shouldstop):
+        following = next(tests, None)
+        item, after = session.items[this], None if following is None else session.items[following]
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+        this = following
 
 
 def _begin(session: pytest.Session, told: Connection, number: int) -> None:

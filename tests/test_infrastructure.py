@@ -240,3 +240,27 @@ def test_a_process_that_ends_in_the_middle_of_a_test_fails_the_run(tmp_path: Pat
     ran = run_tests(tmp_path, "import os\n\ndef test_it():\n    os._exit(0)\n", "--processes", "2")
     assert ran.returncode == 1, ran.stdout + ran.stderr
     assert re.search("The process that ran .*::test_it ended in its middle", ran.stdout + ran.stderr)
+
+
+def test_a_run_that_is_interrupted_twice_ends_with_all_its_processes(tmp_path: Path) -> None:
+    """The second time in the middle of what the first has them end."""
+    ran = run_tests(
+        tmp_path,
+        """
+        import os, signal
+        import pytest
+
+        @pytest.fixture
+        def interrupted_again():
+            yield
+            os.kill(os.getpid(), signal.SIGINT)
+
+        def test_it(interrupted_again):
+            os.kill(os.getpid(), signal.SIGINT)
+        """,
+        "--processes",
+        "2",
+    )
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert re.search("The process that ran .*::test_it ended in its middle", ran.stdout + ran.stderr)
+    assert ran.stderr == "", "none goes on as the process that it was forked from"
