@@ -38,6 +38,8 @@ def open_engines(url: str, connections: int) -> Engines:
     if address.get_backend_name() == "sqlite":
         if address.host or not address.database or address.database == ":memory:":
             raise SturgeonError("SQLite needs a file: write sqlite:///FILE.")
+        if address.query:
+            raise SturgeonError(f"A SQLite database takes no options such as {next(iter(address.query))!r}.")
         # Two, since to change `query_only` has SQLite compile each statement of the connection anew.
         return Engines(*(_sqlite(address, connections, reads=reads) for reads in (False, True)))
     if address.get_backend_name() != "postgresql":
@@ -49,8 +51,16 @@ def open_engines(url: str, connections: int) -> Engines:
 
 
 def _postgres(address: sa.URL, connections: int) -> Engine:
+    """Raises: SturgeonError (an option of its address is unknown)."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import make_conninfo
+
     from server.store.postgres_cursor import PostgresCursor  # with psycopg, which a server on SQLite does without
 
+    try:
+        make_conninfo("", **{name: str(value) for name, value in address.query.items()})
+    except ProgrammingError as error:
+        raise SturgeonError(f"The database URL is not one that PostgreSQL knows: {str(error).strip()}.") from None
     engine = sa.create_engine(
         address.set(drivername="postgresql+psycopg"),
         pool_size=connections,

@@ -62,6 +62,11 @@ def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
         ("nonsense", "The database URL must look like"),
         ("sqlite://", "SQLite needs a file: write sqlite:///FILE"),
         ("sqlite:///:memory:", "SQLite needs a file: write sqlite:///FILE"),
+        ("sqlite:///studies.db?mode=ro", "A SQLite database takes no options such as 'mode'"),
+        (
+            "postgresql://u:hidden@h/x?nonsense=1",
+            'is not one that PostgreSQL knows: invalid connection option "nonsense"',
+        ),
     ],
 )
 def test_another_database_is_refused(url: str, sentence: str) -> None:
