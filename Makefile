@@ -36,14 +36,14 @@ worker: $(VENV)/runtime ## Run a worker for the server at 127.0.0.1:8000; more o
 test test-faults test-browser test-long test-wheel test-lowest: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(VENV)/development $(VENV)-frameworks/installed ## Run all tests, on both databases; a part of them with ARGS=tests/trainer.
-	$(BIN)/python -m pytest --processes $(TEST_JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadgroup $(ARGS)
 
 test-faults: $(VENV)/development ## Run only the tests of faults that were found once: each is named in its test's mark.
-	$(BIN)/python -m pytest --processes $(TEST_JOBS) -m "fault and not long and not wheel" $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist load --maxschedchunk 1 -m "fault and not long and not wheel" $(ARGS)
 
 # One process: playwright leaves an event loop running where it was used, and one browser is enough for all.
 test-browser: $(VENV)/development ## Run the tests of the web page in Chromium; `make test` does so, too.
-	$(BIN)/python -m pytest tests/browser $(ARGS)
+	$(BIN)/python -m pytest -p no:xdist tests/browser $(ARGS)
 
 test-long: $(VENV)/development ## Run the tests that need minutes or a machine of their own: many more throws of the dice that kill workers, and every made-up body at every address.
 	$(BIN)/python -m pytest -m long $(ARGS)
@@ -57,7 +57,7 @@ LOWEST := tests/sturgeon tests/store tests/cli/test_cli_studies.py tests/search/
 	tests/trainer/test_training.py tests/trainer/test_checkpoint.py tests/worker/test_daemon.py
 
 test-lowest: $(VENV)-lowest/installed ## Run a quick part of the tests with the lowest versions that pyproject.toml allows.
-	$(VENV)-lowest/bin/python -m pytest --processes $(TEST_JOBS) $(LOWEST) $(ARGS)
+	$(VENV)-lowest/bin/python -m pytest -n $(TEST_JOBS) $(LOWEST) $(ARGS)
 
 check: $(VENV)/development ## Check style, format, types and the direction of imports.
 	$(BIN)/ruff check .

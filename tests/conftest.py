@@ -40,7 +40,6 @@ gc.disable()  # until the tests are collected: that leaves a million objects, an
 # that sturgeon.cli.garbage takes it for the usual. Processes that tests start do as they always do.
 gc.set_threshold(20_000, 20, 50)
 _numbers = itertools.count()
-pytest_plugins = ("tests.parallel",)
 LONGEST_FIRST = ("system", "faults", "races", "worker", "cli")
 
 
@@ -49,22 +48,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent.name not in LONGEST_FIRST)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+def pytest_collection_finish() -> None:
     """What is there by now stays: it is never looked at again."""
     gc.freeze()
     gc.enable()
-    if session.config.option.processes > 1 and not session.config.option.collectonly:
-        from tests.processes import zygote
-
-        zygote()  # all processes of the tests have this one
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
-    """At the very end: nothing of this run may be left."""
+    """At the very end, when the processes of pytest-xdist have ended too: nothing of this run may be left."""
     yield
     if "tests.processes" in sys.modules:
         sys.modules["tests.processes"].end_zygote()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
     if found := leftovers.left_behind(os.environ[leftovers.MARK]):
         leftovers.end(found)
         print("\nThis run left processes behind:", *(f"  {one.pid} {one.command}" for one in found), sep="\n")

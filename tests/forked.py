@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from sturgeon.one_thread import VARIABLES
-from tests.zygote import CONNECT, MODULES, NEEDED
+from tests.zygote import MODULES, NEEDED
 
 STURGEON: Final = Path(sys.executable).with_name("sturgeon")
 ROOT: Final = Path(__file__).parents[1]
@@ -63,7 +63,6 @@ class Zygote:
     def __init__(self, prepare: Callable[[], None]) -> None:
         self._alike = alike(os.environ)
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._pid = os.getpid()
         self._ordering = threading.Lock()
         with theirs:
             self._process = subprocess.Popen(
@@ -88,21 +87,11 @@ class Zygote:
         status, told = os.pipe()
         order = json.dumps({"argv": [*argv], "folder": str(folder), "env": {**env}}).encode()
         with self._ordering:
-            self._connect()
             socket.send_fds(self._orders, [order], [log.fileno(), told])
             os.close(told)
             answer = self._orders.recv(100)
         assert answer, f"the process that forks servers and workers ended with {self._process.wait()}"
         return Forked(int(answer), status)
-
-    def _connect(self) -> None:
-        """A process that was forked from the one which began it has a socket of its own: the answers are its own."""
-        if self._pid == os.getpid():
-            return
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with self._orders, theirs:
-            socket.send_fds(self._orders, [CONNECT], [theirs.fileno()])
-        self._orders, self._pid = ours, os.getpid()
 
     def end(self) -> None:
         self._orders.close()

@@ -21,7 +21,7 @@ class Leftover(NamedTuple):
 
 
 def mark_this_run() -> None:
-    """From now on what this process starts is known, and what that starts."""
+    """From now on this process's children are known. A process that pytest-xdist starts has its parent's word."""
     os.environ.setdefault(MARK, uuid.uuid4().hex)
 
 

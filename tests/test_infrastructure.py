@@ -1,10 +1,8 @@
-"""What fails a test by itself: an error in a log or an answer, and a process that is left behind; and what several
-processes make of the tests that they run."""
+"""What fails a test by itself: an error in a log or an answer, and a process that is left behind."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import textwrap
@@ -20,14 +18,14 @@ from tests.processes import DEADLINE_S
 ROOT = Path(__file__).parents[1]
 
 
-def run_tests(tmp_path: Path, source: str, *more: str) -> subprocess.CompletedProcess[str]:
+def run_tests(tmp_path: Path, source: str) -> subprocess.CompletedProcess[str]:
     """pytest over these tests, with our fixtures and in a run of its own."""
     (tmp_path / "test_made_up.py").write_text(textwrap.dedent(source))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-c"]
     options = [ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "tests.conftest", tmp_path / "test_made_up.py"]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return subprocess.run(
-        [*command, *options, *more],
+        [*command, *options],
         cwd=ROOT,
         env=env | {MARK: uuid.uuid4().hex, PATIENCE: "1"},
         capture_output=True,
@@ -190,77 +188,3 @@ def test_a_test_that_expects_an_error_which_does_not_come_is_told() -> None:
     assert "500 answered" in judged(["503 answered", "500 answered"], ["503"])
     assert judged([], [], ["503"]) == judged(["503 answered"], [], ["503"]) == ""
     assert "500 answered" in judged(["500 answered"], [], ["503"])
-
-
-def test_several_processes_run_each_test_once_and_tell_of_each_as_one_does(tmp_path: Path) -> None:
-    ran = run_tests(
-        tmp_path,
-        """
-        import os
-        from pathlib import Path
-        import pytest
-
-        RUNS = Path(__file__).with_name("runs")
-
-        @pytest.fixture(scope="session")
-        def process(tmp_path_factory):
-            yield os.getpid()
-            with RUNS.open("a") as runs:
-                runs.write(f"ended {os.getpid()} {tmp_path_factory.getbasetemp()}\\n")
-
-        @pytest.mark.parametrize("number", range(20))
-        def test_it(number, process):
-            with RUNS.open("a") as runs:
-                runs.write(f"{number} {process}\\n")
-            print("said by", number)
-            assert number != 7, "the seventh"
-
-        @pytest.mark.one_process("these")
-        @pytest.mark.parametrize("number", range(20, 30))
-        def test_together(number, process):
-            test_it(number, process)
-        """,
-        "--processes",
-        "3",
-    )
-    assert ran.returncode == 1, ran.stdout + ran.stderr
-    assert "1 failed, 29 passed" in ran.stdout
-    assert "AssertionError: the seventh" in ran.stdout
-    assert re.findall(r"said by (\d+)", ran.stdout) == ["7"], "each test's output is its own"
-    lines = [line.split() for line in (tmp_path / "runs").read_text().splitlines()]
-    runs = [(int(number), pid) for number, pid in (line for line in lines if len(line) == 2)]
-    ended = {pid: folder for _, pid, folder in (line for line in lines if len(line) == 3)}
-    assert sorted(number for number, _ in runs) == list(range(30))
-    assert len({pid for number, pid in runs if number >= 20}) == 1
-    assert ended.keys() == {pid for _, pid in runs}
-    assert len(set(ended.values())) == len(ended), "each has a folder of its own"
-
-
-def test_a_process_that_ends_in_the_middle_of_a_test_fails_the_run(tmp_path: Path) -> None:
-    ran = run_tests(tmp_path, "import os\n\ndef test_it():\n    os._exit(0)\n", "--processes", "2")
-    assert ran.returncode == 1, ran.stdout + ran.stderr
-    assert re.search("The process that ran .*::test_it ended in its middle", ran.stdout + ran.stderr)
-
-
-def test_a_run_that_is_interrupted_twice_ends_with_all_its_processes(tmp_path: Path) -> None:
-    """The second time in the middle of what the first has them end."""
-    ran = run_tests(
-        tmp_path,
-        """
-        import os, signal
-        import pytest
-
-        @pytest.fixture
-        def interrupted_again():
-            yield
-            os.kill(os.getpid(), signal.SIGINT)
-
-        def test_it(interrupted_again):
-            os.kill(os.getpid(), signal.SIGINT)
-        """,
-        "--processes",
-        "2",
-    )
-    assert ran.returncode == 1, ran.stdout + ran.stderr
-    assert re.search("The process that ran .*::test_it ended in its middle", ran.stdout + ran.stderr)
-    assert ran.stderr == "", "none goes on as the process that it was forked from"

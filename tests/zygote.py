@@ -21,15 +21,12 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from multiprocessing import forkserver, util
 from typing import Any, Final, NamedTuple, NoReturn
 
 from sturgeon.one_thread import limit_programs
 
 PR_SET_PDEATHSIG: Final = 1
-CONNECT: Final = b"connect"
-"""Comes with a socket instead of an order: another process of the tests sends its orders there."""
 LARGEST_ORDER: Final = 1_000_000
 NEEDED: Final = {
     "serve": ["server.serving", "server.store.schema"],
@@ -59,9 +56,9 @@ class Zygote:
     """Takes orders, and tells how the processes have ended."""
 
     def __init__(self, orders: socket.socket) -> None:
-        self._first = orders
+        self._orders = orders
         self._selector = selectors.DefaultSelector()
-        self._listen(orders)
+        self._selector.register(orders, selectors.EVENT_READ, self._take)
         self._ready: set[str] = set()
 
     def next_process(self) -> Order:
@@ -71,17 +68,10 @@ class Zygote:
                 if (order := key.data()) is not None:
                     return order  # type: ignore[no-any-return]
 
-    def _listen(self, orders: socket.socket) -> None:
-        self._selector.register(orders, selectors.EVENT_READ, partial(self._take, orders))
-
-    def _take(self, orders: socket.socket) -> Order | None:
-        text, files, _, _ = socket.recv_fds(orders, LARGEST_ORDER, 2)
+    def _take(self) -> Order | None:
+        text, files, _, _ = socket.recv_fds(self._orders, LARGEST_ORDER, 2)
         if not text:
-            self._leave(orders)
-            return None
-        if text == CONNECT:
-            self._listen(socket.socket(fileno=files[0]))
-            return None
+            os._exit(0)
         order = Order(**json.loads(text))
         self._import_for(order.argv)
         log, status = files
@@ -92,14 +82,8 @@ class Zygote:
             return order
         os.close(log)
         self._tell_the_end_of(pid, status)
-        orders.send(str(pid).encode())
+        self._orders.send(str(pid).encode())
         return None
-
-    def _leave(self, orders: socket.socket) -> None:
-        if orders is self._first:
-            os._exit(0)
-        self._selector.unregister(orders)
-        orders.close()
 
     def _import_for(self, argv: Sequence[str]) -> None:
         for command in NEEDED.keys() & set(argv) - self._ready:

@@ -23,7 +23,7 @@ def test_the_page_works_in_a_browser() -> None:
     """All of tests/browser. Its output, with each failure, is this test's message."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/browser"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "tests/browser"],
         cwd=ROOT,
         env=env | {MARK: uuid.uuid4().hex},
         stdout=subprocess.PIPE,

@@ -25,7 +25,7 @@ FRAMEWORKS = {"KERAS_BACKEND": "torch"}
 
 IMPORTED = ["torch", "torch._dynamo", "keras", "lightning.pytorch", "sklearn.datasets"]
 
-pytestmark = pytest.mark.one_process("frameworks")  # it imports them once
+pytestmark = pytest.mark.xdist_group("frameworks")  # one process of pytest-xdist has them all, and imports once
 
 
 @pytest.fixture(scope="module")
