@@ -172,6 +172,11 @@ UNDEFINED: list[tuple[dict[str, Any], str, str]] = [
         "/budget/stop_when/metric",
         "train_dev_error needs a train-dev part",
     ),
+    (
+        {"budget": {"max_trials": 4, "stop_when": {"metric": "accuracy", "above": 1}}},
+        "/budget/stop_when/metric",
+        "of dev",
+    ),
 ]
 
 
@@ -196,7 +201,9 @@ def test_what_a_patch_leaves_undefined_is_refused_as_at_the_creation(both_kinds:
         for name, fixed in (("without", {}), ("with", {"train_dev_share": 0.1})):
             assert http.post("/v1/studies", json=DIGITS | {"name": name} | task(fixed=fixed)).status_code == 201
         assert http.patch("/v1/studies/with", json=goal).status_code == 200
-        for patch, pointer in ((goal, "/budget/stop_when/metric"), (no_dev_part, "/metric")):
+        unknown = {"budget": {"stop_when": {"metric": "recent_error", "below": 0.1}}}
+        goals = [(patch, "/budget/stop_when/metric") for patch in (goal, unknown)]
+        for patch, pointer in (*goals, (no_dev_part, "/metric")):
             answer = http.patch("/v1/studies/without", json=patch)
             assert refusal(answer) == (409, "contradiction")
             assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]

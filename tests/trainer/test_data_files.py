@@ -94,12 +94,15 @@ def test_a_text_of_its_own_in_each_row_is_no_class(load_csv: LoadCsv) -> None:
 
 
 @pytest.mark.fault("W5")
-@pytest.mark.parametrize("cell", ["", "?", "NA", "NaN", "None", "null", "#N/A"])
+@pytest.mark.parametrize(
+    "cell",
+    ["", "?", "NA", "NaN", "None", "null", "#N/A", "-", "--", "..", "\\N", "NaT", "n.a", "(none)", "''", "\u200b"],
+)
 def test_a_missing_label_is_no_class_of_its_own(load_csv: LoadCsv, tmp_path: Path, cell: str) -> None:
     labels = with_one(SPECIES, cell)
     with pytest.raises(DataError, match=r"t\.csv, line 12, column 'y': "):
         load_csv(labels)
-    for y in (np.array(labels), np.array(labels).astype("S"), np.array(labels)[:, None]):
+    for y in (np.array(labels), np.char.encode(labels, "utf-8"), np.array(labels)[:, None]):
         with pytest.raises(DataError, match=r"y\[10\]: "):
             load_npz(tmp_path, X=INPUTS, y=y)
 
@@ -109,6 +112,21 @@ def test_labels_that_differ_only_in_capitals_or_spaces_are_refused(load_csv: Loa
     with pytest.raises(DataError, match=r"line 12, column 'y': 'Virginica' differs from 'virginica' \(line 4"):
         load_csv(with_one(SPECIES, "Virginica"))
     assert load_csv(["a", "A", "b"] * 20).names == ("A", "a", "b")
+    assert load_csv(["+", "-"] * 30).names == ("+", "-")
+
+
+@pytest.mark.fault("W5")
+@pytest.mark.parametrize("twin", ["cafe\u0301", "caf\u00e9\u200b", "\ufeffcaf\u00e9"])
+def test_texts_that_look_the_same_are_not_two_classes(load_csv: LoadCsv, tmp_path: Path, twin: str) -> None:
+    two = ["caf\u00e9", twin, "tea"]
+    with pytest.raises(DataError, match=r"line 3, column 'y': .* differs from 'café' \(line 2"):
+        load_csv(two * 20)
+    with pytest.raises(DataError, match=r"y\[1\]: .* differs from 'café'"):
+        load_npz(tmp_path, X=INPUTS, y=np.array(two * 20))
+    with pytest.raises(DataError, match=r"class_names has .*, which differs from 'café'"):
+        load_npz(tmp_path, X=INPUTS, y=NUMBERED, class_names=np.array(two))
+    with pytest.raises(DataError, match="columns 1 and 2 are both called 'café'"):
+        load_csv(SPECIES, header=f"caf\u00e9,{twin},y")
 
 
 @pytest.mark.fault("W5")
@@ -265,11 +283,25 @@ def test_one_hot_targets_are_classes_unless_the_loss_says_labels(tmp_path: Path,
         ({"synthetic": np.arange(60)}, "true or false for each of the 60 rows"),
         ({"y": np.arange(60) + 100}, "60 different integers in 60 examples"),
         ({"y": NAMES[np.stack([NUMBERED, NUMBERED], axis=1)]}, "strings in 2 columns"),
+        ({"y": np.array(["1", "1.0", "2"])[NUMBERED]}, r"y\[1\]: '1.0' is the number '1' \(y\[0\]\)"),
+        (
+            {"class_names": np.array(["ab", "AB", "b"])},
+            "class_names has 'AB', which differs from 'ab' only in capitals",
+        ),
+        ({"y": np.eye(3)[NUMBERED] * 255}, "all numbers of y are 0 or 255"),
+        ({"y": np.eye(3)[NUMBERED] * 2 - 1}, "all numbers of y are -1 or 1"),
+        ({"y": np.where(np.eye(3)[NUMBERED] == 1, 1, np.nan)}, "all targets are the same"),
     ],
 )
 def test_arrays_that_are_not_what_they_seem_are_refused(tmp_path: Path, arrays: dict[str, Any], says: str) -> None:
     with pytest.raises(DataError, match=says):
         load_npz(tmp_path, **({"X": INPUTS, "y": NUMBERED} | arrays))
+
+
+@pytest.mark.fault("W5")
+@pytest.mark.filterwarnings("error")
+def test_small_floats_are_class_numbers_without_a_warning(tmp_path: Path) -> None:
+    assert load_npz(tmp_path, X=INPUTS, y=NUMBERED.astype(np.float16)).names == ("0", "1", "2")
 
 
 @pytest.mark.fault("W5")

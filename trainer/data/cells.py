@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -15,15 +16,18 @@ from trainer.layers.parameters import Array
 LARGEST: Final = float(np.finfo(np.float32).max)
 """The largest number that is read: the trainer computes in float32."""
 
-MISSING: Final = frozenset(
-    ["?", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "+nan", "-nan", "null", "(null)", "none", "nil"]
-) | {"missing", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}
-"""What other programs write where a value is missing, in small letters; also nothing, and a spreadsheet's errors."""
+_ABBREVIATED: Final = ("na", "n/a", "n.a.", "n.a", "na.", "n/d", "n.d.", "#n/a", "#na", "#n/a n/a", "nat", "\\n")
+_WORDS: Final = ("null", "none", "nil", "missing", "missing value", "no data", "not available", "undefined")
+_NOT_A_NUMBER: Final = ("nan", "+nan", "-nan", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan")
+MISSING: Final = frozenset(("", *_ABBREVIATED, *_WORDS, *_NOT_A_NUMBER))
+"""What other programs write where a value is missing, in small letters and without signs around it; also dots, dashes,
+and a spreadsheet's errors."""
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _PLAIN: Final = re.compile(r"[0-9eE.,+-]*")
 _CODE: Final = re.compile(r"0[0-9]+|[0-9]+[eE][0-9]+")
-_SPREADSHEET_ERROR: Final = re.compile(r"#[a-z0-9/]+[!?]")
+_AROUND: Final = "\"'()[]<>{} "
+_NO_VALUE: Final = re.compile(r"#[a-z0-9/]+[!?]|\.+|--+|[\u2013\u2014]+|\?+")
 _DECORATION: Final = re.compile(r"[\s$€£¥%,'_]|\b(?:eur|usd|gbp)\b", re.IGNORECASE)
 
 Where = Callable[[int], str]
@@ -32,8 +36,15 @@ Where = Callable[[int], str]
 
 def is_missing(cell: str) -> bool:
     """Whether a cell says that its value is missing."""
-    small = cell.strip().lower()
-    return not small or small in MISSING or _SPREADSHEET_ERROR.fullmatch(small) is not None
+    small = visible(cell).strip().lower()
+    return small.strip(_AROUND) in MISSING or _NO_VALUE.fullmatch(small) is not None
+
+
+def visible(text: str) -> str:
+    """A text as it is seen: of two that look the same, whatever they were typed with, the same."""
+    if text.isascii():
+        return text
+    return "".join(sign for sign in unicodedata.normalize("NFC", text) if unicodedata.category(sign) != "Cf")
 
 
 def is_number(cell: str) -> bool:
@@ -68,12 +79,15 @@ def label_problem(labels: Sequence[str], where: Where, *, several_each: bool = T
     counts = Counter(labels)
     if lacking := [label for label in counts if is_missing(label)]:
         return f"{where(labels.index(lacking[0]))}: {number_problem(lacking[0])}; leave out examples without a label"
-    if variants := _differing_in_case(list(counts)):
-        first, second = sorted(variants, key=labels.index)
+    if "-" in counts and "+" not in counts:
         return (
-            f"{where(labels.index(second))}: {_quoted(second)} differs from {_quoted(first)} "
-            f"({where(labels.index(first))}) only in capitals or spaces; write one of them"
+            f"{where(labels.index('-'))}: '-' may stand for a missing value; write a word if it is a value of its own, "
+            "else nothing"
         )
+    if variants := look_alike(list(counts)) or _same_numbers(list(counts)):
+        first, second, how = variants
+        other = f"{_quoted(first)} ({where(labels.index(first))})"
+        return f"{where(labels.index(second))}: {_quoted(second)} {how.format(other)}; write a class in one way"
     single = [label for label, count in counts.items() if count == 1]
     if several_each and 2 * len(single) > len(labels):
         of_numbers = " If they are quantities, write plain numbers." if any(map(looks_numeric, single)) else ""
@@ -107,14 +121,29 @@ def looks_numeric(cell: str) -> bool:
     return is_number(_DECORATION.sub("", cell))
 
 
-def _differing_in_case(labels: Sequence[str]) -> tuple[str, str] | None:
-    """Two labels of more than one letter that differ in capitals or spaces only."""
+def look_alike(labels: Sequence[str]) -> tuple[str, str, str] | None:
+    """Two labels, in their order, that differ in spaces or in what is not seen, or if longer than a letter in capitals;
+    and how they differ."""
     seen: dict[str, str] = {}
     for label in labels:
-        plain = " ".join(label.casefold().split())
-        if len(plain) > 1 and plain in seen:
-            return seen[plain], label
+        plain = " ".join(visible(label).split())
+        plain = plain.casefold() if len(plain) > 1 else plain
+        if plain in seen:
+            return seen[plain], label, "differs from {} only in capitals, spaces or signs that are not seen"
         seen[plain] = label
+    return None
+
+
+def _same_numbers(labels: Sequence[str]) -> tuple[str, str, str] | None:
+    """Two labels, in their order, that are one number, unless all are codes; and how a sentence says so."""
+    written = [label for label in labels if is_number(label)]
+    if any(map(is_code, written)) and all(label.isdigit() or is_code(label) for label in written):
+        return None
+    seen: dict[float, str] = {}
+    for label in written:
+        first = seen.setdefault(float(label), label)
+        if first != label:
+            return first, label, "is the number {}"
     return None
 
 

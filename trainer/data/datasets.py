@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trainer.data.cells import LARGEST, label_problem
+from trainer.data.cells import LARGEST, label_problem, look_alike
 from trainer.data.columns import Column
 from trainer.data.dialects import Dialect
 from trainer.data.errors import DataError
@@ -175,6 +175,9 @@ def _checked_names(name: str, names: Sequence[str]) -> tuple[str, ...]:
             raise DataError(f"{name}: class_names[{place}] is empty.")
         if label in names[:place]:
             raise DataError(f"{name}: class_names[{names.index(label)}] and [{place}] are both {label[:40]!r}.")
+    if variants := look_alike(names):
+        first, second, how = variants
+        raise DataError(f"{name}: class_names has {second[:40]!r}, which {how.format(repr(first[:40]))}.")
     return tuple(names)
 
 
@@ -203,6 +206,8 @@ def _fitting_loss(name: str, y: Array, *, binary: bool) -> str:
     if y.ndim == 2:
         if y.dtype.kind in "US":
             raise DataError(f"{name}: y has strings in {y.shape[1]} columns; several labels must be 0 and 1.")
+        if not binary:
+            _check_are_no_other_labels(name, y)
         return "logistic" if binary else "squared"
     if y.dtype.kind == "f":
         return "softmax" if are_classes(y) else "squared"
@@ -221,20 +226,30 @@ def _check_are_no_quantities(name: str, y: Array) -> None:
         )
 
 
+def _check_are_no_other_labels(name: str, y: Array) -> None:
+    """Raises: DataError (y `[m, C]` has two numbers only, as labels of -1 and 1 have, or of 0 and 255)."""
+    low, high = np.nanmin(y), np.nanmax(y)
+    if low < high and np.all(np.isnan(y) | (y == low) | (y == high)):
+        raise DataError(
+            f"{name}: all numbers of y are {low:g} or {high:g}. If they are labels or one-hot classes, write 0 and 1; "
+            'if they are quantities, "loss": "squared".'
+        )
+
+
 def _check_numbers(name: str, kind: str, y: Array) -> None:
     if kind == "values" and not (np.abs(y) <= LARGEST).all():
         row = np.argwhere(~(np.abs(y) <= LARGEST))[0][0]
         raise DataError(f"{name}: targets must be finite; row {row} is not, or larger than {LARGEST:.2g}.")
     if kind == "labels" and np.isnan(y).all(axis=0).any():
         raise DataError(f"{name}: label {np.isnan(y).all(axis=0).argmax()} is missing in every example.")
-    if np.all((y == y[0]) | np.isnan(y)):
+    if np.all(np.nanmin(y, axis=0) == np.nanmax(y, axis=0)):
         raise DataError(f"{name}: all targets are the same; there is nothing to learn.")
 
 
 def _classes(
     name: str, y: Array, names: tuple[str, ...] | None, *, several_each: bool
 ) -> tuple[Array, tuple[str, ...]]:
-    if y.dtype.kind == "f" and np.array_equal(y, np.round(y)) and np.abs(y).max() < 2**53:
+    if y.dtype.kind == "f" and np.array_equal(y, np.round(y)) and float(np.abs(y).max()) < 2**53:
         y = y.astype(np.int64)
     if y.dtype.kind not in "biuU":
         raise DataError(f"{name}: classes y must be whole numbers or strings; they have dtype {y.dtype}.")

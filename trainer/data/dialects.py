@@ -54,7 +54,8 @@ def read_text(path: Path, encoding: str) -> tuple[str, str]:
     found = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     used = found if encoding == "auto" else encoding
     try:
-        return content.decode("utf-8-sig" if used == "utf-8" else used), used
+        text = content.decode("utf-8-sig" if used == "utf-8" else used)
+        return text.lstrip("\ufeff"), used  # a mark of its own is left of one that was written twice
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         where = f"{path.name}, line {line}: {_cell(content, error.start)} is not text in {used.upper()}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trainer.data.cells import Where, is_number
+from trainer.data.cells import Where, is_number, visible
 from trainer.data.dialects import (
     DELIMITER_OF,
     DELIMITERS,
@@ -132,7 +132,7 @@ def parse_table(source: str, text: str, dialect: Dialect = FOUND) -> Table:
 
 def require_names(table: Table) -> None:
     """Raises: DataError (a column but the first has no name, or two have the same one)."""
-    names = table.header or ()
+    names = [" ".join(visible(name).split()) for name in table.header or ()]
     for place, name in enumerate(names[1:], 2):
         if not name:
             what = "; the line ends with a comma" if place == len(names) else ""

@@ -150,7 +150,7 @@ def _classes(name: str, y: Array, form: Form) -> Array:
         hint = ' If they are labels, write "loss": "logistic".' if y.ndim == 2 else ""
         raise DataError(f"{name}: y must have one class for each example; its shape is {y.shape}.{hint}")
     if y.dtype.kind == "f":
-        if not (np.isfinite(y).all() and np.abs(y).max(initial=0) < 2**53 and np.array_equal(y, np.round(y))):
+        if not (np.isfinite(y).all() and float(np.abs(y).max(initial=0)) < 2**53 and np.array_equal(y, np.round(y))):
             raise DataError(f"{name}: classes y must be whole numbers or strings.")
         y = y.astype(np.int64)
     if y.dtype.kind == "U":

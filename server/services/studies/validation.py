@@ -156,15 +156,10 @@ def budget_problems(budget: Budget, replicates: int) -> list[FieldProblem]:
 
 def _metric_problems(request: StudyRequest, task: TrainStudyTask) -> list[FieldProblem]:
     """A metric that the task does not report, or that its data leave undefined."""
-    metric = request.metric
-    known = [name for name in TRAIN_METRICS if name != "recent_error" or task.dataset.startswith(STREAM)]
-    if metric not in known:
-        test = "; the search never reads the test part" if metric.startswith("test") else ""
-        return [FieldProblem("/metric", f"metric: write one of {', '.join(known)}{test}")]
     given = {name: parameter.value for name, parameter in request.space.root.items() if isinstance(parameter, Fixed)}
     fields = {**task.fixed, **given, **(request.params or {})}
     goal = request.budget.stop_when
-    wanted = {"/metric": metric, "/budget/stop_when/metric": goal.metric if goal else None}
+    wanted = {"/metric": request.metric, "/budget/stop_when/metric": goal.metric if goal else None}
     return _undefined_metrics(wanted, task.dataset, fields)
 
 
@@ -185,12 +180,16 @@ def _undefined_metrics(
     return [
         FieldProblem(pointer, f"metric: {problem}")
         for pointer, name in wanted.items()
-        if (problem := _undefined_metric(name, dataset, fields))
+        if name is not None and (problem := _undefined_metric(name, dataset, fields))
     ]
 
 
-def _undefined_metric(metric: str | None, dataset: str, fields: Mapping[str, object]) -> str | None:
+def _undefined_metric(metric: str, dataset: str, fields: Mapping[str, object]) -> str | None:
     """What leaves a metric undefined, and what to write; None if nothing does that can be known without the data."""
+    known = [name for name in TRAIN_METRICS if name != "recent_error" or dataset.startswith(STREAM)]
+    if metric not in known:
+        test = "; the search never reads the test part" if metric.startswith("test") else ""
+        return f"write one of {', '.join(known)}{test}"
     if metric == "train_dev_error":
         if dataset.startswith(STREAM):
             return "a stream has no train-dev part; write dev_error"
