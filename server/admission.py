@@ -14,11 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.actors import NOBODY, Actor, acting_as
 from server.actors import SHARED as SHARED_ACTOR
-from server.dashboard.sessions import COOKIE, SHARED, session_of
 from server.problems import problem_response
 from server.request_context import ACTOR
 from server.scopes import BEARER, REACH, Asked, RouteScopes
 from server.services.tokens.verification import Bearer
+from server.sessions import COOKIE, SHARED
 from server.token_check import TokenCheck
 from sturgeon.errors import Forbidden, Problem, Unauthorized
 
@@ -84,7 +84,7 @@ class TokenGate:
         path = get_route_path(scope)
         if path in OPEN or path.startswith(OPEN_FOLDERS):
             return NOBODY
-        session = session_of(self._token, cookie_parser(headers.get("cookie", "")).get(COOKIE))
+        session = self._check.session(scope, cookie_parser(headers.get("cookie", "")).get(COOKIE))
         if session is not None and (refusal := self._of_browser(scope)) is not None:
             raise refusal
         try:

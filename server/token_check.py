@@ -18,6 +18,7 @@ from starlette.types import Scope
 
 from server.services.tokens.secrets import sha256_of
 from server.services.tokens.verification import KEEP_S, Bearer, TokenMemo
+from server.sessions import is_sealed, session_of
 from server.wrong_tokens import REPETITION, Budgets, WrongTokens, neighbourhood
 from sturgeon.errors import TooManyWrongTokens, Unavailable
 
@@ -65,6 +66,25 @@ class TokenCheck:
         self.wrong.note(sha256)
         return None
 
+    def session(self, scope: Scope, cookie: str | None) -> str | None:
+        """Whose session a cookie is, as `session_of`. An attempt at a short shared token can be sealed as well as sent,
+        so a wrong seal counts as a wrong token then.
+
+        Raises: TooManyWrongTokens.
+        """
+        is_attempt = len(self._shared) < LONG and is_sealed(cookie)
+        if is_attempt:
+            self._require_room(scope)
+        session = session_of(self._shared.decode(), cookie)
+        if is_attempt and session is None:
+            sha256 = hashlib.sha256((cookie or "").encode("utf-8", "replace")).hexdigest()
+            if not self._may_try(address_of(scope), sha256):
+                raise self._too_many(address_of(scope))
+            self.wrong.note(sha256)
+        elif is_attempt:
+            self.wrong.trust(address_of(scope))
+        return session
+
     async def of_session(self, scope: Scope, sha256: str) -> Bearer | None:
         """The bearer of a token whose hash our own seal vouches for, so that nobody finds it by trying.
 
@@ -76,12 +96,15 @@ class TokenCheck:
 
     def _admit_shared(self, scope: Scope) -> None:
         """Raises: TooManyWrongTokens (it may have been found by trying)."""
-        if len(self._shared) >= LONG:
-            return
+        if len(self._shared) < LONG:
+            self._require_room(scope)
+            self.wrong.trust(address_of(scope))
+
+    def _require_room(self, scope: Scope) -> None:
+        """Raises: TooManyWrongTokens (the address may try no more short shared tokens)."""
         address = address_of(scope)
         if self.wrong.of_address.left(address) < 1 and not self.wrong.is_trusted(address):
             raise self._too_many(address)
-        self.wrong.trust(address)
 
     def _may_try(self, address: str, sha256: str) -> bool:
         cost = REPETITION if self.wrong.is_known(sha256) else 1

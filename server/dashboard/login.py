@@ -11,11 +11,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from server.actors import SHARED as SHARED_ACTOR
 from server.dashboard.rendering import page
-from server.dashboard.sessions import COOKIE, LASTS_S, SHARED, local_path, new_session
 from server.origins import is_of_another_page
 from server.scopes import READ
 from server.services.audit import Logins
 from server.services.tokens.verification import Bearer
+from server.sessions import COOKIE, LASTS_S, SHARED, local_path, new_session
 from server.settings import Settings
 from server.token_check import TokenCheck, Whose
 from sturgeon.errors import Forbidden, Invalid, TooManyWrongTokens
@@ -35,8 +35,10 @@ def login(request: Request, next: Annotated[str | None, Query()] = None) -> Resp
 async def log_in(request: Request) -> Response:
     """Set the cookie if the token is right, and go on to where the person wanted to be.
 
-    Raises: Forbidden (the token is not for reading), Invalid, Unavailable (the database is away).
+    Raises: Forbidden (the token is not for reading, or another page sends it), Invalid, Unavailable (the database is
+    away).
     """
+    _require_own_page(request)
     form = _form(await request.body())
     given, onward = form.get("token", [""])[0].strip(), local_path(form.get("next", [""])[0])
     token = _token(request)
@@ -68,14 +70,22 @@ def _with_session(request: Request, onward: str, session: str) -> Response:
 @router.post("/logout")
 def log_out(request: Request) -> Response:
     """Forget the cookie. Raises: Forbidden (another page asks for it)."""
-    settings: Settings = request.app.state.settings
-    if is_of_another_page(request.headers, settings.names()):
-        raise Forbidden("Only a page of this server logs out.")
+    _require_own_page(request)
     if COOKIE not in request.cookies:  # another site's page cannot send it, and its answer must not take it away
         return RedirectResponse("/login", 303)
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return answer
+
+
+def _require_own_page(request: Request) -> None:
+    """Else any page would log a person in with a token of its own, or spend what wrong tokens the address may send.
+
+    Raises: Forbidden.
+    """
+    settings: Settings = request.app.state.settings
+    if is_of_another_page(request.headers, settings.names()):
+        raise Forbidden("Only a page of this server logs in or out.")
 
 
 async def _whose(request: Request, given: str) -> Whose:

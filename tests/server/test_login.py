@@ -10,8 +10,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from server.dashboard import sessions
-from server.dashboard.sessions import COOKIE, SHARED, local_path, new_session, session_of
+from server import sessions
+from server.sessions import COOKIE, SHARED, local_path, new_session, session_of
 from server.settings import Settings
 from tests.processes import DEADLINE_S
 from tests.server.studies import BOWL, refusal
@@ -174,14 +174,15 @@ def test_a_person_can_log_out(browser: httpx.Client) -> None:
     assert browser.get("/").status_code == 303
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Origin": "http://evil.example"},
-        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site"},
-    ],
+STRANGERS = (
+    {"Origin": "http://evil.example"},
+    {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
 )
+"""What browsers say of a form that another page sends."""
+
+
+@pytest.mark.parametrize("headers", STRANGERS)
 def test_another_page_logs_nobody_out(browser: httpx.Client, headers: dict[str, str]) -> None:
     log_in(browser)
 
@@ -190,6 +191,14 @@ def test_another_page_logs_nobody_out(browser: httpx.Client, headers: dict[str, 
     assert refusal(answer) == (403, "forbidden")
     assert "set-cookie" not in answer.headers
     assert browser.get("/").status_code == 200
+
+
+def test_another_page_logs_nobody_in_with_a_token_of_its_own(browser: httpx.Client) -> None:
+    for headers in STRANGERS:
+        answer = browser.post("/login", data={"token": TOKEN, "next": "/"}, headers=headers)
+
+        assert refusal(answer) == (403, "forbidden")
+        assert "set-cookie" not in answer.headers
 
 
 def test_a_logout_without_the_cookie_takes_no_cookie_away(browser: httpx.Client) -> None:

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from server.sessions import COOKIE, new_session
 from server.settings import Settings
 from server.token_check import LOOKED_UP_A_MINUTE
 from server.wrong_tokens import MOST_ADDRESSES, Budgets, WrongTokens, neighbourhood
@@ -56,6 +57,11 @@ class Guarded:
     def attempt(self, address: str = "203.0.113.1") -> tuple[int, str]:
         """What a token is answered that has the form of ours, and that nobody has."""
         return refusal(self.get(f"sturgeon_{secrets.token_urlsafe(32)}", address))
+
+    def open_with(self, token: str, address: str = "203.0.113.1") -> httpx.Response:
+        """What a cookie opens that is sealed with this token."""
+        headers = {"Cookie": f"{COOKIE}={new_session(token)}", "X-Forwarded-For": address}
+        return self.http.get("/v1/studies", headers=headers)
 
     def guess_until_refused(self, address: str = "203.0.113.1") -> None:
         for _ in range(MOST):
@@ -189,6 +195,18 @@ def test_a_short_shared_token_is_not_found_by_going_on(make_guarded: Callable[..
     assert guarded.get(SHARED_TOKEN, "198.51.100.7").is_success  # it has known it before
     guarded.seconds += 60
     assert guarded.get(SHARED_TOKEN).is_success
+
+
+def test_a_short_shared_token_is_not_found_by_sealing_cookies(make_guarded: Callable[..., Guarded]) -> None:
+    guarded = make_guarded(SHARED_TOKEN)
+    seals = [f"attempt {number}" for number in range(MOST)]
+    assert [refusal(guarded.open_with(seal)) for seal in seals] == [WRONG] * MOST
+
+    assert refusal(guarded.open_with(SHARED_TOKEN)) == TOO_MANY
+    assert guarded.open_with(SHARED_TOKEN, "198.51.100.7").is_success
+    guarded.seconds += 60
+    assert guarded.open_with(SHARED_TOKEN).is_success
+    assert {guarded.open_with("attempt").status_code for _ in range(2 * MOST)} == {401}  # of an earlier token, say
 
 
 def test_the_login_has_the_same_limit(guarded: Guarded) -> None:

@@ -1,6 +1,7 @@
 """The cookie of a browser that has logged in: it proves that a token was known, and does not tell it.
 
-It is sealed with the shared token. That of a named token has its hash in it, so that it ends with the token.
+It is sealed with the shared token. That of a named token has its hash in it, so that it ends with the token. Whoever
+has a cookie may look for the shared token that its seal belongs to, so an attempt costs some 50 ms of a processor.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 import hmac
 import re
 import time
+from functools import lru_cache
 from typing import Final
 
 COOKIE: Final = "sturgeon_session"
@@ -40,9 +42,20 @@ def session_of(token: str, cookie: str | None) -> str | None:
     return whose if is_ours and int(form[1]) > time.time() else None
 
 
+def is_sealed(cookie: str | None) -> bool:
+    """Whether a cookie has the form of one of ours, so that its seal may come of an attempt at the shared token."""
+    return _FORM.fullmatch(cookie or "") is not None
+
+
 def _seal(token: str, until: str, whose: str) -> str:
     said = f"sturgeon session until {until}" + (f" of {whose}" if whose else "")
-    return hmac.new(token.encode(), said.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(_key(token), said.encode(), hashlib.sha256).hexdigest()
+
+
+@lru_cache(16)
+def _key(token: str) -> bytes:
+    """What cookies are sealed with: a shared token may be a word that people thought up."""
+    return hashlib.scrypt(token.encode(), salt=b"sturgeon session", n=2**14, r=8, p=1)
 
 
 def local_path(given: str | None) -> str:
