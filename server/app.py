@@ -75,6 +75,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         responses={code: _problem_schema(why) for code, why in DOCUMENTED.items()},
     )
     app.state.settings = settings
+    # Read once: the gate, the login and the pages have to mean the same one, also when its file is written anew.
+    app.state.shared_token = settings.shared_token()
     app.state.tracer_provider = tracer_provider
     app.state.database = Database(settings.database_address(), connections=settings.threads + KEPT, clock=clock)
     app.state.database.before_commit(audit.record)
@@ -117,7 +119,8 @@ def _behind_gates(app: FastAPI, settings: Settings) -> ASGIApp:
         most_checkpoint=round(settings.max_checkpoint_mb * 1_000_000),
     )
     names = settings.names()
-    if (token := settings.shared_token()) is None:
+    token: str | None = app.state.shared_token
+    if token is None:
         passed = BrowserGate(passed, names)
     else:
         app.state.token_check = TokenCheck(token, app.state.token_memo, WrongTokens(settings.max_wrong_tokens))

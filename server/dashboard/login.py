@@ -109,5 +109,5 @@ def _form(body: bytes) -> dict[str, list[str]]:
 
 
 def _token(request: Request) -> str | None:
-    settings: Settings = request.app.state.settings
-    return settings.shared_token()
+    token: str | None = request.app.state.shared_token
+    return token

@@ -43,6 +43,6 @@ _TEMPLATES.globals["imported"] = imported
 
 def page(request: Request, template: str, status: int = 200, **names: object) -> HTMLResponse:
     """The page of a template. `names` are what it shows: every one of them is escaped."""
-    has_login = request.app.state.settings.shared_token() is not None
+    has_login = request.app.state.shared_token is not None
     text = _TEMPLATES.get_template(template).render(path=request.url.path, has_login=has_login, **names)
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})

@@ -65,6 +65,11 @@ def _settings(request: Request) -> Settings:
     return settings
 
 
+def _is_guarded(request: Request) -> bool:
+    """Whether the server wants a token."""
+    return request.app.state.shared_token is not None
+
+
 def _blobs(request: Request) -> BlobFolder:
     blobs: BlobFolder = request.app.state.blobs
     return blobs
@@ -136,6 +141,7 @@ InDatabase = Annotated[Database, Depends(_database)]
 InAsks = Annotated[AskContext, Depends(_asks)]
 InTransactions = Annotated[Transactions, Depends(_transactions)]
 InSettings = Annotated[Settings, Depends(_settings)]
+IsGuarded = Annotated[bool, Depends(_is_guarded)]
 InBlobs = Annotated[BlobFolder, Depends(_blobs)]
 InCourier = Annotated[Courier, Depends(_courier)]
 InFeed = Annotated[Feed, Depends(_feed)]

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from server.routes.bodies import BodyRoute
-from server.routes.dependencies import InDatabase, InSettings, InTokenMemo, PageSize, PageToken
+from server.routes.dependencies import InDatabase, InTokenMemo, IsGuarded, PageSize, PageToken
 from server.services.tokens import registration
 from sturgeon import messages
 
@@ -17,9 +17,9 @@ TokenPath = Annotated[str, Path(pattern=messages.WORKER_NAME)]
 
 
 @router.post("", status_code=201)
-def create_token(request: messages.TokenRequest, database: InDatabase, settings: InSettings) -> messages.NewToken:
+def create_token(request: messages.TokenRequest, database: InDatabase, is_guarded: IsGuarded) -> messages.NewToken:
     """Make a token for a person, a program or a worker. The answer has the token itself: it is shown only here."""
-    return registration.create(database, request, is_guarded=settings.shared_token() is not None)
+    return registration.create(database, request, is_guarded=is_guarded)
 
 
 @router.get("")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.server.studies import BOWL, refusal
-from tests.server.tokens import guarded_server, with_token
+from tests.server.tokens import SHARED_TOKEN, guarded_server, with_token
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,3 +76,21 @@ def test_a_token_that_may_not_read_does_not_log_in(guarded: RunningServer) -> No
 
     assert refusal(answer) == (403, "forbidden")
     assert "set-cookie" not in answer.headers
+
+
+def test_a_token_file_that_changes_counts_from_the_next_start(
+    migrated_sqlite_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(SHARED_TOKEN)
+    server = guarded_server(migrated_sqlite_url, tmp_path, serve, token=None, token_file=file)
+    for write in (lambda: file.write_text("another-token"), file.unlink):
+        write()
+        with with_token(server, "") as browser:
+            del browser.headers["Authorization"]
+            assert browser.get("/login").is_success
+            assert browser.post("/login", data={"token": SHARED_TOKEN, "next": "/"}).status_code == 303
+            assert browser.get("/", headers={"Accept": "text/html"}).is_success
+            assert browser.get("/v1/studies").is_success
+    with with_token(server, SHARED_TOKEN) as http:
+        assert http.post("/v1/tokens", json={"name": "ada", "scopes": ["read"]}).status_code == 201

@@ -22,7 +22,7 @@ SHARED_TOKEN: Final = "open-sesame-4f9a"
 def guarded_server(url: str, folder: Path, serve: Callable[[Settings], RunningServer], **options: Any) -> RunningServer:
     """A server on this database that wants the shared token; its own client sends it. options: further settings."""
     usual: dict[str, Any] = {"token": SecretStr(SHARED_TOKEN), "reap_every_s": 600}
-    return serve(Settings(database_url=url, checkpoints=folder / "checkpoints", **usual, **options))
+    return serve(Settings(database_url=url, checkpoints=folder / "checkpoints", **(usual | options)))
 
 
 def with_token(server: RunningServer, token: str) -> httpx.Client:
