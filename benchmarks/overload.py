@@ -28,7 +28,7 @@ import psutil
 
 from benchmarks import overload_clients as clients
 from benchmarks.overload_bodies import STUDY, Body, bodies
-from benchmarks.results_file import add_write_option, write_results
+from benchmarks.results_file import add_write_option, write_between, write_results
 from benchmarks.service_systems import System, our_study, systems
 from sturgeon.client import Client
 
@@ -205,8 +205,7 @@ def main() -> None:
     print(json.dumps(figures, indent=1), table(figures), sep="\n\n")
     if arguments.write:
         write_results("overload", figures)
-        before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-        DOCUMENT.write_text(f"{before}{BEGIN}\n{table(figures)}\n{END}{rest.partition(END)[2]}")
+        write_between(DOCUMENT, BEGIN, END, table(figures))
     if not_held := missed(figures):
         sys.exit("\n".join(not_held))
 

@@ -21,6 +21,15 @@ def stored_results(name: str) -> dict[str, Any]:
     return found
 
 
+def write_between(document: Path, begin: str, end: str, text: str) -> None:
+    """Replace what stands between two marks of a document. Raises: ValueError (it does not have them)."""
+    before, found, rest = document.read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise ValueError(f"{document} has no place between {begin} and {end}")
+    document.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
 def write_results(name: str, figures: dict[str, Any], indent: int = 1, sort_keys: bool = False) -> None:
     """Replace the stored figures of the benchmark."""
     RESULTS.mkdir(exist_ok=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.results_file import write_between
+
 DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "speed.md"
 BEGIN: Final = "<!-- figures of `make bench-scale` -->"
 END: Final = "<!-- figures of scale end -->"
@@ -39,9 +41,4 @@ def _cell(found: dict[str, float]) -> str:
 
 def write_table(results: dict[str, Any], document: Path = DOCUMENT) -> None:
     """Put the table between the two marks of the document."""
-    text = document.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{document} has no place for the table, between {BEGIN} and {END}")
-    document.write_text(f"{before}{begin}\n{table(results)}\n{end}{after}", encoding="utf-8")
+    write_between(document, BEGIN, END, table(results))

@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from benchmarks.results_file import write_between
+
 DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "speed.md"
 BEGIN: Final = "<!-- figures of `make bench-service` -->"
 END: Final = "<!-- figures end -->"
@@ -24,12 +26,7 @@ def tables(results: dict[str, Any]) -> str:
 
 def write_tables(results: dict[str, Any], document: Path = DOCUMENT) -> None:
     """Put the tables between the two marks of the document."""
-    text = document.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{document} has no place for the tables, between {BEGIN} and {END}")
-    document.write_text(f"{before}{begin}\n{tables(results)}\n{end}{after}", encoding="utf-8")
+    write_between(document, BEGIN, END, tables(results))
 
 
 def _run(results: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import psutil
 
-from benchmarks.results_file import add_write_option, write_results
+from benchmarks.results_file import add_write_option, write_between, write_results
 from sturgeon import Client
 from sturgeon.cli.processes import Processes
 
@@ -124,8 +124,7 @@ def main() -> None:
     print(table(figures))
     if arguments.write:
         write_results("worker", figures)
-        before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-        DOCUMENT.write_text(f"{before}{BEGIN}\n{table(figures)}\n{END}{rest.partition(END)[2]}")
+        write_between(DOCUMENT, BEGIN, END, table(figures))
 
 
 if __name__ == "__main__":

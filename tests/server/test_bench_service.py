@@ -60,5 +60,5 @@ def test_new_tables_replace_those_in_the_document(tmp_path: Path) -> None:
 
     assert document.read_text() == f"Before.\n{BEGIN}\n{tables(results)}\n{END}\nAfter.\n"
     document.write_text("no marks")
-    with pytest.raises(ValueError, match="no place for the tables"):
+    with pytest.raises(ValueError, match="has no place"):
         write_tables(results, document)

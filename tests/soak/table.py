@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.results_file import write_between
+
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN: Final = "<!-- figures of `make soak` -->"
 END: Final = "<!-- figures of the soak end -->"
@@ -65,12 +67,7 @@ def lines(results: Results) -> list[str]:
 
 def write_table(results: Results, document: Path = DOCUMENT) -> None:
     """Put the table between the two marks of the document. Raises: ValueError (it has no such place)."""
-    text = document.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{document} has no place for the table, between {BEGIN} and {END}")
-    document.write_text(f"{before}{begin}\n{table(results)}\n{end}{after}", encoding="utf-8")
+    write_between(document, BEGIN, END, table(results))
 
 
 def _listed(counts: Mapping[str, int]) -> str:
