@@ -14,6 +14,7 @@ from sturgeon.messages import Lease, Study, Trial
 from tests.processes import DEADLINE_S
 from tests.server.shared_servers import SharedServers, forget_all
 from tests.server.studies import BOWL, FROM_NO_PAGE
+from tests.server.tokens import guarded_server
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -70,6 +71,20 @@ def server(database_kind: str, shared_servers: SharedServers) -> RunningServer:
 def fresh_server(settings: Settings, serve: Callable[[Settings], RunningServer]) -> RunningServer:
     """A server that nobody has used, and nobody will use after this test."""
     return serve(settings)
+
+
+@pytest.fixture
+def guarded(migrated_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]) -> RunningServer:
+    """A server that wants a token, once on each kind of database."""
+    return guarded_server(migrated_url, tmp_path, serve)
+
+
+@pytest.fixture
+def guarded_sqlite(
+    migrated_sqlite_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]
+) -> RunningServer:
+    """A server that wants a token, for what does not depend on the kind of database."""
+    return guarded_server(migrated_sqlite_url, tmp_path, serve)
 
 
 @pytest.fixture

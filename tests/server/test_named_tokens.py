@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,22 +19,13 @@ from sturgeon.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from sturgeon.messages.tokens import LONGEST_TOKEN_S
 from tests.server.studies import BOWL
 from tests.server.test_statements import ask_report_and_tell, statements_of
-from tests.server.tokens import SHARED_TOKEN, guarded_server, with_token
+from tests.server.tokens import SHARED_TOKEN, with_token
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from server.settings import Settings
     from sturgeon.messages import NewToken
     from tests.running import RunningServer
 
 DAY_S = 24 * 3600
-
-
-@pytest.fixture
-def guarded(migrated_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]) -> RunningServer:
-    """A server that wants a token, once on each kind of database."""
-    return guarded_server(migrated_url, tmp_path, serve)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,11 +16,9 @@ from sturgeon.errors import SturgeonError
 from sturgeon.messages import TokenScope
 from tests.server.description import openapi
 from tests.server.studies import refusal
-from tests.server.tokens import guarded_server, with_token
+from tests.server.tokens import with_token
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.running import RunningServer
 
 EVERY: tuple[TokenScope, ...] = ("read", "write", "work", "admin")
@@ -32,12 +29,6 @@ NAMES = {"study": "nobody", "number": "7", "step": "7", "proposal": "7", "webhoo
     "version": "0",
 }
 GUARDED = [name for name, needed in SCOPES.items() if needed]
-
-
-@pytest.fixture
-def guarded(migrated_sqlite_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]) -> RunningServer:
-    """A server without studies that wants a token; its gate knows nothing of the kind of database."""
-    return guarded_server(migrated_sqlite_url, tmp_path, serve)
 
 
 def without_convertors(path: str) -> str:
@@ -69,11 +60,11 @@ def test_every_route_of_the_description_says_what_it_needs() -> None:
     }
 
 
-def test_a_token_without_the_scope_is_refused_on_every_route(guarded: RunningServer) -> None:
+def test_a_token_without_the_scope_is_refused_on_every_route(guarded_sqlite: RunningServer) -> None:
     for needed in {SCOPES[name] for name in GUARDED}:
         others = [one for one in EVERY if one not in needed | ADMIN]
-        token = guarded.client.create_token("-".join(("but", *sorted(needed))), others)
-        with with_token(guarded, token.token) as http:
+        token = guarded_sqlite.client.create_token("-".join(("but", *sorted(needed))), others)
+        with with_token(guarded_sqlite, token.token) as http:
             for name in GUARDED:
                 if SCOPES[name] == needed:
                     answer = asked(http, name)
@@ -81,25 +72,25 @@ def test_a_token_without_the_scope_is_refused_on_every_route(guarded: RunningSer
                     assert f"this needs: {' or '.join(sorted(needed))}. Send one" in answer.json()["detail"], name
 
 
-def test_a_token_with_the_scope_gets_to_every_route(guarded: RunningServer) -> None:
+def test_a_token_with_the_scope_gets_to_every_route(guarded_sqlite: RunningServer) -> None:
     for scope in EVERY:
-        token = guarded.client.create_token(f"only-{scope}", [scope])
-        with with_token(guarded, token.token) as http:
+        token = guarded_sqlite.client.create_token(f"only-{scope}", [scope])
+        with with_token(guarded_sqlite, token.token) as http:
             for name in GUARDED:
                 if scope in SCOPES[name] | ADMIN:
                     assert asked(http, name).status_code not in (401, 403), name
 
 
 @pytest.mark.parametrize("kind", ["wrong", "revoked", "expired"])
-def test_a_token_that_is_none_any_more_is_refused_on_every_route(guarded: RunningServer, kind: str) -> None:
-    sent = guarded.client.create_token("ada", list(EVERY), lasts_s=60).token
+def test_a_token_that_is_none_any_more_is_refused_on_every_route(guarded_sqlite: RunningServer, kind: str) -> None:
+    sent = guarded_sqlite.client.create_token("ada", list(EVERY), lasts_s=60).token
     if kind == "wrong":
         sent = sent[:-1] + ("A" if sent[-1] != "A" else "E")
     elif kind == "revoked":
-        guarded.client.revoke_token("ada")
+        guarded_sqlite.client.revoke_token("ada")
     else:
-        guarded.advance(seconds=60)
-    with with_token(guarded, sent) as http:
+        guarded_sqlite.advance(seconds=60)
+    with with_token(guarded_sqlite, sent) as http:
         for name in SCOPES:
             answer = asked(http, name)
             assert refusal(answer) == (401, "unauthorized"), name
@@ -108,9 +99,9 @@ def test_a_token_that_is_none_any_more_is_refused_on_every_route(guarded: Runnin
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "get", "POST"])
-def test_another_method_of_a_route_opens_nothing(guarded: RunningServer, method: str) -> None:
-    token = guarded.client.create_token("worker", ["work"])
-    with with_token(guarded, token.token) as http:
+def test_another_method_of_a_route_opens_nothing(guarded_sqlite: RunningServer, method: str) -> None:
+    token = guarded_sqlite.client.create_token("worker", ["work"])
+    with with_token(guarded_sqlite, token.token) as http:
         for path in ("/v1/studies", "/v1/studies/", "//v1/studies", "/v1/./studies", "/v1/tokens", "/v1/Tokens", "/"):
             assert not http.request(method, path).is_success, path
 

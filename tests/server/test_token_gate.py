@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -17,21 +17,12 @@ from server.store.engine import Transaction
 from server.store.tokens import TokenRow
 from sturgeon.errors import Conflict, NotFound, Unavailable
 from tests.server.studies import refusal
-from tests.server.tokens import guarded_server, with_token
+from tests.server.tokens import with_token
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from server.services.tokens.verification import TokenMemo
-    from server.settings import Settings
     from sturgeon.messages import NewToken
     from tests.running import RunningServer
-
-
-@pytest.fixture
-def guarded(migrated_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]) -> RunningServer:
-    """A server that wants a token, once on each kind of database."""
-    return guarded_server(migrated_url, tmp_path, serve)
 
 
 @pytest.fixture

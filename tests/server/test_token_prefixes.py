@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -12,32 +11,15 @@ from server.store import studies
 from server.store.reach import EVERY_STUDY, Reach
 from sturgeon.client import Client
 from tests.server.studies import BOWL, DIGITS, NOT_VALID, Json, refusal
-from tests.server.tokens import SHARED_TOKEN, guarded_server, with_token
+from tests.server.tokens import SHARED_TOKEN, with_token
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from server.settings import Settings
     from tests.running import RunningServer
 
 OWN: Final = "mnist-a"
 OTHER: Final = "classified"
 ABSENT: Final = "nowhere"
 NAMED: Final = ("mnistXa", "Mnist-a", "mnist", "mnist_", "mnist_a", "mnist_A", "mnist-a", "xmnist_")
-
-
-@pytest.fixture
-def guarded(migrated_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]) -> RunningServer:
-    """A server that wants a token, once on each kind of database."""
-    return guarded_server(migrated_url, tmp_path, serve)
-
-
-@pytest.fixture
-def guarded_sqlite(
-    migrated_sqlite_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]
-) -> RunningServer:
-    """For what asks no database, or no other than any request."""
-    return guarded_server(migrated_sqlite_url, tmp_path, serve)
 
 
 @pytest.mark.parametrize(

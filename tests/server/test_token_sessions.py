@@ -20,44 +20,38 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def guarded(migrated_sqlite_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]) -> RunningServer:
-    """A server that wants a token; nothing of a session depends on the kind of database."""
-    return guarded_server(migrated_sqlite_url, tmp_path, serve)
-
-
-@pytest.fixture
-def ada(guarded: RunningServer) -> NewToken:
+def ada(guarded_sqlite: RunningServer) -> NewToken:
     """A token for reading."""
-    return guarded.client.create_token("ada", ["read"])
+    return guarded_sqlite.client.create_token("ada", ["read"])
 
 
-def test_a_token_of_a_page_ends_the_session_when_it_is_revoked(guarded: RunningServer, ada: NewToken) -> None:
-    guarded.client.create_study(BOWL)
+def test_a_token_of_a_page_ends_the_session_when_it_is_revoked(guarded_sqlite: RunningServer, ada: NewToken) -> None:
+    guarded_sqlite.client.create_study(BOWL)
     person = {"Accept": "text/html"}
-    with with_token(guarded, "") as browser:
+    with with_token(guarded_sqlite, "") as browser:
         del browser.headers["Authorization"]
         answer = browser.post("/login", data={"token": ada.token, "next": "/studies/bowl"})
         assert answer.headers["location"] == "/studies/bowl"
         assert ada.token not in answer.headers["set-cookie"]
         assert browser.get("/studies/bowl", headers=person).is_success
         assert browser.get("/v1/studies/bowl").is_success
-        change = {"Origin": guarded.url, "X-Requested-With": "sturgeon"}
+        change = {"Origin": guarded_sqlite.url, "X-Requested-With": "sturgeon"}
         refused = browser.patch("/v1/studies/bowl", headers=change, json={"state": "paused"})
         assert refusal(refused) == (403, "forbidden")
         assert (
             refused.json()["detail"] == "The token ada has not the scope that this needs: write. Send one that has it."
         )
 
-        guarded.client.revoke_token("ada")
+        guarded_sqlite.client.revoke_token("ada")
 
         assert refusal(browser.get("/v1/studies/bowl")) == (401, "unauthorized")
         assert browser.get("/studies/bowl", headers=person).headers["location"].startswith("/login?")
         assert browser.post("/login", data={"token": ada.token, "next": "/"}).status_code == 401
 
 
-def test_a_cookie_cannot_be_made_of_another_ones(guarded: RunningServer, ada: NewToken) -> None:
-    admin = guarded.client.create_token("root", ["admin"])
-    with with_token(guarded, "") as browser:
+def test_a_cookie_cannot_be_made_of_another_ones(guarded_sqlite: RunningServer, ada: NewToken) -> None:
+    admin = guarded_sqlite.client.create_token("root", ["admin"])
+    with with_token(guarded_sqlite, "") as browser:
         del browser.headers["Authorization"]
         browser.post("/login", data={"token": ada.token, "next": "/"})
         until, whose, seal = browser.cookies["sturgeon_session"].split(".")
@@ -68,9 +62,9 @@ def test_a_cookie_cannot_be_made_of_another_ones(guarded: RunningServer, ada: Ne
             assert refusal(browser.get("/v1/studies")) == (401, "unauthorized")
 
 
-def test_a_token_that_may_not_read_does_not_log_in(guarded: RunningServer) -> None:
-    worker = guarded.client.create_token("worker", ["work"])
-    with with_token(guarded, "") as browser:
+def test_a_token_that_may_not_read_does_not_log_in(guarded_sqlite: RunningServer) -> None:
+    worker = guarded_sqlite.client.create_token("worker", ["work"])
+    with with_token(guarded_sqlite, "") as browser:
         del browser.headers["Authorization"]
         answer = browser.post("/login", data={"token": worker.token, "next": "/"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -23,11 +23,9 @@ from sturgeon.errors import SturgeonError
 from sturgeon.messages import Needs
 from tests.server.studies import BOWL, DIGITS, Json, refusal
 from tests.server.test_scopes import NAMES, without_convertors
-from tests.server.tokens import SHARED_TOKEN, guarded_server, with_token
+from tests.server.tokens import SHARED_TOKEN, with_token
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.running import RunningServer
 
 OWN: Final = "mnist-a"
@@ -62,20 +60,6 @@ def tell_of(server: RunningServer, name: str, worker: str) -> Json:
         assert http.post(f"/v1/studies/{name}/trials/{refused['number']}:release", json=release).is_success
     lease: Json = held
     return lease
-
-
-@pytest.fixture
-def guarded(migrated_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]) -> RunningServer:
-    """A server that wants a token, once on each kind of database."""
-    return guarded_server(migrated_url, tmp_path, serve)
-
-
-@pytest.fixture
-def guarded_sqlite(
-    migrated_sqlite_url: str, tmp_path: Path, serve: Callable[[Settings], RunningServer]
-) -> RunningServer:
-    """For what asks no database, or no other than any request."""
-    return guarded_server(migrated_sqlite_url, tmp_path, serve)
 
 
 @pytest.fixture
