@@ -40,7 +40,7 @@ LOCAL: Final = Actor("local", acts_for_all=True, takes_back=True)
 """Whoever asks a server that wants no token."""
 NOBODY: Final = Actor("nobody")
 """Who has sent no token yet, where none is needed."""
-_OTHERS: Final = ("person", "study", "guard", "policy")
+_OTHERS: Final = ("person", "study", "guard", "policy", "token")
 RESERVED: Final = frozenset((*(one.name for one in (SERVER, SHARED, LOCAL, NOBODY)), *_OTHERS))
 """Names in a timeline that no token may have, nor one that begins with one of them and a colon."""
 

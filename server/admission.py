@@ -102,7 +102,7 @@ class TokenGate:
         if bearer is None:
             raise otherwise
         scope[BEARER], scope[REACH] = bearer.sha256, bearer.reach
-        scope[ACTOR] = bearer.name  # also of a request that is refused
+        scope[ACTOR] = bearer.actor.name  # also of a request that is refused
         asked = self._scopes.asked(scope["method"], get_route_path(scope))
         # What there is no route for is answered as such (404, 405), whoever asks.
         if asked is not None and asked.needed:

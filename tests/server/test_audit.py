@@ -17,7 +17,7 @@ from server.routes.table import ACTIONS, require_actions
 from server.services import audit as trail
 from server.services.trials import admin
 from server.store import proposals
-from server.store.tables import audit, studies, trials
+from server.store.tables import audit, studies, tokens, trials
 from sturgeon.client import Client
 from sturgeon.errors import Conflict, Forbidden, SturgeonError
 from sturgeon.messages import ImportedTrial
@@ -285,6 +285,21 @@ def test_it_keeps_a_year_and_no_more_rows_than_it_may(
     trail.trim(database, "clean-up")
 
     assert actions(guarded) == ["study.change"]
+
+
+def test_a_token_from_before_names_were_reserved_is_not_taken_for_somebody_else(
+    guarded: RunningServer, ada: Client
+) -> None:
+    with guarded.app.state.database.writing() as tx:
+        tx.execute(tokens.update().values(name="shared"))
+    guarded.app.state.token_memo.forget()
+
+    ada.patch_study("bowl", {"title": "mine"})
+    [lease] = ada.ask("bowl").leases
+    assert ada.tell("bowl", lease.number, lease.fence, {"loss": 0.5}).value == 0.5
+
+    [entry] = told(guarded, action="study.change")
+    assert (entry.actor, entry.actor_token is not None) == ("token:shared", True)
 
 
 def test_events_say_who_and_what_the_server_decides_is_its_own(guarded: RunningServer, ada: Client) -> None:

@@ -13,7 +13,7 @@ from functools import cached_property
 from threading import Lock
 from typing import Final
 
-from server.actors import Actor
+from server.actors import Actor, is_reserved
 from server.scopes import ADMIN, WRITE
 from server.store import tokens
 from server.store.engine import Database
@@ -38,8 +38,10 @@ class Bearer:
 
     @cached_property
     def actor(self) -> Actor:
-        """Who acts with the token: an `admin` for all, others under leases of their own."""
-        return Actor(self.name, self.id, acts_for_all=self.may(ADMIN), takes_back=self.may(WRITE))
+        """Who acts with the token: an `admin` for all, others under leases of their own. One that has had a reserved
+        name since before names were reserved is not taken for somebody else."""
+        name = f"token:{self.name}" if is_reserved(self.name) else self.name
+        return Actor(name, self.id, acts_for_all=self.may(ADMIN), takes_back=self.may(WRITE))
 
     def may(self, needed: frozenset[TokenScope]) -> bool:
         """Whether one of these scopes is among its own; `admin` is all of them."""
