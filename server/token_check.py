@@ -18,7 +18,7 @@ from starlette.types import Scope
 
 from server.services.tokens.secrets import sha256_of
 from server.services.tokens.verification import KEEP_S, Bearer, TokenMemo
-from server.sessions import is_sealed, session_of
+from server.sessions import SHARED, is_sealed, session_of
 from server.wrong_tokens import REPETITION, Budgets, WrongTokens, neighbourhood
 from sturgeon.errors import TooManyWrongTokens, Unavailable
 
@@ -81,7 +81,7 @@ class TokenCheck:
             if not self._may_try(address_of(scope), sha256):
                 raise self._too_many(address_of(scope))
             self.wrong.note(sha256)
-        elif is_attempt:
+        elif is_attempt and session == SHARED:  # who has a named token's session need not know the shared token
             self.wrong.trust(address_of(scope))
         return session
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from server.sessions import COOKIE, new_session
+from server.sessions import COOKIE, SHARED, new_session
 from server.settings import Settings
 from server.token_check import LOOKED_UP_A_MINUTE
 from server.wrong_tokens import MOST_ADDRESSES, Budgets, WrongTokens, neighbourhood
@@ -58,9 +59,9 @@ class Guarded:
         """What a token is answered that has the form of ours, and that nobody has."""
         return refusal(self.get(f"sturgeon_{secrets.token_urlsafe(32)}", address))
 
-    def open_with(self, token: str, address: str = "203.0.113.1") -> httpx.Response:
-        """What a cookie opens that is sealed with this token."""
-        headers = {"Cookie": f"{COOKIE}={new_session(token)}", "X-Forwarded-For": address}
+    def open_with(self, token: str, address: str = "203.0.113.1", whose: str = SHARED) -> httpx.Response:
+        """What a cookie opens that is sealed with this token. whose: the hash of a named token."""
+        headers = {"Cookie": f"{COOKIE}={new_session(token, whose)}", "X-Forwarded-For": address}
         return self.http.get("/v1/studies", headers=headers)
 
     def guess_until_refused(self, address: str = "203.0.113.1") -> None:
@@ -207,6 +208,18 @@ def test_a_short_shared_token_is_not_found_by_sealing_cookies(make_guarded: Call
     guarded.seconds += 60
     assert guarded.open_with(SHARED_TOKEN).is_success
     assert {guarded.open_with("attempt").status_code for _ in range(2 * MOST)} == {401}  # of an earlier token, say
+
+
+def test_a_session_of_a_named_token_lets_nobody_try_more_shared_tokens(make_guarded: Callable[..., Guarded]) -> None:
+    guarded = make_guarded(SHARED_TOKEN)
+    named = guarded.server.client.create_token("ada", ["read"]).token
+    whose = hashlib.sha256(named.encode()).hexdigest()
+    assert guarded.open_with(SHARED_TOKEN, whose=whose).is_success
+    guarded.guess_until_refused()
+
+    assert refusal(guarded.get(SHARED_TOKEN)) == TOO_MANY
+    assert refusal(guarded.open_with(SHARED_TOKEN, whose=whose)) == TOO_MANY
+    assert guarded.open_with(SHARED_TOKEN, "198.51.100.7").is_success
 
 
 def test_the_login_has_the_same_limit(guarded: Guarded) -> None:
