@@ -119,7 +119,7 @@ def _require_may(bearer: Bearer, asked: Asked) -> None:
     if asked.study is not None:
         bearer.reach.require(asked.study)
     elif bearer.reach.is_bound and not asked.across:
-        raise bearer.reach.refusal("This is of all studies")
+        raise bearer.reach.refusal("This concerns all studies.")
 
 
 def _opens_a_page(scope: Scope, headers: Headers) -> bool:

@@ -125,7 +125,7 @@ class RequestLog:
         except asyncio.CancelledError:  # a server that stops does so to what takes too long; uvicorn would answer 500
             if answer.has_begun:
                 raise
-            stopping = Unavailable("The server stops, and could not finish this; send it again in a moment.")
+            stopping = Unavailable("The server is stopping and could not finish this; send it again in a moment.")
             await problem_response(stopping)(scope, receive, answer.send)
         except Exception as error:  # of a gate; FastAPI's layers have answered those of routes
             if answer.has_begun:

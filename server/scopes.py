@@ -72,7 +72,7 @@ class RouteScopes:
                 f"server/routes/table.py names no scope that these routes need: {', '.join(undeclared)}."
             )
         if absent := (scopes.keys() | set(across)) - {*names}:
-            raise SturgeonError(f"server/routes/table.py names routes that there are not: {', '.join(sorted(absent))}.")
+            raise SturgeonError(f"server/routes/table.py names routes that do not exist: {', '.join(sorted(absent))}.")
         if of_one := [name for name in across if f"{{{STUDY}}}" in name]:
             raise SturgeonError(f"server/routes/table.py has routes across studies that name one: {', '.join(of_one)}.")
         self._addresses: Final = defaultdict[tuple[str, int], list[_Address]](list)

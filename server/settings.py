@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         100_000.0, description="How much a study's checkpoints may take, in MB; what would exceed it is refused."
     )
 
-    log_level: LogLevel = Field("info", description="From which level on is logged.")
+    log_level: LogLevel = Field("info", description="The lowest level that is logged.")
     log_format: LogFormat | None = Field(
         None, description="json, or console for people; by default console where standard error is a terminal."
     )

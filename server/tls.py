@@ -14,7 +14,7 @@ LOWEST: Final = ssl.TLSVersion.TLSv1_2
 def checked_files(cert: Path | None, key: Path | None) -> tuple[Path, Path] | None:
     """The certificate, with the chain that leads to its authority, and its key; None if neither is given.
 
-    Raises: SturgeonError (one alone is given, a file cannot be read or is none of its kind, the key is encrypted or of
+    Raises: SturgeonError (one alone is given, a file cannot be read or is of another kind, the key is encrypted or of
     another certificate).
     """
     if cert is None and key is None:
@@ -47,4 +47,4 @@ def _require(file: Path, what: str, mark: str) -> None:
     except OSError as error:
         raise SturgeonError(f"The TLS {what} {file} cannot be read: {error.strerror}.") from None
     if mark not in text:
-        raise SturgeonError(f"The TLS {what} {file} is none: it has no line `{mark}`, as a PEM file has.")
+        raise SturgeonError(f"{file} is not a TLS {what} in PEM form: it has no line `{mark}`.")

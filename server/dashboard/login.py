@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import parse_qs
 
 from anyio.to_thread import run_sync
@@ -20,6 +20,7 @@ from server.settings import Settings
 from server.token_check import TokenCheck, Whose
 from sturgeon.errors import Forbidden, Invalid, TooManyWrongTokens
 
+WRONG: Final = "This is not a token of this server, or no longer."
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
@@ -54,7 +55,7 @@ async def log_in(request: Request) -> Response:
     address = request.client.host if request.client else ""
     if whose is None:
         await run_sync(logins.record_refusal, address)
-        return page(request, "login.html", status=401, next=onward, wrong="This is not the token of this server.")
+        return page(request, "login.html", status=401, next=onward, wrong=WRONG)
     actor, session = (whose.actor, whose.sha256) if isinstance(whose, Bearer) else (SHARED_ACTOR, SHARED)
     await run_sync(logins.record, actor, address)
     return _with_session(request, onward, new_session(token, session))

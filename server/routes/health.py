@@ -81,7 +81,7 @@ def _of_database(state: State) -> Gauges:
         "sturgeon_trials": ("Trials by state", "state", of.trials),
         "sturgeon_studies": ("Studies by state", "state", of.studies),
         "sturgeon_queued_trials": ("Queued trials of the studies that have most", "study", of.queues),
-        "sturgeon_workers": ("Workers by state; gone is who has not called for a minute", "state", of.workers),
+        "sturgeon_workers": ("Workers by state; gone: has not called for a minute", "state", of.workers),
         "sturgeon_worker_slots": ("Slots of active workers", None, {"": of.slots}),
         "sturgeon_stored_bytes": ("Bytes that checkpoints, late results and logs take", "what", of.stored_bytes),
         "sturgeon_stored_rows": (

@@ -234,6 +234,4 @@ def require_actions(routes: Iterable[tuple[str, str]]) -> None:
     changing = {f"{method} {path}" for method, path in routes if method not in ("GET", "HEAD")}
     if changing != ACTIONS.keys():
         wrong = ", ".join(sorted(changing ^ ACTIONS.keys()))
-        raise SturgeonError(
-            f"server/routes/table.py names no action of these routes, or there are no such routes: {wrong}."
-        )
+        raise SturgeonError(f"server/routes/table.py names no action for these routes, or they do not exist: {wrong}.")

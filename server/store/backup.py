@@ -54,7 +54,7 @@ def restore(database_url: str, file: Path, *, replace: bool) -> str:
         with closing(_opened_copy(file)) as copy:
             revision = _revision_of(copy, file)
             if target.exists() and not replace:
-                raise SturgeonError(f"{target} exists already; with --replace it is lost.")
+                raise SturgeonError(f"{target} exists already; --replace overwrites it.")
             with closing(_taken(target)) as database:
                 copy.backup(database)
     except (OSError, sqlite3.Error) as error:
@@ -82,9 +82,9 @@ def _revision_of(copy: sqlite3.Connection, file: Path) -> str:
         [(sound,)] = copy.execute("PRAGMA quick_check(1)")
         found = copy.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.DatabaseError as error:
-        raise SturgeonError(f"{file} is no copy of a Sturgeon database: {error}.") from None
+        raise SturgeonError(f"{file} is not a copy of a Sturgeon database: {error}.") from None
     if sound != "ok" or found is None:
-        raise SturgeonError(f"{file} is damaged: {sound}.")
+        raise SturgeonError(f"{file} is damaged: {sound if sound != 'ok' else 'it has no schema revision'}.")
     revision: str = found[0]
     if revision not in schema.revisions():
         raise SturgeonError(f"{file} has a newer schema ({revision}) than this Sturgeon; upgrade Sturgeon.")

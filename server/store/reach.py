@@ -44,9 +44,10 @@ class Reach:
             raise self.refusal()
 
     def refusal(self, why: str = "") -> Forbidden:
-        """The answer to a request for what the token is not for. It does not tell what there is."""
-        only = f"the token {self.bearer} is only for studies whose names begin with {' or '.join(self.prefixes or ())}"
-        return Forbidden(f"{why}, and {only}." if why else f"T{only[1:]}.")
+        """The answer to a request for what the token is not for; it does not tell what there is. why: a sentence."""
+        prefixes = " or ".join(self.prefixes or ())
+        only = f"The token {self.bearer} is only for studies whose names begin with {prefixes}."
+        return Forbidden(f"{why} {only}" if why else only)
 
     def where(self, name: sa.ColumnElement[str] = studies.c.name) -> sa.ColumnElement[bool]:
         """`includes` as a condition on the name of a study. It is no LIKE, of which `_` in a prefix is any letter."""

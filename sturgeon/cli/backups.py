@@ -40,7 +40,7 @@ def restore(
     session: Session,
     file: Annotated[Path, typer.Argument(metavar="FILE", parser=existing_file, help="What `sturgeon backup` wrote.")],
     database_url: DatabaseOption = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Lose the database that is there.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite the database that is there.")] = False,
 ) -> None:
     """Make the SQLite database what a backup has; no server may run. Restore the folder of checkpoints, too."""
     settings = settings_from(database_url=database_url)

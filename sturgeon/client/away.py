@@ -59,10 +59,10 @@ def _other_protocol(error: BaseException) -> str | None:
 
 def _advice(code: int) -> str:
     if code in HOSTNAME_MISMATCH:
-        return "Ask it by a name that is in its certificate."
+        return "Ask the server by a name that is in its certificate."
     if code in (NOT_YET_VALID, EXPIRED):
-        return "It needs another certificate, or one of the clocks is wrong."
-    return "Where it is of an authority of your own, name that one's certificate in SSL_CERT_FILE."
+        return "The server needs another certificate, or one of the clocks is wrong."
+    return "If an authority of your own has signed it, name the file of that authority's certificate in SSL_CERT_FILE."
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -249,9 +249,7 @@ class Wire:
             problem = m.ProblemAnswer.model_validate_json(answer.content)
         except ValidationError:
             if answer.status_code == TooLarge.status:
-                raise TooLarge(
-                    f"What stands before {self._shown} takes no body of this size; raise its limit."
-                ) from None
+                raise TooLarge(f"The proxy before {self._shown} takes no body of this size; raise its limit.") from None
             self._refuse_stranger(answer)
         errors = tuple(FieldProblem(field.get("pointer", ""), field.get("detail", "")) for field in problem.errors)
         raise problem_classes().get(problem.code, Problem)(problem.detail, errors)

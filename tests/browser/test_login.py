@@ -57,5 +57,5 @@ def test_a_wrong_token_is_told_at_its_field(stranger: Page) -> None:
     stranger.keyboard.press("Enter")
     field = stranger.get_by_label("Token")
     expect(field).to_have_attribute("aria-invalid", "true")
-    expect(field).to_have_accessible_description("This is not the token of this server.")
+    expect(field).to_have_accessible_description("This is not a token of this server, or no longer.")
     assert stranger.context.cookies() == []

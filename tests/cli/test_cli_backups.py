@@ -99,11 +99,11 @@ def test_no_database_is_restored_that_a_server_uses(
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (lambda file: file.write_bytes(b"no database, whatever its name says" * 99), "is no copy"),
+        (lambda file: file.write_bytes(b"no database, whatever its name says" * 99), "is not a copy"),
         (lambda file: file.write_bytes(file.read_bytes()[:-8192]), "is "),
         (lambda file: change(file, "UPDATE alembic_version SET version_num = 'zzz'"), "has a newer schema (zzz)"),
-        (lambda file: change(file, "DROP TABLE alembic_version"), "is no copy"),
-        (lambda file: change(file, "DELETE FROM alembic_version"), "is damaged"),
+        (lambda file: change(file, "DROP TABLE alembic_version"), "is not a copy"),
+        (lambda file: change(file, "DELETE FROM alembic_version"), "is damaged: it has no schema revision."),
     ],
     ids=["another file", "half a file", "a newer one", "another database", "one that was never whole"],
 )

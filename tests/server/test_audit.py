@@ -196,7 +196,7 @@ def rows(server: RunningServer) -> list[tuple[Any, ...]]:
 def test_a_route_that_changes_something_and_names_no_action_keeps_the_server_from_starting() -> None:
     routes = [(name.split(" ")[0], name.split(" ")[1]) for name in ACTIONS]
     require_actions([*routes, ("GET", "/v1/other")])
-    with pytest.raises(SturgeonError, match=r"names no action of these routes.*POST /v1/other"):
+    with pytest.raises(SturgeonError, match=r"names no action for these routes.*POST /v1/other"):
         require_actions([*routes, ("POST", "/v1/other")])
     with pytest.raises(SturgeonError, match="POST /v1/studies"):
         require_actions(routes[1:])

@@ -114,7 +114,7 @@ def test_a_route_without_a_scope_keeps_the_server_from_starting(monkeypatch: pyt
         create_app(settings)
 
     monkeypatch.setattr(composed, "SCOPES", {**SCOPES, "GET /v1/gone": ADMIN})
-    with pytest.raises(SturgeonError, match="routes that there are not: GET /v1/gone"):
+    with pytest.raises(SturgeonError, match="routes that do not exist: GET /v1/gone"):
         create_app(settings)
 
 

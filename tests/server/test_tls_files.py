@@ -49,9 +49,9 @@ def test_files_of_another_kind_are_refused(good: Certificates, tmp_path: Path) -
     binary.write_bytes(bytes(range(256)))
     for file in (empty, binary, good.key):
         assert refused(file, good.key).endswith(
-            f"{file} is none: it has no line `BEGIN CERTIFICATE`, as a PEM file has."
+            f"{file} is not a TLS certificate in PEM form: it has no line `BEGIN CERTIFICATE`."
         )
-        assert refused(good.cert, good.cert).endswith("is none: it has no line `PRIVATE KEY`, as a PEM file has.")
+        assert refused(good.cert, good.cert).endswith("is not a TLS key in PEM form: it has no line `PRIVATE KEY`.")
 
 
 @pytest.mark.parametrize("which", ["cert", "key"])

@@ -127,7 +127,7 @@ def test_another_study_is_refused_on_every_route_as_one_that_is_not_there(guarde
         for name in OF_ALL_STUDIES - {name for name, needed in SCOPES.items() if needed == ADMIN}:
             answer = answer_to(http, name, OWN)
             assert refusal(answer) == (403, "forbidden"), name
-            assert answer.json()["detail"].startswith("This is of all studies, and the token ada is only for"), name
+            assert answer.json()["detail"].startswith("This concerns all studies. The token ada is only for"), name
     assert len(of_one) > 45
     assert [one.name for one in server.client.studies().items] == [OTHER]  # its own it may delete
 
@@ -241,7 +241,7 @@ def test_a_page_that_is_opened_with_such_a_token_shows_no_other_study(guarded_sq
 def test_a_route_across_studies_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(database_url="sqlite:///unused.db")
     monkeypatch.setattr(composed, "ACROSS", {*ACROSS, "GET /v1/gone"})
-    with pytest.raises(SturgeonError, match="routes that there are not: GET /v1/gone"):
+    with pytest.raises(SturgeonError, match="routes that do not exist: GET /v1/gone"):
         create_app(settings)
 
     monkeypatch.setattr(composed, "ACROSS", {*ACROSS, "GET /v1/studies/{study}"})

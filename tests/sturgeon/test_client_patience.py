@@ -251,6 +251,6 @@ def test_no_more_of_a_checkpoint_is_read_than_may_be(time: FakeTime) -> None:
 
 def test_a_body_that_a_proxy_refuses_is_too_large_and_not_sent_again(time: FakeTime) -> None:
     seen, answer = in_turn(TOO_LARGE)
-    with pytest.raises(errors.TooLarge, match=r"What stands before http://server\.test takes no body"):
+    with pytest.raises(errors.TooLarge, match=r"The proxy before http://server\.test takes no body"):
         client_of(answer, time).put_checkpoint("bowl", 0, 1, b"x", 1)
     assert len(seen) == 1

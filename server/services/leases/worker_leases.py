@@ -230,7 +230,7 @@ def _take_back(scope: Scope, row: TrialRow, request: messages.ReleaseRequest, ke
     if row.state == "running":
         if not (scope.tx.actor.takes_back or scope.tx.actor.acts_for(row.leased_to)):
             raise Forbidden(
-                f"Trial {row.number} is leased to another token; who takes it away needs the scope write as well."
+                f"Trial {row.number} is leased to another token; to take it away, yours needs the scope write as well."
             )
         if request.unable is not None:
             _note_unable(scope, row, request.unable)
