@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trainer.config import TrainConfig
 from trainer.data.datasets import Dataset, checked
 from trainer.data.errors import DataError
 from trainer.data.loading import load
+from trainer.data.preparation import prepare
 from trainer.streams.files import UnreadableFile
 from trainer.streams.portions import read_portion
 
@@ -302,6 +304,20 @@ def test_arrays_that_are_not_what_they_seem_are_refused(tmp_path: Path, arrays: 
 @pytest.mark.filterwarnings("error")
 def test_small_floats_are_class_numbers_without_a_warning(tmp_path: Path) -> None:
     assert load_npz(tmp_path, X=INPUTS, y=NUMBERED.astype(np.float16)).names == ("0", "1", "2")
+
+
+@pytest.mark.fault("W5")
+def test_rows_that_are_all_made_up_are_refused_with_a_sentence(tmp_path: Path) -> None:
+    load_npz(tmp_path, X=INPUTS, y=NUMBERED, synthetic=np.ones(60, bool))
+    with pytest.raises(DataError, match=r"npz:t\.npz: all rows of X are synthetic"):
+        prepare(TrainConfig("npz:t.npz"), [tmp_path])
+
+
+@pytest.mark.fault("W5")
+def test_a_class_that_train_does_not_have_is_warned_of(tmp_path: Path) -> None:
+    load_npz(tmp_path, X=INPUTS, y=NUMBERED, X_dev=INPUTS, y_dev=NUMBERED + 2)
+    said = prepare(TrainConfig("npz:t.npz"), [tmp_path]).warnings
+    assert "The training part has no example of the class '3', the dev part has." in said
 
 
 @pytest.mark.fault("W5")

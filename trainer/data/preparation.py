@@ -153,7 +153,7 @@ def split_up(
         inputs,
         targets,
         dataset.names,
-        (*dataset.notes, *_warnings(parts)),
+        (*dataset.notes, *_warnings(parts), *_unlearnt(dataset, rows)),
         undefined=_undefined(dataset.kind, parts),
         summary=summary(dataset, rows, encoding),
         encoding=encoding,
@@ -219,6 +219,8 @@ def _undefined(kind: str, parts: Mapping[str, Part]) -> dict[str, str]:
 def _rows(dataset: Dataset, config: TrainConfig) -> dict[str, Array]:
     """Row numbers of each part; parts that the data bring stay as they are."""
     own = np.setdiff1d(np.arange(len(dataset.X)), np.concatenate([dataset.synthetic, *dataset.given.values()]))
+    if not len(own):
+        raise DataError(f"{dataset.name}: all rows of X are synthetic; a model is measured on others.")
     dev, test = shares(len(own), config.dev_share, config.test_share)
     wanted = {name: share for name, share in (("dev", dev), ("test", test)) if name not in dataset.given}
     left = 1 - sum(wanted.values())
@@ -230,6 +232,17 @@ def _rows(dataset: Dataset, config: TrainConfig) -> dict[str, Array]:
         "train": np.sort(np.concatenate([rows["train"], dataset.synthetic])),
         "synthetic": dataset.synthetic,
     }
+
+
+def _unlearnt(dataset: Dataset, rows: Mapping[str, Array]) -> list[str]:
+    """One sentence for each part with classes that no example of train has."""
+    if dataset.kind != "classes":
+        return []
+    return [
+        f"The training part has no example of the class {dataset.names[alone[0]][:40]!r}, the {name} part has."
+        for name in ("dev", "test")
+        if len(alone := np.setdiff1d(dataset.y[rows[name]], dataset.y[rows["train"]]))
+    ]
 
 
 def _warnings(parts: dict[str, Part]) -> tuple[str, ...]:
