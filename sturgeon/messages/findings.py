@@ -20,6 +20,7 @@ RowNumber = Annotated[str, Field(pattern=r"^[0-9]{1,12}$")]
 Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 Names = Annotated[list[Annotated[PlainText, Field(max_length=100)]], Sized(100)]
 MOST_MISTAKES = 10_000
+MOST_LEVELS = 50  # of lists and objects within each other: JSON is not written beyond some hundreds
 
 
 class _Known(WholeNumbers):
@@ -200,10 +201,17 @@ class DatasetSummary(_Finding):
 
 
 def plain_json(body: Json) -> Json:
-    """Refuse what one of the two databases could not store: numbers that are not finite, NUL, lone surrogates.
+    """Refuse what one of the two databases could not store: numbers that are not finite, NUL, lone surrogates; and what
+    is nested too deeply to be written as JSON again.
 
     Raises: ValueError.
     """
+    level: list[Any] = [body]
+    for _ in range(MOST_LEVELS):
+        inside = (part.values() if isinstance(part, dict) else part for part in level)
+        level = [one for parts in inside for one in parts if isinstance(one, dict | list)]
+    if level:
+        raise bad_form(f"write lists and objects in at most {MOST_LEVELS} levels")
     try:
         plain_text(json.dumps(body, ensure_ascii=False, allow_nan=False).replace("\\u0000", "\0"))
     except ValueError as error:

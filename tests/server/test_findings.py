@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -62,6 +63,8 @@ BAD_ERRORS: dict[str, Any] = {
     "a probability above one": ERRORS | {"mistakes": [MISTAKE | {"probability": 1.5}]},
     "a NUL in a field of one's own": ERRORS | {"mine": ["a\0"]},
 }
+DEEP = {levels: json.loads('{"mine": ' + "[" * levels + "]" * levels + "}") for levels in (49, 50, 300, 900)}
+BAD_ERRORS |= {f"{levels} lists in a field of one's own": ERRORS | DEEP[levels] for levels in (50, 300, 900)}
 BAD_DIAGNOSES: dict[str, Any] = {
     "gaps alone": {"gaps": []},
     "a gap that is empty": DIAGNOSIS | {"gaps": [{}]},
@@ -71,6 +74,7 @@ BAD_DIAGNOSES: dict[str, Any] = {
     "sizes below zero": DIAGNOSIS | {"sizes": {"dev": -1}},
     "advice that is a text": DIAGNOSIS | {"advice": "more data"},
     "alarms of numbers": DIAGNOSIS | {"alarms": [1]},
+    "300 lists in an object of one's own": DEEP[300],
 }
 
 
@@ -101,7 +105,7 @@ def test_whole_findings_are_read_and_tagged_as_they_came(server: RunningServer, 
     assert tagged["categories"] == [CATEGORY, by_hand]
 
 
-@pytest.mark.parametrize("body", [{}, {"mine": 1}, {"wrong": 3}, {"gaps": 1}, {"examples": [0]}], ids=str)
+@pytest.mark.parametrize("body", [{}, {"mine": 1}, {"wrong": 3}, {"gaps": 1}, {"examples": [0]}, DEEP[49]], ids=str)
 def test_findings_of_another_form_are_kept_as_they_are(
     server: RunningServer, leased_trial: Lease, body: dict[str, Any]
 ) -> None:
