@@ -5,6 +5,7 @@ To move files about is not safe: a write-ahead log that is left beside another d
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,7 @@ from sturgeon.temporary import written_beside
 
 
 def backup(database_url: str, file: Path) -> None:
-    """Write a consistent copy to `file`, which must not exist.
+    """Write a consistent copy to `file`, which must not exist. Who may not read the database may not read the copy.
 
     Raises: SturgeonError (the file exists, the database does not, it is PostgreSQL, or the disk refuses).
     """
@@ -35,6 +36,7 @@ def backup(database_url: str, file: Path) -> None:
             closing(sqlite3.connect(reading, uri=True)) as live,
             closing(sqlite3.connect(beside)) as copy,
         ):
+            shutil.copymode(source, beside)  # before anything is in it
             copy.execute("PRAGMA journal_mode=OFF")  # whatever fails, the copy is deleted
             live.backup(copy)
     except (OSError, sqlite3.Error) as error:
@@ -55,6 +57,9 @@ def restore(database_url: str, file: Path, *, replace: bool) -> str:
             revision = _revision_of(copy, file)
             if target.exists() and not replace:
                 raise SturgeonError(f"{target} exists already; --replace overwrites it.")
+            if not target.exists():
+                target.touch(mode=0o600)
+                shutil.copymode(file, target)
             with closing(_taken(target)) as database:
                 copy.backup(database)
     except (OSError, sqlite3.Error) as error:

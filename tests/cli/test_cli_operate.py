@@ -95,6 +95,16 @@ def test_backup_copies_the_database_of_a_running_server(
     assert (again.code, len(again.err.splitlines())) == (1, 1)
 
 
+def test_a_backup_and_what_it_restores_are_as_closed_as_the_database(
+    sturgeon: Command, migrated_sqlite_url: str, tmp_path: Path
+) -> None:
+    copy, restored = tmp_path / "copy.db", tmp_path / "restored.db"
+    Path(migrated_sqlite_url.removeprefix("sqlite:///")).chmod(0o600)
+    assert sturgeon("backup", copy, "--database-url", migrated_sqlite_url).code == 0
+    assert sturgeon("restore", copy, "--database-url", f"sqlite:///{restored}").code == 0
+    assert [file.stat().st_mode & 0o777 for file in (copy, restored)] == [0o600, 0o600]
+
+
 def test_backup_of_postgresql_says_pg_dump(sturgeon: Command, tmp_path: Path) -> None:
     ran = sturgeon("backup", tmp_path / "copy", "--database-url", "postgresql://nobody@localhost/none")
     assert ran.code == 1
