@@ -22,13 +22,13 @@ class Actor:
 
     @property
     def leases_as(self) -> str:
-        """Whose a lease is that the actor is given: the name of a token, so that another token of this name goes on
-        with it; empty for those that act for all."""
+        """Whose the leases are that the actor is given: the token's name, so that another token of this name may go
+        on with them; empty for whoever has no named token."""
         return "" if self.token_id is None else self.name
 
     def acts_for(self, leased_to: str | None) -> bool:
-        """Whether it may act under a lease. leased_to: whose the lease is; None of a lease that was given before leases
-        were anybody's."""
+        """Whether it may act under a lease. leased_to: whose the lease is; None if it was given before leases had
+        owners."""
         return self.acts_for_all or leased_to is None or leased_to == self.leases_as
 
 

@@ -28,7 +28,7 @@ LIBRARIES: Final[dict[LogLevel, int]] = {
 }
 """From which level on libraries are heard, such as uvicorn and alembic."""
 SECRETIVE: Final = ("sqlalchemy", "httpx", "httpcore")
-"""These say what is written and asked, with values and addresses, when they say more than warnings."""
+"""Below warnings, the lines of these have statements and requests, with their values and addresses."""
 SECRETS: Final = re.compile(
     r"""(sturgeon_)[A-Za-z0-9_-]{43}|(whsec_)[A-Za-z0-9+/]{20,}=*|(Bearer )[!#-&(-\[\]-~]{8,}|(://[^/\s"'@:]*:)[^/\s"'@]*(?=@)"""
 )

@@ -77,8 +77,8 @@ class Lanes:
 
 
 class Places:
-    """A number of places, of which one client has `most_each` at most. Clients that wait are served in turns; of too
-    many requests, the client that has most waits in vain.
+    """A number of places, of which one client has `most_each` at most. Clients that wait are served in turns; when too
+    many requests wait, the newest of the client that has most is refused.
 
     While a place is free, all who wait have as many as they may.
     """

@@ -68,7 +68,7 @@ class Logins:
             self._write(NOBODY, REFUSED, address)
 
     def _write(self, actor: Actor, action: str, address: str) -> None:
-        """It is no reason to let nobody in when it cannot be written, as on a full disk: then people want to look."""
+        """A login that cannot be written, as on a full disk, is let in all the same: people want to look then."""
         try:
             with self._database.writing() as tx:
                 audit.insert(tx, actor, action, tx.now(), address=address)

@@ -39,6 +39,6 @@ def is_anothers(tx: Transaction, row: TrialRow, fence: Fence) -> bool:
 
 
 def was_held(tx: Transaction, study: StudyRow, trial: TrialRow, fence: Fence) -> bool:
-    """Whether this very trial was once leased under the fence: not one of an earlier study of its name, nor none. Of
-    the last lease it is known to whom; of earlier ones not, and nothing but evidence is kept under those."""
+    """Whether this very trial, and none of an earlier study of its name, was once leased under the fence. To whom is
+    known of its last lease alone; what comes under an earlier one is kept as evidence, and changes nothing."""
     return study.fence_floor < fence <= trial.fence and not is_anothers(tx, trial, fence)

@@ -54,7 +54,7 @@ _NEW_PAGES: Final = sa.text("CREATE TEMP TABLE probe AS SELECT generate_series(1
 
 def _require_row(database: Database) -> None:
     """Insert a row, and take it back. A page of the table may have room for it where the disk has none, so the disk is
-    asked for pages of a new table, too; but of a role that may make no temporary tables."""
+    asked for pages of a new table, too, if our role may make temporary tables."""
     with database.writing() as tx:
         is_read_only, may_make_tables = tx.execute(_MAY).one()
         if is_read_only:

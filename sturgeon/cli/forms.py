@@ -167,6 +167,7 @@ class Reported(_Form):
 
 
 FORMS: dict[str, Any] = {
+    "audit": list[m.AuditEntry],
     "backup": Copied,
     "data": m.DatasetSummary,
     "demo": Demo,
@@ -225,7 +226,6 @@ FORMS: dict[str, Any] = {
     "study tag-errors": Json,
     "study trials": list[m.Trial],
     "task-fields": dict[str, TaskField],
-    "audit": list[m.AuditEntry],
     "token create": m.NewToken | m.Token,
     "token list": list[m.Token],
     "token revoke": Deleted,

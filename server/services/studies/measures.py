@@ -87,5 +87,5 @@ def _measures(tx: Transaction) -> Measures:
 
 
 def _present(amounts: dict[str, int]) -> dict[str, int]:
-    """As of states: what there is nothing of is left out."""
+    """The amounts that are not 0, as of states."""
     return {what: amount for what, amount in amounts.items() if amount}
