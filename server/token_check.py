@@ -122,9 +122,13 @@ class TokenCheck:
         has_room = may_try and self._lookups.spend(EVERYBODY, 1)
         if not has_room and sha256 not in await self._active_now(scope):
             raise self._too_many(address)
-        bearer = await self._looked_up(scope, sha256)
-        if bearer is not None and may_try:  # it was no wrong one
-            self.wrong.of_address.spend(address, -1)
+        is_wrong = False  # as far as is known: the database may be away
+        try:
+            bearer = await self._looked_up(scope, sha256)
+            is_wrong = bearer is None
+        finally:
+            if may_try and not is_wrong:
+                self.wrong.of_address.spend(address, -1)
         if bearer is not None and has_room:
             self._lookups.spend(EVERYBODY, -1)
         return bearer

@@ -17,7 +17,7 @@ from server.settings import Settings
 from server.token_check import LOOKED_UP_A_MINUTE
 from server.wrong_tokens import MOST_ADDRESSES, Budgets, WrongTokens, neighbourhood
 from sturgeon.client import Client
-from sturgeon.errors import SturgeonError, TooManyWrongTokens
+from sturgeon.errors import SturgeonError, TooManyWrongTokens, Unavailable
 from tests.processes import DEADLINE_S
 from tests.server.studies import refusal
 from tests.server.tokens import SHARED_TOKEN
@@ -220,6 +220,21 @@ def test_a_session_of_a_named_token_lets_nobody_try_more_shared_tokens(make_guar
     assert refusal(guarded.get(SHARED_TOKEN)) == TOO_MANY
     assert refusal(guarded.open_with(SHARED_TOKEN, whose=whose)) == TOO_MANY
     assert guarded.open_with(SHARED_TOKEN, "198.51.100.7").is_success
+
+
+@pytest.mark.expects_errors("503 answered to GET /v1/studies")
+def test_a_database_that_is_away_uses_up_no_attempts(guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = guarded.server.client.create_token("ada", ["read"]).token
+
+    def away(_sha256: str) -> None:
+        raise Unavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(guarded.server.app.state.token_memo, "look_up", away)
+        assert {guarded.get(named).status_code for _ in range(2 * MOST)} == {503}
+
+    assert guarded.get(named).is_success
+    guarded.guess_until_refused()
 
 
 def test_the_login_has_the_same_limit(guarded: Guarded) -> None:
