@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sturgeon.cli.output import print_json, print_table, say
+from sturgeon.cli.inputs import moment
+from sturgeon.cli.output import cell, print_json, print_table, say
 from sturgeon.cli.paging import every_item
 from sturgeon.cli.session import Session, connected
 
@@ -19,8 +20,8 @@ commands = typer.Typer()
 
 Time = typer.Option(
     metavar="TIME",
-    formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
-    help="In UTC, such as 2026-11-28 or 2026-11-28T14:30.",
+    parser=moment,
+    help="Such as 2026-11-28 or 2026-11-28T14:30, local as the table has it; or with a zone, 2026-11-28T14:30Z.",
 )
 
 
@@ -36,8 +37,7 @@ def audit(
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="So many of the newest.")] = 100,
 ) -> None:
     """Show what people and programs have changed, the newest first; not the work of workers."""
-    wanted: Any = {"actor": actor, "action": action, "study": study}
-    wanted |= {"since": since and since.replace(tzinfo=UTC), "until": until and until.replace(tzinfo=UTC)}
+    wanted: Any = {"actor": actor, "action": action, "study": study, "since": since, "until": until}
     with session.client() as client:
         entries = every_item(lambda size, token: client.audit(min(size, limit), token, **wanted))
         listed = list(islice(entries, limit))
@@ -51,7 +51,7 @@ def audit(
 
 
 def _row(entry: AuditEntry) -> tuple[object, ...]:
-    told = [", ".join(entry.detail.get("fields", ()))]
-    told += [f"{name}={value}" for name, value in entry.detail.items() if name != "fields"]
+    told = [", ".join(name for name in entry.detail.get("fields", ()) if name not in entry.detail)]
+    told += [f"{name}={cell(value)}" for name, value in entry.detail.items() if name != "fields"]
     trial = None if entry.trial is None else str(entry.trial)
     return entry.at, entry.actor, entry.action, entry.study, trial, entry.target, "; ".join(filter(None, told))

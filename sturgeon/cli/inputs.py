@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -39,6 +40,14 @@ def label_word(text: str) -> str:
     if not re.fullmatch(WORKER_NAME, text):
         raise typer.BadParameter("write one word of letters, digits and . _ : @ + -, for example a100.")
     return text
+
+
+def moment(text: str) -> datetime:
+    """A time of ISO 8601; one without a zone is local, as tables have it. Raises: typer.BadParameter."""
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter("write a time such as 2026-11-28, 2026-11-28T14:30 or 2026-11-28T14:30:00Z.") from None
 
 
 def any_path(text: str) -> Path:
