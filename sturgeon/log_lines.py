@@ -30,7 +30,7 @@ LIBRARIES: Final[dict[LogLevel, int]] = {
 SECRETIVE: Final = ("sqlalchemy", "httpx", "httpcore")
 """Below warnings, the lines of these have statements and requests, with their values and addresses."""
 SECRETS: Final = re.compile(
-    r"""(sturgeon_)[A-Za-z0-9_-]{43}|(whsec_)[A-Za-z0-9+/]{20,}=*|(Bearer )[!#-&(-\[\]-~]{8,}|(://[^/\s"'@:]*:)[^/\s"'@]*(?=@)"""
+    r"""(sturgeon_)[A-Za-z0-9_-]{43}|(whsec_)[A-Za-z0-9+/]{20,}=*|(Bearer )[!#-&(-\[\]-~]{8,}|(://[^/\s"'@:]*:)[^/\s"']*(?=@)"""
 )
 """Tokens, secrets of webhooks, and what stands before the host of an address: whoever made a mistake may have sent one
 in the place of a name."""

@@ -128,6 +128,12 @@ def test_only_what_is_of_the_level_or_above_is_written(
     assert len(lines(capsys)) == heard
 
 
+def test_a_password_with_the_mark_that_ends_it_is_not_told_in_part(capsys: pytest.CaptureFixture[str]) -> None:
+    log_lines.configure("info", "json").warning("asked", url="http://u:a@hidden@h:1/x@y")
+
+    assert json.loads(lines(capsys)[0])["url"] == "http://u:***@h:1/x@y"
+
+
 def test_numbers_that_are_none_leave_a_line_json(capsys: pytest.CaptureFixture[str]) -> None:
     log_lines.configure().info("scored", loss=float("nan"), best=float("-inf"), step=3)
 

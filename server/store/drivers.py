@@ -35,6 +35,8 @@ def open_engines(url: str, connections: int) -> Engines:
         address = sa.make_url(url)
     except (ArgumentError, ValueError):  # whose words may repeat what is wrong: the password, perhaps
         raise SturgeonError("The database URL must look like sqlite:///FILE or postgresql://USER@HOST/NAME.") from None
+    if any("@" in text for text in (address.host or "", *address.query)):  # errors name the host, and options
+        raise SturgeonError("The database URL has an @ too many: within a password write %40 for it.")
     if address.get_backend_name() == "sqlite":
         if address.host or not address.database or address.database == ":memory:":
             raise SturgeonError("SQLite needs a file: write sqlite:///FILE.")

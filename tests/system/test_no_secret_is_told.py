@@ -149,6 +149,8 @@ def assert_none_is_told(told: dict[str, str], hidden: list[str]) -> None:
         "postgresql://u:{}@[::1/x",
         "postgresql://127.0.0.1:1/x?user=u&password={}",
         "postgresql://u:{}@127.0.0.1:1/x?sslmode=nope",
+        "postgresql://u:a@{}@127.0.0.1:1/x",
+        "postgresql://u:a@b?{}@127.0.0.1:1/x",
         "mysql://u:{}@h/x",
         "sqlite://u:{}@h/x",
         "u:{}@h/x",
