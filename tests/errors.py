@@ -139,8 +139,18 @@ def note_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
     return event
 
 
+_configure: Final = structlog.configure
+
+
+def _without_a_cache(**settings: Any) -> None:
+    """A logger that a server in this process has cached would go on with that server's settings: this watch, and tests
+    that capture lines, would never hear of it again."""
+    _configure(**settings | {"cache_logger_on_first_use": False})
+
+
 def log_to_watch() -> None:
     """What servers and workers of this process log is printed, and errors are noted."""
+    structlog.configure = _without_a_cache  # type: ignore[assignment]
     print_plainly = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[structlog.processors.add_log_level, note_event, print_plainly],

@@ -43,7 +43,7 @@ def test_a_change_with_a_guard_is_set_and_stands_in_the_timeline(bear: RunningSe
     bear.client.report("bear", 0, 1, [], 1, 5)
     shown = sturgeon("panda", "timeline", "bear", "0").out
     assert "set learning_rate=0.01, l2=0 (guard dev_error:0.02:3)" in shown
-    assert "applied  person  calm" in shown
+    assert "applied  local  calm" in shown
     [entry] = sturgeon("panda", "timeline", "bear", "0", "-o", "json").json["items"]
     assert (entry["from_step"], entry["guard"]["within_epochs"]) == (5, 3.0)
 
@@ -132,7 +132,7 @@ def test_a_watch_tells_the_curve_the_timeline_and_the_end(bear: RunningServer, s
 
     assert sturgeon("panda", "watch", "bear", "0").out.splitlines() == [
         "step 3: dev_error 50.00 %",
-        "version 1: set l2=0.1, superseded, by person why not",
+        "version 1: set l2=0.1, superseded, by local why not",
         "trial 0 is complete: dev_error 25.00 %",
     ]
 
