@@ -242,6 +242,33 @@ def test_a_pattern_that_would_search_for_ever_fails_the_trial_instead(program: O
     assert "metrics.lines (loss) took over 1 s" in last.error
 
 
+@pytest.mark.fault("W5")
+@pytest.mark.parametrize(
+    ("printed", "meant"),
+    [
+        ("0,25", 0.25),
+        ("1,234.5", 1234.5),
+        ("-12,345,678", -12345678.0),
+        ("1,5e-3", 0.0015),
+        ("0,512", 0.512),
+        ("7,25", 7.25),
+    ],
+)
+def test_a_comma_in_a_printed_number_is_read_as_it_is_meant(program: OwnProgram, printed: str, meant: float) -> None:
+    last = program.last(f"print('loss={printed} ok')", metrics={"lines": {"loss": r"loss=(\S+)"}})
+
+    assert (last.state, last.metrics["loss"]) == ("complete", meant)
+
+
+@pytest.mark.fault("W5")
+@pytest.mark.parametrize("end", ["\\n", ""])
+def test_a_comma_that_may_mean_two_numbers_fails_the_trial(program: OwnProgram, end: str) -> None:
+    last = program.last(f"print('loss=1,234', end='{end}')", metrics={"lines": {"loss": r"loss=(\S+)"}})
+
+    assert last.state == "failed"
+    assert "metrics.lines.loss found 1,234, which may be 1.234 or 1234" in last.error
+
+
 def test_of_the_output_the_first_quarter_and_the_last_three_quarters_are_kept() -> None:
     kept = KeptOutput(40)
     for number in range(1000):

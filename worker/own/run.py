@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -41,7 +42,7 @@ from worker.own.left_over import run_folder
 from worker.own.limits import Limits
 from worker.own.output import KeptOutput
 from worker.own.program import Program, Stream
-from worker.own.said import Failed, HasAsked, HasRead, Misread, PatternTooSlow, Reported, Result, Said, Saved
+from worker.own.said import Failed, HasAsked, HasRead, Misread, PatternFailed, Reported, Result, Said, Saved
 from worker.own.sources import Sources
 from worker.own.steering import Steering
 
@@ -185,18 +186,21 @@ class _OwnRun:
             if time.monotonic() - self._log_at >= LOG_EVERY_S:
                 yield from self._log_message()
         yield from self._heard(program.rest())
-        yield from self._take(self._sources.rest())
+        yield from self._take_from(self._sources.rest)
         yield from self._progress(self._curve.flush())
 
     def _heard(self, output: Iterable[tuple[Stream, bytes]]) -> Iterator[ChildMessage]:
         for stream, data in output:
             self._log.add(data)
-            try:
-                said = self._sources.heard(stream, data)
-            except PatternTooSlow as error:
-                self._limits.end("seconds", str(error))
-                continue
-            yield from self._take(said)
+            yield from self._take_from(partial(self._sources.heard, stream, data))
+
+    def _take_from(self, source: Callable[[], Iterable[Said]]) -> Iterator[ChildMessage]:
+        try:
+            said = source()
+        except PatternFailed as error:
+            self._limits.end("seconds", str(error))
+            return
+        yield from self._take(said)
 
     def _take(self, said: Iterable[Said]) -> Iterator[ChildMessage]:
         for one in said:

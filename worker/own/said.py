@@ -36,8 +36,8 @@ class Misread(Exception):
     """What was said makes no sense; one sentence says why."""
 
 
-class PatternTooSlow(Exception):
-    """A regular expression took too long."""
+class PatternFailed(Exception):
+    """A regular expression took too long, or found what may be either of two numbers."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class Patterns:
         return bool(self._patterns)
 
     def found(self, lines: Sequence[str]) -> Iterator[Reported]:
-        """What these lines report. In the main thread. Raises: PatternTooSlow."""
+        """What these lines report. In the main thread. Raises: PatternFailed."""
         if not self._patterns:
             return
         with _at_most(SLOWEST_S, self._patterns):
@@ -221,10 +221,9 @@ class Patterns:
         for name, pattern in self._patterns.items():
             match = pattern.search(line)
             if match is not None and match.group(1) is not None:
-                try:
-                    values[name] = float(match.group(1).replace(",", "."))
-                except ValueError:
-                    continue
+                value = _printed(name, match.group(1).strip())
+                if value is not None:
+                    values[name] = value
         if not values:
             return None
         step, epoch = values.pop("step", None), values.pop("epoch", None)
@@ -232,6 +231,31 @@ class Patterns:
             return Reported(None if step is None else step_of(step), epoch_of(epoch), values, is_part=True)
         except (Misread, ValueError, OverflowError):
             return None
+
+
+THOUSANDS: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?")
+DECIMAL_COMMA: Final = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?")
+
+
+def _printed(name: str, text: str) -> float | None:
+    """The number that a text is; None if it is none. A comma stands before decimals, or between thousands.
+
+    Raises: PatternFailed (it may do either, as in 1,234).
+    """
+    if THOUSANDS.fullmatch(text):
+        if text.count(",") == 1 and "." not in text:
+            whole, decimals = text.split(",")
+            raise PatternFailed(
+                f"metrics.lines.{name} found {text}, which may be {whole}.{decimals} or {whole}{decimals}: "
+                "let the program print a point before decimals, and nothing between thousands."
+            )
+        text = text.replace(",", "")
+    elif DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _compiled(name: str, pattern: str) -> re.Pattern[str]:
@@ -249,7 +273,7 @@ def _at_most(seconds: float, names: Mapping[str, object]) -> Iterator[None]:
     """Python's regular expressions can take for ever; they look for signals while they search."""
 
     def too_slow(_number: int, _frame: FrameType | None) -> None:
-        raise PatternTooSlow(
+        raise PatternFailed(
             f"The patterns of metrics.lines ({', '.join(names)}) took over {seconds:.0f} s for a few lines: "
             "write them without nested repetitions."
         )

@@ -35,7 +35,7 @@ class Sources:
         """What could not be understood first."""
 
     def heard(self, stream: Stream, data: bytes) -> list[Said]:
-        """What a part of the output says. Raises: PatternTooSlow."""
+        """What a part of the output says. Raises: PatternFailed."""
         return list(self._said_in_lines(list(self._streams[stream].added(data)), stream))
 
     def rest(self) -> list[Said]:
