@@ -134,12 +134,17 @@ def what_was_answered(case: Case) -> Iterator[str]:
     for request, tries in case.requests.items():
         first: Try | None = None
         for one in tries:
-            if one.status in (None, 503):
+            if one.status in (None, 503) or (first is None and _hands_out_nothing(one)):
                 continue
             if first is None:
                 first = one if one.is_acknowledged else None
             elif _said(one) != _said(first) and not _is_dropped_upload(case, first, one):
                 yield f"{request}, {one.op} of {one.study}/{one.number}: first {_said(first)}, then {_said(one)}"
+
+
+def _hands_out_nothing(one: Try) -> bool:
+    """An ask that found no work has no effect: sent again, it is another ask."""
+    return one.op == "ask" and one.is_acknowledged and not (one.answer or {}).get("leases")
 
 
 def _is_dropped_upload(case: Case, first: Try, again: Try) -> bool:

@@ -94,6 +94,13 @@ def test_nothing_is_found_where_every_promise_was_kept() -> None:
     assert violations(case(history(), record())) == []
 
 
+def test_an_ask_that_found_no_work_may_be_answered_otherwise_but_not_one_that_did() -> None:
+    nothing = {"leases": [], "reason": "waiting"}
+
+    assert broken(case([*history(), one_try("k", "ask", 13, nothing, number=None)], record())) == []
+    assert broken(case([*history(), one_try("a", "ask", 13, nothing, number=None)], record())) == [ANSWER]
+
+
 def change(table: str, place: int, **columns: Any) -> Callable[[Record], None]:
     def plant(kept: Record) -> None:
         getattr(kept, table)[place].update(columns)
