@@ -77,7 +77,7 @@ def test_a_wrong_token_gets_no_cookie_and_says_so(browser: httpx.Client, token: 
 
     assert answer.status_code == 401
     assert "set-cookie" not in answer.headers
-    assert "This is not the token" in answer.text
+    assert "This is not a token of this server, or no longer." in answer.text
     assert "<script>x" not in answer.text
 
 

@@ -235,3 +235,15 @@ def test_children_end_soon_when_the_daemon_is_killed(tmp_path: Path) -> None:
         readable, _, _ = select.select([child], [], [], 60)  # a pidfd can be read when its process has ended
     os.close(child)
     assert readable
+
+
+def test_no_process_is_closed_by_a_thread_while_the_worker_ends() -> None:
+    """multiprocessing goes through its processes then, and failed where one was closed just before it looked at it."""
+    script = """
+        import atexit
+        atexit.register(lambda: print(process._bookkeeping.locked()))  # called after what is registered later
+        from worker.child import process
+    """
+
+    run = [sys.executable, "-c", textwrap.dedent(script)]
+    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout == "True\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -32,6 +33,8 @@ LONGEST_TMPDIR: Final = 107 - len(f"/{KIND}12345678/pymp-12345678/listener-12345
 
 _context = multiprocessing.get_context("forkserver")
 _bookkeeping = threading.Lock()  # multiprocessing's own, when processes start and end in several threads
+# When the worker ends, multiprocessing waits for its processes: no thread closes one of them then.
+atexit.register(_bookkeeping.acquire, timeout=5.0)
 
 
 class CannotStart(Exception):
