@@ -75,7 +75,7 @@ def test_a_log_that_a_killed_server_left_is_not_read_into_the_backup(
         assert restored.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def test_a_database_that_is_gone_is_made_again_of_a_copy_on_a_disk_that_takes_nothing(
+def test_a_lost_database_is_made_again_of_a_copy_on_a_full_disk(
     sturgeon: Command, settings: Settings, copy: Path, tmp_path: Path
 ) -> None:
     file_of(settings).unlink()

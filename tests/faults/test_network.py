@@ -42,7 +42,7 @@ def fenced_writes(url: str) -> float:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_who_comes_back_after_its_lease_finds_its_trial_with_another_and_changes_nothing(
+def test_who_comes_back_after_its_lease_finds_it_taken_and_changes_nothing(
     kind: str,
     server_process: Callable[..., ServerProcess],
     worker_process: Callable[..., WorkerProcess],

@@ -193,7 +193,7 @@ def rows(server: RunningServer) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in tx.execute(sa.select(audit).order_by(audit.c.id))]
 
 
-def test_a_route_that_changes_something_and_names_no_action_keeps_the_server_from_starting() -> None:
+def test_a_changing_route_without_an_action_keeps_the_server_from_starting() -> None:
     routes = [(name.split(" ")[0], name.split(" ")[1]) for name in ACTIONS]
     require_actions([*routes, ("GET", "/v1/other")])
     with pytest.raises(SturgeonError, match=r"names no action for these routes.*POST /v1/other"):
